@@ -1,0 +1,158 @@
+"""What can go wrong, as the caller sees it.
+
+    LikenessError
+    ├── BadRequest                      400  the request is not what the call takes
+    │   ├── InvalidInput                400  a field is missing or out of range
+    │   └── InvalidImage                400  the bytes claim to be a photo and are not
+    ├── FaceRefused                     400  the photo shows no face to work with
+    │   ├── NoFace
+    │   ├── MultipleFaces
+    │   └── LowQuality                       with reasons
+    ├── Unauthorized                    401
+    ├── Forbidden                       403
+    ├── NotFound                        404
+    │   └── SessionExpiredOrNotFound    404
+    ├── Conflict                        409
+    ├── PayloadTooLarge                 413
+    ├── UnsupportedMediaType            415
+    ├── TooManyRequests                 429
+    ├── UnexpectedError                 500
+    └── ServiceUnavailable              503
+
+One handler turns any of them into the contract's body (see ``likeness.app``).
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import ClassVar
+
+
+class ErrorCode(StrEnum):
+    """The ``error`` member of every error body."""
+
+    BAD_REQUEST = "BAD_REQUEST"
+    INVALID_INPUT = "INVALID_INPUT"
+    INVALID_IMAGE = "INVALID_IMAGE"
+    NO_FACE = "NO_FACE"
+    MULTIPLE_FACES = "MULTIPLE_FACES"
+    LOW_QUALITY = "LOW_QUALITY"
+    UNAUTHORIZED = "UNAUTHORIZED"
+    FORBIDDEN = "FORBIDDEN"
+    NOT_FOUND = "NOT_FOUND"
+    SESSION_EXPIRED_OR_NOT_FOUND = "SESSION_EXPIRED_OR_NOT_FOUND"
+    CONFLICT = "CONFLICT"
+    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
+    TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS"
+    SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
+    UNEXPECTED_ERROR = "UNEXPECTED_ERROR"
+
+
+class LikenessError(Exception):
+    """The root of the tree: one clear sentence, a code and a status."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.UNEXPECTED_ERROR
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.headers = dict(headers or {})
+
+
+class BadRequest(LikenessError):
+    code = ErrorCode.BAD_REQUEST
+    status = 400
+
+
+class InvalidInput(BadRequest):
+    code = ErrorCode.INVALID_INPUT
+
+
+class InvalidImage(BadRequest):
+    code = ErrorCode.INVALID_IMAGE
+
+
+class FaceRefused(LikenessError):
+    status = 400
+
+
+class NoFace(FaceRefused):
+    code = ErrorCode.NO_FACE
+
+
+class MultipleFaces(FaceRefused):
+    code = ErrorCode.MULTIPLE_FACES
+
+
+class LowQuality(FaceRefused):
+    """The face cannot be used; ``reasons`` are ISO/IEC 29794-5 measure names, worst first."""
+
+    code = ErrorCode.LOW_QUALITY
+
+    def __init__(self, message: str, *, reasons: Sequence[str]) -> None:
+        super().__init__(message)
+        self.reasons = tuple(reasons)
+
+
+class Unauthorized(LikenessError):
+    code = ErrorCode.UNAUTHORIZED
+    status = 401
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers={"WWW-Authenticate": "Bearer"})
+
+
+class Forbidden(LikenessError):
+    code = ErrorCode.FORBIDDEN
+    status = 403
+
+
+class NotFound(LikenessError):
+    code = ErrorCode.NOT_FOUND
+    status = 404
+
+
+class SessionExpiredOrNotFound(NotFound):
+    code = ErrorCode.SESSION_EXPIRED_OR_NOT_FOUND
+
+
+class Conflict(LikenessError):
+    """The request contradicts what is stored, e.g. an ``externalId`` already taken."""
+
+    code = ErrorCode.CONFLICT
+    status = 409
+
+
+class PayloadTooLarge(LikenessError):
+    code = ErrorCode.PAYLOAD_TOO_LARGE
+    status = 413
+
+
+class UnsupportedMediaType(LikenessError):
+    code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
+    status = 415
+
+
+class TooManyRequests(LikenessError):
+    code = ErrorCode.TOO_MANY_REQUESTS
+    status = 429
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
+
+
+class UnexpectedError(LikenessError):
+    """A fault of ours; the message never carries details to the caller."""
+
+
+class ServiceUnavailable(LikenessError):
+    code = ErrorCode.SERVICE_UNAVAILABLE
+    status = 503
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 2) -> None:
+        super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
+
+
+class SetupError(Exception):
+    """The operator must act: a missing key, an unknown pack, weights that fail their hash. Never sent to a caller."""

@@ -1,0 +1,1 @@
+"""Templates to nearest neighbours: exact, in memory, disposable. No web, no database."""
