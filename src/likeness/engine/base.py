@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from likeness.engine.levels import Calibration
 
-
 Image = NDArray[np.uint8]
 """An upright photo: (height, width, 3) uint8, RGB."""
 
