@@ -1,0 +1,119 @@
+"""The composition root: settings to parts, parts to an ASGI application."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from likeness import __version__, health
+from likeness.deployment import Deployment
+from likeness.engine.base import Engine
+from likeness.engine.workers import FaceWorkers
+from likeness.errors import LikenessError
+from likeness.gallery import endpoints as gallery_endpoints
+from likeness.gallery.galleries import Galleries
+from likeness.gallery.service import GalleryService
+from likeness.kit import http
+from likeness.kit.executors import SizedExecutor
+from likeness.kit.jose import Signer
+from likeness.kit.pagination import Cursors
+from likeness.kit.quota import Quota
+from likeness.match import endpoints as match_endpoints
+from likeness.match.service import Matcher
+from likeness.sessions import endpoints as session_endpoints
+from likeness.sessions.service import SessionService
+from likeness.store.images import ImageStore
+from likeness.tenants.service import Tenants
+from likeness.tokens import endpoints as token_endpoints
+from likeness.tokens.service import Tokens
+
+log = logging.getLogger("likeness")
+SWEEP_SECONDS = 15.0
+CONCURRENT_SCANS = 8
+"""Scans that wait together share one pass over the gallery, so more threads than cores wait at no cost."""
+
+
+def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
+    """Build the application on an open deployment; closing it is the caller's business."""
+    settings, clock, database = deployment.settings, deployment.clock, deployment.database
+    images = ImageStore(settings.images_address)
+    signer = deployment.signing_keys.signer()
+    photos = SizedExecutor("photo", workers=settings.workers, queue_limit=settings.queue_limit)
+    scans = SizedExecutor("scan", workers=CONCURRENT_SCANS, queue_limit=settings.queue_limit)
+    faces = FaceWorkers(engine, photos)
+    galleries = Galleries(engine.pack)
+    tokens = Tokens(
+        deployment.tenants,
+        signer,
+        clock,
+        issuer=settings.origin,
+        ttl_seconds=settings.token_ttl_seconds,
+        failures_per_minute=settings.token_failures_per_minute,
+    )
+    gallery = GalleryService(faces, galleries, database, images, scans, clock)
+    sessions = SessionService(
+        faces, database, images, signer, clock, origin=settings.origin, ttl_seconds=settings.session_ttl_seconds
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        tenants = await asyncio.to_thread(deployment.tenants.list)
+        for tenant in tenants:
+            await gallery.sweep(tenant)
+        chores = [
+            asyncio.create_task(asyncio.to_thread(galleries.rebuild, database, tenants)),
+            asyncio.create_task(_sweep_forever(gallery, sessions)),
+        ]
+        try:
+            yield
+        finally:
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+            photos.close()
+            scans.close()
+            tokens.close()
+
+    app = FastAPI(
+        title="Likeness",
+        version=__version__,
+        summary="Face sessions, 1:1 match, 1:N search.",
+        lifespan=lifespan,
+        exception_handlers={
+            LikenessError: http.handle_likeness_error,
+            HTTPException: http.handle_http_exception,
+            RequestValidationError: http.handle_validation_error,
+            token_endpoints.OAuthFault: token_endpoints.handle_oauth_fault,
+        },
+    )
+    app.add_middleware(http.RequestContext)
+    app.state.parts = {
+        http.BodyLimits: http.BodyLimits(settings.max_image_bytes),
+        Cursors: Cursors(deployment.cursor_key()),
+        Galleries: galleries,
+        GalleryService: gallery,
+        Matcher: Matcher(faces),
+        Quota: Quota(settings.requests_per_minute, clock),
+        SessionService: sessions,
+        Signer: signer,
+        Tenants: deployment.tenants,
+        Tokens: tokens,
+    }
+    for endpoints in (token_endpoints, match_endpoints, gallery_endpoints, session_endpoints, health):
+        app.include_router(endpoints.router)
+    return app
+
+
+async def _sweep_forever(gallery: GalleryService, sessions: SessionService) -> None:
+    """Delete what is past its end, again and again; a fault is logged and tried anew."""
+    while True:
+        try:
+            await sessions.remove_expired()
+            await gallery.forget_old_answers()
+        except Exception:
+            log.exception("sweeping expired data failed; trying again in %s s", SWEEP_SECONDS)
+        await asyncio.sleep(SWEEP_SECONDS)

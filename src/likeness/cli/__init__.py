@@ -1,0 +1,34 @@
+"""The ``likeness`` command."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from likeness.cli.client import client
+from likeness.cli.demo import demo
+from likeness.cli.init import init
+from likeness.cli.serve import serve
+from likeness.cli.tenant import tenant
+from likeness.errors import LikenessError, SetupError
+
+app = typer.Typer(
+    name="likeness",
+    help="A self-hosted Face API: `init` makes a data folder, `serve` runs the server, `demo` shows everything on real photos.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(init)
+app.command()(serve)
+app.command()(demo)
+app.add_typer(tenant, name="tenant")
+app.add_typer(client, name="client")
+
+
+def main() -> None:
+    """Run a command; what the operator must mend is told in a sentence, not in a traceback."""
+    try:
+        app()
+    except (SetupError, LikenessError) as error:
+        Console(stderr=True).print(f"[red]likeness:[/] {error}", highlight=False)
+        sys.exit(1)

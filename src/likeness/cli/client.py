@@ -1,0 +1,58 @@
+"""``likeness client ...``."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from likeness.cli.serve import opened
+from likeness.settings import Settings
+from likeness.tenants.scopes import ALL_SCOPES, Scope
+from likeness.tenants.service import ClientCredentials
+
+client = typer.Typer(help="API clients: an id and a secret that get access tokens.", no_args_is_help=True)
+TenantName = Annotated[str, typer.Argument(help="Name or id of the tenant.")]
+ClientId = Annotated[str, typer.Argument(help="The client's id.")]
+
+
+@client.command()
+def create(
+    tenant: TenantName,
+    name: Annotated[str, typer.Option(help="What the client is for.")] = "client",
+    scope: Annotated[list[Scope] | None, typer.Option(help="A permission; repeat it for several. Default: all.")] = None,
+) -> None:
+    """Make a client; its secret is shown once and kept only as a hash."""
+    with opened(Settings()) as deployment:
+        owner = deployment.tenants.by_name(tenant)
+        show_credentials(deployment.tenants.create_client(owner.id, name, scope or ALL_SCOPES))
+
+
+@client.command(name="list")
+def list_clients(tenant: TenantName) -> None:
+    """List a tenant's clients."""
+    table = Table("id", "name", "permissions", "")
+    with opened(Settings()) as deployment:
+        for row in deployment.tenants.list_clients(deployment.tenants.by_name(tenant).id):
+            table.add_row(row.id, row.name, " ".join(row.scopes), "disabled" if row.disabled else "")
+    Console().print(table)
+
+
+@client.command()
+def disable(client_id: ClientId) -> None:
+    """Let a client get no more tokens."""
+    with opened(Settings()) as deployment:
+        deployment.tenants.disable_client(client_id)
+
+
+@client.command()
+def rotate(client_id: ClientId) -> None:
+    """Replace a client's secret; the old one ends at once."""
+    with opened(Settings()) as deployment:
+        show_credentials(deployment.tenants.rotate_secret(client_id))
+
+
+def show_credentials(credentials: ClientCredentials) -> None:
+    console = Console()
+    console.print(f"client_id      {credentials.client_id}", highlight=False)
+    console.print(f"client_secret  {credentials.client_secret}", highlight=False)

@@ -1,0 +1,19 @@
+"""``likeness init``."""
+
+from rich.console import Console
+
+from likeness.deployment import initialise
+from likeness.settings import Settings
+
+
+def init() -> None:
+    """Make the data folder, the master key and the database.
+
+    Set LIKENESS_DATA_DIR for another folder than ./data. Keep a copy of the key file apart from the data: without it nothing opens.
+    """
+    settings = Settings()
+    initialise(settings)
+    console = Console()
+    console.print(f"Data folder  {settings.data_dir.resolve()}")
+    console.print(f"Master key   {settings.master_key_file.resolve()}  [yellow](back it up, apart from the data)[/]")
+    console.print("Next: [bold]likeness tenant create NAME[/], then [bold]likeness serve[/]")

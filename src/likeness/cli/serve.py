@@ -1,0 +1,51 @@
+"""``likeness serve``."""
+
+import contextlib
+from collections.abc import Iterator
+
+import uvicorn
+from rich.console import Console
+
+from likeness.app import create_app
+from likeness.deployment import Deployment, open_deployment
+from likeness.engine.levels import LEVELS
+from likeness.settings import Settings
+
+
+def serve() -> None:
+    """Run the server; the data folder must have been made by `likeness init`.
+
+    Every setting is read from the environment (LIKENESS_HOST, LIKENESS_PORT, LIKENESS_PACK, ...). Behind a reverse proxy, set
+    LIKENESS_BASE_URL to the public address.
+    """
+    with opened(Settings()) as deployment:
+        run_server(deployment)
+
+
+@contextlib.contextmanager
+def opened(settings: Settings) -> Iterator[Deployment]:
+    """Open the deployment for the time of a command."""
+    deployment = open_deployment(settings)
+    try:
+        yield deployment
+    finally:
+        deployment.close()
+
+
+def run_server(deployment: Deployment) -> None:
+    """Load the pack, say loudly which it is and how good, and serve until stopped."""
+    settings = deployment.settings
+    engine = deployment.load_engine()
+    calibration = engine.calibration
+    console = Console(stderr=True)
+    console.print(f"Model pack [bold]{engine.pack}[/], calibrated on {calibration.data_set}")
+    promises = ", ".join(f"{level}: FMR {calibration.false_match_rate(level):.0e}" for level in LEVELS)
+    console.print(f"Levels     {promises}", highlight=False)
+    uvicorn.run(
+        create_app(deployment, engine),
+        host=settings.host,
+        port=settings.port,
+        log_level=settings.log_level,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )

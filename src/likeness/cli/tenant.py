@@ -1,0 +1,51 @@
+"""``likeness tenant ...``."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from likeness.cli.client import show_credentials
+from likeness.cli.serve import opened
+from likeness.settings import Settings
+from likeness.tenants.schemas import TenantSettings
+
+tenant = typer.Typer(help="Tenants: each has its own gallery, clients, settings and data key.", no_args_is_help=True)
+
+
+@tenant.command()
+def create(name: Annotated[str, typer.Argument(help="A name of your choice, unique in this deployment.")]) -> None:
+    """Make a tenant and a first client with every permission; its secret is shown once."""
+    with opened(Settings()) as deployment:
+        made = deployment.tenants.create(name)
+        credentials = deployment.tenants.create_client(made.id, "first")
+    Console().print(f"tenant         {made.id}  {name}")
+    show_credentials(credentials)
+
+
+@tenant.command(name="list")
+def list_tenants() -> None:
+    """List the tenants."""
+    table = Table("id", "name", "settings")
+    with opened(Settings()) as deployment:
+        for row in deployment.tenants.list():
+            table.add_row(row.id, row.name, row.settings.model_dump_json(exclude_defaults=True))
+    Console().print(table)
+
+
+@tenant.command(name="set")
+def change(
+    name: Annotated[str, typer.Argument(help="Name or id of the tenant.")],
+    face_policy: Annotated[str | None, typer.Option(help="Several faces in a photo: largest or single.")] = None,
+    search_level: Annotated[int | None, typer.Option(min=1, max=5, help="Level at which a search finds.")] = None,
+    gallery_limit: Annotated[int | None, typer.Option(min=1, help="Most entries of the gallery.")] = None,
+) -> None:
+    """Change a tenant's settings; a running server takes them up when it starts again."""
+    given = {"face_policy": face_policy, "search_level": search_level, "gallery_limit": gallery_limit}
+    with opened(Settings()) as deployment:
+        row = deployment.tenants.by_name(name)
+        kept = row.settings.model_dump(exclude_unset=True)
+        settings = TenantSettings.model_validate(kept | {key: value for key, value in given.items() if value is not None})
+        deployment.tenants.change_settings(row.id, settings)
+    Console().print_json(settings.model_dump_json())

@@ -1,0 +1,119 @@
+"""A deployment's data folder: making it, opening it, and the facts recorded in it."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from likeness.engine.base import Engine
+from likeness.engine.loading import load_engine
+from likeness.errors import SetupError
+from likeness.kit.clock import Clock, SystemClock
+from likeness.kit.envelope import FileKeyProvider, KeyProvider
+from likeness.settings import Settings
+from likeness.store import migrations
+from likeness.store.database import Database
+from likeness.store.tables import deployment
+from likeness.tenants.service import Tenants
+from likeness.tokens.keys import SigningKeys
+
+PACK_FACT = "pack"
+CURSOR_KEY_FACT = "cursor_key"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """An open data folder, without an engine: enough for the administrative commands."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    keys: KeyProvider
+    tenants: Tenants
+    signing_keys: SigningKeys
+
+    def fact(self, name: str) -> Any:
+        """Give a recorded fact, or None."""
+        return self.database.read_now(
+            lambda c: c.execute(select(deployment.c.value).where(deployment.c.name == name)).scalar_one_or_none()
+        )
+
+    def record(self, name: str, value: Any) -> None:
+        def change(connection: Connection) -> None:
+            connection.execute(delete(deployment).where(deployment.c.name == name))
+            connection.execute(insert(deployment).values(name=name, value=value))
+
+        self.database.write_now(change)
+
+    def cursor_key(self) -> bytes:
+        """Give the key that signs list cursors, made on first use."""
+        sealed = self.fact(CURSOR_KEY_FACT)
+        if sealed is None:
+            key = secrets.token_bytes(32)
+            self.record(CURSOR_KEY_FACT, self.keys.wrap(key, CURSOR_KEY_FACT).hex())
+            return key
+        return self.keys.unwrap(bytes.fromhex(sealed), CURSOR_KEY_FACT)
+
+    def load_engine(self) -> Engine:
+        """Load the pack of this data, choosing and recording one at the first start.
+
+        Raises SetupError when the settings ask for another pack than the data's, or when its weights cannot be had.
+        """
+        recorded = self.fact(PACK_FACT)
+        wanted = self.settings.pack
+        if recorded and wanted not in ("auto", recorded["id"]):
+            raise SetupError(
+                f"this data was made with the pack {recorded['id']!r}, and the settings ask for {wanted!r}: templates of two packs "
+                "are never compared. Unset LIKENESS_PACK, or move the data with `likeness gallery reindex`."
+            )
+        engine = load_engine(
+            recorded["id"] if recorded else wanted,
+            models_dir=self.settings.models_dir,
+            mirror=self.settings.models_mirror,
+            provider=self.settings.provider,
+        )
+        identity = {"id": engine.pack.id, "version": engine.pack.version}
+        if recorded is None:
+            self.record(PACK_FACT, identity)
+        elif recorded != identity:
+            raise SetupError(
+                f"this data was made with version {recorded['version']} of the pack {recorded['id']!r}, and version "
+                f"{engine.pack.version} is installed: move the data with `likeness gallery reindex`."
+            )
+        return engine
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def is_initialised(settings: Settings) -> bool:
+    return settings.master_key_file.exists()
+
+
+def initialise(settings: Settings) -> None:
+    """Make the data folder, the master key and the database. Raises SetupError when there is data already."""
+    if is_initialised(settings):
+        raise SetupError(f"there is a master key at {settings.master_key_file} already; this data folder is set up")
+    database_file = settings.data_dir / "likeness.sqlite3"
+    if settings.database_url is None and database_file.exists():
+        raise SetupError(f"there is data in {settings.data_dir} but no key at {settings.master_key_file}: restore the key file")
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    migrations.upgrade(settings.database_address)
+    FileKeyProvider.create(settings.master_key_file)
+
+
+def open_deployment(settings: Settings, clock: Clock | None = None) -> Deployment:
+    """Open a data folder that was made, bringing its database to the newest version. Raises SetupError."""
+    keys = FileKeyProvider(settings.master_key_file)
+    migrations.upgrade(settings.database_address)
+    clock = clock or SystemClock()
+    database = Database(settings.database_address)
+    return Deployment(
+        settings=settings,
+        clock=clock,
+        database=database,
+        keys=keys,
+        tenants=Tenants(database, keys, clock),
+        signing_keys=SigningKeys(database, keys, clock),
+    )

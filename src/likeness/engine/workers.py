@@ -1,0 +1,35 @@
+"""The engine on a sized executor: as many photos at once as there are workers, one thread each."""
+
+import asyncio
+
+from likeness.engine.base import Engine, Face, FacePolicy, Use
+from likeness.kit.executors import SizedExecutor
+
+
+class FaceWorkers:
+    """What the services ask for faces."""
+
+    def __init__(self, engine: Engine, executor: SizedExecutor) -> None:
+        self.engine = engine
+        self.executor = executor
+
+    async def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy) -> Face:
+        """See :meth:`Engine.analyse`; raises ServiceUnavailable when too many photos wait."""
+        return await self.executor.run(self.engine.analyse, photo, use=use, policy=policy)
+
+    async def analyse_both(self, first: bytes, second: bytes, *, uses: tuple[Use, Use], policy: FacePolicy) -> tuple[Face, Face]:
+        """Analyse two photos side by side."""
+        faces = await asyncio.gather(
+            self.analyse(first, use=uses[0], policy=policy),
+            self.analyse(second, use=uses[1], policy=policy),
+            return_exceptions=True,
+        )
+        # Both are awaited before the first refusal is told: a photo still being worked on must not outlive its request.
+        source, target = (_or_raise(face) for face in faces)
+        return source, target
+
+
+def _or_raise(face: Face | BaseException) -> Face:
+    if isinstance(face, BaseException):
+        raise face
+    return face

@@ -1,0 +1,1 @@
+"""1:N: has this person been here before? Enrol, search, delete, erase."""

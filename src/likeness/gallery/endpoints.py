@@ -1,0 +1,144 @@
+"""The one-to-n calls."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
+
+from likeness.gallery.repository import Entry
+from likeness.gallery.schemas import Candidate, EntryPage, EntryReply, InsertReply, InsertRequest, SearchReply, SearchRequest
+from likeness.gallery.service import GalleryService
+from likeness.kit.http import PHOTO_ERRORS, body_schema, error_responses, part, read_fields
+from likeness.kit.pagination import Cursors
+from likeness.tenants.scopes import Scope
+from likeness.tenants.service import Tenants
+from likeness.tokens.access import Requires, demand
+from likeness.tokens.service import Principal
+
+router = APIRouter(prefix="/api/v1/face/one-to-n", tags=["one to n"])
+
+Service = Annotated[GalleryService, Depends(part(GalleryService))]
+TenantsPart = Annotated[Tenants, Depends(part(Tenants))]
+EntryId = Annotated[str, Path(max_length=64, description="The oneToNVerificationId.")]
+Searcher = Annotated[Principal, Depends(Requires(Scope.FACE_SEARCH, Scope.FACE_INSERT))]
+Inserter = Annotated[Principal, Depends(Requires(Scope.FACE_INSERT))]
+Reader = Annotated[Principal, Depends(Requires(Scope.FACE_SEARCH))]
+Deleter = Annotated[Principal, Depends(Requires(Scope.FACE_DELETE))]
+
+
+@router.post(
+    "/search",
+    summary="Search the gallery for a person (1:N)",
+    responses=PHOTO_ERRORS,
+    openapi_extra=body_schema(SearchRequest),
+    response_model_exclude_none=False,
+)
+async def search_gallery(request: Request, principal: Searcher, tenants: TenantsPart, gallery: Service) -> SearchReply:
+    """Say who this is, if enrolled; with `insert: true`, enrol the person who is not.
+
+    Needs `KYC_FACE_SEARCH`, or `KYC_FACE_INSERT` with `insert: true`. Nobody found is no error: the id is null and the match false.
+    """
+    wanted = await read_fields(request, SearchRequest, photos=1)
+    demand(principal, Scope.FACE_INSERT if wanted.insert else Scope.FACE_SEARCH)
+    tenant = await tenants.get(principal.tenant_id)
+    outcome = await gallery.search(
+        tenant,
+        wanted.id_photo,
+        insert=wanted.insert,
+        candidates=wanted.candidates,
+        level=wanted.minimum_match_level,
+    )
+    ranked = [
+        Candidate(
+            one_to_n_verification_id=candidate.entry.id,
+            external_id=candidate.entry.external_id,
+            score=round(candidate.score, 4),
+            match_level=candidate.level,
+        )
+        for candidate in outcome.candidates
+    ]
+    return SearchReply(
+        one_to_n_verification_id=outcome.entry_id,
+        one_to_n_verification_match=outcome.found,
+        match_level=outcome.level,
+        score=None if outcome.score is None else round(outcome.score, 4),
+        false_match_rate=outcome.false_match_rate,
+        model=gallery.model,
+        decision_level=outcome.decision_level,
+        gallery_size=outcome.gallery_size,
+        certified=outcome.certified,
+        candidates=ranked if wanted.candidates else None,
+    )
+
+
+@router.post(
+    "/insert",
+    summary="Enrol a person",
+    responses=PHOTO_ERRORS | error_responses(409),
+    openapi_extra=body_schema(InsertRequest),
+)
+async def insert_entry(
+    request: Request,
+    principal: Inserter,
+    tenants: TenantsPart,
+    gallery: Service,
+    idempotency_key: Annotated[
+        str | None, Header(min_length=1, max_length=255, description="Repeating a call with the same key enrols once; kept for a day.")
+    ] = None,
+) -> InsertReply:
+    """Enrol the person on the photo; always a new id, even for somebody enrolled before."""
+    wanted = await read_fields(request, InsertRequest, photos=1)
+    entry_id = await gallery.insert(
+        await tenants.get(principal.tenant_id),
+        wanted.id_photo,
+        external_id=wanted.external_id,
+        labels=wanted.metadata,
+        idempotency_key=idempotency_key,
+    )
+    return InsertReply(one_to_n_verification_id=entry_id)
+
+
+@router.delete("/search/{entry_id}", status_code=204, summary="Delete an entry's photo", responses=error_responses(401, 403, 404, 503))
+async def delete_entry_image(entry_id: EntryId, principal: Deleter, tenants: TenantsPart, gallery: Service) -> None:
+    """Delete the stored photo. The person stays searchable under the same id."""
+    await gallery.delete_image(await tenants.get(principal.tenant_id), entry_id)
+
+
+@router.delete("/{entry_id}", status_code=204, summary="Erase an entry", responses=error_responses(401, 403, 404, 503))
+async def erase_entry(entry_id: EntryId, principal: Deleter, tenants: TenantsPart, gallery: Service) -> None:
+    """Erase photo and templates for good: the person is not found any more."""
+    await gallery.erase(await tenants.get(principal.tenant_id), entry_id)
+
+
+@router.get("/{entry_id}", summary="Read an entry's metadata", responses=error_responses(401, 403, 404, 503))
+async def get_entry(entry_id: EntryId, principal: Reader, tenants: TenantsPart, gallery: Service) -> EntryReply:
+    return _reply(await gallery.get(await tenants.get(principal.tenant_id), entry_id))
+
+
+@router.get("", summary="List entries", responses=error_responses(400, 401, 403, 503))
+async def list_entries(
+    principal: Reader,
+    tenants: TenantsPart,
+    gallery: Service,
+    cursors: Annotated[Cursors, Depends(part(Cursors))],
+    cursor: Annotated[str | None, Query(max_length=64, description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> EntryPage:
+    """List the gallery in order of enrolment, page by page."""
+    after_key = cursors.read(cursor, principal.tenant_id) if cursor else 0
+    tenant = await tenants.get(principal.tenant_id)
+    entries = await gallery.list(tenant, after_key=after_key, limit=limit)
+    last = len(entries) < limit
+    following = None if last else cursors.write(entries[-1].key, principal.tenant_id)
+    return EntryPage(entries=[_reply(entry) for entry in entries], next=following)
+
+
+def _reply(entry: Entry) -> EntryReply:
+    return EntryReply(
+        one_to_n_verification_id=entry.id,
+        external_id=entry.external_id,
+        metadata=entry.labels,
+        quality=entry.quality,
+        image_stored=entry.image_id is not None,
+        created_at=datetime.fromtimestamp(entry.created_at, UTC).isoformat(timespec="milliseconds"),
+    )

@@ -1,0 +1,151 @@
+"""Gallery entries and their templates in the database. Every query is bound to one tenant."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
+
+from likeness.store.tables import gallery_entries, gallery_templates, idempotency_keys
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An enrolled person, without template and image."""
+
+    key: int
+    id: str
+    external_id: str | None
+    labels: dict[str, str] = field(default_factory=dict)
+    quality: int = 0
+    image_id: str | None = None
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    id: str
+    external_id: str | None
+    labels: dict[str, str]
+    quality: int
+    image_id: str | None
+    created_at: float
+    pack: str
+    sealed_template: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedAnswer:
+    """What an ``Idempotency-Key`` was answered with, and the digest of the request that it came with."""
+
+    request_digest: str
+    answer: dict[str, Any]
+
+
+COLUMNS = (
+    gallery_entries.c.key,
+    gallery_entries.c.id,
+    gallery_entries.c.external_id,
+    gallery_entries.c.labels,
+    gallery_entries.c.quality,
+    gallery_entries.c.image_id,
+    gallery_entries.c.created_at,
+)
+
+
+class GalleryRows:
+    """One tenant's part of the gallery tables."""
+
+    def __init__(self, tenant_id: str) -> None:
+        self.tenant_id = tenant_id
+        self._mine = gallery_entries.c.tenant_id == tenant_id
+
+    def add(self, connection: Connection, entry: NewEntry) -> int:
+        """Insert an entry and its template; gives its key. Raises IntegrityError when ``external_id`` is taken."""
+        key = connection.execute(
+            insert(gallery_entries).values(
+                id=entry.id,
+                tenant_id=self.tenant_id,
+                external_id=entry.external_id,
+                labels=entry.labels,
+                quality=entry.quality,
+                image_id=entry.image_id,
+                created_at=entry.created_at,
+            )
+        ).inserted_primary_key[0]
+        connection.execute(
+            insert(gallery_templates).values(entry_key=key, pack=entry.pack, sealed_template=entry.sealed_template)
+        )
+        return int(key)
+
+    def find(self, connection: Connection, entry_id: str) -> Entry | None:
+        return _entry(connection.execute(select(*COLUMNS).where(self._mine, gallery_entries.c.id == entry_id)).one_or_none())
+
+    def find_keys(self, connection: Connection, keys: list[int]) -> dict[int, Entry]:
+        rows = connection.execute(select(*COLUMNS).where(self._mine, gallery_entries.c.key.in_(keys)))
+        return {row.key: Entry(*row) for row in rows}
+
+    def page(self, connection: Connection, *, after_key: int, limit: int) -> list[Entry]:
+        query = select(*COLUMNS).where(self._mine, gallery_entries.c.key > after_key)
+        return [Entry(*row) for row in connection.execute(query.order_by(gallery_entries.c.key).limit(limit))]
+
+    def count(self, connection: Connection) -> int:
+        return int(connection.execute(select(func.count()).select_from(gallery_entries).where(self._mine)).scalar_one())
+
+    def forget_image(self, connection: Connection, entry_id: str) -> Entry | None:
+        """Unlink the image; gives the entry as it was, or None when there is none."""
+        entry = self.find(connection, entry_id)
+        if entry and entry.image_id:
+            connection.execute(update(gallery_entries).where(gallery_entries.c.key == entry.key).values(image_id=None))
+        return entry
+
+    def erase(self, connection: Connection, entry_id: str) -> Entry | None:
+        """Delete the entry with all its templates; gives it as it was, or None when there is none."""
+        entry = self.find(connection, entry_id)
+        if entry:
+            connection.execute(delete(gallery_templates).where(gallery_templates.c.entry_key == entry.key))
+            connection.execute(delete(gallery_entries).where(gallery_entries.c.key == entry.key))
+        return entry
+
+    def image_ids(self, connection: Connection) -> set[str]:
+        query = select(gallery_entries.c.image_id).where(self._mine, gallery_entries.c.image_id.is_not(None))
+        return set(connection.execute(query).scalars())
+
+    def templates(self, connection: Connection, pack: str, *, batch: int) -> Iterator[list[tuple[int, str, bytes]]]:
+        """Give (key, id, sealed template) of every entry that has one of this pack, in batches."""
+        query = (
+            select(gallery_entries.c.key, gallery_entries.c.id, gallery_templates.c.sealed_template)
+            .join(gallery_templates, and_(gallery_templates.c.entry_key == gallery_entries.c.key))
+            .where(self._mine, gallery_templates.c.pack == pack)
+            .order_by(gallery_entries.c.key)
+            .execution_options(yield_per=batch)
+        )
+        for rows in connection.execute(query).partitions():
+            yield [(row[0], row[1], row[2]) for row in rows]
+
+    def recall_answer(self, connection: Connection, key: str) -> RememberedAnswer | None:
+        query = select(idempotency_keys.c.request_digest, idempotency_keys.c.answer).where(
+            idempotency_keys.c.tenant_id == self.tenant_id, idempotency_keys.c.key == key
+        )
+        row = connection.execute(query).one_or_none()
+        return RememberedAnswer(*row) if row else None
+
+    def remember_answer(self, connection: Connection, key: str, answer: RememberedAnswer, *, now: float) -> None:
+        """Keep an answer. Raises IntegrityError when the key was used meanwhile."""
+        connection.execute(
+            insert(idempotency_keys).values(
+                tenant_id=self.tenant_id,
+                key=key,
+                request_digest=answer.request_digest,
+                answer=answer.answer,
+                created_at=now,
+            )
+        )
+
+
+def forget_answers(connection: Connection, *, before: float) -> None:
+    connection.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < before))
+
+
+def _entry(row: Row[Any] | None) -> Entry | None:
+    return Entry(*row) if row else None

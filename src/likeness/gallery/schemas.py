@@ -1,0 +1,61 @@
+"""What the one-to-n calls take and give (contract §5)."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from likeness.kit.wire import Level, Photo, WireModel
+
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Labels = Annotated[dict[Reference, Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^\x00]*$")]], Field(max_length=32)]
+
+
+class SearchRequest(WireModel):
+    id_photo: Photo
+    insert: bool = Field(default=False, description="Enrol the person when nobody is found.")
+    candidates: Annotated[int, Field(ge=0, le=50)] = Field(0, description="Length of the ranked list wanted.")
+    minimum_match_level: Level | None = Field(None, description="Level of identification; by default the tenant's (4).")
+
+
+class Candidate(WireModel):
+    one_to_n_verification_id: str
+    external_id: str | None
+    score: float
+    match_level: int
+
+
+class SearchReply(WireModel):
+    one_to_n_verification_id: str | None
+    one_to_n_verification_match: bool
+    match_level: int = Field(description="Level of the best comparison, 0..5.")
+    score: float | None = Field(description="Cosine to the nearest entry, 4 decimals; null for an empty gallery.")
+    false_match_rate: float = Field(description="Measured false match rate, per comparison, of the level reached.")
+    model: str
+    decision_level: int = Field(description="Level from which the search says that the person was found.")
+    gallery_size: int
+    certified: bool = Field(description="Whether the nearest entry is proven to be the nearest.")
+    candidates: list[Candidate] | None = None
+
+
+class InsertRequest(WireModel):
+    id_photo: Photo
+    external_id: Reference | None = Field(None, description="Your own reference, unique in your gallery.")
+    metadata: Labels = Field(default_factory=dict, description="Up to 32 short texts to keep with the entry.")
+
+
+class InsertReply(WireModel):
+    one_to_n_verification_id: str
+
+
+class EntryReply(WireModel):
+    one_to_n_verification_id: str
+    external_id: str | None
+    metadata: dict[str, str]
+    quality: int
+    image_stored: bool
+    created_at: str
+
+
+class EntryPage(WireModel):
+    entries: list[EntryReply]
+    next: str | None = Field(description="Cursor of the next page; null on the last.")

@@ -1,0 +1,25 @@
+"""Is the process up, and may it be sent traffic?"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import JSONResponse
+
+from likeness.gallery.galleries import Galleries
+from likeness.kit.http import part
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", summary="The process is up")
+async def get_health() -> dict[str, str]:
+    """Do no work at all."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", summary="The server takes traffic", responses={503: {"description": "Still loading the gallery"}})
+async def get_readiness(galleries: Annotated[Galleries, Depends(part(Galleries))]) -> JSONResponse:
+    """Say whether the gallery is in memory, and how far it is."""
+    progress = galleries.progress
+    body = {"status": "ready" if progress.done else "loading", "loaded": progress.loaded, "total": progress.total}
+    return JSONResponse(body, 200 if progress.done else 503)

@@ -1,0 +1,84 @@
+"""Encryption at rest: AES-256-GCM under a data key per tenant, wrapped by a key provider.
+
+A sealed value is ``nonce (12 bytes) || ciphertext || tag (16 bytes)``. The associated data binds it to its tenant, its purpose
+and its record, so that a row copied to another place does not open. Erasing a tenant's wrapped data key erases its data,
+backups included.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from likeness.errors import SetupError
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+
+
+class KeyProvider(Protocol):
+    """Wraps data keys under a master key that never leaves the provider."""
+
+    def wrap(self, data_key: bytes, context: str) -> bytes: ...
+
+    def unwrap(self, wrapped: bytes, context: str) -> bytes: ...
+
+
+class Cipher:
+    """Seals and opens values under one key. Thread-safe."""
+
+    __slots__ = ("_aead", "_scope")
+
+    def __init__(self, key: bytes, scope: str) -> None:
+        self._aead = AESGCM(key)
+        self._scope = scope.encode()
+
+    def seal(self, plaintext: bytes, purpose: str, record: str) -> bytes:
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + self._aead.encrypt(nonce, plaintext, self._context(purpose, record))
+
+    def open(self, sealed: bytes, purpose: str, record: str) -> bytes:
+        """Give the plaintext. Raises SetupError when the key, the context or the bytes are not those of the sealing."""
+        try:
+            return self._aead.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], self._context(purpose, record))
+        except InvalidTag as error:
+            raise SetupError(f"a stored {purpose} does not open: wrong master key, or the data was altered") from error
+
+    def _context(self, purpose: str, record: str) -> bytes:
+        return b"\0".join((self._scope, purpose.encode(), record.encode()))
+
+
+class FileKeyProvider:
+    """A master key in a file that only its owner may read."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            key = path.read_bytes()
+        except FileNotFoundError as error:
+            raise SetupError(f"no master key at {path}: run `likeness init`, or restore the key file of this data") from error
+        if len(key) != KEY_BYTES:
+            raise SetupError(f"the master key at {path} is damaged: {len(key)} bytes instead of {KEY_BYTES}")
+        self._cipher = Cipher(key, "master")
+
+    @staticmethod
+    def create(path: Path) -> None:
+        """Write a new random key; an existing one is never overwritten (FileExistsError)."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def wrap(self, data_key: bytes, context: str) -> bytes:
+        return self._cipher.seal(data_key, "data key", context)
+
+    def unwrap(self, wrapped: bytes, context: str) -> bytes:
+        return self._cipher.open(wrapped, "data key", context)
+
+
+def new_data_key() -> bytes:
+    return secrets.token_bytes(KEY_BYTES)

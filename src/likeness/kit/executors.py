@@ -1,0 +1,33 @@
+"""Blocking work off the event loop, in sized pools that say no when they are full."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from likeness.errors import ServiceUnavailable
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class SizedExecutor:
+    """A thread pool with a bounded queue."""
+
+    def __init__(self, name: str, *, workers: int, queue_limit: int) -> None:
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
+        self._places = threading.BoundedSemaphore(workers + queue_limit)
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``work`` on a thread. Raises ServiceUnavailable at once when the queue is full."""
+        if not self._places.acquire(blocking=False):
+            raise ServiceUnavailable("The server is full; try again shortly.")
+        future = self._pool.submit(work, *args, **kwargs)
+        # Given back when the work ends, not when the caller stops waiting: a cancelled call still occupies its thread.
+        future.add_done_callback(lambda _: self._places.release())
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)

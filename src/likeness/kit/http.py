@@ -1,0 +1,241 @@
+"""What every endpoint shares: its parts, its body read with a cap, its errors in one shape, its request id."""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from fastapi import Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import MutableHeaders, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from likeness.errors import (
+    BadRequest,
+    ErrorCode,
+    InvalidInput,
+    LikenessError,
+    LowQuality,
+    PayloadTooLarge,
+    UnexpectedError,
+    UnsupportedMediaType,
+)
+from likeness.kit.ids import new_id
+
+log = logging.getLogger("likeness.http")
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
+FIELDS_BYTES = 64 * 1024
+"""Room for the fields beside the photos and for multipart boundaries."""
+LINE_BREAKS = 1.05
+"""Base64 broken into lines of 64 or 76 characters grows by less than this."""
+OFFLOAD_BYTES = 64 * 1024
+"""Bodies larger than this are parsed on a thread."""
+
+
+def part(kind: type[T]) -> Callable[[Request], T]:
+    """Give a dependency that hands over the application's one object of a type (see ``likeness.app``)."""
+
+    def get(request: Request) -> T:
+        return cast("T", request.app.state.parts[kind])
+
+    return get
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """The largest photo accepted, in bytes after base64 decoding."""
+
+    image_bytes: int
+
+
+async def read_body(request: Request, *, limit_bytes: int) -> bytes:
+    """Give the body. Raises PayloadTooLarge from the declared length where it suffices, else at the cap."""
+    return b"".join([chunk async for chunk in _capped(request, limit_bytes)])
+
+
+async def read_fields(request: Request, model: type[M], *, photos: int) -> M:
+    """Read a JSON or multipart body with at most ``photos`` photos and validate it.
+
+    Call it after the caller is authorised. Raises PayloadTooLarge, UnsupportedMediaType, BadRequest and InvalidInput.
+    """
+    image_bytes = part(BodyLimits)(request).image_bytes
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == "application/json":
+        body = await read_body(request, limit_bytes=int(photos * image_bytes * 4 / 3 * LINE_BREAKS) + FIELDS_BYTES)
+        if len(body) > OFFLOAD_BYTES:
+            return await asyncio.to_thread(_validate_json, body, model, image_bytes)
+        return _validate_json(body, model, image_bytes)
+    if media_type == "multipart/form-data":
+        fields = await _read_form(request, photos * image_bytes + FIELDS_BYTES)
+        return _validate(fields, model, image_bytes, strict=False)
+    raise UnsupportedMediaType("Send application/json or multipart/form-data.")
+
+
+async def _capped(request: Request, limit_bytes: int) -> AsyncIterator[bytes]:
+    refusal = f"The request may have at most {limit_bytes} bytes."
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit_bytes:
+        raise PayloadTooLarge(refusal)
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > limit_bytes:
+            raise PayloadTooLarge(refusal)
+        yield chunk
+
+
+class _InMemoryParser(MultiPartParser):
+    # A spooled file would put a face on the disk, unencrypted.
+    spool_max_size = 1 << 30
+
+
+async def _read_form(request: Request, limit_bytes: int) -> dict[str, Any]:
+    stream = _capped(request, limit_bytes)
+    parser = _InMemoryParser(request.headers, cast("Any", stream), max_files=8, max_fields=32, max_part_size=limit_bytes)
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise BadRequest(f"The multipart body is not well-formed: {error.message}") from error
+    except (KeyError, ValueError) as error:
+        raise BadRequest("The multipart body is not well-formed.") from error
+    async with form:
+        fields: dict[str, Any] = {}
+        for name, value in form.multi_items():
+            if name in fields:
+                raise InvalidInput(f"{name}: is given twice.")
+            fields[name] = await value.read() if isinstance(value, UploadFile) else value
+        return fields
+
+
+def _validate_json(body: bytes, model: type[M], image_bytes: int) -> M:
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("The body is not well-formed JSON.") from error
+    if not isinstance(fields, dict):
+        raise BadRequest("The body must be a JSON object.")
+    return _validate(fields, model, image_bytes, strict=True)
+
+
+def _validate(fields: dict[str, Any], model: type[M], image_bytes: int, *, strict: bool) -> M:
+    try:
+        return model.model_validate(fields, strict=strict, context={"image_bytes": image_bytes})
+    except ValidationError as error:
+        # The input itself is left out: it may be a face.
+        faults = [
+            f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        raise InvalidInput("; ".join(faults) + ".") from error
+
+
+def body_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Give ``openapi_extra`` for an endpoint that reads its body with :func:`read_fields`."""
+    schema = model.model_json_schema(by_alias=True)
+    form = json.loads(json.dumps(schema).replace('"format": "byte"', '"format": "binary"'))
+    content = {"application/json": {"schema": schema}, "multipart/form-data": {"schema": form}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+class ErrorBody(BaseModel):
+    """The body of every refusal."""
+
+    error: ErrorCode
+    message: str
+    requestId: str  # noqa: N815  the wire's spelling
+    reasons: list[str] | None = None
+
+
+ERRORS_BY_STATUS: dict[int, str] = {
+    400: "The request or its photo cannot be used: `BAD_REQUEST`, `INVALID_INPUT`, `INVALID_IMAGE`, `NO_FACE`, `MULTIPLE_FACES`, `LOW_QUALITY`",
+    401: "No access token, or not a good one: `UNAUTHORIZED`",
+    403: "The token lacks the permission: `FORBIDDEN`",
+    404: "Unknown, gone, or another tenant's: `NOT_FOUND`, `SESSION_EXPIRED_OR_NOT_FOUND`",
+    409: "Contradicts what is stored: `CONFLICT`",
+    413: "Too many bytes: `PAYLOAD_TOO_LARGE`",
+    415: "Not a JPEG or PNG, or a body of another kind: `UNSUPPORTED_MEDIA_TYPE`",
+    429: "Too many calls, see `Retry-After`: `TOO_MANY_REQUESTS`",
+    503: "Full or not ready, see `Retry-After`: `SERVICE_UNAVAILABLE`",
+}
+
+
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Give the ``responses`` of an endpoint that may refuse with these statuses."""
+    return {status: {"model": ErrorBody, "description": ERRORS_BY_STATUS[status]} for status in statuses}
+
+
+PHOTO_ERRORS = error_responses(400, 401, 403, 413, 415, 429, 503)
+
+
+def error_response(error: LikenessError, request_id: str) -> JSONResponse:
+    body: dict[str, Any] = {"error": error.code, "message": error.message, "requestId": request_id}
+    if isinstance(error, LowQuality):
+        body["reasons"] = list(error.reasons)
+    return JSONResponse(body, error.status, error.headers)
+
+
+async def handle_likeness_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, LikenessError)
+    return error_response(error, request.state.request_id)
+
+
+async def handle_http_exception(request: Request, error: Exception) -> JSONResponse:
+    """Put the router's own refusals (unknown path, wrong method) into the contract's shape."""
+    assert isinstance(error, HTTPException)
+    code = ErrorCode.NOT_FOUND if error.status_code == 404 else ErrorCode.BAD_REQUEST
+    message = "There is no such call." if error.status_code == 404 else f"{error.detail}."
+    body = {"error": code, "message": message, "requestId": request.state.request_id}
+    return JSONResponse(body, error.status_code, error.headers)
+
+
+async def handle_validation_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer for path, query and header parameters that FastAPI itself refused."""
+    faults = getattr(error, "errors", list)()
+    message = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
+    return error_response(InvalidInput(message), request.state.request_id)
+
+
+class RequestContext:
+    """Middleware: echoes or makes ``X-Request-Id``, and turns a fault of ours into a plain 500."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        request_id = given if REQUEST_ID.fullmatch(given) else new_id()
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            log.info("the caller left before its request was read", extra={"request_id": request_id})
+        except Exception:
+            log.exception("request %s failed", request_id)
+            if started:
+                raise
+            fault = UnexpectedError("Something failed on our side; the request id leads to the log entry.")
+            await error_response(fault, request_id)(scope, receive, send_with_id)

@@ -1,0 +1,46 @@
+"""``POST /api/v1/face/match``."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from likeness.kit.http import PHOTO_ERRORS, body_schema, part, read_fields
+from likeness.match.schemas import FaceReport, MatchReply, MatchRequest
+from likeness.match.service import Matcher
+from likeness.tenants.scopes import Scope
+from likeness.tenants.service import Tenants
+from likeness.tokens.access import Requires
+from likeness.tokens.service import Principal
+
+router = APIRouter(tags=["match"])
+
+
+@router.post(
+    "/api/v1/face/match",
+    summary="Compare two photos (1:1)",
+    responses=PHOTO_ERRORS,
+    openapi_extra=body_schema(MatchRequest),
+)
+async def match_faces(
+    request: Request,
+    principal: Annotated[Principal, Depends(Requires(Scope.FACE_MATCH))],
+    tenants: Annotated[Tenants, Depends(part(Tenants))],
+    matcher: Annotated[Matcher, Depends(part(Matcher))],
+) -> MatchReply:
+    """Say whether two photos show one person.
+
+    `matchLevel` is the highest of five levels that the comparison reaches (0: none); each level promises a measured false match
+    rate, from 1e-2 at level 1 to 1e-6 at level 5. `match` is `matchLevel >= minimumMatchLevel`.
+    """
+    photos = await read_fields(request, MatchRequest, photos=2)
+    tenant = await tenants.get(principal.tenant_id)
+    comparison = await matcher.compare(tenant, photos.source_image, photos.target_image)
+    return MatchReply(
+        match=comparison.level >= photos.minimum_match_level,
+        match_level=comparison.level,
+        score=round(comparison.score, 4),
+        false_match_rate=comparison.false_match_rate,
+        model=matcher.model,
+        source=FaceReport.of(comparison.source),
+        target=FaceReport.of(comparison.target),
+    )

@@ -1,0 +1,57 @@
+"""What ``POST /api/v1/face/match`` takes and gives (contract §4)."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from likeness.engine.base import Face, Quality
+from likeness.kit.wire import Level, Photo, WireModel
+
+
+class MatchRequest(WireModel):
+    source_image: Photo
+    target_image: Photo
+    minimum_match_level: Level = 3
+
+
+class FaceBox(WireModel):
+    """A face's box in pixels of the upright photo."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class FaceQuality(WireModel):
+    """The unified quality score (ISO/IEC 29794-5), 0..100, and its measures."""
+
+    score: int
+    measures: dict[str, int]
+
+    @classmethod
+    def of(cls, quality: Quality) -> "FaceQuality":
+        return cls(score=quality.score, measures={measure.name: measure.scalar for measure in quality.measures})
+
+
+class FaceReport(WireModel):
+    """What was seen in one photo."""
+
+    box: FaceBox
+    quality: FaceQuality
+
+    @classmethod
+    def of(cls, face: Face) -> "FaceReport":
+        box = face.detection.box
+        rounded = FaceBox(x=round(box.x, 1), y=round(box.y, 1), width=round(box.width, 1), height=round(box.height, 1))
+        return cls(box=rounded, quality=FaceQuality.of(face.quality))
+
+
+class MatchReply(WireModel):
+    match: bool
+    match_level: Annotated[int, Field(ge=0, le=5)]
+    score: Annotated[float, Field(description="Cosine of the two templates, 4 decimals.")]
+    false_match_rate: Annotated[float, Field(description="Measured false match rate of the level reached.")]
+    model: Annotated[str, Field(description="Model pack and version.", examples=["builtin@1"])]
+    source: FaceReport
+    target: FaceReport

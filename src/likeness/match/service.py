@@ -1,0 +1,36 @@
+"""Comparing two photos."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from likeness.engine.base import Face, Use
+from likeness.engine.workers import FaceWorkers
+from likeness.tenants.service import Tenant
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Two faces, the score of their templates and the level that it reaches."""
+
+    source: Face
+    target: Face
+    score: float
+    level: int
+    false_match_rate: float
+
+
+class Matcher:
+    def __init__(self, faces: FaceWorkers) -> None:
+        self._faces = faces
+        self.model = str(faces.engine.pack)
+
+    async def compare(self, tenant: Tenant, source: bytes, target: bytes) -> Comparison:
+        """Compare the faces of two photos; raises what :meth:`Engine.analyse` raises."""
+        faces = await self._faces.analyse_both(
+            source, target, uses=(Use.ID_PHOTO, Use.PROBE), policy=tenant.settings.face_policy
+        )
+        calibration = self._faces.engine.calibration
+        score = float(np.dot(faces[0].template, faces[1].template))
+        level = calibration.level(score)
+        return Comparison(*faces, score, level, calibration.false_match_rate(level))

@@ -1,0 +1,1 @@
+"""Face sessions: an ID photo waits for its person in front of a camera."""

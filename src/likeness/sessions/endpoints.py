@@ -1,0 +1,43 @@
+"""``POST /api/v1/face``."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from likeness.kit.http import PHOTO_ERRORS, body_schema, part, read_fields
+from likeness.sessions.schemas import SessionReply, SessionRequest
+from likeness.sessions.service import SessionService
+from likeness.tenants.scopes import Scope
+from likeness.tenants.service import Tenants
+from likeness.tokens.access import Requires
+from likeness.tokens.service import Principal
+
+router = APIRouter(tags=["face session"])
+
+
+@router.post(
+    "/api/v1/face",
+    status_code=201,
+    summary="Open a face session",
+    responses=PHOTO_ERRORS,
+    openapi_extra=body_schema(SessionRequest),
+)
+async def open_session(
+    request: Request,
+    principal: Annotated[Principal, Depends(Requires(Scope.FACE_FLOW))],
+    tenants: Annotated[Tenants, Depends(part(Tenants))],
+    sessions: Annotated[SessionService, Depends(part(SessionService))],
+) -> SessionReply:
+    """Open a session for the person on an ID photo.
+
+    Send the person to `captureUrl`; the session and the photo vanish after 10 minutes. A photo without a usable face is refused here.
+    """
+    wanted = await read_fields(request, SessionRequest, photos=1)
+    tenant = await tenants.get(principal.tenant_id)
+    opened = await sessions.open(tenant, principal.client_id, wanted.id_photo, wanted)
+    return SessionReply(
+        session_id=opened.id,
+        capture_url=opened.capture_url,
+        expires_at=datetime.fromtimestamp(opened.expires_at, UTC).isoformat(timespec="seconds"),
+    )

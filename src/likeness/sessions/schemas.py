@@ -1,0 +1,34 @@
+"""What ``POST /api/v1/face`` takes and gives (contract §3)."""
+
+from typing import Annotated, Literal
+
+from pydantic import AnyHttpUrl, Field, StringConstraints
+
+from likeness.kit.wire import Level, Photo, WireModel
+
+
+class SessionOptions(WireModel):
+    """How a session is to be carried out; kept with the session."""
+
+    nonce: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] | None = Field(
+        None, description="Comes back in the signed result."
+    )
+    max_attempts: Annotated[int, Field(ge=1, le=3)] = 3
+    minimum_match_level: Level = 3
+    active_liveness: bool = Field(default=True, description="Ask for a challenge; false judges passively only.")
+    one_to_n: Literal["none", "search", "insert"] = "none"
+    audit_trail_image_obfuscation: Literal["FILLED", "FILLED_WHITE", "BLURRED"] | None = Field(
+        None, description="Hide the audit image's background."
+    )
+    return_data_for_incomplete_session: bool = False
+    redirect_url: AnyHttpUrl | None = Field(None, description="Where the capture page goes when it has ended.")
+
+
+class SessionRequest(SessionOptions):
+    id_photo: Photo
+
+
+class SessionReply(WireModel):
+    session_id: str
+    capture_url: str
+    expires_at: str

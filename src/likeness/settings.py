@@ -1,0 +1,75 @@
+"""Every setting, once, with its default and meaning. Read from ``LIKENESS_<NAME>`` in the environment."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, HttpUrl, TypeAdapter, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MEBIBYTE = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """The deployment's settings; docs/operations.md has a heading for each."""
+
+    model_config = SettingsConfigDict(env_prefix="LIKENESS_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(Path("data"), description="Folder of the database, the images, the key file and the model cache.")
+    host: str = Field("127.0.0.1", description="Address that the server listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port that the server listens on.")
+    base_url: str | None = Field(
+        None, description="Public address of the server: the issuer of tokens and results, and the root of captureUrl."
+    )
+    database_url: str | None = Field(
+        None, description="SQLAlchemy address of the database; by default an SQLite file in the data folder."
+    )
+    images_url: str | None = Field(
+        None, description="Object store of the images (file:///..., s3://..., gs://..., az://...); by default a folder in the data folder."
+    )
+    key_file: Path | None = Field(
+        None, description="File of the master key that wraps every tenant's data key; by default in the data folder. Back it up apart from the data."
+    )
+    pack: str = Field("auto", description="Model pack: auto, builtin, mobilefacenet, duo, an installed pack, or fake (tests only).")
+    models_mirror: Path | None = Field(
+        None, description="Folder that holds model files, for networks without the internet; files are found by name and verified by hash."
+    )
+    provider: Literal["cpu", "cuda"] = Field("cpu", description="ONNX Runtime execution provider; cuda fails at start where it is missing.")
+    workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, description="Photos worked on at once; one thread each."
+    )
+    queue_limit: int = Field(64, ge=1, description="Photos that may wait for a worker before callers are told 503.")
+    max_image_bytes: int = Field(5 * MEBIBYTE, ge=1024, description="Largest photo accepted, in bytes after base64 decoding.")
+    token_ttl_seconds: int = Field(1800, ge=60, le=86400, description="Life of an access token.")
+    session_ttl_seconds: int = Field(600, ge=30, le=3600, description="Life of a face session and of its ID photo.")
+    result_ttl_seconds: int = Field(600, ge=60, le=86400, description="Time that a session's result can be fetched after its end.")
+    audit_image_ttl_seconds: int = Field(1800, ge=60, le=86400, description="Time that a session's audit image can be fetched.")
+    token_failures_per_minute: int = Field(10, ge=1, description="Wrong secrets per client id and minute before 429.")
+    requests_per_minute: int = Field(0, ge=0, description="Calls per client and minute before 429; 0 for no limit.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity that is logged.")
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_origin(cls, value: str | None) -> str | None:
+        return value if value is None else str(TypeAdapter(HttpUrl).validate_python(value)).rstrip("/")
+
+    @property
+    def origin(self) -> str:
+        """The public address, without a trailing slash."""
+        return self.base_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def database_address(self) -> str:
+        return self.database_url or f"sqlite:///{(self.data_dir / 'likeness.sqlite3').resolve()}"
+
+    @property
+    def images_address(self) -> str:
+        return self.images_url or (self.data_dir / "images").resolve().as_uri()
+
+    @property
+    def master_key_file(self) -> Path:
+        return self.key_file or self.data_dir / "master.key"
+
+    @property
+    def models_dir(self) -> Path:
+        return self.data_dir / "models"

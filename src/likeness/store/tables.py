@@ -1,0 +1,122 @@
+"""The tables. Times are seconds since the Unix epoch; ``sealed`` columns hold ciphertext (see ``likeness.kit.envelope``)."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite grows a row id only for a column typed INTEGER.
+BigKey = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _tenant() -> "Column[str]":
+    return Column("tenant_id", Text, ForeignKey("tenants.id"), nullable=False, index=True)
+
+
+deployment = Table(
+    "deployment",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", JSON, nullable=False),
+)
+"""Facts about the whole deployment, such as the model pack in use."""
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("sealed_data_key", LargeBinary, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _tenant(),
+    Column("name", Text, nullable=False),
+    Column("secret_hash", Text, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("disabled_at", Double),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", Text, primary_key=True),
+    Column("sealed_private_key", LargeBinary, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("retired_at", Double),
+)
+
+gallery_entries = Table(
+    "gallery_entries",
+    metadata,
+    Column("key", BigKey, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    _tenant(),
+    Column("external_id", Text),
+    Column("labels", JSON, nullable=False),
+    Column("quality", Integer, nullable=False),
+    Column("image_id", Text),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("tenant_id", "external_id"),
+    sqlite_autoincrement=True,
+)
+"""People enrolled. ``key`` is monotonic and never used again; ``image_id`` is null once the image was deleted."""
+
+gallery_templates = Table(
+    "gallery_templates",
+    metadata,
+    Column("entry_key", BigKey, ForeignKey("gallery_entries.key", ondelete="CASCADE"), primary_key=True),
+    Column("pack", Text, primary_key=True),
+    Column("sealed_template", LargeBinary, nullable=False),
+)
+"""An entry's templates, one per model pack: a re-index writes the new ones beside the old."""
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("tenant_id", Text, ForeignKey("tenants.id"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request_digest", Text, nullable=False),
+    Column("answer", JSON, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+face_sessions = Table(
+    "face_sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _tenant(),
+    Column("client_id", Text, ForeignKey("clients.id"), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("options", JSON, nullable=False),
+    Column("pack", Text, nullable=False),
+    Column("sealed_template", LargeBinary, nullable=False),
+    Column("image_id", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False, index=True),
+)

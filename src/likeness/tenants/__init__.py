@@ -1,0 +1,1 @@
+"""Who uses the deployment: tenants, their settings, their data keys and their API clients."""

@@ -1,0 +1,15 @@
+"""A tenant's own settings."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from likeness.engine.base import FacePolicy
+
+
+class TenantSettings(BaseModel):
+    """What a tenant decides for itself; an unset member has the default."""
+
+    model_config = ConfigDict(frozen=True)
+
+    face_policy: FacePolicy = Field(FacePolicy.LARGEST, description="What to do with several faces in a photo.")
+    search_level: int = Field(4, ge=1, le=5, description="Level at which a 1:N search says that a person was found.")
+    gallery_limit: int = Field(10_000_000, ge=1, description="Most entries the gallery may hold.")

@@ -1,0 +1,19 @@
+"""The permissions a client may hold."""
+
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """A permission, by the contract's name."""
+
+    FACE_FLOW = "KYC_FACE_FLOW"
+    FACE_MATCH = "KYC_FACE_MATCH"
+    FACE_SEARCH = "KYC_FACE_SEARCH"
+    FACE_INSERT = "KYC_FACE_INSERT"
+    FACE_DELETE = "KYC_FACE_DELETE"
+    INFO_SDK = "KYC_INFO_SDK"
+    ADMIN = "ADMIN"
+
+
+ALL_SCOPES = frozenset(Scope)
+"""What a client gets when nothing narrower is asked for."""

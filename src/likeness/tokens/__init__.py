@@ -1,0 +1,1 @@
+"""Access tokens: issue, verification, and who may call what."""

@@ -1,0 +1,34 @@
+"""Who may call is said in the endpoint's signature: ``principal: Annotated[Principal, Depends(Requires(Scope.FACE_MATCH))]``."""
+
+from fastapi import Request
+
+from likeness.errors import Forbidden
+from likeness.kit.http import part
+from likeness.kit.quota import Quota
+from likeness.tenants.scopes import Scope
+from likeness.tokens.service import Principal, Tokens
+
+_tokens = part(Tokens)
+_quota = part(Quota)
+
+
+class Requires:
+    """A dependency that lets a request through when its token holds one of the scopes.
+
+    It reads headers only, so it runs before the body is received.
+    """
+
+    def __init__(self, *any_of: Scope) -> None:
+        self.any_of = any_of
+
+    async def __call__(self, request: Request) -> Principal:
+        principal = _tokens(request).verify(request.headers.get("authorization"))
+        demand(principal, *self.any_of)
+        _quota(request).take(principal.client_id)
+        return principal
+
+
+def demand(principal: Principal, *any_of: Scope) -> None:
+    """Raise Forbidden unless the principal holds one of the scopes."""
+    if principal.scopes.isdisjoint(any_of):
+        raise Forbidden(f"This needs the permission {' or '.join(any_of)}, which the token does not have.")

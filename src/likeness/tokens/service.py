@@ -1,0 +1,126 @@
+"""Client credentials in, access token out (RFC 6749 §4.4); access token in, principal out."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from likeness.errors import TooManyRequests, Unauthorized
+from likeness.kit.clock import Clock
+from likeness.kit.executors import SizedExecutor
+from likeness.kit.ids import new_id
+from likeness.kit.jose import InvalidToken, Signer
+from likeness.tenants.scopes import Scope
+from likeness.tenants.service import Tenants
+
+AUDIENCE = "likeness-api"
+FAILURE_WINDOW_SECONDS = 60.0
+TRACKED_CLIENTS = 10_000
+
+
+class InvalidClient(Exception):
+    """The client id or secret is wrong. Which of the two is never said."""
+
+
+class InvalidScope(Exception):
+    """The token was to carry a permission that the client does not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    token: str
+    scopes: tuple[str, ...]
+    expires_in_seconds: int
+    jti: str
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling: the only source of a tenant's id."""
+
+    tenant_id: str
+    client_id: str
+    scopes: frozenset[str]
+
+
+class Tokens:
+    def __init__(
+        self,
+        tenants: Tenants,
+        signer: Signer,
+        clock: Clock,
+        *,
+        issuer: str,
+        ttl_seconds: int,
+        failures_per_minute: int,
+    ) -> None:
+        self._tenants = tenants
+        self._signer = signer
+        self._clock = clock
+        self._issuer = issuer
+        self._ttl_seconds = ttl_seconds
+        self._failures_per_minute = failures_per_minute
+        self._failures: dict[str, deque[float]] = {}
+        # Hashing is slow and memory-hungry on purpose: a flood of token requests must not take the photo workers down.
+        self._hashing = SizedExecutor("token-issue", workers=1, queue_limit=32)
+
+    async def issue(self, client_id: str, client_secret: str, scopes: frozenset[str] | None = None) -> AccessToken:
+        """Issue a token with the client's permissions, or with the narrower ``scopes`` asked for.
+
+        Raises InvalidClient, InvalidScope, and TooManyRequests after repeated wrong secrets.
+        """
+        self._refuse_guessing(client_id)
+        client = await self._hashing.run(self._tenants.verify_secret, client_id, client_secret)
+        if client is None:
+            self._note_failure(client_id)
+            raise InvalidClient
+        held = frozenset(client.scopes)
+        granted = held if scopes is None else scopes
+        if not granted <= held:
+            raise InvalidScope
+        now = int(self._clock.now())
+        ordered = tuple(scope for scope in Scope if scope in granted)
+        jti = new_id()
+        claims = {
+            "iss": self._issuer,
+            "aud": AUDIENCE,
+            "sub": client.id,
+            "client_id": client.id,
+            "tenant_id": client.tenant_id,
+            "iat": now,
+            "nbf": now,
+            "exp": now + self._ttl_seconds,
+            "jti": jti,
+            "scope": list(ordered),
+        }
+        return AccessToken(self._signer.sign(claims), ordered, self._ttl_seconds, jti)
+
+    def verify(self, authorization: str | None) -> Principal:
+        """Give the principal of an ``Authorization`` header. Raises Unauthorized."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthorized("Send an access token: 'Authorization: Bearer <token>'.")
+        try:
+            claims = self._signer.verify(token.strip(), issuer=self._issuer, audience=AUDIENCE, now=self._clock.now())
+        except InvalidToken as error:
+            raise Unauthorized("The access token is malformed, expired or not ours; get a new one.") from error
+        return Principal(claims["tenant_id"], claims["client_id"], frozenset(claims["scope"]))
+
+    def close(self) -> None:
+        self._hashing.close()
+
+    def _refuse_guessing(self, client_id: str) -> None:
+        recent = self._failures.get(client_id)
+        if recent is None:
+            return
+        oldest = self._clock.now() - FAILURE_WINDOW_SECONDS
+        while recent and recent[0] <= oldest:
+            recent.popleft()
+        if not recent:
+            del self._failures[client_id]
+        elif len(recent) >= self._failures_per_minute:
+            wait = int(recent[0] - oldest) + 1
+            raise TooManyRequests("Too many wrong secrets for this client.", retry_after_seconds=wait)
+
+    def _note_failure(self, client_id: str) -> None:
+        if len(self._failures) >= TRACKED_CLIENTS:
+            self._failures.pop(next(iter(self._failures)))
+        self._failures.setdefault(client_id, deque()).append(self._clock.now())
