@@ -1,5 +1,6 @@
 """What an index promises."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One stored template near a query: its key and the exact float32 dot product."""
+    """One stored template near a query: its key and the exact dot product, rounded to float32 (``index.scores``)."""
 
     key: int
     score: float
@@ -27,7 +28,12 @@ class Answer:
 
 
 class Index(Protocol):
-    """Unit templates (d,) float32 under caller-given integer keys (0 <= key < 2**63). Thread-safe."""
+    """Unit templates (d,) float32 under caller-given integer keys (0 <= key < 2**63). Thread-safe.
+
+    A search answers for one moment between its call and its return: it sees every insert and delete that returned
+    before the call, and each of those under way either wholly or not at all. A vector of the wrong shape or with a
+    number that is not finite, a key out of range, ``k < 1`` and a NaN threshold raise ValueError.
+    """
 
     dimension: int
 
@@ -40,14 +46,14 @@ class Index(Protocol):
         ...
 
     def add_many(self, keys: Sequence[int] | NDArray[np.int64], templates: NDArray[np.float32]) -> None:
-        """Insert many (n, d) rows at once; the way to rebuild."""
+        """Insert or replace many (n, d) rows at once, the last of equal keys winning; the way to rebuild."""
         ...
 
     def remove(self, key: int) -> bool:
         """Delete a template; False when the key is unknown. Searches that start after the return do not see it."""
         ...
 
-    def search(self, query: NDArray[np.float32], *, k: int = 1, minimum_score: float = -1.0) -> Answer:
+    def search(self, query: NDArray[np.float32], *, k: int = 1, minimum_score: float = -math.inf) -> Answer:
         """Give the k best at or above ``minimum_score``, exactly. Concurrent calls may share one scan."""
         ...
 
