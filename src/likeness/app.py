@@ -61,7 +61,7 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        tenants = await asyncio.to_thread(deployment.tenants.list)
+        tenants = await asyncio.to_thread(deployment.tenants.all)
         for tenant in tenants:
             await gallery.sweep(tenant)
         chores = [

@@ -97,7 +97,9 @@ def initialise(settings: Settings) -> None:
         raise SetupError(f"there is a master key at {settings.master_key_file} already; this data folder is set up")
     database_file = settings.data_dir / "likeness.sqlite3"
     if settings.database_url is None and database_file.exists():
-        raise SetupError(f"there is data in {settings.data_dir} but no key at {settings.master_key_file}: restore the key file")
+        raise SetupError(
+            f"there is data in {settings.data_dir} but no key at {settings.master_key_file}: restore the key file"
+        )
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     migrations.upgrade(settings.database_address)
     FileKeyProvider.create(settings.master_key_file)

@@ -17,7 +17,9 @@ async def get_health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", summary="The server takes traffic", responses={503: {"description": "Still loading the gallery"}})
+@router.get(
+    "/readyz", summary="The server takes traffic", responses={503: {"description": "Still loading the gallery"}}
+)
 async def get_readiness(galleries: Annotated[Galleries, Depends(part(Galleries))]) -> JSONResponse:
     """Say whether the gallery is in memory, and how far it is."""
     progress = galleries.progress

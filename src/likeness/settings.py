@@ -15,7 +15,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LIKENESS_", frozen=True, extra="ignore")
 
-    data_dir: Path = Field(Path("data"), description="Folder of the database, the images, the key file and the model cache.")
+    data_dir: Path = Field(
+        Path("data"), description="Folder of the database, the images, the key file and the model cache."
+    )
     host: str = Field("127.0.0.1", description="Address that the server listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the server listens on.")
     base_url: str | None = Field(
@@ -25,28 +27,43 @@ class Settings(BaseSettings):
         None, description="SQLAlchemy address of the database; by default an SQLite file in the data folder."
     )
     images_url: str | None = Field(
-        None, description="Object store of the images (file:///..., s3://..., gs://..., az://...); by default a folder in the data folder."
+        None,
+        description="Object store of the images (file:///..., s3://..., gs://..., az://...); by default a folder in the data folder.",
     )
     key_file: Path | None = Field(
-        None, description="File of the master key that wraps every tenant's data key; by default in the data folder. Back it up apart from the data."
+        None,
+        description="File of the master key that wraps every tenant's data key; by default in the data folder. Back it up apart from the data.",
     )
-    pack: str = Field("auto", description="Model pack: auto, builtin, mobilefacenet, duo, an installed pack, or fake (tests only).")
+    pack: str = Field(
+        "auto", description="Model pack: auto, builtin, mobilefacenet, duo, an installed pack, or fake (tests only)."
+    )
     models_mirror: Path | None = Field(
-        None, description="Folder that holds model files, for networks without the internet; files are found by name and verified by hash."
+        None,
+        description="Folder that holds model files, for networks without the internet; files are found by name and verified by hash.",
     )
-    provider: Literal["cpu", "cuda"] = Field("cpu", description="ONNX Runtime execution provider; cuda fails at start where it is missing.")
+    provider: Literal["cpu", "cuda"] = Field(
+        "cpu", description="ONNX Runtime execution provider; cuda fails at start where it is missing."
+    )
     workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="Photos worked on at once; one thread each."
     )
     queue_limit: int = Field(64, ge=1, description="Photos that may wait for a worker before callers are told 503.")
-    max_image_bytes: int = Field(5 * MEBIBYTE, ge=1024, description="Largest photo accepted, in bytes after base64 decoding.")
+    max_image_bytes: int = Field(
+        5 * MEBIBYTE, ge=1024, description="Largest photo accepted, in bytes after base64 decoding."
+    )
     token_ttl_seconds: int = Field(1800, ge=60, le=86400, description="Life of an access token.")
     session_ttl_seconds: int = Field(600, ge=30, le=3600, description="Life of a face session and of its ID photo.")
-    result_ttl_seconds: int = Field(600, ge=60, le=86400, description="Time that a session's result can be fetched after its end.")
-    audit_image_ttl_seconds: int = Field(1800, ge=60, le=86400, description="Time that a session's audit image can be fetched.")
+    result_ttl_seconds: int = Field(
+        600, ge=60, le=86400, description="Time that a session's result can be fetched after its end."
+    )
+    audit_image_ttl_seconds: int = Field(
+        1800, ge=60, le=86400, description="Time that a session's audit image can be fetched."
+    )
     token_failures_per_minute: int = Field(10, ge=1, description="Wrong secrets per client id and minute before 429.")
     requests_per_minute: int = Field(0, ge=0, description="Calls per client and minute before 429; 0 for no limit.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity that is logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severity that is logged."
+    )
 
     @field_validator("base_url")
     @classmethod

@@ -20,7 +20,9 @@ ClientId = Annotated[str, typer.Argument(help="The client's id.")]
 def create(
     tenant: TenantName,
     name: Annotated[str, typer.Option(help="What the client is for.")] = "client",
-    scope: Annotated[list[Scope] | None, typer.Option(help="A permission; repeat it for several. Default: all.")] = None,
+    scope: Annotated[
+        list[Scope] | None, typer.Option(help="A permission; repeat it for several. Default: all.")
+    ] = None,
 ) -> None:
     """Make a client; its secret is shown once and kept only as a hash."""
     with opened(Settings()) as deployment:

@@ -29,7 +29,7 @@ def list_tenants() -> None:
     """List the tenants."""
     table = Table("id", "name", "settings")
     with opened(Settings()) as deployment:
-        for row in deployment.tenants.list():
+        for row in deployment.tenants.all():
             table.add_row(row.id, row.name, row.settings.model_dump_json(exclude_defaults=True))
     Console().print(table)
 
@@ -46,6 +46,8 @@ def change(
     with opened(Settings()) as deployment:
         row = deployment.tenants.by_name(name)
         kept = row.settings.model_dump(exclude_unset=True)
-        settings = TenantSettings.model_validate(kept | {key: value for key, value in given.items() if value is not None})
+        settings = TenantSettings.model_validate(
+            kept | {key: value for key, value in given.items() if value is not None}
+        )
         deployment.tenants.change_settings(row.id, settings)
     Console().print_json(settings.model_dump_json())

@@ -6,7 +6,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 
 from likeness.gallery.repository import Entry
-from likeness.gallery.schemas import Candidate, EntryPage, EntryReply, InsertReply, InsertRequest, SearchReply, SearchRequest
+from likeness.gallery.schemas import (
+    Candidate,
+    EntryPage,
+    EntryReply,
+    InsertReply,
+    InsertRequest,
+    SearchReply,
+    SearchRequest,
+)
 from likeness.gallery.service import GalleryService
 from likeness.kit.http import PHOTO_ERRORS, body_schema, error_responses, part, read_fields
 from likeness.kit.pagination import Cursors
@@ -83,7 +91,10 @@ async def insert_entry(
     tenants: TenantsPart,
     gallery: Service,
     idempotency_key: Annotated[
-        str | None, Header(min_length=1, max_length=255, description="Repeating a call with the same key enrols once; kept for a day.")
+        str | None,
+        Header(
+            min_length=1, max_length=255, description="Repeating a call with the same key enrols once; kept for a day."
+        ),
     ] = None,
 ) -> InsertReply:
     """Enrol the person on the photo; always a new id, even for somebody enrolled before."""
@@ -98,7 +109,12 @@ async def insert_entry(
     return InsertReply(one_to_n_verification_id=entry_id)
 
 
-@router.delete("/search/{entry_id}", status_code=204, summary="Delete an entry's photo", responses=error_responses(401, 403, 404, 503))
+@router.delete(
+    "/search/{entry_id}",
+    status_code=204,
+    summary="Delete an entry's photo",
+    responses=error_responses(401, 403, 404, 503),
+)
 async def delete_entry_image(entry_id: EntryId, principal: Deleter, tenants: TenantsPart, gallery: Service) -> None:
     """Delete the stored photo. The person stays searchable under the same id."""
     await gallery.delete_image(await tenants.get(principal.tenant_id), entry_id)

@@ -57,7 +57,9 @@ class Galleries:
         def load(connection: Connection) -> None:
             for batch in mine.templates(connection, str(self.pack), batch=REBUILD_BATCH):
                 keys = np.fromiter((key for key, _, _ in batch), np.int64, len(batch))
-                packed = b"".join(tenant.cipher.open(sealed, TEMPLATE_PURPOSE, entry_id) for _, entry_id, sealed in batch)
+                packed = b"".join(
+                    tenant.cipher.open(sealed, TEMPLATE_PURPOSE, entry_id) for _, entry_id, sealed in batch
+                )
                 index.add_many(keys, np.frombuffer(packed, "<f4").reshape(len(batch), self.pack.template_size))
                 self.progress.loaded += len(batch)
 

@@ -72,14 +72,17 @@ class GalleryRows:
                 image_id=entry.image_id,
                 created_at=entry.created_at,
             )
-        ).inserted_primary_key[0]
+        ).inserted_primary_key
+        assert key is not None
         connection.execute(
-            insert(gallery_templates).values(entry_key=key, pack=entry.pack, sealed_template=entry.sealed_template)
+            insert(gallery_templates).values(entry_key=key[0], pack=entry.pack, sealed_template=entry.sealed_template)
         )
-        return int(key)
+        return int(key[0])
 
     def find(self, connection: Connection, entry_id: str) -> Entry | None:
-        return _entry(connection.execute(select(*COLUMNS).where(self._mine, gallery_entries.c.id == entry_id)).one_or_none())
+        return _entry(
+            connection.execute(select(*COLUMNS).where(self._mine, gallery_entries.c.id == entry_id)).one_or_none()
+        )
 
     def find_keys(self, connection: Connection, keys: list[int]) -> dict[int, Entry]:
         rows = connection.execute(select(*COLUMNS).where(self._mine, gallery_entries.c.key.in_(keys)))
@@ -147,5 +150,5 @@ def forget_answers(connection: Connection, *, before: float) -> None:
     connection.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < before))
 
 
-def _entry(row: Row[Any] | None) -> Entry | None:
+def _entry(row: Row[*tuple[Any, ...]] | None) -> Entry | None:
     return Entry(*row) if row else None

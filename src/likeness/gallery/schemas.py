@@ -7,7 +7,9 @@ from pydantic import Field, StringConstraints
 from likeness.kit.wire import Level, Photo, WireModel
 
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Labels = Annotated[dict[Reference, Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^\x00]*$")]], Field(max_length=32)]
+Labels = Annotated[
+    dict[Reference, Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^\x00]*$")]], Field(max_length=32)
+]
 
 
 class SearchRequest(WireModel):

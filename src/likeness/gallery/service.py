@@ -175,7 +175,9 @@ class GalleryService:
         answer: Answer = await self._scans.run(index.search, face.template, k=max(candidates, 1))
         entries = await self._entries(tenant, answer.hits)
         ranked = tuple(
-            RankedEntry(entries[hit.key], hit.score, calibration.level(hit.score)) for hit in answer.hits if hit.key in entries
+            RankedEntry(entries[hit.key], hit.score, calibration.level(hit.score))
+            for hit in answer.hits
+            if hit.key in entries
         )
         best = ranked[0] if ranked else None
         reached = best.level if best else 0
@@ -255,7 +257,9 @@ class GalleryService:
     def _demand_ready(self) -> None:
         progress = self._galleries.progress
         if not progress.done:
-            raise ServiceUnavailable(f"The gallery is being loaded ({progress.loaded} of {progress.total}); try again shortly.")
+            raise ServiceUnavailable(
+                f"The gallery is being loaded ({progress.loaded} of {progress.total}); try again shortly."
+            )
 
 
 def _known(entry: Entry | None) -> Entry:

@@ -58,7 +58,9 @@ class FileKeyProvider:
         try:
             key = path.read_bytes()
         except FileNotFoundError as error:
-            raise SetupError(f"no master key at {path}: run `likeness init`, or restore the key file of this data") from error
+            raise SetupError(
+                f"no master key at {path}: run `likeness init`, or restore the key file of this data"
+            ) from error
         if len(key) != KEY_BYTES:
             raise SetupError(f"the master key at {path} is damaged: {len(key)} bytes instead of {KEY_BYTES}")
         self._cipher = Cipher(key, "master")

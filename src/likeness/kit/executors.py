@@ -8,7 +8,6 @@ from typing import ParamSpec, TypeVar
 
 from likeness.errors import ServiceUnavailable
 
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

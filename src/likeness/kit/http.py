@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import MutableHeaders, UploadFile
@@ -101,20 +102,24 @@ class _InMemoryParser(MultiPartParser):
 
 async def _read_form(request: Request, limit_bytes: int) -> dict[str, Any]:
     stream = _capped(request, limit_bytes)
-    parser = _InMemoryParser(request.headers, cast("Any", stream), max_files=8, max_fields=32, max_part_size=limit_bytes)
+    parser = _InMemoryParser(
+        request.headers, cast("Any", stream), max_files=8, max_fields=32, max_part_size=limit_bytes
+    )
     try:
         form = await parser.parse()
     except MultiPartException as error:
         raise BadRequest(f"The multipart body is not well-formed: {error.message}") from error
     except (KeyError, ValueError) as error:
         raise BadRequest("The multipart body is not well-formed.") from error
-    async with form:
+    try:
         fields: dict[str, Any] = {}
         for name, value in form.multi_items():
             if name in fields:
                 raise InvalidInput(f"{name}: is given twice.")
             fields[name] = await value.read() if isinstance(value, UploadFile) else value
         return fields
+    finally:
+        await form.close()
 
 
 def _validate_json(body: bytes, model: type[M], image_bytes: int) -> M:
@@ -200,7 +205,8 @@ async def handle_http_exception(request: Request, error: Exception) -> JSONRespo
 
 async def handle_validation_error(request: Request, error: Exception) -> JSONResponse:
     """Answer for path, query and header parameters that FastAPI itself refused."""
-    faults = getattr(error, "errors", list)()
+    assert isinstance(error, RequestValidationError)
+    faults = error.errors()
     message = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
     return error_response(InvalidInput(message), request.state.request_id)
 

@@ -39,7 +39,9 @@ def find_session(connection: Connection, session_id: str, *, now: float) -> Sess
 
 def expired_sessions(connection: Connection, *, now: float, limit: int) -> list[tuple[str, str, str | None]]:
     """Give (id, tenant id, image id) of sessions past their end."""
-    query = select(face_sessions.c.id, face_sessions.c.tenant_id, face_sessions.c.image_id).where(face_sessions.c.expires_at <= now)
+    query = select(face_sessions.c.id, face_sessions.c.tenant_id, face_sessions.c.image_id).where(
+        face_sessions.c.expires_at <= now
+    )
     return [(row[0], row[1], row[2]) for row in connection.execute(query.limit(limit))]
 
 

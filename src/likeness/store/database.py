@@ -102,39 +102,56 @@ class Database:
                 return
 
     def _commit(self, group: list[_Change]) -> None:
-        results: list[tuple[_Change, Any]] = []
-        failures: list[tuple[_Change, BaseException]] = []
+        outcomes: list[_Outcome] = []
         try:
             with self._writer.begin() as connection:
-                for change in group:
-                    try:
-                        with connection.begin_nested():
-                            results.append((change, change.work(connection)))
-                    except IntegrityError as error:
-                        failures.append((change, error))
-                    except DBAPIError:
-                        raise
-                    except Exception as error:  # noqa: BLE001  the caller's own error goes back to the caller
-                        failures.append((change, error))
+                outcomes.extend(_carry_out(change, connection) for change in group)
         except Exception as error:  # noqa: BLE001  the writer's thread must outlive any fault
             refusal = _unavailable(error)
-            failed = {id(change) for change, _ in failures}
-            failures += [(change, refusal) for change in group if id(change) not in failed]
-            results = []
-        for change, result in results:
-            try:
-                if change.after_commit:
-                    change.after_commit(result)
-            except Exception as error:  # noqa: BLE001
-                change.done.set_exception(error)
-            else:
-                change.done.set_result(result)
-        for change, failure in failures:
-            change.done.set_exception(failure)
+            told = {id(outcome.change) for outcome in outcomes if outcome.failure}
+            outcomes = [outcome for outcome in outcomes if outcome.failure]
+            outcomes += [_Outcome(change, failure=refusal) for change in group if id(change) not in told]
+        for outcome in outcomes:
+            outcome.tell()
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    change: _Change
+    result: Any = None
+    failure: BaseException | None = None
+
+    def tell(self) -> None:
+        """Do what is left to do after the commit, then answer the caller."""
+        if self.failure is not None:
+            self.change.done.set_exception(self.failure)
+            return
+        try:
+            if self.change.after_commit:
+                self.change.after_commit(self.result)
+        except Exception as error:  # noqa: BLE001
+            self.change.done.set_exception(error)
+        else:
+            self.change.done.set_result(self.result)
+
+
+def _carry_out(change: _Change, connection: Connection) -> _Outcome:
+    """Run one change in its savepoint. A database error other than a broken constraint fails the whole group."""
+    try:
+        with connection.begin_nested():
+            return _Outcome(change, change.work(connection))
+    except IntegrityError as error:
+        return _Outcome(change, failure=error)
+    except DBAPIError:
+        raise
+    except Exception as error:  # noqa: BLE001  the caller's own error goes back to the caller
+        return _Outcome(change, failure=error)
 
 
 def _unavailable(error: BaseException) -> ServiceUnavailable:
-    refusal = ServiceUnavailable("The database cannot take this now (full, read-only or unreachable); nothing was changed.")
+    refusal = ServiceUnavailable(
+        "The database cannot take this now (full, read-only or unreachable); nothing was changed."
+    )
     refusal.__cause__ = error
     return refusal
 

@@ -89,4 +89,7 @@ def disable_client(connection: Connection, client_id: str, *, now: float) -> boo
 
 
 def replace_secret_hash(connection: Connection, client_id: str, secret_hash: str) -> bool:
-    return connection.execute(update(clients).where(clients.c.id == client_id).values(secret_hash=secret_hash)).rowcount == 1
+    return (
+        connection.execute(update(clients).where(clients.c.id == client_id).values(secret_hash=secret_hash)).rowcount
+        == 1
+    )

@@ -55,7 +55,9 @@ class Tenants:
         """Make a tenant with a data key of its own. Raises Conflict when the name is taken."""
         tenant_id = new_id()
         sealed = self._keys.wrap(new_data_key(), tenant_id)
-        row = TenantRow(tenant_id, name, sealed, (settings or TenantSettings()).model_dump(mode="json", exclude_unset=True))
+        row = TenantRow(
+            tenant_id, name, sealed, (settings or TenantSettings()).model_dump(mode="json", exclude_unset=True)
+        )
         try:
             self._database.write_now(lambda c: repository.add_tenant(c, row, created_at=self._clock.now()))
         except IntegrityError as error:
@@ -68,12 +70,14 @@ class Tenants:
         with self._lock:
             self._opened.pop(tenant_id, None)
 
-    def list(self) -> list[Tenant]:
+    def all(self) -> list[Tenant]:
         return [self._open(row) for row in self._database.read_now(repository.list_tenants)]
 
     def by_name(self, name: str) -> Tenant:
         """Give a tenant by its name or id. Raises NotFound."""
-        row = self._database.read_now(lambda c: repository.find_tenant(c, name=name) or repository.find_tenant(c, tenant_id=name))
+        row = self._database.read_now(
+            lambda c: repository.find_tenant(c, name=name) or repository.find_tenant(c, tenant_id=name)
+        )
         if row is None:
             raise NotFound(f"There is no tenant named {name!r}.")
         return self._open(row)
@@ -96,7 +100,7 @@ class Tenants:
         self._database.write_now(lambda c: repository.add_client(c, row, created_at=self._clock.now()))
         return credentials
 
-    def list_clients(self, tenant_id: str) -> "list[ClientRow]":
+    def list_clients(self, tenant_id: str) -> list[ClientRow]:
         return self._database.read_now(lambda c: repository.list_clients(c, tenant_id))
 
     def disable_client(self, client_id: str) -> None:

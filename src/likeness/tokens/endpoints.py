@@ -59,7 +59,10 @@ async def handle_oauth_fault(_request: Request, fault: Exception) -> JSONRespons
                             "grant_type": {"type": "string", "enum": ["client_credentials"]},
                             "client_id": {"type": "string"},
                             "client_secret": {"type": "string", "format": "password"},
-                            "scope": {"type": "string", "description": "Permissions, separated by spaces, to narrow the token to."},
+                            "scope": {
+                                "type": "string",
+                                "description": "Permissions, separated by spaces, to narrow the token to.",
+                            },
                         },
                     },
                     "example": {"grant_type": "client_credentials", "client_id": "…", "client_secret": "…"},

@@ -45,4 +45,7 @@ class SigningKeys:
     def _rows(connection: Connection) -> list[tuple[str, bytes]]:
         current_first = signing_keys.c.retired_at.is_(None).desc()
         query = select(signing_keys.c.kid, signing_keys.c.sealed_private_key)
-        return [(row.kid, row.sealed_private_key) for row in connection.execute(query.order_by(current_first, signing_keys.c.created_at.desc()))]
+        return [
+            (row.kid, row.sealed_private_key)
+            for row in connection.execute(query.order_by(current_first, signing_keys.c.created_at.desc()))
+        ]

@@ -1,0 +1,136 @@
+"""A real server on a real port, and a caller of its API."""
+
+import base64
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from likeness.app import create_app
+from likeness.deployment import Deployment, initialise, is_initialised, open_deployment
+from likeness.engine.base import Engine
+from likeness.engine.fake import FakeEngine
+from likeness.kit.clock import MovableClock
+from likeness.settings import Settings
+from likeness.tenants.schemas import TenantSettings
+from likeness.tenants.scopes import ALL_SCOPES, Scope
+from likeness.tenants.service import Tenant
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    app: FastAPI
+    deployment: Deployment
+    clock: MovableClock
+
+
+def test_settings(folder: Path, **changes: Any) -> Settings:
+    return Settings(data_dir=folder, pack="fake", **{"workers": 2, **changes})
+
+
+test_settings.__test__ = False  # type: ignore[attr-defined]  # pytest takes the name for a test
+
+
+@contextlib.contextmanager
+def serving(settings: Settings, engine: Engine | None = None) -> Iterator[Server]:
+    """Run the application on a free port of the loopback interface, on a clock that the test can move."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+    if not is_initialised(settings):
+        initialise(settings)
+    clock = MovableClock(time.time())
+    deployment = open_deployment(settings, clock)
+    app = create_app(deployment, engine or FakeEngine())
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=5))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    try:
+        wait_until_ready(settings.origin)
+        yield Server(settings.origin, app, deployment, clock)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listener.close()
+        deployment.close()
+
+
+def wait_until_ready(url: str, *, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{url}/readyz").status_code == 200:
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"{url} was not ready within {seconds} s")
+
+
+@dataclass
+class Api:
+    """A caller with a token of one tenant."""
+
+    server: Server
+    tenant: Tenant
+    client_id: str
+    client_secret: str
+    http: httpx.Client
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def token(self, *scopes: Scope) -> str:
+        form = {"grant_type": "client_credentials", "client_id": self.client_id, "client_secret": self.client_secret}
+        if scopes:
+            form["scope"] = " ".join(scopes)
+        reply = self.http.post("/api/oauth/token", data=form)
+        assert reply.status_code == 200, reply.text
+        return str(reply.json()["access_token"])
+
+    def with_scopes(self, *scopes: Scope) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token(*scopes)}"}
+
+    def call(self, method: str, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        if body is not None:
+            options["json"] = body
+        headers = {**self.headers, **options.pop("headers", {})}
+        return self.http.request(method, path, headers=headers, **options)
+
+    def match(self, source: bytes, target: bytes, **fields: Any) -> httpx.Response:
+        body = {"sourceImage": b64(source), "targetImage": b64(target), **fields}
+        return self.call("POST", "/api/v1/face/match", body)
+
+    def search(self, photo: bytes, **fields: Any) -> httpx.Response:
+        return self.call("POST", "/api/v1/face/one-to-n/search", {"idPhoto": b64(photo), **fields})
+
+    def insert(self, photo: bytes, *, headers: dict[str, str] | None = None, **fields: Any) -> httpx.Response:
+        body = {"idPhoto": b64(photo), **fields}
+        return self.call("POST", "/api/v1/face/one-to-n/insert", body, headers=headers or {})
+
+    def open_session(self, photo: bytes, **fields: Any) -> httpx.Response:
+        return self.call("POST", "/api/v1/face", {"idPhoto": b64(photo), **fields})
+
+
+def b64(photo: bytes) -> str:
+    return base64.b64encode(photo).decode()
+
+
+_names = iter(range(1 << 30))
+
+
+@contextlib.contextmanager
+def calling(
+    server: Server, *, settings: TenantSettings | None = None, scopes: frozenset[Scope] = ALL_SCOPES
+) -> Iterator[Api]:
+    """Give a caller in a tenant of its own."""
+    tenant = server.deployment.tenants.create(f"tenant {next(_names)}", settings)
+    credentials = server.deployment.tenants.create_client(tenant.id, "test", scopes)
+    with httpx.Client(base_url=server.url, timeout=60) as http:
+        api = Api(server, tenant, credentials.client_id, credentials.client_secret, http)
+        api.headers = {"Authorization": f"Bearer {api.token()}"}
+        yield api
