@@ -1,11 +1,11 @@
 """1:1 over real HTTP."""
 
 import pytest
-from servers import Api, b64
 
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.levels import TARGET_FMR
 from likeness.tenants.scopes import Scope
+from servers import Api, b64
 
 ALICE, ALICE_AGAIN, BOB = fake_photo(1), fake_photo(1, variation=1), fake_photo(2)
 

@@ -1,0 +1,5 @@
+"""``python -m likeness``."""
+
+from likeness.cli import main
+
+main()

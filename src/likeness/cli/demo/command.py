@@ -1,0 +1,132 @@
+"""Set up a data folder and a tenant, start the server, prove it, and stay up."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Annotated
+
+import httpx
+import typer
+from rich.console import Console
+
+from likeness.cli.demo.photos import load_photos
+from likeness.cli.demo.proof import Proof, Row
+from likeness.cli.serve import opened
+from likeness.deployment import initialise, is_initialised
+from likeness.errors import NotFound, SetupError
+from likeness.settings import Settings
+from likeness.tenants.service import ClientCredentials
+
+TENANT = "demo"
+START_SECONDS = 120
+LINE = "{:<31} {:<42} {:<44} {:>5}"
+HEADER = LINE.format("call", "asked", "came back", "ms")
+
+
+def demo(
+    *,
+    once: Annotated[bool, typer.Option(help="End after the table; the exit status says whether all held.")] = False,
+) -> None:
+    """Start a server, make every call of the API against it on real photos, print what came back, and stay up."""
+    settings = Settings()
+    console = Console()
+    photos = load_photos()
+    credentials = _prepare(settings, console)
+    proof = Proof(settings.origin, credentials, photos)
+    console.print(HEADER, style="bold", highlight=False)
+    with _server(settings):
+        rows = _show(proof.before_restart(), console)
+    with _server(settings):
+        console.print("the server was restarted", style="dim")
+        rows += _show(proof.after_restart(), console)
+        held = sum(row.ok for row in rows)
+        console.print(f"\n{held} of {len(rows)} as promised", style="bold green" if held == len(rows) else "bold red")
+        if once:
+            raise typer.Exit(0 if held == len(rows) else 1)
+        _invite(console, settings, credentials)
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()
+
+
+def _prepare(settings: Settings, console: Console) -> ClientCredentials:
+    """Make the data folder and the demo tenant where there is none; give fresh credentials."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise SetupError(
+                f"{settings.host}:{settings.port} is taken; stop what runs there or set LIKENESS_PORT to another port"
+            ) from error
+    if not is_initialised(settings):
+        initialise(settings)
+        console.print(f"made the data folder {settings.data_dir.resolve()}")
+    with opened(settings) as deployment:
+        try:
+            tenant = deployment.tenants.by_name(TENANT)
+        except NotFound:
+            tenant = deployment.tenants.create(TENANT)
+        clients = [row for row in deployment.tenants.list_clients(tenant.id) if row.name == TENANT and not row.disabled]
+        if clients:
+            return deployment.tenants.rotate_secret(clients[0].id)
+        return deployment.tenants.create_client(tenant.id, TENANT)
+
+
+@contextlib.contextmanager
+def _server(settings: Settings) -> Iterator[None]:
+    """Run ``likeness serve`` as a process of its own until the block ends."""
+    environment = os.environ | {"LIKENESS_LOG_LEVEL": "warning"}
+    process = subprocess.Popen([sys.executable, "-m", "likeness", "serve"], env=environment)
+    try:
+        _wait_until_ready(settings, process)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(settings: Settings, process: "subprocess.Popen[bytes]") -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise SetupError("the server did not start; what it said stands above")
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{settings.origin}/readyz", timeout=5).status_code == 200:
+                return
+        time.sleep(0.1)
+    raise SetupError(f"the server was not ready within {START_SECONDS} s")
+
+
+def _show(made: Iterator[Row], console: Console) -> list[Row]:
+    """Print each row as it comes."""
+    rows = []
+    for row in made:
+        mark = "[green]✓[/]" if row.ok else "[red]✗[/]"
+        line = LINE.format(row.call, row.asked, row.answered, f"{row.milliseconds:.0f}")
+        console.print(line, mark, highlight=False, soft_wrap=True)
+        rows.append(row)
+    return rows
+
+
+def _invite(console: Console, settings: Settings, credentials: ClientCredentials) -> None:
+    url = settings.origin
+    console.print(f"\n[bold]Likeness is up at {url}[/]   API: {url}/docs   Ctrl-C stops it\n")
+    console.print(f"client_id      {credentials.client_id}", highlight=False)
+    console.print(f"client_secret  {credentials.client_secret}\n", highlight=False)
+    console.print(
+        f"TOKEN=$(curl -s {url}/api/oauth/token -d grant_type=client_credentials -d client_id={credentials.client_id} \\\n"
+        f"  -d client_secret={credentials.client_secret} | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"access_token\"])')\n"
+        f'curl -s {url}/api/v1/face/match -H "Authorization: Bearer $TOKEN" -F sourceImage=@one.jpg -F targetImage=@other.jpg\n',
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )

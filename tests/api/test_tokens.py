@@ -1,0 +1,160 @@
+"""Tokens over real HTTP: issue, refusal, verification."""
+
+import base64
+import json
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from likeness.engine.fake import fake_photo
+from likeness.settings import Settings
+from likeness.tenants.scopes import Scope
+from servers import Api, calling, serving, test_settings
+
+PATH = "/api/oauth/token"
+
+
+def form(api: Api, **changes: Any) -> dict[str, Any]:
+    fields = {"grant_type": "client_credentials", "client_id": api.client_id, "client_secret": api.client_secret}
+    return {name: value for name, value in (fields | changes).items() if value is not None}
+
+
+def test_the_reply_and_the_token_are_what_the_contract_says(api: Api) -> None:
+    reply = api.http.post(PATH, data=form(api))
+    assert reply.status_code == 200
+    assert reply.headers["cache-control"] == "no-store"
+    body = reply.json()
+    assert set(body) == {"access_token", "token_type", "expires_in", "scope", "jti"}
+    assert (body["token_type"], body["expires_in"]) == ("bearer", 1800)
+    assert body["scope"].split() == list(Scope)
+    keys = jwt.PyJWKSet.from_dict(api.http.get("/api/.well-known/jwks.json").json())
+    header = jwt.get_unverified_header(body["access_token"])
+    assert header["alg"] == "RS256"
+    key = next(key for key in keys.keys if key.key_id == header["kid"])
+    claims = jwt.decode(body["access_token"], key, ["RS256"], audience="likeness-api", issuer=api.server.url)
+    assert claims["client_id"] == claims["sub"] == api.client_id
+    assert claims["scope"] == body["scope"].split()
+    assert claims["jti"] == body["jti"]
+    assert claims["exp"] - claims["iat"] == 1800
+
+
+def test_the_public_keys_are_public_only(api: Api) -> None:
+    keys = api.http.get("/api/.well-known/jwks.json").json()["keys"]
+    assert keys
+    for key in keys:
+        assert (key["kty"], key["use"], key["alg"]) == ("RSA", "sig", "RS256")
+        assert set(key) <= {"kty", "use", "alg", "kid", "n", "e"}
+
+
+def test_http_basic(api: Api) -> None:
+    reply = api.http.post(PATH, data={"grant_type": "client_credentials"}, auth=(api.client_id, api.client_secret))
+    assert reply.status_code == 200
+
+
+def test_a_scope_narrows_the_token(api: Api) -> None:
+    reply = api.http.post(PATH, data=form(api, scope="KYC_FACE_MATCH KYC_FACE_SEARCH"))
+    assert reply.json()["scope"] == "KYC_FACE_MATCH KYC_FACE_SEARCH"
+
+
+def test_a_scope_that_the_client_does_not_hold_is_refused(api: Api) -> None:
+    with calling(api.server, scopes=frozenset({Scope.FACE_MATCH})) as narrow:
+        reply = narrow.http.post(PATH, data=form(narrow, scope="ADMIN"))
+    assert (reply.status_code, reply.json()["error"]) == (400, "invalid_scope")
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "error"),
+    [
+        ({"client_secret": "wrong"}, 401, "invalid_client"),
+        ({"client_id": "nobody"}, 401, "invalid_client"),
+        ({"client_secret": None}, 401, "invalid_client"),
+        ({"grant_type": None}, 400, "invalid_request"),
+        ({"grant_type": "password"}, 400, "unsupported_grant_type"),
+    ],
+)
+def test_faults_follow_rfc_6749(api: Api, changes: dict[str, Any], status: int, error: str) -> None:
+    reply = api.http.post(PATH, data=form(api, **changes))
+    assert reply.status_code == status
+    assert reply.json()["error"] == error
+    assert reply.json()["error_description"]
+
+
+def test_a_form_is_demanded_and_its_size_is_bounded(api: Api) -> None:
+    assert api.http.post(PATH, json=form(api)).json()["error"] == "invalid_request"
+    reply = api.http.post(PATH, data=form(api, padding="x" * 20_000))
+    assert (reply.status_code, reply.json()["error"]) == (413, "PAYLOAD_TOO_LARGE")
+
+
+def test_wrong_secrets_in_a_row_are_stopped_and_the_window_passes(tmp_path: Any) -> None:
+    settings = test_settings(tmp_path, token_failures_per_minute=3)
+    with serving(settings) as server, calling(server) as api:
+        statuses = [api.http.post(PATH, data=form(api, client_secret="wrong")).status_code for _ in range(4)]
+        assert statuses == [401, 401, 401, 429]
+        stopped = api.http.post(PATH, data=form(api))
+        assert stopped.status_code == 429
+        assert 1 <= int(stopped.headers["retry-after"]) <= 61
+        server.clock.move(61)
+        assert api.http.post(PATH, data=form(api)).status_code == 200
+
+
+def test_a_disabled_client_gets_no_token(api: Api) -> None:
+    api.server.deployment.tenants.disable_client(api.client_id)
+    assert api.http.post(PATH, data=form(api)).json()["error"] == "invalid_client"
+
+
+def test_a_rotated_secret_replaces_the_old(api: Api) -> None:
+    fresh = api.server.deployment.tenants.rotate_secret(api.client_id)
+    assert api.http.post(PATH, data=form(api)).status_code == 401
+    assert api.http.post(PATH, data=form(api, client_secret=fresh.client_secret)).status_code == 200
+
+
+def forged(token: str) -> dict[str, str]:
+    head, body, signature = token.split(".")
+    claims = json.loads(base64.urlsafe_b64decode(body + "=="))
+    claims["tenant_id"] = "another"
+    other = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    unsigned = base64.urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=").decode()
+    return {
+        "changed claims": f"{head}.{other}.{signature}",
+        "alg none": f"{unsigned}.{body}.",
+        "cut short": f"{head}.{body}",
+        "hmac with the public key": jwt.encode(claims, "x" * 32, "HS256"),
+        "not a token": "abc",
+    }
+
+
+def test_tokens_that_are_not_ours_are_401(api: Api) -> None:
+    headers = [
+        {},
+        {"Authorization": "Bearer"},
+        {"Authorization": f"Basic {api.token()}"},
+        *({"Authorization": f"Bearer {token}"} for token in forged(api.token()).values()),
+    ]
+    for header in headers:
+        reply = httpx.post(f"{api.server.url}/api/v1/face/match", headers=header, json={})
+        assert (reply.status_code, reply.json()["error"]) == (401, "UNAUTHORIZED")
+        assert reply.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_token_ends(tmp_path: Any) -> None:
+    with serving(test_settings(tmp_path)) as server, calling(server) as api:
+        assert api.match(fake_photo(1), fake_photo(1)).status_code == 200
+        server.clock.move(Settings().token_ttl_seconds + 1)
+        assert api.match(fake_photo(1), fake_photo(1)).status_code == 401
+
+
+def test_retired_keys_verify_until_their_tokens_have_ended(tmp_path: Any) -> None:
+    settings = test_settings(tmp_path)
+    with serving(settings) as server, calling(server) as api:
+        old = server.deployment.signing_keys.signer()
+        server.deployment.signing_keys.rotate()
+        new = server.deployment.signing_keys.signer()
+        assert {key["kid"] for key in old.public_set()["keys"]} < {key["kid"] for key in new.public_set()["keys"]}
+        claims = new.verify(api.token(), issuer=server.url, audience="likeness-api", now=server.clock.now())
+        assert claims["client_id"] == api.client_id
+        server.clock.move(2 * 86_400)
+        server.deployment.signing_keys.rotate()
+        left = {key["kid"] for key in server.deployment.signing_keys.signer().public_set()["keys"]}
+        assert left.isdisjoint(key["kid"] for key in old.public_set()["keys"])
