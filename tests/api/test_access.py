@@ -1,0 +1,68 @@
+"""Nothing is open by mistake, and the API's description says what is there."""
+
+from collections.abc import Iterator
+
+import httpx
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from likeness.tokens.access import Requires
+from servers import Api, Server
+
+PUBLIC = {
+    "/api/oauth/token": "it is where credentials are exchanged for a token",
+    "/api/.well-known/jwks.json": "verifiers of results need the public keys, and only those are there",
+    "/healthz": "a supervisor asks it; it says nothing but that the process is up",
+    "/readyz": "a load balancer asks it; it says how much of the gallery is loaded",
+    "/docs": "the description of the API, without data",
+    "/docs/oauth2-redirect": "belongs to /docs",
+    "/redoc": "the description of the API, without data",
+    "/openapi.json": "the description of the API, without data",
+}
+
+
+def every_route(routes: list[BaseRoute]) -> Iterator[BaseRoute]:
+    """Walk into included routers: a route must not hide there."""
+    for route in routes:
+        router = getattr(route, "original_router", None)
+        if router is None:
+            yield route
+        else:
+            yield from every_route(router.routes)
+
+
+def demanded(route: BaseRoute) -> bool:
+    if not isinstance(route, APIRoute):
+        return False
+    waiting = [route.dependant]
+    while waiting:
+        dependant = waiting.pop()
+        if isinstance(dependant.call, Requires):
+            assert dependant.call.any_of
+            return True
+        waiting.extend(dependant.dependencies)
+    return False
+
+
+def test_every_route_demands_a_scope_or_is_public_for_a_reason(server: Server) -> None:
+    open_routes = {getattr(route, "path", "?") for route in every_route(server.app.routes) if not demanded(route)}
+    assert open_routes - PUBLIC.keys() == set()
+
+
+def test_every_guarded_route_refuses_a_caller_without_a_token(server: Server) -> None:
+    guarded = [route for route in every_route(server.app.routes) if isinstance(route, APIRoute) and demanded(route)]
+    assert len(guarded) >= 8
+    for route in guarded:
+        for method in route.methods:
+            path = route.path.replace("{entry_id}", "x").replace("{session_id}", "x").replace("{image_id}", "x")
+            reply = httpx.request(method, f"{server.url}{path}")
+            assert (reply.status_code, reply.json()["error"]) == (401, "UNAUTHORIZED"), route.path
+
+
+def test_the_description_names_every_call_with_its_refusals(api: Api) -> None:
+    description = api.http.get("/openapi.json").json()
+    for path in ("/api/v1/face", "/api/v1/face/match", "/api/v1/face/one-to-n/search", "/api/v1/face/one-to-n/insert"):
+        call = description["paths"][path]["post"]
+        assert {"400", "401", "403", "413", "415", "429", "503"} <= call["responses"].keys()
+        assert call["requestBody"]["content"].keys() == {"application/json", "multipart/form-data"}
+    assert api.http.get("/docs").status_code == 200
