@@ -1,0 +1,87 @@
+"""The server as a process of its own, as an operator runs it: it can be killed, and its memory can be read."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from likeness.deployment import initialise, is_initialised, open_deployment
+from likeness.settings import Settings
+from likeness.tenants.service import ClientCredentials
+from servers import wait_until_ready
+
+
+@dataclass
+class ServerProcess:
+    """A data folder, and at times a ``likeness serve`` that runs on it."""
+
+    settings: Settings
+    credentials: ClientCredentials
+    environment: dict[str, str]
+    process: "subprocess.Popen[bytes] | None" = field(default=None)
+
+    @property
+    def url(self) -> str:
+        return self.settings.origin
+
+    def start(self, *, wrap: tuple[str, ...] = ()) -> None:
+        command = [*wrap, sys.executable, "-m", "likeness", "serve"]
+        self.process = subprocess.Popen(command, env=self.environment, stderr=subprocess.DEVNULL)
+        wait_until_ready(self.url, seconds=180)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(30)
+
+    def peak_resident_bytes(self) -> int:
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+
+    def client(self, timeout: float = 120) -> httpx.Client:
+        http = httpx.Client(base_url=self.url, timeout=timeout)
+        form = {"grant_type": "client_credentials", "client_id": self.credentials.client_id}
+        reply = http.post("/api/oauth/token", data=form | {"client_secret": self.credentials.client_secret})
+        http.headers["Authorization"] = f"Bearer {reply.raise_for_status().json()['access_token']}"
+        return http
+
+
+@contextlib.contextmanager
+def server_process(folder: Path, *, start: bool = True, **settings: Any) -> Iterator[ServerProcess]:
+    """Make a data folder with a tenant and run the server on it."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    made = Settings(data_dir=folder, port=port, **settings)
+    if not is_initialised(made):
+        initialise(made)
+    deployment = open_deployment(made)
+    tenant = deployment.tenants.create(f"tenant {threading.get_ident()}")
+    credentials = deployment.tenants.create_client(tenant.id, "test")
+    deployment.close()
+    chosen = made.model_dump(exclude_unset=True)
+    environment = os.environ | {
+        f"LIKENESS_{name.upper()}": str(value) for name, value in chosen.items() if value is not None
+    }
+    running = ServerProcess(made, credentials, environment)
+    if start:
+        running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
