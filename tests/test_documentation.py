@@ -1,0 +1,62 @@
+"""The documentation says what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from likeness.cli import app as command
+from likeness.errors import ErrorCode
+from likeness.settings import Settings
+from servers import Server
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+API = (REPOSITORY / "docs" / "api.md").read_text()
+OPERATIONS = (REPOSITORY / "docs" / "operations.md").read_text()
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_every_error_code_has_its_heading(code: ErrorCode) -> None:
+    assert f"\n### `{code}`\n" in API
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_has_its_heading(name: str) -> None:
+    assert f"\n### `LIKENESS_{name.upper()}`\n" in OPERATIONS
+
+
+def test_no_setting_is_described_that_is_not_there() -> None:
+    described = set(re.findall(r"\n### `LIKENESS_([A-Z_]+)`\n", OPERATIONS))
+    assert described == {name.upper() for name in Settings.model_fields}
+
+
+def test_every_command_is_described() -> None:
+    group = typer.main.get_command(command)
+    for name in group.commands:  # type: ignore[attr-defined]
+        assert f"`likeness {name}" in OPERATIONS
+
+
+def test_every_call_is_in_the_table_with_its_statuses(server: Server) -> None:
+    listed = {
+        (method, path): {status.strip() for status in statuses.split(",")}
+        for method, path, statuses in re.findall(r"\| `([A-Z]+) (/[^`]+)` \|[^|]+\| ([0-9, ]+) \|", API)
+    }
+    description = server.app.openapi()
+    calls = {
+        (method.upper(), path): set(call["responses"]) - {"422"}
+        for path, methods in description["paths"].items()
+        for method, call in methods.items()
+    }
+    assert listed.keys() == calls.keys()
+    for call, statuses in calls.items():
+        assert statuses <= listed[call], call
+
+
+@pytest.mark.parametrize(
+    "page", [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))], ids=lambda p: p.name
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
