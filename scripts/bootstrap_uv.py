@@ -1,23 +1,29 @@
 """Put uv into a folder with nothing but Python: bootstrap_uv.py FOLDER.
 
 pip is used where there is one, since it knows the machine's package index; a bare Debian has none, and there the wheel is fetched
-from the index's JSON API, checked against its hash and unpacked.
+from the index, checked against the hash below and unpacked.
 """
 
 import hashlib
+import html
 import io
-import json
 import os
 import platform
+import re
 import stat
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 import zipfile
 from pathlib import Path
 
 UV = "0.13.9"
-WHEEL_TAGS = {"x86_64": "manylinux_2_17_x86_64", "aarch64": "manylinux_2_17_aarch64", "arm64": "macosx_11_0_arm64"}
+INDEX = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("PIP_INDEX_URL") or "https://pypi.org/simple"
+WHEELS = {  # by machine: what the wheel's name holds, and its SHA-256
+    "x86_64": ("manylinux_2_17_x86_64", "d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19"),
+    "aarch64": ("manylinux_2_17_aarch64", "5435c5ce14a56431208ca0996416d310f1598e8c2c8ba707688985a16bb82dbe"),
+}
 
 
 def main(folder: Path) -> None:
@@ -35,23 +41,28 @@ def install_with_pip(folder: Path) -> bool:
 
 
 def unpack_wheel(folder: Path) -> None:
-    tag = WHEEL_TAGS.get(platform.machine())
-    if tag is None:
-        sys.exit(f"no uv for {platform.machine()} here; install uv yourself and run this again")
-    index = os.environ.get("LIKENESS_PYPI_JSON", "https://pypi.org/pypi")
-    with urllib.request.urlopen(f"{index}/uv/{UV}/json", timeout=60) as reply:
-        files = json.load(reply)["urls"]
-    wheel = next(file for file in files if file["filename"].endswith(".whl") and tag in file["filename"])
-    with urllib.request.urlopen(wheel["url"], timeout=300) as reply:
-        content = reply.read()
-    if hashlib.sha256(content).hexdigest() != wheel["digests"]["sha256"]:
-        sys.exit("the uv wheel does not have the hash that the index states; try again")
+    if platform.system() != "Linux" or platform.machine() not in WHEELS:
+        sys.exit(f"no uv for {platform.system()} on {platform.machine()} here; install uv yourself and run this again")
+    tag, digest = WHEELS[platform.machine()]
+    page = f"{INDEX.rstrip('/')}/uv/"
+    listing = fetch(page).decode()
+    link = re.search(rf'href="([^"]*/uv-{re.escape(UV)}-py3-none-{tag}[^"#]*\.whl)', listing)
+    if link is None:
+        sys.exit(f"{page} lists no uv {UV} for this machine; install uv yourself and run this again")
+    content = fetch(urllib.parse.urljoin(page, html.unescape(link.group(1))))
+    if hashlib.sha256(content).hexdigest() != digest:
+        sys.exit("the uv wheel does not have the expected hash; nothing was installed")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         member = next(name for name in archive.namelist() if name.endswith("/scripts/uv"))
         target = folder / "bin" / "uv"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(archive.read(member))
     target.chmod(target.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+
+
+def fetch(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=300) as reply:
+        return bytes(reply.read())
 
 
 main(Path(sys.argv[1]))
