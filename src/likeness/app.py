@@ -24,12 +24,15 @@ from likeness.kit.pagination import Cursors
 from likeness.kit.quota import Quota
 from likeness.match import endpoints as match_endpoints
 from likeness.match.service import Matcher
+from likeness.results.service import Results
 from likeness.sessions import endpoints as session_endpoints
+from likeness.sessions import info as info_endpoints
 from likeness.sessions.service import SessionService
 from likeness.store.images import ImageStore
 from likeness.tenants.service import Tenants
 from likeness.tokens import endpoints as token_endpoints
 from likeness.tokens.service import Tokens
+from likeness.webhooks.outbox import Outbox
 
 log = logging.getLogger("likeness")
 SWEEP_SECONDS = 15.0
@@ -55,8 +58,24 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         failures_per_minute=settings.token_failures_per_minute,
     )
     gallery = GalleryService(faces, galleries, database, images, scans, clock)
+    results = Results(
+        database,
+        signer,
+        clock,
+        Outbox(clock),
+        issuer=settings.origin,
+        ttl_seconds=settings.result_ttl_seconds,
+        image_ttl_seconds=settings.audit_image_ttl_seconds,
+    )
     sessions = SessionService(
-        faces, database, images, signer, clock, origin=settings.origin, ttl_seconds=settings.session_ttl_seconds
+        faces,
+        database,
+        deployment.tenants,
+        results,
+        signer,
+        clock,
+        origin=settings.origin,
+        ttl_seconds=settings.session_ttl_seconds,
     )
 
     @contextlib.asynccontextmanager
@@ -66,7 +85,7 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
             await gallery.sweep(tenant)
         chores = [
             asyncio.create_task(asyncio.to_thread(galleries.rebuild, database, tenants)),
-            asyncio.create_task(_sweep_forever(gallery, sessions)),
+            asyncio.create_task(_sweep_forever(gallery, sessions, results)),
         ]
         try:
             yield
@@ -98,21 +117,23 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         GalleryService: gallery,
         Matcher: Matcher(faces),
         Quota: Quota(settings.requests_per_minute, clock),
+        Results: results,
         SessionService: sessions,
         Signer: signer,
         Tenants: deployment.tenants,
         Tokens: tokens,
     }
-    for endpoints in (token_endpoints, match_endpoints, gallery_endpoints, session_endpoints, health):
+    for endpoints in (token_endpoints, match_endpoints, gallery_endpoints, session_endpoints, info_endpoints, health):
         app.include_router(endpoints.router)
     return app
 
 
-async def _sweep_forever(gallery: GalleryService, sessions: SessionService) -> None:
+async def _sweep_forever(gallery: GalleryService, sessions: SessionService, results: Results) -> None:
     """Delete what is past its end, again and again; a fault is logged and tried anew."""
     while True:
         try:
             await sessions.remove_expired()
+            await results.remove_expired()
             await gallery.forget_old_answers()
         except Exception:
             log.exception("sweeping expired data failed; trying again in %s s", SWEEP_SECONDS)

@@ -1,10 +1,11 @@
-"""Face sessions in the database."""
+"""Face sessions in the database. A session that has ended stays ended: every change asks for the state that it leaves."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from likeness.sessions.states import UNDER_WAY, State
 from likeness.store.tables import face_sessions
 
 
@@ -16,11 +17,15 @@ class SessionRow:
     state: str
     options: dict[str, Any]
     pack: str
-    sealed_template: bytes
-    image_id: str | None
-    attempts: int
+    sealed_template: bytes | None
+    failures: list[str]
+    device_digest: str | None
     created_at: float
     expires_at: float
+
+
+_COLUMNS = tuple(face_sessions.c[name] for name in SessionRow.__dataclass_fields__)
+_UNDER_WAY = face_sessions.c.state.in_(UNDER_WAY)
 
 
 def add_session(connection: Connection, row: SessionRow) -> None:
@@ -29,21 +34,49 @@ def add_session(connection: Connection, row: SessionRow) -> None:
     )
 
 
-def find_session(connection: Connection, session_id: str, *, now: float) -> SessionRow | None:
-    """Give a session that has not expired."""
-    columns = [face_sessions.c[name] for name in SessionRow.__dataclass_fields__]
-    query = select(*columns).where(face_sessions.c.id == session_id, face_sessions.c.expires_at > now)
-    row = connection.execute(query).one_or_none()
+def find_session(connection: Connection, session_id: str) -> SessionRow | None:
+    """Give a session, whether it is over or not."""
+    return _row(connection.execute(select(*_COLUMNS).where(face_sessions.c.id == session_id)).one_or_none())
+
+
+def begin_attempt(connection: Connection, session_id: str, *, device_digest: str, now: float) -> bool:
+    """Let a device carry out the next attempt; False when the session has ended."""
+    alive = (face_sessions.c.id == session_id) & _UNDER_WAY & (face_sessions.c.expires_at > now)
+    change = update(face_sessions).where(alive).values(state=State.CAPTURING, device_digest=device_digest)
+    return connection.execute(change).rowcount == 1
+
+
+def add_failure(connection: Connection, session_id: str, failure: str) -> list[str] | None:
+    """Write down a failed attempt; gives all failures so far, or None when the session has ended."""
+    row = find_session(connection, session_id)
+    if row is None or row.state not in UNDER_WAY:
+        return None
+    failures = [*row.failures, failure]
+    connection.execute(update(face_sessions).where(face_sessions.c.id == session_id).values(failures=failures))
+    return failures
+
+
+def end_session(connection: Connection, session_id: str, state: State) -> bool:
+    """End a session and drop the ID photo's template; False when it had ended before."""
+    change = update(face_sessions).where(face_sessions.c.id == session_id, _UNDER_WAY)
+    return connection.execute(change.values(state=state, sealed_template=None)).rowcount == 1
+
+
+def overdue_sessions(connection: Connection, *, now: float, limit: int) -> list[SessionRow]:
+    """Give sessions that are past their time and have not ended."""
+    query = select(*_COLUMNS).where(face_sessions.c.expires_at <= now, _UNDER_WAY)
+    return [SessionRow(*row) for row in connection.execute(query.limit(limit))]
+
+
+def remove_ended(connection: Connection, *, now: float) -> None:
+    """Delete sessions that have ended and are past their time."""
+    connection.execute(delete(face_sessions).where(face_sessions.c.expires_at <= now, ~_UNDER_WAY))
+
+
+def remove_session(connection: Connection, tenant_id: str, session_id: str) -> None:
+    mine = (face_sessions.c.tenant_id == tenant_id) & (face_sessions.c.id == session_id)
+    connection.execute(delete(face_sessions).where(mine))
+
+
+def _row(row: Row[*tuple[Any, ...]] | None) -> SessionRow | None:
     return SessionRow(*row) if row else None
-
-
-def expired_sessions(connection: Connection, *, now: float, limit: int) -> list[tuple[str, str, str | None]]:
-    """Give (id, tenant id, image id) of sessions past their end."""
-    query = select(face_sessions.c.id, face_sessions.c.tenant_id, face_sessions.c.image_id).where(
-        face_sessions.c.expires_at <= now
-    )
-    return [(row[0], row[1], row[2]) for row in connection.execute(query.limit(limit))]
-
-
-def remove_sessions(connection: Connection, ids: list[str]) -> None:
-    connection.execute(delete(face_sessions).where(face_sessions.c.id.in_(ids)))

@@ -1,23 +1,32 @@
-"""Opening a face session, and letting it vanish."""
+"""A face session's life outside the camera: opening it, ending it with a signed result, handing that out, forgetting it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlencode
 
-from likeness.engine.base import Use
+import numpy as np
+from sqlalchemy import Connection
+
+from likeness.engine.base import Template, Use
 from likeness.engine.workers import FaceWorkers
+from likeness.errors import SessionExpiredOrNotFound, Unauthorized
 from likeness.kit.clock import Clock
-from likeness.kit.ids import new_id, new_object_id
-from likeness.kit.jose import Signer
+from likeness.kit.ids import new_id
+from likeness.kit.jose import InvalidToken, Signer
+from likeness.results.audit_image import Obfuscation
+from likeness.results.claims import AuditFrame, Ending, OneToN
+from likeness.results.service import Results
 from likeness.sessions import repository
 from likeness.sessions.repository import SessionRow
 from likeness.sessions.schemas import SessionOptions
+from likeness.sessions.states import UNDER_WAY, EndError, Failure, State
 from likeness.store.database import Database
-from likeness.store.images import ImageStore
-from likeness.tenants.service import Tenant
+from likeness.tenants.service import Tenant, Tenants
 
 CAPTURE_AUDIENCE = "likeness-capture"
 TEMPLATE_PURPOSE = "session template"
-SWEEP_BATCH = 500
+SWEEP_BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +36,26 @@ class OpenedSession:
     expires_at: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Conclusion:
+    """What was found when a session ended."""
+
+    state: State
+    error: EndError | None = None
+    match_level: int = 0
+    false_match_rate: float = 1.0
+    liveness: Mapping[str, Any] = field(default_factory=lambda: {"passed": False, "signals": []})
+    one_to_n: OneToN = field(default_factory=OneToN)
+    audit: AuditFrame | None = None
+
+
 class SessionService:
     def __init__(
         self,
         faces: FaceWorkers,
         database: Database,
-        images: ImageStore,
+        tenants: Tenants,
+        results: Results,
         signer: Signer,
         clock: Clock,
         *,
@@ -41,44 +64,150 @@ class SessionService:
     ) -> None:
         self._faces = faces
         self._database = database
-        self._images = images
+        self._tenants = tenants
+        self._results = results
         self._signer = signer
         self._clock = clock
         self._origin = origin
         self._ttl_seconds = ttl_seconds
 
     async def open(self, tenant: Tenant, client_id: str, photo: bytes, options: SessionOptions) -> OpenedSession:
-        """Open a session for the person on an ID photo, which is refused here if it shows no usable face."""
+        """Open a session for the person on an ID photo, which is refused here if it shows no usable face.
+
+        The photo itself is not kept: only its template waits, sealed, for the person.
+        """
         face = await self._faces.analyse(photo, use=Use.ID_PHOTO, policy=tenant.settings.face_policy)
         now = self._clock.now()
-        session_id, image_id = new_id(), new_object_id()
+        session_id = new_id()
         row = SessionRow(
             id=session_id,
             tenant_id=tenant.id,
             client_id=client_id,
-            state="open",
+            state=State.OPEN,
             options=options.model_dump(mode="json", by_alias=True, exclude={"id_photo"}),
             pack=str(self._faces.engine.pack),
             sealed_template=tenant.cipher.seal(face.template.astype("<f4").tobytes(), TEMPLATE_PURPOSE, session_id),
-            image_id=image_id,
-            attempts=0,
+            failures=[],
+            device_digest=None,
             created_at=now,
             expires_at=now + self._ttl_seconds,
         )
-        await self._images.put(tenant.id, image_id, photo, tenant.cipher)
         await self._database.write(lambda c: repository.add_session(c, row))
         return OpenedSession(session_id, self._capture_url(row), row.expires_at)
 
-    async def remove_expired(self) -> int:
-        """Delete what is past its end, photo included; gives how many sessions went."""
+    async def admit(self, session_id: str, capture_token: str) -> SessionRow:
+        """Give the session that a capture token opens. Raises Unauthorized, SessionExpiredOrNotFound."""
         now = self._clock.now()
-        ended = await self._database.read(lambda c: repository.expired_sessions(c, now=now, limit=SWEEP_BATCH))
-        for _, tenant_id, image_id in ended:
-            if image_id:
-                await self._images.delete(tenant_id, image_id)
-        if ended:
-            await self._database.write(lambda c: repository.remove_sessions(c, [row[0] for row in ended]))
-        return len(ended)
+        try:
+            claims = self._signer.verify(capture_token, issuer=self._origin, audience=CAPTURE_AUDIENCE, now=now)
+        except InvalidToken as error:
+            raise Unauthorized("The capture token is malformed, expired or not ours.") from error
+        if claims["sub"] != session_id:
+            raise Unauthorized("The capture token is for another session.")
+        return await self.find(session_id)
+
+    async def find(self, session_id: str) -> SessionRow:
+        """Give a session that is within its time, ended or not. Raises SessionExpiredOrNotFound."""
+        row = await self._database.read(lambda c: repository.find_session(c, session_id))
+        if row is None or row.expires_at <= self._clock.now():
+            raise SessionExpiredOrNotFound("There is no such session, or its time is over.")
+        return row
+
+    async def begin_attempt(self, session_id: str, *, device_digest: str) -> None:
+        """Note that a device carries out an attempt. Raises SessionExpiredOrNotFound when the session has ended."""
+        now = self._clock.now()
+        begun = await self._database.write(
+            lambda c: repository.begin_attempt(c, session_id, device_digest=device_digest, now=now)
+        )
+        if not begun:
+            raise SessionExpiredOrNotFound("This session has ended.")
+
+    async def fail_attempt(self, session_id: str, failure: Failure) -> tuple[str, ...]:
+        """Count a failed attempt; gives all of them. Raises SessionExpiredOrNotFound when the session has ended."""
+        failures = await self._database.write(lambda c: repository.add_failure(c, session_id, failure))
+        if failures is None:
+            raise SessionExpiredOrNotFound("This session has ended.")
+        return tuple(failures)
+
+    def open_template(self, tenant: Tenant, row: SessionRow) -> Template:
+        """Give the ID photo's template. Raises SessionExpiredOrNotFound when it is gone or of another pack."""
+        if row.sealed_template is None or row.pack != str(self._faces.engine.pack):
+            raise SessionExpiredOrNotFound("This session has ended.")
+        packed = tenant.cipher.open(row.sealed_template, TEMPLATE_PURPOSE, row.id)
+        return np.frombuffer(packed, "<f4").astype(np.float32)
+
+    async def end(self, session_id: str, conclusion: Conclusion, *, ended_at: float | None = None) -> str | None:
+        """End a session with a signed result; gives it, or None when the session had ended before.
+
+        An ending without success carries an audit image only where the session was opened with ``returnDataForIncompleteSession``.
+        """
+        row = await self._database.read(lambda c: repository.find_session(c, session_id))
+        if row is None or row.state not in UNDER_WAY:
+            return None
+        tenant = await self._tenants.get(row.tenant_id)
+        options = SessionOptions.model_validate(row.options)
+        succeeded = conclusion.state is State.SUCCEEDED
+        ending = Ending(
+            session_id=row.id,
+            client_id=row.client_id,
+            ended_at=self._clock.now() if ended_at is None else ended_at,
+            model=row.pack,
+            nonce=options.nonce,
+            match=succeeded,
+            match_level=conclusion.match_level,
+            false_match_rate=conclusion.false_match_rate,
+            liveness=conclusion.liveness,
+            failures=tuple(row.failures),
+            error=conclusion.error,
+            one_to_n=None if options.one_to_n == "none" else conclusion.one_to_n,
+            audit=conclusion.audit if succeeded or options.return_data_for_incomplete_session else None,
+        )
+        wanted = options.audit_trail_image_obfuscation
+        obfuscation = Obfuscation(wanted) if wanted else None
+        result = await self._faces.executor.run(self._results.sign, tenant, ending, obfuscation)
+
+        def change(connection: Connection) -> bool:
+            if not repository.end_session(connection, session_id, conclusion.state):
+                return False
+            self._results.record(connection, result)
+            return True
+
+        return result.jws if await self._database.write(change) else None
+
+    async def result(self, tenant: Tenant, session_id: str) -> str:
+        """Give the signed result of a session. Raises SessionExpiredOrNotFound."""
+        jws = await self._results.find(tenant, session_id)
+        if jws is None:
+            row = await self._database.read(lambda c: repository.find_session(c, session_id))
+            if row is None or row.tenant_id != tenant.id:
+                raise SessionExpiredOrNotFound("There is no such session, or its result is gone.")
+            if row.state in UNDER_WAY and row.expires_at > self._clock.now():
+                raise SessionExpiredOrNotFound("The session has not ended: it has no result yet.")
+            await self._expire(row)
+            jws = await self._results.find(tenant, session_id)
+        if jws is None:
+            raise SessionExpiredOrNotFound("There is no such session, or its result is gone.")
+        return jws
+
+    async def purge(self, tenant: Tenant, session_id_or_jti: str) -> str:
+        """Forget a session, its result and its image, named by the session's id or the result's jti; gives the session's id."""
+
+        def change(connection: Connection) -> str:
+            session_id = self._results.forget(connection, tenant, session_id_or_jti)
+            repository.remove_session(connection, tenant.id, session_id)
+            return session_id
+
+        return await self._database.write(change)
+
+    async def remove_expired(self) -> None:
+        """End what is past its time, each with a result, and delete what has ended."""
+        now = self._clock.now()
+        for row in await self._database.read(lambda c: repository.overdue_sessions(c, now=now, limit=SWEEP_BATCH)):
+            await self._expire(row)
+        await self._database.write(lambda c: repository.remove_ended(c, now=now))
+
+    async def _expire(self, row: SessionRow) -> None:
+        await self.end(row.id, Conclusion(State.EXPIRED, EndError.EXPIRED), ended_at=row.expires_at)
 
     def _capture_url(self, row: SessionRow) -> str:
         # The capture token is good for this one session: the tenant's access token never reaches a browser. It travels in the

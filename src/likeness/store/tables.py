@@ -114,9 +114,51 @@ face_sessions = Table(
     Column("state", Text, nullable=False),
     Column("options", JSON, nullable=False),
     Column("pack", Text, nullable=False),
-    Column("sealed_template", LargeBinary, nullable=False),
-    Column("image_id", Text),
-    Column("attempts", Integer, nullable=False),
+    Column("sealed_template", LargeBinary),
+    Column("failures", JSON, nullable=False),
+    Column("device_digest", Text),
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False, index=True),
 )
+"""Face sessions until their end of life. The template goes as soon as the session has ended; ``failures`` holds a code per
+failed attempt, ``device_digest`` the hash of the key that the browser carrying the session out may resume with."""
+
+session_results = Table(
+    "session_results",
+    metadata,
+    Column("session_id", Text, primary_key=True),
+    _tenant(),
+    Column("jti", Text, nullable=False, unique=True),
+    Column("sealed_jws", LargeBinary),
+    Column("image_id", Text, unique=True),
+    Column("sealed_image", LargeBinary),
+    Column("expires_at", Double, nullable=False, index=True),
+    Column("image_expires_at", Double, nullable=False, index=True),
+)
+"""Signed results and their audit images: beside each other, so that they come and go in one transaction."""
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("tenant_id", Text, ForeignKey("tenants.id"), primary_key=True),
+    Column("sealed_target", LargeBinary, nullable=False),
+    Column("changed_at", Double, nullable=False),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _tenant(),
+    Column("session_id", Text, nullable=False, index=True),
+    Column("sealed_claims", LargeBinary),
+    Column("state", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_try_at", Double, index=True),
+    Column("give_up_at", Double, nullable=False),
+    Column("last_status", Integer),
+    Column("last_error", Text),
+    Column("created_at", Double, nullable=False, index=True),
+    Column("delivered_at", Double),
+)
+"""The outbox and its log. ``next_try_at`` is null when nothing is left to do; the claims go long before the row."""

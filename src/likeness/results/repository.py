@@ -1,0 +1,62 @@
+"""Results and audit images in the database. Every query is bound to one tenant and to the time."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, or_, select, update
+
+from likeness.store.tables import session_results
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    session_id: str
+    tenant_id: str
+    jti: str
+    sealed_jws: bytes | None
+    image_id: str | None
+    sealed_image: bytes | None
+    expires_at: float
+    image_expires_at: float
+
+
+def add_result(connection: Connection, row: ResultRow) -> None:
+    connection.execute(
+        insert(session_results).values({name: getattr(row, name) for name in ResultRow.__dataclass_fields__})
+    )
+
+
+class ResultRows:
+    """One tenant's results."""
+
+    def __init__(self, tenant_id: str) -> None:
+        self._mine = session_results.c.tenant_id == tenant_id
+
+    def find_jws(self, connection: Connection, session_id: str, *, now: float) -> bytes | None:
+        query = select(session_results.c.sealed_jws).where(
+            self._mine, session_results.c.session_id == session_id, session_results.c.expires_at > now
+        )
+        return connection.execute(query).scalar_one_or_none()
+
+    def find_image(self, connection: Connection, image_id: str, *, now: float) -> bytes | None:
+        query = select(session_results.c.sealed_image).where(
+            self._mine, session_results.c.image_id == image_id, session_results.c.image_expires_at > now
+        )
+        return connection.execute(query).scalar_one_or_none()
+
+    def remove(self, connection: Connection, session_id_or_jti: str) -> str | None:
+        """Delete a result with its image; gives the session's id, or None where there was no result."""
+        named = or_(session_results.c.session_id == session_id_or_jti, session_results.c.jti == session_id_or_jti)
+        removed = delete(session_results).where(self._mine, named).returning(session_results.c.session_id)
+        return connection.execute(removed).scalar_one_or_none()
+
+
+def remove_expired(connection: Connection, *, now: float) -> None:
+    """Drop what is past its end: the result, the image, and the row once both are gone."""
+    result_over, image_over = session_results.c.expires_at <= now, session_results.c.image_expires_at <= now
+    connection.execute(delete(session_results).where(result_over, image_over))
+    connection.execute(
+        update(session_results).where(result_over, session_results.c.sealed_jws.is_not(None)).values(sealed_jws=None)
+    )
+    connection.execute(
+        update(session_results).where(image_over, session_results.c.sealed_image.is_not(None)).values(sealed_image=None)
+    )

@@ -1,0 +1,102 @@
+"""Signing a session's result, keeping it for its time, and forgetting it."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from likeness.kit.clock import Clock
+from likeness.kit.ids import new_id, new_object_id
+from likeness.kit.jose import Signer
+from likeness.results import repository
+from likeness.results.audit_image import Obfuscation, write_audit_image
+from likeness.results.claims import AuditReference, Ending, write_claims
+from likeness.results.repository import ResultRow, ResultRows
+from likeness.store.database import Database
+from likeness.tenants.service import Tenant
+from likeness.webhooks.outbox import Outbox
+
+JWS_PURPOSE, IMAGE_PURPOSE = "session result", "audit image"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SignedResult:
+    """A result ready to be recorded."""
+
+    jws: str
+    claims: dict[str, Any]
+    tenant: Tenant
+    row: ResultRow
+
+
+class Results:
+    """Every ending of a session has one result, kept sealed; a lapse of time is judged at the moment of asking."""
+
+    def __init__(
+        self,
+        database: Database,
+        signer: Signer,
+        clock: Clock,
+        outbox: Outbox,
+        *,
+        issuer: str,
+        ttl_seconds: int,
+        image_ttl_seconds: int,
+    ) -> None:
+        self._database = database
+        self._signer = signer
+        self._clock = clock
+        self._outbox = outbox
+        self._issuer = issuer
+        self._ttl_seconds = ttl_seconds
+        self._image_ttl_seconds = image_ttl_seconds
+
+    def sign(self, tenant: Tenant, ending: Ending, obfuscation: Obfuscation | None = None) -> SignedResult:
+        """Write the audit image, sign the claims and seal both. Blocks for some milliseconds: run it on an executor."""
+        jti, audit, image = new_id(), None, None
+        if ending.audit:
+            image = write_audit_image(ending.audit, obfuscation)
+            audit = AuditReference(new_object_id(), hashlib.sha256(image).hexdigest())
+        claims = write_claims(ending, audit, issuer=self._issuer, jti=jti, ttl_seconds=self._ttl_seconds)
+        jws = self._signer.sign(claims)
+        expires_at = ending.ended_at + self._ttl_seconds
+        row = ResultRow(
+            session_id=ending.session_id,
+            tenant_id=tenant.id,
+            jti=jti,
+            sealed_jws=tenant.cipher.seal(jws.encode(), JWS_PURPOSE, ending.session_id),
+            image_id=audit.image_id if audit else None,
+            sealed_image=tenant.cipher.seal(image, IMAGE_PURPOSE, audit.image_id) if audit and image else None,
+            expires_at=expires_at,
+            image_expires_at=ending.ended_at + self._image_ttl_seconds if audit else expires_at,
+        )
+        return SignedResult(jws, claims, tenant, row)
+
+    def record(self, connection: Connection, result: SignedResult) -> None:
+        """Keep the result and put it out for the tenant's webhook, within the transaction that ends the session."""
+        repository.add_result(connection, result.row)
+        self._outbox.add(connection, result.tenant, result.row.session_id, result.claims)
+
+    async def find(self, tenant: Tenant, session_id: str) -> str | None:
+        """Give the signed result of a session, or None: not ended yet, gone, unknown, another tenant's."""
+        now = self._clock.now()
+        sealed = await self._database.read(lambda c: ResultRows(tenant.id).find_jws(c, session_id, now=now))
+        return None if sealed is None else tenant.cipher.open(sealed, JWS_PURPOSE, session_id).decode()
+
+    async def find_image(self, tenant: Tenant, image_id: str) -> bytes | None:
+        """Give the bytes of an audit image, or None: gone, unknown, another tenant's."""
+        now = self._clock.now()
+        sealed = await self._database.read(lambda c: ResultRows(tenant.id).find_image(c, image_id, now=now))
+        return None if sealed is None else tenant.cipher.open(sealed, IMAGE_PURPOSE, image_id)
+
+    def forget(self, connection: Connection, tenant: Tenant, session_id_or_jti: str) -> str:
+        """Delete a result, its image and what still waits for the webhook; gives the session's id."""
+        session_id = ResultRows(tenant.id).remove(connection, session_id_or_jti) or session_id_or_jti
+        self._outbox.forget(connection, tenant, session_id)
+        return session_id
+
+    async def remove_expired(self) -> None:
+        """Delete what is past its end."""
+        now = self._clock.now()
+        await self._database.write(lambda c: repository.remove_expired(c, now=now))

@@ -1,0 +1,41 @@
+"""The states of a face session, and the words for how it failed or ended.
+
+    open ──► capturing ──► succeeded
+      │          │  ▲ │
+      │          └──┘ ├──► failed      every attempt was used up
+      │   next attempt│
+      ├───────────────┼──► cancelled   by the person in front of the camera
+      └───────────────┴──► expired     by the clock
+
+A session ends once: the change of state, its signed result and its webhook delivery are one transaction.
+"""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    OPEN = "open"
+    CAPTURING = "capturing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+UNDER_WAY = frozenset({State.OPEN, State.CAPTURING})
+
+
+class Failure(StrEnum):
+    """Why an attempt failed (contract §6, trace status codes)."""
+
+    LIVENESS = "FACE_LIVENESS_FAILED"
+    NO_MATCH = "FACE_NO_MATCH"
+    TIMEOUT = "FACE_TIMEOUT"
+
+
+class EndError(StrEnum):
+    """Why a session ended without success: the ``error`` of its result and of ``onError`` (contract §6)."""
+
+    USER_CANCEL = "USER_CANCEL"
+    EXPIRED = "SESSION_EXPIRED_OR_NOT_FOUND"
+    TOO_MANY_ATTEMPTS = "SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS"

@@ -1,0 +1,145 @@
+"""Webhook targets, and the deliveries that are to be made or were."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from likeness.store.tables import webhook_deliveries, webhooks
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    """Tried for as long as is tried."""
+    FORGOTTEN = "forgotten"
+    """Its session was purged before it went out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A call to make, or made. ``sealed_claims`` is None once they are gone: then it cannot be replayed."""
+
+    id: str
+    tenant_id: str
+    session_id: str
+    sealed_claims: bytes | None
+    state: str
+    tries: int
+    next_try_at: float | None
+    give_up_at: float
+    last_status: int | None
+    last_error: str | None
+    created_at: float
+    delivered_at: float | None
+
+
+_COLUMNS = tuple(webhook_deliveries.c[name] for name in Delivery.__dataclass_fields__)
+
+
+def put_target(connection: Connection, tenant_id: str, sealed_target: bytes, *, now: float) -> None:
+    remove_target(connection, tenant_id)
+    connection.execute(insert(webhooks).values(tenant_id=tenant_id, sealed_target=sealed_target, changed_at=now))
+
+
+def remove_target(connection: Connection, tenant_id: str) -> bool:
+    return connection.execute(delete(webhooks).where(webhooks.c.tenant_id == tenant_id)).rowcount == 1
+
+
+def find_target(connection: Connection, tenant_id: str) -> bytes | None:
+    return connection.execute(
+        select(webhooks.c.sealed_target).where(webhooks.c.tenant_id == tenant_id)
+    ).scalar_one_or_none()
+
+
+def add_delivery(connection: Connection, delivery: Delivery) -> None:
+    values = {name: getattr(delivery, name) for name in Delivery.__dataclass_fields__}
+    connection.execute(insert(webhook_deliveries).values(values))
+
+
+def claim_due(
+    connection: Connection, *, now: float, lease_until: float, limit: int, skip: Sequence[str]
+) -> list[Delivery]:
+    """Take deliveries whose time has come, and put their next try behind the lease: nobody else takes them meanwhile."""
+    due = select(*_COLUMNS).where(webhook_deliveries.c.next_try_at <= now, webhook_deliveries.c.tenant_id.not_in(skip))
+    taken = [_delivery(row) for row in connection.execute(due.order_by(webhook_deliveries.c.next_try_at).limit(limit))]
+    ids = [delivery.id for delivery in taken]
+    connection.execute(
+        update(webhook_deliveries).where(webhook_deliveries.c.id.in_(ids)).values(next_try_at=lease_until)
+    )
+    return taken
+
+
+def note_try(
+    connection: Connection,
+    delivery_id: str,
+    *,
+    state: DeliveryState,
+    next_try_at: float | None,
+    status: int | None,
+    error: str | None,
+    delivered_at: float | None,
+) -> None:
+    """Write down how a try went. A delivery forgotten meanwhile stays forgotten."""
+    mine = (webhook_deliveries.c.id == delivery_id) & (webhook_deliveries.c.state == DeliveryState.PENDING)
+    connection.execute(
+        update(webhook_deliveries)
+        .where(mine)
+        .values(
+            state=state,
+            tries=webhook_deliveries.c.tries + 1,
+            next_try_at=next_try_at,
+            last_status=status,
+            last_error=error,
+            delivered_at=delivered_at,
+        )
+    )
+
+
+def replay(connection: Connection, tenant_id: str, delivery_id: str, *, now: float, give_up_at: float) -> bool:
+    """Put a delivery out again; False where there is none, or its claims are gone."""
+    mine = (webhook_deliveries.c.tenant_id == tenant_id) & (webhook_deliveries.c.id == delivery_id)
+    return (
+        connection.execute(
+            update(webhook_deliveries)
+            .where(mine, webhook_deliveries.c.sealed_claims.is_not(None))
+            .values(state=DeliveryState.PENDING, tries=0, next_try_at=now, give_up_at=give_up_at)
+        ).rowcount
+        == 1
+    )
+
+
+def list_deliveries(connection: Connection, tenant_id: str, *, limit: int) -> list[Delivery]:
+    """Give the newest deliveries first."""
+    query = select(*_COLUMNS).where(webhook_deliveries.c.tenant_id == tenant_id)
+    return [
+        _delivery(row)
+        for row in connection.execute(query.order_by(webhook_deliveries.c.created_at.desc()).limit(limit))
+    ]
+
+
+def forget_session(connection: Connection, tenant_id: str, session_id: str) -> None:
+    """Erase the claims of a session's deliveries; what still waited is not made."""
+    mine = (webhook_deliveries.c.tenant_id == tenant_id) & (webhook_deliveries.c.session_id == session_id)
+    connection.execute(update(webhook_deliveries).where(mine).values(sealed_claims=None, next_try_at=None))
+    waiting = webhook_deliveries.c.state == DeliveryState.PENDING
+    connection.execute(update(webhook_deliveries).where(mine, waiting).values(state=DeliveryState.FORGOTTEN))
+
+
+def remove_old(connection: Connection, *, claims_before: float, rows_before: float) -> None:
+    """Erase the claims of deliveries that are done and old, and at last their rows."""
+    done = webhook_deliveries.c.next_try_at.is_(None)
+    connection.execute(delete(webhook_deliveries).where(done, webhook_deliveries.c.created_at < rows_before))
+    connection.execute(
+        update(webhook_deliveries)
+        .where(done, webhook_deliveries.c.created_at < claims_before, webhook_deliveries.c.sealed_claims.is_not(None))
+        .values(sealed_claims=None)
+    )
+
+
+def _delivery(row: Row[tuple[object, ...]]) -> Delivery:
+    return Delivery(**row._mapping)  # noqa: SLF001  SQLAlchemy's public name for a row as a mapping
