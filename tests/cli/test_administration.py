@@ -1,0 +1,115 @@
+"""The administrative commands on a real data folder."""
+
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from likeness.cli import app, main
+from likeness.deployment import open_deployment
+from likeness.errors import SetupError
+from likeness.settings import Settings
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LIKENESS_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("LIKENESS_PACK", "fake")
+    return tmp_path / "data"
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_init_makes_a_folder_that_only_its_owner_reads(folder: Path) -> None:
+    assert "master.key" in run("init").replace("\n", "")
+    assert stat.S_IMODE((folder / "master.key").stat().st_mode) == 0o600
+    with pytest.raises(SetupError, match="already"):
+        run("init")
+
+
+def test_a_lost_key_is_never_replaced(folder: Path) -> None:
+    run("init")
+    (folder / "master.key").unlink()
+    with pytest.raises(SetupError, match="restore the key file"):
+        run("init")
+    with pytest.raises(SetupError, match="no master key"):
+        run("tenant", "list")
+
+
+def test_a_wrong_key_opens_nothing(folder: Path) -> None:
+    run("init")
+    run("tenant", "create", "acme")
+    (folder / "master.key").write_bytes(bytes(32))
+    with pytest.raises(SetupError, match="wrong master key"):
+        run("tenant", "list")
+    (folder / "master.key").write_bytes(b"short")
+    with pytest.raises(SetupError, match="damaged"):
+        run("tenant", "list")
+
+
+def test_tenants_and_clients(folder: Path) -> None:
+    run("init")
+    made = run("tenant", "create", "acme")
+    first = re.search(r"client_id\s+(\S+)", made)
+    assert first
+    assert "acme" in run("tenant", "list")
+    second = run("client", "create", "acme", "--name", "matcher", "--scope", "KYC_FACE_MATCH")
+    secret = re.search(r"client_secret\s+(\S+)", second)
+    assert secret
+    rotated = run("client", "rotate", first.group(1))
+    assert secret.group(1) not in rotated
+    run("client", "disable", first.group(1))
+    listed = run("client", "list", "acme")
+    assert "disabled" in listed
+    assert "matcher" in listed
+    deployment = open_deployment(Settings())
+    stored = (folder / "likeness.sqlite3").read_bytes()
+    deployment.close()
+    assert secret.group(1).encode() not in stored
+
+
+def test_tenant_settings_are_changed_one_by_one(folder: Path) -> None:
+    run("init")
+    run("tenant", "create", "acme")
+    run("tenant", "set", "acme", "--search-level", "3")
+    run("tenant", "set", "acme", "--face-policy", "single")
+    deployment = open_deployment(Settings())
+    settings = deployment.tenants.by_name("acme").settings
+    deployment.close()
+    assert (settings.search_level, settings.face_policy) == (3, "single")
+
+
+def test_another_pack_than_the_datas_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("init")
+    deployment = open_deployment(Settings())
+    deployment.load_engine()
+    deployment.close()
+    monkeypatch.setenv("LIKENESS_PACK", "builtin")
+    deployment = open_deployment(Settings())
+    with pytest.raises(SetupError, match="reindex"):
+        deployment.load_engine()
+    deployment.close()
+
+
+def test_what_the_operator_must_mend_is_a_sentence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[Any]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["likeness", "serve"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    told = capsys.readouterr().err
+    assert "likeness init" in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("command", ["init", "serve", "demo", "tenant", "client"])
+def test_help_teaches(command: str) -> None:
+    assert len(run(command, "--help").splitlines()) > 8
