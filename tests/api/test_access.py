@@ -64,5 +64,6 @@ def test_the_description_names_every_call_with_its_refusals(api: Api) -> None:
     for path in ("/api/v1/face", "/api/v1/face/match", "/api/v1/face/one-to-n/search", "/api/v1/face/one-to-n/insert"):
         call = description["paths"][path]["post"]
         assert {"400", "401", "403", "413", "415", "429", "503"} <= call["responses"].keys()
+        assert call["requestBody"]["content"]["application/json"]["schema"]["example"]
         assert call["requestBody"]["content"].keys() == {"application/json", "multipart/form-data"}
     assert api.http.get("/docs").status_code == 200

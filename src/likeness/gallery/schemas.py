@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from likeness.kit.wire import Level, Photo, WireModel
+from likeness.kit.wire import Level, Photo, WireModel, example
 
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Labels = Annotated[
@@ -13,6 +13,8 @@ Labels = Annotated[
 
 
 class SearchRequest(WireModel):
+    model_config = example(idPhoto="/9j/4AAQSkZJRgABAQAAAQABAAD...", insert=False, candidates=0)
+
     id_photo: Photo
     insert: bool = Field(default=False, description="Enrol the person when nobody is found.")
     candidates: Annotated[int, Field(ge=0, le=50)] = Field(0, description="Length of the ranked list wanted.")
@@ -27,6 +29,19 @@ class Candidate(WireModel):
 
 
 class SearchReply(WireModel):
+    model_config = example(
+        oneToNVerificationId="5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2",
+        oneToNVerificationMatch=True,
+        matchLevel=5,
+        score=0.9547,
+        falseMatchRate=1e-06,
+        model="builtin@1",
+        decisionLevel=4,
+        gallerySize=120000,
+        certified=True,
+        candidates=None,
+    )
+
     one_to_n_verification_id: str | None
     one_to_n_verification_match: bool
     match_level: int = Field(description="Level of the best comparison, 0..5.")
@@ -40,12 +55,18 @@ class SearchReply(WireModel):
 
 
 class InsertRequest(WireModel):
+    model_config = example(
+        idPhoto="/9j/4AAQSkZJRgABAQAAAQABAAD...", externalId="customer-4711", metadata={"branch": "Dubai"}
+    )
+
     id_photo: Photo
     external_id: Reference | None = Field(None, description="Your own reference, unique in your gallery.")
     metadata: Labels = Field(default_factory=dict, description="Up to 32 short texts to keep with the entry.")
 
 
 class InsertReply(WireModel):
+    model_config = example(oneToNVerificationId="5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2")
+
     one_to_n_verification_id: str
 
 

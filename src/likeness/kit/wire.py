@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
 from pydantic.alias_generators import to_camel
@@ -11,6 +11,11 @@ from pydantic.alias_generators import to_camel
 from likeness.errors import PayloadTooLarge
 
 DATA_URL = re.compile(r"\s*data:image/[a-zA-Z0-9.+\-]+;base64,")
+
+
+def example(**members: Any) -> ConfigDict:
+    """Give the model configuration that shows an example in the API's description."""
+    return ConfigDict(json_schema_extra={"example": members})
 
 
 class WireModel(BaseModel):
@@ -39,7 +44,14 @@ def _decode_photo(value: object, info: ValidationInfo) -> bytes:
 Photo = Annotated[
     bytes,
     BeforeValidator(_decode_photo),
-    WithJsonSchema({"type": "string", "format": "byte", "description": "JPEG or PNG, base64; at most 5 MB decoded."}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "byte",
+            "description": "JPEG or PNG, base64; at most 5 MB decoded.",
+            "examples": ["/9j/4AAQSkZJRgABAQAAAQABAAD..."],
+        }
+    ),
 ]
 """A photo field: base64 (RFC 4648 §4, white space and a data URL's prefix accepted) in JSON, a file in a form."""
 

@@ -5,10 +5,14 @@ from typing import Annotated
 from pydantic import Field
 
 from likeness.engine.base import Face, Quality
-from likeness.kit.wire import Level, Photo, WireModel
+from likeness.kit.wire import Level, Photo, WireModel, example
 
 
 class MatchRequest(WireModel):
+    model_config = example(
+        sourceImage="/9j/4AAQSkZJRgABAQAAAQABAAD...", targetImage="/9j/4AAQSkZJRgABAQAAAQABAAD...", minimumMatchLevel=3
+    )
+
     source_image: Photo
     target_image: Photo
     minimum_match_level: Level = 3
@@ -48,6 +52,22 @@ class FaceReport(WireModel):
 
 
 class MatchReply(WireModel):
+    model_config = example(
+        match=True,
+        matchLevel=4,
+        score=0.9312,
+        falseMatchRate=1e-05,
+        model="builtin@1",
+        source={
+            "box": {"x": 178.2, "y": 62.9, "width": 89.9, "height": 113.3},
+            "quality": {"score": 81, "measures": {"Sharpness": 77}},
+        },
+        target={
+            "box": {"x": 61.4, "y": 40.1, "width": 92.0, "height": 117.5},
+            "quality": {"score": 74, "measures": {"Sharpness": 63}},
+        },
+    )
+
     match: bool
     match_level: Annotated[int, Field(ge=0, le=5)]
     score: Annotated[float, Field(description="Cosine of the two templates, 4 decimals.")]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AnyHttpUrl, Field, StringConstraints
 
-from likeness.kit.wire import Level, Photo, WireModel
+from likeness.kit.wire import Level, Photo, WireModel, example
 
 
 class SessionOptions(WireModel):
@@ -25,10 +25,20 @@ class SessionOptions(WireModel):
 
 
 class SessionRequest(SessionOptions):
+    model_config = example(
+        idPhoto="/9j/4AAQSkZJRgABAQAAAQABAAD...", nonce="a1b2c3", minimumMatchLevel=3, oneToN="search"
+    )
+
     id_photo: Photo
 
 
 class SessionReply(WireModel):
+    model_config = example(
+        sessionId="5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2",
+        captureUrl="https://face.example.com/capture/5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2#token=eyJ...",
+        expiresAt="2026-11-22T21:10:00+00:00",
+    )
+
     session_id: str
     capture_url: str
     expires_at: str
