@@ -1,7 +1,123 @@
-"""The exact index the product searches with."""
+"""The exact index: a scan of bytes that proves which rows cannot be among the answers, and exact scores of the rest.
 
-from likeness.index.reference import ReferenceIndex
+    rotate, round to int8 (``codes``)  →  rows in chunks that searches share with writers (``views``, ``table``)
+    queries that wait together (``combiner``)  →  one scan (``scans``)  →  exact scores of what is left (``scores``)
+
+The scan keeps, for each query, the k-th best lower bound seen so far; a row whose upper bound is below it scores below
+k rows at least and is left out. Every other row gets its exact score. An answer is ``certified`` when the proof also
+holds in hindsight: no exact score lies above its upper bound, and the last hit lies at or above the cut.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from likeness.index.base import Answer
+from likeness.index.codes import Codec, Goal
+from likeness.index.combiner import Combiner
+from likeness.index.scans import Candidates, Scan, best_scan
+from likeness.index.scores import best_hits, exact_scores
+from likeness.index.table import Table
+from likeness.index.vectors import checked_bounds, checked_key, checked_keys, checked_query, checked_rows
+from likeness.index.views import View
 
 
-class ExactIndex(ReferenceIndex):
-    """An ``Index`` whose answers are exact by proof."""
+@dataclass(frozen=True, slots=True)
+class _Search:
+    query: NDArray[np.float32]
+    k: int | None
+    minimum_score: float
+
+
+class ExactIndex:
+    """An ``Index`` whose answers are exact by proof.
+
+    ``threads`` share one scan (of 65,536 rows each, at least). ``scans_at_once`` scans run side by side; searches that
+    find as many running wait for one to end and share the next. ``scan`` is the compiled one, or faiss's where that was
+    not built.
+    """
+
+    def __init__(self, dimension: int, *, threads: int = 1, scans_at_once: int = 1, scan: Scan | None = None) -> None:
+        self.dimension = dimension
+        self._scan = scan or best_scan(dimension, threads=threads)
+        self._codec = Codec(dimension)
+        self._table = Table(self._codec)
+        self._combiner = Combiner(self._answer_all, at_once=scans_at_once)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __contains__(self, key: int) -> bool:
+        return key in self._table
+
+    def add(self, key: int, template: ArrayLike) -> None:
+        """Insert or replace one template; searches that start after the return see it."""
+        self.add_many([checked_key(key)], np.asarray(template)[np.newaxis])
+
+    def add_many(self, keys: Sequence[int] | NDArray[np.int64], templates: ArrayLike) -> None:
+        """Insert or replace many (n, d) rows at once, the last of equal keys winning; the way to rebuild."""
+        rows = checked_rows(templates, self.dimension)
+        numbers = checked_keys(keys, len(rows))
+        last = {key: position for position, key in enumerate(numbers.tolist())}
+        if len(last) < len(numbers):
+            kept = np.fromiter(last.values(), np.int64, len(last))
+            numbers, rows = numbers[kept], rows[kept]
+        self._table.put(numbers, rows)
+
+    def remove(self, key: int) -> bool:
+        """Delete a template; False when the key is unknown. Searches that start after the return do not see it."""
+        return self._table.remove(checked_key(key))
+
+    def search(self, query: ArrayLike, *, k: int = 1, minimum_score: float = -math.inf) -> Answer:
+        """Give the k best at or above ``minimum_score``, exactly. Concurrent calls share one scan."""
+        checked_bounds(k, minimum_score)
+        return self._combiner(_Search(checked_query(query, self.dimension), k, minimum_score))
+
+    def above(self, query: ArrayLike, minimum_score: float) -> Answer:
+        """Give every template scoring at or above ``minimum_score``, exactly."""
+        checked_bounds(1, minimum_score)
+        return self._combiner(_Search(checked_query(query, self.dimension), None, minimum_score))
+
+    @property
+    def bytes_per_template(self) -> float:
+        """Memory held per stored template, spare room included."""
+        return self._table.nbytes / max(1, len(self._table))
+
+    def _answer_all(self, searches: Sequence[_Search]) -> list[Answer]:
+        with self._table.reading() as view:
+            goals = [
+                self._codec.goal(
+                    search.query,
+                    view.spread,
+                    limit=self._scan.limit,
+                    wanted=search.k or 0,
+                    minimum_score=search.minimum_score,
+                )
+                for search in searches
+            ]
+            found = self._scan(view.parts, goals)
+            return [_answer(view, *each) for each in zip(searches, goals, found, strict=True)]
+
+
+def _answer(view: View, search: _Search, goal: Goal, candidates: Candidates) -> Answer:
+    keys, scores = _scored(view, search, candidates)
+    hits = best_hits(keys, scores, k=search.k, minimum_score=search.minimum_score)
+    within = bool((scores <= candidates.uppers.astype(np.float64) + goal.slack).all())
+    full = search.k is not None and len(hits) == search.k
+    reached = hits[-1].score >= candidates.cut if full else candidates.cut <= search.minimum_score
+    return Answer(hits, certified=within and reached, size=view.size)
+
+
+def _scored(view: View, search: _Search, candidates: Candidates) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Give the candidates' keys and exact scores, in their own order."""
+    parts, offsets = candidates.parts, candidates.offsets
+    keys, scores = np.empty(len(parts), np.int64), np.empty(len(parts), np.float32)
+    starts = np.flatnonzero(np.diff(parts, prepend=-1))
+    for first, last in zip(starts, [*starts[1:], len(parts)], strict=True):
+        chunk, rows = view.segments[parts[first]].chunk, offsets[first:last]
+        keys[first:last] = chunk.keys[rows]
+        scores[first:last] = exact_scores(chunk.rows[rows], search.query)
+    return keys, scores

@@ -1,0 +1,34 @@
+# What native/module.c gives; its sizes are checked there, its types are buffers of the dtypes named here.
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+# (rows, pitch) uint8 codes, (rows,) float32 scales, (rows,) uint8 alive or None for all, row count.
+_Part: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8] | None, int]
+
+# The kernels this machine runs, best first: (name, largest absolute value of a query's factors).
+def kernels() -> list[tuple[str, int]]: ...
+
+# factors (queries, pitch) int8; wanted (queries,) int64, 0 for all; bounds (queries, 4) float64: step, allowance, slack,
+# minimum. Gives per query: uint64 part << 32 | row, float32 upper bounds less the slack, the cut.
+def scan(
+    kernel: str,
+    parts: tuple[_Part, ...],
+    factors: NDArray[np.int8],
+    wanted: NDArray[np.int64],
+    bounds: NDArray[np.float64],
+    /,
+) -> list[tuple[bytes, bytes, float]]: ...
+
+# rows (n, d) float32, signs (d,) float32; writes codes (n, pitch) uint8 and scales (n,) float32. Gives the largest
+# |rotated row - rounded row| / scale and the largest |rounded row|.
+def encode(
+    rows: NDArray[np.float32],
+    signs: NDArray[np.float32],
+    limit: int,
+    codes: NDArray[np.uint8],
+    scales: NDArray[np.float32],
+    /,
+) -> tuple[float, float]: ...

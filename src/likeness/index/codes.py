@@ -1,0 +1,135 @@
+"""Templates as bytes: a fixed random rotation, rounding to int8, and what that may cost a score.
+
+The rotation flips signs at random and applies an orthonormal Walsh-Hadamard transform: a random orthogonal matrix in
+d log d additions (Ailon and Chazelle, The fast Johnson-Lindenstrauss transform, 2009). It spreads every template's
+energy over all coordinates, so that one scale a row wastes few of its 255 levels, whatever the templates look like.
+It changes no dot product: with R orthogonal, q.x = Rq.Rx.
+
+The bound. Let ŷ = s c be the rounded form of Rx and ẑ = t g that of Rq. Then, by Cauchy and Schwarz,
+
+    |q.x - ẑ.ŷ| = |Rq.(Rx - ŷ) + (Rq - ẑ).ŷ| <= |q| |Rx - ŷ| + |Rq - ẑ| |ŷ|
+
+and everything on the right is known: |Rx - ŷ| <= s K with K the worst |Rx - ŷ| / s among the rows, |ŷ| at most their
+``reach``, and Rq - ẑ is the query's own rounding. So a row's score lies within ``slack`` of s (t c.g -+ ``allowance``),
+where ``allowance`` = |q| K. The arithmetic's own rounding is in the slack.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.index import compiled
+
+LIMIT = 127
+_SEED = 0x1CE
+_SMALLEST_SCALE = np.float32(2.0**-100)
+_UNIT_ROUNDOFF = 2.0**-24
+_ARITHMETIC = 2.0**-18
+"""More than all float32 roundings of a sieve, as a share of the lengths involved (each of some eight is 2**-24)."""
+_TINY = 1e-30
+"""Above what gradual underflow may hide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Rounded rows: (n, pitch) uint8 holding c + 128, (n,) scales, and the worst of them for the bound."""
+
+    codes: NDArray[np.uint8]
+    scales: NDArray[np.float32]
+    residual: float
+    reach: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The worst of a set of rows: rounding residual in scales, length of a rounded row, length of a row."""
+
+    residual: float = 0.0
+    reach: float = 0.0
+    norm: float = 0.0
+
+    def with_rows(self, rows: NDArray[np.float32], codes: Codes) -> "Spread":
+        return Spread(
+            max(self.residual, codes.residual),
+            max(self.reach, codes.reach),
+            max(self.norm, float(np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64).max(initial=0.0)))),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A query as the scan takes it: (pitch,) int8 factors, the bound's terms, and what it is after (0: all)."""
+
+    factors: NDArray[np.int8]
+    step: float
+    allowance: float
+    slack: float
+    minimum: float
+    wanted: int
+
+
+class Codec:
+    """Rounds templates and queries of one dimension, always by the same rotation."""
+
+    def __init__(self, dimension: int, *, native: bool = True) -> None:
+        self.dimension = dimension
+        self.pitch = -(-dimension // 64) * 64
+        self._signs = np.random.default_rng(_SEED).choice(np.array([-1, 1], np.float32), dimension)
+        self._size = 1 << (dimension.bit_length() - 1)
+        self._compiled = native and compiled.BUILT
+        stages = self._size.bit_length() - 1
+        transforms = 1 if self._size == dimension else 2
+        self._rotation_error = 1.01 * transforms * (stages + 2) * _UNIT_ROUNDOFF
+
+    def rotate(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Rotate (n, d) rows; off from the orthogonal map by at most ``_rotation_error`` of a row's length."""
+        columns = np.ascontiguousarray((rows * self._signs).T)
+        for first in sorted({0, self.dimension - self._size}):
+            window = columns[first : first + self._size]
+            half = 1
+            while half < self._size:
+                pairs = window.reshape(-1, 2, half, len(rows))
+                low, high = pairs[:, 0], pairs[:, 1]
+                difference = low - high
+                low += high
+                high[...] = difference
+                half *= 2
+            window *= np.float32(1 / np.sqrt(self._size))
+        return np.ascontiguousarray(columns.T)
+
+    def encode(self, rows: NDArray[np.float32], limit: int = LIMIT) -> Codes:
+        """Rotate (n, d) float32 rows and round each to whole multiples, within +-limit, of its own scale."""
+        codes = np.empty((len(rows), self.pitch), np.uint8)
+        scales = np.empty(len(rows), np.float32)
+        if self._compiled:
+            worst = compiled.encode(np.ascontiguousarray(rows), self._signs, limit, codes, scales)
+            return Codes(codes, scales, *worst)
+        rotated = self.rotate(rows)
+        np.maximum(np.abs(rotated).max(axis=1) / np.float32(limit), _SMALLEST_SCALE, out=scales)
+        whole = np.rint(rotated * (np.float32(1) / scales)[:, np.newaxis])
+        codes[:, self.dimension :] = 128
+        codes[:, : self.dimension] = whole + 128
+        wide_scales = scales.astype(np.float64)
+        residues = rotated - wide_scales[:, np.newaxis] * whole
+        residual = np.sqrt(np.einsum("ij,ij->i", residues, residues)) / wide_scales
+        reach = np.sqrt(np.einsum("ij,ij->i", whole, whole, dtype=np.float64)) * wide_scales
+        return Codes(codes, scales, float(residual.max(initial=0)), float(reach.max(initial=0)))
+
+    def goal(
+        self, query: NDArray[np.float32], spread: Spread, *, limit: int, wanted: int, minimum_score: float
+    ) -> Goal:
+        """Round a query for a scan over rows no worse than ``spread``, and bound what the rounding of both may cost."""
+        rounded = self.encode(query[np.newaxis], limit)
+        step = float(rounded.scales[0])
+        length = float(np.linalg.norm(query.astype(np.float64)))
+        query_error = self._rotation_error * length + rounded.residual * step
+        margin = _ARITHMETIC * (spread.norm + spread.reach) * (length + rounded.reach) + _TINY
+        return Goal(
+            factors=(rounded.codes[0] ^ np.uint8(128)).view(np.int8),
+            step=step,
+            allowance=length * spread.residual,
+            slack=length * self._rotation_error * spread.norm + query_error * spread.reach + margin,
+            minimum=minimum_score,
+            wanted=wanted,
+        )

@@ -1,0 +1,10 @@
+"""The compiled module where it could be built; everything it does has a slower form in Python."""
+
+try:
+    from likeness.index._native import encode, kernels, scan
+
+    BUILT = True
+except ImportError:
+    BUILT = False
+
+__all__ = ["BUILT", "encode", "kernels", "scan"]

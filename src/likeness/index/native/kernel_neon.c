@@ -1,0 +1,62 @@
+/* ARM: SDOT where the processor has it (ARMv8.2 and Apple's), else widening multiplies, which every 64-bit ARM has.
+ * Both multiply signed bytes, so the codes lose their 128 on the way. */
+#include "kernels.h"
+
+#ifdef LIKENESS_ARM
+#include <arm_neon.h>
+#ifdef __linux__
+#include <sys/auxv.h>
+#ifndef HWCAP_ASIMDDP
+#define HWCAP_ASIMDDP (1 << 20)
+#endif
+static int has_dotprod(void) { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
+#elif defined(__APPLE__)
+static int has_dotprod(void) { return 1; }
+#else
+static int has_dotprod(void) { return 0; }
+#endif
+
+static int has_neon(void) { return 1; }
+
+#define DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
+
+DOTPROD INLINE int32x4_t add_dotprod(int32x4_t sum, int8x16_t codes, int8x16_t factors) {
+    return vdotq_s32(sum, codes, factors);
+}
+
+INLINE int32x4_t add_neon(int32x4_t sum, int8x16_t codes, int8x16_t factors) {
+    /* Each 16-bit product is at most 127 * 127. */
+    sum = vpadalq_s16(sum, vmull_s8(vget_low_s8(codes), vget_low_s8(factors)));
+    return vpadalq_s16(sum, vmull_high_s8(codes, factors));
+}
+
+#define DEFINE_FOUR_ROWS(NAME, TARGET, ADD)                                                                         \
+    TARGET INLINE void NAME(const uint8_t *rows, size_t gap, size_t pitch, const int8_t *queries, const int count,  \
+                            int32_t *dots) {                                                                        \
+        const uint8x16_t bias = vdupq_n_u8(128);                                                                    \
+        int32x4_t sums[4][STREAMS];                                                                                 \
+        for (int query = 0; query < count; query++)                                                                 \
+            for (int stream = 0; stream < STREAMS; stream++) sums[query][stream] = vdupq_n_s32(0);                  \
+        for (size_t i = 0; i < pitch; i += 16) {                                                                    \
+            int8x16_t factors[4];                                                                                   \
+            for (int query = 0; query < count; query++) factors[query] = vld1q_s8(queries + query * pitch + i);     \
+            for (int stream = 0; stream < STREAMS; stream++) {                                                      \
+                const int8x16_t codes = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(rows + stream * gap + i), bias));     \
+                for (int query = 0; query < count; query++)                                                         \
+                    sums[query][stream] = ADD(sums[query][stream], codes, factors[query]);                          \
+            }                                                                                                       \
+        }                                                                                                           \
+        for (int query = 0; query < count; query++)                                                                 \
+            for (int stream = 0; stream < STREAMS; stream++)                                                        \
+                dots[(query * STREAMS + stream) * STEPS] = vaddvq_s32(sums[query][stream]);                         \
+    }
+
+DEFINE_FOUR_ROWS(four_rows_dotprod, DOTPROD, add_dotprod)
+DEFINE_FOUR_ROWS(four_rows_neon, , add_neon)
+DEFINE_MULTIPLY(multiply_dotprod, DOTPROD, four_rows_dotprod, 4)
+DEFINE_MULTIPLY(multiply_neon, , four_rows_neon, 2)
+DEFINE_SIEVE(sieve, )
+
+const Kernel likeness_dotprod_kernel = {"neon-dotprod", 127, 0, has_dotprod, multiply_dotprod, sieve};
+const Kernel likeness_neon_kernel = {"neon", 127, 0, has_neon, multiply_neon, sieve};
+#endif

@@ -1,0 +1,222 @@
+/* The Python face of the scan: checks every size, lets go of the interpreter, scans. */
+#ifndef LIKENESS_FULL_API
+#define Py_LIMITED_API 0x030B0000
+#endif
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scan.h"
+
+enum { MOST_QUERIES = 1024, MOST_DIMENSIONS = 65536 };
+
+static const Kernel *const kernels[] = {
+#ifdef LIKENESS_X86
+    &likeness_avx512_kernel,
+    &likeness_avx2_kernel,
+#endif
+#ifdef LIKENESS_ARM
+    &likeness_dotprod_kernel,
+    &likeness_neon_kernel,
+#endif
+    &likeness_portable_kernel,
+};
+enum { KERNELS = sizeof kernels / sizeof *kernels };
+
+static PyObject *list_kernels(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    PyObject *names = PyList_New(0);
+    for (int i = 0; names && i < KERNELS; i++) {
+        if (!kernels[i]->runs_here()) continue;
+        PyObject *entry = Py_BuildValue("(si)", kernels[i]->name, kernels[i]->limit);
+        if (!entry || PyList_Append(names, entry)) Py_CLEAR(names);
+        Py_XDECREF(entry);
+    }
+    return names;
+}
+
+static const Kernel *find_kernel(const char *name) {
+    for (int i = 0; i < KERNELS; i++)
+        if (!strcmp(kernels[i]->name, name) && kernels[i]->runs_here()) return kernels[i];
+    PyErr_Format(PyExc_ValueError, "no kernel %s on this machine", name);
+    return NULL;
+}
+
+static PyObject *fail(const char *message) {
+    PyErr_SetString(PyExc_ValueError, message);
+    return NULL;
+}
+
+/* The buffers of one part, held while it is scanned. */
+typedef struct {
+    Py_buffer codes, scales, alive;
+} Held;
+
+static int hold_part(PyObject *tuple, size_t pitch, Held *held, Part *part) {
+    PyObject *alive = NULL;
+    Py_ssize_t count;
+    if (!PyArg_ParseTuple(tuple, "y*y*On", &held->codes, &held->scales, &alive, &count)) return -1;
+    if (alive != Py_None && PyObject_GetBuffer(alive, &held->alive, PyBUF_SIMPLE)) return -1;
+    if (count < 0 || count > INT32_MAX || (size_t)held->codes.len / pitch < (size_t)count ||
+        (size_t)held->scales.len / sizeof(float) < (size_t)count ||
+        (alive != Py_None && held->alive.len < count)) {
+        fail("a part holds fewer rows than it says");
+        return -1;
+    }
+    part->codes = held->codes.buf;
+    part->scales = held->scales.buf;
+    part->alive = alive == Py_None ? NULL : held->alive.buf;
+    part->count = count;
+    return 0;
+}
+
+static PyObject *report(const Found *found) {
+    return Py_BuildValue("(y#y#d)", (const char *)found->rows, (Py_ssize_t)(found->count * sizeof *found->rows),
+                         (const char *)found->uppers, (Py_ssize_t)(found->count * sizeof *found->uppers),
+                         (double)found->cut);
+}
+
+static PyObject *scan(PyObject *module, PyObject *args) {
+    (void)module;
+    const char *name;
+    PyObject *tuple, *reports = NULL;
+    Py_buffer factors = {0}, wanted = {0}, bounds = {0};
+    Held *held = NULL;
+    Part *parts = NULL;
+    Query *queries = NULL;
+    Found *found = NULL;
+    Py_ssize_t part_count = 0, query_count = 0;
+    if (!PyArg_ParseTuple(args, "sO!y*y*y*", &name, &PyTuple_Type, &tuple, &factors, &wanted, &bounds)) return NULL;
+    const Kernel *kernel = find_kernel(name);
+    if (!kernel) goto end;
+    query_count = wanted.len / (Py_ssize_t)sizeof(int64_t);
+    const size_t pitch = query_count ? (size_t)(factors.len / query_count) : 0;
+    if (query_count < 1 || query_count > MOST_QUERIES || !pitch || pitch % 64 || pitch > MOST_DIMENSIONS ||
+        factors.len != query_count * (Py_ssize_t)pitch || bounds.len != query_count * 4 * (Py_ssize_t)sizeof(double)) {
+        fail("the queries' sizes do not fit each other");
+        goto end;
+    }
+    part_count = PyTuple_Size(tuple);
+    held = calloc((size_t)part_count + 1, sizeof *held);
+    parts = calloc((size_t)part_count + 1, sizeof *parts);
+    queries = calloc((size_t)query_count, sizeof *queries);
+    found = calloc((size_t)query_count, sizeof *found);
+    if (!held || !parts || !queries || !found) {
+        PyErr_NoMemory();
+        goto end;
+    }
+    int64_t rows = 0;
+    for (Py_ssize_t i = 0; i < part_count; i++) {
+        if (hold_part(PyTuple_GetItem(tuple, i), pitch, &held[i], &parts[i])) goto end;
+        rows += parts[i].count;
+    }
+    for (Py_ssize_t i = 0; i < query_count; i++) {
+        const double *bound = (const double *)bounds.buf + 4 * i;
+        const int8_t *factor = (const int8_t *)factors.buf + i * (Py_ssize_t)pitch;
+        const int64_t most = ((const int64_t *)wanted.buf)[i];
+        if (most < 0) {
+            fail("a search wants less than nothing");
+            goto end;
+        }
+        Query *query = &queries[i];
+        query->wanted = most > rows + 1 ? rows + 1 : most; /* one more than there are: the cut never rises */
+        for (size_t j = 0; j < pitch; j++) {
+            if (factor[j] > kernel->limit || factor[j] < -kernel->limit) {
+                fail("a query exceeds its kernel's limit");
+                goto end;
+            }
+            query->bias += kernel->offset * factor[j];
+        }
+        query->step = (float)bound[0], query->allowance = (float)bound[1];
+        query->slack = (float)bound[2], query->minimum = (float)bound[3];
+    }
+    int result;
+    Py_BEGIN_ALLOW_THREADS;
+    result = likeness_scan(kernel, pitch, parts, (size_t)part_count, factors.buf, queries, (int)query_count, found);
+    Py_END_ALLOW_THREADS;
+    if (result) {
+        PyErr_NoMemory();
+        goto end;
+    }
+    reports = PyList_New(query_count);
+    for (Py_ssize_t i = 0; reports && i < query_count; i++) {
+        PyObject *entry = report(&found[i]);
+        if (!entry || PyList_SetItem(reports, i, entry)) Py_CLEAR(reports);
+    }
+end:
+    for (Py_ssize_t i = 0; held && i < part_count; i++) {
+        if (held[i].codes.obj) PyBuffer_Release(&held[i].codes);
+        if (held[i].scales.obj) PyBuffer_Release(&held[i].scales);
+        if (held[i].alive.obj) PyBuffer_Release(&held[i].alive);
+    }
+    for (Py_ssize_t i = 0; found && i < query_count; i++) likeness_release(&found[i]);
+    free(held);
+    free(parts);
+    free(queries);
+    free(found);
+    PyBuffer_Release(&factors);
+    PyBuffer_Release(&wanted);
+    PyBuffer_Release(&bounds);
+    return reports;
+}
+
+static PyObject *encode(PyObject *module, PyObject *args) {
+    (void)module;
+    Py_buffer rows, signs, codes, scales;
+    int limit;
+    if (!PyArg_ParseTuple(args, "y*y*iw*w*", &rows, &signs, &limit, &codes, &scales)) return NULL;
+    PyObject *result = NULL;
+    const size_t count = (size_t)scales.len / sizeof(float), dimension = (size_t)signs.len / sizeof(float);
+    const size_t pitch = count ? (size_t)codes.len / count : dimension;
+    if (!dimension || dimension > MOST_DIMENSIONS || pitch < dimension || limit < 1 || limit > 127 ||
+        (size_t)rows.len != count * dimension * sizeof(float) || (size_t)codes.len != count * pitch) {
+        fail("the rows, signs, codes and scales do not fit each other");
+        goto end;
+    }
+    float *rotated = malloc(dimension * sizeof *rotated);
+    if (!rotated) {
+        PyErr_NoMemory();
+        goto end;
+    }
+    double most_residual = 0, most_reach = 0;
+    Py_BEGIN_ALLOW_THREADS;
+    for (size_t i = 0; i < count; i++) {
+        double residual, reach;
+        likeness_rotate((const float *)rows.buf + i * dimension, 1, dimension, signs.buf, rotated);
+        ((float *)scales.buf)[i] = likeness_round(rotated, dimension, pitch, limit, (uint8_t *)codes.buf + i * pitch,
+                                                  &residual, &reach);
+        if (residual > most_residual) most_residual = residual;
+        if (reach > most_reach) most_reach = reach;
+    }
+    Py_END_ALLOW_THREADS;
+    free(rotated);
+    result = Py_BuildValue("(dd)", most_residual, most_reach);
+end:
+    PyBuffer_Release(&rows);
+    PyBuffer_Release(&signs);
+    PyBuffer_Release(&codes);
+    PyBuffer_Release(&scales);
+    return result;
+}
+
+static PyMethodDef methods[] = {
+    {"kernels", list_kernels, METH_NOARGS, "The kernels this machine runs, best first: (name, limit of a query's codes)."},
+    {"scan", scan, METH_VARARGS, "Find, for each query, the rows that may score at or above its cut."},
+    {"encode", encode, METH_VARARGS, "Rotate rows and round them to codes."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "_native", "The exact index's scan, compiled.", 0, methods, slots, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__native(void) { return PyModuleDef_Init(&definition); }

@@ -1,0 +1,144 @@
+"""What a search sees: chunks of rows, and immutable views of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.index.codes import Spread
+from likeness.index.scans import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows side by side: (n, pitch) codes and their (n,) scales for the scan, (n, d) float32 and keys for the answer."""
+
+    codes: NDArray[np.uint8]
+    scales: NDArray[np.float32]
+    rows: NDArray[np.float32]
+    keys: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, capacity: int, dimension: int, pitch: int) -> "Chunk":
+        memory = np.empty(capacity * pitch + 64, np.uint8)
+        start = -memory.ctypes.data % 64  # on a cache line, so that no load of a scan straddles two
+        return cls(
+            memory[start : start + capacity * pitch].reshape(capacity, pitch),
+            np.empty(capacity, np.float32),
+            np.empty((capacity, dimension), np.float32),
+            np.empty(capacity, np.int64),
+        )
+
+    @property
+    def capacity(self) -> int:
+        return len(self.keys)
+
+    @property
+    def nbytes(self) -> int:
+        return self.codes.nbytes + self.scales.nbytes + self.rows.nbytes + self.keys.nbytes
+
+    def copy(self, at: int, source: "Chunk", first: int, count: int) -> None:
+        """Copy ``count`` rows of ``source``, from ``first`` on, to ``at`` and behind."""
+        here, there = slice(at, at + count), slice(first, first + count)
+        self.codes[here] = source.codes[there]
+        self.scales[here] = source.scales[there]
+        self.rows[here] = source.rows[there]
+        self.keys[here] = source.keys[there]
+
+    def erase(self, offset: int) -> None:
+        self.codes[offset] = 128
+        self.scales[offset] = 0
+        self.rows[offset] = 0
+        self.keys[offset] = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A chunk as one view shows it: its first ``count`` rows, but those whose ``alive`` is 0."""
+
+    chunk: Chunk
+    count: int
+    alive: NDArray[np.uint8] | None = None
+
+    @property
+    def part(self) -> Part:
+        return (self.chunk.codes, self.chunk.scales, self.alive, self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The rows of one moment. A slot is ``chunk_rows * segment + offset``; all segments but the last are full."""
+
+    epoch: int = 0
+    segments: tuple[Segment, ...] = ()
+    parts: tuple[Part, ...] = ()
+    size: int = 0
+    spread: Spread = field(default_factory=Spread)
+
+
+class Draft:
+    """The next view in the making: the present one's segments, with masks copied before they are changed."""
+
+    def __init__(self, view: View, chunk_rows: int) -> None:
+        self.segments = list(view.segments)
+        self.size = view.size
+        self.spread = view.spread
+        self._epoch = view.epoch + 1
+        self._chunk_rows = chunk_rows
+        self._copied: set[int] = set()
+
+    @property
+    def end(self) -> int:
+        """One behind the last slot."""
+        return (len(self.segments) - 1) * self._chunk_rows + self.segments[-1].count if self.segments else 0
+
+    def show(self, slots: Sequence[int]) -> None:
+        for slot in slots:
+            self._mask(slot // self._chunk_rows)[slot % self._chunk_rows] = 1
+
+    def hide(self, slots: Sequence[int]) -> None:
+        for slot in slots:
+            self._mask(slot // self._chunk_rows)[slot % self._chunk_rows] = 0
+
+    def cut(self, end: int) -> None:
+        """Drop all slots from ``end`` on."""
+        del self.segments[-(-end // self._chunk_rows) :]
+        if self.segments:
+            number = len(self.segments) - 1
+            count = end - number * self._chunk_rows
+            if self.segments[number].alive is not None:
+                self._mask(number)[count:] = 1  # rows appended there later count
+            self.segments[number] = replace(self.segments[number], count=count)
+
+    def resize(self, number: int, chunk: Chunk) -> None:
+        """Copy a segment's rows into another chunk; views in use keep the old one."""
+        segment = self.segments[number]
+        chunk.copy(0, segment.chunk, 0, segment.count)
+        alive = None
+        if segment.alive is not None:
+            alive = np.ones(chunk.capacity, np.uint8)
+            alive[: segment.count] = segment.alive[: segment.count]
+        self._copied.add(number)
+        self.segments[number] = Segment(chunk, segment.count, alive)
+
+    def view(self) -> View:
+        for number in self._copied.intersection(range(len(self.segments))):
+            segment = self.segments[number]
+            if segment.alive is not None and segment.alive[: segment.count].all():
+                self.segments[number] = replace(segment, alive=None)
+        segments = tuple(self.segments)
+        return View(self._epoch, segments, tuple(segment.part for segment in segments), self.size, self.spread)
+
+    def _mask(self, number: int) -> NDArray[np.uint8]:
+        segment = self.segments[number]
+        alive = segment.alive
+        if alive is None:
+            alive = np.ones(segment.chunk.capacity, np.uint8)
+        elif number in self._copied:
+            return alive
+        else:
+            alive = alive.copy()
+        self._copied.add(number)
+        self.segments[number] = replace(segment, alive=alive)
+        return alive
