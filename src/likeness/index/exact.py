@@ -11,6 +11,7 @@ holds in hindsight: no exact score lies above its upper bound, and the last hit 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,14 +38,22 @@ class ExactIndex:
 
     ``threads`` share one scan (of 65,536 rows each, at least). ``scans_at_once`` scans run side by side; searches that
     find as many running wait for one to end and share the next. ``scan`` is the compiled one, or faiss's where that was
-    not built.
+    not built. The index grows by ``chunk_rows`` at a time, a multiple of 64.
     """
 
-    def __init__(self, dimension: int, *, threads: int = 1, scans_at_once: int = 1, scan: Scan | None = None) -> None:
+    def __init__(
+        self,
+        dimension: int,
+        *,
+        threads: int = 1,
+        scans_at_once: int = 1,
+        scan: Scan | None = None,
+        chunk_rows: int = 16384,
+    ) -> None:
         self.dimension = dimension
         self._scan = scan or best_scan(dimension, threads=threads)
         self._codec = Codec(dimension)
-        self._table = Table(self._codec)
+        self._table = Table(self._codec, chunk_rows=chunk_rows)
         self._combiner = Combiner(self._answer_all, at_once=scans_at_once)
 
     def __len__(self) -> int:
@@ -116,7 +125,7 @@ def _scored(view: View, search: _Search, candidates: Candidates) -> tuple[NDArra
     parts, offsets = candidates.parts, candidates.offsets
     keys, scores = np.empty(len(parts), np.int64), np.empty(len(parts), np.float32)
     starts = np.flatnonzero(np.diff(parts, prepend=-1))
-    for first, last in zip(starts, [*starts[1:], len(parts)], strict=True):
+    for first, last in pairwise([*starts, len(parts)]):
         chunk, rows = view.segments[parts[first]].chunk, offsets[first:last]
         keys[first:last] = chunk.keys[rows]
         scores[first:last] = exact_scores(chunk.rows[rows], search.query)

@@ -137,7 +137,7 @@ class FaissScan:
         uppers: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
         for number, (part, first_pool) in enumerate(zip(parts, pools, strict=True)):
             pool = first_pool
-            while pool.ceiling >= cut:
+            while pool.size < part[3] and pool.ceiling >= cut:
                 pool = _Pool.drawn(scanner, part, goal, pool.size * self._FACTOR)
             kept = pool.uppers >= cut
             rows.append(pool.rows[kept].astype(np.uint64) | np.uint64(number << _ROW_BITS))

@@ -38,7 +38,7 @@ _KEY_BYTES = 2 * 32  # the integers of an entry of ``_slots``, beside the dictio
 class Table:
     """Rows by key, for many readers and one writer at a time."""
 
-    def __init__(self, codec: Codec, *, chunk_rows: int = 16384) -> None:
+    def __init__(self, codec: Codec, *, chunk_rows: int) -> None:
         self._codec = codec
         self._chunk_rows = chunk_rows
         self._writing = Lock()

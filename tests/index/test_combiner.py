@@ -1,0 +1,110 @@
+"""Queries that wait together are answered together, and each gets its own answer."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Thread
+
+import pytest
+
+from likeness.index.combiner import Combiner
+
+
+def test_a_lone_query_is_answered_alone():
+    batches = []
+    combiner = Combiner(lambda queries: batches.append(list(queries)) or [query * 2 for query in queries])
+    assert [combiner(number) for number in range(3)] == [0, 2, 4]
+    assert batches == [[0], [1], [2]]
+
+
+class Gate:
+    """Answers with the query itself; the first batch waits until it is let through."""
+
+    def __init__(self):
+        self.batches, self.entered, self.opened = [], Event(), Event()
+
+    def __call__(self, queries):
+        self.batches.append(sorted(queries))
+        self.entered.set()
+        assert self.opened.wait(10)
+        return list(queries)
+
+
+def queue_behind(gate, combiner, count):
+    """Let one query in, then ``count`` more that have to wait; give their answers."""
+    with ThreadPoolExecutor(count + 1) as pool:
+        answers = [pool.submit(combiner, 0)]
+        assert gate.entered.wait(10)
+        answers += [pool.submit(combiner, number) for number in range(1, count + 1)]
+        while len(combiner._waiting) < count:
+            pass
+        gate.opened.set()
+        return [answer.result() for answer in answers]
+
+
+def test_queries_that_wait_share_the_next_batch():
+    gate = Gate()
+    combiner = Combiner(gate)
+    assert queue_behind(gate, combiner, 7) == list(range(8))
+    assert gate.batches == [[0], [1, 2, 3, 4, 5, 6, 7]]
+
+
+def test_a_batch_has_a_largest_size():
+    gate = Gate()
+    combiner = Combiner(gate, most=3)
+    assert queue_behind(gate, combiner, 7) == list(range(8))
+    assert [len(batch) for batch in gate.batches] == [1, 3, 3, 1]
+
+
+def test_batches_run_side_by_side_when_allowed():
+    both, seen = Event(), []
+
+    def answer(queries):
+        seen.append(queries)
+        if len(seen) == 2:
+            both.set()
+        assert both.wait(10)
+        return queries
+
+    combiner = Combiner(answer, at_once=2)
+    threads = [Thread(target=combiner, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(len, seen)) == [1, 1]
+
+
+def test_everyone_of_a_failing_batch_learns_of_it_and_the_next_goes_on():
+    gate = Gate()
+
+    def fail(queries):
+        gate(queries)
+        if 1 in queries:
+            raise MemoryError
+        return queries
+
+    combiner = Combiner(fail, most=2)
+    with ThreadPoolExecutor(5) as pool:
+        answers = [pool.submit(combiner, 0)]
+        assert gate.entered.wait(10)
+        for number in range(1, 4):
+            answers.append(pool.submit(combiner, number))
+            while len(combiner._waiting) < number:
+                pass
+        gate.opened.set()
+    assert [type(answer.exception()) for answer in answers] == [type(None), MemoryError, MemoryError, type(None)]
+    assert combiner(9) == 9
+
+
+def test_many_threads_get_their_own_answers():
+    combiner = Combiner(lambda queries: [query + 1 for query in queries], at_once=2)
+
+    def ask(start):
+        return all(combiner(number) == number + 1 for number in range(start, start + 300))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(0, 8000, 1000)))
+
+
+def test_an_answer_short_is_an_error():
+    with pytest.raises(ValueError, match="argument"):
+        Combiner(lambda queries: queries[1:])(1)

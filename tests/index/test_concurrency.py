@@ -1,0 +1,97 @@
+"""Threads that insert, delete, replace and search at once: no row is missed, none answers with another's score."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import numpy as np
+import pytest
+
+from likeness.index.exact import ExactIndex
+from likeness.index.scores import exact_scores
+
+DIMENSION = 32
+RESIDENTS = 150
+VISITORS = 400
+CHANGELING = RESIDENTS + VISITORS
+
+
+@pytest.fixture
+def hurried():
+    """Let threads take turns as often as they can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(interval)
+
+
+class Crowd:
+    """Residents stay, visitors come and go, and the changeling has one of two templates at any time.
+
+    Every delete moves a row into the hole it leaves. Whatever a searcher sees must have been true at one moment of its
+    search; what must not be true at any moment is a fault.
+    """
+
+    def __init__(self, index, rows):
+        self.index, self.rows = index, rows
+        self.over = Event()
+        self.faults = set()
+        index.add_many(range(CHANGELING + 1), rows[: CHANGELING + 1])
+
+    def templates(self, key):
+        return self.rows[CHANGELING:] if key == CHANGELING else self.rows[key : key + 1]
+
+    def expect(self, truth, fault):
+        if not truth:
+            self.faults.add(fault)
+
+    def come_and_go(self, seed):
+        random, mine = np.random.default_rng(seed), range(RESIDENTS + seed, CHANGELING, 2)
+        while not self.over.is_set():
+            for key in random.permutation(mine)[:50].tolist():
+                self.expect(self.index.remove(key), "a row was lost")
+                self.expect(key not in self.index, "a row stayed")
+            missing = [key for key in mine if key not in self.index]
+            self.index.add_many(missing, self.rows[missing])
+
+    def change_face(self):
+        turn = 0
+        while not self.over.is_set():
+            turn = 1 - turn
+            template = self.rows[CHANGELING + turn]
+            self.index.add(CHANGELING, template)
+            self.expect(
+                self.index.search(template).hits[0].key == CHANGELING, "a row was not found after its insert returned"
+            )
+
+    def look(self, seed):
+        for key in np.random.default_rng(seed).integers(RESIDENTS, size=30).tolist():
+            query = self.rows[key]
+            best, everyone = self.index.search(query, k=5), self.index.above(query, -2.0)
+            self.expect(best.certified and everyone.certified, "an answer came without proof")
+            self.expect(best.hits[0].key == key, "the best was missed")
+            seen = [hit.key for hit in everyone.hits]
+            self.expect(len(seen) == len(set(seen)) == everyone.size, "a row was seen twice or not at all")
+            self.expect({*range(RESIDENTS), CHANGELING} <= set(seen), "a row that stayed was missed")
+            for hit in best.hits + everyone.hits[::10]:
+                own = exact_scores(self.templates(hit.key), query).tolist()
+                self.expect(hit.score in own, "a row answered with a score that is not its own")
+
+
+@pytest.mark.parametrize("scans_at_once", [1, 3])
+def test_no_row_is_missed_while_others_move(make_scan, faces, hurried, scans_at_once):
+    index = ExactIndex(DIMENSION, scan=make_scan(DIMENSION), scans_at_once=scans_at_once, chunk_rows=64)
+    crowd = Crowd(index, faces(CHANGELING + 2, DIMENSION, photos=1))
+    with ThreadPoolExecutor(7) as pool:
+        writers = [pool.submit(crowd.come_and_go, seed) for seed in range(2)] + [pool.submit(crowd.change_face)]
+        searchers = [pool.submit(crowd.look, seed) for seed in range(4)]
+        try:
+            for searcher in searchers:
+                searcher.result()
+        finally:
+            crowd.over.set()
+        for writer in writers:
+            writer.result()
+    assert crowd.faults == set()
+    staying = {key for key in range(CHANGELING + 1) if key in index}
+    assert {hit.key for hit in index.above(crowd.rows[0], -2.0).hits} == staying

@@ -1,0 +1,258 @@
+"""The exact index and the reference are one index: the same answers, bit for bit, whatever was done to them."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from likeness.index import compiled
+from likeness.index.exact import ExactIndex
+from likeness.index.reference import ReferenceIndex
+from likeness.index.scans import CompiledScan, FaissScan
+from likeness.index.scores import best_hits, exact_scores
+
+SCANS = st.sampled_from([*(name for name, _ in compiled.kernels()), "faiss"] if compiled.BUILT else ["faiss"])
+KEYS = st.one_of(st.integers(0, 12), st.sampled_from([2**62, 2**63 - 1]))
+
+
+def pool_of(dimension: int) -> np.ndarray:
+    """Give vectors among which ties and near-ties abound: a few, copies an ulp or a little off, zero, tiny and long."""
+    random = np.random.default_rng(dimension)
+    few = random.standard_normal((4, dimension))
+    few /= np.linalg.norm(few, axis=1, keepdims=True)
+    single = few.astype(np.float32)
+    nudged = np.nextafter(single, np.float32(2))
+    close = (few + 1e-4 * random.standard_normal(few.shape)).astype(np.float32)
+    odd = np.stack([np.zeros(dimension), np.full(dimension, 1e-42), np.eye(dimension)[0], -few[0], few[0] * 1.5])
+    return np.concatenate([single, nudged, close, odd.astype(np.float32)])
+
+
+@st.composite
+def histories(draw):
+    """Draw a dimension and a list of things to do to an index."""
+    dimension = draw(st.sampled_from([1, 2, 3, 8, 65]))
+    vectors = st.integers(0, len(pool_of(dimension)) - 1)
+    thresholds = st.sampled_from([-math.inf, -1.0, -0.5, 0.0, 1e-45, 0.3, 0.999, 1.0, 3.0, math.inf])
+    step = st.one_of(
+        st.tuples(st.just("add"), KEYS, vectors),
+        st.tuples(st.just("add_many"), st.lists(st.tuples(KEYS, vectors), max_size=8)),
+        st.tuples(st.just("fill"), st.integers(1, 300), vectors),
+        st.tuples(st.just("remove"), KEYS),
+        st.tuples(st.just("remove"), KEYS),
+        st.tuples(st.just("search"), vectors, st.integers(1, 20), thresholds),
+        st.tuples(st.just("above"), vectors, thresholds),
+    )
+    return dimension, draw(st.lists(step, max_size=25))
+
+
+@settings(deadline=None, max_examples=150)
+@given(histories(), SCANS, st.sampled_from([64, 16384]))
+def test_every_history_gives_the_answers_of_the_reference(history, scan, chunk_rows):
+    dimension, steps = history
+    pool = pool_of(dimension)
+    exact = ExactIndex(
+        dimension, scan=FaissScan(dimension) if scan == "faiss" else CompiledScan(scan), chunk_rows=chunk_rows
+    )
+    reference = ReferenceIndex(dimension)
+    for name, *arguments in steps:
+        for index in (exact, reference):
+            match name, *arguments:
+                case "add", key, vector:
+                    index.add(key, pool[vector])
+                case "add_many", entries:
+                    index.add_many([key for key, _ in entries], pool[[vector for _, vector in entries]])
+                case "fill", count, vector:
+                    turned = np.roll(np.repeat(pool[vector : vector + 1], count, axis=0), 1, axis=1)
+                    index.add_many(range(100, 100 + count), turned)
+        match name, *arguments:
+            case "remove", key:
+                assert exact.remove(key) == reference.remove(key)
+            case "search", vector, k, minimum:
+                answer = exact.search(pool[vector], k=k, minimum_score=minimum)
+                assert answer == reference.search(pool[vector], k=k, minimum_score=minimum)
+            case "above", vector, minimum:
+                assert exact.above(pool[vector], minimum) == reference.above(pool[vector], minimum)
+        assert len(exact) == len(reference)
+        assert all((key in exact) == (key in reference) for key in range(13))
+    for vector in pool:
+        assert exact.search(vector, k=400) == reference.search(vector, k=400)
+
+
+@pytest.fixture(scope="module", params=[96, 128, 512])
+def brute_force(request):
+    """Give rows with duplicates and near-ties, queries enrolled and not, and every exact score of theirs."""
+    random = np.random.default_rng(request.param)
+    identities = random.standard_normal((1000, request.param))
+
+    def photos(persons: np.ndarray) -> np.ndarray:
+        photos = persons + 0.6 * random.standard_normal(persons.shape)
+        return (photos / np.linalg.norm(photos, axis=1, keepdims=True)).astype(np.float32)
+
+    rows = photos(np.repeat(identities, 4, axis=0))
+    rows[3000:3100] = rows[:100]
+    rows[3100:3200] = np.nextafter(rows[:100], np.float32(1))
+    queries = np.concatenate(
+        [rows[:100], photos(identities[:170]), photos(random.standard_normal((70, request.param)))]
+    )
+    return rows, queries, [exact_scores(rows, query) for query in queries]
+
+
+def test_no_answer_is_wrong(make_scan, brute_force):
+    """Over a thousand queries a scan, in three dimensions: every answer certified, none wrong."""
+    rows, queries, scores = brute_force
+    index = ExactIndex(rows.shape[1], scan=make_scan(rows.shape[1]), chunk_rows=1024)
+    keys = np.random.default_rng(0).permutation(len(rows))
+    index.add_many(keys, rows)
+    wrong = uncertified = 0
+    for number, (query, exact) in enumerate(zip(queries, scores, strict=True)):
+        k, minimum = (1, 1, 10, 100)[number % 4], (-math.inf, 0.2)[number // 4 % 2]
+        answer = index.search(query, k=k, minimum_score=minimum)
+        wrong += answer.hits != best_hits(keys, exact, k=k, minimum_score=minimum)
+        uncertified += not answer.certified
+    assert (wrong, uncertified) == (0, 0)
+
+
+@pytest.fixture(params=[ReferenceIndex, ExactIndex])
+def make_index(request):
+    return request.param
+
+
+def test_an_empty_index_finds_nothing(make_index):
+    index = make_index(4)
+    query = np.ones(4, np.float32) / 2
+    assert (len(index), 3 in index, index.remove(3)) == (0, False, False)
+    assert index.search(query, k=5).hits == index.above(query, -1.0).hits == ()
+    assert index.search(query).certified
+    assert index.search(query).size == 0
+
+
+def test_an_index_emptied_finds_nothing_and_can_be_filled_again(make_index):
+    index, eye = make_index(3), np.eye(3, dtype=np.float32)
+    for _ in range(3):
+        index.add_many([1, 2, 3], eye)
+        assert index.search(eye[1]).hits[0].key == 2
+        assert all(index.remove(key) for key in (1, 2, 3))
+        assert index.search(eye[1], k=3).hits == ()
+        assert len(index) == 0
+
+
+def test_more_hits_wanted_than_there_are_gives_all(make_index):
+    index, eye = make_index(3), np.eye(3, dtype=np.float32)
+    index.add_many([5, 4], eye[:2])
+    assert [(hit.key, hit.score) for hit in index.search(eye[0], k=10**12).hits] == [(5, 1.0), (4, 0.0)]
+
+
+def test_equal_scores_rank_by_key(make_index):
+    index = make_index(2)
+    index.add_many([9, 2, 7], np.tile(np.float32([0.6, 0.8]), (3, 1)))
+    assert [hit.key for hit in index.search(np.float32([1, 0]), k=2).hits] == [2, 7]
+
+
+def test_the_last_of_equal_keys_wins(make_index):
+    index, eye = make_index(3), np.eye(3, dtype=np.float32)
+    index.add_many([1, 2, 1], eye)
+    assert len(index) == 2
+    assert [hit.key for hit in index.above(eye[2], 0.5).hits] == [1]
+    assert index.above(eye[0], 0.5).hits == ()
+
+
+def test_a_threshold_is_reached_by_equality(make_index):
+    index = make_index(2)
+    index.add(1, np.float32([0.6, 0.8]))
+    score = index.search(np.float32([0.3, 0.7])).hits[0].score
+    assert index.above(np.float32([0.3, 0.7]), score).hits[0].score == score
+    assert index.above(np.float32([0.3, 0.7]), math.nextafter(score, 2)).hits == ()
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-45, 1e-38, 1e-20, 1.9])
+def test_odd_queries_are_answered_exactly(scale, faces):
+    index, reference = ExactIndex(64), ReferenceIndex(64)
+    for each in (index, reference):
+        each.add_many(range(300), faces(300, 64))
+    query = (faces(1, 64, seed=1)[0] * scale).astype(np.float32)
+    assert index.search(query, k=7) == reference.search(query, k=7)
+    assert index.above(query, 0.0) == reference.above(query, 0.0)
+
+
+BAD_VECTORS = [
+    np.full(4, np.nan, np.float32),
+    np.float32([1, np.inf, 0, 0]),
+    np.ones(3, np.float32),
+    np.ones((1, 4), np.float32),
+    np.full(4, 3e38, np.float32),
+    np.float32(1),
+]
+
+
+@pytest.mark.parametrize("vector", BAD_VECTORS)
+def test_bad_vectors_are_refused_and_change_nothing(make_index, vector):
+    index = make_index(4)
+    with pytest.raises(ValueError, match=r"expected|finite"):
+        index.search(vector)
+    with pytest.raises(ValueError, match=r"expected|finite"):
+        index.above(vector, 0.5)
+    with pytest.raises(ValueError, match=r"expected|finite"):
+        index.add(1, vector)
+    assert len(index) == 0
+
+
+@pytest.mark.parametrize("key", [-1, 2**63, 2**70])
+def test_bad_keys_are_refused(make_index, key):
+    index, row = make_index(2), np.float32([[1, 0]])
+    with pytest.raises(ValueError, match="key"):
+        index.add(key, row[0])
+    with pytest.raises(ValueError, match="key"):
+        index.add_many([key], row)
+    with pytest.raises(ValueError, match="key"):
+        index.remove(key)
+
+
+def test_bad_arguments_are_refused(make_index):
+    index, query = make_index(2), np.float32([1, 0])
+    with pytest.raises(ValueError, match="counts from 1"):
+        index.search(query, k=0)
+    with pytest.raises(ValueError, match="not a number"):
+        index.search(query, minimum_score=math.nan)
+    with pytest.raises(ValueError, match="not a number"):
+        index.above(query, math.nan)
+    with pytest.raises(ValueError, match="2 keys for 1"):
+        index.add_many([1, 2], query[np.newaxis])
+
+
+def test_what_was_added_is_a_copy(make_index):
+    index, row = make_index(2), np.float32([1, 0])
+    index.add(1, row)
+    row[:] = 0
+    assert index.search(np.float32([1, 0])).hits[0].score == 1.0
+
+
+class Liar:
+    """A scan whose dot products are wrong: it claims more than is there, or less."""
+
+    def __init__(self, error: float):
+        self.error = error
+        self.honest = FaissScan(64)
+        self.limit = self.honest.limit
+
+    def __call__(self, parts, goals):
+        parts = tuple(
+            (codes, scales * np.float32(1 + self.error), alive, count) for codes, scales, alive, count in parts
+        )
+        return self.honest(parts, goals)
+
+
+@pytest.mark.parametrize("error", [0.5, -0.5])
+def test_an_answer_whose_proof_fails_is_not_certified(error, faces):
+    rows = faces(2000, 64, photos=1)
+    index = ExactIndex(64, scan=Liar(error))
+    index.add_many(range(2000), rows)
+    assert not any(index.search(row).certified for row in rows[:10])
+
+
+def test_memory_per_template_is_told(faces):
+    index = ExactIndex(512)
+    index.add_many(range(40_000), faces(40_000, 512))
+    assert 512 * 5 < index.bytes_per_template < 512 * 5 * 1.3
+    assert ExactIndex(512).bytes_per_template >= 0

@@ -1,0 +1,149 @@
+"""Every scan finds every row that can be among the answers."""
+
+import numpy as np
+import pytest
+
+from likeness.index import compiled
+from likeness.index.codes import Codec, Spread
+from likeness.index.scans import CompiledScan, FaissScan
+
+compiled_only = pytest.mark.skipif(not compiled.BUILT, reason="the compiled module was not built")
+
+
+def parts_of(codec, rows, sizes, *, dead=()):
+    """Cut rows into parts of the given sizes, and tell how bad the worst of them is."""
+    rounded = codec.encode(rows)
+    parts, start = [], 0
+    for size in sizes:
+        alive = np.ones(size, np.uint8)
+        alive[[row - start for row in dead if start <= row < start + size]] = 0
+        codes, scales = rounded.codes[start : start + size].copy(), rounded.scales[start : start + size].copy()
+        parts.append((codes, scales, None if alive.all() else alive, size))
+        start += size
+    return tuple(parts), Spread().with_rows(rows, rounded)
+
+
+def rows_of(candidates, sizes):
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    return set((starts[candidates.parts] + candidates.offsets).tolist())
+
+
+@pytest.mark.parametrize("dimension", [1, 63, 64, 65, 128, 512])
+@pytest.mark.parametrize("sizes", [(1,), (3, 4), (5, 0, 255), (257, 1000, 3)])
+def test_no_row_that_counts_is_left_out(make_scan, faces, dimension, sizes):
+    scan, codec = make_scan(dimension), Codec(dimension)
+    rows = faces(sum(sizes), dimension)
+    dead = range(0, len(rows), 5)
+    parts, spread = parts_of(codec, rows, sizes, dead=dead)
+    living = np.setdiff1d(np.arange(len(rows)), dead)
+    queries = faces(5, dimension, seed=1)
+    wants = [(1, -np.inf), (3, -np.inf), (len(rows) + 5, -np.inf), (0, 0.1), (2, 0.2)]
+    goals = [
+        codec.goal(query, spread, limit=scan.limit, wanted=k, minimum_score=minimum)
+        for query, (k, minimum) in zip(queries, wants, strict=True)
+    ]
+    for query, (k, minimum), candidates in zip(queries, wants, scan(parts, goals), strict=True):
+        scores = rows @ query
+        reached = living[scores[living] >= minimum]
+        best = reached[np.argsort(-scores[reached])][: k or None]
+        assert set(best.tolist()) <= rows_of(candidates, sizes)
+        assert rows_of(candidates, sizes) <= set(living.tolist())
+
+
+def test_few_rows_are_left_over(make_scan, faces):
+    scan, codec = make_scan(512), Codec(512)
+    rows, query = faces(3000, 512), faces(1, 512, seed=1)[0]
+    parts, spread = parts_of(codec, rows, (1000, 2000))
+    (candidates,) = scan(parts, [codec.goal(query, spread, limit=scan.limit, wanted=1, minimum_score=-np.inf)])
+    assert len(candidates.rows) < 300
+
+
+def test_a_pool_grows_until_it_is_proven(faces):
+    """Hundreds of rows of one part within the bound of the best: more than faiss is asked for at first."""
+    codec, scan = Codec(64), FaissScan(64)
+    rows = np.repeat(faces(1, 64), 2000, axis=0)
+    parts, spread = parts_of(codec, rows, (2000,))
+    (candidates,) = scan(parts, [codec.goal(rows[0], spread, limit=scan.limit, wanted=1, minimum_score=-np.inf)])
+    assert len(candidates.rows) == 2000
+
+
+def test_faiss_refuses_what_it_cannot_sum_exactly():
+    with pytest.raises(ValueError, match="exactly"):
+        FaissScan(2**18)
+
+
+@pytest.mark.parametrize("dimension", [512, 2048])
+def test_dot_products_are_the_integer_ones(make_scan, dimension):
+    """Codes at the ends of their range and factors at the kernel's limit: nothing saturates, nothing is rounded."""
+    scan, random = make_scan(dimension), np.random.default_rng(0)
+    codes = random.choice(np.array([1, 255], np.uint8), (40, dimension))
+    codes[0], codes[1] = 255, 1
+    factors = np.full(dimension, scan.limit, np.int8)
+    factors[: dimension // 3] *= -1
+    goal = Codec(dimension).goal(
+        np.ones(dimension, np.float32), Spread(), limit=scan.limit, wanted=0, minimum_score=-np.inf
+    )
+    object.__setattr__(goal, "factors", factors)
+    object.__setattr__(goal, "step", 1.0)
+    (found,) = scan(((codes, np.ones(40, np.float32), None, 40),), [goal])
+    exact = (codes.astype(np.int64) - 128) @ factors.astype(np.int64)
+    order = np.argsort(found.offsets)
+    assert found.uppers[order].tolist() == exact.astype(np.float32).tolist()
+
+
+@compiled_only
+def test_threads_share_a_scan(faces):
+    codec, rows = Codec(16), faces(140_000, 16)
+    parts, spread = parts_of(codec, rows, (20_000,) * 7)
+    one, two = CompiledScan(), CompiledScan(threads=2)
+    goals = [codec.goal(query, spread, limit=one.limit, wanted=3, minimum_score=-np.inf) for query in rows[::70_000]]
+    for alone, shared in zip(one(parts, goals), two(parts, goals), strict=True):
+        assert shared.cut <= alone.cut
+        assert set(alone.rows.tolist()) <= set(shared.rows.tolist())
+        assert len(shared.rows) < 1000
+
+
+@compiled_only
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kernel": "abacus"}, "no kernel abacus"),
+        ({"count": 11}, "fewer rows"),
+        ({"count": -1}, "fewer rows"),
+        ({"alive": np.ones(3, np.uint8)}, "fewer rows"),
+        ({"factors": np.full((1, 64), 127, np.int8)}, None),
+        ({"factors": np.full((1, 64), -128, np.int8)}, "limit"),
+        ({"factors": np.zeros((1, 60), np.int8)}, "sizes"),
+        ({"factors": np.zeros((1, 0), np.int8)}, "sizes"),
+        ({"wanted": np.array([-1])}, "less than nothing"),
+        ({"wanted": np.array([], np.int64)}, "sizes"),
+        ({"bounds": np.zeros((1, 3))}, "sizes"),
+    ],
+)
+def test_the_compiled_scan_refuses_sizes_that_do_not_fit(change, message):
+    def scan(kernel="portable", count=10, alive=None, factors=None, wanted=None, bounds=None):
+        parts = ((np.zeros((10, 64), np.uint8), np.zeros(10, np.float32), alive, count),)
+        factors = np.zeros((1, 64), np.int8) if factors is None else factors
+        wanted = np.array([1]) if wanted is None else wanted
+        return compiled.scan(kernel, parts, factors, wanted, np.zeros((1, 4)) if bounds is None else bounds)
+
+    if message is None:
+        assert len(scan(**change)) == 1
+        return
+    with pytest.raises(ValueError, match=message):
+        scan(**change)
+
+
+@compiled_only
+def test_the_compiled_encoder_refuses_sizes_that_do_not_fit():
+    rows, signs = np.zeros((2, 8), np.float32), np.ones(8, np.float32)
+    codes, scales = np.zeros((2, 64), np.uint8), np.zeros(2, np.float32)
+    for arguments in [
+        (rows[:1], signs, 127, codes, scales),
+        (rows, signs, 128, codes, scales),
+        (rows, signs, 0, codes, scales),
+        (rows, signs, 127, codes.ravel()[:15], scales),
+        (rows, signs[:0], 127, codes, scales),
+    ]:
+        with pytest.raises(ValueError, match="do not fit"):
+            compiled.encode(*arguments)
