@@ -1,34 +1,48 @@
 """One writer that commits in groups, and pooled readers.
 
-A commit costs one fdatasync however many changes it carries, so changes that wait together share one transaction, each in a
-savepoint of its own. What a change leaves to do once it is durable (``after_commit``: feeding the index) runs on the writer's
-thread in commit order, before the caller is answered: an answer implies both, and the index sees the database's own order.
+A commit costs one fdatasync however many changes it carries, so changes that wait together share one transaction. What a change
+leaves to do once it is durable (``after_commit``: feeding the index) runs on the writer's thread in commit order, before the
+caller is answered: an answer implies both, and the index sees the database's own order.
+
+A group is first run plainly. If one of its changes fails, all is rolled back and run again with a savepoint around each, so that
+only the faulty one is refused. If the database itself refuses (full, read-only, unreachable), every change of the group is.
 """
 
 import asyncio
+import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from likeness.errors import ServiceUnavailable
 from likeness.kit.executors import SizedExecutor
 
+log = logging.getLogger("likeness.store")
 T = TypeVar("T")
 GROUP_LIMIT = 256
 READERS = 4
+CHECKPOINT_PAGES = 4000
+"""Pages in SQLite's log before they are moved into the database file: 16 MB."""
+LARGEST_LOG_BYTES = 64 << 20
+"""What SQLite's log file is cut to after a long reader made it grow."""
+
+_OWN_FAULTS = (IntegrityError, DataError, ProgrammingError)
+"""Database errors that say something of the one change, and nothing of the database."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
     work: Callable[[Connection], Any]
     after_commit: Callable[[Any], None] | None
+    alone: bool
     done: "Future[Any]"
 
 
@@ -41,78 +55,117 @@ class Database:
         self._readers = _engine(url, pool_size=readers, read_only=True)
         self._pool = SizedExecutor("database-reader", workers=readers, queue_limit=1024)
         self._waiting: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
+        self._closing = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._write_groups, name="database-writer", daemon=True)
         self._thread.start()
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        """Run a query on a pooled read-only connection."""
+        """Run a query on a pooled read-only connection. Raises ServiceUnavailable when the database cannot be read."""
         return await self._pool.run(self.read_now, query)
 
     def read_now(self, query: Callable[[Connection], T]) -> T:
-        """Run a query on this thread; for start-up and commands."""
+        """Run a query on this thread; for start-up, commands and worker threads."""
         try:
             with self._readers.connect() as connection:
                 return query(connection)
-        except OperationalError as error:
-            raise _unavailable(error) from error
+        except (DBAPIError, PoolTimeoutError) as error:
+            if isinstance(error, _OWN_FAULTS):
+                raise
+            log.error("the database cannot be read: %s", _cause(error))  # noqa: TRY400  no traceback: it is the disk's fault
+            raise ServiceUnavailable("The database cannot be read now.") from error
 
-    async def write(self, work: Callable[[Connection], T], *, after_commit: Callable[[T], None] | None = None) -> T:
-        """Run a change, durable when this returns. ``work`` runs on the writer's thread: it must be quick.
+    async def write(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        after_commit: Callable[[T], None] | None = None,
+        alone: bool = False,
+    ) -> T:
+        """Run a change, durable when this returns.
+
+        ``work`` runs on the writer's thread, so it must be quick, and it may be run again after a roll-back, so it must leave
+        no traces but in the database. Changes before one that is ``alone`` are wholly done, ``after_commit`` included, when it
+        runs; changes behind it start when it is.
 
         Raises what ``work`` raises (nothing is then written), IntegrityError, and ServiceUnavailable when the disk refuses.
         """
-        return await asyncio.wrap_future(self._enqueue(work, after_commit))
+        return await asyncio.wrap_future(self._enqueue(work, after_commit, alone=alone))
 
-    def write_now(self, work: Callable[[Connection], T], *, after_commit: Callable[[T], None] | None = None) -> T:
+    def write_now(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        after_commit: Callable[[T], None] | None = None,
+        alone: bool = False,
+    ) -> T:
         """Run a change and wait on this thread; for start-up, commands and worker threads."""
-        return self._enqueue(work, after_commit).result()
+        return self._enqueue(work, after_commit, alone=alone).result()
 
     def close(self) -> None:
-        self._waiting.put(None)
+        """Carry out what is queued, then let go of the database."""
+        with self._closing:
+            self._closed = True
+            self._waiting.put(None)
         self._thread.join()
         self._pool.close()
         self._writer.dispose()
         self._readers.dispose()
 
-    def _enqueue(self, work: Callable[[Connection], T], after_commit: Callable[[T], None] | None) -> "Future[T]":
+    def _enqueue(
+        self, work: Callable[[Connection], T], after_commit: Callable[[T], None] | None, *, alone: bool
+    ) -> "Future[T]":
         done: Future[T] = Future()
         # Once queued a change is carried out: a caller that goes away must not leave the index behind the database.
         done.set_running_or_notify_cancel()
-        self._waiting.put(_Change(work, after_commit, done))
+        with self._closing:
+            if self._closed:
+                raise ServiceUnavailable("The server is stopping.")
+            self._waiting.put(_Change(work, after_commit, alone, done))
         return done
 
     def _write_groups(self) -> None:
-        while True:
-            first = self._waiting.get()
-            if first is None:
-                return
-            group = [first]
-            last = False
-            while len(group) < GROUP_LIMIT:
+        for group in self._groups():
+            self._commit(group)
+
+    def _groups(self) -> Iterator[list[_Change]]:
+        """Give the changes as they come, those that wait together at once, until ``None`` comes."""
+        change = self._waiting.get()
+        while change is not None:
+            group = [change]
+            while True:
                 try:
                     change = self._waiting.get_nowait()
                 except queue.Empty:
+                    yield group
+                    change = self._waiting.get()
                     break
-                if change is None:
-                    last = True
+                if change is None or change.alone or group[0].alone or len(group) == GROUP_LIMIT:
+                    yield group
                     break
                 group.append(change)
-            self._commit(group)
-            if last:
-                return
 
     def _commit(self, group: list[_Change]) -> None:
-        outcomes: list[_Outcome] = []
         try:
-            with self._writer.begin() as connection:
-                outcomes.extend(_carry_out(change, connection) for change in group)
-        except Exception as error:  # noqa: BLE001  the writer's thread must outlive any fault
-            refusal = _unavailable(error)
-            told = {id(outcome.change) for outcome in outcomes if outcome.failure}
-            outcomes = [outcome for outcome in outcomes if outcome.failure]
-            outcomes += [_Outcome(change, failure=refusal) for change in group if id(change) not in told]
+            outcomes = self._carry_out(group)
+        except Exception as error:  # the writer's thread must outlive any fault
+            # Nothing of the group was committed, so nothing that one of its changes saw there may be told either.
+            log.error("%d changes were refused: %s", len(group), _cause(error))  # noqa: TRY400  no traceback: it is the disk's fault
+            outcomes = [_Outcome(change, failure=_refusal(error)) for change in group]
         for outcome in outcomes:
             outcome.tell()
+
+    def _carry_out(self, group: list[_Change]) -> "list[_Outcome]":
+        try:
+            with self._writer.begin() as connection:
+                return [_Outcome(change, change.work(connection)) for change in group]
+        except Exception as error:
+            if _is_refusal(error):
+                raise
+            if len(group) == 1:
+                return [_Outcome(group[0], failure=error)]
+        with self._writer.begin() as connection:
+            return [_try(change, connection) for change in group]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,26 +182,30 @@ class _Outcome:
         try:
             if self.change.after_commit:
                 self.change.after_commit(self.result)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
+            log.exception("a change was committed, but what follows it failed")
             self.change.done.set_exception(error)
         else:
             self.change.done.set_result(self.result)
 
 
-def _carry_out(change: _Change, connection: Connection) -> _Outcome:
-    """Run one change in its savepoint. A database error other than a broken constraint fails the whole group."""
+def _try(change: _Change, connection: Connection) -> _Outcome:
+    """Run one change in a savepoint of its own."""
     try:
         with connection.begin_nested():
             return _Outcome(change, change.work(connection))
-    except IntegrityError as error:
-        return _Outcome(change, failure=error)
-    except DBAPIError:
-        raise
-    except Exception as error:  # noqa: BLE001  the caller's own error goes back to the caller
+    except Exception as error:
+        if _is_refusal(error):
+            raise
         return _Outcome(change, failure=error)
 
 
-def _unavailable(error: BaseException) -> ServiceUnavailable:
+def _is_refusal(error: Exception) -> bool:
+    """Whether the database itself refuses: then no change of the group can go through."""
+    return isinstance(error, DBAPIError | PoolTimeoutError) and not isinstance(error, _OWN_FAULTS)
+
+
+def _refusal(error: Exception) -> ServiceUnavailable:
     refusal = ServiceUnavailable(
         "The database cannot take this now (full, read-only or unreachable); nothing was changed."
     )
@@ -156,8 +213,13 @@ def _unavailable(error: BaseException) -> ServiceUnavailable:
     return refusal
 
 
+def _cause(error: Exception) -> BaseException:
+    return error.orig if isinstance(error, DBAPIError) and error.orig else error
+
+
 def _engine(url: str, *, pool_size: int, read_only: bool) -> Engine:
-    engine = create_engine(url, pool_size=pool_size, max_overflow=0)
+    # What is bound to a statement may be somebody's name: it is kept out of error messages and so of the log.
+    engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         _tune_sqlite(engine, read_only=read_only)
     return engine
@@ -173,6 +235,8 @@ def _tune_sqlite(engine: Engine, *, read_only: bool) -> None:
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA secure_delete = ON")
+        cursor.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        cursor.execute(f"PRAGMA journal_size_limit = {LARGEST_LOG_BYTES}")
         if read_only:
             cursor.execute("PRAGMA query_only = ON")
         cursor.close()

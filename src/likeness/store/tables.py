@@ -95,6 +95,39 @@ gallery_templates = Table(
 )
 """An entry's templates, one per model pack: a re-index writes the new ones beside the old."""
 
+galleries = Table(
+    "galleries",
+    metadata,
+    Column("tenant_id", Text, ForeignKey("tenants.id"), primary_key=True),
+    Column("pack", Text, nullable=False),
+    Column("shadow", Text),
+)
+"""Which pack a gallery answers with, and which one its entries have templates of besides; from the first entry on."""
+
+reindexes = Table(
+    "reindexes",
+    metadata,
+    Column("tenant_id", Text, ForeignKey("tenants.id"), primary_key=True),
+    Column("pack", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("wish", Text),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("report", JSON),
+    Column("error", Text),
+    Column("changed_at", Double, nullable=False),
+)
+"""Galleries on their way to another pack. ``wish`` is what the operator wants next; the server fulfils it and clears it."""
+
+reindex_refusals = Table(
+    "reindex_refusals",
+    metadata,
+    Column("entry_key", BigKey, ForeignKey("gallery_entries.key", ondelete="CASCADE"), primary_key=True),
+    Column("pack", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+)
+"""Entries whose stored photo a pack could not use."""
+
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
