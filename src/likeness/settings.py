@@ -51,8 +51,13 @@ class Settings(BaseSettings):
     max_image_bytes: int = Field(
         5 * MEBIBYTE, ge=1024, description="Largest photo accepted, in bytes after base64 decoding."
     )
+    max_frame_bytes: int = Field(
+        512 * 1024, ge=16 * 1024, le=2 * MEBIBYTE, description="Largest camera frame of a face session, in bytes."
+    )
     token_ttl_seconds: int = Field(1800, ge=60, le=86400, description="Life of an access token.")
-    session_ttl_seconds: int = Field(600, ge=30, le=3600, description="Life of a face session and of its ID photo.")
+    session_ttl_seconds: int = Field(
+        600, ge=30, le=3600, description="Life of a face session and of its ID photo's template."
+    )
     result_ttl_seconds: int = Field(
         600, ge=60, le=86400, description="Time that a session's result can be fetched after its end."
     )
@@ -61,6 +66,13 @@ class Settings(BaseSettings):
     )
     token_failures_per_minute: int = Field(10, ge=1, description="Wrong secrets per client id and minute before 429.")
     requests_per_minute: int = Field(0, ge=0, description="Calls per client and minute before 429; 0 for no limit.")
+    webhook_private_addresses: bool = Field(
+        default=False,
+        description="Let webhooks go to private addresses, and over http; for receivers in your own network.",
+    )
+    webhook_replay_hours: int = Field(
+        24, ge=2, le=720, description="How long a delivery's content is kept, sealed, so that it can be made again."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severity that is logged."
     )

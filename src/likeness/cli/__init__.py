@@ -10,6 +10,7 @@ from likeness.cli.demo import demo
 from likeness.cli.init import init
 from likeness.cli.serve import serve
 from likeness.cli.tenant import tenant
+from likeness.cli.webhook import webhook
 from likeness.errors import LikenessError, SetupError
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app.command()(serve)
 app.command()(demo)
 app.add_typer(tenant, name="tenant")
 app.add_typer(client, name="client")
+app.add_typer(webhook, name="webhook")
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import ExpiredTokenError, JoseError
 from joserfc.jwk import KeySet, RSAKey
 
 ALGORITHM = "RS256"
@@ -14,6 +14,10 @@ KEY_BITS = 2048
 
 class InvalidToken(Exception):
     """A token that is malformed, wrongly signed, expired or meant for somebody else."""
+
+
+class ExpiredToken(InvalidToken):
+    """A token that was good and is past its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Signer:
         try:
             decoded = jwt.decode(token, self._set, [ALGORITHM])
             registry.validate(decoded.claims)
+        except ExpiredTokenError as error:
+            raise ExpiredToken from error
         except (JoseError, ValueError, TypeError) as error:
             raise InvalidToken(type(error).__name__) from error
         return decoded.claims

@@ -15,7 +15,13 @@ class SessionOptions(WireModel):
     )
     max_attempts: Annotated[int, Field(ge=1, le=3)] = 3
     minimum_match_level: Level = 3
-    active_liveness: bool = Field(default=True, description="Ask for a challenge; false judges passively only.")
+    active_liveness: bool | None = Field(
+        None, description="Whether the person is given a challenge; false judges passively only. See `livenessMode`."
+    )
+    liveness_mode: Literal["passive", "active", "strict"] | None = Field(
+        None,
+        description="How much is asked of the person; by default what `activeLiveness` says, else what the tenant has set.",
+    )
     one_to_n: Literal["none", "search", "insert"] = "none"
     audit_trail_image_obfuscation: Literal["FILLED", "FILLED_WHITE", "BLURRED"] | None = Field(
         None, description="Hide the audit image's background."

@@ -13,7 +13,7 @@ from likeness.engine.workers import FaceWorkers
 from likeness.errors import SessionExpiredOrNotFound, Unauthorized
 from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id
-from likeness.kit.jose import InvalidToken, Signer
+from likeness.kit.jose import ExpiredToken, InvalidToken, Signer
 from likeness.results.audit_image import Obfuscation
 from likeness.results.claims import AuditFrame, Ending, OneToN
 from likeness.results.service import Results
@@ -44,7 +44,7 @@ class Conclusion:
     error: EndError | None = None
     match_level: int = 0
     false_match_rate: float = 1.0
-    liveness: Mapping[str, Any] = field(default_factory=lambda: {"passed": False, "signals": []})
+    liveness: Mapping[str, Any] = field(default_factory=lambda: {"live": False, "signals": []})
     one_to_n: OneToN = field(default_factory=OneToN)
     audit: AuditFrame | None = None
 
@@ -93,13 +93,16 @@ class SessionService:
             expires_at=now + self._ttl_seconds,
         )
         await self._database.write(lambda c: repository.add_session(c, row))
-        return OpenedSession(session_id, self._capture_url(row), row.expires_at)
+        token = self._capture_token(row)
+        return OpenedSession(session_id, self.capture_url(session_id, token), row.expires_at)
 
     async def admit(self, session_id: str, capture_token: str) -> SessionRow:
         """Give the session that a capture token opens. Raises Unauthorized, SessionExpiredOrNotFound."""
         now = self._clock.now()
         try:
             claims = self._signer.verify(capture_token, issuer=self._origin, audience=CAPTURE_AUDIENCE, now=now)
+        except ExpiredToken as error:
+            raise SessionExpiredOrNotFound("The time of this session is over.") from error
         except InvalidToken as error:
             raise Unauthorized("The capture token is malformed, expired or not ours.") from error
         if claims["sub"] != session_id:
@@ -128,6 +131,10 @@ class SessionService:
         if failures is None:
             raise SessionExpiredOrNotFound("This session has ended.")
         return tuple(failures)
+
+    def capture_url(self, session_id: str, capture_token: str) -> str:
+        """Give the page that carries a session out. The token is in the fragment, which a browser keeps to itself: no log has it."""
+        return f"{self._origin}/capture/{session_id}#{urlencode({'token': capture_token})}"
 
     def open_template(self, tenant: Tenant, row: SessionRow) -> Template:
         """Give the ID photo's template. Raises SessionExpiredOrNotFound when it is gone or of another pack."""
@@ -209,9 +216,8 @@ class SessionService:
     async def _expire(self, row: SessionRow) -> None:
         await self.end(row.id, Conclusion(State.EXPIRED, EndError.EXPIRED), ended_at=row.expires_at)
 
-    def _capture_url(self, row: SessionRow) -> str:
-        # The capture token is good for this one session: the tenant's access token never reaches a browser. It travels in the
-        # fragment, which browsers keep to themselves, so that it is in no server's log.
+    def _capture_token(self, row: SessionRow) -> str:
+        # Good for this one session: the tenant's access token never reaches a browser.
         claims = {
             "iss": self._origin,
             "aud": CAPTURE_AUDIENCE,
@@ -219,4 +225,4 @@ class SessionService:
             "iat": int(row.created_at),
             "exp": int(row.expires_at),
         }
-        return f"{self._origin}/capture/{row.id}#{urlencode({'token': self._signer.sign(claims)})}"
+        return self._signer.sign(claims)

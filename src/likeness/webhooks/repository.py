@@ -61,6 +61,14 @@ def add_delivery(connection: Connection, delivery: Delivery) -> None:
     connection.execute(insert(webhook_deliveries).values(values))
 
 
+def is_any_due(connection: Connection, *, now: float, skip: Sequence[str]) -> bool:
+    """Whether a delivery's time has come; ``skip`` names tenants that have to wait."""
+    due = select(webhook_deliveries.c.id).where(
+        webhook_deliveries.c.next_try_at <= now, webhook_deliveries.c.tenant_id.not_in(skip)
+    )
+    return connection.execute(due.limit(1)).first() is not None
+
+
 def claim_due(
     connection: Connection, *, now: float, lease_until: float, limit: int, skip: Sequence[str]
 ) -> list[Delivery]:

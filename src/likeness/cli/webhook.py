@@ -1,0 +1,118 @@
+"""``likeness webhook ...``."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from likeness.cli.serve import opened
+from likeness.deployment import Deployment
+from likeness.errors import InvalidInput
+from likeness.settings import Settings
+from likeness.webhooks.sender import Outcome, Sender
+from likeness.webhooks.service import Webhooks
+from likeness.webhooks.target import basic_header
+
+webhook = typer.Typer(help="Webhooks: tell a tenant's backend that a session has ended.", no_args_is_help=True)
+TenantName = Annotated[str, typer.Argument(help="Name or id of the tenant.")]
+
+
+@webhook.command(name="set")
+def put(
+    tenant: TenantName,
+    url: Annotated[str, typer.Argument(help="Where results are posted to.")],
+    header: Annotated[
+        list[str] | None, typer.Option(help="A header to send, 'Name: value'; repeat it for several.")
+    ] = None,
+    basic: Annotated[str | None, typer.Option(help="User for HTTP Basic; the password is asked for.")] = None,
+    password: Annotated[
+        str | None, typer.Option(envvar="LIKENESS_WEBHOOK_PASSWORD", help="Password for HTTP Basic, instead of asking.")
+    ] = None,
+    *,
+    rotate_secret: Annotated[bool, typer.Option(help="Make a new signing secret; the old one ends at once.")] = False,
+) -> None:
+    """Set a tenant's webhook; the secret that its deliveries are signed with is shown when it is made."""
+    headers = dict(_header(line) for line in header or [])
+    if basic is not None:
+        headers["Authorization"] = basic_header(basic, password or typer.prompt("Password", hide_input=True))
+    with opened(Settings()) as deployment:
+        webhooks, owner = _webhooks(deployment), deployment.tenants.by_name(tenant)
+        before = webhooks.find(owner)
+        target = webhooks.put(owner, url, headers, rotate_secret=rotate_secret)
+    console = Console()
+    console.print(f"url     {target.url}", highlight=False)
+    if before is None or before.secret != target.secret:
+        console.print(f"secret  {target.secret}", highlight=False)
+
+
+@webhook.command()
+def show(tenant: TenantName) -> None:
+    """Show where a tenant's results are posted to; values of headers and the secret stay hidden."""
+    with opened(Settings()) as deployment:
+        target = _webhooks(deployment).get(deployment.tenants.by_name(tenant))
+    Console().print(f"url      {target.url}\nheaders  {', '.join(target.headers) or 'none'}", highlight=False)
+
+
+@webhook.command()
+def remove(tenant: TenantName) -> None:
+    """Post a tenant's results nowhere any more."""
+    with opened(Settings()) as deployment:
+        _webhooks(deployment).remove(deployment.tenants.by_name(tenant))
+
+
+@webhook.command()
+def test(tenant: TenantName) -> None:
+    """Post a signed call without a session's data now, and say what the receiver answered."""
+    with opened(Settings()) as deployment:
+        outcome = asyncio.run(_try(deployment, tenant))
+    if not outcome.delivered:
+        raise InvalidInput(outcome.error or f"the receiver answered {outcome.status}")
+    Console().print(f"[green]ok[/]  the receiver answered {outcome.status}")
+
+
+@webhook.command()
+def deliveries(tenant: TenantName, limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
+    """List a tenant's deliveries, newest first."""
+    table = Table("delivery", "session", "state", "tries", "last answer", "made", "next try")
+    with opened(Settings()) as deployment:
+        for row in _webhooks(deployment).deliveries(deployment.tenants.by_name(tenant), limit=limit):
+            answer = row.last_error or (str(row.last_status) if row.last_status else "")
+            times = (_time(row.created_at), _time(row.next_try_at))
+            table.add_row(row.id, row.session_id, row.state, str(row.tries), answer, *times)
+    Console().print(table)
+
+
+@webhook.command()
+def replay(tenant: TenantName, delivery: Annotated[str, typer.Argument(help="The delivery's id.")]) -> None:
+    """Make a delivery again; the running server does it."""
+    with opened(Settings()) as deployment:
+        _webhooks(deployment).replay(deployment.tenants.by_name(tenant), delivery)
+
+
+def _webhooks(deployment: Deployment) -> Webhooks:
+    return Webhooks(deployment.database, deployment.clock, deployment.settings.webhook_private_addresses)
+
+
+async def _try(deployment: Deployment, tenant: str) -> Outcome:
+    settings = deployment.settings
+    sender = Sender(deployment.clock, private_addresses=settings.webhook_private_addresses)
+    try:
+        return await _webhooks(deployment).test(
+            deployment.tenants.by_name(tenant), deployment.signing_keys.signer(), sender, issuer=settings.origin
+        )
+    finally:
+        await sender.close()
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, separator, value = line.partition(":")
+    if not separator:
+        raise InvalidInput("--header: write it as 'Name: value'.")
+    return name.strip(), value.strip()
+
+
+def _time(seconds: float | None) -> str:
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

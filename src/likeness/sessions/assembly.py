@@ -1,0 +1,100 @@
+"""The parts of a face session, put together for ``likeness.app``."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from likeness.engine.workers import FaceWorkers
+from likeness.gallery.service import GalleryService
+from likeness.kit.clock import Clock
+from likeness.kit.executors import SizedExecutor
+from likeness.kit.jose import Signer
+from likeness.results.service import Results
+from likeness.sessions.capture import CaptureParts, NewCheck, Slots
+from likeness.sessions.captures import Captures
+from likeness.sessions.service import SessionService
+from likeness.settings import Settings
+from likeness.store.database import Database
+from likeness.tenants.service import Tenants
+from likeness.webhooks.courier import Courier
+from likeness.webhooks.outbox import Outbox
+from likeness.webhooks.sender import Sender
+
+ATTEMPTS_PER_WORKER = 8
+"""Attempts under way at once; more would starve each other of frames, so they are asked to wait a moment instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSessions:
+    service: SessionService
+    results: Results
+    captures: Captures
+    courier: Courier
+    frames: SizedExecutor
+
+    @property
+    def parts(self) -> dict[type, Any]:
+        """What endpoints ask for."""
+        return {SessionService: self.service, Results: self.results, Captures: self.captures}
+
+    @property
+    def sweeps(self) -> tuple[Callable[[], Awaitable[None]], ...]:
+        """What is to be called again and again to delete what is past its end."""
+        return self.service.remove_expired, self.results.remove_expired, self.courier.remove_old
+
+    async def close(self) -> None:
+        await self.captures.close()
+        self.frames.close()
+
+
+def assemble_sessions(
+    settings: Settings,
+    database: Database,
+    tenants: Tenants,
+    faces: FaceWorkers,
+    gallery: GalleryService,
+    signer: Signer,
+    clock: Clock,
+    *,
+    new_check: NewCheck,
+) -> FaceSessions:
+    results = Results(
+        database,
+        signer,
+        clock,
+        Outbox(clock),
+        issuer=settings.origin,
+        ttl_seconds=settings.result_ttl_seconds,
+        image_ttl_seconds=settings.audit_image_ttl_seconds,
+    )
+    service = SessionService(
+        faces,
+        database,
+        tenants,
+        results,
+        signer,
+        clock,
+        origin=settings.origin,
+        ttl_seconds=settings.session_ttl_seconds,
+    )
+    courier = Courier(
+        database,
+        tenants,
+        signer,
+        Sender(clock, private_addresses=settings.webhook_private_addresses),
+        clock,
+        replay_seconds=settings.webhook_replay_hours * 3600,
+    )
+    # A pool of their own: a frame must not wait behind a queue of photos.
+    frames = SizedExecutor("frame", workers=settings.workers, queue_limit=settings.queue_limit)
+    parts = CaptureParts(
+        engine=faces.engine,
+        executor=frames,
+        sessions=service,
+        gallery=gallery,
+        clock=clock,
+        slots=Slots(settings.workers * ATTEMPTS_PER_WORKER),
+        new_check=new_check,
+        largest_frame_bytes=settings.max_frame_bytes,
+    )
+    return FaceSessions(service, results, Captures(parts, tenants), courier, frames)

@@ -1,0 +1,353 @@
+"""One session while browsers are connected to it: who holds it, the attempt under way, and how it is decided.
+
+One connection *holds* the session and streams; any others *watch* and are told the end (the desktop, while a phone goes on).
+A newer connection takes over as long as no attempt is under way. During an attempt only the device that began it may come back,
+proven by the key that it was given: nobody can slip in half-way. An attempt whose device stays away is a failed attempt, else
+an unwelcome challenge could be dodged by hanging up.
+"""
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from likeness.engine.base import Engine
+from likeness.errors import InvalidInput, ServiceUnavailable
+from likeness.gallery.service import GalleryService
+from likeness.kit.clock import Clock
+from likeness.kit.executors import SizedExecutor
+from likeness.liveness.base import Instruction, LivenessCheck, StatusCode, Verdict
+from likeness.liveness.script import LivenessMode
+from likeness.results.claims import AuditFrame, OneToN
+from likeness.sessions.connection import Connection
+from likeness.sessions.decision import Decision, compare, look_up
+from likeness.sessions.frames import FRAME_LONG_SIDE, observe
+from likeness.sessions.messages import FrameHeader
+from likeness.sessions.repository import SessionRow
+from likeness.sessions.schemas import SessionOptions
+from likeness.sessions.service import Conclusion, SessionService
+from likeness.sessions.states import EndError, Failure, State
+from likeness.tenants.service import Tenant
+
+CREDIT = 2
+"""Frames that may be under way at once: one being judged, one travelling."""
+FRAMES_PER_SECOND = 15
+GRACE_SECONDS = 10.0
+"""How long a device that lost its connection may take to come back to its attempt."""
+
+
+class NewCheck(Protocol):
+    """Makes the liveness check of one attempt."""
+
+    def __call__(self, engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> LivenessCheck: ...
+
+
+@dataclass(slots=True)
+class Slots:
+    """Attempts that may be under way at once on this server."""
+
+    free: int
+
+    def take(self) -> bool:
+        if self.free <= 0:
+            return False
+        self.free -= 1
+        return True
+
+    def give_back(self) -> None:
+        self.free += 1
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureParts:
+    """What every capture works with."""
+
+    engine: Engine
+    executor: SizedExecutor
+    sessions: SessionService
+    gallery: GalleryService
+    clock: Clock
+    slots: Slots
+    new_check: NewCheck
+    largest_frame_bytes: int
+    grace_seconds: float = GRACE_SECONDS
+    monotonic: Callable[[], float] = time.monotonic
+
+
+@dataclass(slots=True, eq=False)
+class Visitor:
+    """A connection to a capture and the key by which its device is known again."""
+
+    connection: Connection
+    device: str
+    dismissed: bool = False
+    """Its device has come back with a newer connection."""
+
+
+@dataclass(slots=True, eq=False)
+class Capture:
+    """See the module's docstring. Lives on the event loop; every step of an attempt holds the lock."""
+
+    parts: CaptureParts
+    row: SessionRow
+    tenant: Tenant
+    max_attempts: int
+    minimum_match_level: int
+    failures: int
+    forget: Callable[[], None]
+    """Called when nobody is connected and nothing is under way any more."""
+    over: bool = False
+    holder: Visitor | None = None
+    watchers: set[Visitor] = field(default_factory=set)
+    _check: LivenessCheck | None = None
+    _device: str | None = None
+    _liveness: dict[str, Any] = field(default_factory=dict)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _chores: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    @property
+    def options(self) -> SessionOptions:
+        return SessionOptions.model_validate(self.row.options)
+
+    @property
+    def mode(self) -> LivenessMode:
+        options, usual = self.options, LivenessMode(self.tenant.settings.liveness_mode)
+        if options.liveness_mode is not None:
+            return LivenessMode(options.liveness_mode)
+        if options.active_liveness is None:
+            return usual
+        if not options.active_liveness:
+            return LivenessMode.PASSIVE
+        return LivenessMode.ACTIVE if usual is LivenessMode.PASSIVE else usual
+
+    @property
+    def attempts_left(self) -> int:
+        return self.max_attempts - self.failures
+
+    async def join(self, visitor: Visitor, *, watch: bool = False) -> None:
+        """Let a connection in: as holder where that is wanted and allowed, else as watcher."""
+        comes_back = self._device is not None and secrets.compare_digest(visitor.device, self._device)
+        if watch if self._check is None else not comes_back:
+            self.watchers.add(visitor)
+            await visitor.connection.send({"type": "elsewhere"})
+            return
+        previous, self.holder = self.holder, visitor
+        self.watchers.discard(visitor)
+        if previous is not None and previous.device == visitor.device:
+            previous.dismissed = previous is not visitor
+        elif previous is not None:
+            self.watchers.add(previous)
+            await previous.connection.send({"type": "elsewhere"})
+        await visitor.connection.send(self._ready(visitor))
+
+    async def leave(self, visitor: Visitor) -> None:
+        """Let a connection go; an attempt that it held waits for its device for a while."""
+        self.watchers.discard(visitor)
+        if self.holder is visitor:
+            self.holder = None
+            if self._check is not None:
+                chore = asyncio.create_task(self._give_up_waiting(self._check))
+                self._chores.add(chore)
+                chore.add_done_callback(self._chores.discard)
+        self._forget_if_deserted()
+
+    async def start(self, visitor: Visitor, *, flash: bool, camera: str | None) -> None:
+        """Begin the next attempt. Raises SessionExpiredOrNotFound."""
+        async with self._lock:
+            if self.holder is not visitor or self._check is not None or self.over:
+                return
+            if not self.parts.slots.take():
+                await visitor.connection.send({"type": "busy", "retryAfterSeconds": 3})
+                return
+            try:
+                await self.parts.sessions.begin_attempt(self.row.id, device_digest=digest(visitor.device))
+                check = self.parts.new_check(self.parts.engine, self.mode, flash=flash, camera=camera)
+            except BaseException:
+                self.parts.slots.give_back()
+                raise
+            self._check, self._device = check, visitor.device
+            await visitor.connection.send({"type": "started", "credit": CREDIT})
+
+    async def judge(self, visitor: Visitor, header: FrameHeader, jpeg: bytes) -> None:
+        """Judge one frame and answer with the next instruction. Raises InvalidInput for what is no frame."""
+        received_at = self.parts.monotonic()
+        if len(jpeg) > self.parts.largest_frame_bytes:
+            raise InvalidInput(f"A frame may have at most {self.parts.largest_frame_bytes} bytes.")
+        async with self._lock:
+            check = self._check
+            if self.holder is not visitor or check is None:
+                return  # on its way when the attempt ended
+            try:
+                instruction = await self.parts.executor.run(
+                    observe, self.parts.engine, check, header, jpeg, received_at
+                )
+            except ServiceUnavailable:
+                await visitor.connection.send({"type": "skipped", "credit": 1})
+                return
+            await self._tell(visitor, instruction, credit=1)
+        # The server sets the pace: nothing is read before the next frame is wanted.
+        await asyncio.sleep(max(0.0, received_at + 1 / FRAMES_PER_SECOND - self.parts.monotonic()))
+
+    async def tick(self, visitor: Visitor) -> None:
+        """Let the attempt notice that no frame comes."""
+        async with self._lock:
+            if self.holder is visitor and self._check is not None:
+                instruction = await self.parts.executor.run(self._check.tick, self.parts.monotonic())
+                await self._tell(visitor, instruction, credit=0)
+
+    async def cancel(self, visitor: Visitor) -> None:
+        """End the session as its holder wishes."""
+        async with self._lock:
+            if self.holder is visitor and not self.over:
+                await self._end(self._conclusion(State.CANCELLED, EndError.USER_CANCEL))
+
+    async def expire(self) -> None:
+        """End the session by the clock."""
+        async with self._lock:
+            if not self.over:
+                await self._end(self._conclusion(State.EXPIRED, EndError.EXPIRED), ended_at=self.row.expires_at)
+
+    async def drop(self) -> None:
+        """Let go of a session that was purged."""
+        async with self._lock:
+            await self._tell_end(end_message(self.options, None, EndError.EXPIRED))
+
+    async def close(self) -> None:
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)
+
+    async def _tell(self, visitor: Visitor, instruction: Instruction, *, credit: int) -> None:
+        over = instruction.verdict is not None
+        await visitor.connection.send({"type": "instruct", **instruction.as_json(), "credit": 0 if over else credit})
+        if instruction.verdict is not None:
+            await self._conclude(instruction.verdict)
+
+    async def _conclude(self, verdict: Verdict) -> None:
+        """Decide an attempt that is over. Holds the lock."""
+        check = self._drop_check()
+        self._liveness = verdict.as_json()
+        best = check.best
+        if best is None:
+            await self._fail(_failure_of(verdict), None)
+            return
+        reference = self.parts.sessions.open_template(self.tenant, self.row)
+        decision = await self.parts.executor.run(
+            compare, self.parts.engine, reference, best, minimum_level=self.minimum_match_level
+        )
+        if not verdict.live:
+            await self._fail(_failure_of(verdict), decision)
+        elif not decision.match:
+            await self._fail(Failure.NO_MATCH, decision)
+        else:
+            one_to_n = OneToN()
+            if (wanted := self.options.one_to_n) != "none":
+                insert = wanted == "insert"
+                one_to_n = await look_up(self.parts.gallery, self.parts.executor, self.tenant, best, insert=insert)
+            await self._end(self._conclusion(State.SUCCEEDED, None, decision, one_to_n=one_to_n))
+
+    async def _fail(self, failure: Failure, decision: Decision | None) -> None:
+        """Count a failed attempt; the last one ends the session. Holds the lock."""
+        self.failures = len(await self.parts.sessions.fail_attempt(self.row.id, failure))
+        if self.attempts_left <= 0:
+            # What a face that is not live compares to is nobody's business: only its picture is kept.
+            told = decision if failure is Failure.NO_MATCH else None
+            audit = decision.audit if decision else None
+            await self._end(self._conclusion(State.FAILED, EndError.TOO_MANY_ATTEMPTS, told, audit=audit), failure)
+            return
+        message = {"type": "attempt", "statusCode": failure, "attemptsLeft": self.attempts_left}
+        if self.holder is not None:
+            await self.holder.connection.send(message)
+
+    async def _give_up_waiting(self, check: LivenessCheck) -> None:
+        await asyncio.sleep(self.parts.grace_seconds)
+        async with self._lock:
+            if self._check is check and self.holder is None:
+                self._drop_check()
+                try:
+                    await self._fail(Failure.TIMEOUT, None)
+                finally:
+                    self._forget_if_deserted()
+
+    def _conclusion(
+        self,
+        state: State,
+        error: EndError | None,
+        decision: Decision | None = None,
+        *,
+        audit: AuditFrame | None = None,
+        one_to_n: OneToN | None = None,
+    ) -> Conclusion:
+        unjudged = {"live": False, "mode": self.mode, "signals": []}
+        return Conclusion(
+            state,
+            error,
+            match_level=decision.level if decision else 0,
+            false_match_rate=decision.false_match_rate if decision else 1.0,
+            liveness=self._liveness or unjudged,
+            one_to_n=one_to_n or OneToN(),
+            audit=decision.audit if decision else audit,
+        )
+
+    async def _end(
+        self, conclusion: Conclusion, failure: Failure | None = None, *, ended_at: float | None = None
+    ) -> None:
+        """End the session and tell everybody. Holds the lock."""
+        jws = await self.parts.sessions.end(self.row.id, conclusion, ended_at=ended_at)
+        error = conclusion.error if jws else EndError.EXPIRED
+        await self._tell_end(end_message(self.options, jws, error, failure))
+
+    async def _tell_end(self, message: dict[str, Any]) -> None:
+        if self._check is not None:
+            self._drop_check()
+        self.over = True
+        visitors = [*self.watchers, *([self.holder] if self.holder else [])]
+        await asyncio.gather(*(visitor.connection.send(message) for visitor in visitors))
+
+    def _forget_if_deserted(self) -> None:
+        if self.holder is None and not self.watchers and self._check is None:
+            self.forget()
+
+    def _drop_check(self) -> LivenessCheck:
+        check, self._check, self._device = self._check, None, None
+        assert check is not None
+        self.parts.slots.give_back()
+        return check
+
+    def _ready(self, visitor: Visitor) -> dict[str, Any]:
+        return {
+            "type": "ready",
+            "sessionId": self.row.id,
+            "device": visitor.device,
+            "mode": self.mode,
+            "flash": self.mode is not LivenessMode.PASSIVE,
+            "attemptsLeft": self.attempts_left,
+            "underWay": self._check is not None,
+            "credit": CREDIT if self._check is not None else 0,
+            "expiresInSeconds": round(self.row.expires_at - self.parts.clock.now(), 1),
+            "frame": {"longSide": FRAME_LONG_SIDE, "intervalMs": round(1000 / FRAMES_PER_SECOND)},
+        }
+
+
+def end_message(
+    options: SessionOptions, jws: str | None, error: EndError | None, failure: Failure | None = None
+) -> dict[str, Any]:
+    """Tell the browser how the session ended; the result of one without success only where that was asked for."""
+    return {
+        "type": "end",
+        "code": error,
+        "statusCode": failure,
+        "jws": jws if error is None or options.return_data_for_incomplete_session else None,
+        "redirectUrl": str(options.redirect_url) if options.redirect_url else None,
+    }
+
+
+def digest(device: str) -> str:
+    return hashlib.sha256(device.encode()).hexdigest()
+
+
+def _failure_of(verdict: Verdict) -> Failure:
+    return Failure.TIMEOUT if verdict.status_code is StatusCode.FACE_TIMEOUT else Failure.LIVENESS

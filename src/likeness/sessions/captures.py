@@ -1,0 +1,143 @@
+"""The captures under way on this server, and the conversation with each browser."""
+
+import asyncio
+import logging
+import secrets
+from dataclasses import dataclass, field
+
+from likeness.errors import ErrorCode, Forbidden, LikenessError, SessionExpiredOrNotFound, Unauthorized
+from likeness.kit.ids import is_uuid
+from likeness.sessions.capture import Capture, CaptureParts, Visitor, digest, end_message
+from likeness.sessions.connection import Connection, ConnectionLost
+from likeness.sessions.messages import Cancel, Hello, Qr, Start, Take, read_command, read_hello, split_frame
+from likeness.sessions.qr import draw_qr
+from likeness.sessions.repository import SessionRow
+from likeness.sessions.schemas import SessionOptions
+from likeness.sessions.states import UNDER_WAY, EndError, State
+from likeness.tenants.service import Tenants
+
+log = logging.getLogger("likeness.capture")
+
+HELLO_SECONDS = 10.0
+TICK_SECONDS = 1.0
+MOST_CONNECTIONS = 4
+"""Per session: a desktop, a phone, and what either of them left behind when it lost its connection."""
+
+
+@dataclass(slots=True)
+class Captures:
+    parts: CaptureParts
+    tenants: Tenants
+    _under_way: dict[str, Capture] = field(default_factory=dict)
+
+    async def serve(self, connection: Connection, session_id: str) -> None:
+        """Talk with one browser until it leaves or the session ends."""
+        try:
+            hello = await self._hear_hello(connection)
+            row = await self._admit(session_id, hello)
+            if row.state in UNDER_WAY:
+                await self._carry_out(connection, hello, row)
+            else:
+                await self._repeat_end(connection, hello, row)
+        except ConnectionLost:
+            return
+        except LikenessError as error:
+            await connection.send({"type": "error", "code": error.code, "message": error.message})
+        except Exception:
+            log.exception("the capture of session %s failed", session_id)
+            await connection.send(
+                {"type": "error", "code": ErrorCode.UNEXPECTED_ERROR, "message": "Something failed on our side."}
+            )
+        finally:
+            await connection.close()
+
+    async def drop(self, session_id: str) -> None:
+        """Let go of a session that was purged."""
+        capture = self._under_way.get(session_id)
+        if capture:
+            await capture.drop()
+
+    async def close(self) -> None:
+        await asyncio.gather(*(capture.close() for capture in self._under_way.values()))
+
+    @staticmethod
+    async def _hear_hello(connection: Connection) -> Hello:
+        message = await connection.receive(within_seconds=HELLO_SECONDS)
+        if not isinstance(message, str):
+            raise Unauthorized("The first message must be a hello with a capture token.")
+        return read_hello(message)
+
+    async def _admit(self, session_id: str, hello: Hello) -> SessionRow:
+        if not is_uuid(session_id):
+            raise SessionExpiredOrNotFound("There is no such session.")
+        return await self.parts.sessions.admit(session_id, hello.token)
+
+    async def _carry_out(self, connection: Connection, hello: Hello, row: SessionRow) -> None:
+        capture = await self._capture(row, hello)
+        if len(capture.watchers) >= MOST_CONNECTIONS:
+            raise Forbidden("This session is open in too many places.")
+        visitor = Visitor(connection, hello.device or secrets.token_urlsafe(24))
+        try:
+            await capture.join(visitor, watch=hello.watch)
+            await self._converse(capture, visitor, hello)
+        finally:
+            await capture.leave(visitor)
+
+    async def _capture(self, row: SessionRow, hello: Hello) -> Capture:
+        tenant = await self.tenants.get(row.tenant_id)
+        options = SessionOptions.model_validate(row.options)
+        capture = Capture(
+            parts=self.parts,
+            row=row,
+            tenant=tenant,
+            max_attempts=min(options.max_attempts, hello.max_attempts or options.max_attempts),
+            minimum_match_level=max(options.minimum_match_level, hello.minimum_match_level or 0),
+            failures=len(row.failures),
+            forget=lambda: self._forget(row.id),
+        )
+        return self._under_way.setdefault(row.id, capture)
+
+    def _forget(self, session_id: str) -> None:
+        self._under_way.pop(session_id, None)
+
+    async def _converse(self, capture: Capture, visitor: Visitor, hello: Hello) -> None:
+        while not capture.over and not visitor.dismissed:
+            message = await visitor.connection.receive(within_seconds=TICK_SECONDS)
+            if self.parts.clock.now() >= capture.row.expires_at:
+                await capture.expire()
+            elif message is None:
+                await capture.tick(visitor)
+            elif isinstance(message, bytes):
+                await capture.judge(visitor, *split_frame(message))
+            else:
+                await self._obey(capture, visitor, read_command(message), hello)
+
+    async def _obey(
+        self, capture: Capture, visitor: Visitor, command: Start | Take | Qr | Cancel, hello: Hello
+    ) -> None:
+        match command:
+            case Start():
+                await capture.start(visitor, flash=command.flash, camera=command.camera)
+            case Take():
+                await capture.join(visitor)
+            case Cancel():
+                await capture.cancel(visitor)
+            case Qr():
+                url = self.parts.sessions.capture_url(capture.row.id, hello.token)
+                await visitor.connection.send({"type": "qr", "url": url, "svg": draw_qr(url)})
+
+    async def _repeat_end(self, connection: Connection, hello: Hello, row: SessionRow) -> None:
+        """Tell the end once more to the device that came to it and lost the connection; to nobody else."""
+        if hello.device is None or row.device_digest is None or digest(hello.device) != row.device_digest:
+            raise SessionExpiredOrNotFound("This session has ended.")
+        tenant = await self.tenants.get(row.tenant_id)
+        try:
+            jws: str | None = await self.parts.sessions.result(tenant, row.id)
+        except SessionExpiredOrNotFound:
+            jws = None
+        error = {
+            State.SUCCEEDED: None,
+            State.FAILED: EndError.TOO_MANY_ATTEMPTS,
+            State.CANCELLED: EndError.USER_CANCEL,
+        }.get(State(row.state), EndError.EXPIRED)
+        await connection.send(end_message(SessionOptions.model_validate(row.options), jws, error))

@@ -1,0 +1,52 @@
+"""One browser's socket: whole messages in, JSON out, and a lapse of time told apart from a loss."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketState
+
+SEND_SECONDS = 5.0
+"""A browser that takes no message for so long is as good as gone."""
+
+
+class ConnectionLost(Exception):
+    """The browser went away."""
+
+
+class Connection:
+    """Reads without ever dropping a message: a read that took too long goes on with the next call."""
+
+    def __init__(self, websocket: WebSocket) -> None:
+        self._websocket = websocket
+        self._reading: asyncio.Task[dict[str, Any]] | None = None
+
+    async def receive(self, *, within_seconds: float) -> str | bytes | None:
+        """Give the next message, or None when none came in time. Raises ConnectionLost."""
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._receive())
+        done, _ = await asyncio.wait({self._reading}, timeout=within_seconds)
+        if not done:
+            return None
+        message, self._reading = self._reading.result(), None
+        if message["type"] == "websocket.disconnect":
+            raise ConnectionLost
+        text: str | None = message.get("text")
+        return message["bytes"] if text is None else text
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Send a message; a lost connection is noticed by the next :meth:`receive`."""
+        if self._websocket.client_state is WebSocketState.CONNECTED:
+            with contextlib.suppress(RuntimeError, OSError, TimeoutError):
+                async with asyncio.timeout(SEND_SECONDS):
+                    await self._websocket.send_json(message)
+
+    async def close(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+        with contextlib.suppress(RuntimeError, OSError):
+            await self._websocket.close()
+
+    async def _receive(self) -> dict[str, Any]:
+        return dict(await self._websocket.receive())

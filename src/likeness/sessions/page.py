@@ -1,0 +1,71 @@
+"""The capture page, the component's files, and the socket that both speak to."""
+
+from importlib.resources import files
+from typing import Final
+
+from fastapi import APIRouter, WebSocket
+from fastapi.responses import HTMLResponse
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from likeness.errors import SessionExpiredOrNotFound
+from likeness.kit.ids import is_uuid
+from likeness.sessions.captures import Captures
+from likeness.sessions.connection import Connection
+
+router = APIRouter(include_in_schema=False)
+
+STATIC = files("likeness") / "static"
+PAGE: Final = (STATIC / "capture" / "page.html").read_text(encoding="utf-8")
+_POLICY = (
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "connect-src 'self'",
+    "img-src 'self' data:",
+    "media-src 'self' blob:",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+)
+"""No inline script or style, nothing from elsewhere, in nobody's frame."""
+PAGE_HEADERS: Final = {
+    "Content-Security-Policy": "; ".join(_POLICY),
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), display-capture=()",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+@router.get("/capture/{session_id}")
+async def get_capture_page(session_id: str) -> HTMLResponse:
+    """Give the page; it says nothing of the session, which the token in the fragment opens."""
+    if not is_uuid(session_id):
+        raise SessionExpiredOrNotFound("There is no such session.")
+    return HTMLResponse(PAGE, headers=PAGE_HEADERS)
+
+
+@router.websocket("/api/v1/capture/{session_id}")
+async def capture(websocket: WebSocket, session_id: str) -> None:
+    """Carry a session out; the first message must bring the capture token (see ``likeness.sessions.messages``)."""
+    await websocket.accept()
+    captures = websocket.app.state.parts[Captures]
+    assert isinstance(captures, Captures)
+    await captures.serve(Connection(websocket), session_id)
+
+
+class StaticAssets(StaticFiles):
+    """The package's static files, which other sites' pages may load as modules."""
+
+    def __init__(self) -> None:
+        super().__init__(directory=str(STATIC))
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "public, max-age=300"
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        return response

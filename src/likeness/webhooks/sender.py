@@ -1,0 +1,84 @@
+"""One try of one delivery."""
+
+import asyncio
+import json
+import ssl
+from dataclasses import dataclass
+
+import httpx
+
+from likeness import __version__
+from likeness.kit.clock import Clock
+from likeness.webhooks.addresses import ForbiddenAddress, resolve
+from likeness.webhooks.signature import SIGNATURE_HEADER, sign_body
+from likeness.webhooks.target import Target
+
+TRY_SECONDS = 15.0
+CONNECT_SECONDS = 5.0
+DELIVERY_HEADER = "Likeness-Delivery"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a try went: the receiver's status, or why there was none."""
+
+    status: int | None = None
+    error: str | None = None
+
+    @property
+    def delivered(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+
+class Sender:
+    """Calls receivers: no redirects, no proxies from the environment, no word of the answer read but its status."""
+
+    def __init__(self, clock: Clock, *, private_addresses: bool, trust: ssl.SSLContext | None = None) -> None:
+        """``trust`` replaces the usual certificate authorities, for a receiver with a certificate of the house."""
+        self._clock = clock
+        self._private_addresses = private_addresses
+        timeout = httpx.Timeout(TRY_SECONDS, connect=CONNECT_SECONDS)
+        verify: ssl.SSLContext | bool = trust or True
+        self._http = httpx.AsyncClient(timeout=timeout, verify=verify, trust_env=False, follow_redirects=False)
+
+    async def send(self, target: Target, jws: str, *, delivery_id: str) -> Outcome:
+        """Try once. Whatever goes wrong is told in the outcome."""
+        body = json.dumps({"jwsResult": jws}).encode()
+        headers = {
+            **target.headers,
+            "Host": target.parts.netloc,
+            "Content-Type": "application/json",
+            "User-Agent": f"Likeness/{__version__}",
+            DELIVERY_HEADER: delivery_id,
+            SIGNATURE_HEADER: sign_body(target.secret, body, now=self._clock.now()),
+        }
+        try:
+            async with asyncio.timeout(TRY_SECONDS):
+                return Outcome(status=await self._post(target, body, headers))
+        except ForbiddenAddress:
+            return Outcome(error="the host leads to a private address")
+        except TimeoutError:
+            return Outcome(error="no answer in time")
+        except (httpx.HTTPError, OSError) as error:
+            return Outcome(error=f"not reached ({type(error).__name__})")
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def _post(self, target: Target, body: bytes, headers: dict[str, str]) -> int:
+        parts = target.parts
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        *others, last = await resolve(host, port, private_addresses=self._private_addresses)
+        for address in others:
+            try:
+                return await self._post_to(address, target, body, headers)
+            except httpx.ConnectError:
+                continue
+        return await self._post_to(last, target, body, headers)
+
+    async def _post_to(self, address: str, target: Target, body: bytes, headers: dict[str, str]) -> int:
+        # The connection goes to the address that was judged; name and certificate stay those of the host.
+        url = httpx.URL(target.url).copy_with(host=address)
+        extensions = {"sni_hostname": target.parts.hostname}
+        async with self._http.stream("POST", url, content=body, headers=headers, extensions=extensions) as reply:
+            return reply.status_code

@@ -1,0 +1,90 @@
+"""Where a tenant's deliveries go, and what goes along to prove who sends them."""
+
+import base64
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from likeness.errors import InvalidInput
+from likeness.tenants.service import Tenant
+from likeness.webhooks.addresses import LOOPBACK_NAMES, is_public_name
+
+TARGET_PURPOSE = "webhook target"
+SECRET_PREFIX = "whsec_"  # noqa: S105  marks a secret for scanners; it is none
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,2048}")
+_OURS = {
+    "host",
+    "content-type",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "user-agent",
+    "expect",
+    "te",
+    "upgrade",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An address, the headers that the receiver wants, and the key that deliveries are signed with."""
+
+    url: str
+    headers: Mapping[str, str]
+    secret: str
+
+    @property
+    def parts(self) -> SplitResult:
+        return urlsplit(self.url)
+
+
+def new_secret() -> str:
+    return SECRET_PREFIX + secrets.token_urlsafe(32)
+
+
+def basic_header(user: str, password: str) -> str:
+    """Give the value of an ``Authorization`` header for HTTP Basic (RFC 7617). Raises InvalidInput."""
+    if ":" in user:
+        raise InvalidInput("The user of HTTP Basic must have no colon.")
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def check_target(target: Target, *, private_addresses: bool) -> Target:
+    """Give the target back if it may be used.
+
+    https always, but for private addresses, which only the deployment's setting allows. Raises InvalidInput.
+    """
+    parts = target.parts
+    try:
+        port_is_good = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_good = False
+    host = parts.hostname
+    if not host or not port_is_good or parts.scheme not in {"http", "https"}:
+        raise InvalidInput("url: must be an address such as https://example.com/likeness.")
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        raise InvalidInput("url: must hold neither credentials nor a fragment; credentials go into a header.")
+    if not private_addresses and (parts.scheme != "https" or host in LOOPBACK_NAMES or not is_public_name(host)):
+        raise InvalidInput(
+            "url: must be https and public; LIKENESS_WEBHOOK_PRIVATE_ADDRESSES=true allows private addresses and http."
+        )
+    for name, value in target.headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise InvalidInput(f"headers: {name!r} is not well-formed.")
+        if name.lower() in _OURS or name.lower().startswith("likeness-"):
+            raise InvalidInput(f"headers: {name!r} is set by the sender.")
+    return target
+
+
+def seal_target(tenant: Tenant, target: Target) -> bytes:
+    """Seal the whole target: its headers are credentials."""
+    fields = {"url": target.url, "headers": dict(target.headers), "secret": target.secret}
+    return tenant.cipher.seal(json.dumps(fields).encode(), TARGET_PURPOSE, tenant.id)
+
+
+def open_target(tenant: Tenant, sealed: bytes) -> Target:
+    return Target(**json.loads(tenant.cipher.open(sealed, TARGET_PURPOSE, tenant.id)))

@@ -1,0 +1,79 @@
+"""The connection goes to the address that was judged; the certificate must still be the host's."""
+
+import asyncio
+import datetime as dt
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from receiver import Receiver, receiving
+
+from likeness.kit.clock import MovableClock
+from likeness.webhooks.sender import Outcome, Sender
+from likeness.webhooks.target import Target
+
+
+def certificate(folder: Path, name: str) -> Path:
+    """Write a self-signed certificate with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / f"{name}.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+@pytest.fixture(params=["localhost", "elsewhere.example"])
+def secured(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Receiver, ssl.SSLContext, str]]:
+    file = certificate(tmp_path, request.param)
+    with receiving(file) as receiver:
+        trust = ssl.create_default_context(cafile=file)
+        yield receiver, trust, request.param
+
+
+def send(receiver: Receiver, trust: ssl.SSLContext | None) -> Outcome:
+    async def run() -> Outcome:
+        sender = Sender(MovableClock(), private_addresses=True, trust=trust)
+        try:
+            url = receiver.url.replace("127.0.0.1", "localhost")
+            return await sender.send(Target(url, {}, "s"), "jws", delivery_id="d")
+        finally:
+            await sender.close()
+
+    return asyncio.run(run())
+
+
+def test_the_certificate_must_be_the_hosts(secured: tuple[Receiver, ssl.SSLContext, str]) -> None:
+    receiver, trust, name = secured
+    outcome = send(receiver, trust)
+    if name == "localhost":
+        assert outcome.delivered
+        assert receiver.headers[0]["Host"] == receiver.url.removeprefix("https://").replace("127.0.0.1", "localhost")
+    else:
+        assert outcome.error == "not reached (ConnectError)"
+        assert receiver.bodies == []
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(secured: tuple[Receiver, ssl.SSLContext, str]) -> None:
+    receiver, _, _ = secured
+    assert send(receiver, None).error == "not reached (ConnectError)"
+    assert receiver.bodies == []
