@@ -1,0 +1,16 @@
+// The hosted capture page: one face session over the whole window, and the way back to where the person came from.
+
+import "/static/face-session/index.js";
+
+const REDIRECT_MS = 1500;
+
+const element = document.createElement("face-session");
+element.options = { captureUrl: location.href, language: new URLSearchParams(location.search).get("lang") };
+
+function leave({ detail }) {
+  if (detail.redirectUrl) setTimeout(() => location.assign(detail.redirectUrl), REDIRECT_MS);
+}
+
+element.addEventListener("success", leave);
+element.addEventListener("error", leave);
+document.body.replaceChildren(element);

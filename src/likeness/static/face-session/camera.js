@@ -1,0 +1,92 @@
+// The camera: opening it, choosing among several, and taking one picture per new camera frame.
+
+import { FaceSessionError, mediaErrorCode } from "./errors.js";
+
+const JPEG_QUALITY = 0.85;
+
+export class Camera {
+  #video;
+  #stream = null;
+  #canvas = document.createElement("canvas");
+  #context = this.#canvas.getContext("2d", { alpha: false });
+  #onLost;
+
+  /** `video` shows the picture; `onLost` is called when the camera is taken away. */
+  constructor(video, onLost) {
+    this.#video = video;
+    this.#onLost = onLost;
+  }
+
+  get isOpen() {
+    return this.#stream !== null;
+  }
+
+  /** The open camera's name, as the system gives it. */
+  get label() {
+    return this.#stream?.getVideoTracks()[0]?.label ?? "";
+  }
+
+  get deviceId() {
+    return this.#stream?.getVideoTracks()[0]?.getSettings?.().deviceId ?? null;
+  }
+
+  /** Open the camera that faces the person, or a chosen one. Throws FaceSessionError with a MEDIA_ code. */
+  async open(deviceId = null) {
+    this.close();
+    if (!navigator.mediaDevices?.getUserMedia) {
+      throw new FaceSessionError("MEDIA_SECURITY_ERROR", "the camera needs a secure context");
+    }
+    const which = deviceId ? { deviceId: { exact: deviceId } } : { facingMode: "user" };
+    const wanted = { ...which, width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
+    try {
+      this.#stream = await navigator.mediaDevices.getUserMedia({ audio: false, video: wanted });
+      this.#stream.getVideoTracks()[0].addEventListener("ended", this.#onLost);
+      this.#video.srcObject = this.#stream;
+      await this.#video.play();
+    } catch (fault) {
+      this.close();
+      throw new FaceSessionError(mediaErrorCode(fault), fault?.message ?? String(fault));
+    }
+  }
+
+  close() {
+    for (const track of this.#stream?.getTracks() ?? []) {
+      track.removeEventListener("ended", this.#onLost);
+      track.stop();
+    }
+    this.#stream = null;
+    this.#video.srcObject = null;
+  }
+
+  /** Give the cameras there are; names are told only once one was opened. */
+  async list() {
+    const devices = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
+    return devices.filter((device) => device.kind === "videoinput" && device.deviceId);
+  }
+
+  /** Wait until the camera has delivered a picture that was not taken yet. */
+  nextPicture() {
+    const video = this.#video;
+    if ("requestVideoFrameCallback" in HTMLVideoElement.prototype) {
+      return new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+    }
+    const seen = video.currentTime;
+    return new Promise((resolve) => {
+      const look = () => (video.currentTime === seen ? requestAnimationFrame(look) : resolve());
+      requestAnimationFrame(look);
+    });
+  }
+
+  /** Take the current picture as JPEG bytes, its long side at most `longSide` pixels; null before there is one. */
+  async take(longSide) {
+    const { videoWidth, videoHeight } = this.#video;
+    if (!videoWidth) return null;
+    const scale = Math.min(1, longSide / Math.max(videoWidth, videoHeight));
+    const width = Math.round(videoWidth * scale);
+    const height = Math.round(videoHeight * scale);
+    if (this.#canvas.width !== width || this.#canvas.height !== height) Object.assign(this.#canvas, { width, height });
+    this.#context.drawImage(this.#video, 0, 0, width, height);
+    const blob = await new Promise((resolve) => this.#canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
+    return blob && { bytes: await blob.arrayBuffer(), width, height };
+  }
+}

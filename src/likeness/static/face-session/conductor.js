@@ -1,0 +1,328 @@
+// The course of a session in the browser: what the server says becomes what is shown, what is done is told to the server.
+// Nothing is decided here: the server guides, judges and ends.
+
+import { Camera } from "./camera.js";
+import { FaceSessionError } from "./errors.js";
+import { tracer } from "./trace.js";
+import { Transport } from "./transport.js";
+
+const CANCEL_WAIT_MS = 3000;
+const GUIDANCE = /_DETECTED$/;
+
+export class Conductor {
+  #options;
+  #say;
+  #view;
+  #trace;
+  #camera;
+  #transport;
+  #outcome;
+  #settle;
+  #phase = "connecting";
+  #ready = null;
+  #flash = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  #credit = 0;
+  #pumping = false;
+  #painted = null;
+  #tracedCode = null;
+  #mediaFault = null;
+
+  constructor(options, view, say) {
+    this.#options = options;
+    this.#say = say;
+    this.#view = view;
+    this.#trace = tracer(options.sessionId, options.onTrace);
+    this.#camera = new Camera(view.video, () => this.#onCameraLost());
+    this.#transport = new Transport(options, {
+      onMessage: (message) => this.#hear(message),
+      onLost: () => this.#onLost(),
+      onGone: () => this.#fail("UNEXPECTED_ERROR", "the server cannot be reached"),
+    });
+    this.#outcome = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+  }
+
+  /** Carry the session out; gives `{jws, redirectUrl}`, or throws FaceSessionError. */
+  run() {
+    this.#trace("INIT");
+    this.#view.waiting("connecting");
+    this.#transport.connect();
+    return this.#outcome;
+  }
+
+  /** End the session as the person wishes. */
+  cancel() {
+    if (this.#phase === "over" || this.#phase === "cancelling") return;
+    this.#phase = "cancelling";
+    this.#camera.close();
+    this.#view.waiting("checking");
+    this.#transport.send({ type: "cancel" });
+    setTimeout(() => this.#fail("USER_CANCEL", "cancelled by the user"), CANCEL_WAIT_MS);
+  }
+
+  /** Leave without a word to the server: the element was taken out of the page. */
+  abandon() {
+    this.#fail("USER_CANCEL", "the page was left");
+  }
+
+  #hear(message) {
+    if (this.#phase === "over") return;
+    const hear = {
+      ready: () => this.#onReady(message),
+      elsewhere: () => this.#onElsewhere(),
+      started: () => this.#onStarted(message),
+      busy: () => this.#onBusy(message),
+      instruct: () => this.#onInstruct(message),
+      skipped: () => this.#grant(message.credit),
+      attempt: () => this.#onAttemptFailed(message),
+      qr: () => this.#view.qr(message.svg, () => this.#showIntro()),
+      end: () => this.#onEnd(message),
+      error: () => this.#fail(message.code, message.message),
+    }[message.type];
+    hear?.();
+  }
+
+  #onReady(message) {
+    this.#ready = message;
+    this.#view.notice(null);
+    if (this.#phase === "cancelling") {
+      this.#transport.send({ type: "cancel" });
+    } else if (message.underWay && this.#camera.isOpen) {
+      this.#phase = "capturing";
+      this.#credit = 0;
+      this.#grant(message.credit);
+    } else if (message.underWay) {
+      this.#openCamera(); // the page was loaded anew in the middle of an attempt
+    } else if (this.#phase !== "opening" && this.#phase !== "problem" && this.#phase !== "between") {
+      this.#showIntro();
+    }
+  }
+
+  #showIntro() {
+    this.#phase = "intro";
+    this.#camera.close();
+    this.#view.intro({
+      hasFlash: this.#ready.flash,
+      flash: this.#flash,
+      onStart: (flash) => {
+        this.#flash = flash;
+        this.#openCamera();
+      },
+      onPhone: isDesktop() ? () => this.#askForQr() : null,
+      onCancel: () => this.cancel(),
+    });
+    this.#trace("VIEW");
+  }
+
+  #askForQr() {
+    this.#transport.send({ type: "qr" });
+  }
+
+  async #openCamera(deviceId = null) {
+    this.#phase = "opening";
+    this.#view.waiting("waitingForCamera", "waitingForCameraHint");
+    try {
+      await this.#camera.open(deviceId);
+    } catch (fault) {
+      this.#onMediaFault(fault);
+      return;
+    }
+    if (this.#phase !== "opening") {
+      this.#camera.close();
+      return;
+    }
+    this.#mediaFault = null;
+    await this.#showCapture();
+    if (this.#ready.underWay) {
+      this.#ready.underWay = false;
+      this.#phase = "capturing";
+      this.#grant(this.#ready.credit);
+    } else {
+      this.#askToStart();
+    }
+  }
+
+  #askToStart() {
+    this.#transport.send({ type: "start", flash: this.#flash, camera: this.#camera.label.slice(0, 200) || null });
+  }
+
+  async #showCapture() {
+    this.#view.capture({
+      cameras: await this.#camera.list(),
+      current: this.#camera.deviceId,
+      onCancel: () => this.cancel(),
+      onCamera: (deviceId) => this.#changeCamera(deviceId),
+    });
+  }
+
+  async #changeCamera(deviceId) {
+    try {
+      await this.#camera.open(deviceId);
+      this.#pump();
+    } catch (fault) {
+      this.#onMediaFault(fault);
+    }
+  }
+
+  #onMediaFault(fault) {
+    if (this.#phase === "over") return;
+    this.#phase = "problem";
+    this.#mediaFault = fault;
+    this.#camera.close();
+    this.#trace("START", { status: "FAILURE", statusCode: fault.code, statusMessage: fault.message });
+    this.#view.message({
+      kind: "camera",
+      titleKey: "cameraProblem",
+      text: this.#say(fault.code),
+      actions: [
+        ["retry", () => this.#openCamera()],
+        ...(isDesktop() ? [["usePhone", () => this.#askForQr(), "phone"]] : []),
+        ["close", () => this.#fail(fault.code, fault.message)],
+      ],
+    });
+  }
+
+  #onCameraLost() {
+    if (this.#phase === "capturing" || this.#phase === "opening") {
+      this.#onMediaFault(new FaceSessionError("MEDIA_UNKNOWN_ERROR", "the camera was taken away"));
+    }
+  }
+
+  #onStarted(message) {
+    this.#phase = "capturing";
+    this.#credit = 0;
+    this.#tracedCode = null;
+    this.#painted = null;
+    this.#view.notice(null);
+    this.#trace("START");
+    this.#grant(message.credit);
+  }
+
+  #onBusy(message) {
+    this.#view.notice("busy");
+    setTimeout(() => this.#phase === "opening" && this.#askToStart(), message.retryAfterSeconds * 1000);
+  }
+
+  #onInstruct(message) {
+    if (this.#phase !== "capturing") return;
+    this.#view.guide(message);
+    this.#paint(message);
+    if (message.statusCode !== this.#tracedCode) {
+      this.#tracedCode = message.statusCode;
+      const status = GUIDANCE.test(message.statusCode) ? "FAILURE" : "SUCCESS";
+      this.#trace("IN_PROGRESS", { status, statusCode: message.statusCode });
+    }
+    if (message.done) {
+      this.#phase = "deciding";
+      this.#camera.close();
+      this.#view.waiting("checking");
+    } else {
+      this.#grant(message.credit);
+    }
+  }
+
+  // A colour counts as shown two animation frames after it was set: the first draws it, the second follows its presentation.
+  #paint({ colour, flashIndex }) {
+    this.#view.paint(colour);
+    requestAnimationFrame(() => requestAnimationFrame(() => (this.#painted = flashIndex)));
+  }
+
+  #grant(credit) {
+    this.#credit += credit;
+    this.#pump();
+  }
+
+  async #pump() {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    try {
+      while (this.#phase === "capturing" && this.#credit > 0 && this.#camera.isOpen) {
+        await this.#camera.nextPicture();
+        const header = { t: performance.timeOrigin + performance.now(), flash: this.#painted };
+        const picture = await this.#camera.take(this.#ready.frame.longSide);
+        if (!picture || this.#phase !== "capturing" || this.#credit <= 0) continue;
+        this.#view.oval.setFrame(picture.width, picture.height);
+        if (!this.#transport.sendFrame(picture.bytes, header)) break;
+        this.#credit -= 1;
+      }
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  #onAttemptFailed({ statusCode, attemptsLeft }) {
+    this.#phase = "between";
+    this.#camera.close();
+    this.#trace("COMPLETE", { status: "FAILURE", statusCode });
+    this.#view.message({
+      kind: "failure",
+      titleKey: "attemptTitle",
+      text: this.#say(statusCode),
+      note: this.#say("attemptsLeft", { count: attemptsLeft }),
+      actions: [
+        ["retry", () => this.#showIntro()],
+        ["cancel", () => this.cancel()],
+      ],
+    });
+  }
+
+  #onElsewhere() {
+    if (this.#phase === "cancelling") return;
+    this.#phase = "elsewhere";
+    this.#camera.close();
+    this.#view.message({
+      kind: "phone",
+      titleKey: "elsewhereTitle",
+      text: this.#say("elsewhereText"),
+      actions: [["useThisDevice", () => this.#transport.send({ type: "take" })]],
+    });
+  }
+
+  #onLost() {
+    this.#credit = 0;
+    if (this.#phase === "capturing" || this.#phase === "opening") this.#view.notice("reconnecting");
+    else if (this.#phase === "connecting" || this.#phase === "deciding") this.#view.waiting("reconnecting");
+  }
+
+  #onEnd({ code, statusCode, jws, redirectUrl }) {
+    if (code) {
+      this.#fail(code, statusCode ?? code, jws, redirectUrl, statusCode);
+      return;
+    }
+    this.#trace("COMPLETE");
+    this.#stop("FINISH", {});
+    this.#view.message({ kind: "success", titleKey: "successTitle", text: this.#say(redirectUrl ? "redirecting" : "successText") });
+    this.#settle.resolve({ jws, redirectUrl });
+  }
+
+  #fail(code, message, jws = null, redirectUrl = null, reason = null) {
+    if (this.#phase === "over") return;
+    const data = this.#options.returnDataForIncompleteSession ? jws : null;
+    const fault = Object.assign(new FaceSessionError(code, message, data), { redirectUrl });
+    if (fault.code === "USER_CANCEL") this.#trace("SKIP", { status: "FAILURE", statusCode: fault.code });
+    else this.#trace("COMPLETE", { status: "FAILURE", statusCode: reason ?? fault.code, statusMessage: message });
+    this.#stop("FINISH", { status: "FAILURE", statusCode: fault.code });
+    const titles = { USER_CANCEL: "cancelledTitle", SESSION_EXPIRED_OR_NOT_FOUND: "expiredTitle" };
+    const lost = fault.code.startsWith("SESSION_INVALIDATED");
+    this.#view.message({
+      kind: fault.code === "USER_CANCEL" ? "phone cancelled" : "failure",
+      titleKey: titles[fault.code] ?? (lost ? "failedTitle" : "problem"),
+      text: this.#say(fault.code === "USER_CANCEL" ? "cancelledText" : reason && this.#say.has(reason) ? reason : fault.code),
+      note: lost && reason ? this.#say(fault.code) : null,
+    });
+    this.#settle.reject(fault);
+  }
+
+  #stop(event, details) {
+    this.#phase = "over";
+    this.#camera.close();
+    this.#transport.close();
+    this.#trace(event, details);
+  }
+}
+
+/** Whether this looks like a computer that a phone could take over from. */
+function isDesktop() {
+  return !matchMedia("(pointer: coarse)").matches;
+}

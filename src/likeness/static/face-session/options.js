@@ -1,0 +1,73 @@
+// The caller's options, checked before anything is shown.
+
+import { FaceSessionError } from "./errors.js";
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** Give complete options. Throws FaceSessionError with INVALID_CONFIG. */
+export function readOptions(given) {
+  if (given === null || typeof given !== "object") throw invalid("options must be an object");
+  const address = readCaptureUrl(given.captureUrl);
+  const sessionId = given.sessionId ?? address?.sessionId;
+  const token = given.token ?? address?.token;
+  if (typeof sessionId !== "string" || !UUID.test(sessionId)) throw invalid("sessionId must be the session's UUID");
+  if (address && address.sessionId !== sessionId) throw invalid("captureUrl is for another session");
+  if (typeof token !== "string" || !token) throw invalid("captureUrl (or the token in its fragment) is needed");
+  checkInteger(given, "maxAttempts", 1, 3);
+  checkInteger(given, "minimumMatchLevel", 1, 5);
+  for (const name of ["onSuccess", "onError", "onTrace", "onFinally"]) {
+    if (given[name] != null && typeof given[name] !== "function") throw invalid(`${name} must be a function`);
+  }
+  for (const name of ["texts", "assets"]) {
+    if (given[name] != null && typeof given[name] !== "object") throw invalid(`${name} must be an object`);
+  }
+  const nothing = () => {};
+  return {
+    sessionId: sessionId.toLowerCase(),
+    token,
+    server: readServer(given.server) ?? address?.origin ?? new URL(import.meta.url).origin,
+    maxAttempts: given.maxAttempts ?? null,
+    minimumMatchLevel: given.minimumMatchLevel ?? null,
+    returnDataForIncompleteSession: given.returnDataForIncompleteSession === true,
+    onSuccess: given.onSuccess ?? nothing,
+    onError: given.onError ?? nothing,
+    onTrace: given.onTrace ?? nothing,
+    onFinally: given.onFinally ?? nothing,
+    texts: given.texts ?? {},
+    assets: given.assets ?? {},
+    language: given.language ?? null,
+  };
+}
+
+/** Take a captureUrl apart. Throws FaceSessionError with INVALID_CONFIG. */
+export function readCaptureUrl(text) {
+  if (text == null) return null;
+  let url;
+  try {
+    url = new URL(text);
+  } catch {
+    throw invalid("captureUrl is no URL");
+  }
+  const sessionId = url.pathname.split("/").filter(Boolean).at(-1) ?? "";
+  return { origin: url.origin, sessionId, token: new URLSearchParams(url.hash.slice(1)).get("token") };
+}
+
+function readServer(text) {
+  if (text == null) return null;
+  try {
+    return new URL(text).origin;
+  } catch {
+    throw invalid("server is no URL");
+  }
+}
+
+function checkInteger(given, name, least, most) {
+  const value = given[name];
+  if (value != null && !(Number.isInteger(value) && value >= least && value <= most)) {
+    throw invalid(`${name} must be a whole number from ${least} to ${most}`);
+  }
+}
+
+function invalid(message) {
+  return new FaceSessionError("INVALID_CONFIG", message);
+}

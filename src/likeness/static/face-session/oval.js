@@ -1,0 +1,110 @@
+// The window onto the camera: an ellipse that follows the server's oval, in a sheet that carries the flash colours.
+
+import { svg } from "./dom.js";
+
+const EASE = 0.18;
+const TOP_SHARE = 0.2;
+const BOTTOM_PIXELS = 92;
+
+export class Oval {
+  #stage;
+  #video;
+  #sheet = svg("path", { class: "sheet", "fill-rule": "evenodd" });
+  #rim = svg("ellipse", { class: "rim" });
+  #done = svg("ellipse", { class: "done", pathLength: "1" });
+  #frame = { width: 640, height: 480 };
+  #wanted = null;
+  #shown = null;
+  #moving = null;
+  #calm;
+
+  /** `stage` is the element that it fills, `video` the picture that it places; both in one coordinate system. */
+  constructor(stage, video) {
+    this.#stage = stage;
+    this.#video = video;
+    this.#calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.element = svg("svg", { class: "oval", "aria-hidden": "true" }, this.#sheet, this.#rim, this.#done);
+    new ResizeObserver(() => this.#place(true)).observe(stage);
+  }
+
+  /** The centre and the half axes of the window on the screen, in pixels of the stage. */
+  get shown() {
+    return this.#shown;
+  }
+
+  /** Take the size of the frames that the server sees: its coordinates are theirs. */
+  setFrame(width, height) {
+    if (width === this.#frame.width && height === this.#frame.height) return;
+    this.#frame = { width, height };
+    this.#place(true);
+  }
+
+  /** Move to the server's oval ({x, y, width, height} in pixels of the frame) and show the progress (0..1). */
+  follow(oval, progress) {
+    this.#wanted = oval;
+    this.#done.style.strokeDasharray = `${progress} 1`;
+    this.#place(false);
+  }
+
+  #target() {
+    const { clientWidth: width, clientHeight: height } = this.#stage;
+    const frame = this.#frame;
+    const oval = this.#wanted ?? { x: frame.width / 2, y: frame.height / 2, width: frame.height * 0.42, height: frame.height * 0.56 };
+    const top = Math.max(height * TOP_SHARE, 104);
+    const room = { width: width * 0.9, height: Math.max(height - top - BOTTOM_PIXELS, 120) };
+    const cover = Math.max(width / frame.width, room.height / frame.height);
+    const scale = Math.min(cover, room.width / oval.width, room.height / oval.height);
+    // The picture is mirrored: what the camera has on the left is shown on the right.
+    const centre = { x: width / 2, y: top + room.height / 2 };
+    return {
+      x: centre.x,
+      y: centre.y,
+      rx: (oval.width / 2) * scale,
+      ry: (oval.height / 2) * scale,
+      left: centre.x - (frame.width - oval.x) * scale,
+      top: centre.y - oval.y * scale,
+      scale,
+    };
+  }
+
+  #place(atOnce) {
+    if (!this.#stage.clientWidth) return;
+    const target = this.#target();
+    if (atOnce || this.#calm || !this.#shown) {
+      cancelAnimationFrame(this.#moving);
+      this.#moving = null;
+      this.#draw(target);
+      return;
+    }
+    const step = () => {
+      const end = this.#target();
+      const now = {};
+      let far = 0;
+      for (const name of Object.keys(end)) {
+        const gap = end[name] - this.#shown[name];
+        now[name] = this.#shown[name] + gap * EASE;
+        far = Math.max(far, Math.abs(gap));
+      }
+      this.#draw(far < 0.5 ? end : now);
+      this.#moving = far < 0.5 ? null : requestAnimationFrame(step);
+    };
+    this.#moving ??= requestAnimationFrame(step);
+  }
+
+  #draw(shape) {
+    this.#shown = shape;
+    const { x, y, rx, ry } = shape;
+    const { clientWidth: width, clientHeight: height } = this.#stage;
+    const hole = `M${x - rx} ${y}a${rx} ${ry} 0 1 0 ${2 * rx} 0a${rx} ${ry} 0 1 0 ${-2 * rx} 0Z`;
+    this.#sheet.setAttribute("d", `M0 0H${width}V${height}H0Z${hole}`);
+    for (const [ring, gap] of [[this.#rim, 0], [this.#done, 7]]) {
+      for (const [name, value] of Object.entries({ cx: x, cy: y, rx: rx + gap, ry: ry + gap })) ring.setAttribute(name, value);
+    }
+    Object.assign(this.#video.style, {
+      width: `${this.#frame.width * shape.scale}px`,
+      height: `${this.#frame.height * shape.scale}px`,
+      left: `${shape.left}px`,
+      top: `${shape.top}px`,
+    });
+  }
+}

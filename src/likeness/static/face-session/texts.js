@@ -1,0 +1,20 @@
+// The words on the screen: a shipped language, and what the caller puts in place of single texts.
+
+const LANGUAGES = ["en", "ar"];
+
+/** Choose a shipped language: the wanted one, else the first of the browser's that is shipped, else English. */
+export function chooseLanguage(wanted) {
+  const asked = wanted ? [wanted] : navigator.languages ?? [];
+  return asked.map((tag) => tag.toLowerCase().split("-")[0]).find((tag) => LANGUAGES.includes(tag)) ?? "en";
+}
+
+/** Load a language and lay the caller's own texts over it; gives a function from key to text. */
+export async function loadTexts(language, overrides = {}) {
+  const { default: shipped } = await import(`./texts/${language}.js`);
+  const texts = { ...shipped, ...overrides };
+  const say = (key, values = {}) =>
+    (texts[key] ?? texts.UNEXPECTED_ERROR).replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+  say.direction = texts.direction;
+  say.has = (key) => key in texts;
+  return say;
+}

@@ -1,0 +1,112 @@
+// The socket to the server, kept alive through losses of the connection.
+
+const RETRY_MS = [300, 700, 1500, 2500];
+const GIVE_UP_MS = 60_000;
+const SILENCE_MS = 12_000;
+const PROTOCOL = { http: "ws", https: "wss" };
+
+export class Transport {
+  #options;
+  #handlers;
+  #socket = null;
+  #device;
+  #storageKey;
+  #lostAt = null;
+  #tries = 0;
+  #timer = null;
+  #silence = null;
+  #closed = false;
+  #watching = false;
+
+  /** `handlers`: onMessage(message), onLost(), onGone(). */
+  constructor(options, handlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+    this.#storageKey = `likeness:${options.sessionId}`;
+    this.#device = recall(this.#storageKey);
+  }
+
+  connect() {
+    const { server, sessionId, token, maxAttempts, minimumMatchLevel } = this.#options;
+    const [scheme, rest] = server.split("://");
+    const socket = new WebSocket(`${PROTOCOL[scheme] ?? "wss"}://${rest}/api/v1/capture/${sessionId}`);
+    socket.binaryType = "arraybuffer";
+    const hello = { type: "hello", token, device: this.#device, watch: this.#watching, maxAttempts, minimumMatchLevel };
+    socket.onopen = () => socket.send(JSON.stringify(hello));
+    socket.onmessage = (event) => this.#hear(socket, event);
+    socket.onclose = () => this.#lose(socket);
+    this.#socket = socket;
+  }
+
+  send(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  /** Send one frame: two bytes of header length, the header, the JPEG. Expects an answer within some seconds. */
+  sendFrame(jpeg, header) {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    const head = new TextEncoder().encode(JSON.stringify(header));
+    const packed = new Uint8Array(2 + head.length + jpeg.byteLength);
+    new DataView(packed.buffer).setUint16(0, head.length);
+    packed.set(head, 2);
+    packed.set(new Uint8Array(jpeg), 2 + head.length);
+    this.#socket.send(packed);
+    this.#silence ??= setTimeout(() => this.#socket?.close(), SILENCE_MS);
+    return true;
+  }
+
+  close() {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#silence);
+    this.#socket?.close();
+  }
+
+  #hear(socket, event) {
+    if (socket !== this.#socket || this.#closed) return;
+    clearTimeout(this.#silence);
+    this.#silence = null;
+    const message = JSON.parse(event.data);
+    this.#lostAt = null;
+    this.#tries = 0;
+    if (message.type === "elsewhere") this.#watching = true;
+    if (message.type === "ready") {
+      this.#watching = false;
+      this.#device = message.device;
+      remember(this.#storageKey, message.device);
+    }
+    this.#handlers.onMessage(message);
+  }
+
+  #lose(socket) {
+    if (socket !== this.#socket || this.#closed) return;
+    clearTimeout(this.#silence);
+    this.#silence = null;
+    this.#lostAt ??= Date.now();
+    if (Date.now() - this.#lostAt > GIVE_UP_MS) {
+      this.close();
+      this.#handlers.onGone();
+      return;
+    }
+    this.#handlers.onLost();
+    const wait = RETRY_MS[Math.min(this.#tries++, RETRY_MS.length - 1)];
+    this.#timer = setTimeout(() => this.connect(), wait);
+  }
+}
+
+// The device's key outlives a reload of the page, and nothing else. Storage may be forbidden: then a reload is a new device.
+function recall(key) {
+  try {
+    return sessionStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+function remember(key, device) {
+  try {
+    sessionStorage.setItem(key, device);
+  } catch {
+    // A reload is then a new device.
+  }
+}
