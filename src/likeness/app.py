@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -16,6 +16,7 @@ from likeness.engine.workers import FaceWorkers
 from likeness.errors import LikenessError
 from likeness.gallery import endpoints as gallery_endpoints
 from likeness.gallery.galleries import Galleries
+from likeness.gallery.parts import compose_gallery
 from likeness.gallery.service import GalleryService
 from likeness.kit import http
 from likeness.kit.executors import SizedExecutor
@@ -28,7 +29,6 @@ from likeness.results.service import Results
 from likeness.sessions import endpoints as session_endpoints
 from likeness.sessions import info as info_endpoints
 from likeness.sessions.service import SessionService
-from likeness.store.images import ImageStore
 from likeness.tenants.service import Tenants
 from likeness.tokens import endpoints as token_endpoints
 from likeness.tokens.service import Tokens
@@ -36,19 +36,14 @@ from likeness.webhooks.outbox import Outbox
 
 log = logging.getLogger("likeness")
 SWEEP_SECONDS = 15.0
-CONCURRENT_SCANS = 8
-"""Scans that wait together share one pass over the gallery, so more threads than cores wait at no cost."""
 
 
 def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
     """Build the application on an open deployment; closing it is the caller's business."""
     settings, clock, database = deployment.settings, deployment.clock, deployment.database
-    images = ImageStore(settings.images_address)
     signer = deployment.signing_keys.signer()
     photos = SizedExecutor("photo", workers=settings.workers, queue_limit=settings.queue_limit)
-    scans = SizedExecutor("scan", workers=CONCURRENT_SCANS, queue_limit=settings.queue_limit)
     faces = FaceWorkers(engine, photos)
-    galleries = Galleries(engine.pack)
     tokens = Tokens(
         deployment.tenants,
         signer,
@@ -57,7 +52,15 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         ttl_seconds=settings.token_ttl_seconds,
         failures_per_minute=settings.token_failures_per_minute,
     )
-    gallery = GalleryService(faces, galleries, database, images, scans, clock)
+    gallery = compose_gallery(
+        faces,
+        deployment.load_pack,
+        database,
+        deployment.tenants,
+        clock,
+        images_url=settings.images_address,
+        queue_limit=settings.queue_limit,
+    )
     results = Results(
         database,
         signer,
@@ -80,21 +83,17 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        tenants = await asyncio.to_thread(deployment.tenants.all)
-        for tenant in tenants:
-            await gallery.sweep(tenant)
-        chores = [
-            asyncio.create_task(asyncio.to_thread(galleries.rebuild, database, tenants)),
-            asyncio.create_task(_sweep_forever(gallery, sessions, results)),
-        ]
+        sweeps = (sessions.remove_expired, results.remove_expired, gallery.upkeep.tidy)
+        chores = [asyncio.create_task(chore) for chore in (gallery.upkeep.load(), _sweep_forever(sweeps))]
         try:
             yield
         finally:
+            gallery.upkeep.stop()
             for chore in chores:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
             photos.close()
-            scans.close()
+            gallery.close()
             tokens.close()
 
     app = FastAPI(
@@ -113,8 +112,8 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
     app.state.parts = {
         http.BodyLimits: http.BodyLimits(settings.max_image_bytes),
         Cursors: Cursors(deployment.cursor_key()),
-        Galleries: galleries,
-        GalleryService: gallery,
+        Galleries: gallery.galleries,
+        GalleryService: gallery.service,
         Matcher: Matcher(faces),
         Quota: Quota(settings.requests_per_minute, clock),
         Results: results,
@@ -128,13 +127,12 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
     return app
 
 
-async def _sweep_forever(gallery: GalleryService, sessions: SessionService, results: Results) -> None:
+async def _sweep_forever(sweeps: Iterable[Callable[[], Awaitable[None]]]) -> None:
     """Delete what is past its end, again and again; a fault is logged and tried anew."""
     while True:
-        try:
-            await sessions.remove_expired()
-            await results.remove_expired()
-            await gallery.forget_old_answers()
-        except Exception:
-            log.exception("sweeping expired data failed; trying again in %s s", SWEEP_SECONDS)
+        for sweep in sweeps:
+            try:
+                await sweep()
+            except Exception:
+                log.exception("sweeping failed; trying again in %s s", SWEEP_SECONDS)
         await asyncio.sleep(SWEEP_SECONDS)

@@ -67,12 +67,7 @@ class Deployment:
                 f"this data was made with the pack {recorded['id']!r}, and the settings ask for {wanted!r}: templates of two packs "
                 "are never compared. Unset LIKENESS_PACK, or move the data with `likeness gallery reindex`."
             )
-        engine = load_engine(
-            recorded["id"] if recorded else wanted,
-            models_dir=self.settings.models_dir,
-            mirror=self.settings.models_mirror,
-            provider=self.settings.provider,
-        )
+        engine = self.load_pack(recorded["id"] if recorded else wanted)
         identity = {"id": engine.pack.id, "version": engine.pack.version}
         if recorded is None:
             self.record(PACK_FACT, identity)
@@ -82,6 +77,15 @@ class Deployment:
                 f"{engine.pack.version} is installed: move the data with `likeness gallery reindex`."
             )
         return engine
+
+    def load_pack(self, pack_id: str) -> Engine:
+        """Load a pack by its id, whatever this data was made with. Raises SetupError."""
+        return load_engine(
+            pack_id,
+            models_dir=self.settings.models_dir,
+            mirror=self.settings.models_mirror,
+            provider=self.settings.provider,
+        )
 
     def close(self) -> None:
         self.database.close()

@@ -23,5 +23,6 @@ async def get_health() -> dict[str, str]:
 async def get_readiness(galleries: Annotated[Galleries, Depends(part(Galleries))]) -> JSONResponse:
     """Say whether the gallery is in memory, and how far it is."""
     progress = galleries.progress
-    body = {"status": "ready" if progress.done else "loading", "loaded": progress.loaded, "total": progress.total}
+    status = "ready" if progress.done else "failed" if progress.fault else "loading"
+    body = {"status": status, "loaded": progress.loaded, "total": progress.total}
     return JSONResponse(body, 200 if progress.done else 503)

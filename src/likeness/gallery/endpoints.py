@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 
+from likeness.gallery.enrolment import Particulars
 from likeness.gallery.repository import Entry
 from likeness.gallery.schemas import (
     Candidate,
@@ -12,6 +13,7 @@ from likeness.gallery.schemas import (
     EntryReply,
     InsertReply,
     InsertRequest,
+    SearchDecision,
     SearchReply,
     SearchRequest,
 )
@@ -56,6 +58,7 @@ async def search_gallery(request: Request, principal: Searcher, tenants: Tenants
         candidates=wanted.candidates,
         level=wanted.minimum_match_level,
     )
+    decision = outcome.decision
     ranked = [
         Candidate(
             one_to_n_verification_id=candidate.entry.id,
@@ -71,8 +74,15 @@ async def search_gallery(request: Request, principal: Searcher, tenants: Tenants
         match_level=outcome.level,
         score=None if outcome.score is None else round(outcome.score, 4),
         false_match_rate=outcome.false_match_rate,
-        model=gallery.model,
-        decision_level=outcome.decision_level,
+        model=outcome.model,
+        decision_level=decision.level,
+        decision=SearchDecision(
+            rule=decision.rule,
+            threshold=round(decision.threshold, 4),
+            false_match_rate=decision.false_match_rate,
+            expected_fpir=decision.expected_fpir,
+            extrapolated=decision.extrapolated,
+        ),
         gallery_size=outcome.gallery_size,
         certified=outcome.certified,
         candidates=ranked if wanted.candidates else None,
@@ -102,9 +112,7 @@ async def insert_entry(
     entry_id = await gallery.insert(
         await tenants.get(principal.tenant_id),
         wanted.id_photo,
-        external_id=wanted.external_id,
-        labels=wanted.metadata,
-        idempotency_key=idempotency_key,
+        Particulars(wanted.external_id, wanted.metadata, idempotency_key),
     )
     return InsertReply(one_to_n_verification_id=entry_id)
 

@@ -1,20 +1,33 @@
-"""The galleries in memory: one exact index per tenant, rebuilt from the database at start and fed in commit order."""
+"""The galleries in memory, rebuilt from the database at start and fed in commit order."""
 
+import logging
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from likeness.engine.base import PackIdentity, Template
-from likeness.gallery.repository import GalleryRows
+from likeness.engine.base import Template
+from likeness.errors import ServiceUnavailable, SetupError
+from likeness.gallery.memory import Gallery, View
+from likeness.gallery.packs import Packs
+from likeness.gallery.repository import GalleryPacks, GalleryRows
 from likeness.index.base import Index
 from likeness.index.exact import ExactIndex
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant
 
+log = logging.getLogger("likeness.gallery")
 TEMPLATE_PURPOSE = "template"
 REBUILD_BATCH = 8192
+Keys = NDArray[np.int64]
+
+
+class Stopped(Exception):
+    """The server stops while a gallery is being loaded."""
 
 
 @dataclass(slots=True)
@@ -24,52 +37,141 @@ class RebuildProgress:
     loaded: int = 0
     total: int = 0
     done: bool = False
+    fault: str | None = None
 
 
 @dataclass(slots=True)
 class Galleries:
-    """The tenants' indexes for one pack."""
+    """The tenants' galleries. Loading blocks; a gallery is changed on the database's writer thread alone."""
 
-    pack: PackIdentity
+    packs: Packs
     progress: RebuildProgress = field(default_factory=RebuildProgress)
-    _indexes: dict[str, Index] = field(default_factory=dict)
+    make_index: Callable[[int], Index] = ExactIndex
+    _galleries: dict[str, Gallery] = field(default_factory=dict)
+    _refusals: dict[str, str] = field(default_factory=dict)
+    """Why a tenant's gallery cannot be asked, by tenant id."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stop: threading.Event = field(default_factory=threading.Event)
 
-    def index(self, tenant_id: str) -> Index:
-        """Give the tenant's index, empty at first."""
-        index = self._indexes.get(tenant_id)
-        if index is None:
+    def ready(self, tenant_id: str) -> Gallery:
+        """Give a tenant's gallery, new and empty where there is none. Raises ServiceUnavailable when it cannot be asked."""
+        progress = self.progress
+        if not progress.done:
+            raise ServiceUnavailable(
+                f"The gallery is being loaded ({progress.loaded} of {progress.total}); try again shortly."
+            )
+        if tenant_id in self._refusals:
+            raise ServiceUnavailable(self._refusals[tenant_id])
+        return self.gallery(tenant_id)
+
+    def gallery(self, tenant_id: str) -> Gallery:
+        """Give a tenant's gallery, loaded or not, new and empty where there is none."""
+        gallery = self._galleries.get(tenant_id)
+        if gallery is None:
+            pack = self.packs.main
+            empty = View(pack, None, {pack: self.new_index(pack)}, {})
             with self._lock:
-                index = self._indexes.setdefault(tenant_id, ExactIndex(self.pack.template_size))
-        return index
+                gallery = self._galleries.setdefault(tenant_id, Gallery(empty, recorded=False))
+        return gallery
+
+    def new_index(self, pack: str) -> Index:
+        return self.make_index(self.packs.engine(pack).pack.template_size)
+
+    def feed(self, tenant_id: str, change: Callable[[Gallery], None]) -> None:
+        """Bring a committed change into memory; if that fails, the gallery is loaded anew before it answers again."""
+        try:
+            change(self.gallery(tenant_id))
+        except Exception:
+            log.exception("a committed change did not reach the index")
+            self.distrust(tenant_id)
+
+    def distrust(self, tenant_id: str) -> None:
+        """Have a gallery that differs from the database loaded anew; until then it refuses its calls."""
+        log.error("the gallery of tenant %s is loaded anew", tenant_id)
+        self._refusals[tenant_id] = "The gallery is being loaded again; try again shortly."
+
+    def stop(self) -> None:
+        """Give a rebuild under way up."""
+        self._stop.set()
+
+    @property
+    def stopped(self) -> bool:
+        return self._stop.is_set()
 
     def rebuild(self, database: Database, tenants: list[Tenant]) -> None:
-        """Fill every tenant's index from the database. Runs once, before the server is ready."""
-        rows = [(tenant, GalleryRows(tenant.id)) for tenant in tenants]
-        self.progress.total = sum(database.read_now(mine.count) for _, mine in rows)
-        for tenant, mine in rows:
-            self._load(database, tenant, mine)
-        self.progress.done = True
+        """Load every tenant's gallery from the database, before anything is written to it. Blocks.
 
-    def _load(self, database: Database, tenant: Tenant, mine: GalleryRows) -> None:
-        index = self.index(tenant.id)
+        A gallery whose packs are not installed refuses its calls; the others are served. Raises ServiceUnavailable, SetupError.
+        """
+        progress = self.progress
+        progress.loaded, progress.fault = 0, None
+        counts = {tenant.id: database.read_now(GalleryRows(tenant.id).template_counts) for tenant in tenants}
+        progress.total = sum(sum(by_pack.values()) for by_pack in counts.values())
+        try:
+            for tenant in tenants:
+                database.read_now(partial(self._load, tenant))
+        except Stopped:
+            return
+        except (ServiceUnavailable, SetupError) as error:
+            progress.fault = str(error)
+            raise
+        progress.done = True
 
-        def load(connection: Connection) -> None:
-            for batch in mine.templates(connection, str(self.pack), batch=REBUILD_BATCH):
-                keys = np.fromiter((key for key, _, _ in batch), np.int64, len(batch))
-                packed = b"".join(
-                    tenant.cipher.open(sealed, TEMPLATE_PURPOSE, entry_id) for _, entry_id, sealed in batch
-                )
-                index.add_many(keys, np.frombuffer(packed, "<f4").reshape(len(batch), self.pack.template_size))
-                self.progress.loaded += len(batch)
+    async def reload(self, database: Database, tenants: Mapping[str, Tenant]) -> None:
+        """Load the galleries again that are behind the database. Nothing is written meanwhile."""
+        for tenant_id in self._refusals.keys() & tenants.keys():
+            tenant = tenants[tenant_id]
+            await database.write(partial(self._load, tenant), alone=True)
 
-        database.read_now(load)
+    def _load(self, tenant: Tenant, connection: Connection) -> None:
+        rows = GalleryRows(tenant.id)
+        counts = rows.template_counts(connection)
+        recorded = rows.packs(connection)
+        packs = recorded or GalleryPacks(self.packs.main, None)
+        try:
+            for pack in {packs.pack, *([packs.shadow] if packs.shadow else []), *counts}:
+                self.packs.load(pack)
+        except SetupError as error:
+            log.error("the gallery of tenant %s is not served: %s", tenant.id, error)  # noqa: TRY400
+            self._refusals[tenant.id] = f"The gallery is not served: {error}."
+            return
+        indexes, orphans = {packs.pack: self.new_index(packs.pack)}, {}
+        answered = self._fill(connection, tenant, packs.pack, indexes[packs.pack], None)
+        for pack in counts.keys() - {packs.pack} | ({packs.shadow} - {None} if packs.shadow else set()):
+            indexes[pack] = self.new_index(pack)
+            keys = self._fill(connection, tenant, pack, indexes[pack], None if pack == packs.shadow else answered)
+            orphans[pack] = len(np.setdiff1d(keys, answered, assume_unique=True))
+        view = View(packs.pack, packs.shadow, indexes, orphans)
+        self._galleries[tenant.id] = Gallery(view, recorded=recorded is not None)
+        self._refusals.pop(tenant.id, None)
+
+    def _fill(self, connection: Connection, tenant: Tenant, pack: str, index: Index, without: Keys | None) -> Keys:
+        """Load a pack's templates into an index, leaving out some entries; gives the keys of those loaded."""
+        loaded: list[Keys] = []
+        for batch in GalleryRows(tenant.id).templates(connection, pack, batch=REBUILD_BATCH):
+            if self._stop.is_set():
+                raise Stopped
+            keys = np.fromiter((key for key, _, _ in batch), np.int64, len(batch))
+            rows = open_templates(tenant, pack, [(entry_id, sealed) for _, entry_id, sealed in batch])
+            if without is not None:
+                alone = np.isin(keys, without, assume_unique=True, invert=True)
+                keys, rows = keys[alone], rows[alone]
+            index.add_many(keys, rows)
+            loaded.append(keys)
+            self.progress.loaded += len(batch)
+        return np.concatenate(loaded) if loaded else np.empty(0, np.int64)
 
 
-def seal_template(tenant: Tenant, template: Template, record: str) -> bytes:
-    """Seal a template as little-endian float32 numbers."""
-    return tenant.cipher.seal(template.astype("<f4").tobytes(), TEMPLATE_PURPOSE, record)
+def seal_template(tenant: Tenant, template: Template, *, pack: str, entry_id: str) -> bytes:
+    """Seal a template as little-endian float32 numbers, bound to its entry and its pack."""
+    return tenant.cipher.seal(template.astype("<f4").tobytes(), TEMPLATE_PURPOSE, _record(pack, entry_id))
 
 
-def open_template(tenant: Tenant, sealed: bytes, record: str) -> Template:
-    return np.frombuffer(tenant.cipher.open(sealed, TEMPLATE_PURPOSE, record), "<f4").astype(np.float32)
+def open_templates(tenant: Tenant, pack: str, sealed: list[tuple[str, bytes]]) -> NDArray[np.float32]:
+    """Open (entry id, sealed template) pairs: (n, d) float32. Raises SetupError when one does not open."""
+    opened = [tenant.cipher.open(each, TEMPLATE_PURPOSE, _record(pack, entry_id)) for entry_id, each in sealed]
+    return np.frombuffer(b"".join(opened), "<f4").astype(np.float32).reshape(len(sealed), -1)
+
+
+def _record(pack: str, entry_id: str) -> str:
+    return f"{pack}/{entry_id}"

@@ -1,12 +1,12 @@
-"""Gallery entries and their templates in the database. Every query is bound to one tenant."""
+"""Gallery entries and their templates in the database."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
-from likeness.store.tables import gallery_entries, gallery_templates, idempotency_keys
+from likeness.store.tables import galleries, gallery_entries, gallery_templates, idempotency_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,23 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
+    """An entry to insert, with a sealed template for each pack that it is enrolled with."""
+
     id: str
     external_id: str | None
     labels: dict[str, str]
     quality: int
     image_id: str | None
     created_at: float
+    sealed_templates: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryPacks:
+    """The pack a gallery answers with, and the one that its entries have templates of besides."""
+
     pack: str
-    sealed_template: bytes
+    shadow: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,10 @@ COLUMNS = (
     gallery_entries.c.created_at,
 )
 
+# Made once and given their values beside: SQLAlchemy takes longer to put values into a statement than SQLite takes to run it.
+INSERT_ENTRY = insert(gallery_entries)
+INSERT_TEMPLATE = insert(gallery_templates)
+
 
 class GalleryRows:
     """One tenant's part of the gallery tables."""
@@ -60,23 +73,35 @@ class GalleryRows:
         self.tenant_id = tenant_id
         self._mine = gallery_entries.c.tenant_id == tenant_id
 
+    def packs(self, connection: Connection) -> GalleryPacks | None:
+        """Give the gallery's packs; None before its first entry."""
+        query = select(galleries.c.pack, galleries.c.shadow).where(galleries.c.tenant_id == self.tenant_id)
+        row = connection.execute(query).one_or_none()
+        return GalleryPacks(*row) if row else None
+
+    def set_packs(self, connection: Connection, packs: GalleryPacks) -> None:
+        values = {"pack": packs.pack, "shadow": packs.shadow}
+        mine = galleries.c.tenant_id == self.tenant_id
+        if not connection.execute(update(galleries).where(mine).values(values)).rowcount:
+            connection.execute(insert(galleries).values(tenant_id=self.tenant_id, **values))
+
     def add(self, connection: Connection, entry: NewEntry) -> int:
-        """Insert an entry and its template; gives its key. Raises IntegrityError when ``external_id`` is taken."""
+        """Insert an entry and its templates; gives its key. Raises IntegrityError when ``external_id`` is taken."""
         key = connection.execute(
-            insert(gallery_entries).values(
-                id=entry.id,
-                tenant_id=self.tenant_id,
-                external_id=entry.external_id,
-                labels=entry.labels,
-                quality=entry.quality,
-                image_id=entry.image_id,
-                created_at=entry.created_at,
-            )
+            INSERT_ENTRY,
+            {
+                "id": entry.id,
+                "tenant_id": self.tenant_id,
+                "external_id": entry.external_id,
+                "labels": entry.labels,
+                "quality": entry.quality,
+                "image_id": entry.image_id,
+                "created_at": entry.created_at,
+            },
         ).inserted_primary_key
         assert key is not None
-        connection.execute(
-            insert(gallery_templates).values(entry_key=key[0], pack=entry.pack, sealed_template=entry.sealed_template)
-        )
+        for pack, sealed in entry.sealed_templates.items():
+            connection.execute(INSERT_TEMPLATE, {"entry_key": key[0], "pack": pack, "sealed_template": sealed})
         return int(key[0])
 
     def find(self, connection: Connection, entry_id: str) -> Entry | None:
@@ -87,6 +112,10 @@ class GalleryRows:
     def find_keys(self, connection: Connection, keys: list[int]) -> dict[int, Entry]:
         rows = connection.execute(select(*COLUMNS).where(self._mine, gallery_entries.c.key.in_(keys)))
         return {row.key: Entry(*row) for row in rows}
+
+    def has_external_id(self, connection: Connection, external_id: str) -> bool:
+        query = select(gallery_entries.c.key).where(self._mine, gallery_entries.c.external_id == external_id)
+        return connection.execute(query).one_or_none() is not None
 
     def page(self, connection: Connection, *, after_key: int, limit: int) -> list[Entry]:
         query = select(*COLUMNS).where(self._mine, gallery_entries.c.key > after_key)
@@ -110,9 +139,30 @@ class GalleryRows:
             connection.execute(delete(gallery_entries).where(gallery_entries.c.key == entry.key))
         return entry
 
-    def image_ids(self, connection: Connection) -> set[str]:
+    def image_ids(self, connection: Connection) -> Iterator[str]:
+        """Give the ids of all images that entries refer to."""
         query = select(gallery_entries.c.image_id).where(self._mine, gallery_entries.c.image_id.is_not(None))
-        return set(connection.execute(query).scalars())
+        for batch in connection.execute(query.execution_options(yield_per=10_000)).partitions():
+            yield from (row[0] for row in batch)
+
+    @staticmethod
+    def wanted_images(connection: Connection, image_ids: list[str]) -> set[str]:
+        """Give those of the images that an entry of any tenant refers to. Looks at all entries: for the rare case."""
+        wanted: set[str] = set()
+        for start in range(0, len(image_ids), 10_000):
+            asked = gallery_entries.c.image_id.in_(image_ids[start : start + 10_000])
+            wanted.update(connection.execute(select(gallery_entries.c.image_id).where(asked)).scalars())
+        return wanted
+
+    def template_counts(self, connection: Connection) -> dict[str, int]:
+        """Give the number of templates by pack."""
+        query = (
+            select(gallery_templates.c.pack, func.count())
+            .join(gallery_entries, gallery_templates.c.entry_key == gallery_entries.c.key)
+            .where(self._mine)
+            .group_by(gallery_templates.c.pack)
+        )
+        return {row[0]: row[1] for row in connection.execute(query)}
 
     def templates(self, connection: Connection, pack: str, *, batch: int) -> Iterator[list[tuple[int, str, bytes]]]:
         """Give (key, id, sealed template) of every entry that has one of this pack, in batches."""

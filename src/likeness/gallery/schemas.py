@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from likeness.gallery.decision import Rule
 from likeness.kit.wire import Level, Photo, WireModel, example
 
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -28,6 +29,16 @@ class Candidate(WireModel):
     match_level: int
 
 
+class SearchDecision(WireModel):
+    """From which score on this search says that a person was found, and what that promises at this size of the gallery."""
+
+    rule: Rule = Field(description="What the threshold follows from: a level, or the tenant's target FPIR.")
+    threshold: float = Field(description="Least score of a person found.")
+    false_match_rate: float = Field(description="False match rate per comparison at the threshold.")
+    expected_fpir: float = Field(description="Expected chance that a person who is not enrolled is found.")
+    extrapolated: bool = Field(description="Whether the threshold lies past the calibrated ones.")
+
+
 class SearchReply(WireModel):
     model_config = example(
         oneToNVerificationId="5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2",
@@ -49,6 +60,7 @@ class SearchReply(WireModel):
     false_match_rate: float = Field(description="Measured false match rate, per comparison, of the level reached.")
     model: str
     decision_level: int = Field(description="Level from which the search says that the person was found.")
+    decision: SearchDecision
     gallery_size: int
     certified: bool = Field(description="Whether the nearest entry is proven to be the nearest.")
     candidates: list[Candidate] | None = None

@@ -46,5 +46,5 @@ async def look_up(
     height, width = best.image.shape[:2]
     face = Face(best.detection, best.template, best.quality, (width, height))
     photo = await executor.run(write_audit_image, AuditFrame(best.image, best.detection), None) if insert else None
-    outcome = await gallery.search_face(tenant, face, photo)
+    outcome = await gallery.search_face(tenant, face, photo, image=best.image)
     return OneToN(outcome.entry_id, outcome.found)

@@ -148,7 +148,7 @@ class Database:
     def _commit(self, group: list[_Change]) -> None:
         try:
             outcomes = self._carry_out(group)
-        except Exception as error:  # the writer's thread must outlive any fault
+        except Exception as error:  # noqa: BLE001  the writer's thread must outlive any fault
             # Nothing of the group was committed, so nothing that one of its changes saw there may be told either.
             log.error("%d changes were refused: %s", len(group), _cause(error))  # noqa: TRY400  no traceback: it is the disk's fault
             outcomes = [_Outcome(change, failure=_refusal(error)) for change in group]

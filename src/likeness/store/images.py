@@ -1,16 +1,36 @@
-"""Photos at rest: sealed bytes under a tenant's own prefix of an object store."""
+"""Photos at rest: sealed bytes under a tenant's own prefix of a folder or of an object store."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import unquote, urlparse
 
 import obstore
 from obstore.exceptions import BaseError as ObjectStoreError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import ObjectStore, from_url
 
 from likeness.errors import ServiceUnavailable
 from likeness.kit.envelope import Cipher
+from likeness.kit.executors import SizedExecutor
+from likeness.store.folder import FolderStore
 
 PURPOSE = "image"
+CONCURRENT_FILES = 16
+"""Files written at once: their fsyncs end together, so that many wait no longer than one."""
+
+
+class _Objects(Protocol):
+    """Objects named ``space/name``, durable when ``put`` returns and gone for good when ``delete`` does."""
+
+    async def put(self, space: str, name: str, content: bytes) -> None: ...
+
+    async def get(self, space: str, name: str) -> bytes | None: ...
+
+    async def delete(self, space: str, name: str) -> None: ...
+
+    def batches(self, space: str) -> AsyncIterator[list[str]]: ...
+
+    def close(self) -> None: ...
 
 
 class ImageStore:
@@ -18,47 +38,94 @@ class ImageStore:
 
     def __init__(self, url: str) -> None:
         address = urlparse(url)
-        if address.scheme == "file":
-            folder = Path(unquote(address.path))
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._store: ObjectStore = LocalStore(folder)
-        else:
-            self._store = from_url(url)
+        self._objects: _Objects = (
+            _Folder(Path(unquote(address.path))) if address.scheme == "file" else _Remote(from_url(url))
+        )
 
     async def put(self, tenant_id: str, image_id: str, photo: bytes, cipher: Cipher) -> None:
-        """Store a photo. Raises ServiceUnavailable when the store refuses."""
+        """Store a photo, durable when this returns. Raises ServiceUnavailable when the store refuses."""
         try:
-            await obstore.put_async(self._store, _path(tenant_id, image_id), cipher.seal(photo, PURPOSE, image_id))
+            await self._objects.put(tenant_id, image_id, cipher.seal(photo, PURPOSE, image_id))
         except (ObjectStoreError, OSError) as error:
             raise ServiceUnavailable("The image store cannot take this now; nothing was changed.") from error
 
     async def get(self, tenant_id: str, image_id: str, cipher: Cipher) -> bytes | None:
-        """Give the photo, or None when there is none."""
+        """Give the photo, or None when there is none. Raises ServiceUnavailable when the store refuses."""
         try:
-            found = await obstore.get_async(self._store, _path(tenant_id, image_id))
-            sealed = bytes(await found.bytes_async())
-        except FileNotFoundError:
-            return None
+            sealed = await self._objects.get(tenant_id, image_id)
         except (ObjectStoreError, OSError) as error:
             raise ServiceUnavailable("The image store cannot be read now.") from error
-        return cipher.open(sealed, PURPOSE, image_id)
+        return None if sealed is None else cipher.open(sealed, PURPOSE, image_id)
 
     async def delete(self, tenant_id: str, image_id: str) -> None:
-        """Delete a photo; one that is not there is as good as deleted."""
+        """Delete a photo for good; one that is not there is as good as deleted. Raises ServiceUnavailable."""
         try:
-            await obstore.delete_async(self._store, _path(tenant_id, image_id))
+            await self._objects.delete(tenant_id, image_id)
+        except (ObjectStoreError, OSError) as error:
+            raise ServiceUnavailable("The image store cannot delete this now; it will be tried again.") from error
+
+    async def ids(self, tenant_id: str) -> AsyncIterator[list[str]]:
+        """Give the ids of all of a tenant's photos in batches, and the names of what a crash left unfinished."""
+        try:
+            async for batch in self._objects.batches(tenant_id):
+                yield batch
+        except (ObjectStoreError, OSError) as error:
+            raise ServiceUnavailable("The image store cannot be read now.") from error
+
+    def close(self) -> None:
+        self._objects.close()
+
+
+class _Folder:
+    """A folder of this machine."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = FolderStore(root)
+        self._files = SizedExecutor("image-file", workers=CONCURRENT_FILES, queue_limit=4096)
+
+    async def put(self, space: str, name: str, content: bytes) -> None:
+        await self._files.run(self._folder.put, space, name, content)
+
+    async def get(self, space: str, name: str) -> bytes | None:
+        return await self._files.run(self._folder.get, space, name)
+
+    async def delete(self, space: str, name: str) -> None:
+        await self._files.run(self._folder.delete, space, name)
+
+    async def batches(self, space: str) -> AsyncIterator[list[str]]:
+        listing = self._folder.batches(space)
+        while batch := await self._files.run(next, listing, None):
+            yield batch
+
+    def close(self) -> None:
+        self._files.close()
+
+
+class _Remote:
+    """S3, GCS or Azure, whose answer to a ``put`` is a promise of durability already."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    async def put(self, space: str, name: str, content: bytes) -> None:
+        await obstore.put_async(self._store, f"{space}/{name}", content)
+
+    async def get(self, space: str, name: str) -> bytes | None:
+        try:
+            found = await obstore.get_async(self._store, f"{space}/{name}")
+            return bytes(await found.bytes_async())
+        except FileNotFoundError:
+            return None
+
+    async def delete(self, space: str, name: str) -> None:
+        try:
+            await obstore.delete_async(self._store, f"{space}/{name}")
         except FileNotFoundError:
             return
-        except (ObjectStoreError, OSError) as error:
-            raise ServiceUnavailable("The image store cannot delete this now; try again.") from error
 
-    async def list_ids(self, tenant_id: str) -> set[str]:
-        """Give the ids of all photos of a tenant; for the sweep of orphans after a crash."""
-        ids: set[str] = set()
-        async for batch in obstore.list(self._store, prefix=tenant_id):
-            ids.update(item["path"].rsplit("/", 1)[-1] for item in batch)
-        return ids
+    async def batches(self, space: str) -> AsyncIterator[list[str]]:
+        async for batch in obstore.list(self._store, prefix=space):
+            yield [item["path"].rsplit("/", 1)[-1] for item in batch]
 
-
-def _path(tenant_id: str, image_id: str) -> str:
-    return f"{tenant_id}/{image_id}"
+    def close(self) -> None:
+        """Nothing is held open."""

@@ -1,0 +1,97 @@
+"""From which score on does a search over N entries say that a person was found?
+
+Either from a level on, as in 1:1: then a stranger is falsely found the more often the larger the gallery, since a search over N
+entries compares N times. Or from the score that keeps the chance of a false find at a target for the gallery's present size.
+
+With a false match rate *f* per comparison and N independent comparisons, a stranger is found with probability
+FPIR = 1 - (1 - f)^N (ISO/IEC 19795-1, the binomial model); so the target asks for f = 1 - (1 - FPIR)^(1/N). The score for *f* is
+interpolated between the pack's calibrated thresholds, linearly in log f. Past the last of them (f < 1e-6) the last segment is
+continued: false match rates fall faster than that in measured tails, so the threshold errs to the strict side, but it is not
+measured, and the decision says so.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+from likeness.engine.levels import TARGET_FMR, Calibration
+from likeness.tenants.schemas import TenantSettings
+
+
+class Rule(StrEnum):
+    """What a threshold was derived from."""
+
+    LEVEL = "level"
+    TARGET_FPIR = "targetFpir"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The threshold of one search, and what it promises at this size of the gallery."""
+
+    rule: Rule
+    threshold: float
+    level: int
+    """The highest level whose threshold this reaches, 0..5."""
+    false_match_rate: float
+    """Per comparison, at the threshold."""
+    expected_fpir: float
+    """The chance that a person who is not enrolled is found."""
+    extrapolated: bool
+    """Whether the threshold lies past the calibrated ones."""
+
+
+def decide(calibration: Calibration, settings: TenantSettings, *, level: int | None, size: int) -> Decision:
+    """Decide for one search over ``size`` entries: by the call's level, else by the tenant's target FPIR, else by its level."""
+    if level is None and settings.target_fpir is not None:
+        return decide_by_fpir(calibration, settings.target_fpir, size=size)
+    return decide_by_level(calibration, settings.search_level if level is None else level, size=size)
+
+
+def decide_by_level(calibration: Calibration, level: int, *, size: int) -> Decision:
+    """Find from a level (1..5) on."""
+    rate = calibration.false_match_rate(level)
+    return Decision(
+        Rule.LEVEL, calibration.threshold(level), level, rate, expected_fpir(rate, size), extrapolated=False
+    )
+
+
+def decide_by_fpir(calibration: Calibration, target: float, *, size: int) -> Decision:
+    """Find from the score on that keeps the expected FPIR at ``target`` (0 < target < 1), or from level 1 if that suffices."""
+    wanted = -math.expm1(math.log1p(-target) / max(size, 1))
+    rates = _rates(calibration)
+    rate = min(wanted, rates[0])
+    threshold = _threshold_for(calibration, rate)
+    return Decision(
+        Rule.TARGET_FPIR,
+        threshold,
+        calibration.level(threshold),
+        rate,
+        expected_fpir(rate, size),
+        extrapolated=rate < rates[-1],
+    )
+
+
+def expected_fpir(false_match_rate: float, size: int) -> float:
+    """Give the chance that one of ``size`` independent comparisons matches falsely."""
+    if false_match_rate >= 1:
+        return float(size > 0)
+    return -math.expm1(size * math.log1p(-false_match_rate))
+
+
+def _threshold_for(calibration: Calibration, rate: float) -> float:
+    points = [
+        (math.log10(rate), score) for rate, score in zip(_rates(calibration), calibration.thresholds, strict=True)
+    ]
+    wanted = math.log10(rate)
+    # The first segment that reaches down to the rate; the last one for rates below all.
+    (high, low_score), (low, high_score) = next(
+        (pair for pair in pairwise(points) if wanted >= pair[1][0]), (points[-2], points[-1])
+    )
+    return low_score + (high_score - low_score) * (high - wanted) / (high - low or 1.0)
+
+
+def _rates(calibration: Calibration) -> list[float]:
+    """Give the measured rates; where too few pairs were compared to measure one, its target."""
+    return [measured or target for measured, target in zip(calibration.measured_fmr, TARGET_FMR, strict=True)]

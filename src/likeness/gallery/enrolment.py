@@ -1,0 +1,178 @@
+"""Making an entry: image stored, database committed, index fed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from likeness.errors import Conflict, TooManyRequests
+from likeness.gallery.arrivals import Arrivals
+from likeness.gallery.galleries import Galleries, seal_template
+from likeness.gallery.memory import View
+from likeness.gallery.packs import Probe
+from likeness.gallery.photos import EntryPhotos
+from likeness.gallery.repository import Entry, GalleryPacks, GalleryRows, NewEntry, RememberedAnswer
+from likeness.index.vectors import checked_query
+from likeness.kit.clock import Clock
+from likeness.kit.ids import new_id
+from likeness.store.database import Database
+from likeness.tenants.service import Tenant
+
+
+class GalleryMoved(Exception):
+    """The gallery has come to answer or enrol through other packs since the photo was analysed: analyse it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Particulars:
+    """What the caller says of a person to enrol."""
+
+    external_id: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Enrol only if nobody who reaches the score has been enrolled behind a position (see ``likeness.gallery.arrivals``)."""
+
+    arrivals: Arrivals
+    position: int
+    minimum_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """The new entry's id, or with a ``rival`` that of the entry that was there first, and its score."""
+
+    entry_id: str
+    rival: tuple[Entry, float] | None = None
+
+
+class Enroller:
+    def __init__(self, galleries: Galleries, photos: EntryPhotos, database: Database, clock: Clock) -> None:
+        self._galleries = galleries
+        self._photos = photos
+        self._database = database
+        self._clock = clock
+
+    async def enrol(
+        self, tenant: Tenant, view: View, probe: Probe, photo: bytes, said: Particulars, *, watch: Watch | None = None
+    ) -> Enrolled:
+        """Enrol a person, analysed for the view's packs.
+
+        Raises Conflict when the ``external_id`` is taken or the ``idempotency_key`` came before with another request,
+        TooManyRequests when the gallery is full, GalleryMoved, ServiceUnavailable.
+        """
+        for pack in probe.templates.keys() & set(view.enrolling):
+            checked_query(
+                probe.templates[pack], view.indexes[pack].dimension
+            )  # nothing may be committed that no index takes
+        self._demand_room(tenant, view.size)
+        digest = digest_request(photo, said)
+        try:
+            await self._demand_new(tenant, said.external_id)
+            async with self._photos.arriving(tenant, photo) as arrival:
+                entry = self._new_entry(tenant, view, probe, said, arrival.image_id)
+                templates = {pack: probe.templates[pack] for pack in entry.sealed_templates}
+                written = await self._database.write(
+                    lambda c: self._insert(c, tenant, view, probe, entry, watch, said.idempotency_key, digest),
+                    after_commit=lambda key: (
+                        self._galleries.feed(tenant.id, lambda gallery: gallery.add(key, templates))
+                        if isinstance(key, int)
+                        else None
+                    ),
+                )
+                arrival.enrolled = isinstance(written, int)
+        except (IntegrityError, Conflict) as error:
+            # The same request may have come through meanwhile under its Idempotency-Key; then this is its answer.
+            remembered = await self.recall(tenant, said.idempotency_key, digest)
+            if remembered is not None:
+                return Enrolled(remembered)
+            if isinstance(error, IntegrityError):
+                await self._demand_new(tenant, said.external_id)
+            raise
+        return Enrolled(entry.id) if isinstance(written, int) else Enrolled(written[0].id, rival=written)
+
+    async def recall(self, tenant: Tenant, key: str | None, digest: str) -> str | None:
+        """Give the id that was answered under an ``Idempotency-Key``. Raises Conflict when it came with another request."""
+        if key is None:
+            return None
+        remembered = await self._database.read(lambda c: GalleryRows(tenant.id).recall_answer(c, key))
+        if remembered is None:
+            return None
+        if remembered.request_digest != digest:
+            raise Conflict("This Idempotency-Key came before with another request; use a new key.")
+        return str(remembered.answer["id"])
+
+    def _new_entry(self, tenant: Tenant, view: View, probe: Probe, said: Particulars, image_id: str) -> NewEntry:
+        entry_id = new_id()
+        return NewEntry(
+            id=entry_id,
+            external_id=said.external_id,
+            labels=dict(said.labels),
+            quality=probe.quality,
+            image_id=image_id,
+            created_at=self._clock.now(),
+            sealed_templates={
+                pack: seal_template(tenant, probe.templates[pack], pack=pack, entry_id=entry_id)
+                for pack in view.enrolling
+                if pack in probe.templates
+            },
+        )
+
+    def _insert(
+        self,
+        connection: Connection,
+        tenant: Tenant,
+        view: View,
+        probe: Probe,
+        entry: NewEntry,
+        watch: Watch | None,
+        idempotency_key: str | None,
+        digest: str,
+    ) -> int | tuple[Entry, float]:
+        """Insert on the writer's thread; gives the key, or the rival that was there first and its score."""
+        rows = GalleryRows(tenant.id)
+        gallery = self._galleries.gallery(tenant.id)
+        arrivals, template = gallery.arrivals, probe.templates[view.pack]
+        arrivals.enter(connection.get_transaction())
+        if gallery.view.enrolling != view.enrolling or (watch and watch.arrivals is not arrivals):
+            raise GalleryMoved
+        if watch:
+            for key, score in arrivals.rivals(watch.position, template, watch.minimum_score):
+                rival = rows.find_keys(connection, [key]).get(key)
+                if rival:
+                    return rival, score
+        self._demand_room(tenant, gallery.view.size + arrivals.unsettled)
+        if idempotency_key is not None:
+            answer = RememberedAnswer(digest, {"id": entry.id})
+            rows.remember_answer(connection, idempotency_key, answer, now=entry.created_at)
+        if not gallery.recorded:
+            rows.set_packs(connection, GalleryPacks(view.pack, view.shadow))
+        inserted = rows.add(connection, entry)
+        arrivals.record(inserted, template)
+        return inserted
+
+    async def _demand_new(self, tenant: Tenant, external_id: str | None) -> None:
+        if external_id is not None and await self._database.read(
+            lambda c: GalleryRows(tenant.id).has_external_id(c, external_id)
+        ):
+            raise Conflict(f"There is an entry with externalId {external_id!r} already.")
+
+    @staticmethod
+    def _demand_room(tenant: Tenant, size: int) -> None:
+        if size >= tenant.settings.gallery_limit:
+            raise TooManyRequests("The gallery has reached the tenant's limit; erase entries or have the limit raised.")
+
+
+def digest_request(photo: bytes, said: Particulars) -> str:
+    """Give what tells two requests under one ``Idempotency-Key`` apart."""
+    if said.idempotency_key is None:
+        return ""
+    digest = hashlib.sha256(photo)
+    digest.update(json.dumps([said.external_id, dict(said.labels)], sort_keys=True).encode())
+    return digest.hexdigest()

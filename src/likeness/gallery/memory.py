@@ -1,0 +1,94 @@
+"""One tenant's gallery in memory: an exact index per model pack, changed by the database's writer thread alone, in commit order.
+
+A gallery answers through one pack. While it is moved to another (see ``likeness.gallery.reindexing``) it keeps templates of both,
+the second as its *shadow*; entries that the answering pack has no template of are *orphans* and are found through the pack
+they have one of. What a search works on is one immutable view, taken once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.engine.base import Template
+from likeness.gallery.arrivals import Arrivals
+from likeness.index.base import Index
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What a gallery answers with at one moment."""
+
+    pack: str
+    """Identity of the pack that answers."""
+    shadow: str | None
+    """Identity of the pack that new entries are also enrolled with."""
+    indexes: Mapping[str, Index]
+    """By pack: the one that answers, the shadow, and packs of orphans."""
+    orphans: Mapping[str, int]
+    """By pack other than the one that answers: how many entries are found through it alone."""
+
+    @property
+    def index(self) -> Index:
+        return self.indexes[self.pack]
+
+    @property
+    def enrolling(self) -> tuple[str, ...]:
+        """The packs that a new entry needs templates of, the one that answers first."""
+        return (self.pack, self.shadow) if self.shadow else (self.pack,)
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """The packs that a search goes through, the one that answers first."""
+        return (self.pack, *(pack for pack, count in self.orphans.items() if count))
+
+    @property
+    def size(self) -> int:
+        return len(self.index) + sum(self.orphans.values())
+
+
+class Gallery:
+    """A tenant's view, and the entries on their way into it. Every method belongs on the writer's thread."""
+
+    def __init__(self, view: View, *, recorded: bool) -> None:
+        self.view = view
+        self.arrivals = Arrivals(view.index.dimension)
+        self.recorded = recorded
+        """Whether the database says which pack this gallery answers with; it does from the first entry on."""
+
+    def add(self, key: int, templates: Mapping[str, Template]) -> None:
+        """Feed a committed entry to the index of each pack."""
+        view = self.view
+        for pack, template in templates.items():
+            view.indexes[pack].add(key, template)
+        self.arrivals.settle(key)
+        self.recorded = True
+
+    def add_shadows(self, keys: NDArray[np.int64], templates: NDArray[np.float32]) -> None:
+        """Feed the shadow's templates of entries that were there before it."""
+        view = self.view
+        assert view.shadow is not None
+        view.indexes[view.shadow].add_many(keys, templates)
+        alone = sum(int(key) not in view.index for key in keys)
+        if alone:
+            self.view = replace(view, orphans=_changed(view.orphans, view.shadow, alone))
+
+    def remove(self, key: int) -> None:
+        """Take an erased entry out of every index."""
+        view = self.view
+        answered = view.index.remove(key)
+        for pack, index in view.indexes.items():
+            if pack != view.pack and index.remove(key) and not answered:
+                view = replace(view, orphans=_changed(view.orphans, pack, -1))
+        self.view = view
+
+    def show(self, view: View) -> None:
+        """Answer with another view from now on; nothing may be on its way into the present one."""
+        if view.pack != self.view.pack:
+            self.arrivals = Arrivals(view.index.dimension)
+        self.view = view
+
+
+def _changed(orphans: Mapping[str, int], pack: str, by: int) -> dict[str, int]:
+    return {**orphans, pack: orphans.get(pack, 0) + by}

@@ -1,0 +1,78 @@
+"""The model packs in memory: the deployment's own, and those that some gallery answers with besides, or is moving to."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from likeness.engine.base import Engine, FacePolicy, Image, Template, Use
+from likeness.engine.levels import Calibration
+from likeness.engine.subject import choose_subject
+from likeness.engine.workers import FaceWorkers
+from likeness.errors import FaceRefused, SetupError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """One face as each of several packs sees it; a pack that finds no face is not there."""
+
+    templates: Mapping[str, Template]
+    quality: int
+
+
+class Packs:
+    """Engines by the identity that templates are bound to (``id@version``)."""
+
+    def __init__(self, main: FaceWorkers, load: Callable[[str], Engine]) -> None:
+        """Take the deployment's own pack, and the way to load another by its id."""
+        self.main = str(main.engine.pack)
+        self._workers = {self.main: main}
+        self._load = load
+
+    def load(self, pack: str) -> str:
+        """Have a pack in memory, named by its id or its identity; gives its identity. Blocks. Raises SetupError."""
+        if pack in self._workers:
+            return pack
+        pack_id, _, version = pack.partition("@")
+        engine = self._load(pack_id)
+        identity = str(engine.pack)
+        if version and identity != pack:
+            raise SetupError(f"templates of the pack {pack} are stored, and version {engine.pack.version} is installed")
+        self._workers.setdefault(identity, FaceWorkers(engine, self._workers[self.main].executor))
+        return identity
+
+    def engine(self, pack: str) -> Engine:
+        """Give a pack that was loaded."""
+        return self._workers[pack].engine
+
+    def calibration(self, pack: str) -> Calibration:
+        return self.engine(pack).calibration
+
+    async def analyse(self, photo: bytes, packs: Sequence[str], *, use: Use, policy: FacePolicy) -> Probe:
+        """Analyse a photo for several packs. The first decides whether it is good enough and raises what it raises."""
+        first, *others = packs
+        face = await self._workers[first].analyse(photo, use=use, policy=policy)
+        templates = {first: face.template}
+        if others:
+            image = await self._workers[first].executor.run(self.engine(first).decode, photo)
+            templates |= await self.embed(image, others, policy=policy)
+        return Probe(templates, face.quality.score)
+
+    async def embed(self, image: Image, packs: Sequence[str], *, policy: FacePolicy) -> dict[str, Template]:
+        """Embed the subject of an image that was judged already, for each pack that finds it."""
+        found = {}
+        for pack in packs:
+            workers = self._workers[pack]
+            template = await workers.executor.run(embed_subject, workers.engine, image, policy)
+            if template is not None:
+                found[pack] = template
+        return found
+
+
+def embed_subject(engine: Engine, image: Image, policy: FacePolicy) -> Template | None:
+    """Give the template of an image's one face, whatever its quality; None where this pack finds no face or several. Blocks."""
+    height, width = image.shape[:2]
+    try:
+        subject = choose_subject(engine.detect(image), (width, height), policy)
+    except FaceRefused:
+        return None
+    template: Template = engine.embed(image, [subject])[0]
+    return template

@@ -1,0 +1,61 @@
+"""The gallery's parts, put together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from likeness.engine.base import Engine
+from likeness.engine.workers import FaceWorkers
+from likeness.gallery.enrolment import Enroller
+from likeness.gallery.galleries import Galleries
+from likeness.gallery.packs import Packs
+from likeness.gallery.photos import EntryPhotos
+from likeness.gallery.search import Searcher
+from likeness.gallery.service import GalleryService
+from likeness.gallery.upkeep import GalleryUpkeep
+from likeness.kit.clock import Clock
+from likeness.kit.executors import SizedExecutor
+from likeness.store.database import Database
+from likeness.store.images import ImageStore
+from likeness.tenants.service import Tenants
+
+CONCURRENT_SCANS = 8
+"""Scans that wait together share one pass over the gallery, so more threads than cores wait at no cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryParts:
+    """What the application holds of the gallery. ``upkeep`` runs beside the calls from start to stop."""
+
+    service: GalleryService
+    galleries: Galleries
+    upkeep: GalleryUpkeep
+    images: ImageStore
+    scans: SizedExecutor
+
+    def close(self) -> None:
+        """Let go of threads, once no call is under way."""
+        self.scans.close()
+        self.images.close()
+
+
+def compose_gallery(
+    faces: FaceWorkers,
+    load_pack: Callable[[str], Engine],
+    database: Database,
+    tenants: Tenants,
+    clock: Clock,
+    *,
+    images_url: str,
+    queue_limit: int,
+) -> GalleryParts:
+    """Put the gallery together, empty: ``upkeep.load`` fills it."""
+    images = ImageStore(images_url)
+    scans = SizedExecutor("scan", workers=CONCURRENT_SCANS, queue_limit=queue_limit)
+    packs = Packs(faces, load_pack)
+    galleries = Galleries(packs)
+    photos = EntryPhotos(images, database)
+    searcher = Searcher(packs, galleries, database, scans)
+    enroller = Enroller(galleries, photos, database, clock)
+    service = GalleryService(packs, galleries, searcher, enroller, photos, database)
+    upkeep = GalleryUpkeep(galleries, photos, database, tenants, clock)
+    return GalleryParts(service, galleries, upkeep, images, scans)

@@ -1,0 +1,142 @@
+"""The photos of entries, from before the entry is committed to after it is gone.
+
+A photo is stored before its entry is committed, and deleted after the entry lets go of it, so a crash between the two leaves a
+photo that no entry refers to, and never an entry without its photo. Such photos are swept after a start. A photo that could not be
+deleted at once is tried again until it is gone; the caller is told meanwhile.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from likeness.errors import LikenessError, ServiceUnavailable
+from likeness.gallery.repository import GalleryRows
+from likeness.kit.ids import new_object_id
+from likeness.store.database import Database
+from likeness.store.images import ImageStore
+from likeness.tenants.service import Tenant
+
+log = logging.getLogger("likeness.gallery")
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A stored photo whose entry is not committed yet; ``enrolled`` is set when it is."""
+
+    image_id: str
+    enrolled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Overdue:
+    """A photo that should be gone, and the entry that let go of it, if it ever had one.
+
+    ``doubtful``: a refused commit may have reached the disk after all; the database says whether an entry refers to it.
+    """
+
+    tenant_id: str
+    entry_id: str | None = None
+    doubtful: bool = False
+
+
+class EntryPhotos:
+    """Stores and deletes the photos of a deployment's galleries. One event loop uses it, in one process."""
+
+    def __init__(self, images: ImageStore, database: Database) -> None:
+        self._images = images
+        self._database = database
+        self._arriving: set[str] = set()
+        self._overdue: dict[str, _Overdue] = {}
+
+    @asynccontextmanager
+    async def arriving(self, tenant: Tenant, photo: bytes) -> AsyncIterator[Arrival]:
+        """Store a photo for an entry that is committed within the block; it is deleted again if none is.
+
+        Raises ServiceUnavailable when the store refuses. A caller that is cancelled within the block may leave its commit behind
+        it: that photo counts as arriving until the next start.
+        """
+        arrival = Arrival(new_object_id())
+        self._arriving.add(arrival.image_id)
+        stored = False
+        try:
+            await self._images.put(tenant.id, arrival.image_id, photo, tenant.cipher)
+            stored = True
+            yield arrival
+        except Exception as error:
+            await self._give_up(tenant, arrival, doubtful=stored and isinstance(error, ServiceUnavailable))
+            raise
+        if arrival.enrolled:
+            self._arriving.discard(arrival.image_id)
+        else:
+            await self._give_up(tenant, arrival)
+
+    async def get(self, tenant: Tenant, image_id: str) -> bytes | None:
+        """Give a photo, or None. Raises ServiceUnavailable."""
+        return await self._images.get(tenant.id, image_id, tenant.cipher)
+
+    async def delete(self, tenant: Tenant, entry_id: str, image_id: str) -> None:
+        """Delete the photo that an entry has let go of. Raises ServiceUnavailable when it cannot, and tries again by itself."""
+        self._overdue[image_id] = _Overdue(tenant.id, entry_id)
+        await self.finish_deleting(tenant, entry_id)
+
+    async def finish_deleting(self, tenant: Tenant, entry_id: str) -> None:
+        """Delete what is overdue of an entry, if anything is. Raises ServiceUnavailable."""
+        due = _Overdue(tenant.id, entry_id)
+        for image_id in [image_id for image_id, overdue in self._overdue.items() if overdue == due]:
+            await self._images.delete(tenant.id, image_id)
+            self._overdue.pop(image_id, None)
+
+    async def delete_overdue(self) -> None:
+        """Try again to delete the photos that should be gone. Raises ServiceUnavailable when one cannot be deleted."""
+        doubtful = [image_id for image_id, overdue in self._overdue.items() if overdue.doubtful]
+        for image_id in await self._wanted(doubtful):
+            self._overdue.pop(image_id, None)
+        for image_id, overdue in list(self._overdue.items()):
+            await self._images.delete(overdue.tenant_id, image_id)
+            self._overdue.pop(image_id, None)
+
+    async def sweep(self, tenant: Tenant) -> int:
+        """Delete photos that no entry refers to: their commit never came, or their deletion did not. Gives how many."""
+        referred = await self._database.read(lambda c: _sorted_image_ids(c, tenant.id))
+        suspects = [name async for batch in self._images.ids(tenant.id) for name in _not_among(referred, batch)]
+        # In this order: a suspect is by now still arriving, or committed before the database is asked again, or nobody's.
+        suspects = [image_id for image_id in suspects if image_id not in self._arriving]
+        wanted = await self._wanted(suspects)
+        for image_id in suspects:
+            if image_id not in wanted:
+                await self._images.delete(tenant.id, image_id)
+        return len(suspects) - len(wanted)
+
+    async def _give_up(self, tenant: Tenant, arrival: Arrival, *, doubtful: bool = False) -> None:
+        self._overdue[arrival.image_id] = _Overdue(tenant.id, doubtful=doubtful)
+        self._arriving.discard(arrival.image_id)
+        if not doubtful:
+            try:
+                await self._images.delete(tenant.id, arrival.image_id)
+                del self._overdue[arrival.image_id]
+            except LikenessError as error:
+                log.warning("a photo that nobody was enrolled with is still there and will be deleted: %s", error)
+
+    async def _wanted(self, image_ids: list[str]) -> set[str]:
+        """Give those of the images that an entry refers to."""
+        if not image_ids:
+            return set()
+        return await self._database.read(lambda c: GalleryRows.wanted_images(c, image_ids))
+
+
+def _sorted_image_ids(connection: Connection, tenant_id: str) -> NDArray[np.bytes_]:
+    ids = (image_id.encode() for image_id in GalleryRows(tenant_id).image_ids(connection))
+    return np.sort(np.fromiter(ids, "S24"))
+
+
+def _not_among(referred: NDArray[np.bytes_], names: list[str]) -> list[str]:
+    if not len(referred):
+        return names
+    wanted = np.array([name.encode() for name in names])
+    nearest = referred[np.minimum(np.searchsorted(referred, wanted), len(referred) - 1)]
+    return [name for name, found in zip(names, nearest == wanted, strict=True) if not found]

@@ -1,0 +1,121 @@
+"""Looking one face up in one view of a gallery."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from likeness.errors import ServiceUnavailable
+from likeness.gallery.decision import Decision, decide
+from likeness.gallery.galleries import Galleries
+from likeness.gallery.memory import View
+from likeness.gallery.packs import Packs, Probe
+from likeness.gallery.repository import Entry, GalleryRows
+from likeness.index.base import Answer, Hit
+from likeness.kit.executors import SizedExecutor
+from likeness.store.database import Database
+from likeness.tenants.service import Tenant
+
+RESCANS = 50
+RESCAN_PAUSE_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class RankedEntry:
+    """An entry near the probe, and the pack through which it was found."""
+
+    entry: Entry
+    score: float
+    level: int
+    pack: str
+    found: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOutcome:
+    """The answer of a search: ``entry_id`` is the person found, or the one just enrolled, or None."""
+
+    entry_id: str | None
+    found: bool
+    level: int
+    score: float | None
+    false_match_rate: float
+    model: str
+    decision: Decision
+    gallery_size: int
+    certified: bool
+    candidates: tuple[RankedEntry, ...]
+
+
+class Searcher:
+    def __init__(self, packs: Packs, galleries: Galleries, database: Database, scans: SizedExecutor) -> None:
+        self._packs = packs
+        self._galleries = galleries
+        self._database = database
+        self._scans = scans
+
+    async def search(
+        self, tenant: Tenant, view: View, probe: Probe, *, candidates: int = 0, level: int | None = None
+    ) -> SearchOutcome:
+        """Find the nearest entry and decide whether it is the person. Raises ServiceUnavailable."""
+        size = view.size
+        decisions = {
+            pack: decide(self._packs.calibration(pack), tenant.settings, level=level, size=size)
+            for pack in view.searched
+        }
+        for _ in range(RESCANS):
+            answers = await self._scan(view, probe, decisions, count=max(candidates, 1))
+            keys = [hit.key for answer in answers.values() for hit in answer.hits]
+            entries = await self._entries(tenant, keys)
+            if entries.keys() == set(keys):
+                break
+            # Somebody was erased between the scan and the look-up. Those behind him must not be missed: scan again without him.
+            await asyncio.sleep(RESCAN_PAUSE_SECONDS)
+        else:
+            self._galleries.distrust(tenant.id)
+            raise ServiceUnavailable("The gallery is being loaded again; try again shortly.")
+        ranked = [
+            self._rank(entries[hit.key], hit, pack, decisions[pack])
+            for pack, answer in answers.items()
+            for hit in answer.hits
+        ]
+        ranked.sort(key=lambda each: (each.found, each.level), reverse=True)
+        best = ranked[0] if ranked else None
+        found = best is not None and best.found
+        model = best.pack if best else view.pack
+        reached = best.level if best else 0
+        return SearchOutcome(
+            entry_id=best.entry.id if best and found else None,
+            found=found,
+            level=reached,
+            score=best.score if best else None,
+            false_match_rate=self._packs.calibration(model).false_match_rate(reached),
+            model=model,
+            decision=decisions[model],
+            gallery_size=size,
+            certified=answers.keys() == decisions.keys() and all(answer.certified for answer in answers.values()),
+            candidates=tuple(ranked[:candidates]),
+        )
+
+    async def _scan(self, view: View, probe: Probe, decisions: dict[str, Decision], *, count: int) -> dict[str, Answer]:
+        """Give the best of the pack that answers, and of each other pack the entries that it alone has and finds."""
+        packs = [pack for pack in decisions if pack in probe.templates]
+        scans = [
+            self._scans.run(view.index.search, probe.templates[pack], k=count)
+            if pack == view.pack
+            else self._scans.run(view.indexes[pack].above, probe.templates[pack], decisions[pack].threshold)
+            for pack in packs
+        ]
+        answers: dict[str, Answer] = dict(zip(packs, await asyncio.gather(*scans), strict=True))
+        return {pack: answer if pack == view.pack else _only_orphans(view, answer) for pack, answer in answers.items()}
+
+    async def _entries(self, tenant: Tenant, keys: list[int]) -> dict[int, Entry]:
+        return await self._database.read(lambda c: GalleryRows(tenant.id).find_keys(c, keys)) if keys else {}
+
+    def _rank(self, entry: Entry, hit: Hit, pack: str, decision: Decision) -> RankedEntry:
+        level = self._packs.calibration(pack).level(hit.score)
+        return RankedEntry(entry, hit.score, level, pack, found=hit.score >= decision.threshold)
+
+
+def _only_orphans(view: View, answer: Answer) -> Answer:
+    hits: Iterable[Hit] = (hit for hit in answer.hits if hit.key not in view.index)
+    return Answer(tuple(hits), answer.certified, answer.size)

@@ -1,0 +1,57 @@
+"""What a server does for its galleries beside answering: loading them at start, and clearing away."""
+
+import asyncio
+import logging
+
+from likeness.errors import LikenessError
+from likeness.gallery.galleries import Galleries
+from likeness.gallery.photos import EntryPhotos
+from likeness.gallery.repository import forget_answers
+from likeness.kit.clock import Clock
+from likeness.store.database import Database
+from likeness.tenants.service import Tenants
+
+log = logging.getLogger("likeness.gallery")
+IDEMPOTENCY_TTL_SECONDS = 86_400
+RETRY_SECONDS = 15.0
+
+
+class GalleryUpkeep:
+    def __init__(
+        self, galleries: Galleries, photos: EntryPhotos, database: Database, tenants: Tenants, clock: Clock
+    ) -> None:
+        self._galleries = galleries
+        self._photos = photos
+        self._database = database
+        self._tenants = tenants
+        self._clock = clock
+
+    async def load(self) -> None:
+        """Load the galleries, again and again until it succeeds, then sweep the photos that a crash left to nobody."""
+        while not (self._galleries.progress.done or self._galleries.stopped):
+            try:
+                tenants = await asyncio.to_thread(self._tenants.all)
+                await asyncio.to_thread(self._galleries.rebuild, self._database, tenants)
+            except Exception:
+                log.exception("loading the galleries failed; trying again in %s s", RETRY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
+        for tenant in await asyncio.to_thread(self._tenants.all):
+            try:
+                swept = await self._photos.sweep(tenant)
+            except LikenessError as error:
+                log.warning("the photos of tenant %s were not swept: %s", tenant.id, error)
+            else:
+                if swept:
+                    log.warning("%d photos of tenant %s belonged to no entry and were deleted", swept, tenant.id)
+
+    async def tidy(self) -> None:
+        """Load again what is behind the database, delete photos that are overdue, drop idempotency keys past their day."""
+        tenants = {tenant.id: tenant for tenant in await asyncio.to_thread(self._tenants.all)}
+        await self._galleries.reload(self._database, tenants)
+        await self._photos.delete_overdue()
+        before = self._clock.now() - IDEMPOTENCY_TTL_SECONDS
+        await self._database.write(lambda c: forget_answers(c, before=before))
+
+    def stop(self) -> None:
+        """Give loading up."""
+        self._galleries.stop()
