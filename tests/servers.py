@@ -42,8 +42,9 @@ test_settings.__test__ = False  # type: ignore[attr-defined]  # pytest takes the
 
 @contextlib.contextmanager
 def serving(settings: Settings, engine: Engine | None = None) -> Iterator[Server]:
-    """Run the application on a free port of the loopback interface, on a clock that the test can move."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    """Run the application on a free port of the loopback interface (or the settings' own), on a clock that the test can move."""
+    port = settings.port if "port" in settings.model_fields_set else 0
+    listener = socket.create_server(("127.0.0.1", port))
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     if not is_initialised(settings):
         initialise(settings)

@@ -11,14 +11,31 @@ from servers import Api, Server, calling, serving, test_settings
 sys.path.insert(0, str(Path(__file__).parent))
 
 
+HALF_A_TOKENS_LIFE = 900.0
+
+
 @pytest.fixture(scope="module")
 def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(test_settings(tmp_path_factory.mktemp("sessions"))) as running:
         yield running
 
 
-@pytest.fixture
-def caller(own_server: Server) -> Iterator[Api]:
-    """Give a caller in a tenant of its own on the server of this module."""
+@pytest.fixture(scope="module")
+def module_caller(own_server: Server) -> Iterator[Api]:
     with calling(own_server) as api:
         yield api
+
+
+@pytest.fixture
+def caller(module_caller: Api, last_token: dict[str, float]) -> Api:
+    """Give a caller in this module's tenant. Its token is renewed only when tests have moved the clock far: hashing is slow on purpose."""
+    now = module_caller.server.clock.now()
+    if now - last_token.setdefault("at", now) > HALF_A_TOKENS_LIFE:
+        module_caller.headers = {"Authorization": f"Bearer {module_caller.token()}"}
+        last_token["at"] = now
+    return module_caller
+
+
+@pytest.fixture(scope="module")
+def last_token() -> dict[str, float]:
+    return {}

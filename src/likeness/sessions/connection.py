@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 from typing import Any
 
-from starlette.websockets import WebSocket, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+_GONE = (WebSocketDisconnect, RuntimeError, OSError)
 SEND_SECONDS = 5.0
 """A browser that takes no message for so long is as good as gone."""
 
@@ -37,7 +38,7 @@ class Connection:
     async def send(self, message: dict[str, Any]) -> None:
         """Send a message; a lost connection is noticed by the next :meth:`receive`."""
         if self._websocket.client_state is WebSocketState.CONNECTED:
-            with contextlib.suppress(RuntimeError, OSError, TimeoutError):
+            with contextlib.suppress(*_GONE, TimeoutError):
                 async with asyncio.timeout(SEND_SECONDS):
                     await self._websocket.send_json(message)
 
@@ -45,7 +46,7 @@ class Connection:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
-        with contextlib.suppress(RuntimeError, OSError):
+        with contextlib.suppress(*_GONE):
             await self._websocket.close()
 
     async def _receive(self) -> dict[str, Any]:

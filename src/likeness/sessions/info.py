@@ -8,6 +8,7 @@ from likeness.errors import InvalidInput, NotFound
 from likeness.kit.http import error_responses, part
 from likeness.kit.ids import is_uuid
 from likeness.results.service import Results
+from likeness.sessions.captures import Captures
 from likeness.sessions.service import SessionService
 from likeness.tenants.scopes import Scope
 from likeness.tenants.service import Tenants
@@ -69,9 +70,10 @@ async def purge_result(
     principal: Owner,
     tenants: TenantsPart,
     sessions: Sessions,
+    captures: Annotated[Captures, Depends(part(Captures))],
 ) -> None:
     """Forget everything held of a session now instead of later. There need not be anything."""
-    await sessions.purge(await tenants.get(principal.tenant_id), _uuid(session_id))
+    await captures.drop(await sessions.purge(await tenants.get(principal.tenant_id), _uuid(session_id)))
 
 
 @router.get(

@@ -1,0 +1,170 @@
+"""A liveness check that ends as a test wants it to, and a browser that speaks the capture socket."""
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from websockets.sync.client import ClientConnection, connect
+
+from likeness.engine.base import Engine, Use
+from likeness.engine.fake import fake_photo
+from likeness.liveness.base import Frame, Instruction, KeyFrame, Oval, SignalName, SignalResult, StatusCode, Verdict
+from likeness.liveness.script import LivenessMode
+from likeness.sessions.captures import Captures
+from likeness.sessions.messages import pack_frame
+from servers import Api, Server
+
+FRAMES = 3
+PERSON_FRAME = fake_photo(1, variation=2)
+STRANGER_FRAME = fake_photo(2)
+ATTACK_FRAME = fake_photo(1, attack=True)
+
+
+@dataclass
+class ScriptedCheck:
+    """Ends after three frames: live, unless a frame was framed red; times out when told to."""
+
+    engine: Engine
+    mode: LivenessMode
+    flash: bool
+    camera: str | None
+    verdict: Verdict | None = None
+    best: KeyFrame | None = None
+    seen: int = 0
+    attacked: bool = False
+    times_out: bool = False
+    frames: list[Frame] = field(default_factory=list)
+
+    @property
+    def key_frames(self) -> tuple[KeyFrame, ...]:
+        return (self.best,) if self.best else ()
+
+    def observe(self, frame: Frame) -> Instruction:
+        self.frames.append(dataclasses.replace(frame, image=frame.image[:1, :1]))
+        self.seen += 1
+        found = self.engine.detect(frame.image)
+        if found:
+            self.attacked |= self.engine.live_scores(frame.image, found[0]).by_model["fake"] < 0.5
+            quality = self.engine.assess(frame.image, found[0], use=Use.PROBE)
+            template = self.engine.embed(frame.image, found[:1])[0]
+            at = frame.received_at_seconds
+            self.best = KeyFrame(frame.image, found[0], template, quality, at, 0, lit_by_flash=False)
+        if self.seen == FRAMES:
+            self._decide(live=bool(found) and not self.attacked)
+        return self._instruction()
+
+    def tick(self, now_seconds: float) -> Instruction:  # noqa: ARG002
+        if self.times_out:
+            self._decide(live=False, status=StatusCode.FACE_TIMEOUT)
+        return self._instruction()
+
+    def _decide(self, *, live: bool, status: StatusCode | None = None) -> None:
+        signal = SignalResult(SignalName.CHALLENGE, 1.0, 0.5, passed=live, reason="scripted")
+        ended = status or (StatusCode.FACE_LIVENESS_PASSED if live else StatusCode.FACE_LIVENESS_FAILED)
+        self.verdict = Verdict(live, ended, str(self.mode), self.flash, (signal,))
+
+    def _instruction(self) -> Instruction:
+        code = self.verdict.status_code if self.verdict else StatusCode.FACE_LIVENESS_HOLD_STILL
+        return Instruction(code, self.seen / FRAMES, 0, 1, Oval(320, 240, 200, 280), verdict=self.verdict)
+
+
+@dataclass
+class Checks:
+    """What the server was asked to check."""
+
+    made: list[ScriptedCheck] = field(default_factory=list)
+    times_out: bool = False
+
+    def __call__(self, engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> ScriptedCheck:
+        check = ScriptedCheck(engine, mode, flash, camera, times_out=self.times_out)
+        self.made.append(check)
+        return check
+
+
+@contextlib.contextmanager
+def scripted(server: Server, **changes: Any) -> Iterator[Checks]:
+    """Let the server's liveness checks end as tests want them to."""
+    captures = server.app.state.parts[Captures]
+    before, checks = captures.parts, Checks()
+    captures.parts = dataclasses.replace(before, new_check=checks, **changes)
+    try:
+        yield checks
+    finally:
+        captures.parts = before
+
+
+@dataclass
+class Session:
+    id: str
+    token: str
+    url: str
+
+
+def open_session(api: Api, **fields: Any) -> Session:
+    reply = api.open_session(fake_photo(1), **fields)
+    assert reply.status_code == 201, reply.text
+    url = urlsplit(reply.json()["captureUrl"])
+    return Session(reply.json()["sessionId"], parse_qs(url.fragment)["token"][0], reply.json()["captureUrl"])
+
+
+@dataclass
+class Browser:
+    """One connection to the capture socket."""
+
+    socket: ClientConnection
+    ready: dict[str, Any] = field(default_factory=dict)
+
+    def say(self, **message: Any) -> None:
+        self.socket.send(json.dumps(message))
+
+    def hear(self, *, seconds: float = 20) -> dict[str, Any]:
+        message = json.loads(self.socket.recv(timeout=seconds))
+        assert isinstance(message, dict)
+        return message
+
+    def hear_of(self, kind: str) -> dict[str, Any]:
+        message = self.hear()
+        assert message["type"] == kind, message
+        return message
+
+    def send_frame(self, jpeg: bytes, *, t: float | None = 1.0, flash: int | None = None) -> None:
+        self.socket.send(pack_frame(jpeg, t=t, flash=flash))
+
+    def start(self, **fields: Any) -> dict[str, Any]:
+        self.say(type="start", **fields)
+        return self.hear_of("started")
+
+    def stream(self, jpeg: bytes, frames: int = FRAMES) -> list[dict[str, Any]]:
+        """Send frames one by one, each after the answer to the one before."""
+        heard = []
+        for _ in range(frames):
+            self.send_frame(jpeg)
+            heard.append(self.hear_of("instruct"))
+        return heard
+
+    def attempt(self, jpeg: bytes) -> dict[str, Any]:
+        """Carry out one attempt; gives what the server says after it."""
+        self.start()
+        assert self.stream(jpeg)[-1]["done"] is True
+        return self.hear()
+
+
+@contextlib.contextmanager
+def browsing(api: Api, session: Session, *, hello: dict[str, Any] | None = None) -> Iterator[Browser]:
+    """Connect and say hello; what the server answers is the test's to hear."""
+    address = f"{api.server.url.replace('http', 'ws', 1)}/api/v1/capture/{session.id}"
+    with connect(address, compression=None, close_timeout=2) as socket:
+        browser = Browser(socket)
+        browser.say(**({"type": "hello", "token": session.token} | (hello or {})))
+        yield browser
+
+
+@contextlib.contextmanager
+def ready_browser(api: Api, session: Session, **hello: Any) -> Iterator[Browser]:
+    with browsing(api, session, hello=hello) as browser:
+        browser.ready = browser.hear_of("ready")
+        yield browser

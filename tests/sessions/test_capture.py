@@ -1,0 +1,422 @@
+"""The capture socket, with a check that ends as the test wants."""
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from endings import verified
+from scripted import (
+    ATTACK_FRAME,
+    FRAMES,
+    PERSON_FRAME,
+    STRANGER_FRAME,
+    Browser,
+    Checks,
+    Session,
+    browsing,
+    open_session,
+    ready_browser,
+    scripted,
+)
+from websockets.exceptions import ConnectionClosed
+
+from likeness.engine.fake import fake_photo
+from likeness.sessions.capture import Slots
+from likeness.sessions.captures import Captures
+from likeness.tenants.schemas import TenantSettings
+from likeness.tenants.scopes import Scope
+from servers import Api, Server, calling
+
+
+@pytest.fixture
+def checks(own_server: Server) -> Iterator[Checks]:
+    with scripted(own_server, grace_seconds=0.4) as made:
+        yield made
+
+
+def face_of(api: Api, session: Session) -> dict[str, Any]:
+    reply = api.call("GET", f"/api/v1/info/{session.id}")
+    assert reply.status_code == 200, reply.text
+    claims = verified(api, reply.text)
+    assert claims["data"]["sessionId"] == session.id
+    return dict(claims["data"]["face"])
+
+
+def wait_for_end(api: Api, session: Session) -> dict[str, Any]:
+    for _ in range(200):
+        if api.call("GET", f"/api/v1/info/{session.id}").status_code == 200:
+            return face_of(api, session)
+        time.sleep(0.05)
+    raise AssertionError("the session did not end")
+
+
+def test_a_live_person_ends_in_a_match(caller: Api, checks: Checks) -> None:
+    session = open_session(caller, nonce="n", redirectUrl="https://shop.example/back?a=1")
+    with ready_browser(caller, session) as browser:
+        assert browser.ready["sessionId"] == session.id
+        assert browser.ready["mode"] == "active"
+        assert browser.ready["attemptsLeft"] == 3
+        assert browser.ready["frame"]["longSide"] == 640
+        end = browser.attempt(PERSON_FRAME)
+    assert (end["type"], end["code"], end["redirectUrl"]) == ("end", None, "https://shop.example/back?a=1")
+    assert caller.call("GET", f"/api/v1/info/{session.id}").text == end["jws"]
+    face = face_of(caller, session)
+    assert (face["match"], face["matchLevel"], face["error"], face["failedAttempts"]) == (True, 5, None, [])
+    assert face["liveness"]["live"] is True
+    assert [signal["name"] for signal in face["liveness"]["signals"]] == ["challenge"]
+    image = caller.call("GET", f"/api/v1/info/img/{face['auditTrailImageId']}")
+    match = caller.match(fake_photo(1), image.content)
+    assert match.json()["matchLevel"] == 5
+
+
+def test_the_check_is_given_what_the_browser_sent(caller: Api, checks: Checks) -> None:
+    with ready_browser(caller, open_session(caller)) as browser:
+        browser.start(flash=False, camera="Snap Camera")
+        browser.send_frame(PERSON_FRAME, t=1500.0, flash=2)
+        browser.hear_of("instruct")
+        browser.send_frame(STRANGER_FRAME)
+        browser.hear_of("instruct")
+    (check,) = checks.made
+    assert (check.flash, check.camera, check.mode) == (False, "Snap Camera", "active")
+    first, second = check.frames
+    assert (first.client_at_seconds, first.flash_index) == (1.5, 2)
+    assert first.received_at_seconds < second.received_at_seconds
+    assert first.digest != second.digest
+
+
+def test_a_stranger_is_no_match_and_attempts_are_counted(caller: Api, checks: Checks) -> None:
+    session = open_session(caller, maxAttempts=2)
+    with ready_browser(caller, session) as browser:
+        failed = browser.attempt(STRANGER_FRAME)
+        assert failed == {"type": "attempt", "statusCode": "FACE_NO_MATCH", "attemptsLeft": 1}
+        end = browser.attempt(STRANGER_FRAME)
+    assert end["code"] == "SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS"
+    assert (end["statusCode"], end["jws"]) == ("FACE_NO_MATCH", None)
+    face = face_of(caller, session)
+    assert (face["match"], face["matchLevel"], face["auditTrailImageId"]) == (False, 0, None)
+    assert face["error"] == "SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS"
+    assert face["failedAttempts"] == ["FACE_NO_MATCH"] * 2
+
+
+def test_an_attack_is_no_match_and_says_nothing_of_its_likeness(caller: Api, checks: Checks) -> None:
+    session = open_session(caller, maxAttempts=1, returnDataForIncompleteSession=True)
+    with ready_browser(caller, session) as browser:
+        end = browser.attempt(ATTACK_FRAME)
+    assert end["statusCode"] == "FACE_LIVENESS_FAILED"
+    assert end["jws"] == caller.call("GET", f"/api/v1/info/{session.id}").text
+    face = face_of(caller, session)
+    assert (face["match"], face["matchLevel"], face["falseMatchRate"]) == (False, 0, 1.0)
+    assert face["liveness"]["live"] is False
+    assert face["auditTrailImageId"]
+
+
+def test_a_second_attempt_may_succeed(caller: Api, checks: Checks) -> None:
+    session = open_session(caller)
+    with ready_browser(caller, session) as browser:
+        assert browser.attempt(ATTACK_FRAME)["attemptsLeft"] == 2
+        assert browser.attempt(PERSON_FRAME)["code"] is None
+    face = face_of(caller, session)
+    assert (face["match"], face["failedAttempts"]) == (True, ["FACE_LIVENESS_FAILED"])
+
+
+@pytest.mark.parametrize("asked", [1, 3])
+def test_a_browser_can_tighten_and_not_loosen(caller: Api, checks: Checks, asked: int) -> None:
+    session = open_session(caller, maxAttempts=2)
+    with ready_browser(caller, session, maxAttempts=asked) as browser:
+        assert browser.ready["attemptsLeft"] == min(asked, 2)
+
+
+@pytest.mark.parametrize(("asked", "match"), [(5, False), (1, True), (None, True)])
+def test_the_level_can_only_be_raised(caller: Api, checks: Checks, asked: int | None, match: bool) -> None:
+    session = open_session(caller, minimumMatchLevel=3, maxAttempts=1)
+    level_four = fake_photo(1, score=0.75)
+    with ready_browser(caller, session, minimumMatchLevel=asked) as browser:
+        browser.attempt(level_four)
+    face = face_of(caller, session)
+    assert (face["match"], face["matchLevel"]) == (match, 4)
+
+
+def test_cancel(caller: Api, checks: Checks) -> None:
+    session = open_session(caller)
+    with ready_browser(caller, session) as browser:
+        browser.start()
+        browser.say(type="cancel")
+        assert browser.hear_of("end")["code"] == "USER_CANCEL"
+    face = face_of(caller, session)
+    assert (face["match"], face["error"], face["liveness"]["live"]) == (False, "USER_CANCEL", False)
+
+
+def test_a_time_out_is_a_failed_attempt(caller: Api, checks: Checks) -> None:
+    checks.times_out = True
+    with ready_browser(caller, open_session(caller)) as browser:
+        browser.start()
+        assert browser.hear_of("instruct")["done"] is True
+        assert browser.hear_of("attempt")["statusCode"] == "FACE_TIMEOUT"
+
+
+def test_the_sessions_time_runs_out_in_front_of_the_camera(caller: Api, checks: Checks) -> None:
+    session = open_session(caller)
+    with ready_browser(caller, session) as browser:
+        browser.start()
+        caller.server.clock.move(601)
+        assert browser.hear_of("end")["code"] == "SESSION_EXPIRED_OR_NOT_FOUND"
+    assert face_of(caller, session)["error"] == "SESSION_EXPIRED_OR_NOT_FOUND"
+    with browsing(caller, session) as browser:
+        assert browser.hear_of("error")["code"] == "SESSION_EXPIRED_OR_NOT_FOUND"
+
+
+def test_a_purge_ends_what_is_under_way(caller: Api, checks: Checks) -> None:
+    session = open_session(caller)
+    with ready_browser(caller, session) as browser:
+        browser.start()
+        assert caller.call("DELETE", f"/api/v1/info/{session.id}").status_code == 204
+        assert browser.hear_of("end")["code"] == "SESSION_EXPIRED_OR_NOT_FOUND"
+    assert caller.call("GET", f"/api/v1/info/{session.id}").status_code == 404
+
+
+def test_a_session_is_used_once(caller: Api, checks: Checks) -> None:
+    session = open_session(caller)
+    with ready_browser(caller, session) as browser:
+        device, end = browser.ready["device"], browser.attempt(PERSON_FRAME)
+    with browsing(caller, session) as again:
+        assert again.hear_of("error")["code"] == "SESSION_EXPIRED_OR_NOT_FOUND"
+    with browsing(caller, session, hello={"device": "x" * 32}) as stranger:
+        assert stranger.hear_of("error")["code"] == "SESSION_EXPIRED_OR_NOT_FOUND"
+    # The device that carried it out may have lost the connection just then: it is told the end once more.
+    with browsing(caller, session, hello={"device": device}) as same:
+        assert same.hear_of("end")["jws"] == end["jws"]
+
+
+def test_a_lost_connection_is_resumed_in_the_same_attempt(caller: Api, checks: Checks) -> None:
+    session = open_session(caller)
+    with ready_browser(caller, session) as browser:
+        device = browser.ready["device"]
+        browser.start()
+        browser.stream(PERSON_FRAME, frames=FRAMES - 1)
+        browser.socket.socket.close()
+    with ready_browser(caller, session, device=device) as browser:
+        assert (browser.ready["underWay"], browser.ready["credit"]) == (True, 2)
+        browser.stream(PERSON_FRAME, frames=1)
+        assert browser.hear_of("end")["code"] is None
+    assert len(checks.made) == 1
+
+
+def test_staying_away_is_a_failed_attempt(caller: Api, checks: Checks) -> None:
+    session = open_session(caller, maxAttempts=2)
+    for left in (2, 1):
+        with ready_browser(caller, session) as browser:
+            assert browser.ready["attemptsLeft"] == left
+            browser.start()
+        time.sleep(0.8)
+    face = wait_for_end(caller, session)
+    assert face["failedAttempts"] == ["FACE_TIMEOUT"] * 2
+    assert face["error"] == "SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS"
+    assert caller.server.app.state.parts[Captures]._under_way == {}
+
+
+def test_nobody_slips_into_an_attempt(caller: Api, checks: Checks) -> None:
+    session = open_session(caller)
+    with ready_browser(caller, session) as first:
+        first.start()
+        with browsing(caller, session) as second:
+            second.hear_of("elsewhere")
+            second.say(type="take")
+            second.hear_of("elsewhere")
+            second.say(type="start")
+            second.say(type="cancel")
+            second.send_frame(ATTACK_FRAME)
+            first.stream(PERSON_FRAME)
+            end = first.hear_of("end")
+            # Who watches is told the end, as the desktop is while a phone goes on.
+            assert second.hear_of("end") == end
+    assert face_of(caller, session)["match"] is True
+
+
+def test_a_newer_connection_takes_over_between_attempts(caller: Api, checks: Checks) -> None:
+    session = open_session(caller)
+    with ready_browser(caller, session) as desktop:
+        with ready_browser(caller, session) as phone:
+            desktop.hear_of("elsewhere")
+            assert phone.attempt(ATTACK_FRAME)["attemptsLeft"] == 2
+            desktop.say(type="take")
+            assert desktop.hear_of("ready")["attemptsLeft"] == 2
+            phone.hear_of("elsewhere")
+        assert desktop.attempt(PERSON_FRAME)["code"] is None
+
+
+def test_a_watcher_that_reconnects_takes_nothing_over(caller: Api, checks: Checks) -> None:
+    session = open_session(caller)
+    with ready_browser(caller, session) as phone, browsing(caller, session, hello={"watch": True}) as desktop:
+        desktop.hear_of("elsewhere")
+        assert phone.attempt(PERSON_FRAME)["code"] is None
+        assert desktop.hear_of("end")["code"] is None
+
+
+def test_too_many_connections(caller: Api, checks: Checks) -> None:
+    session = open_session(caller)
+    with ready_browser(caller, session) as first, ready_browser(caller, session) as second:
+        first.hear_of("elsewhere")
+        with ready_browser(caller, session), ready_browser(caller, session), ready_browser(caller, session):
+            second.hear_of("elsewhere")
+            with browsing(caller, session) as late:
+                assert late.hear_of("error")["code"] == "FORBIDDEN"
+
+
+def test_a_full_server_asks_to_wait(caller: Api, checks: Checks) -> None:
+    captures = caller.server.app.state.parts[Captures]
+    with scripted(caller.server, slots=Slots(1)):
+        one, two = open_session(caller), open_session(caller)
+        with ready_browser(caller, one) as first, ready_browser(caller, two) as second:
+            first.start()
+            second.say(type="start")
+            assert second.hear_of("busy")["retryAfterSeconds"] == 3
+            first.stream(PERSON_FRAME)
+            first.hear_of("end")
+            second.start()
+            assert captures.parts.slots.free == 0
+            second.say(type="cancel")
+            second.hear_of("end")
+        assert captures.parts.slots.free == 1
+
+
+def test_qr(caller: Api, checks: Checks) -> None:
+    session = open_session(caller)
+    with ready_browser(caller, session) as browser:
+        browser.say(type="qr")
+        qr = browser.hear_of("qr")
+    assert qr["url"] == session.url
+    assert qr["svg"].startswith("<svg ")
+
+
+@pytest.mark.parametrize(
+    ("fields", "settings", "mode"),
+    [
+        ({}, {}, "active"),
+        ({}, {"liveness_mode": "strict"}, "strict"),
+        ({"activeLiveness": True}, {}, "active"),
+        ({"activeLiveness": True}, {"liveness_mode": "strict"}, "strict"),
+        ({"activeLiveness": True}, {"liveness_mode": "passive"}, "active"),
+        ({"activeLiveness": False}, {"liveness_mode": "strict"}, "passive"),
+        ({"livenessMode": "strict"}, {}, "strict"),
+        ({"livenessMode": "passive", "activeLiveness": True}, {}, "passive"),
+    ],
+)
+def test_the_mode(own_server: Server, fields: dict[str, Any], settings: dict[str, Any], mode: str) -> None:
+    tenant = calling(own_server, settings=TenantSettings(**settings))
+    with tenant as api, ready_browser(api, open_session(api, **fields)) as browser:
+        assert (browser.ready["mode"], browser.ready["flash"]) == (mode, mode != "passive")
+
+
+@pytest.mark.parametrize("wanted", ["search", "insert"])
+def test_one_to_n(own_server: Server, checks: Checks, wanted: str) -> None:
+    def carry_out() -> dict[str, Any]:
+        session = open_session(api, oneToN=wanted)
+        with ready_browser(api, session) as browser:
+            assert browser.attempt(PERSON_FRAME)["code"] is None
+        return face_of(api, session)
+
+    with calling(own_server) as api:
+        first = carry_out()
+        assert first["oneToNVerificationMatch"] is False
+        assert (first["oneToNVerificationId"] is not None) is (wanted == "insert")
+        second = carry_out()
+        assert second["oneToNVerificationMatch"] is (wanted == "insert")
+        assert second["oneToNVerificationId"] == first["oneToNVerificationId"]
+
+
+def test_one_to_n_of_a_session_without_success(caller: Api, checks: Checks) -> None:
+    session = open_session(caller, oneToN="insert", maxAttempts=1)
+    with ready_browser(caller, session) as browser:
+        browser.attempt(STRANGER_FRAME)
+    face = face_of(caller, session)
+    assert (face["oneToNVerificationId"], face["oneToNVerificationMatch"]) == (None, False)
+    entries = caller.call("GET", "/api/v1/face/one-to-n").json()["entries"]
+    assert entries == []
+
+
+def error_after(api: Api, session: Session, *messages: str | bytes) -> dict[str, Any]:
+    with ready_browser(api, session) as browser:
+        browser.start()
+        return error_of(browser, *messages)
+
+
+def error_of(browser: Browser, *messages: str | bytes) -> dict[str, Any]:
+    for message in messages:
+        browser.socket.send(message)
+    error = browser.hear_of("error")
+    with pytest.raises(ConnectionClosed):
+        browser.hear()
+    return error
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"type": "unknown"}',
+        '{"type": "start", "flash": "yes"}',
+        json.dumps({"type": "start", "camera": "x" * 201}),
+        json.dumps({"type": "start", "camera": "x" * 20_000}),
+        b"",
+        b"\x00",
+        b"\x00\x00",
+        b"\xff\xff{}",
+        b"\x00\x02{}",
+        b"\x00\x02[]" + PERSON_FRAME,
+        b"\x00\x10" + b'{"flash": -1   }' + PERSON_FRAME,
+        b"\x00\x0a" + b'{"t": NaN}' + PERSON_FRAME,
+        b"\x00\x02{}" + b"GIF89a",
+        b"\x00\x02{}" + PERSON_FRAME[:200],
+        b"\x00\x02{}" + fake_photo(1, format="PNG"),
+        b"\x00\x02{}" + fake_photo(1, size=(160, 120)),
+        b"\x00\x02{}" + fake_photo(1, size=(1920, 1080)),
+        b"\x00\x02{}" + PERSON_FRAME + bytes(600_000),
+    ],
+    ids=range(21),
+)
+def test_nonsense_ends_the_connection_and_not_the_server(caller: Api, checks: Checks, message: str | bytes) -> None:
+    assert error_after(caller, open_session(caller), message)["code"] == "INVALID_INPUT"
+
+
+@pytest.mark.parametrize(
+    ("hello", "code"),
+    [
+        ('{"type": "start"}', "INVALID_INPUT"),
+        ("{", "INVALID_INPUT"),
+        (b"\x00", "UNAUTHORIZED"),
+        (json.dumps({"type": "hello", "token": "nonsense"}), "UNAUTHORIZED"),
+        (json.dumps({"type": "hello", "token": "x", "device": "\x00"}), "INVALID_INPUT"),
+        (json.dumps({"type": "hello", "token": "x", "maxAttempts": 4}), "INVALID_INPUT"),
+    ],
+)
+def test_a_hello_that_is_none(caller: Api, hello: str | bytes, code: str) -> None:
+    from websockets.sync.client import connect  # noqa: PLC0415
+
+    with connect(f"{caller.server.url.replace('http', 'ws', 1)}/api/v1/capture/{uuid.uuid4()}") as socket:
+        assert error_of(Browser(socket), hello)["code"] == code
+
+
+def test_tokens_that_open_nothing(caller: Api) -> None:
+    session, other = open_session(caller), open_session(caller)
+    access_token = caller.token(Scope.FACE_FLOW)
+    for token in (other.token, access_token, session.token[:-8] + "AAAAAAAA"):
+        with browsing(caller, session, hello={"token": token}) as browser:
+            assert browser.hear_of("error")["code"] == "UNAUTHORIZED"
+
+
+def test_the_capture_token_is_no_access_token(caller: Api) -> None:
+    session = open_session(caller)
+    headers = {"Authorization": f"Bearer {session.token}"}
+    assert caller.call("GET", f"/api/v1/info/{session.id}", headers=headers).status_code == 401
+
+
+def test_frames_before_the_start_are_let_pass(caller: Api, checks: Checks) -> None:
+    with ready_browser(caller, open_session(caller)) as browser:
+        browser.send_frame(PERSON_FRAME)
+        assert browser.attempt(PERSON_FRAME)["code"] is None
+    assert checks.made[0].seen == FRAMES
