@@ -25,14 +25,13 @@ from likeness.kit.pagination import Cursors
 from likeness.kit.quota import Quota
 from likeness.match import endpoints as match_endpoints
 from likeness.match.service import Matcher
-from likeness.results.service import Results
 from likeness.sessions import endpoints as session_endpoints
 from likeness.sessions import info as info_endpoints
-from likeness.sessions.service import SessionService
+from likeness.sessions import page
+from likeness.sessions.parts import compose_sessions
 from likeness.tenants.service import Tenants
 from likeness.tokens import endpoints as token_endpoints
 from likeness.tokens.service import Tokens
-from likeness.webhooks.outbox import Outbox
 
 log = logging.getLogger("likeness")
 SWEEP_SECONDS = 15.0
@@ -61,30 +60,13 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         images_url=settings.images_address,
         queue_limit=settings.queue_limit,
     )
-    results = Results(
-        database,
-        signer,
-        clock,
-        Outbox(clock),
-        issuer=settings.origin,
-        ttl_seconds=settings.result_ttl_seconds,
-        image_ttl_seconds=settings.audit_image_ttl_seconds,
-    )
-    sessions = SessionService(
-        faces,
-        database,
-        deployment.tenants,
-        results,
-        signer,
-        clock,
-        origin=settings.origin,
-        ttl_seconds=settings.session_ttl_seconds,
-    )
+    sessions = compose_sessions(settings, database, deployment.tenants, faces, gallery.service, signer, clock)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        sweeps = (sessions.remove_expired, results.remove_expired, gallery.upkeep.tidy)
-        chores = [asyncio.create_task(chore) for chore in (gallery.upkeep.load(), _sweep_forever(sweeps))]
+        sweeps = (*sessions.sweeps, gallery.upkeep.tidy)
+        forever = (gallery.upkeep.load(), sessions.courier.run(), _sweep_forever(sweeps))
+        chores = [asyncio.create_task(chore) for chore in forever]
         try:
             yield
         finally:
@@ -92,6 +74,7 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
             for chore in chores:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
+            await sessions.close()
             photos.close()
             gallery.close()
             tokens.close()
@@ -116,14 +99,15 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         GalleryService: gallery.service,
         Matcher: Matcher(faces),
         Quota: Quota(settings.requests_per_minute, clock),
-        Results: results,
-        SessionService: sessions,
         Signer: signer,
         Tenants: deployment.tenants,
         Tokens: tokens,
+        **sessions.by_type,
     }
-    for endpoints in (token_endpoints, match_endpoints, gallery_endpoints, session_endpoints, info_endpoints, health):
+    routers = (token_endpoints, match_endpoints, gallery_endpoints, session_endpoints, info_endpoints, page, health)
+    for endpoints in routers:
         app.include_router(endpoints.router)
+    app.mount("/static", page.StaticAssets())
     return app
 
 

@@ -4,13 +4,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from likeness.engine.base import Engine
 from likeness.engine.workers import FaceWorkers
 from likeness.gallery.service import GalleryService
 from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.jose import Signer
+from likeness.liveness.base import LivenessCheck
+from likeness.liveness.script import LivenessMode, draw_script
 from likeness.results.service import Results
-from likeness.sessions.capture import CaptureParts, NewCheck, Slots
+from likeness.sessions.capture import CaptureParts, Slots
 from likeness.sessions.captures import Captures
 from likeness.sessions.service import SessionService
 from likeness.settings import Settings
@@ -25,7 +28,7 @@ ATTEMPTS_PER_WORKER = 8
 
 
 @dataclass(frozen=True, slots=True)
-class FaceSessions:
+class SessionParts:
     service: SessionService
     results: Results
     captures: Captures
@@ -33,7 +36,7 @@ class FaceSessions:
     frames: SizedExecutor
 
     @property
-    def parts(self) -> dict[type, Any]:
+    def by_type(self) -> dict[type, Any]:
         """What endpoints ask for."""
         return {SessionService: self.service, Results: self.results, Captures: self.captures}
 
@@ -47,7 +50,14 @@ class FaceSessions:
         self.frames.close()
 
 
-def assemble_sessions(
+def open_check(engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> LivenessCheck:
+    """Make the check of one attempt, with a challenge of its own."""
+    from likeness.liveness.check import Check  # noqa: PLC0415
+
+    return Check(engine, draw_script(mode, flash=flash), camera)
+
+
+def compose_sessions(
     settings: Settings,
     database: Database,
     tenants: Tenants,
@@ -55,9 +65,7 @@ def assemble_sessions(
     gallery: GalleryService,
     signer: Signer,
     clock: Clock,
-    *,
-    new_check: NewCheck,
-) -> FaceSessions:
+) -> SessionParts:
     results = Results(
         database,
         signer,
@@ -94,7 +102,7 @@ def assemble_sessions(
         gallery=gallery,
         clock=clock,
         slots=Slots(settings.workers * ATTEMPTS_PER_WORKER),
-        new_check=new_check,
+        new_check=open_check,
         largest_frame_bytes=settings.max_frame_bytes,
     )
-    return FaceSessions(service, results, Captures(parts, tenants), courier, frames)
+    return SessionParts(service, results, Captures(parts, tenants), courier, frames)
