@@ -20,7 +20,8 @@ setup(
             sources=sorted(path.as_posix() for path in FOLDER.glob("*.c")),
             depends=sorted(path.as_posix() for path in FOLDER.glob("*.h")),
             define_macros=[] if STABLE_ABI else [("LIKENESS_FULL_API", "1")],
-            extra_compile_args=["/O2"] if sys.platform == "win32" else ["-O3", "-std=c11"],
+            extra_compile_args=["/O2", "/std:c11"] if sys.platform == "win32" else ["-O3", "-std=c11"],
+            libraries=[] if sys.platform == "win32" else ["m"],
             py_limited_api=STABLE_ABI,
             optional=True,
         )

@@ -36,7 +36,7 @@ def test_every_score_lies_within_its_bound(dimension, native, faces):
     rows[7] *= 1.9
     rows[8] *= 1e-20
     rounded = codec.encode(rows)
-    spread = Spread().with_rows(rows, rounded)
+    spread = Spread().including(rounded)
     codes = rounded.codes.astype(np.int64) - 128
     for query in queries:
         goal = codec.goal(query, spread, limit=LIMIT, wanted=1, minimum_score=-1)
@@ -49,7 +49,7 @@ def test_the_bound_is_tight_enough_to_be_of_use(faces):
     """At 512 dimensions a unit row's score is known within 0.03 before its float32 form is read."""
     codec, rows = Codec(512), faces(1000, 512)
     rounded = codec.encode(rows)
-    goal = codec.goal(rows[0], Spread().with_rows(rows, rounded), limit=64, wanted=1, minimum_score=-1)
+    goal = codec.goal(rows[0], Spread().including(rounded), limit=64, wanted=1, minimum_score=-1)
     assert (rounded.scales * goal.allowance + goal.slack).max() < 0.03
 
 

@@ -20,7 +20,7 @@ def parts_of(codec, rows, sizes, *, dead=()):
         codes, scales = rounded.codes[start : start + size].copy(), rounded.scales[start : start + size].copy()
         parts.append((codes, scales, None if alive.all() else alive, size))
         start += size
-    return tuple(parts), Spread().with_rows(rows, rounded)
+    return tuple(parts), Spread().including(rounded)
 
 
 def rows_of(candidates, sizes):

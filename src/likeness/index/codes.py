@@ -43,18 +43,15 @@ class Codes:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The worst of a set of rows: rounding residual in scales, length of a rounded row, length of a row."""
+    """The worst of a set of rows: rounding residual in scales, length of a rounded row, and of a row (at most)."""
 
     residual: float = 0.0
     reach: float = 0.0
     norm: float = 0.0
 
-    def with_rows(self, rows: NDArray[np.float32], codes: Codes) -> "Spread":
-        return Spread(
-            max(self.residual, codes.residual),
-            max(self.reach, codes.reach),
-            max(self.norm, float(np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64).max(initial=0.0)))),
-        )
+    def including(self, codes: Codes) -> "Spread":
+        norm = 1.001 * (codes.reach + codes.residual * float(codes.scales.max(initial=0)))
+        return Spread(max(self.residual, codes.residual), max(self.reach, codes.reach), max(self.norm, norm))
 
 
 @dataclass(frozen=True, slots=True)

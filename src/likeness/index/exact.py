@@ -124,8 +124,8 @@ def _scored(view: View, search: _Search, candidates: Candidates) -> tuple[NDArra
     """Give the candidates' keys and exact scores, in their own order."""
     parts, offsets = candidates.parts, candidates.offsets
     keys, scores = np.empty(len(parts), np.int64), np.empty(len(parts), np.float32)
-    starts = np.flatnonzero(np.diff(parts, prepend=-1))
-    for first, last in pairwise([*starts, len(parts)]):
+    bounds = [0, *(np.flatnonzero(np.diff(parts)) + 1).tolist(), len(parts)]
+    for first, last in pairwise(bounds if len(parts) else []):
         chunk, rows = view.segments[parts[first]].chunk, offsets[first:last]
         keys[first:last] = chunk.keys[rows]
         scores[first:last] = exact_scores(chunk.rows[rows], search.query)

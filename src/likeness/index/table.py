@@ -86,7 +86,7 @@ class Table:
         with self._writing:
             draft = Draft(self._view, self._chunk_rows)
             slots = self._append(draft, block)
-            draft.spread = draft.spread.with_rows(rows, rounded)
+            draft.spread = draft.spread.including(rounded)
             replaced = [slot for key in names if (slot := self._slots.get(key)) is not None]
             draft.hide(replaced)
             draft.size += len(names) - len(replaced)

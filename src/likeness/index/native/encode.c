@@ -1,7 +1,6 @@
 /* Rotation and rounding. Every operation on a row is the one the NumPy form does, in the same order, so the codes are
  * the same to the bit. */
 #include <math.h>
-#include <string.h>
 
 #include "scan.h"
 
@@ -18,38 +17,44 @@ static void transform(float *values, size_t size, float scale) {
     for (size_t i = 0; i < size; i++) values[i] *= scale;
 }
 
-void likeness_rotate(const float *rows, size_t count, size_t dimension, const float *signs, float *rotated) {
+void likeness_rotate(const float *row, size_t dimension, const float *signs, float *rotated) {
     size_t size = 1;
     while (2 * size <= dimension) size *= 2;
     const float scale = (float)(1.0 / sqrt((double)size));
-    for (size_t row = 0; row < count; row++, rows += dimension, rotated += dimension) {
-        for (size_t i = 0; i < dimension; i++) rotated[i] = rows[i] * signs[i];
-        transform(rotated, size, scale);
-        if (size < dimension) transform(rotated + dimension - size, size, scale);
-    }
+    for (size_t i = 0; i < dimension; i++) rotated[i] = row[i] * signs[i];
+    transform(rotated, size, scale);
+    if (size < dimension) transform(rotated + dimension - size, size, scale);
 }
 
-float likeness_round(const float *row, size_t dimension, size_t pitch, int limit, uint8_t *codes, double *residual,
-                     double *reach) {
-    float most = 0;
-    for (size_t i = 0; i < dimension; i++) most = fabsf(row[i]) > most ? fabsf(row[i]) : most;
+/* Sums run in lanes, so that the compiler may keep them in vectors without changing their order. */
+enum { LANES = 8 };
+
+float likeness_round(const float *row, size_t pitch, int limit, uint8_t *codes, double *residual, double *reach) {
+    float tops[LANES] = {0}, most = 0;
+    for (size_t i = 0; i < pitch; i += LANES)
+        for (int lane = 0; lane < LANES; lane++) {
+            const float size = fabsf(row[i + lane]);
+            tops[lane] = size > tops[lane] ? size : tops[lane];
+        }
+    for (int lane = 0; lane < LANES; lane++) most = tops[lane] > most ? tops[lane] : most;
     float scale = most / (float)limit;
     if (scale < 0x1p-100f) scale = 0x1p-100f;
     const float inverse = 1 / scale;
     /* Adding and taking off 1.5 * 2**23 rounds to the nearest whole number, ties to even. */
     const float magic = 12582912.0f;
-    double squares = 0;
-    int32_t whole_squares = 0;
-    for (size_t i = 0; i < dimension; i++) {
-        const float scaled = row[i] * inverse;
-        const int32_t code = (int32_t)((scaled + magic) - magic);
-        const double error = (double)row[i] - (double)scale * code;
-        squares += error * error;
-        whole_squares += code * code;
-        codes[i] = (uint8_t)(code + 128);
-    }
-    memset(codes + dimension, 128, pitch - dimension);
-    *residual = sqrt(squares) / scale;
-    *reach = sqrt((double)whole_squares) * scale;
+    double errors[LANES] = {0}, error_squares = 0;
+    float squares[LANES] = {0}; /* whole numbers below 2**24: exact */
+    double whole_squares = 0;
+    for (size_t i = 0; i < pitch; i += LANES)
+        for (int lane = 0; lane < LANES; lane++) {
+            const float whole = (row[i + lane] * inverse + magic) - magic;
+            const double error = (double)row[i + lane] - (double)scale * (double)whole;
+            errors[lane] += error * error;
+            squares[lane] += whole * whole;
+            codes[i + lane] = (uint8_t)((int32_t)whole + 128);
+        }
+    for (int lane = 0; lane < LANES; lane++) error_squares += errors[lane], whole_squares += squares[lane];
+    *residual = sqrt(error_squares) / scale;
+    *reach = sqrt(whole_squares) * scale;
     return scale;
 }

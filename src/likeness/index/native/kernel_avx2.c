@@ -7,7 +7,10 @@
 
 #define AVX2 __attribute__((target("avx2")))
 
-static int runs_here(void) { return __builtin_cpu_supports("avx2"); }
+static int runs_here(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2");
+}
 
 AVX2 INLINE void four_rows(const uint8_t *rows, size_t gap, size_t pitch, const int8_t *queries, const int count,
                            int32_t *dots) {

@@ -18,7 +18,11 @@ static int has_dotprod(void) { return 0; }
 
 static int has_neon(void) { return 1; }
 
+#ifdef __ARM_FEATURE_DOTPROD
+#define DOTPROD
+#else
 #define DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
+#endif
 
 DOTPROD INLINE int32x4_t add_dotprod(int32x4_t sum, int8x16_t codes, int8x16_t factors) {
     return vdotq_s32(sum, codes, factors);

@@ -10,7 +10,7 @@
 
 #include "scan.h"
 
-enum { MOST_QUERIES = 1024, MOST_DIMENSIONS = 65536 };
+enum { MOST_QUERIES = 1024, MOST_DIMENSIONS = 8192 };
 
 static const Kernel *const kernels[] = {
 #ifdef LIKENESS_X86
@@ -131,6 +131,7 @@ static PyObject *scan(PyObject *module, PyObject *args) {
         }
         query->step = (float)bound[0], query->allowance = (float)bound[1];
         query->slack = (float)bound[2], query->minimum = (float)bound[3];
+        if (query->minimum > bound[3]) query->minimum = nextafterf(query->minimum, -INFINITY);
     }
     int result;
     Py_BEGIN_ALLOW_THREADS;
@@ -169,13 +170,13 @@ static PyObject *encode(PyObject *module, PyObject *args) {
     if (!PyArg_ParseTuple(args, "y*y*iw*w*", &rows, &signs, &limit, &codes, &scales)) return NULL;
     PyObject *result = NULL;
     const size_t count = (size_t)scales.len / sizeof(float), dimension = (size_t)signs.len / sizeof(float);
-    const size_t pitch = count ? (size_t)codes.len / count : dimension;
-    if (!dimension || dimension > MOST_DIMENSIONS || pitch < dimension || limit < 1 || limit > 127 ||
+    const size_t pitch = count ? (size_t)codes.len / count : (dimension + 63) / 64 * 64;
+    if (!dimension || pitch > MOST_DIMENSIONS || pitch < dimension || pitch % 64 || limit < 1 || limit > 127 ||
         (size_t)rows.len != count * dimension * sizeof(float) || (size_t)codes.len != count * pitch) {
         fail("the rows, signs, codes and scales do not fit each other");
         goto end;
     }
-    float *rotated = malloc(dimension * sizeof *rotated);
+    float *rotated = calloc(pitch, sizeof *rotated);
     if (!rotated) {
         PyErr_NoMemory();
         goto end;
@@ -184,9 +185,9 @@ static PyObject *encode(PyObject *module, PyObject *args) {
     Py_BEGIN_ALLOW_THREADS;
     for (size_t i = 0; i < count; i++) {
         double residual, reach;
-        likeness_rotate((const float *)rows.buf + i * dimension, 1, dimension, signs.buf, rotated);
-        ((float *)scales.buf)[i] = likeness_round(rotated, dimension, pitch, limit, (uint8_t *)codes.buf + i * pitch,
-                                                  &residual, &reach);
+        likeness_rotate((const float *)rows.buf + i * dimension, dimension, signs.buf, rotated);
+        ((float *)scales.buf)[i] =
+            likeness_round(rotated, pitch, limit, (uint8_t *)codes.buf + i * pitch, &residual, &reach);
         if (residual > most_residual) most_residual = residual;
         if (reach > most_reach) most_reach = reach;
     }

@@ -33,13 +33,12 @@ int likeness_scan(const Kernel *kernel, size_t pitch, const Part *parts, size_t 
                   const Query *queries, int query_count, Found *found);
 void likeness_release(Found *found);
 
-/* Rotate (count, dimension) rows: flip signs, then an orthonormal Walsh-Hadamard transform of the first and, where the
- * dimension is no power of two, of the last coordinates. */
-void likeness_rotate(const float *rows, size_t count, size_t dimension, const float *signs, float *rotated);
+/* Rotate a row of `dimension` numbers: flip signs, then an orthonormal Walsh-Hadamard transform of the first and, where
+ * the dimension is no power of two, of the last coordinates. */
+void likeness_rotate(const float *row, size_t dimension, const float *signs, float *rotated);
 
-/* Round one rotated row to codes c + 128, |c| <= limit; gives its scale, and says how far off and how long they are:
- * |row - scale * c| / scale and |scale * c|. */
-float likeness_round(const float *row, size_t dimension, size_t pitch, int limit, uint8_t *codes, double *residual,
-                     double *reach);
+/* Round a rotated row, padded with zeros to `pitch` numbers, to codes c + 128, |c| <= limit; gives its scale, and says
+ * how far off and how long the rounded row is: |row - scale * c| / scale and |scale * c|. */
+float likeness_round(const float *row, size_t pitch, int limit, uint8_t *codes, double *residual, double *reach);
 
 #endif
