@@ -11,6 +11,8 @@ from likeness.deployment import Deployment, open_deployment
 from likeness.engine.levels import LEVELS
 from likeness.settings import Settings
 
+FRAME_HEADER_ROOM = 4096
+
 
 def serve() -> None:
     """Run the server; the data folder must have been made by `likeness init`.
@@ -48,4 +50,7 @@ def run_server(deployment: Deployment) -> None:
         log_level=settings.log_level,
         server_header=False,
         timeout_graceful_shutdown=10,
+        # Camera frames are JPEGs: what is larger is none, and compressing them again is work for nothing.
+        ws_max_size=settings.max_frame_bytes + FRAME_HEADER_ROOM,
+        ws_per_message_deflate=False,
     )
