@@ -38,7 +38,7 @@ def demo(
     photos = load_photos()
     credentials = _prepare(settings, console)
     proof = Proof(settings.origin, credentials, photos)
-    console.print(HEADER, style="bold", highlight=False)
+    console.print(HEADER, style="bold", highlight=False, soft_wrap=True)
     with _server(settings):
         rows = _show(proof.before_restart(), console)
     with _server(settings):
