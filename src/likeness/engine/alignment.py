@@ -3,17 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.base import Image
+from likeness.engine.resampling import Matrix, warp
 
 Points = NDArray[np.float32]
-Matrix = NDArray[np.float64]
-
-_SHRINK_BELOW = 0.5
-"""Bilinear sampling skips pixels below this scale; the photo is averaged down first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,40 +50,3 @@ def cut_chips(image: Image, landmarks: Points, reference: Points, side: int, vie
             matrix[0, 2] += side - 1
         warp(image, matrix, chip)
     return chips
-
-
-def warp(image: Image, matrix: Matrix, chip: Image, *, border: tuple[int, int, int] = (0, 0, 0)) -> None:
-    """Fill ``chip`` with what ``matrix`` takes from the photo to it; ``border`` beyond the photo's edges."""
-    side = chip.shape[0]
-    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    if scale < _SHRINK_BELOW:
-        image, matrix = _averaged_down(image, matrix, side, scale)
-    cv2.warpAffine(
-        image,
-        matrix,
-        (side, side),
-        dst=chip,
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=border,
-    )
-
-
-def _averaged_down(image: Image, matrix: Matrix, side: int, scale: float) -> tuple[Image, Matrix]:
-    """Shrink what the chip shows of the photo by a whole factor, so that about one pixel there makes one pixel here."""
-    factor = max(int(0.75 / scale), 1)
-    corners = np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1]], np.float64)
-    backwards = cv2.invertAffineTransform(matrix)
-    extent = corners @ backwards.T
-    left, top = (max(int(value) - 2 * factor, 0) for value in extent.min(axis=0))
-    right, bottom = (int(value) + 2 * factor for value in extent.max(axis=0))
-    part = image[top:bottom, left:right]
-    if min(part.shape[:2]) < factor:
-        return image, matrix
-    height, width = part.shape[0] // factor, part.shape[1] // factor
-    small = cv2.resize(part[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA)
-    # A pixel there covers factor pixels here; whole pixels have their centres at half coordinates.
-    to_small = matrix.copy()
-    to_small[:, :2] *= factor
-    to_small[:, 2] += matrix[:, :2] @ (np.array([left, top]) + (factor - 1) / 2)
-    return np.asarray(small, np.uint8), to_small

@@ -10,6 +10,8 @@ class Detector(Protocol):
 
     convincing: float
     """Confidence at which an upright face leaves no doubt; below it another orientation may fit better."""
+    credible: float
+    """Confidence that a face needs beside a convincing one."""
     finest: float
     """Pixels of the smallest face worth looking for."""
 

@@ -6,24 +6,28 @@ from numpy.typing import NDArray
 Rows = NDArray[np.float32]
 
 
-def overlaps(box: Rows, boxes: Rows, *, of_smaller: bool = False) -> NDArray[np.float32]:
-    """Give the intersection of one box with each of many, over their union or over the smaller of the two."""
-    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-    common = np.clip(sides, 0, None).prod(axis=1)
-    area, areas = (box[2:] - box[:2]).prod(), (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    whole = np.minimum(area, areas) if of_smaller else area + areas - common
-    return np.asarray(common / np.maximum(whole, 1e-6), np.float32)
-
-
 def suppress(boxes: Rows, scores: NDArray[np.float32], limit: float, *, of_smaller: bool = False) -> NDArray[np.intp]:
-    """Non-maximum suppression: give the rows that no better row overlaps by more than ``limit``, best first."""
+    """Non-maximum suppression: give the rows that no better row overlaps by more than ``limit``, best first.
+
+    The overlap of two boxes is their intersection over their union, or over the smaller of the two.
+    """
     order = np.argsort(-scores, kind="stable")
-    kept = []
-    while order.size:
-        best, order = order[0], order[1:]
-        kept.append(best)
-        order = order[overlaps(boxes[best], boxes[order], of_smaller=of_smaller) <= limit]
-    return np.array(kept, np.intp)
+    hidden = np.zeros(len(order), bool)
+    clashes = _overlaps(boxes[order], of_smaller=of_smaller) > limit
+    for index in range(len(order)):
+        if not hidden[index]:
+            hidden[index + 1 :] |= clashes[index, index + 1 :]
+    return order[~hidden]
+
+
+def _overlaps(boxes: Rows, *, of_smaller: bool) -> NDArray[np.float32]:
+    left, top, right, bottom = boxes.T[:, :, None]
+    width = np.minimum(right, right.T) - np.maximum(left, left.T)
+    height = np.minimum(bottom, bottom.T) - np.maximum(top, top.T)
+    common = width.clip(0) * height.clip(0)
+    area = (right - left) * (bottom - top)
+    whole = np.minimum(area, area.T) if of_smaller else area + area.T - common
+    return np.asarray(common / np.maximum(whole, 1e-6), np.float32)
 
 
 def squares(boxes: Rows) -> Rows:

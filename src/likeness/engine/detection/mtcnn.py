@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.engine.alignment import warp
 from likeness.engine.base import Box, Detection, Image
 from likeness.engine.detection.boxes import Rows, squares, suppress
+from likeness.engine.resampling import shrink, warp
 from likeness.engine.runtime import Network
 
 _WINDOW, _REFINED_SIDE, _OUTPUT_SIDE = 12, 24, 48
@@ -64,6 +64,7 @@ class Mtcnn:
     """See the module's docstring. Thread-safe."""
 
     convincing = 0.99
+    credible = 0.9
     finest = 20.0
 
     def __init__(self, *, proposal: Network, refinement: Network, locator: LandmarkLocator) -> None:
@@ -120,24 +121,20 @@ def detections(boxes: Rows, landmarks: NDArray[np.float32], scores: NDArray[np.f
 
 def _pyramid(image: Image, smallest: float) -> list[_Level]:
     """Shrink step by step, from where the smallest face fills the refinement network to where the photo fills one window."""
-    level = _Level(image, 1.0)
-    scale = _REFINED_SIDE / smallest
-    if scale < 1:
-        level = _shrunk(image, scale)
-    levels = [level]
-    while True:
-        level = _shrunk(image, level.scale * _STEP, levels[-1])
-        if min(level.image.shape[:2]) < _WINDOW:
-            return levels
-        levels.append(level)
+    scale = min(_REFINED_SIDE / smallest, 1.0)
+    levels = [_Level(shrink(image, scale), scale)]
+    while min(levels[-1].image.shape[:2]) * _STEP >= _WINDOW:
+        levels.append(_Level(shrink(levels[-1].image, _STEP), levels[-1].scale * _STEP))
+    return levels
 
 
 def _cut(levels: Sequence[_Level], boxes: Rows, side: int) -> NDArray[np.uint8]:
     """Cut out boxes at side x side pixels, each from the level that comes nearest; grey beyond the edges."""
     crops = np.empty((len(boxes), side, side, 3), np.uint8)
-    for crop, box in zip(crops, boxes, strict=True):
-        wanted = side / max(box[2] - box[0], 1e-3)
-        level = min(levels, key=lambda level: abs(np.log(level.scale / wanted)))
+    wanted = side / np.maximum(boxes[:, 2] - boxes[:, 0], 1e-3) / levels[0].scale
+    steps = np.rint(np.log(wanted) / np.log(_STEP)).clip(0, len(levels) - 1).astype(int)
+    for crop, box, step in zip(crops, boxes, steps, strict=True):
+        level = levels[step]
         matrix = _to_crop(box * level.scale, side)
         cv2.warpAffine(level.image, matrix, (side, side), dst=crop, borderMode=cv2.BORDER_CONSTANT, borderValue=_GREY)
     return crops
@@ -146,12 +143,6 @@ def _cut(levels: Sequence[_Level], boxes: Rows, side: int) -> NDArray[np.uint8]:
 def _to_crop(box: NDArray[np.float32], side: int) -> NDArray[np.float64]:
     scale = side / max(float(box[2] - box[0]), 1e-3)
     return np.array([[scale, 0, (0.5 - box[0]) * scale - 0.5], [0, scale, (0.5 - box[1]) * scale - 0.5]])
-
-
-def _shrunk(image: Image, scale: float, source: _Level | None = None) -> _Level:
-    size = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
-    resized = cv2.resize(source.image if source else image, size, interpolation=cv2.INTER_AREA)
-    return _Level(np.asarray(resized, np.uint8), scale)
 
 
 def _shifted(boxes: Rows, regions: Rows) -> Rows:

@@ -6,18 +6,19 @@ A portrait's face is large, so a small picture of the photo shows it. Finer pict
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.base import Box, Detection, Image
 from likeness.engine.detection import Detector
 
-_COARSE, _MEDIUM = 0.22, 0.08
+_COARSE, _MEDIUM = 0.12, 0.05
 """Smallest face of the first two looks, of the photo's shorter side."""
-_RIVAL = 0.5
+_RIVAL = 0.6
 """A face that is less than this much as wide as the largest is no rival for being the subject."""
-_TURNS = (1, 3, 2)
-"""Quarter turns tried, likeliest first: a camera held upright, the other way, upside down."""
+_TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 3: cv2.ROTATE_90_CLOCKWISE, 2: cv2.ROTATE_180}
+"""Quarter turns anticlockwise, likeliest first: a camera held upright, the other way, upside down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +49,26 @@ class FaceSearch:
     def _look(self, image: Image, smallest: float) -> list[Detection]:
         """Look at one resolution, in the orientation that shows the most convincing face."""
         best = self.detector.detect(image, smallest=smallest)
-        for turns in _TURNS:
+        least = _MEDIUM * min(image.shape[:2])
+        for turns, rotation in _TURNS.items():
             if self._convincing(best):
                 break
-            turned = self.detector.detect(np.ascontiguousarray(np.rot90(image, turns)), smallest=smallest)
-            if _confidence(turned) > _confidence(best):
+            # Texture looks like a small face in one orientation or another: a turned face must be large and convincing.
+            turned = self.detector.detect(
+                np.asarray(cv2.rotate(image, rotation), np.uint8), smallest=max(smallest, least)
+            )
+            if self._convincing(turned):
                 best = [turn_back(face, turns, image.shape[1], image.shape[0]) for face in turned]
-        return best
+        # Beside a face that leaves no doubt, something doubtful is no face.
+        credible = self.detector.credible if self._convincing(best) else 0.0
+        return [face for face in best if face.confidence >= credible]
 
     def _convincing(self, faces: list[Detection]) -> bool:
         return _confidence(faces) >= self.detector.convincing
 
 
 def turn_back(face: Detection, turns: int, width: int, height: int) -> Detection:
-    """Take a face found in ``np.rot90(image, turns)`` to the coordinates of the image, which is ``width`` x ``height``."""
+    """Take a face found in an image after ``turns`` quarter turns anticlockwise to the coordinates of the image, which is ``width`` x ``height``."""
     box = face.box
     corners = np.array([[box.x, box.y], [box.x + box.width, box.y + box.height]])
     back = _turn_points(corners, turns, width, height)

@@ -6,13 +6,13 @@ each face alone: on the photos that the packs were measured with, that halves th
 Source: Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", 2023; the ONNX model of the OpenCV Zoo.
 """
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.base import Detection, Image
 from likeness.engine.detection.boxes import Rows, suppress
 from likeness.engine.detection.mtcnn import LandmarkLocator, detections
+from likeness.engine.resampling import shrink
 from likeness.engine.runtime import Network
 
 STRIDES = (8, 16, 32)
@@ -27,6 +27,7 @@ class YuNet:
     """See the module's docstring. Thread-safe."""
 
     convincing = 0.9
+    credible = 0.5
     finest = 16.0
 
     def __init__(self, network: Network, locator: LandmarkLocator) -> None:
@@ -35,9 +36,10 @@ class YuNet:
     def detect(self, image: Image, *, smallest: float) -> list[Detection]:
         """Find the faces at least about ``smallest`` pixels wide, in no order."""
         scale = min(_SMALLEST_SEEN / smallest, 1.0)
-        width, height = max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1)
+        small = shrink(image, scale)
+        height, width = small.shape[:2]
         padded = np.zeros((1, -(-height // _GRID) * _GRID, -(-width // _GRID) * _GRID, 3), np.uint8)
-        padded[0, :height, :width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        padded[0, :height, :width] = small
         boxes, scores = _decode(self._network.run(pixels=padded), padded.shape[2])
         if not scores.size:
             return []
