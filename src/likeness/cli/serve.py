@@ -40,7 +40,9 @@ def run_server(deployment: Deployment) -> None:
     engine = deployment.load_engine()
     calibration = engine.calibration
     console = Console(stderr=True)
-    console.print(f"Model pack [bold]{engine.pack}[/], calibrated on {calibration.data_set}", highlight=False, soft_wrap=True)
+    console.print(
+        f"Model pack [bold]{engine.pack}[/], calibrated on {calibration.data_set}", highlight=False, soft_wrap=True
+    )
     promises = ", ".join(f"{level}: FMR {calibration.false_match_rate(level):.0e}" for level in LEVELS)
     console.print(f"Levels     {promises}", highlight=False)
     uvicorn.run(
