@@ -252,7 +252,7 @@ def test_an_answer_whose_proof_fails_is_not_certified(error, faces):
 
 
 def test_memory_per_template_is_told(faces):
-    index = ExactIndex(512)
-    index.add_many(range(40_000), faces(40_000, 512))
-    assert 512 * 5 < index.bytes_per_template < 512 * 5 * 1.3
-    assert ExactIndex(512).bytes_per_template >= 0
+    index = ExactIndex(128)
+    index.add_many(range(20_000), faces(20_000, 128))
+    assert 128 * 5 < index.bytes_per_template < 128 * 5 * 1.4
+    assert ExactIndex(128).bytes_per_template >= 0

@@ -112,6 +112,8 @@ class ExactIndex:
 
 
 def _answer(view: View, search: _Search, goal: Goal, candidates: Candidates) -> Answer:
+    if not len(candidates.rows):
+        return Answer((), certified=candidates.cut <= search.minimum_score, size=view.size)
     keys, scores = _scored(view, search, candidates)
     hits = best_hits(keys, scores, k=search.k, minimum_score=search.minimum_score)
     within = bool((scores <= candidates.uppers.astype(np.float64) + goal.slack).all())
@@ -123,10 +125,10 @@ def _answer(view: View, search: _Search, goal: Goal, candidates: Candidates) -> 
 def _scored(view: View, search: _Search, candidates: Candidates) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Give the candidates' keys and exact scores, in their own order."""
     parts, offsets = candidates.parts, candidates.offsets
-    keys, scores = np.empty(len(parts), np.int64), np.empty(len(parts), np.float32)
-    bounds = [0, *(np.flatnonzero(np.diff(parts)) + 1).tolist(), len(parts)]
-    for first, last in pairwise(bounds if len(parts) else []):
+    bounds = [0, *(np.flatnonzero(parts[1:] != parts[:-1]) + 1).tolist(), len(parts)]
+    keys, scores = [], []
+    for first, last in pairwise(bounds):
         chunk, rows = view.segments[parts[first]].chunk, offsets[first:last]
-        keys[first:last] = chunk.keys[rows]
-        scores[first:last] = exact_scores(chunk.rows[rows], search.query)
-    return keys, scores
+        keys.append(chunk.keys[rows])
+        scores.append(exact_scores(chunk.rows[rows], search.query))
+    return np.concatenate(keys), np.concatenate(scores)

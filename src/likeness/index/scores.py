@@ -22,21 +22,22 @@ _BLOCK_ROWS = 4096
 
 def exact_scores(rows: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
     """Score each of (n, d) rows against a (d,) query: (n,) float32, the same bits however it is computed."""
-    scores = np.empty(len(rows), np.float32)
-    for start in range(0, len(rows), _BLOCK_ROWS):
-        block = rows[start : start + _BLOCK_ROWS]
-        scores[start : start + _BLOCK_ROWS] = _settled(block.astype(np.float64), query.astype(np.float64))
-    return scores
+    if len(rows) <= _BLOCK_ROWS:
+        return _settled(rows.astype(np.float64), query.astype(np.float64))
+    blocks = range(0, len(rows), _BLOCK_ROWS)
+    return np.concatenate([exact_scores(rows[start : start + _BLOCK_ROWS], query) for start in blocks])
 
 
 def _settled(rows: NDArray[np.float64], query: NDArray[np.float64]) -> NDArray[np.float32]:
     estimates = rows @ query
-    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows) * (query @ query))
+    longest = math.sqrt(np.einsum("ij,ij->i", rows, rows).max(initial=0) * (query @ query))
     # Twice the bound: the doubling pays for the rounding of the lengths and of the interval's own ends.
-    slack = lengths * (2 * (rows.shape[1] + 4) * 2.0**-53)
+    slack = longest * (2 * (rows.shape[1] + 4) * 2.0**-53)
     scores: NDArray[np.float32] = (estimates - slack).astype(np.float32)
-    for row in np.flatnonzero(scores != (estimates + slack).astype(np.float32)):
-        scores[row] = math.fsum(rows[row] * query)
+    unsettled = scores != (estimates + slack).astype(np.float32)
+    if unsettled.any():
+        for row in np.flatnonzero(unsettled):
+            scores[row] = math.fsum(rows[row] * query)
     return scores + np.float32(0)  # no negative zero
 
 
@@ -48,5 +49,6 @@ def best_hits(
     if k is not None and k < len(kept):
         least = np.partition(scores[kept], len(kept) - k)[len(kept) - k]
         kept = kept[scores[kept] >= least]
-    order = kept[np.lexsort((keys[kept], -scores[kept]))][:k]
-    return tuple(Hit(int(keys[row]), float(scores[row])) for row in order)
+    if len(kept) > 1:
+        kept = kept[np.lexsort((keys[kept], -scores[kept]))][:k]
+    return tuple(map(Hit, keys[kept].tolist(), scores[kept].tolist()))

@@ -25,10 +25,13 @@ def checked_rows(templates: ArrayLike, dimension: int) -> NDArray[np.float32]:
 
 def checked_query(query: ArrayLike, dimension: int) -> NDArray[np.float32]:
     """Give one (dimension,) float32 vector; ValueError when the shape is another or a number is not finite."""
-    vector = np.asarray(query, dtype=np.float32)
+    vector = np.array(query, np.float32)
     if vector.shape != (dimension,):
         raise ValueError(f"expected {dimension} numbers, got an array of shape {vector.shape}")
-    return checked_rows(vector[np.newaxis], dimension).reshape(dimension)
+    wide = vector.astype(np.float64)
+    if not wide @ wide <= MAXIMUM_NORM**2:  # NaN compares false
+        raise ValueError("the query holds a number that is not finite, or is far from unit length")
+    return vector
 
 
 def checked_key(key: int) -> int:

@@ -1,0 +1,287 @@
+"""Exact 1:N search beside its peers, and beside the speed at which this machine reads memory.
+
+    python benchmarks/search.py [--quick] [--json PATH]
+
+Templates are like faces: identities at random, four photos of each close together. Half of the queries are new photos
+of enrolled identities, half of nobody enrolled. Everything runs on one thread unless said. Each peer is measured in
+turns with our index, query by query, so that what else the machine does meets both; ratios are of medians.
+"""
+
+import argparse
+import ctypes
+import gc
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+from usearch.index import MetricKind
+from usearch.index import search as usearch_search
+
+from figures import Report
+from likeness.index.exact import ExactIndex
+from likeness.index.scans import CompiledScan, FaissScan, Scan, best_scan
+from likeness.index.scores import best_hits, exact_scores
+
+PHOTOS = 4
+NOISE = 0.7
+CLIENTS = 8
+
+Rows = NDArray[np.float32]
+Search = Callable[[Rows], object]
+
+PROBE = """
+#include <stddef.h>
+#include <stdint.h>
+/* Read n words in `streams` (1 or 4) runs at once, and do nothing else. */
+uint64_t probe(const uint64_t *words, size_t n, int streams) {
+    uint64_t sums[4][8] = {{0}};
+    const size_t gap = streams == 4 ? n / 4 : 8, step = streams == 4 ? 8 : 32;
+    for (size_t i = 0; i + 3 * gap + 8 <= n && i < (streams == 4 ? gap : n); i += step)
+        for (int s = 0; s < 4; s++)
+            for (int lane = 0; lane < 8; lane++) sums[s][lane] ^= words[s * gap + i + lane];
+    uint64_t sum = 0;
+    for (int i = 0; i < 32; i++) sum ^= sums[i / 8][i % 8];
+    return sum;
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """Templates of ``identities`` people, and queries about them and about others."""
+
+    rows: Rows
+    identities: Rows
+    random: np.random.Generator
+
+    @classmethod
+    def drawn(cls, count: int, dimension: int) -> "Faces":
+        random = np.random.default_rng((count, dimension))
+        identities = random.standard_normal((count // PHOTOS, dimension), np.float32)
+        rows = np.empty((count, dimension), np.float32)
+        for first in range(0, count, 50_000):
+            persons = identities[np.arange(first, min(first + 50_000, count)) // PHOTOS]
+            rows[first : first + len(persons)] = photographed(persons, random)
+        return cls(rows, identities, random)
+
+    def queries(self, count: int) -> Rows:
+        """Give queries, enrolled and unenrolled by turns."""
+        persons = self.random.standard_normal((count, self.rows.shape[1]), np.float32)
+        persons[::2] = self.identities[self.random.integers(len(self.identities), size=len(persons[::2]))]
+        return photographed(persons, self.random)
+
+
+def photographed(persons: Rows, random: np.random.Generator) -> Rows:
+    photos = persons + np.float32(NOISE) * random.standard_normal(persons.shape, np.float32)
+    photos /= np.linalg.norm(photos, axis=1, keepdims=True)
+    return photos
+
+
+def in_turns(queries: Rows, *searches: Search) -> list[NDArray[np.float64]]:
+    """Time each of the searches on each query, by turns; in seconds."""
+    for search in searches:
+        search(queries[0])
+    times = np.empty((len(searches), len(queries)))
+    for number, query in enumerate(queries):
+        for which, search in enumerate(searches):
+            started = perf_counter()
+            search(query)
+            times[which, number] = perf_counter() - started
+    return list(times)
+
+
+def peers(rows: Rows) -> Iterator[tuple[str, Search]]:
+    """Build one peer after the other; the one before can be freed by then."""
+    yield "NumPy", lambda query: int((rows @ query).argmax())
+    dimension = rows.shape[1]
+    yield "faiss Flat", by_faiss(faiss.IndexFlatIP(dimension), rows)
+    half = faiss.ScalarQuantizer.QT_fp16
+    yield "faiss fp16", by_faiss(faiss.IndexScalarQuantizer(dimension, half, faiss.METRIC_INNER_PRODUCT), rows)
+    yield "usearch i8", by_usearch(rows)
+
+
+def by_faiss(index: faiss.Index, rows: Rows) -> Search:
+    index.train(rows[:1000])
+    index.add(rows)
+    return lambda query: index.search(query[np.newaxis], 1)
+
+
+def by_usearch(rows: Rows) -> Search:
+    whole = np.empty(rows.shape, np.int8)
+    scale = 127 / np.abs(rows).max()
+    for first in range(0, len(rows), 50_000):
+        whole[first : first + 50_000] = np.rint(rows[first : first + 50_000] * scale)
+
+    def search(query: Rows) -> object:
+        rounded = np.rint(query * (127 / np.abs(query).max())).astype(np.int8)
+        return usearch_search(whole, rounded[np.newaxis], 1, MetricKind.IP, exact=True, threads=1)
+
+    return search
+
+
+def bandwidth_probe(size: int) -> list[Search]:
+    """Give ways to read ``size`` bytes from memory once, each as fast as can be: compiled here, or NumPy's."""
+    words = np.ones(size // 8, np.uint64)
+    compiler = shutil.which("cc")
+    if not compiler:
+        return [lambda _: np.bitwise_xor.reduce(words)]
+    folder = Path(tempfile.mkdtemp())
+    (folder / "probe.c").write_text(PROBE)
+    subprocess.run(
+        [compiler, "-O3", "-march=native", "-shared", "-fPIC", "probe.c", "-o", "probe.so"], cwd=folder, check=True
+    )
+    probe = ctypes.CDLL(str(folder / "probe.so")).probe
+    shutil.rmtree(folder)
+    probe.restype, probe.argtypes = ctypes.c_uint64, (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    return [
+        lambda _: probe(words.ctypes.data, len(words), 1),
+        lambda _: probe(words.ctypes.data, len(words), 4),
+    ]
+
+
+def filled(faces: Faces, scan: Scan) -> tuple[ExactIndex, float]:
+    """Build an index and say how many rows a second went in."""
+    index = ExactIndex(faces.rows.shape[1], scan=scan)
+    started = perf_counter()
+    for first in range(0, len(faces.rows), 50_000):
+        rows = faces.rows[first : first + 50_000]
+        index.add_many(np.arange(first, first + len(rows)), rows)
+    return index, len(faces.rows) / (perf_counter() - started)
+
+
+def queries_per_second(index: ExactIndex, queries: Rows, clients: int) -> float:
+    """Answer the queries with so many clients, each asking as soon as it is answered."""
+    with ThreadPoolExecutor(clients) as pool:
+        list(pool.map(index.search, queries[:clients]))
+        started = perf_counter()
+        list(pool.map(index.search, queries))
+        return len(queries) / (perf_counter() - started)
+
+
+def compare_with_brute_force(faces: Faces, index: ExactIndex, queries: Rows) -> tuple[int, int, int]:
+    """Count queries whose best was missed, answers certified and wrong, and answers not certified.
+
+    Brute force is BLAS over all rows; those within its error of the k-th best are scored exactly.
+    """
+    slack = 2 * faces.rows.shape[1] * 2.0**-24
+    keys = np.arange(len(faces.rows))
+    missed = wrong = uncertified = 0
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        for first in range(0, len(queries), 50):
+            batch = queries[first : first + 50]
+            answers = list(pool.map(lambda query: index.search(query, k=10), batch))
+            for query, scores, answer in zip(batch, batch @ faces.rows.T, answers, strict=True):
+                kept = np.flatnonzero(scores >= np.partition(scores, -10)[-10] - slack)
+                hits = best_hits(keys[kept], exact_scores(faces.rows[kept], query), k=10, minimum_score=-1)
+                missed += answer.hits[:1] != hits[:1]
+                wrong += answer.certified and answer.hits != hits
+                uncertified += not answer.certified
+    return missed, wrong, uncertified
+
+
+def milliseconds(times: NDArray[np.float64], quantile: float) -> float:
+    return float(np.quantile(times, quantile)) * 1e3
+
+
+def measure(report: Report, count: int, dimension: int, *, searches: int, checks: int, full: bool) -> tuple[int, ...]:
+    """Measure one size; ``full``: hold the figures against their targets."""
+    name = f"{count:,} x {dimension}"
+    faces = Faces.drawn(count, dimension)
+    scan = best_scan(dimension)
+    index, rate = filled(faces, scan)
+    queries = faces.queries(searches)
+    own = "compiled" if isinstance(scan, CompiledScan) else "faiss"
+    if full:
+        report.at_least(f"{name}: rebuild", rate, "rows/s", 100_000)
+    report.add(f"{name}: memory", index.bytes_per_template, "bytes a template")
+
+    times, *probes = in_turns(queries, index.search, *bandwidth_probe(count * dimension))
+    read = min(float(np.median(probe)) for probe in probes)
+    share = read / float(np.median(times))
+    report.add(f"{name}: {own} scan p50", milliseconds(times, 0.5), "ms")
+    report.add(f"{name}: {own} scan p99", milliseconds(times, 0.99), "ms")
+    report.add(f"{name}: {own} scan", count / float(np.median(times)) / 1e6, "million rows/s")
+    report.add(f"{name}: probed read bandwidth", count * dimension / read / 1e9, "GB/s")
+    bound = 0.8 if own == "compiled" else 0.6
+    held = report.at_least if full else _told(report)
+    held(f"{name}: share of it", share, "of the probe", bound)
+
+    bounds = {"NumPy": 7.0, "faiss Flat": 3.5}
+    for peer, search in peers(faces.rows):
+        times, others = in_turns(queries[: max(10, searches // 4)], index.search, search)
+        report.add(f"{name}: {peer} p50", milliseconds(others, 0.5), "ms")
+        ratio = float(np.median(others) / np.median(times))
+        held = report.at_least if full and peer in bounds else _told(report)
+        held(f"{name}: {peer} takes", ratio, "times as long", bounds.get(peer, 0))
+        del search
+        gc.collect()
+
+    one, many = (queries_per_second(index, queries, clients) for clients in (1, CLIENTS))
+    report.add(f"{name}: 1 client", one, "searches/s")
+    report.add(f"{name}: {CLIENTS} clients", many, "searches/s")
+    held = report.at_least if full else _told(report)
+    held(f"{name}: {CLIENTS} clients sharing scans", many / one, "times one client's", 2.0)
+    result = compare_with_brute_force(faces, index, faces.queries(checks))
+    if own == "compiled" and dimension == 512:
+        del index
+        gc.collect()
+        _measure_options(report, name, faces, queries)
+    return result
+
+
+def _measure_options(report: Report, name: str, faces: Faces, queries: Rows) -> None:
+    """Measure the fall-back scan, and two threads a scan."""
+    index, _ = filled(faces, FaissScan(faces.rows.shape[1]))
+    (times,) = in_turns(queries[: max(10, len(queries) // 4)], index.search)
+    report.add(f"{name}: fall-back scan p50", milliseconds(times, 0.5), "ms")
+    del index
+    gc.collect()
+    index, _ = filled(faces, CompiledScan(threads=2))
+    (times,) = in_turns(queries, index.search)
+    report.add(f"{name}: two threads a scan p50", milliseconds(times, 0.5), "ms")
+    many = queries_per_second(index, queries, CLIENTS)
+    report.add(f"{name}: {CLIENTS} clients, two threads a scan", many, "searches/s")
+
+
+def _told(report: Report) -> Callable[[str, float, str, float], None]:
+    return lambda name, value, unit, _: report.add(name, value, unit)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small galleries only, within a minute")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    arguments = parser.parse_args()
+    if os.environ.get("OMP_NUM_THREADS") != "1":  # BLAS reads it when it is loaded
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "OMP_NUM_THREADS": "1"})  # noqa: S606
+    faiss.omp_set_num_threads(1)
+    report = Report("Exact 1:N search, one thread unless said")
+    sizes = [10_000, 100_000] if arguments.quick else [10_000, 100_000, 1_000_000]
+    checks = dict.fromkeys(sizes, 250) if arguments.quick else {10_000: 500, 100_000: 4_000, 1_000_000: 500}
+    faults = np.zeros(3, int)
+    for count in sizes:
+        for dimension in (128, 512):
+            searches = 40 if arguments.quick else 200
+            full = count == 1_000_000 and dimension == 512
+            faults += measure(report, count, dimension, searches=searches, checks=checks[count], full=full)
+            gc.collect()
+    asked = 2 * sum(checks.values())
+    report.add("queries held against brute force", asked, "")
+    report.at_least("recall", 1 - faults[0] / asked, "", 1.0)
+    report.at_most("certified but wrong", faults[1], "answers", 0)
+    report.at_most("not certified", faults[2], "answers", 0)
+    return 0 if report.publish(arguments.json) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
