@@ -82,10 +82,8 @@ class Flash:
     """Hold still while the screen shows the colours one after another."""
 
     colours: tuple[FlashColour, ...]
-
-    @property
-    def duration_seconds(self) -> float:
-        return sum(flash.duration_seconds for flash in self.colours)
+    spare: tuple[FlashColour, ...]
+    """Another draw, for starting over when the face was lost: nobody may answer what he has already seen."""
 
 
 Step = Hold | Move | Turn | Tilt | Flash
@@ -149,13 +147,13 @@ def draw_script(mode: LivenessMode, *, flash: bool = True, chance: Chance | None
             gestures = [turns[0], tilts[0], chance.choice((turns, tilts))[1]]
     approach: list[Step] = [Move()]
     if flash:
-        approach.append(draw_flash(chance))
+        approach.append(Flash(draw_colours(chance), draw_colours(chance)))
     parts = [approach, *gestures]
     chance.shuffle(parts)
     return ChallengeScript(mode, flash, steps=(Hold(), *(step for part in parts for step in part)))
 
 
-def draw_flash(chance: Chance) -> Flash:
+def draw_colours(chance: Chance) -> tuple[FlashColour, ...]:
     """Draw a sequence of colours in which neighbours differ and no hue dominates.
 
     Every hue comes once and two come twice, so each direction of the colour plane is excited in every draw. There are 86,400
@@ -165,4 +163,4 @@ def draw_flash(chance: Chance) -> Flash:
         order = [*PALETTE, *chance.sample(PALETTE, FLASH_COUNT - len(PALETTE))]
         chance.shuffle(order)
         if all(a != b for a, b in pairwise(order)):
-            return Flash(tuple(FlashColour(colour, round(chance.uniform(*FLASH_SECONDS), 2)) for colour in order))
+            return tuple(FlashColour(colour, round(chance.uniform(*FLASH_SECONDS), 2)) for colour in order)

@@ -1,0 +1,106 @@
+"""A webcam or front camera: lens, automatic exposure and white balance, sensor noise, JPEG."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.engine.base import Image
+
+Array = NDArray[np.float32]
+
+_METERED = 0.19
+"""Linear brightness that the exposure aims at, centre-weighted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optics:
+    """One camera model, drawn at random."""
+
+    width: int
+    height: int
+    focal_pixels: float
+    distortion: float
+    """First radial coefficient; negative is barrel."""
+    blur_pixels: float
+    noise: float
+    """Standard deviation in the tone-mapped image, 0..255; shot noise is even there."""
+    exposure_seconds: float
+    """Time constant of automatic exposure."""
+    balance: float
+    """Share of a grey-world cast that automatic white balance takes away."""
+    balance_seconds: float
+    jpeg_quality: int
+
+    @classmethod
+    def draw(cls, chance: np.random.Generator) -> "Optics":
+        width, height = (640, 480) if chance.random() < 0.75 else (480, 640)
+        view = np.radians(chance.uniform(56, 78))
+        return cls(
+            width,
+            height,
+            float(640 / 2 / np.tan(view / 2)),
+            float(chance.uniform(-0.12, 0.02)),
+            float(chance.uniform(0.4, 0.8)),
+            float(chance.uniform(1.2, 4.0)),
+            float(chance.uniform(0.5, 2.5)),
+            float(chance.uniform(0.0, 0.5)),
+            float(chance.uniform(1.0, 3.0)),
+            int(chance.integers(70, 93)),
+        )
+
+
+class Camera:
+    """Turns linear light into the bytes a page would send. Holds the state of its automatic controls."""
+
+    def __init__(self, optics: Optics, chance: np.random.Generator) -> None:
+        self.optics = optics
+        self._chance = chance
+        noise = chance.normal(0, 1, (optics.height + 64, optics.width + 64, 3)).astype(np.float32)
+        noise = cv2.GaussianBlur(noise, (0, 0), 0.45)
+        self._noise = noise / noise.std() * np.float32(optics.noise)
+        axis_y, axis_x = np.mgrid[0:32, 0:32].astype(np.float32) / 15.5 - 1
+        weight = np.exp(-(axis_x**2 + axis_y**2))
+        self._weight = (weight / weight.sum())[..., None]
+        self._rays: dict[int, tuple[Array, Array]] = {}
+        self._exposure = 0.0
+        self._gains = np.ones(3)
+        self._last_seconds = 0.0
+
+    def rays(self, step: int) -> tuple[Array, Array]:
+        """Give the directions (x/z, y/z) of every ``step``-th pixel, lens distortion included."""
+        if step in self._rays:
+            return self._rays[step]
+        rows, columns = np.mgrid[0 : self.optics.height : step, 0 : self.optics.width : step].astype(np.float32)
+        middle = (step - 1) / 2
+        x = (columns + middle - self.optics.width / 2) / self.optics.focal_pixels
+        y = (rows + middle - self.optics.height / 2) / self.optics.focal_pixels
+        # The inverse of p(1 + k r²), to first order: enough for coefficients this small.
+        bend = 1 - self.optics.distortion * (x * x + y * y)
+        self._rays[step] = x * bend, y * bend
+        return self._rays[step]
+
+    def develop(self, light: Array, at_seconds: float) -> Image:
+        """Expose, balance, add noise: (h, w, 3) linear light → uint8 RGB."""
+        small = cv2.resize(light, (32, 32), interpolation=cv2.INTER_AREA)
+        mean = (small * self._weight).sum((0, 1))
+        wanted = _METERED / max(float(mean.mean()), 1e-6)
+        cast = (float(mean.mean()) / np.maximum(mean, 1e-6)) ** self.optics.balance
+        if self._exposure:
+            passed = max(at_seconds - self._last_seconds, 0.0)
+            self._exposure *= (wanted / self._exposure) ** (1 - np.exp(-passed / self.optics.exposure_seconds))
+            self._gains *= (cast / self._gains) ** (1 - np.exp(-passed / self.optics.balance_seconds))
+        else:
+            self._exposure, self._gains = wanted, cast
+        self._last_seconds = at_seconds
+        gain = (self._exposure * self._gains).astype(np.float32)
+        toned = cv2.sqrt(np.clip(light * gain, 0, 1)) * np.float32(255)
+        toned = cv2.GaussianBlur(toned, (0, 0), self.optics.blur_pixels)
+        row, column = self._chance.integers(0, 64, 2)
+        toned += self._noise[row : row + self.optics.height, column : column + self.optics.width]
+        return np.clip(toned, 0, 255).astype(np.uint8)
+
+    def compress(self, image: Image) -> bytes:
+        quality = (cv2.IMWRITE_JPEG_QUALITY, self.optics.jpeg_quality)
+        return bytes(cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)[1])

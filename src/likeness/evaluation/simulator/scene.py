@@ -1,0 +1,146 @@
+"""Textured surfaces in a room, lit by the room and by the screen, as a camera receives them."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.evaluation.simulator.camera import Camera
+from likeness.evaluation.simulator.portrait import HEIGHT, LEFT_CM, PIXELS_PER_CM, TOP_CM, WIDTH
+from likeness.evaluation.simulator.surfaces import Surface
+
+Array = NDArray[np.float32]
+
+LINEAR = (np.arange(256, dtype=np.float32) / 255) ** np.float32(2.2)
+"""sRGB byte → linear light."""
+_STEP = 2
+_REFERENCE_CM = 27.0
+"""The distance at which ``Lighting.screen`` is stated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Where an object is (camera axes, centimetres) and how it is turned (degrees).
+
+    Yaw > 0 turns the front to the image's right, pitch > 0 down, roll > 0 leans clockwise in the image.
+    """
+
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 50.0
+    yaw: float = 0.0
+    pitch: float = 0.0
+    roll: float = 0.0
+
+    def rotation(self) -> Array:
+        """Give the matrix from object axes to camera axes with z flipped towards the camera."""
+        yaw, pitch, roll = np.radians((self.yaw, self.pitch, self.roll))
+        turn = np.array(((np.cos(yaw), 0, np.sin(yaw)), (0, 1, 0), (-np.sin(yaw), 0, np.cos(yaw))))
+        nod = np.array(((1, 0, 0), (0, np.cos(pitch), np.sin(pitch)), (0, -np.sin(pitch), np.cos(pitch))))
+        lean = np.array(((np.cos(roll), -np.sin(roll), 0), (np.sin(roll), np.cos(roll), 0), (0, 0, 1)))
+        return np.asarray(lean @ nod @ turn, np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lighting:
+    """The room's light and the screen's."""
+
+    room_colour: Array
+    room_direction: Array
+    """Unit vector towards the room's main light, z towards the camera."""
+    room_evenness: float
+    """1: light from everywhere; 0: all from the main direction."""
+    screen: float
+    """Light of a white screen on a surface facing it at 27 cm, the room's being 1."""
+    screen_points: Array
+    """(n, 3) centimetres: where the screen's light comes from, camera axes with z towards the person at 0."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """One object. ``alpha`` is laid out like the texture; ``glow`` is own light per unit of texture (a display)."""
+
+    surface: Surface
+    texture: NDArray[np.uint8]
+    pose: Pose
+    alpha: NDArray[np.uint8] | None = None
+    reflectance: float = 1.0
+    glow: float = 0.0
+    glow_texture: NDArray[np.uint8] | None = None
+    gloss_map: Array | None = None
+    """Share of the screen's light that a glossy surface mirrors, laid out like the texture."""
+    reach_cm: float = 16.0
+    """How far from its pose the object may extend; bounds the work."""
+
+
+def render(layers: tuple[Layer, ...], background: Array, camera: Camera, lighting: Lighting, screen: Array) -> Array:
+    """Give linear light (h, w, 3): ``layers`` are painted in order over ``background`` (linear reflectance).
+
+    ``screen``: linear RGB of what the screen shows, 0..1; (0, 0, 0) is dark.
+    """
+    # The wall is some eight times as far as the face, so it gets about a sixtieth of the screen's light.
+    light = background * (lighting.room_colour + lighting.screen * screen / 60)
+    for layer in layers:
+        _paint(light, layer, camera, lighting, screen)
+    return light
+
+
+def _paint(light: Array, layer: Layer, camera: Camera, lighting: Lighting, screen: Array) -> None:
+    optics, pose = camera.optics, layer.pose
+    scale = optics.focal_pixels / max(pose.z - layer.reach_cm * 0.6, 5.0)
+    left, right, top, bottom = (
+        int(np.clip((middle + offset + sign * layer.reach_cm * scale) / _STEP, 0, size // _STEP))
+        for middle, offset, size, sign in (
+            (optics.width / 2, pose.x / pose.z * optics.focal_pixels, optics.width, -1),
+            (optics.width / 2, pose.x / pose.z * optics.focal_pixels, optics.width, 1),
+            (optics.height / 2, pose.y / pose.z * optics.focal_pixels, optics.height, -1),
+            (optics.height / 2, pose.y / pose.z * optics.focal_pixels, optics.height, 1),
+        )
+    )
+    if right - left < 2 or bottom - top < 2:
+        return
+    part = slice(top, bottom), slice(left, right)
+    view_x, view_y = (axis[part] for axis in camera.rays(_STEP))
+    # Object axes have z towards the camera: flip, then turn back.
+    turn = pose.rotation()
+    origin = np.array((-pose.x, -pose.y, pose.z), np.float32) @ turn
+    ray = [turn[0, axis] * view_x + turn[1, axis] * view_y - turn[2, axis] for axis in range(3)]
+    hits = layer.surface.meet(origin, ray[0], ray[1], ray[2])
+
+    # Lambert's law for the room's light and for each bright spot of the screen, which fades with distance.
+    towards = lighting.room_direction @ turn
+    facing = np.maximum(hits.normal_x * towards[0] + hits.normal_y * towards[1] + hits.normal_z * towards[2], 0)
+    room = lighting.room_evenness + (1 - lighting.room_evenness) * facing / max(float(lighting.room_direction[2]), 0.3)
+    glare = np.zeros_like(room)
+    if screen.any():
+        for point in lighting.screen_points:
+            spot = (point - np.array((pose.x, pose.y, -pose.z), np.float32)) @ turn
+            dx, dy, dz = spot[0] - hits.x, spot[1] - hits.y, spot[2] - hits.z
+            square = dx * dx + dy * dy + dz * dz
+            cosine = (hits.normal_x * dx + hits.normal_y * dy + hits.normal_z * dz) / np.sqrt(square)
+            glare += np.maximum(cosine, 0) * (_REFERENCE_CM**2 / square)
+        glare *= lighting.screen / len(lighting.screen_points)
+
+    size = (right - left) * _STEP, (bottom - top) * _STEP
+    u, v = (
+        cv2.resize((axis + np.float32(start)) * np.float32(PIXELS_PER_CM), size, interpolation=cv2.INTER_LINEAR)
+        for axis, start in ((hits.x, LEFT_CM), (hits.y, TOP_CM))
+    )
+    texture = cv2.remap(layer.texture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    arriving = cv2.merge([room * lighting.room_colour[channel] + glare * screen[channel] for channel in range(3)])
+    arriving = cv2.resize(arriving * np.float32(layer.reflectance), size, interpolation=cv2.INTER_LINEAR)
+    seen = cv2.multiply(cv2.LUT(texture, LINEAR), arriving)
+    if layer.glow:
+        shown = texture if layer.glow_texture is None else cv2.remap(layer.glow_texture, u, v, cv2.INTER_LINEAR)
+        seen += cv2.LUT(shown, LINEAR * np.float32(layer.glow))
+    if layer.gloss_map is not None:
+        mirrored = cv2.remap(layer.gloss_map, u, v, cv2.INTER_LINEAR)
+        seen += cv2.merge([mirrored * np.float32(lighting.screen * shade) for shade in screen])
+    target = light[top * _STEP : top * _STEP + size[1], left * _STEP : left * _STEP + size[0]]
+    cover = cv2.resize(hits.hit, size, interpolation=cv2.INTER_LINEAR)
+    if layer.alpha is None:
+        cover *= (u > 0) & (u < WIDTH) & (v > 0) & (v < HEIGHT)
+    else:
+        cover *= cv2.remap(layer.alpha, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) * np.float32(1 / 255)
+    target[:] = cv2.blendLinear(seen, np.ascontiguousarray(target), cover, 1 - cover)

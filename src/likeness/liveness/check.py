@@ -1,0 +1,81 @@
+"""One attempt, bound to an engine: frames in, instructions out."""
+
+from likeness.engine.base import Engine, Use
+from likeness.liveness.base import Frame, Instruction, KeyFrame, Verdict
+from likeness.liveness.director import Director
+from likeness.liveness.observation import Observation, observe
+from likeness.liveness.script import ChallengeScript
+from likeness.liveness.thresholds import THRESHOLDS, Thresholds
+
+_SMALLEST_SHARE = 1 / 12
+"""Faces smaller than this share of the frame's shorter side are nobody's concern."""
+_KEPT = 4
+"""Key frames whose pictures are kept; of all others only the template is."""
+
+
+class Check:
+    """A :class:`likeness.liveness.base.LivenessCheck`. Its clock starts with the first frame or tick."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        script: ChallengeScript,
+        camera_label: str | None = None,
+        *,
+        thresholds: Thresholds = THRESHOLDS,
+    ) -> None:
+        self._engine = engine
+        self._limits = thresholds
+        self._director = Director(
+            script,
+            thresholds,
+            identity_threshold=engine.calibration.threshold(thresholds.signals.identity_level),
+            camera_label=camera_label,
+        )
+        self._key_frames: list[KeyFrame] = []
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return self._director.verdict
+
+    @property
+    def key_frames(self) -> tuple[KeyFrame, ...]:
+        """The best few, best first."""
+        return tuple(self._key_frames)
+
+    @property
+    def best(self) -> KeyFrame | None:
+        return self._key_frames[0] if self._key_frames else None
+
+    def observe(self, frame: Frame) -> Instruction:
+        if self._director.verdict is not None:
+            return self._director.tick(frame.received_at_seconds)
+        smallest = _SMALLEST_SHARE * min(frame.image.shape[:2])
+        seen = observe(frame, self._engine.detect(frame.image, minimum_face_pixels=smallest), self._limits.guidance)
+        if self._director.wants_key_frame(seen):
+            self._keep(seen)
+        return self._director.advance(seen)
+
+    def tick(self, now_seconds: float) -> Instruction:
+        return self._director.tick(now_seconds)
+
+    def _keep(self, seen: Observation) -> None:
+        assert seen.face is not None
+        image, detection = seen.frame.image, seen.face.detection
+        key = KeyFrame(
+            image,
+            detection,
+            self._engine.embed(image, [detection])[0],
+            self._engine.assess(image, detection, use=Use.PROBE),
+            seen.at_seconds,
+            self._director.step_index,
+            lit_by_flash=self._director.colour_shown,
+        )
+        evidence = self._director.evidence
+        evidence.templates.append(key.template)
+        if not key.lit_by_flash:
+            evidence.live_scores.append(self._engine.live_scores(image, detection))
+        self._key_frames.append(key)
+        self._key_frames.sort(key=lambda kept: (kept.lit_by_flash, -kept.quality.score, kept.at_seconds))
+        del self._key_frames[_KEPT:]
+        self._director.keep_key_frame(seen)
