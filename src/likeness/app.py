@@ -60,7 +60,16 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         images_url=settings.images_address,
         queue_limit=settings.queue_limit,
     )
-    sessions = compose_sessions(settings, database, deployment.tenants, faces, gallery.service, signer, clock)
+    sessions = compose_sessions(
+        settings,
+        database,
+        deployment.tenants,
+        faces,
+        gallery.service,
+        signer,
+        clock,
+        ticket_key=deployment.derived_key("capture ticket"),
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

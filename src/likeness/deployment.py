@@ -1,5 +1,7 @@
 """A deployment's data folder: making it, opening it, and the facts recorded in it."""
 
+import hashlib
+import hmac
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +56,10 @@ class Deployment:
             self.record(CURSOR_KEY_FACT, self.keys.wrap(key, CURSOR_KEY_FACT).hex())
             return key
         return self.keys.unwrap(bytes.fromhex(sealed), CURSOR_KEY_FACT)
+
+    def derived_key(self, purpose: str) -> bytes:
+        """Give a key for one more purpose, which tells nothing of the key that it comes from."""
+        return hmac.digest(self.cursor_key(), purpose.encode(), hashlib.sha256)
 
     def load_engine(self) -> Engine:
         """Load the pack of this data, choosing and recording one at the first start.

@@ -35,7 +35,7 @@ from likeness.tenants.service import Tenant
 CREDIT = 2
 """Frames that may be under way at once: one being judged, one travelling."""
 FRAMES_PER_SECOND = 15
-GRACE_SECONDS = 10.0
+GRACE_SECONDS = 8.0
 """How long a device that lost its connection may take to come back to its attempt."""
 
 

@@ -79,7 +79,7 @@ class Captures:
         visitor = Visitor(connection, hello.device or secrets.token_urlsafe(24))
         try:
             await capture.join(visitor, watch=hello.watch)
-            await self._converse(capture, visitor, hello)
+            await self._converse(capture, visitor)
         finally:
             await capture.leave(visitor)
 
@@ -100,7 +100,7 @@ class Captures:
     def _forget(self, session_id: str) -> None:
         self._under_way.pop(session_id, None)
 
-    async def _converse(self, capture: Capture, visitor: Visitor, hello: Hello) -> None:
+    async def _converse(self, capture: Capture, visitor: Visitor) -> None:
         while not capture.over and not visitor.dismissed:
             message = await visitor.connection.receive(within_seconds=TICK_SECONDS)
             if self.parts.clock.now() >= capture.row.expires_at:
@@ -110,11 +110,9 @@ class Captures:
             elif isinstance(message, bytes):
                 await capture.judge(visitor, *split_frame(message))
             else:
-                await self._obey(capture, visitor, read_command(message), hello)
+                await self._obey(capture, visitor, read_command(message))
 
-    async def _obey(
-        self, capture: Capture, visitor: Visitor, command: Start | Take | Qr | Cancel, hello: Hello
-    ) -> None:
+    async def _obey(self, capture: Capture, visitor: Visitor, command: Start | Take | Qr | Cancel) -> None:
         match command:
             case Start():
                 await capture.start(visitor, flash=command.flash, camera=command.camera)
@@ -123,8 +121,8 @@ class Captures:
             case Cancel():
                 await capture.cancel(visitor)
             case Qr():
-                url = self.parts.sessions.capture_url(capture.row.id, hello.token)
-                await visitor.connection.send({"type": "qr", "url": url, "svg": draw_qr(url)})
+                url = self.parts.sessions.capture_url(capture.row.id, self.parts.sessions.ticket(capture.row.id))
+                await visitor.connection.send({"type": "qr", "url": url, **draw_qr(url)})
 
     async def _repeat_end(self, connection: Connection, hello: Hello, row: SessionRow) -> None:
         """Tell the end once more to the device that came to it and lost the connection; to nobody else."""

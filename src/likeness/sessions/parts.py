@@ -11,6 +11,7 @@ from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.jose import Signer
 from likeness.liveness.base import LivenessCheck
+from likeness.liveness.check import Check
 from likeness.liveness.script import LivenessMode, draw_script
 from likeness.results.service import Results
 from likeness.sessions.capture import CaptureParts, Slots
@@ -52,8 +53,6 @@ class SessionParts:
 
 def open_check(engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> LivenessCheck:
     """Make the check of one attempt, with a challenge of its own."""
-    from likeness.liveness.check import Check  # noqa: PLC0415
-
     return Check(engine, draw_script(mode, flash=flash), camera)
 
 
@@ -65,6 +64,8 @@ def compose_sessions(
     gallery: GalleryService,
     signer: Signer,
     clock: Clock,
+    *,
+    ticket_key: bytes,
 ) -> SessionParts:
     results = Results(
         database,
@@ -84,6 +85,7 @@ def compose_sessions(
         clock,
         origin=settings.origin,
         ttl_seconds=settings.session_ttl_seconds,
+        ticket_key=ticket_key,
     )
     courier = Courier(
         database,

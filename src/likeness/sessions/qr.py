@@ -1,14 +1,22 @@
 """The capture URL as a QR code."""
 
-import io
+from itertools import groupby
 
 import segno
 
+QUIET_MODULES = 4
+"""Width of the empty border (ISO/IEC 18004 §5.3.8)."""
 
-def draw_qr(url: str) -> str:
-    """Give an SVG of the URL (ISO/IEC 18004), dark on a transparent ground with its quiet zone; it scales with its container."""
-    drawn = io.BytesIO()
-    segno.make(url, error="l", micro=False).save(
-        drawn, kind="svg", border=4, omitsize=True, xmldecl=False, svgns=True, light=None
-    )
-    return drawn.getvalue().decode()
+
+def draw_qr(url: str) -> dict[str, int | str]:
+    """Give the code as SVG path data of its dark modules in a square of ``size`` units, quiet zone included."""
+    modules = [list(row) for row in segno.make(url, error="l", micro=False).matrix]
+    path = []
+    for y, row in enumerate(modules, QUIET_MODULES):
+        x = QUIET_MODULES
+        for dark, run in groupby(row):
+            width = len(list(run))
+            if dark:
+                path.append(f"M{x} {y}h{width}v1h-{width}z")
+            x += width
+    return {"size": len(modules) + 2 * QUIET_MODULES, "path": "".join(path)}

@@ -1,5 +1,9 @@
 """A face session's life outside the camera: opening it, ending it with a signed result, handing that out, forgetting it."""
 
+import base64
+import hashlib
+import hmac
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +30,7 @@ from likeness.tenants.service import Tenant, Tenants
 
 CAPTURE_AUDIENCE = "likeness-capture"
 TEMPLATE_PURPOSE = "session template"
+TICKET_BYTES = 18
 SWEEP_BATCH = 100
 
 
@@ -61,6 +66,7 @@ class SessionService:
         *,
         origin: str,
         ttl_seconds: int,
+        ticket_key: bytes,
     ) -> None:
         self._faces = faces
         self._database = database
@@ -70,6 +76,7 @@ class SessionService:
         self._clock = clock
         self._origin = origin
         self._ttl_seconds = ttl_seconds
+        self._ticket_key = ticket_key
 
     async def open(self, tenant: Tenant, client_id: str, photo: bytes, options: SessionOptions) -> OpenedSession:
         """Open a session for the person on an ID photo, which is refused here if it shows no usable face.
@@ -97,17 +104,26 @@ class SessionService:
         return OpenedSession(session_id, self.capture_url(session_id, token), row.expires_at)
 
     async def admit(self, session_id: str, capture_token: str) -> SessionRow:
-        """Give the session that a capture token opens. Raises Unauthorized, SessionExpiredOrNotFound."""
+        """Give the session that a capture token or ticket opens. Raises Unauthorized, SessionExpiredOrNotFound."""
+        if not secrets.compare_digest(capture_token.encode(), self.ticket(session_id).encode()):
+            self._verify(session_id, capture_token)
+        return await self.find(session_id)
+
+    def ticket(self, session_id: str) -> str:
+        """Give a short form of the session's capture token, for a QR code: a MAC of the session's id. It lives as long as the session."""
+        mac = hmac.digest(self._ticket_key, session_id.encode(), hashlib.sha256)
+        return base64.urlsafe_b64encode(mac[:TICKET_BYTES]).decode()
+
+    def _verify(self, session_id: str, capture_token: str) -> None:
         now = self._clock.now()
         try:
             claims = self._signer.verify(capture_token, issuer=self._origin, audience=CAPTURE_AUDIENCE, now=now)
         except ExpiredToken as error:
             raise SessionExpiredOrNotFound("The time of this session is over.") from error
         except InvalidToken as error:
-            raise Unauthorized("The capture token is malformed, expired or not ours.") from error
+            raise Unauthorized("The capture token is malformed or not ours.") from error
         if claims["sub"] != session_id:
             raise Unauthorized("The capture token is for another session.")
-        return await self.find(session_id)
 
     async def find(self, session_id: str) -> SessionRow:
         """Give a session that is within its time, ended or not. Raises SessionExpiredOrNotFound."""

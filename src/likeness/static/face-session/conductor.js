@@ -76,7 +76,7 @@ export class Conductor {
       instruct: () => this.#onInstruct(message),
       skipped: () => this.#grant(message.credit),
       attempt: () => this.#onAttemptFailed(message),
-      qr: () => this.#view.qr(message.svg, () => this.#showIntro()),
+      qr: () => this.#view.qr(message, () => this.#showIntro()),
       end: () => this.#onEnd(message),
       error: () => this.#fail(message.code, message.message),
     }[message.type];
@@ -306,7 +306,7 @@ export class Conductor {
     const titles = { USER_CANCEL: "cancelledTitle", SESSION_EXPIRED_OR_NOT_FOUND: "expiredTitle" };
     const lost = fault.code.startsWith("SESSION_INVALIDATED");
     this.#view.message({
-      kind: fault.code === "USER_CANCEL" ? "phone cancelled" : "failure",
+      kind: fault.code === "USER_CANCEL" ? "cancelled" : "failure",
       titleKey: titles[fault.code] ?? (lost ? "failedTitle" : "problem"),
       text: this.#say(fault.code === "USER_CANCEL" ? "cancelledText" : reason && this.#say.has(reason) ? reason : fault.code),
       note: lost && reason ? this.#say(fault.code) : null,

@@ -40,8 +40,3 @@ export function icon(name) {
   const strokes = STROKES[name].map((d) => svg("path", { d }));
   return svg("svg", { class: `icon icon-${name}`, viewBox: "0 0 24 24", "aria-hidden": "true", focusable: "false" }, strokes);
 }
-
-/** Turn an SVG document from the server into an element of this page. */
-export function parseSvg(text) {
-  return document.importNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement, true);
-}

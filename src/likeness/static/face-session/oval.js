@@ -5,31 +5,31 @@ import { svg } from "./dom.js";
 const EASE = 0.18;
 const TOP_SHARE = 0.2;
 const BOTTOM_PIXELS = 92;
+const RING_GAP = 7;
+const NEAR = { width: 0.61, height: 0.86 }; // the near oval's size as a share of the frame's shorter side
+const STEADY = 1.35;
 
 export class Oval {
   #stage;
   #video;
   #sheet = svg("path", { class: "sheet", "fill-rule": "evenodd" });
   #rim = svg("ellipse", { class: "rim" });
-  #done = svg("ellipse", { class: "done", pathLength: "1" });
+  #done = svg("path", { class: "done", pathLength: "1" });
   #frame = { width: 640, height: 480 };
   #wanted = null;
   #shown = null;
   #moving = null;
   #calm;
+  #onMove;
 
-  /** `stage` is the element that it fills, `video` the picture that it places; both in one coordinate system. */
-  constructor(stage, video) {
+  /** `stage` is the element that it fills, `video` the picture that it places; `onMove` hears where the window is now. */
+  constructor(stage, video, onMove) {
     this.#stage = stage;
+    this.#onMove = onMove;
     this.#video = video;
     this.#calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.element = svg("svg", { class: "oval", "aria-hidden": "true" }, this.#sheet, this.#rim, this.#done);
     new ResizeObserver(() => this.#place(true)).observe(stage);
-  }
-
-  /** The centre and the half axes of the window on the screen, in pixels of the stage. */
-  get shown() {
-    return this.#shown;
   }
 
   /** Take the size of the frames that the server sees: its coordinates are theirs. */
@@ -52,8 +52,10 @@ export class Oval {
     const oval = this.#wanted ?? { x: frame.width / 2, y: frame.height / 2, width: frame.height * 0.42, height: frame.height * 0.56 };
     const top = Math.max(height * TOP_SHARE, 104);
     const room = { width: width * 0.9, height: Math.max(height - top - BOTTOM_PIXELS, 120) };
-    const cover = Math.max(width / frame.width, room.height / frame.height);
-    const scale = Math.min(cover, room.width / oval.width, room.height / oval.height);
+    // Far and near are shown at nearly one scale, so that coming closer is seen to be that.
+    const short = Math.min(frame.width, frame.height);
+    const steady = STEADY * Math.min(room.width / (NEAR.width * short), room.height / (NEAR.height * short));
+    const scale = Math.min(steady, room.width / oval.width, room.height / oval.height);
     // The picture is mirrored: what the camera has on the left is shown on the right.
     const centre = { x: width / 2, y: top + room.height / 2 };
     return {
@@ -97,14 +99,16 @@ export class Oval {
     const { clientWidth: width, clientHeight: height } = this.#stage;
     const hole = `M${x - rx} ${y}a${rx} ${ry} 0 1 0 ${2 * rx} 0a${rx} ${ry} 0 1 0 ${-2 * rx} 0Z`;
     this.#sheet.setAttribute("d", `M0 0H${width}V${height}H0Z${hole}`);
-    for (const [ring, gap] of [[this.#rim, 0], [this.#done, 7]]) {
-      for (const [name, value] of Object.entries({ cx: x, cy: y, rx: rx + gap, ry: ry + gap })) ring.setAttribute(name, value);
-    }
+    for (const [name, value] of Object.entries({ cx: x, cy: y, rx, ry })) this.#rim.setAttribute(name, value);
+    // From the top, clockwise.
+    const [a, b] = [rx + RING_GAP, ry + RING_GAP];
+    this.#done.setAttribute("d", `M${x} ${y - b}a${a} ${b} 0 0 1 0 ${2 * b}a${a} ${b} 0 0 1 0 ${-2 * b}`);
     Object.assign(this.#video.style, {
       width: `${this.#frame.width * shape.scale}px`,
       height: `${this.#frame.height * shape.scale}px`,
       left: `${shape.left}px`,
       top: `${shape.top}px`,
     });
+    this.#onMove(shape);
   }
 }

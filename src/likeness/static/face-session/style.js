@@ -94,10 +94,10 @@ button:active { transform: scale(0.985); }
 .oval { position: absolute; inset: 0; width: 100%; height: 100%; }
 .sheet { fill: var(--sheet, var(--_ground)); }
 .rim { fill: none; stroke: rgb(23 33 30 / 16%); stroke-width: 2; }
-.done { fill: none; stroke: var(--_accent); stroke-width: 5; stroke-linecap: round; stroke-dasharray: 0 1; transition: stroke-dasharray 0.25s; transform-box: fill-box; transform-origin: center; transform: rotate(-90deg) scale(var(--_turned, 1)); }
+.done { fill: none; stroke: var(--_accent); stroke-width: 5; stroke-linecap: round; stroke-dasharray: 0 1; transition: stroke-dasharray 0.25s; }
 .stage[data-mood="asking"] .rim { stroke: rgb(23 33 30 / 30%); stroke-dasharray: 3 9; stroke-linecap: round; stroke-width: 3; }
 
-.head { position: absolute; inset: 0 0 auto; height: max(20%, 104px); padding: 0.75rem 1rem; display: grid; place-items: center; text-align: center; }
+.head { position: absolute; inset: 0 0 auto; height: max(20%, 104px); padding: 0.75rem 1rem 1.4rem; display: grid; place-items: end center; text-align: center; }
 .guide, .notice { margin: 0; padding: 0.55rem 1.2rem; max-width: 34rem; border-radius: 999px; font-size: clamp(1.2rem, 4.6vw, 1.7rem); font-weight: 650; line-height: 1.25; letter-spacing: -0.01em; text-wrap: balance; }
 [dir="rtl"] :is(.guide, .notice) { letter-spacing: 0; }
 .flashing .guide { color: #111; background: rgb(255 255 255 / 72%); }

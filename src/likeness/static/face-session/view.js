@@ -1,6 +1,6 @@
 // What is on the screen. It knows no server and no camera: it shows what it is told and calls back.
 
-import { h, icon, parseSvg } from "./dom.js";
+import { h, icon, svg } from "./dom.js";
 import { Oval } from "./oval.js";
 
 const ANNOUNCE_MS = 1200;
@@ -11,6 +11,7 @@ const TURNS = {
   FACE_LIVENESS_TILT_RIGHT: ["tilt", "right"],
 };
 const HINTS = { closer: "hintCloser", farther: "hintFarther", lookStraight: "hintLookStraight", centre: "hintCentre" };
+const BADGES = { success: "done", phone: "phone", camera: "camera", failure: "problem", cancelled: "close" };
 const HINTED = new Set(["FACE_INCORRECT_POSITION_DETECTED", "FACE_INCORRECT_DISTANCE_DETECTED", "FACE_INCORRECT_POSE_DETECTED"]);
 
 export class View {
@@ -21,9 +22,11 @@ export class View {
   #guide = h("p", { class: "guide" });
   #notice = h("p", { class: "notice", role: "alert" });
   #spoken = h("p", { class: "spoken", role: "status", "aria-live": "polite" });
-  #gesture = h("div", { class: "gesture", "aria-hidden": "true" });
+  #gesture = h("div", { class: "gesture", "aria-hidden": "true", hidden: true });
   #cameras = h("select", { class: "cameras" });
   #controls = h("div", { class: "controls" });
+  #gestureName = null;
+  #shape = null;
   #announcing = null;
   #lastSpokenAt = 0;
 
@@ -34,7 +37,7 @@ export class View {
     this.video = h("video", { playsinline: true, muted: true, disablepictureinpicture: true, "aria-hidden": "true", tabindex: "-1" });
     this.video.muted = true;
     this.#stage = h("div", { class: "stage", hidden: true });
-    this.oval = new Oval(this.#stage, this.video);
+    this.oval = new Oval(this.#stage, this.video, (shape) => this.#placeGesture(shape));
     this.#stage.append(this.video, this.oval.element, this.#gesture, h("div", { class: "head" }, this.#guide, this.#notice), this.#controls);
     root.replaceChildren(this.#panel, this.#stage, this.#spoken);
   }
@@ -86,7 +89,7 @@ export class View {
   message({ kind, titleKey, text, note = null, actions = [] }) {
     this.#show(
       kind,
-      h("div", { class: `badge ${kind}` }, icon(kind === "success" ? "done" : kind === "phone" ? "phone" : kind === "camera" ? "camera" : "problem")),
+      h("div", { class: `badge ${kind}` }, icon(BADGES[kind])),
       this.#title(titleKey),
       h("p", { class: "lead" }, text),
       note && h("p", { class: "note" }, note),
@@ -95,8 +98,10 @@ export class View {
     this.announce(`${this.#say(titleKey)}. ${text}`);
   }
 
-  qr(svgText, onBack) {
-    const code = h("div", { class: "qr", role: "img", "aria-label": this.#say("qrLabel") }, parseSvg(svgText));
+  /** A QR code: path data of its dark modules in a square of `size` units. Calls `onBack()`. */
+  qr({ size, path }, onBack) {
+    const drawn = svg("svg", { viewBox: `0 0 ${size} ${size}`, "shape-rendering": "crispEdges" }, svg("path", { d: path }));
+    const code = h("div", { class: "qr", role: "img", "aria-label": this.#say("qrLabel") }, drawn);
     this.#show("qr-screen", this.#title("qrTitle"), code, this.#text("qrText"), h("div", { class: "actions" }, this.#button("back", onBack, "plain")));
   }
 
@@ -125,6 +130,7 @@ export class View {
       this.#guide.textContent = text;
       this.announce(text);
     }
+    this.#stage.dataset.status = statusCode;
     this.#stage.dataset.mood = statusCode.endsWith("_DETECTED") ? "asking" : "good";
     this.oval.follow(oval, progress);
     this.#showGesture(TURNS[statusCode]);
@@ -144,21 +150,24 @@ export class View {
   }
 
   #showGesture(gesture) {
+    const name = gesture?.join("-") ?? null;
+    if (name === this.#gestureName) return;
+    this.#gestureName = name;
     this.#gesture.hidden = !gesture;
-    if (!gesture) {
-      delete this.#gesture.dataset.name;
-      return;
-    }
-    const [name, side] = gesture;
-    const { x, y, rx, ry } = this.oval.shown ?? { x: 0, y: 0, rx: 0, ry: 0 };
-    // The picture is a mirror: the person's left is on the left.
+    if (!gesture) return;
+    this.#gesture.className = `gesture ${gesture.join(" ")}`;
+    this.#gesture.replaceChildren(icon(gesture[0]));
+    this.#placeGesture(this.#shape);
+  }
+
+  // On the rim of the oval. The picture is a mirror: the person's left is on the left.
+  #placeGesture(shape) {
+    this.#shape = shape;
+    const [kind, side] = this.#gestureName?.split("-") ?? [];
+    if (!kind || !shape) return;
     const sign = side === "left" ? -1 : 1;
-    const [dx, dy] = name === "turn" ? [rx, 0] : [rx * 0.72, -ry * 0.7];
-    this.#gesture.style.translate = `calc(${x + sign * dx}px - 50%) calc(${y + dy}px - 50%)`;
-    if (this.#gesture.dataset.name === `${name}-${side}`) return;
-    this.#gesture.dataset.name = `${name}-${side}`;
-    this.#gesture.className = `gesture ${name} ${side}`;
-    this.#gesture.replaceChildren(icon(name));
+    const [dx, dy] = kind === "turn" ? [shape.rx, 0] : [shape.rx * 0.72, -shape.ry * 0.7];
+    this.#gesture.style.translate = `calc(${shape.x + sign * dx}px - 50%) calc(${shape.y + dy}px - 50%)`;
   }
 
   #show(screen, ...children) {
