@@ -1,15 +1,17 @@
 """From a pack's name to an engine that is ready."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from likeness.engine.base import Engine
 from likeness.engine.detection.search import FaceSearch
 from likeness.engine.fake import FakeEngine
-from likeness.engine.packs.assembly import assemble_detector, assemble_recogniser
+from likeness.engine.packs.assembly import LoadNetwork, assemble_detector, assemble_pad, assemble_recogniser
 from likeness.engine.packs.catalogue import BEST_FIRST, Catalogue
 from likeness.engine.packs.manifest import Manifest
 from likeness.engine.packs.store import WeightStore
+from likeness.engine.pad import PadModel
 from likeness.engine.pipeline import PackEngine
 from likeness.engine.runtime import Network, Provider
 from likeness.errors import SetupError
@@ -41,11 +43,12 @@ def load_engine(
         return Network(model, threads=threads, provider=provider)
 
     if manifest.detector is None:
-        raise SetupError(f"the pack {manifest.id!r} has no detector and no recogniser; it cannot serve by itself")
+        raise SetupError(f"The pack {manifest.id!r} has no detector and no recogniser; it only adds to another pack.")
     return PackEngine(
         pack=manifest.identity,
         search=FaceSearch(assemble_detector(manifest, manifest.detector, store, load)),
         recognisers=tuple(assemble_recogniser(manifest, recipe, store, load) for recipe in manifest.recognisers),
+        pad_models=tuple(_pad_models(catalogue, load)),
         stored_calibration=manifest.calibration.calibration if manifest.calibration else None,
     )
 
@@ -60,4 +63,12 @@ def _best(catalogue: Catalogue, store: WeightStore) -> Manifest:
             log.info("the pack %s cannot be had here: %s", name, error)
         else:
             return manifest
-    raise SetupError("no model pack can be had: even the weights of 'builtin' are not installed")
+    raise SetupError("No model pack can be had: even the weights of 'builtin' are not installed.")
+
+
+def _pad_models(catalogue: Catalogue, load: LoadNetwork) -> Iterator[PadModel]:
+    """Load the PAD models of every pack that was installed for them; lying in the mirror is not enough."""
+    store = WeightStore(catalogue.models_dir)
+    for manifest in map(catalogue.get, catalogue.ids()):
+        if manifest.pad and store.installed(manifest):
+            yield from (assemble_pad(manifest, recipe, store, load) for recipe in manifest.pad)

@@ -1,19 +1,25 @@
 """The engine of a model pack: detector, aligner, recognisers and quality in one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine import photo as photos
 from likeness.engine import quality
-from likeness.engine.base import Detection, Face, FacePolicy, Image, LiveScores, PackIdentity, Quality, Use
+from likeness.engine.base import Box, Detection, Face, FacePolicy, Image, LiveScores, PackIdentity, Quality, Use
 from likeness.engine.detection.search import FaceSearch
 from likeness.engine.levels import Calibration
+from likeness.engine.pad import PadModel, live_scores
 from likeness.engine.recognition import Recogniser, fuse
 from likeness.engine.subject import choose_subject
 from likeness.errors import LowQuality, SetupError
+
+_SHORTER_SIDE = 480
+"""Pixels of the shorter side in which a face worth recognising is found."""
+_FACE_WIDTH = 160
+"""Pixels of a face's width beyond which no network here sees more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +29,8 @@ class PackEngine:
     pack: PackIdentity
     search: FaceSearch
     recognisers: tuple[Recogniser, ...]
-    stored_calibration: Calibration | None = field(default=None)
+    pad_models: tuple[PadModel, ...] = ()
+    stored_calibration: Calibration | None = None
 
     @property
     def calibration(self) -> Calibration:
@@ -39,14 +46,20 @@ class PackEngine:
         return photos.decode(photo)
 
     def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy = FacePolicy.LARGEST) -> Face:
-        image = self.decode(photo)
-        size = (image.shape[1], image.shape[0])
+        header = photos.read_header(photo)
+        reduction = _reduction(min(header.size) / _SHORTER_SIDE) if header.format == "JPEG" else 1
+        image = photos.decode_pixels(header, reduction=reduction)
         seek = self.search.all_faces if policy is FacePolicy.SINGLE else self.search.subject_and_rivals
-        subject = choose_subject(seek(image), size, policy)
+        subject = choose_subject(seek(image), (image.shape[1], image.shape[0]), policy)
+        finer = _reduction(subject.box.width * reduction / _FACE_WIDTH)
+        if finer < reduction:
+            image = photos.decode_pixels(header, reduction=finer)
+            subject = enlarge(subject, reduction / finer)
+            reduction = finer
         assessed = self.assess(image, subject, use=use)
         if assessed.reasons:
             raise LowQuality(f"The photo is not good enough: {', '.join(assessed.reasons)}.", reasons=assessed.reasons)
-        return Face(subject, self.embed(image, [subject])[0], assessed, size)
+        return Face(enlarge(subject, reduction), self.embed(image, [subject])[0], assessed, header.size)
 
     def detect(self, image: Image, *, minimum_face_pixels: float | None = None) -> list[Detection]:
         return self.search.all_faces(image, minimum_face_pixels)
@@ -58,5 +71,18 @@ class PackEngine:
         return fuse(self.recognisers, image, [detection.landmarks for detection in detections])
 
     def live_scores(self, image: Image, detection: Detection) -> LiveScores:
-        del image, detection
-        return LiveScores()
+        return live_scores(self.pad_models, image, detection)
+
+
+def enlarge(face: Detection, factor: float) -> Detection:
+    """Take a face found in a photo to the coordinates of the same photo ``factor`` times as large."""
+    if factor == 1:
+        return face
+    box = Box(*(value * factor for value in (face.box.x, face.box.y, face.box.width, face.box.height)))
+    # Landmarks are pixel indices: pixel 0 of the small photo has its middle between pixels of the large one.
+    return Detection(box, (face.landmarks + np.float32(0.5)) * np.float32(factor) - np.float32(0.5), face.confidence)
+
+
+def _reduction(room: float) -> photos.Reduction:
+    """Give the strongest reduction that leaves enough, where ``room`` is how many times more there is than enough."""
+    return 8 if room >= 8 else 4 if room >= 4 else 2 if room >= 2 else 1

@@ -7,34 +7,44 @@ import numpy as np
 from likeness.engine.base import Detection, FacePolicy
 from likeness.errors import MultipleFaces, NoFace
 
-_CLEARLY_LARGER = 2.0
-"""Times the area of the next largest: the subject stands at least 1.4 times nearer."""
-_LARGER = 1.25
-_CENTRAL = 0.15
-"""Distance from the photo's middle, in diagonals."""
+_CENTRAL = 0.2
+"""Distance from the photo's middle, in diagonals, at which a face counts a third of its area."""
+_RIVAL_AREA = 0.5
+"""A face of less than this part of the subject's area stands at least 1.4 times farther off: no rival."""
+_ASIDE_AREA, _ASIDE = 0.8, 0.15
+"""A smaller face this much farther from the middle (in diagonals) is no rival either."""
+_CUT_MARGIN, _CUT_AREA = 0.2, 1.5
+"""A face nearer to the edge than this part of its width is cut off: somebody walking by, unless it is this much larger."""
 
 
 def choose_subject(detections: Sequence[Detection], size: tuple[int, int], policy: FacePolicy) -> Detection:
-    """Choose the face that a photo of ``size`` (width, height) is of.
+    """Choose the face that a photo of ``size`` (width, height) is of: the largest, with more weight to the middle.
 
-    The largest, if it is clearly the subject: twice the area of the next, or a quarter larger and alone in the middle.
-    Raises NoFace, and MultipleFaces where no face is clearly the subject or the policy allows no other.
+    Raises NoFace, and MultipleFaces where another face could as well be meant or the policy allows no other.
     """
     if not detections:
         raise NoFace("No face was found in the photo.")
-    largest, *others = sorted(detections, key=lambda detection: -detection.box.area)
-    if not others:
-        return largest
-    if policy is FacePolicy.SINGLE:
+    subject, *others = sorted(detections, key=lambda detection: -_prominence(detection, size))
+    if others and policy is FacePolicy.SINGLE:
         raise MultipleFaces("The photo shows more than one face.")
-    ratio = largest.box.area / max(others[0].box.area, 1e-6)
-    rivals = [other for other in others if other.box.area * _CLEARLY_LARGER > largest.box.area]
-    alone_in_the_middle = _off_centre(largest, size) < _CENTRAL and all(
-        _off_centre(rival, size) > 2 * _CENTRAL for rival in rivals
-    )
-    if ratio >= _CLEARLY_LARGER or (ratio >= _LARGER and alone_in_the_middle):
-        return largest
-    raise MultipleFaces("The photo shows several faces and none is clearly its subject.")
+    if any(_rivals(other, subject, size) for other in others):
+        raise MultipleFaces("The photo shows several faces and none is clearly its subject.")
+    return subject
+
+
+def _prominence(detection: Detection, size: tuple[int, int]) -> float:
+    return detection.box.area * float(np.exp(-((_off_centre(detection, size) / _CENTRAL) ** 2)))
+
+
+def _rivals(other: Detection, subject: Detection, size: tuple[int, int]) -> bool:
+    """Whether ``other`` could be meant as well as ``subject``."""
+    ratio = other.box.area / max(subject.box.area, 1e-6)
+    aside = _off_centre(other, size) > _off_centre(subject, size) + _ASIDE
+    if ratio < _RIVAL_AREA or (ratio < _ASIDE_AREA and aside):
+        return False
+    box = other.box
+    to_edge = min(box.x, box.y, size[0] - box.x - box.width, size[1] - box.y - box.height)
+    return to_edge >= _CUT_MARGIN * box.width or ratio > _CUT_AREA
 
 
 def _off_centre(detection: Detection, size: tuple[int, int]) -> float:

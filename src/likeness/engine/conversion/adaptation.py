@@ -12,13 +12,17 @@ from likeness.engine.conversion.graph import Shape
 
 
 def resize_input(model: bytes, shape: Shape, output_shapes: Sequence[Shape]) -> bytes:
-    """Declare other extents for a model's one input and its outputs; a final reshape to one row becomes a flatten per row."""
+    """Declare other extents for a model's one input and its outputs; reshapes to one row give one row each."""
     network = onnx.load_from_string(model)
     (entry,) = _true_inputs(network)
-    constants = _constants(network)
-    for node in network.graph.node:
-        if node.op_type == "Reshape" and np.array_equal(constants.get(node.input[1], ()), (1, -1)):
-            node.CopyFrom(helper.make_node("Flatten", [node.input[0]], [node.output[0]], name=node.name))
+    shapes = _constants(network)
+    for index, node in enumerate(network.graph.node):
+        wanted_shape = shapes.get(node.input[1]) if node.op_type == "Reshape" else None
+        if wanted_shape is not None and wanted_shape.size > 1 and wanted_shape[0] == 1:
+            # In a reshape, 0 stands for the extent that is there already.
+            name = f"likeness_shape_{index}"
+            network.graph.initializer.append(numpy_helper.from_array(np.array([0, *wanted_shape[1:]], np.int64), name))
+            node.input[1] = name
     for value, wanted in ((entry, shape), *zip(network.graph.output, output_shapes, strict=True)):
         value.CopyFrom(helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, wanted))
     del network.graph.value_info[:]

@@ -11,10 +11,12 @@ from likeness.engine.conversion.graph import Shape
 from likeness.engine.detection import Detector
 from likeness.engine.detection.mtcnn import LandmarkLocator, Mtcnn
 from likeness.engine.detection.yunet import STRIDES, YuNet
-from likeness.engine.packs.manifest import DetectorRecipe, Manifest, RecogniserRecipe
+from likeness.engine.packs.manifest import DetectorRecipe, Manifest, PadRecipe, RecogniserRecipe
 from likeness.engine.packs.store import WeightStore
+from likeness.engine.pad import PadModel
 from likeness.engine.recognition import Recogniser
 from likeness.engine.runtime import Network
+from likeness.errors import SetupError
 
 LoadNetwork = Callable[[bytes], Network]
 YUNET_OUTPUTS: tuple[Shape, ...] = tuple((1, "n", size) for size in (1, 1, 4, 10) for _ in STRIDES)
@@ -46,8 +48,10 @@ def assemble_recogniser(
         model = store.read_converted(weights, "dlib", _dlib)
     else:
         model = store.read_converted(weights, _input_kind(recipe), lambda file: _recogniser(file, recipe))
+    network = load(model)
+    _try_out(network, recipe)
     return Recogniser(
-        network=load(model),
+        network=network,
         side=recipe.side,
         reference=np.array(recipe.reference, np.float32),
         views=recipe.views,
@@ -56,10 +60,28 @@ def assemble_recogniser(
     )
 
 
-def _input_kind(recipe: RecogniserRecipe) -> str:
-    """Name what was made of a recogniser's file: the input's format goes into the converted model."""
-    form = (recipe.side, recipe.mean, recipe.deviation, recipe.channels, recipe.template_size)
-    return f"recogniser-{hashlib.sha256(repr(form).encode()).hexdigest()[:8]}"
+def _try_out(network: Network, recipe: RecogniserRecipe) -> None:
+    """Run on two grey faces: a network that takes no batches, or gives something else, is told at start."""
+    try:
+        outputs = list(network.run(pixels=np.full((2, recipe.side, recipe.side, 3), 128, np.uint8)).values())
+    except Exception as error:  # the runtime raises its own unrelated exception types
+        raise SetupError(f"The network in {recipe.file} does not run on two faces at once: {error}") from error
+    if len(outputs) != 1 or outputs[0].size != 2 * recipe.template_size or not np.isfinite(outputs[0]).all():
+        raise SetupError(
+            f"The network in {recipe.file} does not give one template of {recipe.template_size} numbers a face."
+        )
+
+
+def assemble_pad(manifest: Manifest, recipe: PadRecipe, store: WeightStore, load: LoadNetwork) -> PadModel:
+    """Load one of a pack's PAD models."""
+    model = store.read_converted(manifest.file(recipe.file), _input_kind(recipe), lambda file: _pixels(file, recipe))
+    return PadModel(recipe.model, load(model), recipe.side, recipe.crop, recipe.live_output)
+
+
+def _input_kind(recipe: RecogniserRecipe | PadRecipe) -> str:
+    """Name what was made of a network's file: the input's format goes into the converted model."""
+    form = (recipe.side, recipe.mean, recipe.deviation, recipe.channels)
+    return f"pixels-{hashlib.sha256(repr(form).encode()).hexdigest()[:8]}"
 
 
 def _dlib(file: bytes) -> bytes:
@@ -75,8 +97,12 @@ def _yunet(file: bytes) -> bytes:
 
 def _recogniser(file: bytes, recipe: RecogniserRecipe) -> bytes:
     resized = resize_input(file, ("n", 3, recipe.side, recipe.side), [("n", recipe.template_size)])
+    return _pixels(resized, recipe)
+
+
+def _pixels(file: bytes, recipe: RecogniserRecipe | PadRecipe) -> bytes:
     return take_pixels(
-        resized,
+        file,
         height=recipe.side,
         width=recipe.side,
         mean=recipe.mean,

@@ -78,6 +78,11 @@ class WeightStore:
         if not manifest.commercial_use:
             _write_whole(self._acceptance(manifest), manifest.version.encode())
 
+    def installed(self, manifest: Manifest) -> bool:
+        """Whether every file of a pack is on this machine and its licence needs no acceptance or has it."""
+        free = manifest.commercial_use or self._acceptance(manifest).exists()
+        return free and all(self.find(weights) is not None for weights in manifest.weights)
+
     def check_licence(self, manifest: Manifest, *, accept_license: bool) -> None:
         if manifest.commercial_use or accept_license or self._acceptance(manifest).exists():
             return
@@ -109,7 +114,7 @@ class WeightStore:
         )
 
     def _place(self, weights: Weights) -> Path:
-        return self.models_dir / "weights" / weights.name
+        return self.models_dir / "weights" / f"{weights.sha256[:12]}-{weights.name}"
 
     def _candidates(self, weights: Weights) -> list[Path]:
         paths = [self._place(weights)]
