@@ -6,6 +6,7 @@ screen: log(1 + response · colour). The response of a single place on the face 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,8 +106,12 @@ def _shown_at(times: NDArray[np.float64], shown: list[tuple[float, Colour | None
     return np.asarray(light[np.clip(np.searchsorted(since, times, side="right") - 1, 0, len(shown) - 1)])
 
 
-def _settle(series: NDArray[np.floating], times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Take mean and linear drift out of each column of a (t, ...) series."""
+def _settle(series: NDArray[np.floating[Any]], times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Leave of a (t, ..., 3) series what changes in hue: brightness, mean and linear drift are taken out.
+
+    Brightness changes with every movement of the head; hue changes with the light alone.
+    """
+    series = series - series.mean(axis=-1, keepdims=True)
     basis = np.stack([np.ones_like(times), times - times.mean()], axis=1)
     flat = series.reshape(len(times), -1).astype(np.float64)
     flat = flat - basis @ np.linalg.lstsq(basis, flat, rcond=None)[0]

@@ -58,8 +58,8 @@ class Camera:
         self.optics = optics
         self._chance = chance
         noise = chance.normal(0, 1, (optics.height + 64, optics.width + 64, 3)).astype(np.float32)
-        noise = cv2.GaussianBlur(noise, (0, 0), 0.45)
-        self._noise = noise / noise.std() * np.float32(optics.noise)
+        soft = cv2.GaussianBlur(noise, (0, 0), 0.45)
+        self._noise = np.asarray(soft / soft.std() * np.float32(optics.noise), np.float32)
         axis_y, axis_x = np.mgrid[0:32, 0:32].astype(np.float32) / 15.5 - 1
         weight = np.exp(-(axis_x**2 + axis_y**2))
         self._weight = (weight / weight.sum())[..., None]
@@ -99,7 +99,7 @@ class Camera:
         toned = cv2.GaussianBlur(toned, (0, 0), self.optics.blur_pixels)
         row, column = self._chance.integers(0, 64, 2)
         toned += self._noise[row : row + self.optics.height, column : column + self.optics.width]
-        return np.clip(toned, 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(toned, 0, 255), np.uint8)
 
     def compress(self, image: Image) -> bytes:
         quality = (cv2.IMWRITE_JPEG_QUALITY, self.optics.jpeg_quality)

@@ -35,19 +35,28 @@ class Motion:
     """Follows the page's instructions with a body's delay and tremor."""
 
     def __init__(
-        self, chance: np.random.Generator, focal_pixels: float, centre: tuple[float, float], *, tremor: float = 1.0
+        self,
+        chance: np.random.Generator,
+        focal_pixels: float,
+        centre: tuple[float, float],
+        *,
+        tremor: float = 1.0,
+        size: float = 1.0,
     ) -> None:
         self._chance = chance
+        self._width_cm = HEAD_WIDTH_CM * size
         self._focal = focal_pixels
         self._centre = centre
         self._fit = float(chance.uniform(0.93, 1.05))
-        start = Pose(*chance.normal(0, 2, 2), chance.uniform(40, 70), *chance.normal(0, 4, 3))
+        x, y = chance.normal(0, 2, 2)
+        yaw, pitch, roll = chance.normal(0, 4, 3)
+        start = Pose(x, y, chance.uniform(40, 70), yaw, pitch, roll)
         self._movement = Movement(start, start, 0.0, 1.0)
         self._coming: Movement | None = None
         self._heard: tuple[Any, ...] = ()
         self._waves = {
-            name: (tremor * size / np.sqrt(1.5), chance.uniform(0.2, 3.0, 3), chance.uniform(0, 2 * np.pi, 3))
-            for name, size in _TREMOR.items()
+            name: (tremor * strength / np.sqrt(1.5), chance.uniform(0.2, 3.0, 3), chance.uniform(0, 2 * np.pi, 3))
+            for name, strength in _TREMOR.items()
         }
 
     def react(self, message: Mapping[str, Any], at_seconds: float) -> None:
@@ -63,7 +72,7 @@ class Motion:
         self._heard = heard
         self._fit *= {Hint.CLOSER: 1.05, Hint.FARTHER: 0.96}.get(hint, 1.0)
         self._fit = float(np.clip(self._fit, 0.75, 1.3))
-        distance = self._focal * HEAD_WIDTH_CM / (oval["width"] * self._fit)
+        distance = self._focal * self._width_cm / (oval["width"] * self._fit)
         offset_x, offset_y = oval["x"] - self._centre[0], oval["y"] - self._centre[1]
         end = Pose(
             offset_x / self._focal * distance + self._chance.normal(0, 0.5),

@@ -39,7 +39,9 @@ class Portrait:
         enlarged = float(np.hypot(placing[0, 0], placing[1, 0]))
         if enlarged < 0.7:
             # Averaging first keeps a large photo from aliasing.
-            photo = cv2.resize(photo, None, fx=enlarged, fy=enlarged, interpolation=cv2.INTER_AREA)
+            photo = np.asarray(
+                cv2.resize(photo, None, fx=enlarged, fy=enlarged, interpolation=cv2.INTER_AREA), np.uint8
+            )
             placing[:, :2] /= enlarged
         pixels = cv2.warpAffine(photo, placing, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
         values = pixels.astype(np.float32)

@@ -1,6 +1,6 @@
 """Textured surfaces in a room, lit by the room and by the screen, as a camera receives them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -32,6 +32,13 @@ class Pose:
     yaw: float = 0.0
     pitch: float = 0.0
     roll: float = 0.0
+
+    def moved(self, *, z: float) -> "Pose":
+        return replace(self, z=self.z + z)
+
+    def propped(self, z: float) -> "Pose":
+        """Give what is left of the movement when the thing is propped up in the middle at a distance."""
+        return replace(self, x=self.x * 0.2, y=self.y * 0.2, z=z)
 
     def rotation(self) -> Array:
         """Give the matrix from object axes to camera axes with z flipped towards the camera."""
@@ -65,6 +72,8 @@ class Layer:
     texture: NDArray[np.uint8]
     pose: Pose
     alpha: NDArray[np.uint8] | None = None
+    size: float = 1.0
+    """1 is life size; a print or a display may show the face larger or smaller."""
     reflectance: float = 1.0
     glow: float = 0.0
     glow_texture: NDArray[np.uint8] | None = None
@@ -80,7 +89,7 @@ def render(layers: tuple[Layer, ...], background: Array, camera: Camera, lightin
     ``screen``: linear RGB of what the screen shows, 0..1; (0, 0, 0) is dark.
     """
     # The wall is some eight times as far as the face, so it gets about a sixtieth of the screen's light.
-    light = background * (lighting.room_colour + lighting.screen * screen / 60)
+    light = np.asarray(background * (lighting.room_colour + lighting.screen * screen / 60), np.float32)
     for layer in layers:
         _paint(light, layer, camera, lighting, screen)
     return light
@@ -124,7 +133,11 @@ def _paint(light: Array, layer: Layer, camera: Camera, lighting: Lighting, scree
 
     size = (right - left) * _STEP, (bottom - top) * _STEP
     u, v = (
-        cv2.resize((axis + np.float32(start)) * np.float32(PIXELS_PER_CM), size, interpolation=cv2.INTER_LINEAR)
+        cv2.resize(
+            (axis / np.float32(layer.size) + np.float32(start)) * np.float32(PIXELS_PER_CM),
+            size,
+            interpolation=cv2.INTER_LINEAR,
+        )
         for axis, start in ((hits.x, LEFT_CM), (hits.y, TOP_CM))
     )
     texture = cv2.remap(layer.texture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -133,12 +146,12 @@ def _paint(light: Array, layer: Layer, camera: Camera, lighting: Lighting, scree
     seen = cv2.multiply(cv2.LUT(texture, LINEAR), arriving)
     if layer.glow:
         shown = texture if layer.glow_texture is None else cv2.remap(layer.glow_texture, u, v, cv2.INTER_LINEAR)
-        seen += cv2.LUT(shown, LINEAR * np.float32(layer.glow))
+        seen = seen + cv2.LUT(shown, LINEAR * np.float32(layer.glow))
     if layer.gloss_map is not None:
         mirrored = cv2.remap(layer.gloss_map, u, v, cv2.INTER_LINEAR)
-        seen += cv2.merge([mirrored * np.float32(lighting.screen * shade) for shade in screen])
+        seen = seen + cv2.merge([mirrored * np.float32(lighting.screen * shade) for shade in screen])
     target = light[top * _STEP : top * _STEP + size[1], left * _STEP : left * _STEP + size[0]]
-    cover = cv2.resize(hits.hit, size, interpolation=cv2.INTER_LINEAR)
+    cover = np.asarray(cv2.resize(hits.hit, size, interpolation=cv2.INTER_LINEAR), np.float32)
     if layer.alpha is None:
         cover *= (u > 0) & (u < WIDTH) & (v > 0) & (v < HEIGHT)
     else:

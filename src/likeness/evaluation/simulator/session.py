@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,19 +42,38 @@ class Network:
         )
 
 
-def carry_out(presentation: Presentation, check: LivenessCheck, chance: np.random.Generator) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One frame of a recorded attempt and what the page was showing when it was taken."""
+
+    at_seconds: float
+    data: bytes
+    status_code: str
+
+
+def carry_out(
+    presentation: Presentation,
+    check: LivenessCheck,
+    chance: np.random.Generator,
+    *,
+    recording: list[Shot] | None = None,
+) -> Outcome:
     """Run one attempt to its verdict in simulated time. The page shows an instruction when it arrives, and no sooner."""
     network = Network.draw(chance)
     captured = 0.5
     arrived = 0.0
     flash_index: int | None = None
-    pending: list[tuple[float, dict[str, object], int | None]] = []
+    status_code = ""
+    pending: list[tuple[float, dict[str, Any], int | None]] = []
     frames = 0
     while True:
         while pending and pending[0][0] <= captured:
             at, message, flash_index = pending.pop(0)
             presentation.react(message, at)
+            status_code = message["statusCode"]
         data = presentation.encode(presentation.frame(captured))
+        if recording is not None:
+            recording.append(Shot(captured, data, status_code))
         arrived = max(captured + network.up_seconds + float(chance.exponential(network.jitter_seconds)), arrived + 1e-3)
         instruction = check.observe(
             Frame(
@@ -74,5 +94,6 @@ def carry_out(presentation: Presentation, check: LivenessCheck, chance: np.rando
 
 
 def decode(data: bytes) -> Image:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert pixels is not None, "the simulator wrote this JPEG itself"
+    return np.asarray(pixels, np.uint8)

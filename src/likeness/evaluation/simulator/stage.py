@@ -49,7 +49,7 @@ def screen_light(colour: str | None) -> Array:
     """Give the linear RGB of a CSS hex colour; a page without a colour is dark."""
     if colour is None:
         return np.zeros(3, np.float32)
-    return LINEAR[[int(colour[start : start + 2], 16) for start in (1, 3, 5)]]
+    return np.asarray(LINEAR[[int(colour[start : start + 2], 16) for start in (1, 3, 5)]])
 
 
 def draw_lighting(chance: np.random.Generator) -> Lighting:
@@ -76,5 +76,5 @@ def draw_background(chance: np.random.Generator, width: int, height: int) -> Arr
         size = x + int(chance.integers(40, 300)), y + int(chance.integers(40, 300))
         cv2.rectangle(room, (x, y), size, tuple(chance.uniform(15, 235, 3)), -1)
     room += cv2.resize(chance.normal(0, 12, (height // 4, width // 4, 3)).astype(np.float32), (width, height))
-    room = cv2.GaussianBlur(room, (0, 0), float(chance.uniform(1.0, 5.0)))
-    return LINEAR[np.clip(room, 0, 255).astype(np.uint8)]
+    blurred = cv2.GaussianBlur(room, (0, 0), float(chance.uniform(1.0, 5.0)))
+    return np.asarray(LINEAR[np.clip(blurred, 0, 255).astype(np.uint8)])

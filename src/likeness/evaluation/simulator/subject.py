@@ -35,9 +35,16 @@ class Presentation(Protocol):
 class SimulatedSubject:
     """A live head on a body: turns, tilts, comes closer, is lit by the screen, moves the mouth a little."""
 
-    def __init__(self, portrait: Portrait, chance: np.random.Generator, *, stage: Stage | None = None) -> None:
+    def __init__(
+        self,
+        portrait: Portrait,
+        chance: np.random.Generator,
+        *,
+        stage: Stage | None = None,
+        camera_label: str = "Integrated Webcam",
+    ) -> None:
         self.stage = stage or Stage(chance)
-        self.camera_label = "Integrated Webcam"
+        self.camera_label = camera_label
         optics = self.stage.optics
         self.motion = Motion(chance, optics.focal_pixels, (optics.width / 2, optics.height / 2))
         self._head = Head(chance, nose_x_cm=portrait.nose_x_cm, nose_y_cm=portrait.nose_y_cm)
@@ -83,4 +90,4 @@ def body_mask() -> Image:
     x, y = np.abs(axis_x - LEFT_CM), axis_y - TOP_CM
     neck = (x < 6.0) & (y > 6)
     shoulders = (y > 13.5) & (x < 6 + 3.0 * (y - 13.5))
-    return cv2.GaussianBlur((neck | shoulders).astype(np.uint8) * 255, (0, 0), 3.0)
+    return np.asarray(cv2.GaussianBlur((neck | shoulders).astype(np.uint8) * 255, (0, 0), 3.0), np.uint8)

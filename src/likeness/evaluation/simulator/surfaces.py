@@ -83,8 +83,10 @@ class Head:
         )
         side = int(2 * _REACH_CM * _STEPS_PER_CM) + 1
         self._relief = _relief(chance, side, nose_x_cm, nose_y_cm)
-        self._slope_x = cv2.Sobel(self._relief, cv2.CV_32F, 1, 0, ksize=3, scale=_STEPS_PER_CM / 8)
-        self._slope_y = cv2.Sobel(self._relief, cv2.CV_32F, 0, 1, ksize=3, scale=_STEPS_PER_CM / 8)
+        self._slope_x, self._slope_y = (
+            np.asarray(cv2.Sobel(self._relief, cv2.CV_32F, right, down, ksize=3, scale=_STEPS_PER_CM / 8), np.float32)
+            for right, down in ((1, 0), (0, 1))
+        )
         self.front_cm = float(self._half_depth)
         """How far the face's front lies before the centre of the head."""
 
