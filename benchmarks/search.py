@@ -1,6 +1,6 @@
 """Exact 1:N search beside its peers, and beside the speed at which this machine reads memory.
 
-    python benchmarks/search.py [--quick] [--json PATH]
+    python benchmarks/search.py [--quick] [--size 1000000x512 ...] [--checks 10000] [--json PATH]
 
 Templates are like faces: identities at random, four photos of each close together. Half of the queries are new photos
 of enrolled identities, half of nobody enrolled. Everything runs on one thread unless said. Each peer is measured in
@@ -29,7 +29,8 @@ from usearch.index import search as usearch_search
 
 from figures import Report
 from likeness.index.exact import ExactIndex
-from likeness.index.scans import CompiledScan, FaissScan, Scan, best_scan
+from likeness.index.faiss_scan import FaissScan
+from likeness.index.scans import CompiledScan, Scan, best_scan
 from likeness.index.scores import best_hits, exact_scores
 
 PHOTOS = 4
@@ -257,25 +258,32 @@ def _told(report: Report) -> Callable[[str, float, str, float], None]:
     return lambda name, value, unit, _: report.add(name, value, unit)
 
 
+def size(text: str) -> tuple[int, int]:
+    count, dimension = text.split("x")
+    return int(count), int(dimension)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small galleries only, within a minute")
+    parser.add_argument("--size", type=size, action="append", help="only this many templates of so many numbers")
+    parser.add_argument("--checks", type=int, help="how many answers to hold against brute force")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     if os.environ.get("OMP_NUM_THREADS") != "1":  # BLAS reads it when it is loaded
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "OMP_NUM_THREADS": "1"})  # noqa: S606
     faiss.omp_set_num_threads(1)
     report = Report("Exact 1:N search, one thread unless said")
-    sizes = [10_000, 100_000] if arguments.quick else [10_000, 100_000, 1_000_000]
-    checks = dict.fromkeys(sizes, 250) if arguments.quick else {10_000: 500, 100_000: 4_000, 1_000_000: 500}
+    counts = [10_000, 100_000] if arguments.quick else [10_000, 100_000, 1_000_000]
+    sizes = arguments.size or [(count, dimension) for count in counts for dimension in (128, 512)]
+    checks = (arguments.checks or (1_000 if arguments.quick else 10_000)) // len(sizes) + 1
     faults = np.zeros(3, int)
-    for count in sizes:
-        for dimension in (128, 512):
-            searches = 40 if arguments.quick else 200
-            full = count == 1_000_000 and dimension == 512
-            faults += measure(report, count, dimension, searches=searches, checks=checks[count], full=full)
-            gc.collect()
-    asked = 2 * sum(checks.values())
+    for count, dimension in sizes:
+        searches = 40 if arguments.quick else 200
+        full = count == 1_000_000 and dimension == 512
+        faults += measure(report, count, dimension, searches=searches, checks=checks, full=full)
+        gc.collect()
+    asked = checks * len(sizes)
     report.add("queries held against brute force", asked, "")
     report.at_least("recall", 1 - faults[0] / asked, "", 1.0)
     report.at_most("certified but wrong", faults[1], "answers", 0)

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from likeness.index import compiled
-from likeness.index.scans import CompiledScan, FaissScan, Scan
+from likeness.index.faiss_scan import FaissScan
+from likeness.index.scans import CompiledScan, Scan
 
 KERNELS = [name for name, _ in compiled.kernels()] if compiled.BUILT else []
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from likeness.index import compiled
 from likeness.index.base import Answer
 from likeness.index.exact import ExactIndex
+from likeness.index.faiss_scan import FaissScan
 from likeness.index.reference import ReferenceIndex
-from likeness.index.scans import CompiledScan, FaissScan
+from likeness.index.scans import CompiledScan
 from likeness.index.scores import best_hits, exact_scores
 
 SCANS = st.sampled_from([*(name for name, _ in compiled.kernels()), "faiss"] if compiled.BUILT else ["faiss"])

@@ -5,7 +5,8 @@ import pytest
 
 from likeness.index import compiled
 from likeness.index.codes import Codec, Spread
-from likeness.index.scans import CompiledScan, FaissScan
+from likeness.index.faiss_scan import FaissScan
+from likeness.index.scans import CompiledScan
 
 compiled_only = pytest.mark.skipif(not compiled.BUILT, reason="the compiled module was not built")
 

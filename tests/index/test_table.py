@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from likeness.index.codes import Codec
 from likeness.index.exact import ExactIndex
+from likeness.index.faiss_scan import FaissScan
 from likeness.index.reference import ReferenceIndex
-from likeness.index.scans import Candidates, FaissScan, best_scan
+from likeness.index.scans import Candidates, best_scan
 from likeness.index.table import Table
 
 DIMENSION = 3

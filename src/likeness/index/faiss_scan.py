@@ -1,0 +1,89 @@
+"""The scan for where the compiled one could not be built: faiss's scalar-quantiser scanner, a query at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.index.codes import LIMIT, Goal
+from likeness.index.scans import ROW_BITS, Candidates, Part
+
+
+class FaissScan:
+    """A scan by faiss's scanner over the same bytes.
+
+    Factors are whole numbers so small that every partial sum is below 2**24, hence exact in float32: whether faiss
+    multiplies in floats or rounds the query to bytes first, its dot product is the integer one.
+
+    faiss keeps the largest dot products of a part, so a part is searched for a pool of them, and again for a larger
+    pool, until the least in the pool proves that no row outside can reach the cut.
+    """
+
+    _POOL = 64
+    _FACTOR = 8
+
+    def __init__(self, dimension: int) -> None:
+        self._pitch = -(-dimension // 64) * 64
+        self.limit = min(LIMIT, 2**24 // (LIMIT * dimension))
+        if not self.limit:
+            raise ValueError(f"{dimension} dimensions are more than this scan sums exactly")
+        self._quantiser: Any = faiss.ScalarQuantizer(self._pitch, faiss.ScalarQuantizer.QT_8bit_direct_signed)
+        self._flat = faiss.IndexFlat(self._pitch, faiss.METRIC_INNER_PRODUCT)
+
+    def __call__(self, parts: tuple[Part, ...], goals: Sequence[Goal]) -> list[Candidates]:
+        return [self._find(parts, goal) for goal in goals]
+
+    def _find(self, parts: tuple[Part, ...], goal: Goal) -> Candidates:
+        factors = goal.factors.astype(np.float32)
+        scanner: Any = self._quantiser.select_InvertedListScanner(faiss.METRIC_INNER_PRODUCT, self._flat, True, None)
+        scanner.set_query(faiss.swig_ptr(factors))
+        scanner.set_list(0, 0.0)
+        size = max(self._POOL, goal.wanted)
+        cut = goal.minimum - goal.slack
+        pools = [_Pool.drawn(scanner, part, goal, size) for part in parts]
+        if goal.wanted:
+            lowers = np.concatenate([pool.uppers - 2 * pool.scales * goal.allowance for pool in pools] or [np.empty(0)])
+            if len(lowers) >= goal.wanted:
+                best = np.partition(lowers, len(lowers) - goal.wanted)[len(lowers) - goal.wanted]
+                cut = max(cut, float(best) - 2 * goal.slack)
+        rows: list[NDArray[np.uint64]] = [np.empty(0, np.uint64)]
+        uppers: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
+        for number, (part, first_pool) in enumerate(zip(parts, pools, strict=True)):
+            pool = first_pool
+            while pool.size < part[3] and pool.ceiling >= cut:
+                pool = _Pool.drawn(scanner, part, goal, pool.size * self._FACTOR)
+            kept = pool.uppers >= cut
+            rows.append(pool.rows[kept].astype(np.uint64) | np.uint64(number << ROW_BITS))
+            uppers.append(pool.uppers[kept].astype(np.float32))
+        return Candidates(np.concatenate(rows), np.concatenate(uppers), cut)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """The rows of a part with the largest dot products, and the most any other row may reach."""
+
+    size: int
+    rows: NDArray[np.int64]
+    scales: NDArray[np.float64]
+    uppers: NDArray[np.float64]
+    ceiling: float
+
+    @classmethod
+    def drawn(cls, scanner: Any, part: Part, goal: Goal, size: int) -> "_Pool":
+        codes, all_scales, alive, count = part
+        size = min(size, count)
+        dots, rows = np.full(size, -np.inf, np.float32), np.full(size, -1, np.int64)
+        if count:
+            scanner.scan_codes(count, faiss.swig_ptr(codes), None, faiss.swig_ptr(dots), faiss.swig_ptr(rows), size)
+        ceiling = -np.inf
+        if size < count:
+            most = goal.step * float(dots.min()) + goal.allowance
+            ceiling = most * float(all_scales[:count].max() if most > 0 else all_scales[:count].min())
+        if alive is not None:
+            counted = alive[rows] != 0
+            dots, rows = dots[counted], rows[counted]
+        scales = all_scales[rows].astype(np.float64)
+        return cls(size, rows, scales, scales * (goal.step * dots.astype(np.float64) + goal.allowance), ceiling)
