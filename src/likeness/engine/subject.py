@@ -13,7 +13,7 @@ _RIVAL_AREA = 0.5
 """A face of less than this part of the subject's area stands at least 1.4 times farther off: no rival."""
 _ASIDE_AREA, _ASIDE = 0.8, 0.15
 """A smaller face this much farther from the middle (in diagonals) is no rival either."""
-_CUT_MARGIN, _CUT_AREA = 0.2, 1.5
+_CUT_MARGIN, _CUT_AREA = 0.1, 1.5
 """A face nearer to the edge than this part of its width is cut off: somebody walking by, unless it is this much larger."""
 
 

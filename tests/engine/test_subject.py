@@ -1,0 +1,61 @@
+"""Whose photo is it?"""
+
+import numpy as np
+import pytest
+
+from likeness.engine.base import Box, Detection, FacePolicy
+from likeness.engine.subject import choose_subject
+from likeness.errors import MultipleFaces, NoFace
+
+SIZE = (640, 480)
+
+
+def face(x: float, y: float, width: float) -> Detection:
+    """Give a face by its centre, in fractions of the photo, and its width in pixels."""
+    box = Box(x * SIZE[0] - width / 2, y * SIZE[1] - width / 2, width, width)
+    return Detection(box, np.zeros((5, 2), np.float32), 1.0)
+
+
+MIDDLE = face(0.5, 0.5, 150)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [],
+        [face(0.1, 0.3, 100)],  # smaller: farther away
+        [face(0.9, 0.5, 150)],  # cut off at the edge: walking by
+        [face(0.8, 0.6, 130)],  # a little smaller, and aside
+    ],
+)
+def test_the_face_in_the_middle_is_the_subject(others: list[Detection]) -> None:
+    assert choose_subject([*others, MIDDLE], SIZE, FacePolicy.LARGEST) is MIDDLE
+
+
+@pytest.mark.parametrize(
+    "faces",
+    [
+        [face(0.3, 0.5, 150), face(0.7, 0.5, 150)],
+        [face(0.2, 0.5, 150), MIDDLE, face(0.8, 0.5, 150)],
+        [MIDDLE, face(0.05, 0.5, 400)],
+    ],
+)
+def test_a_rival_makes_the_photo_ambiguous(faces: list[Detection]) -> None:
+    with pytest.raises(MultipleFaces, match="none is clearly"):
+        choose_subject(faces, SIZE, FacePolicy.LARGEST)
+
+
+def test_a_far_larger_face_wins_off_the_middle_too() -> None:
+    large = face(0.35, 0.5, 250)
+    small = face(0.8, 0.2, 60)
+    assert choose_subject([small, large], SIZE, FacePolicy.LARGEST) is large
+
+
+def test_the_single_policy_allows_nobody_else() -> None:
+    with pytest.raises(MultipleFaces, match="more than one"):
+        choose_subject([MIDDLE, face(0.1, 0.1, 30)], SIZE, FacePolicy.SINGLE)
+
+
+def test_nobody() -> None:
+    with pytest.raises(NoFace):
+        choose_subject([], SIZE, FacePolicy.LARGEST)
