@@ -55,11 +55,11 @@ class ServerProcess:
         return int(line.split()[1]) * 1024
 
     def client(self, timeout: float = 120) -> httpx.Client:
-        http = httpx.Client(base_url=self.url, timeout=timeout)
         form = {"grant_type": "client_credentials", "client_id": self.credentials.client_id}
-        reply = http.post("/api/oauth/token", data=form | {"client_secret": self.credentials.client_secret})
-        http.headers["Authorization"] = f"Bearer {reply.raise_for_status().json()['access_token']}"
-        return http
+        form |= {"client_secret": self.credentials.client_secret}
+        token = httpx.post(f"{self.url}/api/oauth/token", data=form, timeout=timeout).raise_for_status().json()
+        headers = {"Authorization": f"Bearer {token['access_token']}"}
+        return httpx.Client(base_url=self.url, timeout=timeout, headers=headers)
 
 
 @contextlib.contextmanager
@@ -75,9 +75,8 @@ def server_process(folder: Path, *, start: bool = True, **settings: Any) -> Iter
     credentials = deployment.tenants.create_client(tenant.id, "test")
     deployment.close()
     chosen = made.model_dump(exclude_unset=True)
-    environment = os.environ | {
-        f"LIKENESS_{name.upper()}": str(value) for name, value in chosen.items() if value is not None
-    }
+    environment = os.environ | {"LIKENESS_LOG_LEVEL": "warning"}
+    environment |= {f"LIKENESS_{name.upper()}": str(value) for name, value in chosen.items() if value is not None}
     running = ServerProcess(made, credentials, environment)
     if start:
         running.start()
