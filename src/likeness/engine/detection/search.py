@@ -15,6 +15,8 @@ from likeness.engine.detection import Detector
 
 _COARSE, _MEDIUM = 0.12, 0.05
 """Smallest face of the first two looks, of the photo's shorter side."""
+_FINE = 1 / 64
+"""Smallest face of the last look, of the photo's longer side: so a photo of any size costs at most so much."""
 _RIVAL = 0.6
 """A face that is less than this much as wide as the largest is no rival for being the subject."""
 _TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 3: cv2.ROTATE_90_CLOCKWISE, 2: cv2.ROTATE_180}
@@ -28,15 +30,16 @@ class FaceSearch:
     detector: Detector
 
     def all_faces(self, image: Image, smallest: float | None = None) -> list[Detection]:
-        """Find every face at least ``smallest`` pixels wide (None: as small as the detector can), largest first."""
-        return _largest_first(self._look(image, max(smallest or 0.0, self.detector.finest)))
+        """Find every face at least ``smallest`` pixels wide (None: as small as is worth it), largest first."""
+        wanted = self._finest(image) if smallest is None else max(smallest, self.detector.finest)
+        return _largest_first(self._look(image, wanted))
 
     def subject_and_rivals(self, image: Image) -> list[Detection]:
         """Find the largest face and all that rival it for being the photo's subject, largest first; smaller faces may be missing."""
         found: list[Detection] = []
         for index, smallest in enumerate(self._widths(image)):
             # The photo is turned only after a closer look at it upright has failed too, but before the dearest look.
-            found = self.detector.detect(image, smallest=smallest) if index == 0 else self._look(image, smallest)
+            found = self._look(image, smallest, turning=index > 0)
             if self._convincing(found) and max(face.box.width for face in found) * _RIVAL >= smallest:
                 break
         return _largest_first(found)
@@ -44,20 +47,24 @@ class FaceSearch:
     def _widths(self, image: Image) -> list[float]:
         """Give the falling face widths to look for."""
         side = min(image.shape[:2])
-        return sorted({max(share * side, self.detector.finest) for share in (_COARSE, _MEDIUM, 0.0)}, reverse=True)
+        finest = self._finest(image)
+        return sorted({max(share * side, finest) for share in (_COARSE, _MEDIUM, 0.0)}, reverse=True)
 
-    def _look(self, image: Image, smallest: float) -> list[Detection]:
-        """Look at one resolution, in the orientation that shows the most convincing face."""
+    def _finest(self, image: Image) -> float:
+        return max(self.detector.finest, _FINE * float(max(image.shape[:2])))
+
+    def _look(self, image: Image, smallest: float, *, turning: bool = True) -> list[Detection]:
+        """Look at one resolution, turning the photo while nothing convincing was found."""
         best = self.detector.detect(image, smallest=smallest)
         least = _MEDIUM * min(image.shape[:2])
         for turns, rotation in _TURNS.items():
-            if self._convincing(best):
+            if self._convincing(best) or not turning:
                 break
             # Texture looks like a small face in one orientation or another: a turned face must be large and convincing.
             turned = self.detector.detect(
                 np.asarray(cv2.rotate(image, rotation), np.uint8), smallest=max(smallest, least)
             )
-            if self._convincing(turned):
+            if self._convincing(turned) and _confidence(turned) > _confidence(best):
                 best = [turn_back(face, turns, image.shape[1], image.shape[0]) for face in turned]
         # Beside a face that leaves no doubt, something doubtful is no face.
         credible = self.detector.credible if self._convincing(best) else 0.0
