@@ -6,6 +6,8 @@ measured on a small crop of the inner face in the aligned frame, so neither the 
 ``RULES`` is the one table of what is good, what is refused, and what counts how much.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -13,8 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.engine.alignment import Points, similarity, warp
+from likeness.engine.alignment import Points, similarity
 from likeness.engine.base import Detection, Image, Quality, QualityMeasure, Use
+from likeness.engine.resampling import warp
+from likeness.engine.resampling import warp
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ def assess(image: Image, detection: Detection, *, use: Use) -> Quality:
     measures, short, score = [], [], 1.0
     for name, rule in RULES.items():
         value = raw[name]
-        scalar = rule.scalar(float(np.cos(np.radians(value)) ** 2) if name.startswith("HeadPose") else value)
+        scalar = rule.scalar(math.cos(math.radians(value)) ** 2 if name.startswith("HeadPose") else value)
         measures.append(QualityMeasure(name, round(value, 3), round(scalar)))
         score *= max(scalar / 100, 0.01) ** rule.weight
         if scalar < rule.least(use):
@@ -119,12 +123,15 @@ def estimate_pose(landmarks: Points) -> Pose:
     centred = landmarks.astype(np.float64) - landmarks.mean(axis=0, dtype=np.float64)
     camera = (_FROM_LANDMARKS @ centred).T
     turned, _, axes = np.linalg.svd(camera, full_matrices=False)
-    right, down = turned @ axes
-    forward = np.cross(right, down)
+    (right_x, right_y, right_z), (down_x, down_y, down_z) = (turned @ axes).tolist()
+    # The third axis is the cross product of the other two.
+    forward_x = right_y * down_z - right_z * down_y
+    forward_y = right_z * down_x - right_x * down_z
+    forward_z = right_x * down_y - right_y * down_x
     return Pose(
-        yaw=float(np.degrees(np.arcsin(np.clip(-forward[0], -1, 1)))),
-        pitch=float(np.degrees(np.arctan2(forward[1], forward[2]))),
-        roll=float(np.degrees(np.arctan2(down[0], down[1]) * -1)),
+        yaw=math.degrees(math.asin(min(max(-forward_x, -1.0), 1.0))),
+        pitch=math.degrees(math.atan2(forward_y, forward_z)),
+        roll=math.degrees(math.atan2(-down_x, down_y)),
     )
 
 
@@ -134,35 +141,37 @@ def _geometry(image: Image, landmarks: Points) -> dict[str, float]:
     Distances to the photo's edges go along the face's own axes, so that a photo lying on its side measures the same.
     """
     pose = estimate_pose(landmarks)
-    left, right, _, *mouth = landmarks.astype(np.float64)
-    eyes, lips = (left + right) / 2, (mouth[0] + mouth[1]) / 2
-    between = max(float(np.linalg.norm(right - left)), 1e-6)
+    left, right, _, mouth_left, mouth_right = landmarks.tolist()
+    eyes = ((left[0] + right[0]) / 2, (left[1] + right[1]) / 2)
+    mouth = ((mouth_left[0] + mouth_right[0]) / 2, (mouth_left[1] + mouth_right[1]) / 2)
     # A turned head brings the eyes together in the image; the standard undoes that.
-    eye_distance = between / max(float(np.cos(np.radians(pose.yaw))), 0.5)
-    eye_to_mouth = max(float(np.linalg.norm(lips - eyes)), 1e-6)
-    roll = np.radians(pose.roll)
-    across, down = np.array([np.cos(roll), np.sin(roll)]), np.array([-np.sin(roll), np.cos(roll)])
-    above, below = _to_edge(image, eyes, -down), _to_edge(image, eyes, down)
+    eye_distance = max(math.dist(left, right) / max(math.cos(math.radians(pose.yaw)), 0.5), 1e-6)
+    eye_to_mouth = max(math.dist(eyes, mouth), 1e-6)
+    cosine, sine = math.cos(math.radians(pose.roll)), math.sin(math.radians(pose.roll))
+    above, below = _to_edge(image, eyes, (sine, -cosine)), _to_edge(image, eyes, (-sine, cosine))
     return {
         "InterEyeDistance": eye_distance,
         "HeadSize": eye_to_mouth / max(above + below, 1e-6),
         "HeadPoseYaw": pose.yaw,
         "HeadPosePitch": pose.pitch,
         "HeadPoseRoll": pose.roll,
-        "LeftwardCropOfTheFaceImage": _to_edge(image, left, -across) / eye_distance,
-        "RightwardCropOfTheFaceImage": _to_edge(image, right, across) / eye_distance,
+        "LeftwardCropOfTheFaceImage": _to_edge(image, left, (-cosine, -sine)) / eye_distance,
+        "RightwardCropOfTheFaceImage": _to_edge(image, right, (cosine, sine)) / eye_distance,
         "MarginAboveOfTheFaceImage": above / eye_to_mouth,
         "MarginBelowOfTheFaceImage": below / eye_to_mouth,
     }
 
 
-def _to_edge(image: Image, point: NDArray[np.float64], direction: NDArray[np.float64]) -> float:
+def _to_edge(image: Image, point: Sequence[float], direction: tuple[float, float]) -> float:
     """Give how far the photo reaches from a point in a direction; 0 where the point lies beyond it."""
-    size = np.array([image.shape[1], image.shape[0]], np.float64)
-    if ((point < 0) | (point > size)).any():
-        return 0.0
-    room = np.where(direction > 0, size - point, point)
-    return float((room / np.maximum(np.abs(direction), 1e-9)).min())
+    height, width = image.shape[:2]
+    reach = math.inf
+    for at, size, step in zip(point, (width, height), direction, strict=True):
+        if not 0 <= at <= size:
+            return 0.0
+        if abs(step) > 1e-9:
+            reach = min(reach, ((size - at) if step > 0 else at) / abs(step))
+    return reach
 
 
 def _pixels(image: Image, landmarks: Points) -> dict[str, float]:
@@ -188,4 +197,4 @@ def _pixels(image: Image, landmarks: Points) -> dict[str, float]:
 def _sharpness(face: NDArray[np.float32]) -> float:
     """Give the power of the finest detail over that of the face's whole contrast, in decibels; light does not change it."""
     fine = float(((face - cv2.GaussianBlur(face, (0, 0), 1.0)) ** 2).mean())
-    return float(10 * np.log10((max(fine - 0.75 * _ROUNDING, 0.0) + 0.03) / (float(face.var()) + 1)))
+    return 10 * math.log10((max(fine - 0.75 * _ROUNDING, 0.0) + 0.03) / (float(face.var()) + 1))
