@@ -123,6 +123,8 @@ class _Reader:
         return found[0][2:]
 
     def integer(self) -> int:
+        if self._position >= len(self._file):
+            raise SetupError("The dlib network file is cut off.")
         control = self._file[self._position]
         size = control & 0x0F
         start = self._position + 1

@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+from likeness.engine.conversion.adaptation import resize_input, take_pixels
+from likeness.engine.conversion.graph import Graph
+from likeness.engine.runtime import Network
+
+
+def network_of_one_face() -> bytes:
+    """Give the mean of each channel, for exactly one 4 x 4 picture, through a reshape that knows of no second one."""
+    graph = Graph("means")
+    means = graph.add("GlobalAveragePool", "planes")
+    output = graph.add("Reshape", means, graph.constant(np.array([1, -1], np.int64)))
+    return graph.build({"planes": (TensorProto.FLOAT, (1, 3, 4, 4))}, {"means": (output, (1, 3))})
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_network_of_one_face_takes_pixels_of_many(reverse):
+    resized = resize_input(network_of_one_face(), ("n", 3, 4, 4), [("n", 3)])
+    model = take_pixels(resized, height=4, width=4, mean=(1, 2, 3), deviation=(2, 4, 8), reverse_channels=reverse)
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
+    means = pixels.reshape(5, 16, 3).mean(axis=1)
+    expected = ((means[:, ::-1] if reverse else means) - (1, 2, 3)) / (2, 4, 8)
+    network = Network(model)
+    assert network.inputs == {"pixels": ("n", 4, 4, 3)}
+    assert np.allclose(network.run(pixels=pixels)["means"], expected, atol=1e-4)

@@ -1,0 +1,43 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import TensorProto
+
+from likeness.engine.conversion.graph import Graph
+from likeness.engine.runtime import Network
+from likeness.errors import SetupError
+
+
+def doubling() -> bytes:
+    graph = Graph("doubling")
+    output = graph.add("Mul", "x", graph.constant(np.array([2], np.float32)))
+    return graph.build({"x": (TensorProto.FLOAT, ("n",))}, {"y": (output, ("n",))})
+
+
+def test_many_threads_share_one_network():
+    network = Network(doubling())
+    values = [np.full(3, number, np.float32) for number in range(50)]
+    with ThreadPoolExecutor(8) as pool:
+        for value, answer in zip(values, pool.map(lambda value: network.run(x=value), values), strict=True):
+            assert answer["y"].tolist() == (2 * value).tolist()
+
+
+@pytest.mark.parametrize("model", [b"", b"not a model"])
+def test_what_is_no_model(model):
+    with pytest.raises(SetupError):
+        Network(model)
+
+
+def test_a_missing_gpu_is_said_at_start():
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    with pytest.raises(SetupError, match="likeness\\[gpu\\]"):
+        Network(doubling(), provider="cuda")
+
+
+def test_a_provider_that_falls_back_in_silence_is_refused(monkeypatch):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    with pytest.raises(SetupError), pytest.warns(UserWarning, match="CUDAExecutionProvider"):
+        Network(doubling(), provider="cuda")
