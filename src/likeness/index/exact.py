@@ -25,6 +25,9 @@ from likeness.index.table import Table
 from likeness.index.vectors import checked_bounds, checked_key, checked_keys, checked_query, checked_rows
 from likeness.index.views import View
 
+_FEW = 64
+"""So few candidates are scored faster than sifted."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Search:
@@ -114,12 +117,22 @@ class ExactIndex:
 def _answer(view: View, search: _Search, goal: Goal, candidates: Candidates) -> Answer:
     if not len(candidates.rows):
         return Answer((), certified=candidates.cut <= search.minimum_score, size=view.size)
+    if search.k is not None and len(candidates.rows) > 4 * search.k + _FEW:
+        candidates = _narrowed(view, search, search.k, goal, candidates)
     keys, scores = _scored(view, search, candidates)
     hits = best_hits(keys, scores, k=search.k, minimum_score=search.minimum_score)
     within = bool((scores <= candidates.uppers.astype(np.float64) + goal.slack).all())
     full = search.k is not None and len(hits) == search.k
     reached = hits[-1].score >= candidates.cut if full else candidates.cut <= search.minimum_score
     return Answer(hits, certified=within and reached, size=view.size)
+
+
+def _narrowed(view: View, search: _Search, k: int, goal: Goal, candidates: Candidates) -> Candidates:
+    """Leave out what the exact scores of the k most promising already rule out."""
+    uppers = candidates.uppers.astype(np.float64) + goal.slack
+    promising = np.sort(np.argpartition(uppers, len(uppers) - k)[len(uppers) - k :])
+    _, scores = _scored(view, search, candidates.only(promising))
+    return candidates.only(np.flatnonzero(uppers >= scores.min()))
 
 
 def _scored(view: View, search: _Search, candidates: Candidates) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

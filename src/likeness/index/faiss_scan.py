@@ -32,13 +32,20 @@ class FaissScan:
             raise ValueError(f"{dimension} dimensions are more than this scan sums exactly")
         self._quantiser: Any = faiss.ScalarQuantizer(self._pitch, faiss.ScalarQuantizer.QT_8bit_direct_signed)
         self._flat = faiss.IndexFlat(self._pitch, faiss.METRIC_INNER_PRODUCT)
+        self._idle: list[Any] = []  # scanners; faiss's Python never frees one, so they are used again
 
     def __call__(self, parts: tuple[Part, ...], goals: Sequence[Goal]) -> list[Candidates]:
-        return [self._find(parts, goal) for goal in goals]
+        try:
+            scanner = self._idle.pop()
+        except IndexError:
+            scanner = self._quantiser.select_InvertedListScanner(faiss.METRIC_INNER_PRODUCT, self._flat, True, None)
+        try:
+            return [self._find(scanner, parts, goal) for goal in goals]
+        finally:
+            self._idle.append(scanner)
 
-    def _find(self, parts: tuple[Part, ...], goal: Goal) -> Candidates:
+    def _find(self, scanner: Any, parts: tuple[Part, ...], goal: Goal) -> Candidates:
         factors = goal.factors.astype(np.float32)
-        scanner: Any = self._quantiser.select_InvertedListScanner(faiss.METRIC_INNER_PRODUCT, self._flat, True, None)
         scanner.set_query(faiss.swig_ptr(factors))
         scanner.set_list(0, 0.0)
         size = max(self._POOL, goal.wanted)

@@ -31,6 +31,9 @@ class Candidates:
     uppers: NDArray[np.float32]
     cut: float
 
+    def only(self, which: NDArray[np.intp]) -> "Candidates":
+        return Candidates(self.rows[which], self.uppers[which], self.cut)
+
     @property
     def parts(self) -> NDArray[np.int64]:
         return (self.rows >> np.uint64(ROW_BITS)).astype(np.int64)

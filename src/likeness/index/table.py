@@ -97,13 +97,14 @@ class Table:
 
     def remove(self, key: int) -> bool:
         with self._writing:
-            slot = self._slots.pop(key, None)
+            slot = self._slots.get(key)
             if slot is None:
                 return False
             draft = Draft(self._view, self._chunk_rows)
             draft.hide([slot])
             draft.size -= 1
             self._publish(draft)
+            del self._slots[key]
             self._retire([slot])
             self._settle()
             return True
@@ -160,39 +161,41 @@ class Table:
         if not self._free:
             return
         draft = Draft(self._view, self._chunk_rows)
-        moved: list[int] = []
+        moves: list[tuple[int, int]] = []
         source = draft.end - 1
         for hole in sorted(self._free):
             while source > hole and (source in self._free or source in self._retired):
                 source -= 1
             if source <= hole:
                 break
-            self._move(draft, source, hole)
-            moved.append(source)
+            moves.append((source, hole))
             source -= 1
-        if moved:
-            self._publish(draft)
-            self._retire(moved)
+        if moves:
+            self._move(draft, moves)
             self._reclaim()
         self._trim()
 
-    def _move(self, draft: Draft, source: int, hole: int) -> None:
-        origin = draft.segments[source // self._chunk_rows].chunk
-        chunk, offset = draft.segments[hole // self._chunk_rows].chunk, hole % self._chunk_rows
-        chunk.copy(offset, origin, source % self._chunk_rows, 1)
-        draft.hide([source])
-        draft.show([hole])
-        self._slots[int(chunk.keys[offset])] = hole
-        self._free.discard(hole)
+    def _move(self, draft: Draft, moves: Sequence[tuple[int, int]]) -> None:
+        sources, holes = zip(*moves, strict=True)
+        keys = []
+        for source, hole in moves:
+            origin, there = draft.segments[source // self._chunk_rows].chunk, source % self._chunk_rows
+            draft.segments[hole // self._chunk_rows].chunk.copy(hole % self._chunk_rows, origin, there, 1)
+            keys.append(int(origin.keys[there]))
+        draft.hide(sources)
+        draft.show(holes)
+        self._publish(draft)
+        self._slots.update(zip(keys, holes, strict=True))
+        self._free.difference_update(holes)
+        self._retire(sources)
 
     def _trim(self) -> None:
         """Give back the free slots at the very end, and the memory of a last chunk that has become too large."""
         draft = Draft(self._view, self._chunk_rows)
-        end = draft.end
+        old_end = end = draft.end
         while end - 1 in self._free:
             end -= 1
-            self._free.discard(end)
-        if end == draft.end:
+        if end == old_end:
             return
         draft.cut(end)
         if draft.segments:
@@ -200,3 +203,4 @@ class Table:
             if last.chunk.capacity > max(_SMALLEST_CHUNK_ROWS, 4 * last.count):
                 draft.resize(len(draft.segments) - 1, self._chunk(2 * last.count))
         self._publish(draft)
+        self._free.difference_update(range(end, old_end))
