@@ -1,0 +1,56 @@
+import json
+import shutil
+
+import pytest
+
+from likeness.engine.packs.catalogue import BEST_FIRST, SHIPPED, Catalogue
+from likeness.engine.packs.manifest import StoredCalibration
+from likeness.errors import SetupError
+
+STORED = StoredCalibration(
+    data_set="our staff",
+    thresholds=(0.1, 0.2, 0.3, 0.4, 0.5),
+    measured_fmr=(1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
+    genuine_pairs=7,
+    impostor_pairs=9,
+)
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    own = tmp_path / "packs" / "own"
+    own.mkdir(parents=True)
+    content = json.loads((SHIPPED / "builtin.json").read_text()) | {"id": "own"}
+    (own / "manifest.json").write_text(json.dumps(content))
+    return Catalogue(tmp_path)
+
+
+def test_shipped_and_own_packs_are_listed(catalogue):
+    assert catalogue.ids()[-1] == "own"
+    assert set(BEST_FIRST) | {"sface", "auraface", "buffalo_l"} <= set(catalogue.ids())
+    assert catalogue.get("own").id == "own"
+    assert not catalogue.get("buffalo_l").commercial_use
+
+
+def test_an_unknown_pack(catalogue):
+    for name in ("nothing", "../own", ""):
+        with pytest.raises(SetupError, match="There is no model pack"):
+            catalogue.get(name)
+
+
+def test_a_manifest_in_another_packs_folder(catalogue):
+    shutil.copytree(catalogue.folder("own"), catalogue.folder("copy"))
+    with pytest.raises(SetupError, match="'own'"):
+        catalogue.get("copy")
+
+
+def test_own_calibration_wins_and_is_bound_to_the_version(catalogue):
+    assert catalogue.get("sface").calibration is None
+    path = catalogue.calibrate("sface", STORED)
+    assert path == catalogue.folder("sface") / "calibration.json"
+    assert catalogue.get("sface").calibration.calibration == STORED.calibration
+    catalogue.calibrate("builtin", STORED)
+    assert catalogue.get("builtin").calibration.data_set == "our staff"
+    path.write_text(path.read_text().replace('"pack_version": "1"', '"pack_version": "0"'))
+    with pytest.raises(SetupError, match="calibrate again"):
+        catalogue.get("sface")

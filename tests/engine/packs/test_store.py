@@ -1,0 +1,111 @@
+import hashlib
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from likeness.engine.packs.manifest import Manifest, Weights
+from likeness.engine.packs.store import WeightStore
+from likeness.errors import SetupError
+
+CONTENT = b"weights of a network"
+WEIGHTS = Weights(
+    name="net.onnx",
+    sha256=hashlib.sha256(CONTENT).hexdigest(),
+    bytes=len(CONTENT),
+    licence="MIT",
+    training_data="ours",
+    origin="us",
+    urls=("https://one.example/net.onnx", "https://two.example/net.onnx"),
+)
+PACK = Manifest(id="own", version="1", title="Ours", weights=(WEIGHTS,))
+
+
+def store(tmp_path, answers=None, mirror=None):
+    def answer(request):
+        return httpx.Response(200, content=(answers or {}).get(request.url.host, b"something else"))
+
+    return WeightStore(tmp_path / "models", mirror, httpx.MockTransport(answer))
+
+
+def test_installing_downloads_from_the_first_address_that_gives_the_file(tmp_path):
+    here = store(tmp_path, {"two.example": CONTENT})
+    assert here.find(WEIGHTS) is None
+    assert not here.installed(PACK)
+    told = []
+    here.install(PACK, progress=lambda *step: told.append(step))
+    assert here.read(WEIGHTS) == CONTENT
+    assert here.installed(PACK)
+    assert told
+
+
+def test_what_cannot_be_had_is_said_with_what_to_do(tmp_path):
+    with pytest.raises(SetupError, match="LIKENESS_MODELS_MIRROR") as caught:
+        store(tmp_path).install(PACK)
+    assert WEIGHTS.sha256 in str(caught.value)
+    with pytest.raises(SetupError, match="no address"):
+        store(tmp_path).install(replace(PACK, weights=(replace(WEIGHTS, urls=()),)))
+    with pytest.raises(SetupError, match="packs install"):
+        store(tmp_path).read(WEIGHTS)
+
+
+def test_the_mirror_is_searched_by_name_and_hash_and_copied_on_installing(tmp_path):
+    mirror = tmp_path / "mirror"
+    for folder, content in (("old", b"an older version..."), ("new", CONTENT)):
+        (mirror / folder).mkdir(parents=True)
+        (mirror / folder / "net.onnx").write_bytes(content)
+    here = store(tmp_path, mirror=mirror)
+    assert here.find(WEIGHTS) == mirror / "new" / "net.onnx"
+    here.install(PACK)
+    assert WeightStore(tmp_path / "models").read(WEIGHTS) == CONTENT
+
+
+def test_a_file_that_was_changed_on_disk_is_not_used(tmp_path, caplog):
+    here = store(tmp_path, {"one.example": CONTENT})
+    here.install(PACK)
+    found = here.find(WEIGHTS)
+    found.write_bytes(CONTENT[::-1])
+    assert here.find(WEIGHTS) is None
+    with pytest.raises(SetupError):
+        here.read(WEIGHTS)
+    assert "not the pinned file" in caplog.text
+
+
+def test_weights_of_installed_packages_are_found_without_importing_them(tmp_path):
+    licence = replace(WEIGHTS, package="numpy", package_path="numpy/__init__.py", urls=())
+    here = store(tmp_path)
+    assert here.find(licence) is None
+    content = next(path for path in here._candidates(licence)).read_bytes()
+    pinned = replace(licence, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+    assert here.find(pinned).name == "__init__.py"
+    assert here.find(replace(pinned, package="no-such-package")) is None
+
+
+def test_a_converted_model_is_made_once_and_again_when_damaged(tmp_path):
+    here = store(tmp_path, {"one.example": CONTENT})
+    here.install(PACK)
+    calls = []
+
+    def convert(file):
+        calls.append(file)
+        return file.upper()
+
+    for _ in range(2):
+        assert here.read_converted(WEIGHTS, "upper", convert) == CONTENT.upper()
+    assert calls == [CONTENT]
+    (model,) = (tmp_path / "models" / "converted").glob("*.onnx")
+    model.write_bytes(b"damaged")
+    assert here.read_converted(WEIGHTS, "upper", convert) == CONTENT.upper()
+    assert len(calls) == 2
+    assert not list((tmp_path / "models" / "converted").glob(".*"))
+
+
+def test_a_licence_that_forbids_commercial_use_must_be_accepted_once(tmp_path):
+    limited = replace(PACK, weights=(replace(WEIGHTS, commercial_use=False, licence="research only"),))
+    here = store(tmp_path, {"one.example": CONTENT})
+    with pytest.raises(SetupError, match=r"research only.*--accept-license"):
+        here.install(limited)
+    assert here.find(WEIGHTS) is None
+    here.install(limited, accept_license=True)
+    here.install(limited)
+    assert here.installed(limited)
