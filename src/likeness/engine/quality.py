@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from likeness.engine.alignment import Points, similarity
 from likeness.engine.base import Detection, Image, Quality, QualityMeasure, Use
 from likeness.engine.resampling import warp
-from likeness.engine.resampling import warp
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +128,9 @@ def estimate_pose(landmarks: Points) -> Pose:
     forward_y = right_z * down_x - right_x * down_z
     forward_z = right_x * down_y - right_y * down_x
     return Pose(
-        yaw=math.degrees(math.asin(min(max(-forward_x, -1.0), 1.0))),
-        pitch=math.degrees(math.atan2(forward_y, forward_z)),
-        roll=math.degrees(math.atan2(-down_x, down_y)),
+        yaw=math.degrees(math.atan2(-forward_x, forward_z)),
+        pitch=math.degrees(math.asin(min(max(forward_y, -1.0), 1.0))),
+        roll=math.degrees(math.atan2(-right_y, down_y)),
     )
 
 
