@@ -1,11 +1,15 @@
 """Error rates of presentation attack detection in the terms of ISO/IEC 30107-3."""
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from likeness.evaluation.rates import wilson
+
+QUANTILES = (0.0, 0.01, 0.05, 0.5, 0.95, 0.99, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +19,8 @@ class Presentation:
     accepted: bool
     responded: bool
     failed: tuple[str, ...] = ()
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """By signal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,8 @@ class PresentationRates:
     non_responses: int
     failed: tuple[tuple[str, int], ...]
     """Signals that did not pass, by how many presentations."""
+    scores: Mapping[str, tuple[float, ...]]
+    """By signal, the scores at :data:`QUANTILES` of the presentations."""
 
     @property
     def error(self) -> float:
@@ -58,6 +66,7 @@ class PresentationRates:
             "nonResponses": self.non_responses,
             "nonResponseRate": self.non_response,
             "failedSignals": dict(self.failed),
+            "scoreQuantiles": {"at": QUANTILES, **{name: list(values) for name, values in self.scores.items()}},
         }
 
 
@@ -72,4 +81,11 @@ def tally(kind: str, presentations: Iterable[Presentation], *, bona_fide: bool) 
         sum(one.responded and one.accepted != bona_fide for one in taken),
         sum(not one.responded for one in taken),
         tuple(failed.most_common()),
+        {
+            name: tuple(
+                round(float(value), 4)
+                for value in np.quantile([one.scores[name] for one in taken if name in one.scores], QUANTILES)
+            )
+            for name in sorted({name for one in taken for name in one.scores})
+        },
     )

@@ -78,7 +78,10 @@ def simulate(engine: Engine, plan: Plan, kind: str, index: int) -> Presentation:
     script = draw_script(plan.mode, flash=plan.flash, chance=scripts)
     verdict = carry_out(presentation, Check(engine, script, presentation.camera_label), chance).verdict
     return Presentation(
-        verdict.live, verdict.status_code is not StatusCode.FACE_TIMEOUT, tuple(name.value for name in verdict.failed)
+        verdict.live,
+        verdict.status_code is not StatusCode.FACE_TIMEOUT,
+        tuple(name.value for name in verdict.failed),
+        {signal.name.value: signal.score for signal in verdict.signals},
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from likeness.engine.base import Image
 from likeness.liveness.base import Colour
 from likeness.liveness.observation import LINEAR, FaceView
 
@@ -19,16 +20,20 @@ Array = NDArray[np.float32]
 _SKIN = slice(6, 20), slice(4, 16)
 """Rows and columns of ``FaceView.light`` from brows to mouth, cheek to cheek."""
 _LAG_STEP = 0.03
+_LEAST_SAMPLES = 16
+_LEAST_BACKGROUND = 0.01
+"""Share of the frame that must show the background all the time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One frame during the colours: (24, 20, 3) log light of the face, its mean over the skin beyond the background's (3,)."""
+    """One frame during the colours."""
 
     at_seconds: float
     places: Array
-    skin: Array
-    background: Array
+    """(24, 20, 3) log light of the face."""
+    surroundings: Image
+    beside: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,19 +45,13 @@ class Response:
     response: float
     """Relative brightening of the skin for the screen's full light, beyond the background's."""
     lag_seconds: float
-    places: Array
-    """(24, 20) response of each place of the chart."""
-    noise: Array
-    """(24, 20) standard error of it."""
+    halves: tuple[Array, Array]
+    """(24, 20) response of each place of the chart, from every other frame: two measurements with independent noise."""
 
 
-def sample(face: FaceView, at_seconds: float) -> Sample | None:
-    """Take one frame's light; None when no background is seen to hold the face against."""
-    if face.background is None:
-        return None
-    background = np.log(face.background)
-    places = np.log(face.light)
-    return Sample(at_seconds, places, places[_SKIN].mean(axis=(0, 1)) - background, background)
+def sample(face: FaceView, at_seconds: float) -> Sample:
+    """Take one frame's light."""
+    return Sample(at_seconds, np.log(face.light), face.surroundings, face.beside)
 
 
 def respond(
@@ -60,38 +59,49 @@ def respond(
 ) -> Response | None:
     """Find the lag at which the samples follow the colours best.
 
-    ``shown``: since when the page was told which colour, in order. None when there are too few samples to say.
+    ``shown``: since when the page was told which colour, in order. None when there are too few samples to say, or no background
+    to hold the face against.
     """
-    if len(samples) < 12:
+    background = _background(samples)
+    if len(samples) < _LEAST_SAMPLES or background is None:
         return None
     times = np.array([one.at_seconds for one in samples])
-    skin = _settle(np.stack([one.skin for one in samples]), times)
+    places = np.stack([one.places for one in samples]) - background[:, None, None, :]
+    skin = _settle(places[:, *_SKIN].mean(axis=(1, 2)), times)
     strength = float(np.sqrt((skin**2).sum()))
-    best = (-2.0, 0.0, skin)
-    for lag in np.arange(*lags_seconds, _LAG_STEP):
-        colours = _settle(_shown_at(times - lag, shown), times)
-        size = float(np.sqrt((colours**2).sum()))
-        if size > 0 and strength > 0:
-            best = max(
-                best, (float((skin * colours).sum()) / (strength * size), float(lag), colours), key=lambda it: it[0]
-            )
-    correlation, lag, colours = best
-    power = float((colours**2).sum())
-    if power == 0:
-        return None
-    places = np.stack([one.places - one.background for one in samples])
-    settled = _settle(places.reshape(len(samples), -1, 3), times)
-    response = np.einsum("tpc,tc->p", settled, colours) / power
-    left = settled - response[None, :, None] * colours[:, None, :]
-    noise = np.sqrt((left**2).sum(axis=(0, 2)) / (3 * len(samples) * power))
-    shape = places.shape[1:3]
+    correlation, lag = -1.0, 0.0
+    for candidate in np.arange(*lags_seconds, _LAG_STEP):
+        colours = _settle(_shown_at(times - candidate, shown), times)
+        size = float(np.sqrt((colours**2).sum())) * strength
+        if size > 0 and (agreement := float((skin * colours).sum()) / size) > correlation:
+            correlation, lag = agreement, float(candidate)
+    if correlation <= 0:
+        return Response(correlation, 0.0, lag, (np.zeros(places.shape[1:3], np.float32),) * 2)
+    colours = _settle(_shown_at(times - lag, shown), times)
     return Response(
         correlation,
-        float((skin * colours).sum()) / power,
+        float((skin * colours).sum() / (colours**2).sum()),
         lag,
-        response.reshape(shape).astype(np.float32),
-        noise.reshape(shape).astype(np.float32),
+        (_answers(places[::2], colours[::2], times[::2]), _answers(places[1::2], colours[1::2], times[1::2])),
     )
+
+
+def _background(samples: list[Sample]) -> NDArray[np.float64] | None:
+    """Give the log of the mean light beside the head, (t, 3): the same pixels in every frame, or movement would tint it."""
+    if not samples or len({one.beside.shape for one in samples}) > 1:
+        return None
+    always = np.logical_and.reduce([one.beside for one in samples])
+    if always.mean() < _LEAST_BACKGROUND:
+        return None
+    return np.stack([np.log(LINEAR[one.surroundings[always]].mean(axis=0, dtype=np.float64)) for one in samples])
+
+
+def _answers(places: NDArray[np.float64], colours: NDArray[np.float64], times: NDArray[np.float64]) -> Array:
+    """Give each place's response to the colours, in least squares."""
+    settled = _settle(places.reshape(len(times), -1, 3), times)
+    colours = _settle(colours, times)
+    answers = np.einsum("tpc,tc->p", settled, colours) / (colours**2).sum()
+    return np.asarray(answers.reshape(places.shape[1:3]), np.float32)
 
 
 def _shown_at(times: NDArray[np.float64], shown: list[tuple[float, Colour | None]]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.engine.base import Detection
+from likeness.engine.base import Detection, Image
 from likeness.liveness import chart as charts
 from likeness.liveness.base import Frame, Hint, Oval, StatusCode
 from likeness.liveness.chart import Chart
@@ -19,6 +19,7 @@ LINEAR = ((np.arange(256, dtype=np.float32) + np.float32(0.5)) / 256) ** np.floa
 """sRGB byte → linear light, never zero."""
 LIGHT_SHAPE = (24, 20)
 """Rows and columns of ``Observation.light``: one cell is 1/7 of the eye distance."""
+_SURROUNDINGS_WIDTH = 80
 _OVAL_WIDTH, _OVAL_HEIGHT = 2.35, 3.3
 """Of a head, in eye distances."""
 
@@ -43,8 +44,10 @@ class FaceView:
     sharpness: float
     light: Array
     """(24, 20, 3) linear light of the face in chart layout."""
-    background: Array | None
-    """(3,) linear light beside the head; None when nothing of it is seen."""
+    surroundings: Image
+    """The whole frame, 80 pixels wide."""
+    beside: NDArray[np.bool_]
+    """Where ``surroundings`` shows what is beside the head and above the shoulders, neither clipped nor black."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +88,13 @@ def _view(frame: Frame, detection: Detection) -> FaceView:
     inner = chart.pixels[40:168, 32:128]
     grey = cv2.cvtColor(inner, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(chart.pixels, (LIGHT_SHAPE[1], LIGHT_SHAPE[0]), interpolation=cv2.INTER_AREA)
+    step = frame.image.shape[1] / _SURROUNDINGS_WIDTH
+    surroundings = np.asarray(
+        cv2.resize(
+            frame.image, (_SURROUNDINGS_WIDTH, round(frame.image.shape[0] / step)), interpolation=cv2.INTER_AREA
+        ),
+        np.uint8,
+    )
     return FaceView(
         detection,
         size,
@@ -97,22 +107,15 @@ def _view(frame: Frame, detection: Detection) -> FaceView:
         float(grey.mean()),
         float(np.abs(cv2.Laplacian(cv2.GaussianBlur(grey, (0, 0), 1.0), cv2.CV_32F)).mean()),
         np.asarray(cv2.LUT(small, LINEAR), np.float32),
-        _background(frame, centre, eyes[1] + size, size),
+        surroundings,
+        _beside(surroundings, step, float(centre[0]), float(eyes[1] + size), size),
     )
 
 
-def _background(frame: Frame, centre: NDArray[np.float64], lowest: float, eye_distance: float) -> Array | None:
-    """Average the linear light beside the head and above the shoulders, without what is clipped or black."""
-    width, height = 80, round(80 * frame.image.shape[0] / frame.image.shape[1])
-    step = frame.image.shape[1] / width
-    small = cv2.resize(frame.image, (width, height), interpolation=cv2.INTER_AREA)
-    columns = (np.arange(width) + 0.5) * step
-    rows = (np.arange(height) + 0.5) * step
-    beside = (np.abs(columns - centre[0]) > 1.5 * eye_distance)[None, :] & (rows < lowest)[:, None]
-    usable = beside & (small.max(axis=2) < 250) & (small.min(axis=2) > 4)
-    if usable.sum() < 0.02 * width * height:
-        return None
-    return np.asarray(LINEAR[small[usable]].mean(axis=0), np.float32)
+def _beside(small: Image, step: float, centre_x: float, lowest: float, eye_distance: float) -> NDArray[np.bool_]:
+    columns, rows = ((np.arange(size) + 0.5) * step for size in (small.shape[1], small.shape[0]))
+    outside = (np.abs(columns - centre_x) > 1.5 * eye_distance)[None, :] & (rows < lowest)[:, None]
+    return np.asarray(outside & (small.max(axis=2) < 250) & (small.min(axis=2) > 4))
 
 
 def oval(size: tuple[int, int], scale: float) -> Oval:

@@ -1,7 +1,10 @@
-"""The screen's light falls on the face as on a head: strong on the nose and the front of the cheeks, weak towards the sides.
+"""The screen's light falls on the face as on a head: other on the nose than beside it, weak towards the sides, the brow, the chin.
 
-The answer of each place to the colours is free of the skin's own colour, so a picture of a face, however well it is tinted,
-answers evenly. The map of answers is compared with that of a mean head lit from the front.
+How strongly each place answers the colours is free of the skin's own colour, so a picture of a face, however well it is tinted,
+answers evenly, and a bent one with a smooth change along one direction. What is left when all that such sheets can show is taken
+away must be what a head's normals make: they enter by Lambert's law, from wherever the screen and the room's light come.
+
+Two halves of the frames measure it independently, and only what they share counts: noise does not.
 """
 
 import numpy as np
@@ -15,9 +18,6 @@ from likeness.liveness.thresholds import Signals
 
 Array = NDArray[np.float64]
 
-_DISTANCE = 4.2
-"""Of a face in the near oval from the camera, in eye distances."""
-
 
 def _grid() -> tuple[Array, Array]:
     rows, columns = np.mgrid[0 : LIGHT_SHAPE[0], 0 : LIGHT_SHAPE[1]] + 0.5
@@ -26,32 +26,38 @@ def _grid() -> tuple[Array, Array]:
     return x, y
 
 
-def _mean_head() -> Array:
-    """Light from the camera's place on a mean head, by Lambert's law and the square of the distance."""
-    x, y = _grid()
+def _normals(x: Array, y: Array) -> Array:
+    """Give a mean head's unit normals, (..., 3)."""
     step = 0.025
     slope_x = (charts.head_depth(x + step, y) - charts.head_depth(x - step, y)) / (2 * step)
     slope_y = (charts.head_depth(x, y + step) - charts.head_depth(x, y - step)) / (2 * step)
-    nearer = charts.head_depth(x, y) - 1.5
-    return np.asarray((_DISTANCE / (_DISTANCE - nearer)) ** 2 / np.sqrt(1 + slope_x**2 + slope_y**2))
+    normals = np.stack([-slope_x, -slope_y, np.ones_like(x)], axis=-1)
+    return np.asarray(normals / np.linalg.norm(normals, axis=-1, keepdims=True))
 
 
-_X, _Y = _grid()
-_FACE = (_X / 0.95) ** 2 + ((_Y - 0.4) / 1.1) ** 2 < 1
-_EVEN = np.stack([np.ones_like(_X), _X, _Y], axis=-1)[_FACE]
-_HEAD = _mean_head()[_FACE]
+_ALL_X, _ALL_Y = _grid()
+_FACE = (_ALL_X / 0.85) ** 2 + (_ALL_Y - 0.4) ** 2 < 1
+_X, _Y = _ALL_X[_FACE], _ALL_Y[_FACE]
+_SHEET = np.stack([np.ones_like(_X), _X, _Y, _X**2, _X**3, _X**4, _X * _Y, _Y**2], axis=1)
+"""What the answers of a flat or bent sheet lie in: light from near by falls off with the square of the distance, too."""
+_HEAD = _normals(_X, _Y)
 
 
 def measure(response: Response) -> float:
-    """Give how much of a mean head's shading the answers show: 1 as much, 0 none."""
-    answers, noise = response.places[_FACE].astype(np.float64), response.noise[_FACE].astype(np.float64)
-    typical = float(np.median(answers))
+    """Give the size of the head's own shading in the answers, as a share of the typical answer."""
+    halves = [half[_FACE].astype(np.float64) for half in response.halves]
+    typical = float(np.median(halves[0] + halves[1])) / 2
     if typical <= 0:
         return 0.0
-    trust = 1 / (noise / typical + 0.05)
-    model = np.column_stack([_EVEN, _HEAD])
-    fitted = np.linalg.lstsq(model * trust[:, None], answers / typical * trust, rcond=None)[0]
-    return float(fitted[-1])
+    left = np.stack([half - _fit(_SHEET, half) for half in halves], axis=1) / typical
+    head = _HEAD - _fit(_SHEET, _HEAD)
+    explained = _fit(head, left)
+    shared = float((explained[:, 0] * explained[:, 1]).mean())
+    return float(np.sqrt(max(shared, 0.0)))
+
+
+def _fit(model: Array, values: Array) -> Array:
+    return np.asarray(model @ np.linalg.lstsq(model, values, rcond=None)[0])
 
 
 def judge(response: Response | None, limits: Signals) -> SignalResult:

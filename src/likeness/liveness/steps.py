@@ -213,8 +213,7 @@ class FlashRun:
             self._started_at = self._last_face_at = now
         if self._usable(seen) and seen.face is not None:
             self._last_face_at = now
-            if (taken := sample(seen.face, now)) is not None:
-                evidence.samples.append(taken)
+            evidence.samples.append(sample(seen.face, now))
         elif now - self._last_face_at > self.limits.pace.lost_seconds:
             return self._start_over(evidence)
         elapsed, index = now - self._started_at, 0

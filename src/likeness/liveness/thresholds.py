@@ -69,11 +69,11 @@ class Signals:
     """The thresholds of the verdict; each signal passes at or above its own."""
 
     parallax: float = 0.10
-    flash_correlation: float = 0.80
+    flash_correlation: float = 0.75
     flash_response: float = 0.02
     """Least relative brightening of the face, beyond the background's, for the screen's full light."""
     flash_lag_seconds: tuple[float, float] = (0.03, 0.75)
-    shading: float = 0.30
+    shading: float = 0.03
     identity_level: int = 3
     """The match level that every two key frames of one attempt must reach."""
     passive: float = 0.30

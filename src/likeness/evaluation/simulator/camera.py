@@ -94,12 +94,12 @@ class Camera:
         else:
             self._exposure, self._gains = wanted, cast
         self._last_seconds = at_seconds
-        gain = (self._exposure * self._gains).astype(np.float32)
-        toned = cv2.sqrt(np.clip(light * gain, 0, 1)) * np.float32(255)
-        toned = cv2.GaussianBlur(toned, (0, 0), self.optics.blur_pixels)
+        # 255² inside the root, so that the tone-mapped image is 0..255; the bytes saturate.
+        gain = np.array((*(self._exposure * self._gains * 255**2), 0.0))
+        toned = cv2.GaussianBlur(cv2.sqrt(cv2.multiply(light, gain)), (0, 0), self.optics.blur_pixels)
         row, column = self._chance.integers(0, 64, 2)
-        toned += self._noise[row : row + self.optics.height, column : column + self.optics.width]
-        return np.asarray(np.clip(toned, 0, 255), np.uint8)
+        noise = np.ascontiguousarray(self._noise[row : row + self.optics.height, column : column + self.optics.width])
+        return np.asarray(cv2.add(toned, noise, dtype=cv2.CV_8U), np.uint8)
 
     def compress(self, image: Image) -> bytes:
         quality = (cv2.IMWRITE_JPEG_QUALITY, self.optics.jpeg_quality)

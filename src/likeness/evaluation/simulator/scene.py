@@ -81,6 +81,8 @@ class Layer:
     """Share of the screen's light that a glossy surface mirrors, laid out like the texture."""
     reach_cm: float = 16.0
     """How far from its pose the object may extend; bounds the work."""
+    above_cm: float | None = None
+    """How far above its pose, where that is less; negative for what lies below."""
 
 
 def render(layers: tuple[Layer, ...], background: Array, camera: Camera, lighting: Lighting, screen: Array) -> Array:
@@ -89,7 +91,8 @@ def render(layers: tuple[Layer, ...], background: Array, camera: Camera, lightin
     ``screen``: linear RGB of what the screen shows, 0..1; (0, 0, 0) is dark.
     """
     # The wall is some eight times as far as the face, so it gets about a sixtieth of the screen's light.
-    light = np.asarray(background * (lighting.room_colour + lighting.screen * screen / 60), np.float32)
+    wall = lighting.room_colour + lighting.screen * screen / 60
+    light = np.asarray(cv2.multiply(background, np.array((*wall, 0.0), np.float64)), np.float32)
     for layer in layers:
         _paint(light, layer, camera, lighting, screen)
     return light
@@ -98,13 +101,18 @@ def render(layers: tuple[Layer, ...], background: Array, camera: Camera, lightin
 def _paint(light: Array, layer: Layer, camera: Camera, lighting: Lighting, screen: Array) -> None:
     optics, pose = camera.optics, layer.pose
     scale = optics.focal_pixels / max(pose.z - layer.reach_cm * 0.6, 5.0)
+    above = layer.reach_cm if layer.above_cm is None else layer.above_cm
+    middle_x, middle_y = (
+        size / 2 + offset / pose.z * optics.focal_pixels
+        for size, offset in ((optics.width, pose.x), (optics.height, pose.y))
+    )
     left, right, top, bottom = (
-        int(np.clip((middle + offset + sign * layer.reach_cm * scale) / _STEP, 0, size // _STEP))
-        for middle, offset, size, sign in (
-            (optics.width / 2, pose.x / pose.z * optics.focal_pixels, optics.width, -1),
-            (optics.width / 2, pose.x / pose.z * optics.focal_pixels, optics.width, 1),
-            (optics.height / 2, pose.y / pose.z * optics.focal_pixels, optics.height, -1),
-            (optics.height / 2, pose.y / pose.z * optics.focal_pixels, optics.height, 1),
+        int(np.clip(edge / _STEP, 0, size // _STEP))
+        for edge, size in (
+            (middle_x - layer.reach_cm * scale, optics.width),
+            (middle_x + layer.reach_cm * scale, optics.width),
+            (middle_y - above * scale, optics.height),
+            (middle_y + layer.reach_cm * scale, optics.height),
         )
     )
     if right - left < 2 or bottom - top < 2:

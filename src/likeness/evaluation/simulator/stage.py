@@ -70,11 +70,17 @@ def draw_lighting(chance: np.random.Generator) -> Lighting:
 
 def draw_background(chance: np.random.Generator, width: int, height: int) -> Array:
     """Paint a room out of focus: (height, width, 3) linear reflectance."""
-    room = np.full((height, width, 3), chance.uniform(40, 200, 3), np.float32)
+    room = np.full((height, width, 3), _paint(chance, 40, 200), np.float32)
     for _ in range(chance.integers(3, 10)):
         x, y = int(chance.integers(-50, width)), int(chance.integers(-50, height))
         size = x + int(chance.integers(40, 300)), y + int(chance.integers(40, 300))
-        cv2.rectangle(room, (x, y), size, tuple(chance.uniform(15, 235, 3)), -1)
+        cv2.rectangle(room, (x, y), size, _paint(chance, 15, 235), -1)
     room += cv2.resize(chance.normal(0, 12, (height // 4, width // 4, 3)).astype(np.float32), (width, height))
     blurred = cv2.GaussianBlur(room, (0, 0), float(chance.uniform(1.0, 5.0)))
     return np.asarray(LINEAR[np.clip(blurred, 0, 255).astype(np.uint8)])
+
+
+def _paint(chance: np.random.Generator, darkest: float, brightest: float) -> tuple[float, float, float]:
+    """Draw a colour of walls and furniture: of any brightness, seldom vivid."""
+    red, green, blue = chance.uniform(darkest, brightest) + chance.normal(0, 22, 3)
+    return float(red), float(green), float(blue)

@@ -61,7 +61,7 @@ class SimulatedSubject:
         centre = Pose(pose.x, pose.y, pose.z + self._head.front_cm - 1.0, pose.yaw, pose.pitch, pose.roll)
         behind = Pose(pose.x * 0.9, pose.y + 1.0, centre.z + 3.0)
         return (
-            Layer(Plane(), self._portrait.pixels, behind, alpha=self._body, reach_cm=19.0),
+            Layer(Plane(), self._portrait.pixels, behind, alpha=self._body, reach_cm=36.0, above_cm=-4.0),
             Layer(self._head, self._live_texture(at_seconds), centre, reach_cm=13.0),
         )
 
