@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.exc import OperationalError
 
 from likeness.engine.base import Engine
 from likeness.engine.loading import load_engine
@@ -118,7 +119,12 @@ def initialise(settings: Settings) -> None:
 def open_deployment(settings: Settings, clock: Clock | None = None) -> Deployment:
     """Open a data folder that was made, bringing its database to the newest version. Raises SetupError."""
     keys = FileKeyProvider(settings.master_key_file)
-    migrations.upgrade(settings.database_address)
+    try:
+        migrations.upgrade(settings.database_address)
+    except OperationalError as error:
+        raise SetupError(
+            f"the database of {settings.data_dir} cannot be opened ({error.orig}): is its disk full, read-only or missing?"
+        ) from error
     clock = clock or SystemClock()
     database = Database(settings.database_address)
     return Deployment(

@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -75,6 +76,8 @@ class Galleries:
         return gallery
 
     def new_index(self, pack: str) -> Index:
+        """Give an empty index for a pack's templates. Raises SetupError when the pack cannot be had."""
+        self.packs.load(pack)
         return self.make_index(self.packs.engine(pack).pack.template_size)
 
     def feed(self, tenant_id: str, change: Callable[[Gallery], None]) -> None:
@@ -105,8 +108,7 @@ class Galleries:
         """
         progress = self.progress
         progress.loaded, progress.fault = 0, None
-        counts = {tenant.id: database.read_now(GalleryRows(tenant.id).template_counts) for tenant in tenants}
-        progress.total = sum(sum(by_pack.values()) for by_pack in counts.values())
+        progress.total = sum(database.read_now(GalleryRows(tenant.id).count) for tenant in tenants)
         try:
             for tenant in tenants:
                 database.read_now(partial(self._load, tenant))
@@ -125,41 +127,54 @@ class Galleries:
 
     def _load(self, tenant: Tenant, connection: Connection) -> None:
         rows = GalleryRows(tenant.id)
-        counts = rows.template_counts(connection)
         recorded = rows.packs(connection)
         packs = recorded or GalleryPacks(self.packs.main, None)
         try:
-            for pack in {packs.pack, *([packs.shadow] if packs.shadow else []), *counts}:
-                self.packs.load(pack)
+            view = self._read(tenant, rows, packs, connection)
         except SetupError as error:
-            log.error("the gallery of tenant %s is not served: %s", tenant.id, error)  # noqa: TRY400
+            log.error("the gallery of tenant %s is not served: %s", tenant.id, error)  # noqa: TRY400  the operator must act
             self._refusals[tenant.id] = f"The gallery is not served: {error}."
             return
-        indexes, orphans = {packs.pack: self.new_index(packs.pack)}, {}
-        answered = self._fill(connection, tenant, packs.pack, indexes[packs.pack], None)
-        for pack in counts.keys() - {packs.pack} | ({packs.shadow} - {None} if packs.shadow else set()):
-            indexes[pack] = self.new_index(pack)
-            keys = self._fill(connection, tenant, pack, indexes[pack], None if pack == packs.shadow else answered)
-            orphans[pack] = len(np.setdiff1d(keys, answered, assume_unique=True))
-        view = View(packs.pack, packs.shadow, indexes, orphans)
         self._galleries[tenant.id] = Gallery(view, recorded=recorded is not None)
         self._refusals.pop(tenant.id, None)
 
-    def _fill(self, connection: Connection, tenant: Tenant, pack: str, index: Index, without: Keys | None) -> Keys:
-        """Load a pack's templates into an index, leaving out some entries; gives the keys of those loaded."""
-        loaded: list[Keys] = []
-        for batch in GalleryRows(tenant.id).templates(connection, pack, batch=REBUILD_BATCH):
-            if self._stop.is_set():
-                raise Stopped
-            keys = np.fromiter((key for key, _, _ in batch), np.int64, len(batch))
-            rows = open_templates(tenant, pack, [(entry_id, sealed) for _, entry_id, sealed in batch])
-            if without is not None:
-                alone = np.isin(keys, without, assume_unique=True, invert=True)
-                keys, rows = keys[alone], rows[alone]
-            index.add_many(keys, rows)
-            loaded.append(keys)
-            self.progress.loaded += len(batch)
-        return np.concatenate(loaded) if loaded else np.empty(0, np.int64)
+    def _read(self, tenant: Tenant, rows: GalleryRows, packs: GalleryPacks, connection: Connection) -> View:
+        indexes: dict[str, Index] = {}
+        answered = self._fill(tenant, rows, packs.pack, indexes, connection)
+        shadowed = self._fill(tenant, rows, packs.shadow, indexes, connection) if packs.shadow else answered
+        orphans = {packs.shadow: len(np.setdiff1d(shadowed, answered, assume_unique=True))} if packs.shadow else {}
+        if len(answered) < rows.count(connection):
+            for pack, found in rows.orphan_templates(connection, packs.pack).items():
+                if pack != packs.shadow:
+                    index = indexes[pack] = self.new_index(pack)
+                    keys, ids, sealed = zip(*found, strict=True)
+                    index.add_many(keys, open_templates(tenant, pack, ids, sealed))
+                    orphans[pack] = len(keys)
+        return View(packs.pack, packs.shadow, indexes, orphans)
+
+    def _fill(
+        self, tenant: Tenant, rows: GalleryRows, pack: str, indexes: dict[str, Index], connection: Connection
+    ) -> Keys:
+        """Load a pack's templates into a new index; gives their keys, rising."""
+        index = indexes[pack] = self.new_index(pack)
+        loaded: list[Keys] = [np.empty(0, np.int64)]
+        # The index takes a batch in while the next is read and opened.
+        with ThreadPoolExecutor(1, thread_name_prefix="gallery-load") as filling:
+            added: Future[None] | None = None
+            for batch in rows.templates(connection, pack, batch=REBUILD_BATCH):
+                if self._stop.is_set():
+                    raise Stopped
+                numbers, ids, sealed = zip(*batch, strict=True)
+                keys = np.array(numbers, np.int64)
+                templates = open_templates(tenant, pack, ids, sealed)
+                if added:
+                    added.result()
+                added = filling.submit(index.add_many, keys, templates)
+                loaded.append(keys)
+                self.progress.loaded += len(batch)
+            if added:
+                added.result()
+        return np.concatenate(loaded)
 
 
 def seal_template(tenant: Tenant, template: Template, *, pack: str, entry_id: str) -> bytes:
@@ -167,10 +182,10 @@ def seal_template(tenant: Tenant, template: Template, *, pack: str, entry_id: st
     return tenant.cipher.seal(template.astype("<f4").tobytes(), TEMPLATE_PURPOSE, _record(pack, entry_id))
 
 
-def open_templates(tenant: Tenant, pack: str, sealed: list[tuple[str, bytes]]) -> NDArray[np.float32]:
-    """Open (entry id, sealed template) pairs: (n, d) float32. Raises SetupError when one does not open."""
-    opened = [tenant.cipher.open(each, TEMPLATE_PURPOSE, _record(pack, entry_id)) for entry_id, each in sealed]
-    return np.frombuffer(b"".join(opened), "<f4").astype(np.float32).reshape(len(sealed), -1)
+def open_templates(tenant: Tenant, pack: str, entry_ids: Sequence[str], sealed: Sequence[bytes]) -> NDArray[np.float32]:
+    """Open templates of one pack: (n, d) float32. Raises SetupError when one does not open."""
+    opened = tenant.cipher.open_many(sealed, TEMPLATE_PURPOSE, [_record(pack, entry_id) for entry_id in entry_ids])
+    return np.frombuffer(b"".join(opened), "<f4").astype(np.float32, copy=False).reshape(len(sealed), -1)
 
 
 def _record(pack: str, entry_id: str) -> str:

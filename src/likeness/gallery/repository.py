@@ -1,11 +1,12 @@
 """Gallery entries and their templates in the database."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, insert, select, update
 
+from likeness.store.statements import PreparedInsert
 from likeness.store.tables import galleries, gallery_entries, gallery_templates, idempotency_keys
 
 
@@ -61,9 +62,10 @@ COLUMNS = (
     gallery_entries.c.created_at,
 )
 
-# Made once and given their values beside: SQLAlchemy takes longer to put values into a statement than SQLite takes to run it.
-INSERT_ENTRY = insert(gallery_entries)
-INSERT_TEMPLATE = insert(gallery_templates)
+INSERT_ENTRY = PreparedInsert(
+    gallery_entries, "id", "tenant_id", "external_id", "labels", "quality", "image_id", "created_at", key="key"
+)
+INSERT_TEMPLATE = PreparedInsert(gallery_templates, "entry_key", "pack", "sealed_template")
 
 
 class GalleryRows:
@@ -87,22 +89,19 @@ class GalleryRows:
 
     def add(self, connection: Connection, entry: NewEntry) -> int:
         """Insert an entry and its templates; gives its key. Raises IntegrityError when ``external_id`` is taken."""
-        key = connection.execute(
-            INSERT_ENTRY,
-            {
-                "id": entry.id,
-                "tenant_id": self.tenant_id,
-                "external_id": entry.external_id,
-                "labels": entry.labels,
-                "quality": entry.quality,
-                "image_id": entry.image_id,
-                "created_at": entry.created_at,
-            },
-        ).inserted_primary_key
-        assert key is not None
+        key: int = INSERT_ENTRY(
+            connection,
+            id=entry.id,
+            tenant_id=self.tenant_id,
+            external_id=entry.external_id,
+            labels=entry.labels,
+            quality=entry.quality,
+            image_id=entry.image_id,
+            created_at=entry.created_at,
+        )
         for pack, sealed in entry.sealed_templates.items():
-            connection.execute(INSERT_TEMPLATE, {"entry_key": key[0], "pack": pack, "sealed_template": sealed})
-        return int(key[0])
+            INSERT_TEMPLATE(connection, entry_key=key, pack=pack, sealed_template=sealed)
+        return key
 
     def find(self, connection: Connection, entry_id: str) -> Entry | None:
         return _entry(
@@ -154,27 +153,34 @@ class GalleryRows:
             wanted.update(connection.execute(select(gallery_entries.c.image_id).where(asked)).scalars())
         return wanted
 
-    def template_counts(self, connection: Connection) -> dict[str, int]:
-        """Give the number of templates by pack."""
-        query = (
-            select(gallery_templates.c.pack, func.count())
-            .join(gallery_entries, gallery_templates.c.entry_key == gallery_entries.c.key)
-            .where(self._mine)
-            .group_by(gallery_templates.c.pack)
-        )
-        return {row[0]: row[1] for row in connection.execute(query)}
-
-    def templates(self, connection: Connection, pack: str, *, batch: int) -> Iterator[list[tuple[int, str, bytes]]]:
-        """Give (key, id, sealed template) of every entry that has one of this pack, in batches."""
+    def templates(self, connection: Connection, pack: str, *, batch: int) -> Iterator[Sequence[Row[int, str, bytes]]]:
+        """Give (key, id, sealed template) of every entry that has one of this pack, by rising key, in batches."""
         query = (
             select(gallery_entries.c.key, gallery_entries.c.id, gallery_templates.c.sealed_template)
-            .join(gallery_templates, and_(gallery_templates.c.entry_key == gallery_entries.c.key))
+            .join(gallery_templates, gallery_templates.c.entry_key == gallery_entries.c.key)
             .where(self._mine, gallery_templates.c.pack == pack)
             .order_by(gallery_entries.c.key)
             .execution_options(yield_per=batch)
         )
-        for rows in connection.execute(query).partitions():
-            yield [(row[0], row[1], row[2]) for row in rows]
+        yield from connection.execute(query).partitions()
+
+    def orphan_templates(self, connection: Connection, pack: str) -> dict[str, list[tuple[int, str, bytes]]]:
+        """Give (key, id, sealed template), by the pack that they have one of, of the entries that have none of ``pack``."""
+        query = (
+            select(
+                gallery_templates.c.pack,
+                gallery_entries.c.key,
+                gallery_entries.c.id,
+                gallery_templates.c.sealed_template,
+            )
+            .join(gallery_templates, gallery_templates.c.entry_key == gallery_entries.c.key)
+            .where(self._mine, ~has_template(pack))
+            .order_by(gallery_entries.c.key)
+        )
+        found: dict[str, list[tuple[int, str, bytes]]] = {}
+        for row in connection.execute(query):
+            found.setdefault(row.pack, []).append((row.key, row.id, row.sealed_template))
+        return found
 
     def recall_answer(self, connection: Connection, key: str) -> RememberedAnswer | None:
         query = select(idempotency_keys.c.request_digest, idempotency_keys.c.answer).where(
@@ -194,6 +200,12 @@ class GalleryRows:
                 created_at=now,
             )
         )
+
+
+def has_template(pack: str) -> ColumnElement[bool]:
+    """Give the condition that an entry has a template of a pack."""
+    other = gallery_templates.alias()
+    return exists().where(other.c.entry_key == gallery_entries.c.key, other.c.pack == pack)
 
 
 def forget_answers(connection: Connection, *, before: float) -> None:

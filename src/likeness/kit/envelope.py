@@ -7,6 +7,7 @@ backups included.
 
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -42,9 +43,17 @@ class Cipher:
 
     def open(self, sealed: bytes, purpose: str, record: str) -> bytes:
         """Give the plaintext. Raises SetupError when the key, the context or the bytes are not those of the sealing."""
+        return self.open_many([sealed], purpose, [record])[0]
+
+    def open_many(self, sealed: Iterable[bytes], purpose: str, records: Iterable[str]) -> list[bytes]:
+        """Give many plaintexts of one purpose, each with the record that it is bound to. Raises SetupError."""
+        decrypt, context = self._aead.decrypt, self._context(purpose, "")
         try:
-            return self._aead.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], self._context(purpose, record))
-        except InvalidTag as error:
+            return [
+                decrypt(each[:NONCE_BYTES], each[NONCE_BYTES:], context + record.encode())
+                for each, record in zip(sealed, records, strict=True)
+            ]
+        except (InvalidTag, ValueError) as error:
             raise SetupError(f"a stored {purpose} does not open: wrong master key, or the data was altered") from error
 
     def _context(self, purpose: str, record: str) -> bytes:

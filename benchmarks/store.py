@@ -1,0 +1,160 @@
+"""What a durable enrolment costs beside a bare fdatasync in the same folder, and how fast a gallery is loaded at start.
+
+    python benchmarks/store.py [--quick] [--json PATH] [--folder PATH]
+
+Templates only (no photo), 512 numbers, through the store that the server uses. Raw writes and inserts alternate, so that both meet
+the same moods of the disk.
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from figures import Report
+
+from likeness.deployment import Deployment, initialise, open_deployment
+from likeness.engine.base import PackIdentity
+from likeness.engine.fake import FakeEngine
+from likeness.engine.workers import FaceWorkers
+from likeness.gallery.galleries import Galleries, seal_template
+from likeness.gallery.packs import Packs
+from likeness.gallery.repository import GalleryPacks, GalleryRows, NewEntry
+from likeness.index.base import Index
+from likeness.index.reference import ReferenceIndex
+from likeness.kit.executors import SizedExecutor
+from likeness.kit.ids import new_id
+from likeness.settings import Settings
+from likeness.tenants.service import Tenant
+
+DIMENSION = 512
+WRITERS = 64
+RAW_BYTES = 4096
+RAW_FILE_BYTES = 4 << 20
+
+
+class Engine512(FakeEngine):
+    """Templates of the usual size."""
+
+    pack = PackIdentity("fake", "512", DIMENSION)
+
+
+class NoIndex(ReferenceIndex):
+    """Takes rows and does nothing with them: what is left is reading and opening."""
+
+    def add_many(self, keys: object, templates: object) -> None:
+        pass
+
+
+class RawFile:
+    """A preallocated file that is overwritten in a circle, as a database's log is."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT)
+        os.write(self._file, bytes(RAW_FILE_BYTES))
+        os.fsync(self._file)
+        self._at = 0
+
+    def write(self) -> None:
+        os.pwrite(self._file, os.urandom(RAW_BYTES), self._at)
+        os.fdatasync(self._file)
+        self._at = (self._at + RAW_BYTES) % RAW_FILE_BYTES
+
+
+def new_entry(tenant: Tenant, rng: np.random.Generator) -> NewEntry:
+    template = rng.standard_normal(DIMENSION).astype(np.float32)
+    template /= np.linalg.norm(template)
+    entry_id, pack = new_id(), str(Engine512.pack)
+    sealed = seal_template(tenant, template, pack=pack, entry_id=entry_id)
+    return NewEntry(entry_id, None, {}, 90, None, time.time(), {pack: sealed})
+
+
+async def insert(deployment: Deployment, tenant: Tenant, entry: NewEntry) -> float:
+    """Insert durably; gives the seconds that it took."""
+    rows = GalleryRows(tenant.id)
+    began = time.perf_counter()
+    await deployment.database.write(lambda c: rows.add(c, entry))
+    return time.perf_counter() - began
+
+
+async def measure_latency(deployment: Deployment, tenant: Tenant, raw: RawFile, count: int) -> tuple[float, float]:
+    """Give the medians of a raw write and of an insert, in seconds."""
+    rng = np.random.default_rng(1)
+    entries = [new_entry(tenant, rng) for _ in range(count)]
+    raws, inserts = [], []
+    for entry in entries:
+        began = time.perf_counter()
+        raw.write()
+        raws.append(time.perf_counter() - began)
+        inserts.append(await insert(deployment, tenant, entry))
+    return statistics.median(raws), statistics.median(inserts)
+
+
+async def measure_throughput(deployment: Deployment, tenant: Tenant, each: int) -> float:
+    """Give durable inserts a second of many writers, each waiting for its own."""
+    rng = np.random.default_rng(2)
+    entries = [[new_entry(tenant, rng) for _ in range(each)] for _ in range(WRITERS)]
+
+    async def write(mine: list[NewEntry]) -> None:
+        for entry in mine:
+            await insert(deployment, tenant, entry)
+
+    began = time.perf_counter()
+    await asyncio.gather(*map(write, entries))
+    return WRITERS * each / (time.perf_counter() - began)
+
+
+async def fill(deployment: Deployment, tenant: Tenant, count: int) -> None:
+    rng = np.random.default_rng(3)
+    rows = GalleryRows(tenant.id)
+    for start in range(0, count, 1000):
+        entries = [new_entry(tenant, rng) for _ in range(min(1000, count - start))]
+        await deployment.database.write(lambda c, entries=entries: [rows.add(c, entry) for entry in entries])  # type: ignore[misc]
+    await deployment.database.write(lambda c: rows.set_packs(c, GalleryPacks(str(Engine512.pack), None)))
+
+
+def measure_rebuild(deployment: Deployment, tenant: Tenant, make_index: Callable[[int], Index] | None) -> float:
+    """Give the rows a second at which a gallery is read, opened and put into an index."""
+    packs = Packs(FaceWorkers(Engine512(), SizedExecutor("none", workers=1, queue_limit=1)), lambda _: Engine512())
+    galleries = Galleries(packs, make_index=make_index) if make_index else Galleries(packs)
+    began = time.perf_counter()
+    galleries.rebuild(deployment.database, [tenant])
+    return galleries.progress.loaded / (time.perf_counter() - began)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="ends within a minute")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--folder", type=Path, help="where to measure; by default the system's temporary folder")
+    given = parser.parse_args()
+    scale = 5 if given.quick else 1
+    report = Report("Durable enrolment and loading")
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        settings = Settings(data_dir=Path(folder) / "data", pack="fake")
+        initialise(settings)
+        deployment = open_deployment(settings)
+        writing, loading = deployment.tenants.create("writing"), deployment.tenants.create("loading")
+        raw = RawFile(Path(folder) / "raw")
+        asyncio.run(measure_latency(deployment, writing, raw, 500))  # past the log's first growth
+        raw_seconds, insert_seconds = asyncio.run(measure_latency(deployment, writing, raw, 2000 // scale))
+        report.add("raw write of 4 KiB and fdatasync, p50", raw_seconds * 1000, "ms")
+        report.add("durable insert, p50", insert_seconds * 1000, "ms")
+        report.at_most("durable insert / raw fdatasync", insert_seconds / raw_seconds, "×", 1.5)
+        throughput = asyncio.run(measure_throughput(deployment, writing, 300 // scale))
+        report.at_least(f"durable inserts, {WRITERS} writers at once", throughput, "/s", 2000)
+        asyncio.run(fill(deployment, loading, 100_000 // scale))
+        measure_rebuild(deployment, loading, NoIndex)
+        report.add("reading and opening templates", measure_rebuild(deployment, loading, NoIndex), "rows/s")
+        report.at_least("loading a gallery", measure_rebuild(deployment, loading, None), "rows/s", 100_000)
+        deployment.close()
+    report.publish(given.json)
+
+
+if __name__ == "__main__":
+    main()

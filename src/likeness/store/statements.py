@@ -1,0 +1,58 @@
+"""Inserts compiled once.
+
+SQLAlchemy takes several times as long to reach a statement as SQLite takes to run it, and on the writer's thread every insert of
+the deployment queues: what is inserted per request is compiled here once per dialect and handed to the driver.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Table, insert
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    sql: str
+    positions: tuple[str, ...] | None
+    """Order of the values, for drivers that take them by position."""
+    converters: Mapping[str, Callable[[Any], Any]]
+    returns_key: bool
+
+
+class PreparedInsert:
+    """``INSERT`` of one row with values for the named columns; gives the value of the generated ``key``, if one is named."""
+
+    def __init__(self, table: Table, *columns: str, key: str | None = None) -> None:
+        self._table = table
+        self._columns = columns
+        self._key = key
+        self._compiled: dict[str, _Compiled] = {}
+
+    def __call__(self, connection: Connection, **values: Any) -> Any:
+        """Insert one row. Raises what the database raises, as SQLAlchemy's errors."""
+        dialect = connection.dialect
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled.setdefault(dialect.name, self._compile(dialect))
+        for name, convert in compiled.converters.items():
+            values[name] = convert(values[name])
+        parameters = values if compiled.positions is None else tuple(values[name] for name in compiled.positions)
+        result = connection.exec_driver_sql(compiled.sql, parameters)
+        if self._key is None:
+            return None
+        return result.scalar_one() if compiled.returns_key else result.lastrowid
+
+    def _compile(self, dialect: Dialect) -> _Compiled:
+        statement: Any = insert(self._table)
+        returned = None if dialect.name == "sqlite" else self._key  # SQLite's row ids come without a result set
+        if returned is not None:
+            statement = statement.returning(self._table.c[returned])
+        compiled = statement.compile(dialect=dialect, column_keys=list(self._columns))
+        converters = {
+            name: convert
+            for name in self._columns
+            if (convert := self._table.c[name].type.dialect_impl(dialect).bind_processor(dialect))
+        }
+        positions = tuple(compiled.positiontup) if compiled.positional else None
+        return _Compiled(str(compiled), positions, converters, returned is not None)
