@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+
+from likeness.engine.base import LiveScores
+from likeness.liveness import challenge, identity, injection, passive
+from likeness.liveness.base import Frame
+from likeness.liveness.evidence import Evidence
+from likeness.liveness.injection import InjectionWatch
+from likeness.liveness.thresholds import THRESHOLDS
+
+
+def unit(*values):
+    row = np.array(values, np.float32)
+    return row / np.linalg.norm(row)
+
+
+def test_identity_is_the_worst_pair():
+    result = identity.judge([unit(1, 0), unit(1, 0.1), unit(1, 1)], 0.6)
+    assert result.passed
+    assert result.score == pytest.approx(np.sqrt(0.5), abs=1e-6)
+    assert not identity.judge([unit(1, 0), unit(1, 0), unit(0, 1)], 0.6).passed
+
+
+def test_one_look_is_no_identity():
+    assert not identity.judge([unit(1, 0)], 0.0).passed
+
+
+def test_passive_models_are_fused_over_frames_and_models():
+    scores = [LiveScores({"one": one, "two": 0.8}) for one in (0.9, 0.9, 0.0)]
+    result = passive.judge(scores, 0.5, required=False)
+    assert result.score == pytest.approx(0.85)
+    assert (result.passed, result.required) == (True, False)
+
+
+def test_a_mode_that_rests_on_passive_models_fails_without_them():
+    assert passive.judge([LiveScores()], 0.5, required=False) is None
+    result = passive.judge([LiveScores()], 0.5, required=True)
+    assert (result.passed, result.required) == (False, True)
+
+
+def evidence(**facts):
+    return Evidence(InjectionWatch(), **facts)
+
+
+@pytest.mark.parametrize(
+    ("facts", "passed", "score"),
+    [
+        ({"steps_done": 3}, True, 1.0),
+        ({"steps_done": 2}, False, 2 / 3),
+        ({"steps_done": 3, "mistakes": 1}, True, 1.0),
+        ({"steps_done": 3, "mistakes": 2}, False, 0.0),
+        ({"steps_done": 3, "faults": ["the head moved before it was asked to"]}, False, 0.0),
+    ],
+)
+def test_the_challenge_must_be_answered_in_full(facts, passed, score):
+    result = challenge.judge(evidence(**facts), 3, THRESHOLDS.gestures)
+    assert (result.passed, result.score) == (passed, pytest.approx(score))
+
+
+class Camera:
+    def __init__(self):
+        self.chance = np.random.default_rng(1)
+        self.scene = self.chance.integers(0, 255, (48, 64, 3))
+
+    def frame(self, number, *, noise=2.0, **facts):
+        image = np.clip(self.scene + self.chance.normal(0, noise, self.scene.shape), 0, 255).astype(np.uint8)
+        facts = {"digest": bytes([number]), "client_at_seconds": 100 + number / 10} | facts
+        return Frame(image, 5 + number / 10, **facts)
+
+
+def watched(frames, *, label=None, newest=3):
+    watch = InjectionWatch(label)
+    for frame in frames:
+        watch.see(frame, newest_flash_index=newest)
+    return watch
+
+
+def test_a_camera_raises_no_suspicion():
+    camera = Camera()
+    watch = watched([camera.frame(number, flash_index=2) for number in range(40)], label="FaceTime HD Camera")
+    result = injection.judge(watch)
+    assert (result.passed, result.score, watch.faults()) == (True, 1.0, [])
+
+
+@pytest.mark.parametrize(
+    ("faked", "label", "reason"),
+    [
+        ({"digest": b"same"}, None, "frames repeat"),
+        ({"noise": 0.0}, None, "frames carry no sensor noise"),
+        ({"flash_index": 9}, None, "a colour was answered before it was shown"),
+        ({"client_at_seconds": 7.0}, None, "the client's clock contradicts itself"),
+        ({}, "OBS Virtual Camera", "the camera is a virtual one"),
+        ({}, "fake_device_0", "the camera is a virtual one"),
+    ],
+)
+def test_each_hint_is_named(faked, label, reason):
+    camera = Camera()
+    watch = watched([camera.frame(number, **faked) for number in range(40)], label=label)
+    assert watch.faults() == [reason]
+    assert injection.judge(watch).reason == reason
+
+
+def test_a_colour_cannot_be_answered_before_any_was_shown():
+    watch = watched([Camera().frame(0, flash_index=0)], newest=None)
+    assert watch.faults() == ["a colour was answered before it was shown"]
+
+
+def test_a_clock_that_runs_ahead_is_told():
+    camera = Camera()
+    watch = watched([camera.frame(number, client_at_seconds=float(number)) for number in range(40)])
+    assert watch.faults() == ["the client's clock contradicts itself"]
+
+
+def test_frames_faster_than_a_cameras_are_told():
+    camera = Camera()
+    frames = [camera.frame(number) for number in range(60)]
+    rushed = [Frame(one.image, 5 + index / 200, one.digest) for index, one in enumerate(frames)]
+    assert watched(rushed).faults() == ["frames come faster than a camera's"]
+
+
+def test_a_client_without_a_clock_is_no_fault():
+    camera = Camera()
+    assert not watched([camera.frame(number, client_at_seconds=None) for number in range(10)]).faults()
+
+
+def test_one_repeated_frame_is_forgiven():
+    camera = Camera()
+    frames = [camera.frame(number) for number in range(30)]
+    assert not watched([*frames, Frame(frames[-1].image, 9.0, frames[-1].digest)]).faults()
