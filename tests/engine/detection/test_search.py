@@ -100,10 +100,16 @@ def test_something_doubtful_beside_a_convincing_face_is_dropped():
     class Two(MarkerDetector):
         def detect(self, image, *, smallest):
             faces = super().detect(image, smallest=smallest)
-            return [*faces, Detection(Box(0, 0, 30, 30), faces[0].landmarks, 0.4)] if faces else []
+            return [*faces, Detection(Box(0, 0, 40, 40), faces[0].landmarks, 0.4)] if faces else []
 
     assert len(FaceSearch(Two()).all_faces(picture())) == 1
     assert len(FaceSearch(Two(confidence_upright=0.8)).all_faces(picture())) == 2
+
+
+def test_something_doubtful_on_its_own_must_be_large():
+    detector = MarkerDetector(confidence_upright=0.7)
+    assert len(FaceSearch(detector).all_faces(picture(face=(40, 50)))) == 1
+    assert FaceSearch(detector).all_faces(picture(face=(20, 30))) == []
 
 
 def test_nothing_found():

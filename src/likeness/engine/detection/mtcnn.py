@@ -18,7 +18,8 @@ from likeness.engine.runtime import Network
 _WINDOW, _REFINED_SIDE, _OUTPUT_SIDE = 12, 24, 48
 """Pixels of a face that each of the three networks sees."""
 _STEP = 0.709
-_CANDIDATES_MAX = 1000
+_CANDIDATES_MAX = 300
+"""Windows that the second network looks at; patterns could give thousands."""
 _PROPOSED, _REFINED, _FOUND = 0.6, 0.7, 0.7
 _GREY = (128, 128, 128)
 
@@ -101,7 +102,7 @@ class Mtcnn:
             boxes.append(windows[kept] / np.float32(level.scale))
             scores.append(found[kept])
         merged, confidences = np.concatenate(boxes), np.concatenate(scores)
-        return merged[suppress(merged, confidences, 0.7)]
+        return merged[suppress(merged, confidences, 0.7)[:_CANDIDATES_MAX]]
 
     def _refine(self, levels: list[_Level], boxes: Rows) -> Rows:
         answer = self._refinement.run(pixels=_cut(levels, boxes, _REFINED_SIDE))

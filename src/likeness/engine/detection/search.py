@@ -19,6 +19,8 @@ _FINE = 1 / 64
 """Smallest face of the last look, of the photo's longer side: so a photo of any size costs at most so much."""
 _RIVAL = 0.6
 """A face that is less than this much as wide as the largest is no rival for being the subject."""
+_DOUBTFUL_PIXELS = 32
+"""Width below which a face is believed only if it, or another in the photo, is convincing: dogs have faces too."""
 _TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 3: cv2.ROTATE_90_CLOCKWISE, 2: cv2.ROTATE_180}
 """Quarter turns anticlockwise, likeliest first: a camera held upright, the other way, upside down."""
 
@@ -66,9 +68,10 @@ class FaceSearch:
             )
             if self._convincing(turned) and _confidence(turned) > _confidence(best):
                 best = [turn_back(face, turns, image.shape[1], image.shape[0]) for face in turned]
-        # Beside a face that leaves no doubt, something doubtful is no face.
-        credible = self.detector.credible if self._convincing(best) else 0.0
-        return [face for face in best if face.confidence >= credible]
+        # Beside a face that leaves no doubt, something doubtful is no face; on its own it must at least be large.
+        if self._convincing(best):
+            return [face for face in best if face.confidence >= self.detector.credible]
+        return [face for face in best if face.box.width >= _DOUBTFUL_PIXELS]
 
     def _convincing(self, faces: list[Detection]) -> bool:
         return _confidence(faces) >= self.detector.convincing

@@ -1,0 +1,94 @@
+"""The packs on photos that a clone does not have: labelled people, and files that mean harm."""
+
+import resource
+
+import numpy as np
+import pytest
+
+from likeness.engine.base import Use
+from likeness.engine.loading import load_engine
+from likeness.engine.packs.catalogue import Catalogue
+from likeness.engine.packs.store import WeightStore
+from likeness.errors import LikenessError
+
+pytestmark = pytest.mark.data
+PACKS = ("builtin", "mobilefacenet", "duo")
+
+
+@pytest.mark.parametrize("pack", PACKS)
+def test_no_face_is_lost(engine_of, data, pack):
+    engine = engine_of(pack)
+    lost = [
+        file.name
+        for file in sorted((data / "faces" / "lfw").glob("*/*.jpg"))[::60]
+        if not engine.detect(engine.decode(file.read_bytes()))
+    ]
+    assert lost == []
+
+
+@pytest.mark.parametrize("pack", PACKS)
+def test_people_are_told_apart(engine_of, data, pack):
+    engine = engine_of(pack)
+    people = [
+        folder for folder in sorted((data / "faces" / "photos" / "people" / "train").iterdir()) if folder.is_dir()
+    ]
+    templates, names = [], []
+    for folder in people:
+        for file in sorted(folder.glob("*.jp*g")):
+            try:
+                templates.append(engine.analyse(file.read_bytes(), use=Use.PROBE).template)
+            except LikenessError:
+                continue
+            names.append(folder.name)
+    scores = np.array(templates) @ np.array(templates).T
+    same = np.equal.outer(names, names)
+    np.fill_diagonal(scores, np.nan)
+    levels = np.vectorize(engine.calibration.level)(np.nan_to_num(scores, nan=-1.0))
+    assert len(set(names)) >= 3
+    assert levels[~same].max() < 3
+    assert levels[same & ~np.isnan(scores)].min() >= 3
+
+
+@pytest.mark.parametrize("pack", ["builtin", "duo"])
+def test_all_six_of_the_group_are_found(engine_of, group, pack):
+    engine = engine_of(pack)
+    assert len(engine.detect(engine.decode(group))) == 6
+
+
+@pytest.mark.parametrize("pack", ["builtin", "mobilefacenet"])
+def test_hostile_files_give_faces_or_documented_refusals_in_bounded_memory(engine_of, data, pack, capfd):
+    engine = engine_of(pack)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = set()
+    for file in sorted((data / "hostile").rglob("*.*")):
+        try:
+            engine.analyse(file.read_bytes(), use=Use.PROBE)
+        except LikenessError as error:
+            assert error.status < 500
+            continue
+        found.add(file.name)
+    # One portrait in many encodings.
+    assert [
+        name
+        for name in sorted(found)
+        if not name.startswith(("hopper", "imageops_pad", "bc6h", "bgr15", "palette_sepia"))
+    ] == []
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 700_000
+    assert capfd.readouterr().err == ""
+
+
+def test_passive_pad_models_tell_most_attacks_from_live_faces(models_dir, data):
+    for pack in ("minifasnet-80", "minifasnet-128"):
+        WeightStore(models_dir, data / "models").install(Catalogue(models_dir).get(pack))
+    engine = load_engine("mobilefacenet", models_dir=models_dir, mirror=data / "models")
+    scores: dict[str, list[float]] = {"real": [], "fake": []}
+    for kind, kept in scores.items():
+        for file in sorted((data / "pad" / kind).iterdir())[:40]:
+            try:
+                image = engine.decode(file.read_bytes())
+            except LikenessError:
+                continue
+            for face in engine.detect(image)[:1]:
+                kept.append(float(np.mean(list(engine.live_scores(image, face).by_model.values()))))
+    assert np.median(scores["real"]) > 0.8
+    assert np.median(scores["fake"]) < 0.3

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from likeness.engine.base import Box, Detection
+from likeness.engine.pad import PadModel, live_scores
+
+
+class Seen:
+    """Stands for a network: keeps what it was shown."""
+
+    def __init__(self, logits):
+        self.logits = np.array([logits], np.float32)
+
+    def run(self, *, pixels):
+        self.pixels = pixels
+        return {"logits": self.logits}
+
+
+def face(x, y, width, height):
+    return Detection(Box(x, y, width, height), np.zeros((5, 2), np.float32), 1.0)
+
+
+COLUMNS = np.tile(np.arange(200, dtype=np.uint8)[None, :, None], (150, 1, 3))
+
+
+def test_the_score_is_the_probability_of_the_live_class():
+    model = PadModel("one", Seen([0.0, np.log(3.0), 0.0]), 16, 2.0, 1)
+    assert model.score(COLUMNS, face(80, 50, 20, 30)) == pytest.approx(3 / 5)
+    assert live_scores((model,), COLUMNS, face(80, 50, 20, 30)).by_model == {"one": pytest.approx(3 / 5)}
+    assert live_scores((), COLUMNS, face(80, 50, 20, 30)).by_model == {}
+
+
+@pytest.mark.parametrize(
+    ("box", "first", "last"),
+    [
+        ((80, 50, 20, 30), 60, 119),  # 60 wide about the middle at 90
+        ((0, 50, 20, 30), 0, 59),  # pushed in from the edge
+        ((180, 50, 20, 30), 140, 199),
+        ((50, 0, 100, 150), 25, 174),  # no wider than the photo is high
+        ((-50, -50, 400, 400), 50, 199),
+    ],
+)
+def test_the_square_stays_inside_the_photo(box, first, last):
+    network = Seen([0.0, 0.0])
+    PadModel("one", network, 50, 2.0, 0).score(COLUMNS, face(*box))
+    row = network.pixels[0, 25, :, 0].astype(int)
+    assert network.pixels.shape == (1, 50, 50, 3)
+    assert row[0] == pytest.approx(first, abs=2.5)
+    assert row[-1] == pytest.approx(last, abs=2.5)
