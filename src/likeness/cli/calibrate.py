@@ -1,0 +1,99 @@
+"""``likeness calibrate``."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from likeness.cli.evaluate import print_levels
+from likeness.cli.photos import CORES, Cache, Folder, Pack, Workers, extract_templates, load_pack
+from likeness.engine.packs.catalogue import Catalogue
+from likeness.engine.packs.manifest import StoredCalibration, write_calibration
+from likeness.evaluation.calibration import Promise, check_promise
+from likeness.evaluation.calibration import calibrate as find_thresholds
+from likeness.evaluation.data_set import read_folder
+from likeness.settings import Settings
+
+
+def calibrate(
+    folder: Folder,
+    *,
+    pack: Pack = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the calibration to this JSON file.", show_default=False)
+    ] = None,
+    apply: Annotated[
+        bool,
+        typer.Option("--apply", help="Put it in force: written to the models folder, used from the next start on."),
+    ] = False,
+    splits: Annotated[
+        int, typer.Option(min=0, help="How many times to try the thresholds on people they were not chosen on.")
+    ] = 20,
+    workers: Workers = CORES,
+    cache: Cache = None,
+) -> None:
+    """Choose the thresholds of levels 1 to 5 on photos of your own.
+
+    Compares every two photos of DIR. A level's threshold is the lowest score that no more than its share of the comparisons of
+    different people reaches: 1e-2, 1e-3, 1e-4, 1e-5, 1e-6. The last needs a million such comparisons, some 1,415 photos, each
+    of another person; more photos of the same people add little. Without --apply nothing in force changes.
+
+    Example: likeness calibrate faces/ --pack duo --apply
+    """
+    data_set = read_folder(folder)
+    engine = load_pack(pack)
+    extraction = extract_templates(engine, data_set, workers=workers, cache=cache)
+    rows, people = extraction.rows, extraction.people
+    levels = find_thresholds(rows, people)
+    console = Console()
+    print_levels(console, f"{engine.pack} on {data_set.name}", levels)
+    promises = check_promise(rows, people, splits=splits) if splits else ()
+    if promises:
+        _print_promises(console, promises)
+    first, second, third, fourth, fifth = levels
+    stored = StoredCalibration(
+        data_set=f"{data_set.name}: {len(rows):,} photos of {len(set(people.tolist())):,} people",
+        thresholds=(first.threshold, second.threshold, third.threshold, fourth.threshold, fifth.threshold),
+        measured_fmr=(first.fmr.value, second.fmr.value, third.fmr.value, fourth.fmr.value, fifth.fmr.value),
+        genuine_pairs=first.fnmr.comparisons,
+        impostor_pairs=first.fmr.comparisons,
+        measured_at=datetime.now(UTC).date().isoformat(),
+        pack_version=engine.pack.version,
+        notes="; ".join(
+            f"level {level.level}: FMR {level.fmr.low:.1e} to {level.fmr.high:.1e} (95 %), FNMR {level.fnmr.value:.4f}"
+            for level in levels
+        ),
+    )
+    if out:
+        write_calibration(out, stored)
+        console.print(f"Written to {out}")
+    if apply:
+        place = Catalogue(Settings().models_dir).calibrate(engine.pack.id, stored)
+        console.print(f"In force from the next start on: {place}")
+    if not (out or apply):
+        console.print(
+            "Nothing was written: add [bold]--apply[/] to put these thresholds in force, [bold]--out[/] to keep them."
+        )
+
+
+def _print_promises(console: Console, promises: tuple[Promise, ...]) -> None:
+    table = Table(
+        "level",
+        "FMR on unseen people over target: median",
+        "middle 90 %",
+        "at most twice",
+        title="calibrated on half of the people, measured on the other half",
+        box=box.SIMPLE_HEAD,
+    )
+    for promise in promises:
+        table.add_row(
+            str(promise.level),
+            f"{promise.median_ratio:.2f}",
+            f"{promise.low_ratio:.2f} - {promise.high_ratio:.2f}",
+            f"{100 * promise.within_twice:.0f} %",
+        )
+    console.print(table)

@@ -1,0 +1,178 @@
+"""``likeness evaluate``."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from likeness.cli.photos import CORES, Cache, Folder, Pack, Workers, extract_templates, load_pack
+from likeness.engine.base import Engine, FacePolicy, Use
+from likeness.engine.levels import TARGET_FMR, Calibration
+from likeness.errors import SetupError
+from likeness.evaluation.data_set import Pairs, read_folder, read_labels, read_pairs
+from likeness.evaluation.extraction import Extraction
+from likeness.evaluation.page import percent, rate, render_page
+from likeness.evaluation.pair_accuracy import PairAccuracy, pair_accuracy
+from likeness.evaluation.performance import LevelRates, Performance, measure
+from likeness.evaluation.pictures import picture_pairs
+from likeness.evaluation.report import Conditions, to_json
+
+_PICTURED_PAIRS = 12
+
+
+def evaluate(
+    folder: Folder,
+    *,
+    pack: Pack = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also tell the accuracy on these pairs, in the format of LFW's pairs.txt.", show_default=False
+        ),
+    ] = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also tell the rates by group: a CSV with a column `photo` (PERSON/PHOTO or PERSON) and a column for each label.",
+            show_default=False,
+        ),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all numbers to this file.", show_default=False)
+    ] = None,
+    html_file: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write a page with curves and the worst pairs to this file.", show_default=False),
+    ] = None,
+    gallery_size: Annotated[int, typer.Option(min=1, help="People in the gallery that is searched.")] = 1000,
+    use: Annotated[Use, typer.Option(help="Which use's quality thresholds refuse photos.")] = Use.PROBE,
+    policy: Annotated[FacePolicy, typer.Option(help="What to do with several faces in a photo.")] = FacePolicy.LARGEST,
+    pictures: Annotated[bool, typer.Option(help="Show the worst pairs as pictures on the page.")] = True,
+    workers: Workers = CORES,
+    cache: Cache = None,
+) -> None:
+    """Measure a pack on photos of your own: how often it is wrong, at every level.
+
+    Compares every two photos of DIR and tells the false match and false non-match rates with 95 % intervals, the failures to
+    acquire a face, the errors of searching a gallery, and what refusing bad photos gains. Nothing is changed or sent anywhere.
+
+    Example: likeness evaluate faces/ --html report.html --json report.json
+    """
+    data_set = read_folder(folder)
+    chosen_pairs = read_pairs(pairs, data_set) if pairs else None
+    labels = read_labels(groups, data_set) if groups else None
+    engine = load_pack(pack)
+    extraction = extract_templates(engine, data_set, use=use, policy=policy, workers=workers, cache=cache)
+    calibration = _calibration(engine)
+    performance = measure(extraction, calibration, gallery_size=gallery_size, labels=labels)
+    accuracy = _accuracy(extraction, chosen_pairs) if chosen_pairs else None
+    conditions = Conditions(
+        pack=str(engine.pack),
+        use=use,
+        policy=policy,
+        measured_at=datetime.now(UTC).date().isoformat(),
+        calibrated_on=calibration.data_set if calibration else None,
+    )
+    report = to_json(performance, conditions, accuracy)
+    console = Console()
+    print_performance(console, str(engine.pack), performance, accuracy)
+    if json_file:
+        json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        console.print(f"Numbers  {json_file}")
+    if html_file:
+        worst = performance.comparisons
+        page = render_page(
+            report,
+            false_matches=picture_pairs(
+                engine, extraction, worst.highest_impostor[:_PICTURED_PAIRS] if pictures else ()
+            ),
+            false_non_matches=picture_pairs(
+                engine, extraction, worst.lowest_genuine[:_PICTURED_PAIRS] if pictures else ()
+            ),
+        )
+        html_file.write_text(page, encoding="utf-8")
+        console.print(f"Page     {html_file}")
+
+
+def print_performance(console: Console, pack: str, performance: Performance, accuracy: PairAccuracy | None) -> None:
+    """Print what was measured as tables."""
+    data_set = performance.extraction.data_set
+    comparisons = performance.comparisons
+    console.print(
+        f"[bold]{pack}[/] on {data_set.name}: {len(data_set.photos):,} photos of {len(data_set.people):,} people, "
+        f"{comparisons.genuine.total:,} genuine and {comparisons.impostor.total:,} impostor comparisons",
+        highlight=False,
+    )
+    if performance.promised:
+        print_levels(console, "levels in force", performance.promised)
+    print_levels(console, "thresholds of this data", performance.measured)
+    acquired = performance.failure_to_acquire
+    reasons = ", ".join(f"{reason} {number}" for reason, number in performance.failures.items())
+    console.print(
+        f"failure to acquire  {percent(acquired.value)} ({acquired.errors} photos{': ' if reasons else ''}{reasons})",
+        highlight=False,
+    )
+    if accuracy:
+        console.print(
+            f"accuracy on pairs   {percent(accuracy.mean)} ± {percent(accuracy.standard_error)} "
+            f"({accuracy.genuine:,} genuine, {accuracy.impostor:,} impostor)",
+            highlight=False,
+        )
+    if performance.identification:
+        table = Table(
+            "threshold", "FPIR", "FNIR", title=f"search in {performance.gallery_size:,} people", box=box.SIMPLE_HEAD
+        )
+        for point in performance.identification:
+            table.add_row(f"{point.threshold:.4f}", percent(point.fpir), percent(point.fnir))
+        console.print(table)
+    table = Table("photos refused", "FNMR at FMR 1e-3", title="error versus discard", box=box.SIMPLE_HEAD)
+    for discarded in performance.discard:
+        table.add_row(percent(discarded.discarded), percent(discarded.fnmr))
+    console.print(table)
+    for group in performance.groups:
+        print_levels(console, f"{group.label}: {group.group}, {group.photos:,} photos", group.levels)
+
+
+def print_levels(console: Console, title: str, levels: Sequence[LevelRates]) -> None:
+    """Print the rates at each level's threshold, within 80 columns."""
+    table = Table("level", "threshold", "FMR", "95 %", "FNMR", "95 %", "TAR", title=title, box=box.SIMPLE_HEAD)
+    for level in levels:
+        table.add_row(
+            f"{level.level} ({rate(TARGET_FMR[level.level - 1])})",
+            f"{level.threshold:.4f}",
+            rate(level.fmr.value),
+            f"{rate(level.fmr.low)} - {rate(level.fmr.high)}",
+            percent(level.fnmr.value),
+            f"{100 * level.fnmr.low:.3g} - {percent(level.fnmr.high)}",
+            f"{1 - level.fnmr.value:.4f}",
+        )
+    console.print(table)
+
+
+def _calibration(engine: Engine) -> Calibration | None:
+    """Give the pack's calibration, None for one that was never calibrated: measuring needs none."""
+    try:
+        return engine.calibration
+    except SetupError:
+        return None
+
+
+def _accuracy(extraction: Extraction, pairs: Pairs) -> PairAccuracy | None:
+    """Give the accuracy on the pairs whose photos both gave a template."""
+    row_of = {index: row for row, index in enumerate(extraction.samples)}
+    kept = [
+        (row_of[first], row_of[second], genuine)
+        for first, second, genuine in zip(pairs.first, pairs.second, pairs.genuine, strict=True)
+        if first in row_of and second in row_of
+    ]
+    first, second, genuine = np.array(kept, np.int64).reshape(-1, 3).T
+    rows = extraction.rows
+    scores = (rows[first] * rows[second]).sum(axis=1, dtype=np.float64)
+    return pair_accuracy(scores, genuine.astype(np.bool_))

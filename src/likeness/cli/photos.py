@@ -1,0 +1,85 @@
+"""What the measuring commands share: a pack, and the templates of a folder of people."""
+
+import contextlib
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from likeness import __version__
+from likeness.engine import quality
+from likeness.engine.base import Engine, FacePolicy, Use
+from likeness.engine.loading import load_engine
+from likeness.engine.packs.catalogue import Catalogue
+from likeness.errors import SetupError
+from likeness.evaluation.data_set import DataSet
+from likeness.evaluation.extraction import Extraction, extract
+from likeness.evaluation.template_cache import TemplateCache
+from likeness.settings import Settings
+
+Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="A folder with one folder for each person, JPEG or PNG photos in it.")
+]
+Pack = Annotated[
+    str | None, typer.Option(help="The model pack; by default the deployment's (LIKENESS_PACK).", show_default=False)
+]
+Workers = Annotated[
+    int, typer.Option(min=1, help="Photos worked on at once, one core each.", show_default="the cores of this machine")
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        help="Keep the templates in this folder, so that the next run on the same photos takes seconds. "
+        "Templates are biometric data: delete the folder when done.",
+        show_default=False,
+    ),
+]
+CORES = os.cpu_count() or 1
+
+
+def load_pack(pack: str | None) -> Engine:
+    """Load a pack by the deployment's settings. Raises SetupError."""
+    settings = Settings()
+    return load_engine(
+        pack or settings.pack,
+        models_dir=settings.models_dir,
+        mirror=settings.models_mirror,
+        provider=settings.provider,
+    )
+
+
+def extract_templates(
+    engine: Engine,
+    data_set: DataSet,
+    *,
+    use: Use = Use.PROBE,
+    policy: FacePolicy = FacePolicy.LARGEST,
+    workers: int,
+    cache: Path | None,
+) -> Extraction:
+    """Analyse all photos, with a progress bar on the error stream. Raises SetupError."""
+    known = TemplateCache.open(cache, pack=str(engine.pack), binding=_binding(engine, use, policy)) if cache else None
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(f"photos, {engine.pack}", total=len(data_set.photos))
+        return extract(
+            engine,
+            data_set,
+            use=use,
+            policy=policy,
+            workers=workers,
+            cache=known,
+            progress=lambda done, _total: bar.update(task, completed=done),
+        )
+
+
+def _binding(engine: Engine, use: Use, policy: FacePolicy) -> str:
+    """Name all that a photo's outcome depends on beside the pack's name and version."""
+    recipe = ""
+    with contextlib.suppress(SetupError):  # the fake pack has no manifest
+        recipe = repr(replace(Catalogue(Settings().models_dir).get(engine.pack.id), calibration=None))
+    return "\n".join((__version__, recipe, repr(quality.RULES), use, policy))

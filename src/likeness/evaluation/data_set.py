@@ -1,0 +1,128 @@
+"""Photos whose people are known: a folder with one folder for each person."""
+
+import csv
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from likeness.errors import SetupError
+
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+PHOTO_COLUMN = "photo"
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """Photos, each with the person it shows; sorted by person, then by name."""
+
+    name: str
+    folder: Path
+    people: tuple[str, ...]
+    """The people's folder names, ascending."""
+    photos: tuple[Path, ...]
+    """Relative to ``folder``."""
+    person_of: tuple[int, ...]
+    """For each photo the index of its person in ``people``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Comparisons that somebody chose: indices of photos, and whether the two show one person."""
+
+    first: tuple[int, ...]
+    second: tuple[int, ...]
+    genuine: tuple[bool, ...]
+
+
+def read_folder(folder: Path) -> DataSet:
+    """Read ``folder/PERSON/PHOTO``; deeper files and other suffixes are left out.
+
+    Raises SetupError where there are not at least two people and one person with two photos: without them there is
+    no comparison of either kind.
+    """
+    if not folder.is_dir():
+        raise SetupError(f"{folder} is not a folder.")
+    people: list[str] = []
+    photos: list[Path] = []
+    person_of: list[int] = []
+    for home in sorted(path for path in folder.iterdir() if path.is_dir()):
+        own = sorted(path for path in home.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file())
+        if own:
+            person_of += [len(people)] * len(own)
+            people.append(home.name)
+            photos += [path.relative_to(folder) for path in own]
+    if len(people) < 2 or len(photos) == len(people):
+        raise SetupError(
+            f"{folder} must hold one folder for each person, with JPEG or PNG photos: "
+            f"at least two people, and at least one of them twice. Found {len(photos)} photos of {len(people)} people."
+        )
+    return DataSet(folder.resolve().name, folder, tuple(people), tuple(photos), tuple(person_of))
+
+
+def read_pairs(file: Path, data_set: DataSet) -> Pairs:
+    """Read LFW's pairs: ``NAME I J`` for one person, ``NAME I NAME J`` for two; I is the number in ``NAME_0001.jpg``.
+
+    A first line of numbers alone is the count that LFW puts there. Raises SetupError, naming the line, for anything else.
+    """
+    numbered = {
+        (data_set.people[person], int(number[1])): index
+        for index, (photo, person) in enumerate(zip(data_set.photos, data_set.person_of, strict=True))
+        if (number := re.search(r"(\d+)$", photo.stem))
+    }
+    found: list[tuple[int, int, bool]] = []
+    for line_number, line in enumerate(_lines(file), start=1):
+        fields = line.split()
+        if not fields or (line_number == 1 and all(field.isdecimal() for field in fields)):
+            continue
+        try:
+            if len(fields) == 3:
+                name, first, second = fields
+                pair = numbered[name, int(first)], numbered[name, int(second)], True
+            else:
+                name, first, other, second = fields
+                pair = numbered[name, int(first)], numbered[other, int(second)], name == other
+        except KeyError as error:
+            raise SetupError(
+                f"{file}, line {line_number}: {data_set.folder} has no photo {error.args[0][1]} of {error.args[0][0]}."
+            ) from None
+        except ValueError:
+            raise SetupError(
+                f"{file}, line {line_number}: expected `NAME I J` or `NAME I NAME J`, not {line!r}."
+            ) from None
+        found.append(pair)
+    if not found:
+        raise SetupError(f"{file} holds no pairs.")
+    first_photos, second_photos, genuine = zip(*found, strict=True)
+    return Pairs(first_photos, second_photos, genuine)
+
+
+def read_labels(file: Path, data_set: DataSet) -> Mapping[str, tuple[str | None, ...]]:
+    """Read groups from a CSV with a header: a column ``photo`` (a path in the data set, or a person's folder) and a column for each label.
+
+    Gives for each label column the value of every photo, None where the file says nothing. Raises SetupError for a file
+    that is not so, or that names what the data set does not hold.
+    """
+    rows = csv.DictReader(_lines(file))
+    columns = [name for name in rows.fieldnames or () if name != PHOTO_COLUMN]
+    if PHOTO_COLUMN not in (rows.fieldnames or ()) or not columns:
+        raise SetupError(f"{file} must have a header with the column `photo` and at least one label, e.g. `photo,sex`.")
+    places: dict[str, list[int]] = {}
+    for index, (photo, person) in enumerate(zip(data_set.photos, data_set.person_of, strict=True)):
+        places.setdefault(photo.as_posix(), []).append(index)
+        places.setdefault(data_set.people[person], []).append(index)
+    labels: dict[str, list[str | None]] = {name: [None] * len(data_set.photos) for name in columns}
+    for row in rows:
+        if row[PHOTO_COLUMN] not in places:
+            raise SetupError(f"{file}, line {rows.line_num}: {data_set.folder} holds no {row[PHOTO_COLUMN]!r}.")
+        for name in columns:
+            for index in places[row[PHOTO_COLUMN]]:
+                labels[name][index] = (row[name] or "").strip() or None
+    return {name: tuple(values) for name, values in labels.items()}
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError(f"{file} cannot be read: {error}") from error
