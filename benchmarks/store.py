@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from figures import Report
 
+from figures import Report
 from likeness.deployment import Deployment, initialise, open_deployment
 from likeness.engine.base import PackIdentity
 from likeness.engine.fake import FakeEngine
@@ -145,7 +145,7 @@ def main() -> None:
         raw_seconds, insert_seconds = asyncio.run(measure_latency(deployment, writing, raw, 2000 // scale))
         report.add("raw write of 4 KiB and fdatasync, p50", raw_seconds * 1000, "ms")
         report.add("durable insert, p50", insert_seconds * 1000, "ms")
-        report.at_most("durable insert / raw fdatasync", insert_seconds / raw_seconds, "×", 1.5)
+        report.at_most("durable insert / raw fdatasync", insert_seconds / raw_seconds, "x", 1.5)
         throughput = asyncio.run(measure_throughput(deployment, writing, 300 // scale))
         report.at_least(f"durable inserts, {WRITERS} writers at once", throughput, "/s", 2000)
         asyncio.run(fill(deployment, loading, 100_000 // scale))

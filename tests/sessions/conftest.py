@@ -1,14 +1,10 @@
 """A server whose clock these tests move."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from servers import Api, Server, calling, serving, test_settings
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 HALF_A_TOKENS_LIFE = 900.0

@@ -10,8 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from endings import verified
-from scripted import (
+from session_endings import verified
+from scripted_sessions import (
     ATTACK_FRAME,
     FRAMES,
     PERSON_FRAME,

@@ -5,7 +5,7 @@ import hashlib
 import uuid
 
 import pytest
-from endings import ALICE, OneToN, end, failure, header_of, opened, sessions, success, verified
+from session_endings import ALICE, OneToN, end, failure, header_of, opened, sessions, success, verified
 from sqlalchemy import select
 
 from likeness.sessions.service import Conclusion

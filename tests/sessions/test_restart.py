@@ -3,8 +3,8 @@
 import socket
 from pathlib import Path
 
-from endings import verified
-from scripted import ATTACK_FRAME, PERSON_FRAME, open_session, ready_browser, scripted
+from session_endings import verified
+from scripted_sessions import ATTACK_FRAME, PERSON_FRAME, open_session, ready_browser, scripted
 
 from servers import Api, calling, serving, test_settings
 

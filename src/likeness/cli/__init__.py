@@ -5,8 +5,11 @@ import sys
 import typer
 from rich.console import Console
 
+from likeness.cli.calibrate import calibrate
 from likeness.cli.client import client
 from likeness.cli.demo import demo
+from likeness.cli.evaluate import evaluate
+from likeness.cli.evaluate_liveness import evaluate_liveness
 from likeness.cli.init import init
 from likeness.cli.packs import packs
 from likeness.cli.serve import serve
@@ -23,6 +26,9 @@ app = typer.Typer(
 app.command()(init)
 app.command()(serve)
 app.command()(demo)
+app.command()(calibrate)
+app.command()(evaluate)
+app.command(name="evaluate-liveness")(evaluate_liveness)
 app.add_typer(tenant, name="tenant")
 app.add_typer(client, name="client")
 app.add_typer(packs, name="packs")

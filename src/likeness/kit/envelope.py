@@ -83,6 +83,11 @@ class FileKeyProvider:
             file.write(secrets.token_bytes(KEY_BYTES))
             file.flush()
             os.fsync(file.fileno())
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def wrap(self, data_key: bytes, context: str) -> bytes:
         return self._cipher.seal(data_key, "data key", context)

@@ -23,10 +23,15 @@ class SizedExecutor:
         """Run ``work`` on a thread. Raises ServiceUnavailable at once when the queue is full."""
         if not self._places.acquire(blocking=False):
             raise ServiceUnavailable("The server is full; try again shortly.")
-        future = self._pool.submit(work, *args, **kwargs)
+        try:
+            future = self._pool.submit(work, *args, **kwargs)
+        except RuntimeError as error:  # closed
+            self._places.release()
+            raise ServiceUnavailable("The server is stopping.") from error
         # Given back when the work ends, not when the caller stops waiting: a cancelled call still occupies its thread.
         future.add_done_callback(lambda _: self._places.release())
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
+        """Wait for the work under way; what still waits is cancelled."""
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -21,8 +21,10 @@ _SKIN = slice(6, 20), slice(4, 16)
 """Rows and columns of ``FaceView.light`` from brows to mouth, cheek to cheek."""
 _LAG_STEP = 0.03
 _LEAST_SAMPLES = 16
+_OFTEN_SEEN = 0.6
+"""Share of the frames in which a pixel must show the background to be used."""
 _LEAST_BACKGROUND = 0.01
-"""Share of the frame that must show the background all the time."""
+"""Share of all pixels of all frames that must be such background."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,13 +89,21 @@ def respond(
 
 
 def _background(samples: list[Sample]) -> NDArray[np.float64] | None:
-    """Give the log of the mean light beside the head, (t, 3): the same pixels in every frame, or movement would tint it."""
+    """Give how the log of the light beside the head changes, (t, 3).
+
+    Each pixel is held against its own mean over time: else a head that moves would tint the background by covering parts of it.
+    """
     if not samples or len({one.beside.shape for one in samples}) > 1:
         return None
-    always = np.logical_and.reduce([one.beside for one in samples])
-    if always.mean() < _LEAST_BACKGROUND:
+    beside = np.stack([one.beside for one in samples])
+    often = beside.mean(axis=0) > _OFTEN_SEEN
+    seen = beside[:, often]
+    if seen.sum() < _LEAST_BACKGROUND * beside.size or not seen.any(axis=1).all():
         return None
-    return np.stack([np.log(LINEAR[one.surroundings[always]].mean(axis=0, dtype=np.float64)) for one in samples])
+    light = np.log(LINEAR[np.stack([one.surroundings[often] for one in samples])].astype(np.float64))
+    weight = seen[..., None].astype(np.float64)
+    change = light - (light * weight).sum(axis=0) / weight.sum(axis=0)
+    return np.asarray((change * weight).sum(axis=1) / weight.sum(axis=1))
 
 
 def _answers(places: NDArray[np.float64], colours: NDArray[np.float64], times: NDArray[np.float64]) -> Array:

@@ -125,10 +125,13 @@ def oval(size: tuple[int, int], scale: float) -> Oval:
     return Oval(width / 2, height / 2, _OVAL_WIDTH * eye_distance, _OVAL_HEIGHT * eye_distance)
 
 
-def guide(seen: Observation, scale: float, limits: Guidance) -> tuple[StatusCode, Hint | None] | None:
+def guide(
+    seen: Observation, scale: float, limits: Guidance, *, slack: float = 1.0
+) -> tuple[StatusCode, Hint | None] | None:
     """Say what keeps a frame from being judged, the most helpful thing first; None when it is good.
 
-    ``scale`` is the wanted eye distance as a share of the frame's shorter side.
+    ``scale`` is the wanted eye distance as a share of the frame's shorter side. ``slack`` > 1 widens what is allowed of place
+    and pose, so that a person on the edge is not told one thing and the other in turns.
     """
     face = seen.face
     if face is None:
@@ -138,21 +141,22 @@ def guide(seen: Observation, scale: float, limits: Guidance) -> tuple[StatusCode
     away = float(np.hypot(face.centre_x - width / 2, face.centre_y - height / 2)) / face.eye_distance_pixels
     faults = (
         (seen.faces > 1, StatusCode.FACE_MULTIPLE_FACES_DETECTED, None),
-        (ratio < 1 - limits.scale_tolerance, StatusCode.FACE_INCORRECT_DISTANCE_DETECTED, Hint.CLOSER),
-        (ratio > 1 + limits.scale_tolerance, StatusCode.FACE_INCORRECT_DISTANCE_DETECTED, Hint.FARTHER),
-        (away > limits.off_centre, StatusCode.FACE_INCORRECT_POSITION_DETECTED, Hint.CENTRE),
+        (ratio < 1 - limits.scale_tolerance * slack, StatusCode.FACE_INCORRECT_DISTANCE_DETECTED, Hint.CLOSER),
+        (ratio > 1 + limits.scale_tolerance * slack, StatusCode.FACE_INCORRECT_DISTANCE_DETECTED, Hint.FARTHER),
+        (away > limits.off_centre * slack, StatusCode.FACE_INCORRECT_POSITION_DETECTED, Hint.CENTRE),
         (face.brightness < limits.dark, StatusCode.FACE_DARK_ENVIRONMENT_DETECTED, None),
         (face.brightness > limits.bright, StatusCode.FACE_BRIGHT_ENVIRONMENT_DETECTED, None),
-        (not is_frontal(face, limits), StatusCode.FACE_INCORRECT_POSE_DETECTED, Hint.LOOK_STRAIGHT),
+        (not is_frontal(face, limits, slack=slack), StatusCode.FACE_INCORRECT_POSE_DETECTED, Hint.LOOK_STRAIGHT),
         (face.sharpness < limits.sharpness, StatusCode.FACE_BLUR_DETECTED, None),
     )
     return next(((status, hint) for present, status, hint in faults if present), None)
 
 
-def is_frontal(face: FaceView, limits: Guidance) -> bool:
+def is_frontal(face: FaceView, limits: Guidance, *, slack: float = 1.0) -> bool:
     low, high = limits.frontal_pitch
+    margin = (high - low) * (slack - 1) / 2
     return (
-        abs(face.yaw) <= limits.frontal_yaw
-        and low <= face.pitch <= high
-        and abs(face.roll_degrees) <= limits.frontal_roll_degrees
+        abs(face.yaw) <= limits.frontal_yaw * slack
+        and low - margin <= face.pitch <= high + margin
+        and abs(face.roll_degrees) <= limits.frontal_roll_degrees * slack
     )

@@ -47,7 +47,8 @@ class Settling:
 
     def advance(self, seen: Observation, scale: float) -> Told | None:
         """Give guidance, or None once enough good frames were seen."""
-        fault = guide(seen, scale, self.limits.guidance)
+        slack = self.limits.guidance.slack if self.faces else 1.0
+        fault = guide(seen, scale, self.limits.guidance, slack=slack)
         if fault is not None or seen.face is None:
             self.faces.clear()
             status, hint = fault or (StatusCode.FACE_NOT_DETECTED, None)

@@ -15,11 +15,13 @@ class Guidance:
     """How far the eye distance may be from the wanted one, as a share of it."""
     off_centre: float = 0.75
     """How far the face may be from the oval's centre, in eye distances."""
-    frontal_yaw: float = 0.16
+    frontal_yaw: float = 0.18
     """Largest sideways offset of the nose in eye distances, some 15 degrees of yaw."""
-    frontal_pitch: tuple[float, float] = (0.36, 0.86)
+    frontal_pitch: tuple[float, float] = (0.32, 0.88)
     """Where the nose may be between eyes (0) and mouth (1)."""
     frontal_roll_degrees: float = 14.0
+    slack: float = 1.25
+    """Factor on all of the above for who was well placed in the frame before."""
     dark: float = 35.0
     """Mean brightness of the face, 0..255, below which there is too little light."""
     bright: float = 235.0

@@ -213,8 +213,12 @@ def _refusal(error: Exception) -> ServiceUnavailable:
     return refusal
 
 
-def _cause(error: Exception) -> BaseException:
-    return error.orig if isinstance(error, DBAPIError) and error.orig else error
+def _cause(error: BaseException) -> BaseException:
+    """Give what the driver said first: undoing a change after it may have failed too."""
+    first, each = error, error.__context__
+    while each is not None:
+        first, each = each if isinstance(each, DBAPIError) else first, each.__context__
+    return first.orig if isinstance(first, DBAPIError) and first.orig else first
 
 
 def _engine(url: str, *, pool_size: int, read_only: bool) -> Engine:

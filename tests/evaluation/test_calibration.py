@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from brute_force import unit_rows
+
+from likeness.engine.levels import TARGET_FMR
+from likeness.errors import SetupError
+from likeness.evaluation.calibration import calibrate, check_promise
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    people = np.concatenate([np.arange(1500), np.arange(0, 1500, 5)])
+    return unit_rows(np.random.default_rng(0), people, size=24, likeness=2.0), people
+
+
+def test_thresholds_keep_to_the_rates_they_were_chosen_for(crowd):
+    levels = calibrate(*crowd)
+    assert [level.level for level in levels] == [1, 2, 3, 4, 5]
+    assert [level.threshold for level in levels] == sorted(level.threshold for level in levels)
+    for level, target in zip(levels, TARGET_FMR, strict=True):
+        assert target * 0.5 - 1e-6 < level.fmr.value <= target
+        assert level.fmr.low <= level.fmr.value <= level.fmr.high
+        assert level.fnmr.comparisons == 300
+
+
+def test_too_few_comparisons_are_refused_with_what_it_takes(crowd):
+    rows, people = crowd
+    with pytest.raises(SetupError, match=r"1,415 photos"):
+        calibrate(rows[-600:], people[-600:])
+    with pytest.raises(SetupError, match="Too few photos"):
+        calibrate(rows[:1500], people[:1500])
+
+
+def test_people_alike_keep_the_promise_on_each_other(crowd):
+    promises = check_promise(*crowd, splits=4)
+    for promise in promises[:3]:
+        assert promise.low_ratio <= promise.median_ratio <= promise.high_ratio
+        assert promise.median_ratio == pytest.approx(1, abs=0.35)
+        assert promise.within_twice == 1

@@ -1,0 +1,85 @@
+import asyncio
+import threading
+
+import pytest
+
+from likeness.errors import ServiceUnavailable
+from likeness.kit.executors import SizedExecutor
+
+
+def test_work_runs_on_a_named_thread_and_its_error_comes_back():
+    async def main():
+        executor = SizedExecutor("photo", workers=1, queue_limit=1)
+        assert (await executor.run(lambda: threading.current_thread().name)).startswith("photo")
+        assert await executor.run(divmod, 7, 2) == (3, 1)
+        with pytest.raises(ZeroDivisionError):
+            await executor.run(divmod, 1, 0)
+        executor.close()
+
+    asyncio.run(main())
+
+
+def test_a_full_queue_refuses_at_once_and_recovers():
+    async def main():
+        executor = SizedExecutor("photo", workers=2, queue_limit=3)
+        go = threading.Event()
+        waiting = [asyncio.ensure_future(executor.run(go.wait)) for _ in range(5)]
+        await asyncio.sleep(0)
+        with pytest.raises(ServiceUnavailable, match="full") as refused:
+            await executor.run(go.wait)
+        assert refused.value.headers["Retry-After"]
+        go.set()
+        await asyncio.gather(*waiting)
+        assert await asyncio.gather(*(executor.run(abs, -n) for n in range(5))) == list(range(5))
+        executor.close()
+
+    asyncio.run(main())
+
+
+def test_a_caller_that_leaves_keeps_its_place_until_its_work_ends():
+    async def main():
+        executor = SizedExecutor("photo", workers=1, queue_limit=0)
+        go, ended = threading.Event(), threading.Event()
+
+        def work() -> None:
+            go.wait()
+            ended.set()
+
+        caller = asyncio.ensure_future(executor.run(work))
+        await asyncio.sleep(0.01)
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        with pytest.raises(ServiceUnavailable):
+            await executor.run(abs, 1)
+        go.set()
+        await asyncio.to_thread(ended.wait)
+        while True:  # the place is given back just after the work has ended
+            try:
+                assert await executor.run(abs, -1) == 1
+                break
+            except ServiceUnavailable:
+                await asyncio.sleep(0.001)
+        executor.close()
+
+    asyncio.run(main())
+
+
+def test_a_closed_executor_refuses_and_cancels_what_waits():
+    async def main():
+        executor = SizedExecutor("photo", workers=1, queue_limit=5)
+        go = threading.Event()
+        running = asyncio.ensure_future(executor.run(go.wait))
+        waiting = asyncio.ensure_future(executor.run(go.wait))
+        await asyncio.sleep(0.01)
+        closing = asyncio.create_task(asyncio.to_thread(executor.close))
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        go.set()
+        assert await running
+        await closing
+        for _ in range(10):  # a refusal takes no place
+            with pytest.raises(ServiceUnavailable, match="stopping"):
+                await executor.run(abs, 1)
+
+    asyncio.run(main())

@@ -1,0 +1,101 @@
+import base64
+import json
+import time
+
+import jwt as other_library
+import pytest
+from joserfc.jwk import RSAKey
+
+from likeness.kit.jose import ALGORITHM, ExpiredToken, InvalidToken, Signer, SigningKey
+
+OLD, NEW, STRANGER = SigningKey.generate(), SigningKey.generate(), SigningKey.generate()
+SIGNER = Signer([NEW, OLD])
+NOW = int(time.time())
+CLAIMS = {"iss": "us", "aud": "them", "exp": NOW + 60, "sub": "a"}
+
+
+def verify(token: str, *, signer: Signer = SIGNER, now: float = NOW):
+    return signer.verify(token, issuer="us", audience="them", now=now)
+
+
+def encode(part: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+
+
+def test_a_token_carries_its_claims_and_its_key():
+    token = SIGNER.sign(CLAIMS)
+    assert verify(token) == CLAIMS
+    assert other_library.get_unverified_header(token) == {"alg": "RS256", "kid": NEW.kid, "typ": "JWT"} or {
+        "alg": "RS256",
+        "kid": NEW.kid,
+    } == other_library.get_unverified_header(token)
+
+
+def test_another_library_verifies_with_the_public_set():
+    public = SIGNER.public_set()
+    assert {key["kid"] for key in public["keys"]} == {NEW.kid, OLD.kid}
+    for key in public["keys"]:
+        assert (key["kty"], key["use"], key["alg"]) == ("RSA", "sig", ALGORITHM)
+        assert not key.keys() & {"d", "p", "q", "dp", "dq", "qi"}
+    keys = other_library.PyJWKSet.from_dict(public)
+    token = SIGNER.sign(CLAIMS)
+    kid = other_library.get_unverified_header(token)["kid"]
+    assert other_library.decode(token, keys[kid].key, [ALGORITHM], audience="them", issuer="us") == CLAIMS
+
+
+def test_a_retired_key_still_verifies_and_a_strangers_does_not():
+    assert verify(Signer([OLD]).sign(CLAIMS)) == CLAIMS
+    with pytest.raises(InvalidToken):
+        verify(Signer([STRANGER]).sign(CLAIMS))
+
+
+@pytest.mark.parametrize(
+    "change", [{"iss": "somebody"}, {"aud": "somebody"}, {"iss": None}, {"aud": None}, {"exp": None}, {"exp": "soon"}]
+)
+def test_claims_that_are_wrong_or_missing(change):
+    claims = {name: value for name, value in (CLAIMS | change).items() if value is not None}
+    with pytest.raises(InvalidToken):
+        verify(SIGNER.sign(claims))
+
+
+def test_time():
+    token = SIGNER.sign(CLAIMS)
+    assert verify(token, now=NOW + 59.9)
+    with pytest.raises(ExpiredToken):
+        verify(token, now=NOW + 61)
+    with pytest.raises(InvalidToken):
+        verify(SIGNER.sign(CLAIMS | {"nbf": NOW + 30}))
+
+
+def forgeries() -> dict[str, str]:
+    token = SIGNER.sign(CLAIMS)
+    header, payload, signature = token.split(".")
+    known = RSAKey.import_key(NEW.private_pem).as_pem(private=False)
+    return {
+        "no algorithm": f"{encode({'alg': 'none', 'kid': NEW.kid})}.{payload}.",
+        "the public key as a secret": f"{encode({'alg': 'HS256', 'kid': NEW.kid})}.{payload}.{signature}",
+        "another payload": f"{header}.{encode(CLAIMS | {'sub': 'b'})}.{signature}",
+        "no signature": f"{header}.{payload}.",
+        "two parts": f"{header}.{payload}",
+        "four parts": f"{token}.{signature}",
+        "a payload that is no object": f"{header}.{encode([1])}.{signature}",
+        "a header that is no object": f"{encode([1])}.{payload}.{signature}",
+        "an unknown key": f"{encode({'alg': ALGORITHM, 'kid': 'x'})}.{payload}.{signature}",
+        "a key brought along": f"{encode({'alg': ALGORITHM, 'jwk': {'kty': 'RSA'}})}.{payload}.{signature}",
+        "a demand nobody knows": f"{encode({'alg': ALGORITHM, 'kid': NEW.kid, 'crit': ['x'], 'x': 1})}.{payload}.{signature}",
+        "nothing": "",
+        "no base64": "a.b.c",
+        "letters": "ä.ö.ü",
+        "a key": known.decode(),
+    }
+
+
+@pytest.mark.parametrize(("kind", "token"), forgeries().items(), ids=forgeries())
+def test_forgeries(kind, token):
+    with pytest.raises(InvalidToken):
+        verify(token)
+
+
+def test_a_key_is_named_by_its_thumbprint():
+    assert SigningKey.generate().kid != NEW.kid
+    assert RSAKey.import_key(NEW.private_pem).thumbprint() == NEW.kid
