@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from likeness.evaluation.histogram import BINS, ScoreHistogram, edge
@@ -14,6 +14,7 @@ def histogram_of(values):
     return histogram
 
 
+@settings(deadline=None, max_examples=30)
 @given(scores, st.integers(0, BINS - 1))
 def test_counts_at_an_edge_are_exact(values, position):
     threshold = edge(position)
@@ -21,6 +22,7 @@ def test_counts_at_an_edge_are_exact(values, position):
     assert histogram_of(values).at_or_above(threshold) == expected
 
 
+@settings(deadline=None, max_examples=30)
 @given(scores, st.floats(0, 1))
 def test_the_threshold_keeps_to_the_rate_and_is_the_lowest_that_does(values, rate):
     histogram = histogram_of(values)

@@ -6,7 +6,6 @@ import pytest
 
 from servers import Api, Server, calling, serving, test_settings
 
-
 HALF_A_TOKENS_LIFE = 900.0
 
 

@@ -10,7 +10,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from session_endings import verified
+from websockets.exceptions import ConnectionClosed
+
+from likeness.engine.fake import fake_photo
+from likeness.sessions.capture import Slots
+from likeness.sessions.captures import Captures
+from likeness.tenants.schemas import TenantSettings
+from likeness.tenants.scopes import Scope
 from scripted_sessions import (
     ATTACK_FRAME,
     FRAMES,
@@ -24,14 +30,8 @@ from scripted_sessions import (
     ready_browser,
     scripted,
 )
-from websockets.exceptions import ConnectionClosed
-
-from likeness.engine.fake import fake_photo
-from likeness.sessions.capture import Slots
-from likeness.sessions.captures import Captures
-from likeness.tenants.schemas import TenantSettings
-from likeness.tenants.scopes import Scope
 from servers import Api, Server, calling
+from session_endings import verified
 
 
 @pytest.fixture

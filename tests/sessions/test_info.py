@@ -5,7 +5,6 @@ import hashlib
 import uuid
 
 import pytest
-from session_endings import ALICE, OneToN, end, failure, header_of, opened, sessions, success, verified
 from sqlalchemy import select
 
 from likeness.sessions.service import Conclusion
@@ -13,6 +12,7 @@ from likeness.sessions.states import EndError, State
 from likeness.store.tables import face_sessions, session_results
 from likeness.tenants.scopes import Scope
 from servers import Api, Server, calling
+from session_endings import ALICE, OneToN, end, failure, header_of, opened, sessions, success, verified
 
 NOT_OVER = 599
 OVER = 601

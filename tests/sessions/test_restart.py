@@ -3,10 +3,9 @@
 import socket
 from pathlib import Path
 
-from session_endings import verified
 from scripted_sessions import ATTACK_FRAME, PERSON_FRAME, open_session, ready_browser, scripted
-
 from servers import Api, calling, serving, test_settings
+from session_endings import verified
 
 
 def test_a_session_goes_on_after_a_restart(tmp_path: Path) -> None:

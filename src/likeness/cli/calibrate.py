@@ -46,6 +46,9 @@ def calibrate(
     """
     data_set = read_folder(folder)
     engine = load_pack(pack)
+    catalogue = Catalogue(Settings().models_dir)
+    if apply:
+        catalogue.get(engine.pack.id)  # a pack that cannot be calibrated is told before the work, not after
     extraction = extract_templates(engine, data_set, workers=workers, cache=cache)
     rows, people = extraction.rows, extraction.people
     levels = find_thresholds(rows, people)
@@ -72,7 +75,7 @@ def calibrate(
         write_calibration(out, stored)
         console.print(f"Written to {out}")
     if apply:
-        place = Catalogue(Settings().models_dir).calibrate(engine.pack.id, stored)
+        place = catalogue.calibrate(engine.pack.id, stored)
         console.print(f"In force from the next start on: {place}")
     if not (out or apply):
         console.print(

@@ -43,10 +43,11 @@ def pair_accuracy(scores: NDArray[np.float64], genuine: NDArray[np.bool_], *, se
 def _best_threshold(scores: NDArray[np.float64], genuine: NDArray[np.bool_]) -> float:
     order = np.argsort(scores)
     own = genuine[order]
-    # Entry k: the threshold is the k-th lowest score, so k pairs are told to be impostors.
+    # Entry k: the threshold lies half way to the k-th lowest score from the one below, so k pairs are told to be impostors.
     accepted = 1 - np.concatenate([[0.0], own.cumsum()[:-1]]) / own.sum()
     refused = np.concatenate([[0.0], (~own).cumsum()[:-1]]) / (~own).sum()
-    return float(scores[order][int(np.argmax(accepted + refused))])
+    best = int(np.argmax(accepted + refused))
+    return float(scores[order][max(best - 1, 0) : best + 1].mean())
 
 
 def _balanced(said: NDArray[np.bool_], genuine: NDArray[np.bool_]) -> float:

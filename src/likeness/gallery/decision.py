@@ -81,15 +81,16 @@ def expected_fpir(false_match_rate: float, size: int) -> float:
 
 
 def _threshold_for(calibration: Calibration, rate: float) -> float:
+    """Give the score for a rate no larger than the loosest calibrated one."""
     points = [
-        (math.log10(rate), score) for rate, score in zip(_rates(calibration), calibration.thresholds, strict=True)
+        (math.log10(each), score) for each, score in zip(_rates(calibration), calibration.thresholds, strict=True)
     ]
     wanted = math.log10(rate)
-    # The first segment that reaches down to the rate; the last one for rates below all.
-    (high, low_score), (low, high_score) = next(
-        (pair for pair in pairwise(points) if wanted >= pair[1][0]), (points[-2], points[-1])
-    )
-    return low_score + (high_score - low_score) * (high - wanted) / (high - low or 1.0)
+    for (loose, low), (strict, high) in pairwise(points):
+        if wanted >= strict:
+            return low + (high - low) * (loose - wanted) / (loose - strict or 1.0)
+    (loose, low), (strict, high) = points[-2:]
+    return high + (high - low) * (strict - wanted) / (loose - strict or 1.0)
 
 
 def _rates(calibration: Calibration) -> list[float]:

@@ -82,7 +82,11 @@ class Mtcnn:
         located = self._locator.locate(image, boxes)
         (good,) = np.nonzero(located.scores > _FOUND)
         kept = good[suppress(located.boxes[good], located.scores[good], 0.6, of_smaller=True)]
-        return detections(located.boxes[kept], located.landmarks[kept], located.scores[kept])
+        if not kept.size:
+            return []
+        # Landmarks come from a second look, at the box that the first one has set right.
+        landmarks = self._locator.locate(image, located.boxes[kept]).landmarks
+        return detections(located.boxes[kept], landmarks, located.scores[kept])
 
     def _propose(self, levels: list[_Level], largest_scale: float) -> Rows:
         boxes, scores = [np.empty((0, 4), np.float32)], [np.empty(0, np.float32)]

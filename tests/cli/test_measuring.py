@@ -1,0 +1,128 @@
+"""The calibrate and evaluate commands, on painted faces."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from likeness.cli.calibrate import calibrate
+from likeness.cli.evaluate import evaluate
+from likeness.engine.fake import FakeEngine, fake_photo
+from likeness.engine.packs.catalogue import Catalogue
+from likeness.errors import SetupError
+from likeness.evaluation import calibration as thresholds
+
+app = typer.Typer()
+app.command()(calibrate)
+app.command()(evaluate)
+
+
+@pytest.fixture(autouse=True)
+def deployment(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIKENESS_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("LIKENESS_PACK", "fake")
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("faces")
+    for person in range(12):
+        for shot in range(1, 3):
+            file = folder / f"Person_{person}" / f"Person_{person}_{shot:04}.jpg"
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(fake_photo(person, variation=shot, dim=(person, shot) == (3, 2), size=(200, 150)))
+    return folder
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_evaluate_tells_writes_and_draws(faces, tmp_path):
+    pairs, labels = tmp_path / "pairs.txt", tmp_path / "labels.csv"
+    pairs.write_text(
+        "".join(f"Person_{p} 1 2\n" for p in range(12)) + "".join(f"Person_{p} 1 Person_{p + 1} 2\n" for p in range(11))
+    )
+    labels.write_text("photo,age\n" + "".join(f"Person_{p},{'old' if p < 6 else 'young'}\n" for p in range(12)))
+    numbers, page = tmp_path / "report.json", tmp_path / "report.html"
+    said = run(
+        "evaluate", faces, "--pairs", pairs, "--groups", labels, "--json", numbers, "--html", page, "--workers", 2
+    )
+    assert "24 photos of 12 people, 11 genuine and 242 impostor comparisons" in " ".join(said.split())
+    assert "levels in force" in said
+    assert "LOW_QUALITY: UnderExposurePrevention 1" in said
+    assert "accuracy on pairs   100 %" in said
+    assert "age: young" in said
+    report = json.loads(numbers.read_text())
+    assert report["pack"] == "fake@1"
+    assert report["pairs"] == {"accuracy": 1.0, "standardError": 0.0, "genuine": 11, "impostor": 10}
+    assert report["levels"][0]["fnmr"]["value"] == 0
+    assert page.read_text().count("data:image/jpeg") == 46
+
+
+def test_evaluate_leaves_pictures_out_when_told_to(faces, tmp_path):
+    run("evaluate", faces, "--html", tmp_path / "page.html", "--no-pictures")
+    assert "data:image" not in (tmp_path / "page.html").read_text()
+
+
+def test_the_cache_spares_the_work(faces, tmp_path, monkeypatch):
+    first = run("evaluate", faces, "--cache", tmp_path / "cache", "--json", tmp_path / "1.json")
+    monkeypatch.delattr(FakeEngine, "analyse")
+    assert (
+        run("evaluate", faces, "--cache", tmp_path / "cache", "--json", tmp_path / "2.json").splitlines()[1:-1]
+        == (first.splitlines()[1:-1])
+    )
+    assert (tmp_path / "1.json").read_text() == (tmp_path / "2.json").read_text()
+
+
+def test_calibrate_asks_for_enough_people(faces):
+    with pytest.raises(SetupError, match="takes at least 1,000,000"):
+        run("calibrate", faces)
+
+
+def test_calibrate_tells_and_writes_only_when_told_to(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(thresholds, "FEWEST_IMPOSTOR_COMPARISONS", 100)
+    said = run("calibrate", faces, "--splits", 2)
+    assert "Nothing was written" in said
+    assert "measured on the other half" in said
+    assert not (tmp_path / "data").exists()
+    out = tmp_path / "calibration.json"
+    run("calibrate", faces, "--splits", 0, "--out", out)
+    stored = json.loads(out.read_text())
+    assert stored["genuine_pairs"] == 11
+    assert stored["impostor_pairs"] == 242
+    assert stored["pack_version"] == "1"
+    assert stored["thresholds"] == sorted(stored["thresholds"])
+    assert stored["measured_fmr"][0] <= 1e-2
+    assert stored["data_set"].endswith("23 photos of 12 people")
+
+
+def test_applied_thresholds_are_in_force(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(thresholds, "FEWEST_IMPOSTOR_COMPARISONS", 100)
+    # The fake pack has no manifest, so the thresholds are applied to one that has.
+    monkeypatch.setattr(FakeEngine, "pack", replace(FakeEngine.pack, id="builtin"))
+    said = run("calibrate", faces, "--splits", 0, "--apply")
+    assert "In force" in said
+    in_force = Catalogue(tmp_path / "data" / "models").get("builtin").calibration
+    assert in_force.calibration.data_set.endswith("23 photos of 12 people")
+    assert np.all(np.diff(in_force.thresholds) >= 0)
+
+
+def test_a_pack_that_cannot_be_calibrated_is_refused_before_the_work(faces, monkeypatch):
+    monkeypatch.delattr(FakeEngine, "analyse")
+    with pytest.raises(SetupError, match="no model pack named 'fake'"):
+        run("calibrate", faces, "--apply")
+
+
+@pytest.mark.parametrize("command", ["calibrate", "evaluate"])
+def test_help_teaches(command):
+    said = run(command, "--help")
+    assert f"likeness {command} faces/" in said
+    assert Path(__file__).name not in said

@@ -1,0 +1,80 @@
+"""Observations made by hand, for tests of what is told to a person."""
+
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+import numpy as np
+
+from likeness.engine.base import Box, Detection
+from likeness.liveness.base import Frame
+from likeness.liveness.chart import HEIGHT, WIDTH, Chart
+from likeness.liveness.observation import LIGHT_SHAPE, FaceView, Observation
+from likeness.liveness.thresholds import THRESHOLDS
+
+SIDE = 480
+FAR = THRESHOLDS.guidance.far_scale * SIDE
+NEAR = THRESHOLDS.guidance.near_scale * SIDE
+_numbers = count()
+
+
+def face(eye_distance=FAR, *, yaw=0.0, pitch=0.6, roll=0.0, x=320.0, y=240.0, brightness=120.0, sharpness=8.0):
+    box = Box(x - eye_distance, y - eye_distance, 2 * eye_distance, 2.4 * eye_distance)
+    chart = Chart(np.full((HEIGHT, WIDTH, 3), 100, np.uint8), eye_distance)
+    return FaceView(
+        detection=Detection(box, np.zeros((5, 2), np.float32), 0.9),
+        eye_distance_pixels=eye_distance,
+        centre_x=x,
+        centre_y=y,
+        yaw=yaw,
+        pitch=pitch,
+        roll_degrees=roll,
+        chart=chart,
+        brightness=brightness,
+        sharpness=sharpness,
+        light=np.full((*LIGHT_SHAPE, 3), 0.2, np.float32),
+        surroundings=np.full((60, 80, 3), 90, np.uint8),
+        beside=np.ones((60, 80), bool),
+    )
+
+
+def seen(at_seconds, view=None, *, faces=None, flash_index=None):
+    number = next(_numbers)
+    image = np.random.default_rng(number).integers(0, 255, (48, 64, 3)).astype(np.uint8)
+    image = np.repeat(np.repeat(image, 10, axis=0), 10, axis=1)
+    frame = Frame(image, at_seconds, number.to_bytes(8, "big"), flash_index=flash_index)
+    return Observation(frame, (view is not None) if faces is None else faces, view)
+
+
+@dataclass
+class Walk:
+    """Feeds a director frame by frame and keeps what it said."""
+
+    director: object
+    now: float = 100.0
+    told: list = field(default_factory=list)
+
+    def show(self, view=None, *, frames=1, every=0.1, **facts):
+        for _ in range(frames):
+            self.now += every
+            self.told.append(self.director.advance(seen(self.now, view, **facts)))
+            if self.told[-1].verdict:
+                break
+        return self.told[-1]
+
+    def approach(self, *, seconds=1.0, start=FAR, end=NEAR):
+        steps = max(round(seconds / 0.1), 1)
+        for step in range(1, steps + 1):
+            self.show(face(start + (end - start) * step / steps))
+        return self.told[-1]
+
+    @property
+    def codes(self):
+        kept = []
+        for one in self.told:
+            if not kept or kept[-1] != one.status_code:
+                kept.append(one.status_code)
+        return kept
+
+
+def changed(view, **facts):
+    return replace(view, **facts)

@@ -1,0 +1,69 @@
+"""The database's versions, forth and back, and that they end where the code is."""
+
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, inspect, text
+
+from likeness.store import migrations
+from likeness.store.tables import metadata
+
+FIRST = "985708885580"
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'a % b.sqlite3'}"
+
+
+@pytest.fixture
+def engine(url: str) -> Engine:
+    return create_engine(url)
+
+
+def test_there_is_one_newest_version(url):
+    assert len(ScriptDirectory.from_config(migrations.configuration(url)).get_heads()) == 1
+
+
+def test_a_new_database_has_the_tables_of_the_code(url, engine):
+    migrations.upgrade(url)
+    migrations.upgrade(url)  # does nothing
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    assert "AUTOINCREMENT" in _sql(engine, "gallery_entries")
+    engine.dispose()
+
+
+def test_every_version_can_be_undone(url, engine):
+    migrations.upgrade(url)
+    command.downgrade(migrations.configuration(url), "base")
+    assert inspect(engine).get_table_names() == ["alembic_version"]
+    migrations.upgrade(url)
+    engine.dispose()
+
+
+def test_a_gallery_from_before_it_had_packs_gets_that_of_its_templates(url, engine):
+    command.upgrade(migrations.configuration(url), FIRST)
+    with engine.begin() as connection:
+        tenants = [{"name": "full"}, {"name": "empty"}]
+        connection.execute(text("INSERT INTO tenants VALUES (:name, :name, x'00', '{}', 0)"), tenants)
+        keys = [{"key": 1}, {"key": 2}]
+        entry = "INSERT INTO gallery_entries VALUES (:key, :key, 'full', NULL, '{}', 90, NULL, 0)"
+        connection.execute(text(entry), keys)
+        connection.execute(text("INSERT INTO gallery_templates VALUES (:key, 'builtin@1', x'00')"), keys)
+    migrations.upgrade(url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT * FROM galleries")).all() == [("full", "builtin@1", None)]
+        assert connection.execute(text("SELECT count(*) FROM gallery_templates")).scalar() == 2
+    engine.dispose()
+
+
+def _sql(engine: Engine, table: str) -> str:
+    with engine.connect() as connection:
+        return str(
+            connection.execute(text("SELECT sql FROM sqlite_master WHERE name = :name"), {"name": table}).scalar()
+        )

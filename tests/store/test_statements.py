@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+from sqlalchemy import JSON, Column, Integer, MetaData, Table, Text, create_engine, select
+from sqlalchemy.dialects.postgresql import psycopg
+from sqlalchemy.exc import IntegrityError
+
+from likeness.store.statements import PreparedInsert
+
+things = Table(
+    "things",
+    MetaData(),
+    Column("key", Integer, primary_key=True),
+    Column("name", Text, unique=True),
+    Column("labels", JSON),
+)
+
+
+def test_a_row_is_inserted_with_its_types_and_gives_its_key(tmp_path: Path):
+    engine = create_engine(f"sqlite:///{tmp_path / 'db'}")
+    add, add_quietly = PreparedInsert(things, "labels", "name", key="key"), PreparedInsert(things, "name")
+    with engine.begin() as connection:
+        things.create(connection)
+        assert [add(connection, name=f"{n}", labels={"n": [n]}) for n in range(3)] == [1, 2, 3]
+        assert add_quietly(connection, name="quiet") is None
+        assert connection.execute(select(things).order_by(things.c.key)).all() == [
+            (1, "0", {"n": [0]}),
+            (2, "1", {"n": [1]}),
+            (3, "2", {"n": [2]}),
+            (4, "quiet", None),
+        ]
+        with pytest.raises(IntegrityError):
+            add(connection, name="quiet", labels={})
+        with pytest.raises(KeyError):
+            add(connection, name="another")
+    engine.dispose()
+
+
+def test_where_keys_are_not_row_ids_the_database_returns_them():
+    compiled = PreparedInsert(things, "name", key="key")._compile(psycopg.dialect())
+    assert compiled.returns_key
+    assert compiled.positions is None
+    assert compiled.sql.endswith("RETURNING things.key")
