@@ -26,7 +26,7 @@ ATTACK_FRAME = fake_photo(1, attack=True)
 
 @dataclass
 class ScriptedCheck:
-    """Ends after three frames: live, unless a frame was framed red; times out when told to."""
+    """Ends after some frames: live, unless a frame was framed red; times out when told to."""
 
     engine: Engine
     mode: LivenessMode
@@ -37,6 +37,7 @@ class ScriptedCheck:
     seen: int = 0
     attacked: bool = False
     times_out: bool = False
+    frames_needed: int = FRAMES
     frames: list[Frame] = field(default_factory=list)
 
     @property
@@ -53,7 +54,7 @@ class ScriptedCheck:
             template = self.engine.embed(frame.image, found[:1])[0]
             at = frame.received_at_seconds
             self.best = KeyFrame(frame.image, found[0], template, quality, at, 0, lit_by_flash=False)
-        if self.seen == FRAMES:
+        if self.seen == self.frames_needed:
             self._decide(live=bool(found) and not self.attacked)
         return self._instruction()
 
@@ -69,7 +70,7 @@ class ScriptedCheck:
 
     def _instruction(self) -> Instruction:
         code = self.verdict.status_code if self.verdict else StatusCode.FACE_LIVENESS_HOLD_STILL
-        return Instruction(code, self.seen / FRAMES, 0, 1, Oval(320, 240, 200, 280), verdict=self.verdict)
+        return Instruction(code, min(self.seen / self.frames_needed, 1), 0, 1, Oval(320, 240, 200, 280), verdict=self.verdict)
 
 
 @dataclass
@@ -78,9 +79,12 @@ class Checks:
 
     made: list[ScriptedCheck] = field(default_factory=list)
     times_out: bool = False
+    frames_needed: int = FRAMES
 
     def __call__(self, engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> ScriptedCheck:
-        check = ScriptedCheck(engine, mode, flash, camera, times_out=self.times_out)
+        check = ScriptedCheck(
+            engine, mode, flash, camera, times_out=self.times_out, frames_needed=self.frames_needed
+        )
         self.made.append(check)
         return check
 
