@@ -70,7 +70,9 @@ class ScriptedCheck:
 
     def _instruction(self) -> Instruction:
         code = self.verdict.status_code if self.verdict else StatusCode.FACE_LIVENESS_HOLD_STILL
-        return Instruction(code, min(self.seen / self.frames_needed, 1), 0, 1, Oval(320, 240, 200, 280), verdict=self.verdict)
+        return Instruction(
+            code, min(self.seen / self.frames_needed, 1), 0, 1, Oval(320, 240, 200, 280), verdict=self.verdict
+        )
 
 
 @dataclass
@@ -82,9 +84,7 @@ class Checks:
     frames_needed: int = FRAMES
 
     def __call__(self, engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> ScriptedCheck:
-        check = ScriptedCheck(
-            engine, mode, flash, camera, times_out=self.times_out, frames_needed=self.frames_needed
-        )
+        check = ScriptedCheck(engine, mode, flash, camera, times_out=self.times_out, frames_needed=self.frames_needed)
         self.made.append(check)
         return check
 

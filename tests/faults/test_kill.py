@@ -10,7 +10,7 @@ from ledger import Ledger, Load, Rush, check, check_integrity, search
 
 from processes import server_process
 
-ROUNDS = int(os.environ.get("LIKENESS_FAULT_ROUNDS", "8"))
+ROUNDS = int(os.environ.get("LIKENESS_FAULT_ROUNDS", "3"))
 SAMPLE = 40
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(60 + 40 * ROUNDS)]

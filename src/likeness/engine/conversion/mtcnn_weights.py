@@ -90,9 +90,14 @@ def _convolution(graph: Graph, source: str, layers: Iterator[Array], *, normalis
     if normalise:
         bias = bias - weights.sum(axis=(0, 1, 2)) * np.float32(127.5 / 128)
         weights = weights / np.float32(128)
-    return graph.add(
-        "PRelu", graph.conv(source, _channels_first(weights), bias), graph.constant(slopes.reshape(-1, 1, 1))
-    )
+    return _prelu(graph, graph.conv(source, _channels_first(weights), bias), slopes.reshape(-1, 1, 1, 1))
+
+
+def _prelu(graph: Graph, source: str, slopes: Array) -> str:
+    """Give slope * x + (1 - slope) * relu(x), which is PReLU in operations that the runtime keeps in its own fast layout."""
+    kept = graph.add("Conv", source, graph.constant(slopes), group=len(slopes))
+    raised = graph.add("Conv", graph.add("Relu", source), graph.constant(1 - slopes), group=len(slopes))
+    return graph.add("Add", kept, raised)
 
 
 def _channels_first(weights: Array) -> Array:
