@@ -13,6 +13,7 @@ from likeness.errors import LikenessError
 
 pytestmark = pytest.mark.data
 PACKS = ("builtin", "mobilefacenet", "duo")
+PORTRAITS = ("hopper", "imageops_pad", "bc6h", "bgr15", "palette_sepia")
 
 
 @pytest.mark.parametrize("pack", PACKS)
@@ -68,20 +69,16 @@ def test_hostile_files_give_faces_or_documented_refusals_in_bounded_memory(engin
             continue
         found.add(file.name)
     assert refused == {400, 415}
-    # One portrait in many encodings.
-    assert [
-        name
-        for name in sorted(found)
-        if not name.startswith(("hopper", "imageops_pad", "bc6h", "bgr15", "palette_sepia"))
-    ] == []
+    # One portrait in many encodings, and a website's portrait on a tablet; nothing else there has a face.
+    assert {name for name in found if not name.startswith(PORTRAITS)} <= {"3.jpg"}
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 700_000
     assert capfd.readouterr().err == ""
 
 
-def test_passive_pad_models_tell_most_attacks_from_live_faces(models_dir, data):
+def test_passive_pad_models_rank_most_live_faces_above_attacks(tmp_path, data):
     for pack in ("minifasnet-80", "minifasnet-128"):
-        WeightStore(models_dir, data / "models").install(Catalogue(models_dir).get(pack))
-    engine = load_engine("mobilefacenet", models_dir=models_dir, mirror=data / "models")
+        WeightStore(tmp_path, data / "models").install(Catalogue(tmp_path).get(pack))
+    engine = load_engine("mobilefacenet", models_dir=tmp_path, mirror=data / "models")
     scores: dict[str, list[float]] = {"real": [], "fake": []}
     for kind, kept in scores.items():
         for file in sorted((data / "pad" / kind).iterdir())[:40]:
@@ -91,5 +88,5 @@ def test_passive_pad_models_tell_most_attacks_from_live_faces(models_dir, data):
                 continue
             for face in engine.detect(image)[:1]:
                 kept.append(float(np.mean(list(engine.live_scores(image, face).by_model.values()))))
-    assert np.median(scores["real"]) > 0.8
-    assert np.median(scores["fake"]) < 0.3
+    assert min(len(kept) for kept in scores.values()) >= 20
+    assert np.greater.outer(scores["real"], scores["fake"]).mean() > 0.85

@@ -21,6 +21,8 @@ _SMALLEST_SEEN = 20
 """Pixels that the smallest wanted face is given in the network's input."""
 _FOUND = 0.6
 _OVERLAP = 0.3
+_BELIEVED = 0.25
+"""Least product of the two networks' confidences. Of the 7,171 photos that the packs were measured with, the least of a face is 0.53."""
 
 
 class YuNet:
@@ -46,7 +48,9 @@ class YuNet:
         boxes *= np.tile(np.array([image.shape[1] / width, image.shape[0] / height], np.float32), 2)
         located = self._locator.locate(image, boxes)
         # Both networks must believe in a face, and in its being upright.
-        return detections(boxes, located.landmarks, scores * located.scores)
+        scores *= located.scores
+        believed = scores > _BELIEVED
+        return detections(boxes[believed], located.landmarks[believed], scores[believed])
 
 
 def _decode(answer: dict[str, NDArray[np.float32]], width: int) -> tuple[Rows, NDArray[np.float32]]:
