@@ -79,6 +79,17 @@ def test_success_and_the_way_back(context: BrowserContext, api: Api, checks: Che
     assert len({frame.digest for frame in checks.made[0].frames}) == len(checks.made[0].frames)
 
 
+def test_a_picture_that_is_announced_twice_is_sent_once(context: BrowserContext, api: Api, checks: Checks) -> None:
+    put_camera(context)
+    checks.frames_needed = 20
+    page = enter(context, open_session(api))
+    page.evaluate("() => { HTMLVideoElement.prototype.requestVideoFrameCallback = (call) => setTimeout(call, 1); }")
+    page.click("[data-action=start]")
+    page.wait_for_selector("[data-screen=success]")
+    digests = [frame.digest for frame in checks.made[0].frames]
+    assert len(set(digests)) == len(digests) == 20
+
+
 def test_a_second_use(context: BrowserContext, api: Api, checks: Checks, album: Album) -> None:
     put_camera(context)
     session = open_session(api)
