@@ -9,6 +9,9 @@ from likeness.liveness.thresholds import THRESHOLDS, Thresholds
 
 _SMALLEST_SHARE = 1 / 12
 """Faces smaller than this share of the frame's shorter side are nobody's concern."""
+_TRACKED_SHARE = 0.45
+"""Beside a face of the last frame, nothing is looked for that is narrower than this share of it: it could not count as a second
+face, and looking for small faces is what looking costs."""
 _KEPT = 4
 """Key frames whose pictures are kept; of all others only the template is."""
 
@@ -33,6 +36,7 @@ class Check:
             camera_label=camera_label,
         )
         self._key_frames: list[KeyFrame] = []
+        self._tracked_pixels = 0.0
 
     @property
     def verdict(self) -> Verdict | None:
@@ -50,8 +54,10 @@ class Check:
     def observe(self, frame: Frame) -> Instruction:
         if self._director.verdict is not None:
             return self._director.tick(frame.received_at_seconds)
-        smallest = _SMALLEST_SHARE * min(frame.image.shape[:2])
-        seen = observe(frame, self._engine.detect(frame.image, minimum_face_pixels=smallest), self._limits.guidance)
+        smallest = max(_SMALLEST_SHARE * min(frame.image.shape[:2]), _TRACKED_SHARE * self._tracked_pixels)
+        found = self._engine.detect(frame.image, minimum_face_pixels=smallest)
+        self._tracked_pixels = found[0].box.width if found else 0.0
+        seen = observe(frame, found, self._limits.guidance)
         if self._director.wants_key_frame(seen):
             self._keep(seen)
         return self._director.advance(seen)

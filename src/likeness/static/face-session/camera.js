@@ -9,6 +9,7 @@ export class Camera {
   #stream = null;
   #canvas = document.createElement("canvas");
   #context = this.#canvas.getContext("2d", { alpha: false });
+  #taken = new Uint8Array();
   #onLost;
 
   /** `video` shows the picture; `onLost` is called when the camera is taken away. */
@@ -77,7 +78,10 @@ export class Camera {
     });
   }
 
-  /** Take the current picture as JPEG bytes, its long side at most `longSide` pixels; null before there is one. */
+  /**
+   * Take the current picture as JPEG bytes, its long side at most `longSide` pixels; null when there is none, or none but the last.
+   * A busy browser may draw a picture before it announces it, and so announce it twice; to the server it would look injected.
+   */
   async take(longSide) {
     const { videoWidth, videoHeight } = this.#video;
     if (!videoWidth) return null;
@@ -87,6 +91,13 @@ export class Camera {
     if (this.#canvas.width !== width || this.#canvas.height !== height) Object.assign(this.#canvas, { width, height });
     this.#context.drawImage(this.#video, 0, 0, width, height);
     const blob = await new Promise((resolve) => this.#canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
-    return blob && { bytes: await blob.arrayBuffer(), width, height };
+    const bytes = blob && new Uint8Array(await blob.arrayBuffer());
+    if (!bytes || equal(bytes, this.#taken)) return null;
+    this.#taken = bytes;
+    return { bytes, width, height };
   }
+}
+
+function equal(some, others) {
+  return some.length === others.length && some.every((byte, index) => byte === others[index]);
 }

@@ -11,7 +11,6 @@ const GUIDANCE = /_DETECTED$/;
 
 export class Conductor {
   #options;
-  #say;
   #view;
   #trace;
   #camera;
@@ -27,9 +26,8 @@ export class Conductor {
   #tracedCode = null;
   #mediaFault = null;
 
-  constructor(options, view, say) {
+  constructor(options, view) {
     this.#options = options;
-    this.#say = say;
     this.#view = view;
     this.#trace = tracer(options.sessionId, options.onTrace);
     this.#camera = new Camera(view.video, () => this.#onCameraLost());
@@ -174,7 +172,7 @@ export class Conductor {
     this.#view.message({
       kind: "camera",
       titleKey: "cameraProblem",
-      text: this.#say(fault.code),
+      textKey: fault.code,
       actions: [
         ["retry", () => this.#openCamera()],
         ...(isDesktop() ? [["usePhone", () => this.#askForQr(), "phone"]] : []),
@@ -258,8 +256,8 @@ export class Conductor {
     this.#view.message({
       kind: "failure",
       titleKey: "attemptTitle",
-      text: this.#say(statusCode),
-      note: this.#say("attemptsLeft", { count: attemptsLeft }),
+      textKey: statusCode,
+      note: ["attemptsLeft", { count: attemptsLeft }],
       actions: [
         ["retry", () => this.#showIntro()],
         ["cancel", () => this.cancel()],
@@ -274,7 +272,7 @@ export class Conductor {
     this.#view.message({
       kind: "phone",
       titleKey: "elsewhereTitle",
-      text: this.#say("elsewhereText"),
+      textKey: "elsewhereText",
       actions: [["useThisDevice", () => this.#transport.send({ type: "take" })]],
     });
   }
@@ -292,7 +290,7 @@ export class Conductor {
     }
     this.#trace("COMPLETE");
     this.#stop("FINISH", {});
-    this.#view.message({ kind: "success", titleKey: "successTitle", text: this.#say(redirectUrl ? "redirecting" : "successText") });
+    this.#view.message({ kind: "success", titleKey: "successTitle", textKey: redirectUrl ? "redirecting" : "successText" });
     this.#settle.resolve({ jws, redirectUrl });
   }
 
@@ -303,14 +301,7 @@ export class Conductor {
     if (fault.code === "USER_CANCEL") this.#trace("SKIP", { status: "FAILURE", statusCode: fault.code });
     else this.#trace("COMPLETE", { status: "FAILURE", statusCode: reason ?? fault.code, statusMessage: message });
     this.#stop("FINISH", { status: "FAILURE", statusCode: fault.code });
-    const titles = { USER_CANCEL: "cancelledTitle", SESSION_EXPIRED_OR_NOT_FOUND: "expiredTitle" };
-    const lost = fault.code.startsWith("SESSION_INVALIDATED");
-    this.#view.message({
-      kind: fault.code === "USER_CANCEL" ? "cancelled" : "failure",
-      titleKey: titles[fault.code] ?? (lost ? "failedTitle" : "problem"),
-      text: this.#say(fault.code === "USER_CANCEL" ? "cancelledText" : reason && this.#say.has(reason) ? reason : fault.code),
-      note: lost && reason ? this.#say(fault.code) : null,
-    });
+    this.#view.fault(fault.code, reason);
     this.#settle.reject(fault);
   }
 

@@ -17,7 +17,6 @@ const NUMBER_ATTRIBUTES = { "max-attempts": "maxAttempts", "minimum-match-level"
 /** A face session in the page. See index.d.ts for its attributes, properties and events. */
 export class FaceSession extends HTMLElement {
   #conductor = null;
-  #options = null;
 
   /** Options beyond the attributes: `texts`, `assets`, callbacks. */
   options = {};
@@ -35,18 +34,18 @@ export class FaceSession extends HTMLElement {
 
   /** Carry the session out. Gives the signed result, or throws FaceSessionError; callbacks and events say the same. */
   async run() {
+    const given = this.#collect();
     try {
-      const { jws, redirectUrl } = await this.#conduct();
-      this.#tell("success", this.#options.onSuccess, jws, { jws, redirectUrl });
+      const { jws, redirectUrl } = await this.#conduct(given);
+      this.#tell("success", given.onSuccess, jws, { jws, redirectUrl });
       return jws;
     } catch (error) {
       const fault = error instanceof FaceSessionError ? error : new FaceSessionError("UNEXPECTED_ERROR", String(error));
       const { code, message, data } = fault;
-      const onError = this.#options?.onError ?? this.options.onError;
-      this.#tell("error", onError, { code, message, data }, { code, message, data, redirectUrl: fault.redirectUrl ?? null });
+      this.#tell("error", given.onError, { code, message, data }, { code, message, data, redirectUrl: fault.redirectUrl ?? null });
       throw fault;
     } finally {
-      this.#tell("finally", this.#options?.onFinally ?? this.options.onFinally, undefined, null);
+      this.#tell("finally", given.onFinally, undefined, null);
       this.#conductor = null;
     }
   }
@@ -56,18 +55,27 @@ export class FaceSession extends HTMLElement {
     this.#conductor?.cancel();
   }
 
-  async #conduct() {
-    this.#options = readOptions(this.#collect());
-    const { onTrace } = this.#options;
-    const language = chooseLanguage(this.#options.language);
-    const say = await loadTexts(language, this.#options.texts);
-    const root = h("div", { class: "root", lang: language, dir: say.direction });
-    const { assets } = this.#options;
-    for (const [name, value] of Object.entries(assets.colours ?? {})) this.style.setProperty(`--likeness-${name}`, value);
-    this.shadowRoot.replaceChildren(root);
-    const tell = (event) => this.#tell("trace", onTrace, event, event);
-    this.#conductor = new Conductor({ ...this.#options, onTrace: tell }, new View(root, say, assets), say);
+  async #conduct(given) {
+    const view = await this.#show(given);
+    let options;
+    try {
+      options = readOptions(given);
+    } catch (fault) {
+      view.fault(fault.code);
+      throw fault;
+    }
+    const onTrace = (event) => this.#tell("trace", given.onTrace, event, event);
+    this.#conductor = new Conductor({ ...options, onTrace }, view);
     return this.#conductor.run();
+  }
+
+  async #show({ language, texts, assets }) {
+    const chosen = chooseLanguage(language);
+    const say = await loadTexts(chosen, texts ?? {});
+    for (const [name, value] of Object.entries(assets?.colours ?? {})) this.style.setProperty(`--likeness-${name}`, value);
+    const root = h("div", { class: "root", lang: chosen, dir: say.direction });
+    this.shadowRoot.replaceChildren(root);
+    return new View(root, say, assets ?? {});
   }
 
   #collect() {

@@ -46,10 +46,10 @@ export class Transport {
   sendFrame(jpeg, header) {
     if (this.#socket?.readyState !== WebSocket.OPEN) return false;
     const head = new TextEncoder().encode(JSON.stringify(header));
-    const packed = new Uint8Array(2 + head.length + jpeg.byteLength);
+    const packed = new Uint8Array(2 + head.length + jpeg.length);
     new DataView(packed.buffer).setUint16(0, head.length);
     packed.set(head, 2);
-    packed.set(new Uint8Array(jpeg), 2 + head.length);
+    packed.set(jpeg, 2 + head.length);
     this.#socket.send(packed);
     this.#silence ??= setTimeout(() => this.#socket?.close(), SILENCE_MS);
     return true;

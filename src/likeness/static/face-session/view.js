@@ -85,17 +85,31 @@ export class View {
     );
   }
 
-  /** A message with actions: a list of [text key, callback, icon]. The first is the main one. */
-  message({ kind, titleKey, text, note = null, actions = [] }) {
+  /** A message with actions: a list of [text key, callback, icon]. The first is the main one. `note`: a text key and values. */
+  message({ kind, titleKey, textKey, note = null, actions = [] }) {
+    const text = this.#say(textKey);
     this.#show(
       kind,
       h("div", { class: `badge ${kind}` }, icon(BADGES[kind])),
       this.#title(titleKey),
       h("p", { class: "lead" }, text),
-      note && h("p", { class: "note" }, note),
+      note && h("p", { class: "note" }, this.#say(...note)),
       h("div", { class: "actions" }, actions.map(([key, call, name], index) => this.#button(key, call, index ? "plain" : "primary", name))),
     );
     this.announce(`${this.#say(titleKey)}. ${text}`);
+  }
+
+  /** Say what went wrong, by its code; `reason` is the code of why, where there is more to say. */
+  fault(code, reason = null) {
+    const titles = { USER_CANCEL: "cancelledTitle", SESSION_EXPIRED_OR_NOT_FOUND: "expiredTitle" };
+    const usedUp = code.startsWith("SESSION_INVALIDATED");
+    const known = reason !== null && this.#say.has(reason);
+    this.message({
+      kind: code === "USER_CANCEL" ? "cancelled" : "failure",
+      titleKey: titles[code] ?? (usedUp ? "failedTitle" : "problem"),
+      textKey: code === "USER_CANCEL" ? "cancelledText" : known ? reason : code,
+      note: usedUp && known ? [code] : null,
+    });
   }
 
   /** A QR code: path data of its dark modules in a square of `size` units. Calls `onBack()`. */

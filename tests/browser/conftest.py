@@ -1,0 +1,129 @@
+"""A Chromium, a server with a real model pack whose liveness check goes by the scene's clock, and people to put before the camera."""
+
+import dataclasses
+import os
+import random
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from likeness.cli.demo.photos import load_photos
+from likeness.engine.base import Engine
+from likeness.engine.loading import load_engine
+from likeness.liveness.base import LivenessCheck
+from likeness.liveness.check import Check
+from likeness.liveness.script import LivenessMode, draw_script
+from likeness.sessions.captures import Captures
+from servers import Api, Server, calling, serving, test_settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from album import Album
+from people import People
+from simulated_camera import SceneClock
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-background-timer-throttling",
+    "--disable-renderer-backgrounding",
+    # A page that a test makes up has no address, which Chromium takes for one of the internet.
+    "--disable-features=LocalNetworkAccessChecks",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.timeout(400))
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Give the browser of this machine; the tests are skipped where there is none, but not in the project's check."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        assert not os.environ.get("CI"), "the project's check needs a Chromium: apt-get install chromium"
+        pytest.skip("no Chromium is installed (apt-get install chromium)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium(chromium_path: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """Load the better pack where its weights are at hand, else the one that always can be had."""
+    models, mirror = tmp_path_factory.mktemp("models"), REPOSITORY.parent / "shared" / "data" / "models"
+    mirror = Path(os.environ["LIKENESS_TEST_DATA"]) / "models" if "LIKENESS_TEST_DATA" in os.environ else mirror
+    pack = "mobilefacenet" if mirror.is_dir() else "builtin"
+    made = load_engine(pack, models_dir=models, mirror=mirror if mirror.is_dir() else None)
+    if made.stored_calibration is None:
+        made = load_engine("builtin", models_dir=models)
+    return made
+
+
+@pytest.fixture(scope="session")
+def people(engine: Engine) -> People:
+    return People(engine, load_photos())
+
+
+@pytest.fixture(scope="session")
+def scene_clock() -> SceneClock:
+    return SceneClock()
+
+
+def repeatable_check(engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> LivenessCheck:
+    """Make the check that the server makes, but with the same challenge in every run."""
+    return Check(engine, draw_script(mode, flash=flash, chance=random.Random(1)), camera)
+
+
+@pytest.fixture(scope="session")
+def real_server(tmp_path_factory: pytest.TempPathFactory, engine: Engine, scene_clock: SceneClock) -> Iterator[Server]:
+    with serving(test_settings(tmp_path_factory.mktemp("browser")), engine) as running:
+        captures = running.app.state.parts[Captures]
+        captures.parts = dataclasses.replace(captures.parts, monotonic=scene_clock, new_check=repeatable_check)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def caller(real_server: Server) -> Iterator[Api]:
+    with calling(real_server) as api:
+        yield api
+
+
+@pytest.fixture
+def faults() -> list[str]:
+    """Give what pages complained of so far; a test that provokes complaints takes them out."""
+    return []
+
+
+@pytest.fixture
+def context(chromium: Browser, faults: list[str]) -> Iterator[BrowserContext]:
+    """Give a fresh context; a page's console errors and faults fail the test."""
+    made = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
+    made.on("weberror", lambda error: faults.append(str(error.error)))
+    made.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    made.set_default_timeout(30_000)
+    yield made
+    made.close()
+    assert faults == []
+
+
+@pytest.fixture
+def album(request: pytest.FixtureRequest) -> Album:
+    return Album(request.node.name.removeprefix("test_").replace("[", "-").replace("]", ""))

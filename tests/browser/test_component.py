@@ -1,0 +1,229 @@
+"""``faceSession()`` and ``<face-session>`` in somebody else's page, from another origin."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from album import Album
+from playwright.sync_api import BrowserContext, Page
+
+from scripted_sessions import ATTACK_FRAME, PERSON_FRAME, Checks, Session, open_session, scripted
+from servers import Api, Server, calling, serving, test_settings
+
+CAMERA = (Path(__file__).parent / "still_camera.js").read_text()
+SHOP = "http://shop.localhost:{port}/"
+PAGE = "<!doctype html><title>A shop</title><h1>A shop</h1>"
+
+
+@pytest.fixture(scope="module")
+def component_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(test_settings(tmp_path_factory.mktemp("component"))) as running:
+        yield running
+
+
+@pytest.fixture
+def checks(component_server: Server) -> Iterator[Checks]:
+    with scripted(component_server) as made:
+        yield made
+
+
+@pytest.fixture
+def api(component_server: Server) -> Iterator[Api]:
+    with calling(component_server) as caller:
+        yield caller
+
+
+@pytest.fixture
+def shop(context: BrowserContext, api: Api) -> Page:
+    """Give a page of another origin that has loaded the module from the server."""
+    given = {"jpeg": base64.b64encode(PERSON_FRAME).decode(), "label": "Camera"}
+    context.add_init_script(f"({CAMERA})({json.dumps(given)});")
+    return visit(context, api)
+
+
+def visit(context: BrowserContext, api: Api) -> Page:
+    address = SHOP.format(port=api.server.url.rpartition(":")[2])
+    context.route(f"{address}**", lambda route: route.fulfill(body=PAGE, content_type="text/html"))
+    page = context.new_page()
+    page.goto(address)
+    page.evaluate(
+        f"import('{api.server.url}/static/face-session/index.js').then((module) => (window.likeness = module))"
+    )
+    return page
+
+
+def begin(page: Page, options: dict[str, Any]) -> None:
+    """Call ``faceSession`` and keep whatever it says."""
+    page.evaluate(
+        """(options) => {
+            window.said = [];
+            window.outcome = null;
+            const hear = (name) => (value) => said.push([name, value]);
+            const callbacks = {};
+            for (const name of ["onSuccess", "onError", "onTrace", "onFinally"]) callbacks[name] = hear(name);
+            likeness.faceSession({ ...options, ...callbacks }).then(
+                (jws) => (window.outcome = { jws }),
+                (fault) => (window.outcome = { code: fault.code, data: fault.data, name: fault.name }),
+            );
+        }""",
+        options,
+    )
+
+
+def outcome(page: Page) -> dict[str, Any]:
+    page.wait_for_function("window.outcome !== null && window.said.some(([name]) => name === 'onFinally')")
+    return dict(page.evaluate("window.outcome"))
+
+
+def said(page: Page, name: str) -> list[Any]:
+    return [value for kind, value in page.evaluate("window.said") if kind == name]
+
+
+def test_success(shop: Page, api: Api, checks: Checks, album: Album) -> None:
+    session = open_session(api)
+    begin(shop, {"sessionId": session.id, "captureUrl": session.url})
+    shop.wait_for_selector("[data-action=start]")
+    album.add(shop, "dialog")
+    shop.click("[data-action=start]")
+    jws = outcome(shop)["jws"]
+    assert jws == api.call("GET", f"/api/v1/info/{session.id}").text
+    assert said(shop, "onSuccess") == [jws]
+    assert said(shop, "onError") == []
+    assert len(said(shop, "onFinally")) == 1
+    traces = said(shop, "onTrace")
+    assert [trace["event"] for trace in traces if trace["event"] != "IN_PROGRESS"] == [
+        "INIT",
+        "VIEW",
+        "START",
+        "COMPLETE",
+        "FINISH",
+    ]
+    for trace in traces:
+        assert trace["sessionId"] == session.id
+        assert (trace["category"], trace["page"], trace["status"]) == ("FACE_SESSION", "FACE", "SUCCESS")
+        assert trace["timestamp"].endswith("Z")
+    assert "FACE_LIVENESS_HOLD_STILL" in [trace["statusCode"] for trace in traces]
+    shop.wait_for_function("document.querySelector('dialog') === null")
+
+
+def test_a_session_without_success(context: BrowserContext, api: Api, checks: Checks) -> None:
+    given = {"jpeg": base64.b64encode(ATTACK_FRAME).decode(), "label": "Camera"}
+    context.add_init_script(f"({CAMERA})({json.dumps(given)});")
+    page = visit(context, api)
+    session = open_session(api, returnDataForIncompleteSession=True)
+    begin(page, {"captureUrl": session.url, "maxAttempts": 1, "returnDataForIncompleteSession": True})
+    page.click("[data-action=start]")
+    ended = outcome(page)
+    assert ended["code"] == "SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS"
+    assert ended["data"] == api.call("GET", f"/api/v1/info/{session.id}").text
+    (fault,) = said(page, "onError")
+    assert (fault["code"], fault["data"]) == (ended["code"], ended["data"])
+    failed = [trace for trace in said(page, "onTrace") if trace["event"] == "COMPLETE"]
+    assert (failed[0]["status"], failed[0]["statusCode"]) == ("FAILURE", "FACE_LIVENESS_FAILED")
+
+
+@pytest.mark.parametrize("way", ["button", "escape"])
+def test_cancel(shop: Page, api: Api, checks: Checks, way: str) -> None:
+    session = open_session(api)
+    begin(shop, {"captureUrl": session.url})
+    shop.wait_for_selector("[data-action=cancel]")
+    if way == "button":
+        shop.click("[data-action=cancel]")
+    else:
+        shop.keyboard.press("Escape")
+    assert outcome(shop) == {"code": "USER_CANCEL", "data": None, "name": "FaceSessionError"}
+    assert [trace["event"] for trace in said(shop, "onTrace")][-2:] == ["SKIP", "FINISH"]
+
+
+def test_no_camera(context: BrowserContext, api: Api, checks: Checks) -> None:
+    page = visit(context, api)
+    begin(page, {"captureUrl": open_session(api).url})
+    page.click("[data-action=start]")
+    page.wait_for_selector("[data-screen=camera]")
+    # The integrator hears of it at once; the person may still mend it or take a phone.
+    assert [trace["statusCode"] for trace in said(page, "onTrace")][-1] == "MEDIA_NOT_FOUND_ERROR"
+    page.click("[data-action=close]")
+    assert outcome(page)["code"] == "MEDIA_NOT_FOUND_ERROR"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("NotAllowedError", "MEDIA_NOT_ALLOWED_ERROR"),
+        ("NotFoundError", "MEDIA_NOT_FOUND_ERROR"),
+        ("OverconstrainedError", "MEDIA_NOT_FOUND_ERROR"),
+        ("SecurityError", "MEDIA_SECURITY_ERROR"),
+        ("NotReadableError", "MEDIA_UNKNOWN_ERROR"),
+        ("AbortError", "MEDIA_UNKNOWN_ERROR"),
+    ],
+)
+def test_every_camera_fault_has_its_code(shop: Page, api: Api, checks: Checks, name: str, code: str) -> None:
+    shop.evaluate(
+        "(name) => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('x', name)); }", name
+    )
+    begin(shop, {"captureUrl": open_session(api).url})
+    shop.click("[data-action=start]")
+    shop.click("[data-action=close]")
+    assert outcome(shop)["code"] == code
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sessionId": "nonsense"},
+        {"captureUrl": None},
+        {"captureUrl": "nonsense"},
+        {"maxAttempts": 4},
+        {"maxAttempts": "2"},
+        {"minimumMatchLevel": 0},
+        {"server": "nonsense"},
+        {"texts": "nonsense"},
+    ],
+)
+def test_invalid_options(shop: Page, api: Api, change: dict[str, Any]) -> None:
+    session = open_session(api)
+    begin(shop, {"sessionId": session.id, "captureUrl": session.url} | change)
+    assert outcome(shop)["code"] == "INVALID_CONFIG"
+    assert [fault["code"] for fault in said(shop, "onError")] == ["INVALID_CONFIG"]
+
+
+@pytest.mark.parametrize(("token", "code"), [("nonsense", "UNAUTHORIZED"), (None, "SESSION_EXPIRED_OR_NOT_FOUND")])
+def test_sessions_that_do_not_open(shop: Page, api: Api, token: str | None, code: str) -> None:
+    session = open_session(api)
+    if token is None:
+        api.call("DELETE", f"/api/v1/info/{session.id}")
+    begin(shop, {"sessionId": session.id, "token": token or session.token, "server": api.server.url})
+    assert outcome(shop)["code"] == code
+
+
+def test_the_element_with_texts_and_colours(shop: Page, api: Api, checks: Checks, album: Album) -> None:
+    session: Session = open_session(api)
+    shop.evaluate(
+        """(url) => {
+            const element = document.createElement("face-session");
+            element.setAttribute("capture-url", url);
+            element.options = {
+                texts: { introTitle: "Say hello" },
+                assets: { colours: { accent: "#7a1fa2", corner: "4px" } },
+            };
+            element.style.height = "720px";
+            window.events = [];
+            for (const name of ["success", "error", "finally"]) {
+                element.addEventListener(name, (event) => events.push([name, event.detail]));
+            }
+            document.body.append(element);
+        }""",
+        session.url,
+    )
+    shop.wait_for_selector("h1 >> text=Say hello")
+    album.add(shop, "element")
+    button = shop.locator("[data-action=start]")
+    assert button.evaluate("(button) => getComputedStyle(button).backgroundColor") == "rgb(122, 31, 162)"
+    button.click()
+    shop.wait_for_function("window.events.length === 2")
+    (first, detail), (last, _) = shop.evaluate("window.events")
+    assert (first, last) == ("success", "finally")
+    assert detail["jws"] == api.call("GET", f"/api/v1/info/{session.id}").text

@@ -1,0 +1,340 @@
+"""The capture page in a real Chromium: what it shows and how each session ends there. The liveness check ends as the test wants."""
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from album import Album
+from loopback_proxy import Proxy, proxying
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from conftest import FLAGS
+from scripted_sessions import (
+    ATTACK_FRAME,
+    PERSON_FRAME,
+    STRANGER_FRAME,
+    Checks,
+    Session,
+    open_session,
+    scripted,
+)
+from servers import Api, Server, calling, serving, test_settings
+from session_endings import verified
+
+CAMERA = (Path(__file__).parent / "still_camera.js").read_text()
+
+
+@pytest.fixture(scope="module")
+def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(test_settings(tmp_path_factory.mktemp("page"))) as running:
+        yield running
+
+
+@pytest.fixture
+def checks(page_server: Server) -> Iterator[Checks]:
+    with scripted(page_server, grace_seconds=5.0) as made:
+        yield made
+
+
+@pytest.fixture
+def api(page_server: Server) -> Iterator[Api]:
+    with calling(page_server) as caller:
+        yield caller
+
+
+def put_camera(context: BrowserContext, jpeg: bytes = PERSON_FRAME) -> None:
+    given = {"jpeg": base64.b64encode(jpeg).decode(), "label": "Camera"}
+    context.add_init_script(f"({CAMERA})({json.dumps(given)});")
+
+
+def enter(context: BrowserContext, session: Session, *, wait_for: str = "[data-action=start]") -> Page:
+    page = context.new_page()
+    page.goto(session.url)
+    page.wait_for_selector(wait_for)
+    return page
+
+
+def face_of(api: Api, session: Session) -> dict[str, Any]:
+    reply = api.call("GET", f"/api/v1/info/{session.id}")
+    assert reply.status_code == 200, reply.text
+    return dict(verified(api, reply.text)["data"]["face"])
+
+
+def test_success_and_the_way_back(context: BrowserContext, api: Api, checks: Checks, album: Album) -> None:
+    put_camera(context)
+    context.route("https://shop.example/**", lambda route: route.fulfill(body="welcome back"))
+    session = open_session(api, redirectUrl="https://shop.example/back")
+    page = enter(context, session)
+    album.add(page, "intro")
+    page.click("[data-action=start]")
+    page.wait_for_selector("[data-screen=success]")
+    album.add(page, "success")
+    page.wait_for_url("https://shop.example/back")
+    assert face_of(api, session)["match"] is True
+    assert checks.made[0].camera == "Camera first"
+    assert len({frame.digest for frame in checks.made[0].frames}) == len(checks.made[0].frames)
+
+
+def test_a_picture_that_is_announced_twice_is_sent_once(context: BrowserContext, api: Api, checks: Checks) -> None:
+    put_camera(context)
+    checks.frames_needed = 20
+    page = enter(context, open_session(api))
+    page.evaluate("() => { HTMLVideoElement.prototype.requestVideoFrameCallback = (call) => setTimeout(call, 1); }")
+    page.click("[data-action=start]")
+    page.wait_for_selector("[data-screen=success]")
+    digests = [frame.digest for frame in checks.made[0].frames]
+    assert len(set(digests)) == len(digests) == 20
+
+
+def test_a_second_use(context: BrowserContext, api: Api, checks: Checks, album: Album) -> None:
+    put_camera(context)
+    session = open_session(api)
+    first = enter(context, session)
+    first.click("[data-action=start]")
+    first.wait_for_selector("[data-screen=success]")
+    second = enter(context, session, wait_for="[data-screen=failure]")
+    expect(second.locator("h1")).to_have_text("This session is over")
+    album.add(second, "second-use")
+
+
+def test_attempts_are_used_up(context: BrowserContext, api: Api, checks: Checks, album: Album) -> None:
+    put_camera(context, STRANGER_FRAME)
+    session = open_session(api, maxAttempts=2)
+    page = enter(context, session)
+    page.click("[data-action=start]")
+    page.wait_for_selector("[data-action=retry]")
+    expect(page.locator(".note")).to_have_text("Attempts left: 1")
+    album.add(page, "no-match")
+    page.click("[data-action=retry]")
+    page.click("[data-action=start]")
+    page.wait_for_selector("[data-screen=failure] .note >> text=All attempts are used up")
+    album.add(page, "used-up")
+    face = face_of(api, session)
+    assert (face["match"], face["failedAttempts"]) == (False, ["FACE_NO_MATCH"] * 2)
+
+
+def test_a_liveness_failure_is_told_in_plain_words(context: BrowserContext, api: Api, checks: Checks) -> None:
+    put_camera(context, ATTACK_FRAME)
+    page = enter(context, open_session(api))
+    page.click("[data-action=start]")
+    expect(page.locator(".lead")).to_contain_text("living person")
+
+
+def test_cancel(context: BrowserContext, api: Api, checks: Checks, album: Album) -> None:
+    put_camera(context)
+    session = open_session(api)
+    page = enter(context, session)
+    page.click("[data-action=cancel]")
+    page.wait_for_selector("[data-screen=cancelled]")
+    album.add(page, "cancelled")
+    assert face_of(api, session)["error"] == "USER_CANCEL"
+
+
+def test_an_attempt_that_takes_too_long(context: BrowserContext, api: Api, checks: Checks, album: Album) -> None:
+    put_camera(context)
+    checks.times_out, checks.frames_needed = True, 10_000
+    page = enter(context, open_session(api))
+    page.click("[data-action=start]")
+    page.wait_for_selector(".stage:not([hidden])")
+    album.add(page, "capture")
+    # The camera stands still: no frame comes any more, and the server notices.
+    page.evaluate("document.querySelector('face-session').shadowRoot.querySelector('video').pause()")
+    page.evaluate("document.querySelector('face-session').shadowRoot.querySelector('video').srcObject = null")
+    expect(page.locator(".lead")).to_contain_text("took too long")
+    album.add(page, "too-long")
+
+
+def test_the_sessions_time_runs_out(context: BrowserContext, api: Api, checks: Checks, album: Album) -> None:
+    put_camera(context)
+    session = open_session(api)
+    page = enter(context, session)
+    api.server.clock.move(601)
+    page.wait_for_selector("[data-screen=failure]")
+    expect(page.locator("h1")).to_have_text("This session is over")
+    album.add(page, "expired")
+    assert face_of(api, session)["error"] == "SESSION_EXPIRED_OR_NOT_FOUND"
+
+
+def test_no_camera_and_a_phone_takes_over(
+    context: BrowserContext, chromium: Browser, api: Api, checks: Checks, album: Album
+) -> None:
+    session = open_session(api)
+    desktop = enter(context, session)  # this Chromium has no camera
+    desktop.click("[data-action=start]")
+    desktop.wait_for_selector("[data-screen=camera]")
+    expect(desktop.locator(".lead")).to_contain_text("No camera was found")
+    album.add(desktop, "no-camera")
+    desktop.click("[data-action=usePhone]")
+    desktop.wait_for_selector(".qr")
+    album.add(desktop, "qr")
+    phone_context = chromium.new_context(
+        viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True, locale="en-GB"
+    )
+    put_camera(phone_context)
+    phone = enter(phone_context, session)
+    assert phone.locator("[data-action=usePhone]").count() == 0
+    desktop.wait_for_selector("[data-action=useThisDevice]")
+    album.add(desktop, "elsewhere")
+    album.add(phone, "phone-intro")
+    phone.click("[data-action=start]")
+    phone.wait_for_selector("[data-screen=success]")
+    album.add(phone, "phone-success")
+    desktop.wait_for_selector("[data-screen=success]")
+    album.add(desktop, "desktop-success")
+    phone_context.close()
+
+
+def test_the_camera_is_denied(chromium: Browser, chromium_path: str, api: Api, checks: Checks, album: Album) -> None:
+    browser = chromium.browser_type.launch(
+        executable_path=chromium_path, args=[*FLAGS, "--use-fake-device-for-media-stream"]
+    )
+    context = browser.new_context(locale="en-GB")
+    page = enter(context, open_session(api))
+    page.click("[data-action=start]")
+    page.wait_for_selector("[data-screen=camera]")
+    expect(page.locator(".lead")).to_contain_text("may not use your camera")
+    album.add(page, "denied")
+    # Allowed after all: it goes on where it was.
+    context.grant_permissions(["camera"])
+    page.click("[data-action=retry]")
+    page.wait_for_selector(".stage:not([hidden])")
+    browser.close()
+
+
+@pytest.fixture
+def proxy(page_server: Server) -> Iterator[Proxy]:
+    with proxying(page_server.url) as running:
+        yield running
+
+
+def test_a_lost_connection_is_resumed(
+    context: BrowserContext, api: Api, checks: Checks, proxy: Proxy, album: Album, faults: list[str]
+) -> None:
+    put_camera(context)
+    checks.frames_needed = 40
+    session = open_session(api)
+    page = context.new_page()
+    page.goto(session.url.replace(api.server.url, proxy.url))
+    page.click("[data-action=start]")
+    page.wait_for_selector(".stage:not([hidden])")
+    wait_until(lambda: bool(checks.made) and checks.made[0].seen > 5)
+    proxy.refusing = True
+    proxy.cut()
+    page.wait_for_selector(".notice:not([hidden])")
+    album.add(page, "lost")
+    proxy.refusing = False
+    page.wait_for_selector("[data-screen=success]")
+    album.add(page, "resumed")
+    assert len(checks.made) == 1
+    assert face_of(api, session)["failedAttempts"] == []
+    assert all("WebSocket connection" in fault for fault in faults)
+    faults.clear()
+
+
+def test_a_page_loaded_anew_goes_on(context: BrowserContext, api: Api, checks: Checks) -> None:
+    put_camera(context)
+    checks.frames_needed = 40
+    session = open_session(api)
+    page = enter(context, session)
+    page.click("[data-action=start]")
+    wait_until(lambda: bool(checks.made) and checks.made[0].seen > 5)
+    page.reload()
+    page.wait_for_selector("[data-screen=success]")
+    assert len(checks.made) == 1
+
+
+def test_without_coloured_light(context: BrowserContext, api: Api, checks: Checks) -> None:
+    put_camera(context)
+    page = enter(context, open_session(api))
+    expect(page.get_by_role("switch", name="Without coloured light")).not_to_be_checked()
+    page.get_by_role("switch", name="Without coloured light").check()
+    page.click("[data-action=start]")
+    page.wait_for_selector("[data-screen=success]")
+    assert checks.made[0].flash is False
+
+
+def test_who_wants_little_motion_gets_no_flashes_unless_wanted(chromium: Browser, api: Api, checks: Checks) -> None:
+    context = chromium.new_context(reduced_motion="reduce", locale="en-GB")
+    put_camera(context)
+    page = enter(context, open_session(api))
+    expect(page.get_by_role("switch", name="Without coloured light")).to_be_checked()
+    context.close()
+
+
+def test_another_camera(context: BrowserContext, api: Api, checks: Checks) -> None:
+    put_camera(context)
+    checks.frames_needed = 60
+    page = enter(context, open_session(api))
+    page.click("[data-action=start]")
+    page.get_by_role("combobox", name="Camera").select_option("second")
+    page.wait_for_selector("[data-screen=success]")
+    assert page.evaluate("window.opened") == ["first", "second"]
+
+
+def test_the_keyboard_alone_suffices(context: BrowserContext, api: Api, checks: Checks) -> None:
+    put_camera(context)
+    page = enter(context, open_session(api))
+    expect(page.locator("h1")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(page.get_by_role("switch")).to_be_checked()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-screen=success]")
+
+
+def test_what_is_shown_is_said(context: BrowserContext, api: Api, checks: Checks) -> None:
+    put_camera(context)
+    checks.frames_needed = 10_000
+    page = enter(context, open_session(api))
+    page.click("[data-action=start]")
+    expect(page.locator("[role=status]")).to_have_text("Good. Hold still")
+
+
+def test_arabic(chromium: Browser, api: Api, checks: Checks, album: Album) -> None:
+    context = chromium.new_context(locale="ar", viewport={"width": 390, "height": 844})
+    put_camera(context)
+    checks.frames_needed = 30
+    page = enter(context, open_session(api))
+    assert page.locator(".root").get_attribute("dir") == "rtl"
+    assert page.locator(".root").get_attribute("lang") == "ar"
+    album.add(page, "intro")
+    page.click("[data-action=start]")
+    page.wait_for_selector(".stage:not([hidden])")
+    time.sleep(0.5)
+    album.add(page, "capture")
+    page.wait_for_selector("[data-screen=success]")
+    album.add(page, "success")
+    context.close()
+
+
+def test_a_page_without_a_token(context: BrowserContext, api: Api) -> None:
+    session = open_session(api)
+    page = context.new_page()
+    page.goto(session.url.partition("#")[0])
+    expect(page.locator("body")).to_contain_text("not set up properly")
+
+
+def test_the_pages_headers(api: Api) -> None:
+    session = open_session(api)
+    reply = api.http.get(f"/capture/{session.id}")
+    policy = reply.headers["content-security-policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert "<script>" not in reply.text
+    assert " style=" not in reply.text
+    assert reply.headers["referrer-policy"] == "no-referrer"
+    assert reply.headers["cache-control"] == "no-store"
+    assert session.token not in reply.text
+    assert api.http.get("/capture/nonsense").status_code == 404
+
+
+def wait_until(condition: Any, *, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
