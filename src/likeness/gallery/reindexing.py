@@ -50,7 +50,7 @@ log = logging.getLogger("likeness.gallery")
 T = TypeVar("T")
 POLL_SECONDS = 0.5
 RETRY_SECONDS = 5.0
-BATCH = 64
+BATCH = 16
 DELETED_AT_ONCE = 1000
 COMPARED_ENTRIES = 1000
 """Entries that the two packs are compared on; a larger gallery is sampled."""
