@@ -34,7 +34,7 @@ class Server:
 
 
 def test_settings(folder: Path, **changes: Any) -> Settings:
-    return Settings(data_dir=folder, pack="fake", **{"workers": 2, **changes})
+    return Settings(data_dir=folder, **{"pack": "fake", "workers": 2, **changes})
 
 
 test_settings.__test__ = False  # type: ignore[attr-defined]  # pytest takes the name for a test

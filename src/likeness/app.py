@@ -58,6 +58,7 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         deployment.tenants,
         clock,
         images_url=settings.images_address,
+        workers=settings.workers,
         queue_limit=settings.queue_limit,
     )
     sessions = compose_sessions(
@@ -74,7 +75,7 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         sweeps = (*sessions.sweeps, gallery.upkeep.tidy)
-        forever = (gallery.upkeep.load(), sessions.courier.run(), _sweep_forever(sweeps))
+        forever = (gallery.upkeep.load(), gallery.reindexer.run(), sessions.courier.run(), _sweep_forever(sweeps))
         chores = [asyncio.create_task(chore) for chore in forever]
         try:
             yield

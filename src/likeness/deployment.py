@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import logging
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from sqlalchemy.exc import OperationalError
 from likeness.engine.base import Engine
 from likeness.engine.loading import load_engine
 from likeness.errors import SetupError
+from likeness.gallery.reindex_rows import all_reindexes
+from likeness.gallery.repository import answering_packs
 from likeness.kit.clock import Clock, SystemClock
 from likeness.kit.envelope import FileKeyProvider, KeyProvider
 from likeness.settings import Settings
@@ -21,6 +24,7 @@ from likeness.store.tables import deployment
 from likeness.tenants.service import Tenants
 from likeness.tokens.keys import SigningKeys
 
+log = logging.getLogger("likeness")
 PACK_FACT = "pack"
 CURSOR_KEY_FACT = "cursor_key"
 
@@ -65,24 +69,34 @@ class Deployment:
     def load_engine(self) -> Engine:
         """Load the pack of this data, choosing and recording one at the first start.
 
-        Raises SetupError when the settings ask for another pack than the data's, or when its weights cannot be had.
+        Once every gallery was moved to another pack (see ``likeness.gallery.reindexing``) the deployment follows: with a setting that
+        names it, or by itself when no re-index is left open. Raises SetupError when the settings ask for a pack that some gallery
+        does not answer with, or when the weights cannot be had.
         """
         recorded = self.fact(PACK_FACT)
+        answering = self.database.read_now(answering_packs)
         wanted = self.settings.pack
-        if recorded and wanted not in ("auto", recorded["id"]):
+        if recorded and wanted == "auto":
+            settled = len(answering) == 1 and not self.database.read_now(all_reindexes)
+            wanted = _pack_id(*answering) if settled else recorded["id"]
+        elif recorded and wanted != recorded["id"] and any(_pack_id(pack) != wanted for pack in answering):
             raise SetupError(
-                f"this data was made with the pack {recorded['id']!r}, and the settings ask for {wanted!r}: templates of two packs "
-                "are never compared. Unset LIKENESS_PACK, or move the data with `likeness gallery reindex`."
+                f"this data was made with the pack {recorded['id']!r}, its galleries answer with {', '.join(sorted(answering))}, and "
+                f"the settings ask for {wanted!r}: templates of two packs are never compared. Start with LIKENESS_PACK={recorded['id']}, "
+                f"move the galleries with `likeness gallery reindex --pack {wanted}` and `likeness gallery cutover`, then start again."
             )
-        engine = self.load_pack(recorded["id"] if recorded else wanted)
+        engine = self.load_pack(wanted)
         identity = {"id": engine.pack.id, "version": engine.pack.version}
-        if recorded is None:
-            self.record(PACK_FACT, identity)
-        elif recorded != identity:
+        if recorded and recorded["id"] == engine.pack.id and identity != recorded and answering - {str(engine.pack)}:
             raise SetupError(
                 f"this data was made with version {recorded['version']} of the pack {recorded['id']!r}, and version "
-                f"{engine.pack.version} is installed: move the data with `likeness gallery reindex`."
+                f"{engine.pack.version} is installed. Install {recorded['version']} again, give the new version a pack id of its own, "
+                "and move the galleries to that with `likeness gallery reindex`."
             )
+        if identity != recorded:
+            if recorded:
+                log.warning("the deployment's pack is %s from now on; it was %s", engine.pack, recorded["id"])
+            self.record(PACK_FACT, identity)
         return engine
 
     def load_pack(self, pack_id: str) -> Engine:
@@ -96,6 +110,10 @@ class Deployment:
 
     def close(self) -> None:
         self.database.close()
+
+
+def _pack_id(identity: str) -> str:
+    return identity.partition("@")[0]
 
 
 def is_initialised(settings: Settings) -> bool:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from likeness.cli import app, main
 from likeness.deployment import open_deployment
 from likeness.errors import SetupError
+from likeness.gallery.repository import GalleryPacks, GalleryRows
 from likeness.settings import Settings
 
 
@@ -86,16 +87,40 @@ def test_tenant_settings_are_changed_one_by_one(folder: Path) -> None:
     assert (settings.search_level, settings.face_policy) == (3, "single")
 
 
-def test_another_pack_than_the_datas_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_pack_than_the_galleries_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run("init")
+    run("tenant", "create", "acme")
     deployment = open_deployment(Settings())
     deployment.load_engine()
+    tenant = deployment.tenants.by_name("acme")
+    deployment.database.write_now(lambda c: GalleryRows(tenant.id).set_packs(c, GalleryPacks("fake@1", None)))
     deployment.close()
-    monkeypatch.setenv("LIKENESS_PACK", "builtin")
+    monkeypatch.setenv("LIKENESS_PACK", "fake-2")
     deployment = open_deployment(Settings())
-    with pytest.raises(SetupError, match="reindex"):
+    with pytest.raises(SetupError, match="gallery reindex --pack fake-2"):
         deployment.load_engine()
     deployment.close()
+
+
+def test_another_version_of_the_pack_is_refused(folder: Path) -> None:
+    run("init")
+    run("tenant", "create", "acme")
+    deployment = open_deployment(Settings())
+    deployment.record("pack", {"id": "fake", "version": "0"})
+    tenant = deployment.tenants.by_name("acme")
+    deployment.database.write_now(lambda c: GalleryRows(tenant.id).set_packs(c, GalleryPacks("fake@0", None)))
+    with pytest.raises(SetupError, match="Install 0 again"):
+        deployment.load_engine()
+    deployment.close()
+
+
+def test_without_a_gallery_the_pack_is_free_to_change(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("init")
+    for pack in ("fake", "fake-2"):
+        monkeypatch.setenv("LIKENESS_PACK", pack)
+        deployment = open_deployment(Settings())
+        assert deployment.load_engine().pack.id == pack
+        deployment.close()
 
 
 def test_what_the_operator_must_mend_is_a_sentence(

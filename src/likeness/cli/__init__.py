@@ -10,6 +10,7 @@ from likeness.cli.client import client
 from likeness.cli.demo import demo
 from likeness.cli.evaluate import evaluate
 from likeness.cli.evaluate_liveness import evaluate_liveness
+from likeness.cli.gallery import gallery
 from likeness.cli.init import init
 from likeness.cli.packs import packs
 from likeness.cli.serve import serve
@@ -31,6 +32,7 @@ app.command()(evaluate)
 app.command(name="evaluate-liveness")(evaluate_liveness)
 app.add_typer(tenant, name="tenant")
 app.add_typer(client, name="client")
+app.add_typer(gallery, name="gallery")
 app.add_typer(packs, name="packs")
 app.add_typer(webhook, name="webhook")
 

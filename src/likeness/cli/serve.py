@@ -8,8 +8,10 @@ from rich.console import Console
 
 from likeness.app import create_app
 from likeness.deployment import Deployment, open_deployment
+from likeness.engine.base import Engine
 from likeness.engine.levels import LEVELS
 from likeness.settings import Settings
+from likeness.store.ownership import owned
 
 FRAME_HEADER_ROOM = 4096
 
@@ -35,9 +37,13 @@ def opened(settings: Settings) -> Iterator[Deployment]:
 
 
 def run_server(deployment: Deployment) -> None:
-    """Load the pack, say loudly which it is and how good, and serve until stopped."""
+    """Load the pack, say loudly which it is and how good, and serve until stopped. Raises SetupError."""
+    with owned(deployment.settings.data_dir):
+        _serve(deployment, deployment.load_engine())
+
+
+def _serve(deployment: Deployment, engine: Engine) -> None:
     settings = deployment.settings
-    engine = deployment.load_engine()
     calibration = engine.calibration
     console = Console(stderr=True)
     console.print(

@@ -3,6 +3,8 @@
 A face is a square of coloured cells in a frame: green for a live face, red for an attack. A template is the square's
 coarse colours, so the same picture gives the same template, a noisy one a near template, and another person's a far one.
 Any other photo that is not of one colour counts as one live face in its middle.
+
+:class:`OtherFakeEngine` is a second pack: other templates of another size, and no eye for attacks, which it takes for nobody.
 """
 
 import io
@@ -161,7 +163,7 @@ class FakeEngine:
         return Quality(measure.scalar, (measure,), (measure.name,) if dark else ())
 
     def embed(self, image: Image, detections: Sequence[Detection]) -> NDArray[np.float32]:
-        templates = np.empty((len(detections), self.pack.template_size), np.float32)
+        templates = np.empty((len(detections), FakeEngine.pack.template_size), np.float32)
         for row, detection in zip(templates, detections, strict=True):
             cells = cv2.resize(_crop(image, detection.box), (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
             values = cells.astype(np.float32).ravel()
@@ -178,6 +180,23 @@ class FakeEngine:
         )
         red, green, _ = (int(value) for value in image[y, x])
         return LiveScores({"fake": 0.02 if red > 180 and green < 90 else 0.98})
+
+
+class OtherFakeEngine(FakeEngine):
+    """Another pack than :class:`FakeEngine`, to move a gallery to."""
+
+    pack = PackIdentity("fake-2", "1", FakeEngine.pack.template_size // 2)
+
+    def detect(self, image: Image, *, minimum_face_pixels: float | None = None) -> list[Detection]:
+        found = super().detect(image, minimum_face_pixels=minimum_face_pixels)
+        return [face for face in found if self.live_scores(image, face).by_model["fake"] > 0.5]
+
+    def embed(self, image: Image, detections: Sequence[Detection]) -> NDArray[np.float32]:
+        folded = np.diff(super().embed(image, detections).reshape(len(detections), -1, 2), axis=2)[:, :, 0]
+        return np.asarray(folded / np.linalg.norm(folded, axis=1, keepdims=True), np.float32)
+
+
+FAKES: dict[str, type[FakeEngine]] = {engine.pack.id: engine for engine in (FakeEngine, OtherFakeEngine)}
 
 
 def _framed_boxes(image: Image) -> list[Box]:

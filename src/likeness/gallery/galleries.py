@@ -15,7 +15,7 @@ from likeness.engine.base import Template
 from likeness.errors import ServiceUnavailable, SetupError
 from likeness.gallery.memory import Gallery, View
 from likeness.gallery.packs import Packs
-from likeness.gallery.repository import GalleryPacks, GalleryRows
+from likeness.gallery.repository import GalleryPacks, GalleryRows, common_pack
 from likeness.index.base import Index
 from likeness.index.exact import ExactIndex
 from likeness.store.database import Database
@@ -51,6 +51,8 @@ class Galleries:
     _galleries: dict[str, Gallery] = field(default_factory=dict)
     _refusals: dict[str, str] = field(default_factory=dict)
     """Why a tenant's gallery cannot be asked, by tenant id."""
+    _common: str | None = None
+    """The pack that all galleries answer with, for a tenant that has none yet."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -69,7 +71,7 @@ class Galleries:
         """Give a tenant's gallery, loaded or not, new and empty where there is none."""
         gallery = self._galleries.get(tenant_id)
         if gallery is None:
-            pack = self.packs.main
+            pack = self._common or self.packs.main
             empty = View(pack, None, {pack: self.new_index(pack)}, {})
             with self._lock:
                 gallery = self._galleries.setdefault(tenant_id, Gallery(empty, recorded=False))
@@ -93,6 +95,13 @@ class Galleries:
         log.error("the gallery of tenant %s is loaded anew", tenant_id)
         self._refusals[tenant_id] = "The gallery is being loaded again; try again shortly."
 
+    def follow(self, common: str | None) -> None:
+        """Have galleries that are still to be made answer with the pack that all others do. Belongs on the writer's thread."""
+        if common != self._common:
+            with self._lock:
+                self._common = common
+                self._galleries = {key: gallery for key, gallery in self._galleries.items() if gallery.recorded}
+
     def stop(self) -> None:
         """Give a rebuild under way up."""
         self._stop.set()
@@ -110,6 +119,7 @@ class Galleries:
         progress.loaded, progress.fault = 0, None
         progress.total = sum(database.read_now(GalleryRows(tenant.id).count) for tenant in tenants)
         try:
+            self._common = database.read_now(self._find_common)
             for tenant in tenants:
                 database.read_now(partial(self._load, tenant))
         except Stopped:
@@ -125,10 +135,17 @@ class Galleries:
             tenant = tenants[tenant_id]
             await database.write(partial(self._load, tenant), alone=True)
 
+    def _find_common(self, connection: Connection) -> str | None:
+        common = common_pack(connection)
+        try:
+            return common and self.packs.load(common)
+        except SetupError:
+            return None  # those galleries refuse their calls; a new one need not
+
     def _load(self, tenant: Tenant, connection: Connection) -> None:
         rows = GalleryRows(tenant.id)
         recorded = rows.packs(connection)
-        packs = recorded or GalleryPacks(self.packs.main, None)
+        packs = recorded or GalleryPacks(self._common or self.packs.main, None)
         try:
             view = self._read(tenant, rows, packs, connection)
         except SetupError as error:
@@ -142,15 +159,19 @@ class Galleries:
         indexes: dict[str, Index] = {}
         answered = self._fill(tenant, rows, packs.pack, indexes, connection)
         shadowed = self._fill(tenant, rows, packs.shadow, indexes, connection) if packs.shadow else answered
-        orphans = {packs.shadow: len(np.setdiff1d(shadowed, answered, assume_unique=True))} if packs.shadow else {}
-        if len(answered) < rows.count(connection):
-            for pack, found in rows.orphan_templates(connection, packs.pack).items():
-                if pack != packs.shadow:
-                    index = indexes[pack] = self.new_index(pack)
-                    keys, ids, sealed = zip(*found, strict=True)
-                    index.add_many(keys, open_templates(tenant, pack, ids, sealed))
-                    orphans[pack] = len(keys)
-        return View(packs.pack, packs.shadow, indexes, orphans)
+        alone = {packs.shadow: len(np.setdiff1d(shadowed, answered, assume_unique=True))} if packs.shadow else {}
+        view = View(packs.pack, packs.shadow, indexes, alone)
+        everybody = len(answered) + sum(alone.values()) == rows.count(connection)
+        return view if everybody else view.with_orphans(self.orphans(tenant, connection, view.enrolling))
+
+    def orphans(self, tenant: Tenant, connection: Connection, packs: Sequence[str]) -> dict[str, Index]:
+        """Read the entries that have no template of ``packs`` into new indexes, by the pack that they have one of."""
+        indexes: dict[str, Index] = {}
+        for pack, found in GalleryRows(tenant.id).orphan_templates(connection, packs).items():
+            index = indexes[pack] = self.new_index(pack)
+            keys, ids, sealed = zip(*found, strict=True)
+            index.add_many(keys, open_templates(tenant, pack, ids, sealed))
+        return indexes
 
     def _fill(
         self, tenant: Tenant, rows: GalleryRows, pack: str, indexes: dict[str, Index], connection: Connection

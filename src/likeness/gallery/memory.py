@@ -5,7 +5,7 @@ the second as its *shadow*; entries that the answering pack has no template of a
 they have one of. What a search works on is one immutable view, taken once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,6 +47,39 @@ class View:
     def size(self) -> int:
         return len(self.index) + sum(self.orphans.values())
 
+    @property
+    def old_packs(self) -> tuple[str, ...]:
+        """The packs that only orphans have templates of: neither the one that answers nor the shadow."""
+        return tuple(pack for pack in self.indexes if pack not in self.enrolling)
+
+    def with_shadow(self, pack: str, index: Index) -> "View":
+        """Give this view with a second pack beside the first, and the index of what that pack has templates of already."""
+        return replace(self, shadow=pack, indexes={**self.indexes, pack: index})
+
+    def swapped(self) -> "View":
+        """Give the view in which the shadow answers and the pack that answered is its shadow; this reads nothing."""
+        assert self.shadow is not None
+        shared = len(self.indexes[self.shadow]) - self.orphans.get(self.shadow, 0)
+        orphans = {pack: count for pack, count in self.orphans.items() if pack != self.shadow}
+        return replace(
+            self, pack=self.shadow, shadow=self.pack, orphans={**orphans, self.pack: len(self.index) - shared}
+        )
+
+    def with_orphans(self, found: Mapping[str, Index]) -> "View":
+        """Give this view with these indexes, by pack, of the entries that neither its pack nor its shadow has a template of."""
+        enrolling = self.enrolling
+        indexes = {pack: index for pack, index in self.indexes.items() if pack in enrolling}
+        orphans = {pack: count for pack, count in self.orphans.items() if pack in enrolling}
+        return replace(
+            self,
+            indexes={**indexes, **found},
+            orphans={**orphans, **{pack: len(index) for pack, index in found.items()}},
+        )
+
+    def without_shadow(self, found: Mapping[str, Index]) -> "View":
+        """Give the view of the pack that answers alone, and of these orphans."""
+        return replace(self, shadow=None).with_orphans(found)
+
 
 class Gallery:
     """A tenant's view, and the entries on their way into it. Every method belongs on the writer's thread."""
@@ -65,14 +98,20 @@ class Gallery:
         self.arrivals.settle(key)
         self.recorded = True
 
-    def add_shadows(self, keys: NDArray[np.int64], templates: NDArray[np.float32]) -> None:
-        """Feed the shadow's templates of entries that were there before it."""
+    def add_shadows(
+        self, keys: Sequence[int], templates: NDArray[np.float32], *, orphans: Mapping[str, Index] | None = None
+    ) -> None:
+        """Feed the shadow's templates of entries that were there before it.
+
+        ``orphans``: the indexes of the packs of orphans without these entries, if one of these is there.
+        """
         view = self.view
         assert view.shadow is not None
         view.indexes[view.shadow].add_many(keys, templates)
-        alone = sum(int(key) not in view.index for key in keys)
+        alone = sum(key not in view.index for key in keys)
         if alone:
-            self.view = replace(view, orphans=_changed(view.orphans, view.shadow, alone))
+            view = replace(view, orphans=_changed(view.orphans, view.shadow, alone))
+            self.view = view if orphans is None else view.with_orphans(orphans)
 
     def remove(self, key: int) -> None:
         """Take an erased entry out of every index."""
@@ -84,10 +123,11 @@ class Gallery:
         self.view = view
 
     def show(self, view: View) -> None:
-        """Answer with another view from now on; nothing may be on its way into the present one."""
+        """Answer with another view from now on; nothing may be on its way into the present one's index."""
         if view.pack != self.view.pack:
             self.arrivals = Arrivals(view.index.dimension)
         self.view = view
+        self.recorded = True
 
 
 def _changed(orphans: Mapping[str, int], pack: str, by: int) -> dict[str, int]:

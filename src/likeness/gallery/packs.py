@@ -43,6 +43,10 @@ class Packs:
         """Give a pack that was loaded."""
         return self._workers[pack].engine
 
+    def workers(self, pack: str) -> FaceWorkers:
+        """Give a pack that was loaded, on its executor."""
+        return self._workers[pack]
+
     def calibration(self, pack: str) -> Calibration:
         return self.engine(pack).calibration
 
@@ -69,10 +73,19 @@ class Packs:
 
 def embed_subject(engine: Engine, image: Image, policy: FacePolicy) -> Template | None:
     """Give the template of an image's one face, whatever its quality; None where this pack finds no face or several. Blocks."""
-    height, width = image.shape[:2]
     try:
-        subject = choose_subject(engine.detect(image), (width, height), policy)
+        return _embed_one(engine, image, policy)
     except FaceRefused:
         return None
+
+
+def embed_photo(engine: Engine, photo: bytes, policy: FacePolicy) -> Template:
+    """Give the template of a stored photo's one face, whatever its quality. Blocks. Raises FaceRefused, InvalidImage."""
+    return _embed_one(engine, engine.decode(photo), policy)
+
+
+def _embed_one(engine: Engine, image: Image, policy: FacePolicy) -> Template:
+    height, width = image.shape[:2]
+    subject = choose_subject(engine.detect(image), (width, height), policy)
     template: Template = engine.embed(image, [subject])[0]
     return template

@@ -9,6 +9,7 @@ from likeness.gallery.enrolment import Enroller
 from likeness.gallery.galleries import Galleries
 from likeness.gallery.packs import Packs
 from likeness.gallery.photos import EntryPhotos
+from likeness.gallery.reindexing import Reindexer
 from likeness.gallery.search import Searcher
 from likeness.gallery.service import GalleryService
 from likeness.gallery.upkeep import GalleryUpkeep
@@ -24,11 +25,12 @@ CONCURRENT_SCANS = 8
 
 @dataclass(frozen=True, slots=True)
 class GalleryParts:
-    """What the application holds of the gallery. ``upkeep`` runs beside the calls from start to stop."""
+    """What the application holds of the gallery. ``upkeep`` and ``reindexer`` run beside the calls from start to stop."""
 
     service: GalleryService
     galleries: Galleries
     upkeep: GalleryUpkeep
+    reindexer: Reindexer
     images: ImageStore
     scans: SizedExecutor
 
@@ -46,6 +48,7 @@ def compose_gallery(
     clock: Clock,
     *,
     images_url: str,
+    workers: int,
     queue_limit: int,
 ) -> GalleryParts:
     """Put the gallery together, empty: ``upkeep.load`` fills it."""
@@ -58,4 +61,7 @@ def compose_gallery(
     enroller = Enroller(galleries, photos, database, clock)
     service = GalleryService(packs, galleries, searcher, enroller, photos, database)
     upkeep = GalleryUpkeep(galleries, photos, database, tenants, clock)
-    return GalleryParts(service, galleries, upkeep, images, scans)
+    reindexer = Reindexer(
+        packs, galleries, photos, database, tenants, scans, service.erase, clock, photos_at_once=max(1, workers // 2)
+    )
+    return GalleryParts(service, galleries, upkeep, reindexer, images, scans)

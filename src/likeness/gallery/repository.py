@@ -164,8 +164,8 @@ class GalleryRows:
         )
         yield from connection.execute(query).partitions()
 
-    def orphan_templates(self, connection: Connection, pack: str) -> dict[str, list[tuple[int, str, bytes]]]:
-        """Give (key, id, sealed template), by the pack that they have one of, of the entries that have none of ``pack``."""
+    def orphan_templates(self, connection: Connection, packs: Sequence[str]) -> dict[str, list[tuple[int, str, bytes]]]:
+        """Give (key, id, sealed template), by the pack that they have one of, of the entries that have none of ``packs``; each entry once."""
         query = (
             select(
                 gallery_templates.c.pack,
@@ -174,11 +174,15 @@ class GalleryRows:
                 gallery_templates.c.sealed_template,
             )
             .join(gallery_templates, gallery_templates.c.entry_key == gallery_entries.c.key)
-            .where(self._mine, ~has_template(pack))
-            .order_by(gallery_entries.c.key)
+            .where(self._mine, ~has_template(*packs))
+            .order_by(gallery_entries.c.key, gallery_templates.c.pack)
         )
         found: dict[str, list[tuple[int, str, bytes]]] = {}
+        last = None
         for row in connection.execute(query):
+            if row.key == last:
+                continue
+            last = row.key
             found.setdefault(row.pack, []).append((row.key, row.id, row.sealed_template))
         return found
 
@@ -202,10 +206,21 @@ class GalleryRows:
         )
 
 
-def has_template(pack: str) -> ColumnElement[bool]:
-    """Give the condition that an entry has a template of a pack."""
+def has_template(*packs: str) -> ColumnElement[bool]:
+    """Give the condition that an entry has a template of one of these packs."""
     other = gallery_templates.alias()
-    return exists().where(other.c.entry_key == gallery_entries.c.key, other.c.pack == pack)
+    return exists().where(other.c.entry_key == gallery_entries.c.key, other.c.pack.in_(packs))
+
+
+def answering_packs(connection: Connection) -> set[str]:
+    """Give the packs that the tenants' galleries answer with, by identity."""
+    return set(connection.execute(select(galleries.c.pack).distinct()).scalars())
+
+
+def common_pack(connection: Connection) -> str | None:
+    """Give the pack that every tenant's gallery answers with; None where there is no gallery, or where they differ."""
+    packs = answering_packs(connection)
+    return packs.pop() if len(packs) == 1 else None
 
 
 def forget_answers(connection: Connection, *, before: float) -> None:

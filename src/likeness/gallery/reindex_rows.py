@@ -1,0 +1,254 @@
+"""Galleries on their way to another pack, in the database: what the operator wants, how far it is, what is left to do."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
+
+from likeness.gallery.repository import has_template
+from likeness.store.tables import gallery_entries, gallery_templates, reindex_refusals, reindexes
+
+
+class State(StrEnum):
+    """How far a gallery is on its way to another pack."""
+
+    WAITING = "waiting"
+    """The server has not begun."""
+    FAILED = "failed"
+    """The server cannot begin; the error says why."""
+    FILLING = "filling"
+    """Templates are made from the stored photos; new entries get both packs."""
+    READY = "ready"
+    """Everything is made and compared; the old pack answers."""
+    CUT_OVER = "cut over"
+    """The new pack answers; the old one is kept up to date, so that it can answer again."""
+    FINISHING = "finishing"
+    """The new pack has come to stay; the old templates are being deleted."""
+    ABANDONING = "abandoning"
+    """The old pack has come to stay; the new templates are being deleted."""
+
+
+class Wish(StrEnum):
+    """What the operator wants next."""
+
+    CUT_OVER = "cut over"
+    ROLL_BACK = "roll back"
+    KEEP_ORPHANS = "finish, keep orphans"
+    DROP_ORPHANS = "finish, drop orphans"
+    ABANDON = "abandon"
+
+
+WISHES_IN: Mapping[State, frozenset[Wish]] = {
+    State.WAITING: frozenset({Wish.ABANDON}),
+    State.FAILED: frozenset({Wish.ABANDON}),
+    State.FILLING: frozenset({Wish.ABANDON}),
+    State.READY: frozenset({Wish.ABANDON, Wish.CUT_OVER}),
+    State.CUT_OVER: frozenset({Wish.ROLL_BACK, Wish.KEEP_ORPHANS, Wish.DROP_ORPHANS}),
+    State.FINISHING: frozenset(),
+    State.ABANDONING: frozenset(),
+}
+"""What can be wished for in each state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reindex:
+    """One gallery on its way to another pack. ``done`` of ``total`` stored photos were worked on."""
+
+    tenant_id: str
+    pack: str
+    """Id of the new pack until the server has begun, from then on its identity (``id@version``)."""
+    state: State
+    wish: Wish | None
+    done: int
+    total: int
+    report: dict[str, Any] | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPhoto:
+    """An entry that the new pack has neither a template of nor a refusal."""
+
+    key: int
+    entry_id: str
+    image_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """An entry that a pack has no template of, and why."""
+
+    entry_id: str
+    external_id: str | None
+    reason: str
+
+
+PHOTO_DELETED = "PHOTO_DELETED"
+PHOTO_MISSING = "PHOTO_MISSING"
+NO_FACE = "NO_FACE"
+
+
+class ReindexRows:
+    """One tenant's re-index."""
+
+    def __init__(self, tenant_id: str) -> None:
+        self._tenant_id = tenant_id
+        self._mine = reindexes.c.tenant_id == tenant_id
+        self._my_entries = gallery_entries.c.tenant_id == tenant_id
+
+    def find(self, connection: Connection) -> Reindex | None:
+        row = connection.execute(_rows().where(self._mine)).one_or_none()
+        return _reindex(row) if row else None
+
+    def ask(self, connection: Connection, pack: str, *, now: float) -> None:
+        """Ask for a re-index; there must be none."""
+        connection.execute(
+            insert(reindexes).values(
+                tenant_id=self._tenant_id, pack=pack, state=State.WAITING, done=0, total=0, changed_at=now
+            )
+        )
+
+    def change(self, connection: Connection, *, now: float, **values: Any) -> None:
+        connection.execute(update(reindexes).where(self._mine).values(**values, changed_at=now))
+
+    def count_done(self, connection: Connection, more: int) -> None:
+        connection.execute(update(reindexes).where(self._mine).values(done=reindexes.c.done + more, error=None))
+
+    def remove(self, connection: Connection) -> None:
+        """Forget the re-index and its refusals."""
+        mine = select(gallery_entries.c.key).where(self._my_entries)
+        connection.execute(delete(reindex_refusals).where(reindex_refusals.c.entry_key.in_(mine)))
+        connection.execute(delete(reindexes).where(self._mine))
+
+    def unmade(self, connection: Connection, pack: str, *, limit: int) -> list[StoredPhoto]:
+        """Give entries, by rising key, whose stored photo is still to be worked on."""
+        query = select(gallery_entries.c.key, gallery_entries.c.id, gallery_entries.c.image_id)
+        rows = connection.execute(query.where(self._unmade(pack)).order_by(gallery_entries.c.key).limit(limit))
+        return [StoredPhoto(*row) for row in rows]
+
+    def count_unmade(self, connection: Connection, pack: str) -> int:
+        query = select(func.count()).select_from(gallery_entries).where(self._unmade(pack))
+        return int(connection.execute(query).scalar_one())
+
+    def add_templates(self, connection: Connection, pack: str, sealed: Mapping[int, bytes]) -> list[int]:
+        """Add templates by key; gives the keys of those whose entry is still there and had none."""
+        wanted = self._my_entries & gallery_entries.c.key.in_(sealed) & ~has_template(pack)
+        keys = connection.execute(select(gallery_entries.c.key).where(wanted)).scalars().all()
+        if keys:
+            rows = [{"entry_key": key, "pack": pack, "sealed_template": sealed[key]} for key in keys]
+            connection.execute(insert(gallery_templates), rows)
+        return list(keys)
+
+    def add_refusals(self, connection: Connection, pack: str, reasons: Mapping[int, str]) -> None:
+        """Note why stored photos give no template; entries that lost their photo meanwhile are left out."""
+        wanted = gallery_entries.c.key.in_(reasons) & self._unmade(pack)
+        keys = connection.execute(select(gallery_entries.c.key).where(wanted)).scalars().all()
+        if keys:
+            rows = [{"entry_key": key, "pack": pack, "reason": reasons[key]} for key in keys]
+            connection.execute(insert(reindex_refusals), rows)
+
+    def sample(
+        self, connection: Connection, packs: tuple[str, str], *, size: int
+    ) -> Sequence[Row[int, str, bytes, bytes]]:
+        """Give (key, id, first sealed template, second) of random entries that have templates of both packs."""
+        first, second = gallery_templates.alias(), gallery_templates.alias()
+        query = (
+            select(gallery_entries.c.key, gallery_entries.c.id, first.c.sealed_template, second.c.sealed_template)
+            .join(first, and_(first.c.entry_key == gallery_entries.c.key, first.c.pack == packs[0]))
+            .join(second, and_(second.c.entry_key == gallery_entries.c.key, second.c.pack == packs[1]))
+        )
+        chosen = (
+            select(gallery_entries.c.key)
+            .where(self._my_entries, has_template(packs[0]), has_template(packs[1]))
+            .order_by(func.random())
+            .limit(size)
+        )
+        return connection.execute(query.where(gallery_entries.c.key.in_(chosen))).all()
+
+    def count_orphans(self, connection: Connection, pack: str) -> dict[str, int]:
+        """Count the entries that a pack has no template of, by reason."""
+        reason = _reason()
+        query = self._with_refusals(select(reason, func.count()), pack).group_by(reason)
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+    def orphans(self, connection: Connection, pack: str, *, limit: int | None = None) -> Iterator[Orphan]:
+        """Give the entries that a pack has no template of."""
+        query = select(gallery_entries.c.id, gallery_entries.c.external_id, _reason())
+        ordered = self._with_refusals(query, pack).order_by(gallery_entries.c.key).limit(limit)
+        for batch in connection.execute(ordered.execution_options(yield_per=1000)).partitions():
+            yield from (Orphan(*row) for row in batch)
+
+    def delete_superseded(self, connection: Connection, pack: str, *, limit: int) -> int:
+        """Delete templates of other packs, of entries that have one of ``pack``; gives how many."""
+        return self._delete(connection, gallery_templates.c.pack != pack, _has_other(pack=pack), limit)
+
+    def delete_surplus(self, connection: Connection, pack: str, *, limit: int) -> int:
+        """Delete templates of ``pack``, of entries that have one of another; gives how many."""
+        return self._delete(connection, gallery_templates.c.pack == pack, _has_other(than=pack), limit)
+
+    def _delete(
+        self, connection: Connection, which: ColumnElement[bool], provided: ColumnElement[bool], limit: int
+    ) -> int:
+        keys = (
+            select(gallery_templates.c.entry_key, gallery_templates.c.pack)
+            .join(gallery_entries, gallery_entries.c.key == gallery_templates.c.entry_key)
+            .where(self._my_entries, which, provided)
+            .limit(limit)
+        )
+        found = [tuple(row) for row in connection.execute(keys)]
+        if found:
+            pair = tuple_(gallery_templates.c.entry_key, gallery_templates.c.pack)
+            connection.execute(delete(gallery_templates).where(pair.in_(found)))
+        return len(found)
+
+    def _unmade(self, pack: str) -> ColumnElement[bool]:
+        refused = exists().where(reindex_refusals.c.entry_key == gallery_entries.c.key, reindex_refusals.c.pack == pack)
+        return self._my_entries & gallery_entries.c.image_id.is_not(None) & ~has_template(pack) & ~refused
+
+    def _with_refusals(self, query: Select[*tuple[Any, ...]], pack: str) -> Select[*tuple[Any, ...]]:
+        refused = and_(reindex_refusals.c.entry_key == gallery_entries.c.key, reindex_refusals.c.pack == pack)
+        joined = gallery_entries.outerjoin(reindex_refusals, refused)
+        return query.select_from(joined).where(self._my_entries, ~has_template(pack))
+
+
+def all_reindexes(connection: Connection) -> list[Reindex]:
+    return [_reindex(row) for row in connection.execute(_rows().order_by(reindexes.c.tenant_id))]
+
+
+def _rows() -> Select[*tuple[Any, ...]]:
+    columns = ("tenant_id", "pack", "state", "wish", "done", "total", "report", "error")
+    return select(*(reindexes.c[name] for name in columns))
+
+
+def _reindex(row: Iterable[Any]) -> Reindex:
+    tenant_id, pack, state, wish, *rest = row
+    return Reindex(tenant_id, pack, State(state), Wish(wish) if wish else None, *rest)
+
+
+def _reason() -> ColumnElement[str]:
+    """Give why an entry has no template: a new one whose photo the pack refused was enrolled without a note."""
+    return case(
+        (gallery_entries.c.image_id.is_(None), PHOTO_DELETED), else_=func.coalesce(reindex_refusals.c.reason, NO_FACE)
+    )
+
+
+def _has_other(*, pack: str | None = None, than: str | None = None) -> ColumnElement[bool]:
+    other = gallery_templates.alias()
+    which = other.c.pack == pack if than is None else other.c.pack != than
+    return exists().where(other.c.entry_key == gallery_templates.c.entry_key, which)

@@ -1,0 +1,63 @@
+"""Would the new pack answer as the old one does? Stored templates of both as queries, each against everybody else.
+
+An entry's nearest other entry and whether it would be found are what a search for a stranger, or for somebody enrolled twice,
+comes to. An answer *changes* where one pack finds somebody else and the other does not, or where both do and it is not the same entry.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from likeness.gallery.decision import Decision
+from likeness.index.base import Hit
+
+LISTED_CHANGES = 100
+"""How many changed answers a report lists; all are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """An entry's nearest other entry through each of two packs; None in a gallery of one."""
+
+    entry_id: str
+    old: Hit | None
+    new: Hit | None
+
+
+def compare(answers: Sequence[Nearest], decisions: tuple[Decision, Decision], names: dict[int, str]) -> dict[str, Any]:
+    """Count what would change; ``names`` gives the ids of the entries that were hit, by key."""
+    old, new = decisions
+    found_old = [each.old is not None and each.old.score >= old.threshold for each in answers]
+    found_new = [each.new is not None and each.new.score >= new.threshold for each in answers]
+    same_best = [_key(each.old) == _key(each.new) for each in answers]
+    changes = [
+        each
+        for each, before, after, same in zip(answers, found_old, found_new, same_best, strict=True)
+        if before != after or (before and not same)
+    ]
+    return {
+        "compared": len(answers),
+        "sameBestEntry": sum(same_best),
+        "sameDecision": sum(before == after for before, after in zip(found_old, found_new, strict=True)),
+        "foundByOld": sum(found_old),
+        "foundByNew": sum(found_new),
+        "changed": len(changes),
+        "thresholds": [round(old.threshold, 4), round(new.threshold, 4)],
+        "changes": [
+            {"entry": each.entry_id, "old": _told(each.old, names), "new": _told(each.new, names)}
+            for each in changes[:LISTED_CHANGES]
+        ],
+    }
+
+
+def other_than(key: int, hits: Sequence[Hit]) -> Hit | None:
+    """Give the best hit that is not the entry itself."""
+    return next((hit for hit in hits if hit.key != key), None)
+
+
+def _key(hit: Hit | None) -> int | None:
+    return hit.key if hit else None
+
+
+def _told(hit: Hit | None, names: dict[int, str]) -> dict[str, Any] | None:
+    return {"entry": names.get(hit.key), "score": round(hit.score, 4)} if hit else None
