@@ -10,9 +10,11 @@ from typer.testing import CliRunner
 
 from likeness.cli import app, main
 from likeness.deployment import open_deployment
+from likeness.engine.base import FacePolicy
 from likeness.errors import SetupError
 from likeness.gallery.repository import GalleryPacks, GalleryRows
 from likeness.settings import Settings
+from likeness.tenants.schemas import TenantSettings
 
 
 @pytest.fixture
@@ -81,10 +83,17 @@ def test_tenant_settings_are_changed_one_by_one(folder: Path) -> None:
     run("tenant", "create", "acme")
     run("tenant", "set", "acme", "--search-level", "3")
     run("tenant", "set", "acme", "--face-policy", "single")
+    run("tenant", "set", "acme", "--target-fpir", "0.001")
+    assert _settings_of("acme") == TenantSettings(search_level=3, face_policy=FacePolicy.SINGLE, target_fpir=0.001)
+    run("tenant", "set", "acme", "--target-fpir", "0")
+    assert _settings_of("acme") == TenantSettings(search_level=3, face_policy=FacePolicy.SINGLE)
+
+
+def _settings_of(tenant: str) -> TenantSettings:
     deployment = open_deployment(Settings())
-    settings = deployment.tenants.by_name("acme").settings
+    settings = deployment.tenants.by_name(tenant).settings
     deployment.close()
-    assert (settings.search_level, settings.face_policy) == (3, "single")
+    return settings
 
 
 def test_another_pack_than_the_galleries_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

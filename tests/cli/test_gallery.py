@@ -91,6 +91,8 @@ def test_a_second_server_is_refused(server: ServerProcess) -> None:
         CliRunner().invoke(app, ["serve"], catch_exceptions=False)
 
 
-@pytest.mark.parametrize("command", ["reindex", "status", "cutover", "rollback", "finish", "abandon"])
+@pytest.mark.parametrize(
+    "command", ["import", "export", "dedupe", "reindex", "status", "cutover", "rollback", "finish", "abandon"]
+)
 def test_help_teaches(command: str) -> None:
     assert len(run(command, "--help").splitlines()) > 8

@@ -9,6 +9,7 @@ from brute_force import unit_rows
 from likeness.engine.base import Box
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.levels import Calibration
+from likeness.engine.thumbnail import SIDE_PIXELS
 from likeness.errors import SetupError
 from likeness.evaluation.data_set import DataSet
 from likeness.evaluation.extraction import Extraction
@@ -16,7 +17,7 @@ from likeness.evaluation.outcomes import Failure, Sample
 from likeness.evaluation.page import percent, rate, render_page
 from likeness.evaluation.pair_accuracy import PairAccuracy
 from likeness.evaluation.performance import measure
-from likeness.evaluation.pictures import SIDE_PIXELS, picture_pairs
+from likeness.evaluation.pictures import picture_pairs
 from likeness.evaluation.plots import Axis, Plot, decades, round_steps
 from likeness.evaluation.report import Conditions, to_json
 

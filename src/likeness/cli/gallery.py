@@ -2,12 +2,17 @@
 
 import typer
 
+from likeness.cli.bulk import export, import_people
+from likeness.cli.dedupe import dedupe
 from likeness.cli.reindex import abandon, cutover, finish, reindex, rollback, status
 
 gallery = typer.Typer(
-    help="Galleries: move them to another model pack while they answer.",
+    help="Galleries: enrol, export and compare many people at once; move to another model pack while the server answers.",
     no_args_is_help=True,
 )
+gallery.command(name="import")(import_people)
+gallery.command()(export)
+gallery.command()(dedupe)
 gallery.command()(reindex)
 gallery.command()(status)
 gallery.command()(cutover)

@@ -39,15 +39,28 @@ def change(
     name: Annotated[str, typer.Argument(help="Name or id of the tenant.")],
     face_policy: Annotated[str | None, typer.Option(help="Several faces in a photo: largest or single.")] = None,
     search_level: Annotated[int | None, typer.Option(min=1, max=5, help="Level at which a search finds.")] = None,
+    target_fpir: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=0.999,
+            help="Chance that a search finds a stranger, e.g. 0.001: the threshold then follows the gallery's size instead of a "
+            "level. 0 goes back to the level.",
+        ),
+    ] = None,
     gallery_limit: Annotated[int | None, typer.Option(min=1, help="Most entries of the gallery.")] = None,
 ) -> None:
     """Change a tenant's settings; a running server takes them up when it starts again."""
-    given = {"face_policy": face_policy, "search_level": search_level, "gallery_limit": gallery_limit}
+    given = {
+        "face_policy": face_policy,
+        "search_level": search_level,
+        "target_fpir": target_fpir,
+        "gallery_limit": gallery_limit,
+    }
     with opened(Settings()) as deployment:
         row = deployment.tenants.by_name(name)
         kept = row.settings.model_dump(exclude_unset=True)
-        settings = TenantSettings.model_validate(
-            kept | {key: value for key, value in given.items() if value is not None}
-        )
+        changed = kept | {key: value for key, value in given.items() if value is not None}
+        settings = TenantSettings.model_validate(changed | {"target_fpir": changed.get("target_fpir") or None})
         deployment.tenants.change_settings(row.id, settings)
     Console().print_json(settings.model_dump_json())

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from likeness.engine.base import Engine, FacePolicy, Image, Template, Use
+from likeness.engine.base import Detection, Engine, FacePolicy, Image, Template, Use
 from likeness.engine.levels import Calibration
 from likeness.engine.subject import choose_subject
 from likeness.engine.workers import FaceWorkers
@@ -84,8 +84,12 @@ def embed_photo(engine: Engine, photo: bytes, policy: FacePolicy) -> Template:
     return _embed_one(engine, engine.decode(photo), policy)
 
 
-def _embed_one(engine: Engine, image: Image, policy: FacePolicy) -> Template:
+def find_subject(engine: Engine, image: Image, policy: FacePolicy) -> Detection:
+    """Give the one face of an image that counts. Blocks. Raises FaceRefused."""
     height, width = image.shape[:2]
-    subject = choose_subject(engine.detect(image), (width, height), policy)
-    template: Template = engine.embed(image, [subject])[0]
+    return choose_subject(engine.detect(image), (width, height), policy)
+
+
+def _embed_one(engine: Engine, image: Image, policy: FacePolicy) -> Template:
+    template: Template = engine.embed(image, [find_subject(engine, image, policy)])[0]
     return template

@@ -16,6 +16,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal_column,
     select,
     tuple_,
     update,
@@ -244,8 +245,14 @@ def _reindex(row: Iterable[Any]) -> Reindex:
 def _reason() -> ColumnElement[str]:
     """Give why an entry has no template: a new one whose photo the pack refused was enrolled without a note."""
     return case(
-        (gallery_entries.c.image_id.is_(None), PHOTO_DELETED), else_=func.coalesce(reindex_refusals.c.reason, NO_FACE)
+        (gallery_entries.c.image_id.is_(None), _constant(PHOTO_DELETED)),
+        else_=func.coalesce(reindex_refusals.c.reason, _constant(NO_FACE)),
     )
+
+
+def _constant(text: str) -> ColumnElement[str]:
+    """Give a text of ours within the statement: PostgreSQL does not see that two bound values of a grouping are one."""
+    return literal_column(f"'{text}'")
 
 
 def _has_other(*, pack: str | None = None, than: str | None = None) -> ColumnElement[bool]:

@@ -1,0 +1,160 @@
+"""``likeness gallery import`` and ``export``."""
+
+import asyncio
+import contextlib
+import csv
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from likeness.cli.serve import opened
+from likeness.deployment import Deployment
+from likeness.engine.workers import FaceWorkers
+from likeness.gallery import bulk_export
+from likeness.gallery.bulk_import import Importer, Refusal, Tally
+from likeness.gallery.bulk_source import open_source
+from likeness.gallery.parts import GalleryParts, compose_gallery
+from likeness.gallery.repository import GalleryRows
+from likeness.kit.executors import SizedExecutor
+from likeness.settings import Settings
+from likeness.store.images import ImageStore
+from likeness.store.ownership import owned
+from likeness.tenants.service import Tenant
+
+TenantName = Annotated[str, typer.Option("--tenant", help="Name or id of the tenant.")]
+_WAITING_PER_WORKER = 4
+"""Rows under way for each photo worked on, so that files are read and written meanwhile."""
+
+
+def import_people(
+    source: Annotated[
+        Path, typer.Argument(help="A folder of JPEG and PNG photos, or a .csv, .jsonl or .parquet table.")
+    ],
+    tenant: TenantName,
+    refused: Annotated[
+        Path | None, typer.Option(help="Write the refused rows with their reasons to this CSV.", show_default=False)
+    ] = None,
+) -> None:
+    """Enrol many people, as many photos at once as LIKENESS_WORKERS; begin again to go on where it broke off.
+
+    A table has a column `photo` (a path, relative to the table) and may have `externalId` and `metadata` (a JSON object); without
+    an `externalId` the photo's path is taken. Who is enrolled under an `externalId` already is passed over.
+
+    Needs the data folder for itself: stop the server first. Beside a running server, use the API's insert call.
+    """
+    settings = Settings()
+    with opened(settings) as deployment, owned(settings.data_dir):
+        owner = deployment.tenants.by_name(tenant)
+        people = open_source(source)
+        reasons: Counter[str] = Counter()
+        with _refusals(refused, reasons) as refuse, progress_bar() as bar:
+            task = bar.add_task(f"enrolling into {owner.name}", total=people.count())
+
+            def progress(tally: Tally) -> None:
+                bar.update(task, completed=tally.done)
+
+            with _composed(deployment, owner) as gallery:
+                importer = Importer(
+                    gallery.service,
+                    deployment.database,
+                    owner,
+                    people,
+                    settings.max_image_bytes,
+                    refuse,
+                    progress,
+                )
+                tally = asyncio.run(importer.run(at_once=settings.workers * _WAITING_PER_WORKER))
+    console = Console()
+    console.print(f"enrolled {tally.enrolled:,}, there already {tally.known:,}, refused {tally.refused:,}")
+    for code, count in reasons.most_common():
+        console.print(f"  {code} {count:,}")
+
+
+def export(
+    target: Annotated[Path, typer.Argument(help="The .csv or .jsonl file to write; it must not be there yet.")],
+    tenant: TenantName,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the stored photos, unencrypted, into this folder; a column `photo` then tells each one's path.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write a gallery's entries as a table that `likeness gallery import` reads; a running server is not disturbed.
+
+    Ids, references, metadata, quality and times, and never templates. Photos only with --images: they lie there unprotected.
+    """
+    settings = Settings()
+    with opened(settings) as deployment:
+        owner = deployment.tenants.by_name(tenant)
+        store = ImageStore(settings.images_address)
+        if images:
+            images.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with progress_bar() as bar, contextlib.closing(store):
+            total = deployment.database.read_now(GalleryRows(owner.id).count)
+            task = bar.add_task(f"exporting {owner.name}", total=total)
+            count = asyncio.run(
+                bulk_export.export(
+                    deployment.database,
+                    owner,
+                    target,
+                    images=images,
+                    photo=lambda image_id: store.get(owner.id, image_id, owner.cipher),
+                    progress=lambda done: bar.update(task, completed=done),
+                )
+            )
+    Console().print(f"{count:,} entries  {target}", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _composed(deployment: Deployment, tenant: Tenant) -> Iterator[GalleryParts]:
+    """Give the gallery of one tenant, loaded, without a server."""
+    settings = deployment.settings
+    photos = SizedExecutor("photo", workers=settings.workers, queue_limit=settings.workers * _WAITING_PER_WORKER)
+    gallery = compose_gallery(
+        FaceWorkers(deployment.load_engine(), photos),
+        deployment.load_pack,
+        deployment.database,
+        deployment.tenants,
+        deployment.clock,
+        images_url=settings.images_address,
+        workers=settings.workers,
+        queue_limit=settings.queue_limit,
+    )
+    try:
+        gallery.galleries.rebuild(deployment.database, [tenant])
+        gallery.galleries.ready(tenant.id)
+        yield gallery
+    finally:
+        photos.close()
+        gallery.close()
+
+
+@contextlib.contextmanager
+def _refusals(target: Path | None, reasons: "Counter[str]") -> Iterator[Callable[[Refusal], None]]:
+    """Count refusals by reason, and write them to a file that only its owner reads."""
+    with contextlib.ExitStack() as stack:
+        write: Callable[[Iterable[object]], object] | None = None
+        if target:
+            file = stack.enter_context(open(target, "w", encoding="utf-8", newline="", opener=bulk_export.private))
+            write = csv.writer(file, lineterminator="\n").writerow
+            write(("row", "name", "code", "message"))
+
+        def refuse(refusal: Refusal) -> None:
+            reasons[refusal.code] += 1
+            if write:
+                write((refusal.row.number, refusal.row.name, refusal.code, refusal.message))
+
+        yield refuse
+
+
+def progress_bar() -> Progress:
+    """Give a progress bar on the error stream."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))

@@ -1,0 +1,118 @@
+"""Enrolling many people at once, by the very path of a single insert.
+
+An ``externalId`` is unique in the gallery: who is there already is passed over, so an import that broke off goes on when it is begun
+again. A refused row is told with its reason and holds up nobody; a store that takes no more ends the import.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from likeness.errors import Conflict, InvalidInput, LikenessError, ServiceUnavailable, TooManyRequests
+from likeness.gallery.bulk_source import Row, Source
+from likeness.gallery.enrolment import Particulars
+from likeness.gallery.repository import GalleryRows
+from likeness.gallery.schemas import InsertRequest
+from likeness.gallery.service import GalleryService
+from likeness.store.database import Database
+from likeness.tenants.service import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A row that was not enrolled, and why."""
+
+    row: Row
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the rows so far."""
+
+    enrolled: int = 0
+    known: int = 0
+    """Enrolled before under the same ``externalId``."""
+    refused: int = 0
+
+    @property
+    def done(self) -> int:
+        return self.enrolled + self.known + self.refused
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """Enrols a source's rows, several at a time."""
+
+    service: GalleryService
+    database: Database
+    tenant: Tenant
+    source: Source
+    max_image_bytes: int
+    refuse: Callable[[Refusal], None]
+    progress: Callable[[Tally], None]
+    tally: Tally = field(default_factory=Tally)
+    _seen: set[str] = field(default_factory=set)
+
+    async def run(self, *, at_once: int) -> Tally:
+        """Enrol all. Raises SetupError for a damaged source, ServiceUnavailable, and TooManyRequests when the gallery is full."""
+        rows = self.source.rows()
+        ended = await asyncio.gather(*(self._work(rows) for _ in range(at_once)), return_exceptions=True)
+        for fault in ended:
+            if fault is not None:
+                raise fault
+        return self.tally
+
+    async def _work(self, rows: Iterator[Row]) -> None:
+        for row in rows:
+            try:
+                await self._enrol(row)
+            except (ServiceUnavailable, TooManyRequests):
+                raise
+            except LikenessError as error:
+                self.tally.refused += 1
+                self.refuse(Refusal(row, error.code, error.message))
+            self.progress(self.tally)
+
+    async def _enrol(self, row: Row) -> None:
+        external_id = row.external_id
+        if external_id in self._seen:
+            raise Conflict("An earlier row has this externalId.")
+        if external_id is not None:
+            self._seen.add(external_id)
+            if await self.database.read(lambda c: GalleryRows(self.tenant.id).has_external_id(c, external_id)):
+                self.tally.known += 1
+                return
+        asked = await asyncio.to_thread(self._read, row)
+        await self.service.insert(self.tenant, asked.id_photo, Particulars(asked.external_id, asked.metadata))
+        self.tally.enrolled += 1
+
+    def _read(self, row: Row) -> InsertRequest:
+        """Read and check a row as a call's body is. Raises InvalidInput, PayloadTooLarge."""
+        try:
+            body = {
+                "idPhoto": self.source.read(row),
+                "externalId": row.external_id,
+                "metadata": _labels(row.metadata),
+            }
+            return InsertRequest.model_validate(body, context={"image_bytes": self.max_image_bytes})
+        except OSError as error:
+            raise InvalidInput(f"The photo cannot be read: {error.strerror}.") from error
+        except ValidationError as error:
+            faults = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+            raise InvalidInput(faults) from None
+
+
+def _labels(metadata: Any) -> Any:
+    """Give metadata as an object; a table without nested columns has it as JSON."""
+    if not isinstance(metadata, str):
+        return metadata or {}
+    try:
+        return json.loads(metadata)
+    except ValueError:
+        raise InvalidInput("metadata: is not a JSON object") from None
