@@ -18,7 +18,6 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
-    tuple_,
     update,
 )
 
@@ -137,10 +136,11 @@ class ReindexRows:
         connection.execute(delete(reindex_refusals).where(reindex_refusals.c.entry_key.in_(mine)))
         connection.execute(delete(reindexes).where(self._mine))
 
-    def unmade(self, connection: Connection, pack: str, *, limit: int) -> list[StoredPhoto]:
-        """Give entries, by rising key, whose stored photo is still to be worked on."""
+    def unmade(self, connection: Connection, pack: str, *, after_key: int, limit: int) -> list[StoredPhoto]:
+        """Give entries behind a key, in order, whose stored photo is still to be worked on."""
         query = select(gallery_entries.c.key, gallery_entries.c.id, gallery_entries.c.image_id)
-        rows = connection.execute(query.where(self._unmade(pack)).order_by(gallery_entries.c.key).limit(limit))
+        wanted = self._unmade(pack) & (gallery_entries.c.key > after_key)
+        rows = connection.execute(query.where(wanted).order_by(gallery_entries.c.key).limit(limit))
         return [StoredPhoto(*row) for row in rows]
 
     def count_unmade(self, connection: Connection, pack: str) -> int:
@@ -195,28 +195,22 @@ class ReindexRows:
         for batch in connection.execute(ordered.execution_options(yield_per=1000)).partitions():
             yield from (Orphan(*row) for row in batch)
 
-    def delete_superseded(self, connection: Connection, pack: str, *, limit: int) -> int:
-        """Delete templates of other packs, of entries that have one of ``pack``; gives how many."""
-        return self._delete(connection, gallery_templates.c.pack != pack, _has_other(pack=pack), limit)
+    def keys(self, connection: Connection, *, after_key: int, limit: int) -> Sequence[int]:
+        """Give the next entries' keys, in order."""
+        query = select(gallery_entries.c.key).where(self._my_entries, gallery_entries.c.key > after_key)
+        return connection.execute(query.order_by(gallery_entries.c.key).limit(limit)).scalars().all()
 
-    def delete_surplus(self, connection: Connection, pack: str, *, limit: int) -> int:
-        """Delete templates of ``pack``, of entries that have one of another; gives how many."""
-        return self._delete(connection, gallery_templates.c.pack == pack, _has_other(than=pack), limit)
+    def delete_superseded(self, connection: Connection, pack: str, keys: Sequence[int]) -> None:
+        """Delete the templates of other packs where an entry has one of ``pack``."""
+        other = gallery_templates.alias()
+        provided = exists().where(other.c.entry_key == gallery_templates.c.entry_key, other.c.pack == pack)
+        _delete_templates(connection, keys, gallery_templates.c.pack != pack, provided)
 
-    def _delete(
-        self, connection: Connection, which: ColumnElement[bool], provided: ColumnElement[bool], limit: int
-    ) -> int:
-        keys = (
-            select(gallery_templates.c.entry_key, gallery_templates.c.pack)
-            .join(gallery_entries, gallery_entries.c.key == gallery_templates.c.entry_key)
-            .where(self._my_entries, which, provided)
-            .limit(limit)
-        )
-        found = [tuple(row) for row in connection.execute(keys)]
-        if found:
-            pair = tuple_(gallery_templates.c.entry_key, gallery_templates.c.pack)
-            connection.execute(delete(gallery_templates).where(pair.in_(found)))
-        return len(found)
+    def delete_surplus(self, connection: Connection, pack: str, keys: Sequence[int]) -> None:
+        """Delete the template of ``pack`` where an entry has one of another."""
+        other = gallery_templates.alias()
+        provided = exists().where(other.c.entry_key == gallery_templates.c.entry_key, other.c.pack != pack)
+        _delete_templates(connection, keys, gallery_templates.c.pack == pack, provided)
 
     def _unmade(self, pack: str) -> ColumnElement[bool]:
         refused = exists().where(reindex_refusals.c.entry_key == gallery_entries.c.key, reindex_refusals.c.pack == pack)
@@ -255,7 +249,5 @@ def _constant(text: str) -> ColumnElement[str]:
     return literal_column(f"'{text}'")
 
 
-def _has_other(*, pack: str | None = None, than: str | None = None) -> ColumnElement[bool]:
-    other = gallery_templates.alias()
-    which = other.c.pack == pack if than is None else other.c.pack != than
-    return exists().where(other.c.entry_key == gallery_templates.c.entry_key, which)
+def _delete_templates(connection: Connection, keys: Sequence[int], *conditions: ColumnElement[bool]) -> None:
+    connection.execute(delete(gallery_templates).where(gallery_templates.c.entry_key.in_(keys), *conditions))

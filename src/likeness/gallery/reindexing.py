@@ -15,7 +15,7 @@ assignment, with no other change under way; so does rolling back. Searches go on
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -52,6 +52,7 @@ POLL_SECONDS = 0.5
 RETRY_SECONDS = 5.0
 BATCH = 16
 DELETED_AT_ONCE = 1000
+ERASED_AT_ONCE = 1000
 COMPARED_ENTRIES = 1000
 """Entries that the two packs are compared on; a larger gallery is sampled."""
 
@@ -70,6 +71,8 @@ class Reindexer:
     clock: Clock
     photos_at_once: int
     """Photos that this works on at once, so that it leaves workers to the callers."""
+    positions: dict[str, int] = field(default_factory=dict)
+    """How far each tenant's step has come in its gallery, so that no batch looks at what those before it did."""
 
     async def run(self) -> None:
         """Look for something to do, again and again."""
@@ -148,9 +151,10 @@ class _Move:
             raise SetupError(f"the gallery answers with {pack} already")
         index = view.indexes.get(pack) or self._galleries.new_index(pack)
 
+        total = await self._parts.database.read(lambda c: self._rows.count_unmade(c, pack))
+
         def begin(connection: Connection) -> View:
             GalleryRows(self._tenant.id).set_packs(connection, GalleryPacks(view.pack, pack))
-            total = self._rows.count_unmade(connection, pack)
             self._change(connection, pack=pack, state=State.FILLING, total=total, done=0, error=None)
             return self._view.with_shadow(pack, index)
 
@@ -158,8 +162,11 @@ class _Move:
 
     async def _fill(self) -> None:
         """Make the next templates; when all are made, compare the two packs."""
-        pack = self._row.pack
-        photos = await self._parts.database.read(lambda c: self._rows.unmade(c, pack, limit=BATCH))
+        pack, position = self._row.pack, self._position
+        photos = await self._parts.database.read(lambda c: self._rows.unmade(c, pack, after_key=position, limit=BATCH))
+        if not photos and position:
+            self._position = 0  # once more from the start: the last look must find nothing at all
+            return
         if not photos:
             report = await self._compare()
             await self._write(lambda c: self._change(c, state=State.READY, report=report, error=None))
@@ -178,6 +185,7 @@ class _Move:
                 templates[photo.key] = made
                 sealed[photo.key] = seal_template(self._tenant, made, pack=pack, entry_id=photo.entry_id)
         await self._add(templates, sealed, refusals)
+        self._position = photos[-1].key
 
     async def _embed(self, photo: StoredPhoto, free: asyncio.Semaphore) -> Template | str:
         """Give a stored photo's template, or why there is none. Raises ServiceUnavailable."""
@@ -264,7 +272,7 @@ class _Move:
     async def _drop_orphans(self) -> None:
         """Erase the entries that the new pack has no template of, then let the old pack go."""
         pack = self._row.pack
-        found = await self._parts.database.read(lambda c: list(self._rows.orphans(c, pack, limit=BATCH)))
+        found = await self._parts.database.read(lambda c: list(self._rows.orphans(c, pack, limit=ERASED_AT_ONCE)))
         for orphan in found:
             await self._parts.erase(self._tenant, orphan.entry_id)
         if not found:
@@ -281,17 +289,30 @@ class _Move:
             self._change(connection, state=state, wish=None, error=None)
             return view.without_shadow(self._galleries.orphans(self._tenant, connection, (view.pack,)))
 
+        self._position = 0
         await self._write(settle, show=lambda view: view)
 
     async def _delete_old(self) -> None:
-        await self._delete(lambda c: self._rows.delete_superseded(c, self._row.pack, limit=DELETED_AT_ONCE))
+        await self._delete(lambda c, keys: self._rows.delete_superseded(c, self._row.pack, keys))
 
     async def _delete_new(self) -> None:
-        await self._delete(lambda c: self._rows.delete_surplus(c, self._row.pack, limit=DELETED_AT_ONCE))
+        await self._delete(lambda c, keys: self._rows.delete_surplus(c, self._row.pack, keys))
 
-    async def _delete(self, some: Callable[[Connection], int]) -> None:
-        if not await self._parts.database.write(some):
-            await self._parts.database.write(self._rows.remove)
+    async def _delete(self, some: Callable[[Connection, Sequence[int]], None]) -> None:
+        """Delete templates of the next entries; when there are none, the re-index is over."""
+        position = self._position
+        keys = await self._parts.database.read(lambda c: self._rows.keys(c, after_key=position, limit=DELETED_AT_ONCE))
+        await self._parts.database.write(lambda c: some(c, keys) if keys else self._rows.remove(c))
+        self._position = keys[-1] if keys else 0
+
+    @property
+    def _position(self) -> int:
+        """Key of the last entry worked on since the server's start."""
+        return self._parts.positions.get(self._tenant.id, 0)
+
+    @_position.setter
+    def _position(self, key: int) -> None:
+        self._parts.positions[self._tenant.id] = key
 
     async def _write(self, work: Callable[[Connection], T], *, show: Callable[[T], View] | None = None) -> None:
         """Change the database, and with ``show`` what the gallery answers with, while no other change is under way."""
