@@ -24,7 +24,7 @@ from likeness.engine.fake import fake_photo
 from processes import ServerProcess, server_process
 from servers import b64
 
-REAL_PHOTOS = int(os.environ.get("LIKENESS_REINDEX_PHOTOS", "40"))
+REAL_PHOTOS = int(os.environ.get("LIKENESS_REINDEX_PHOTOS", "24"))
 SEARCHERS = 2
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300 + 2 * REAL_PHOTOS)]
