@@ -149,8 +149,8 @@ class _Move:
         view = self._view
         if pack == view.pack:
             raise SetupError(f"the gallery answers with {pack} already")
-        index = view.indexes.get(pack) or self._galleries.new_index(pack)
-
+        there = view.indexes.get(pack)
+        index = there if there is not None else await asyncio.to_thread(self._galleries.new_index, pack)
         total = await self._parts.database.read(lambda c: self._rows.count_unmade(c, pack))
 
         def begin(connection: Connection) -> View:
