@@ -57,7 +57,8 @@ def chromium_path() -> str:
     return path
 
 
-@pytest.fixture(scope="session")
+# Of one module: while it lives, Playwright keeps an event loop running in this thread, where other tests want their own.
+@pytest.fixture(scope="module")
 def chromium(chromium_path: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
