@@ -15,18 +15,32 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
-def data() -> Path:
+def data_folder() -> Path:
+    """Give where the test photos and models are, if they are there."""
+    return Path(os.environ.get("LIKENESS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data(data_folder: Path) -> Path:
     """Give the folder of test photos and models, which a newcomer's clone does not have."""
-    folder = Path(os.environ.get("LIKENESS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
-    if not (folder / "faces").is_dir():
-        pytest.skip(f"no test photos at {folder}; set LIKENESS_TEST_DATA to the folder that holds faces/ and hostile/")
-    return folder
+    if not (data_folder / "faces").is_dir():
+        pytest.skip(
+            f"no test photos at {data_folder}; set LIKENESS_TEST_DATA to the folder that holds faces/ and hostile/"
+        )
+    return data_folder
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Run one server with the fake engine for the whole run; a test that moves its clock or stops it starts its own."""
     with serving(test_settings(tmp_path_factory.mktemp("server"))) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Run a server with the fake engine for one module, which may move its clock."""
+    with serving(test_settings(tmp_path_factory.mktemp("own-server"))) as running:
         yield running
 
 

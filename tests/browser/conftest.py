@@ -26,7 +26,6 @@ from album import Album
 from people import People
 from simulated_camera import SceneClock
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -67,10 +66,9 @@ def chromium(chromium_path: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def engine(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> Engine:
     """Load the better pack where its weights are at hand, else the one that always can be had."""
-    models, mirror = tmp_path_factory.mktemp("models"), REPOSITORY.parent / "shared" / "data" / "models"
-    mirror = Path(os.environ["LIKENESS_TEST_DATA"]) / "models" if "LIKENESS_TEST_DATA" in os.environ else mirror
+    models, mirror = tmp_path_factory.mktemp("models"), data_folder / "models"
     pack = "mobilefacenet" if mirror.is_dir() else "builtin"
     made = load_engine(pack, models_dir=models, mirror=mirror if mirror.is_dir() else None)
     if made.stored_calibration is None:

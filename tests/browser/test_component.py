@@ -11,28 +11,22 @@ from album import Album
 from playwright.sync_api import BrowserContext, Page
 
 from scripted_sessions import ATTACK_FRAME, PERSON_FRAME, Checks, Session, open_session, scripted
-from servers import Api, Server, calling, serving, test_settings
+from servers import Api, Server, calling
 
 CAMERA = (Path(__file__).parent / "still_camera.js").read_text()
 SHOP = "http://shop.localhost:{port}/"
 PAGE = "<!doctype html><title>A shop</title><h1>A shop</h1>"
 
 
-@pytest.fixture(scope="module")
-def component_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(test_settings(tmp_path_factory.mktemp("component"))) as running:
-        yield running
-
-
 @pytest.fixture
-def checks(component_server: Server) -> Iterator[Checks]:
-    with scripted(component_server) as made:
+def checks(own_server: Server) -> Iterator[Checks]:
+    with scripted(own_server) as made:
         yield made
 
 
 @pytest.fixture
-def api(component_server: Server) -> Iterator[Api]:
-    with calling(component_server) as caller:
+def api(own_server: Server) -> Iterator[Api]:
+    with calling(own_server) as caller:
         yield caller
 
 

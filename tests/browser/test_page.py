@@ -22,27 +22,21 @@ from scripted_sessions import (
     open_session,
     scripted,
 )
-from servers import Api, Server, calling, serving, test_settings
+from servers import Api, Server, calling
 from session_endings import verified
 
 CAMERA = (Path(__file__).parent / "still_camera.js").read_text()
 
 
-@pytest.fixture(scope="module")
-def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(test_settings(tmp_path_factory.mktemp("page"))) as running:
-        yield running
-
-
 @pytest.fixture
-def checks(page_server: Server) -> Iterator[Checks]:
-    with scripted(page_server, grace_seconds=5.0) as made:
+def checks(own_server: Server) -> Iterator[Checks]:
+    with scripted(own_server, grace_seconds=5.0) as made:
         yield made
 
 
 @pytest.fixture
-def api(page_server: Server) -> Iterator[Api]:
-    with calling(page_server) as caller:
+def api(own_server: Server) -> Iterator[Api]:
+    with calling(own_server) as caller:
         yield caller
 
 
@@ -206,8 +200,8 @@ def test_the_camera_is_denied(chromium: Browser, chromium_path: str, api: Api, c
 
 
 @pytest.fixture
-def proxy(page_server: Server) -> Iterator[Proxy]:
-    with proxying(page_server.url) as running:
+def proxy(own_server: Server) -> Iterator[Proxy]:
+    with proxying(own_server.url) as running:
         yield running
 
 

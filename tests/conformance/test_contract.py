@@ -20,18 +20,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from relying_parties import Expected, Refused, RelyingParty, node_party, python_party
 
-from servers import Api, Server, calling, serving, test_settings
+from servers import Api, Server, calling
 from session_endings import ALICE, end, failure, success
 
 GONE = {404, 410}
 LARGEST_PHOTO = 5 * 1024 * 1024
 parties = pytest.mark.parametrize("party", [python_party, node_party], ids=["python", "node"])
-
-
-@pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(test_settings(tmp_path_factory.mktemp("conformance"))) as running:
-        yield running
 
 
 @pytest.fixture

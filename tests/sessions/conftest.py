@@ -4,15 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from servers import Api, Server, calling, serving, test_settings
+from servers import Api, Server, calling
 
 HALF_A_TOKENS_LIFE = 900.0
-
-
-@pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(test_settings(tmp_path_factory.mktemp("sessions"))) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

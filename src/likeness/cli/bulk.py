@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from likeness.cli.progress import progress_bar
 from likeness.cli.serve import opened
 from likeness.deployment import Deployment
 from likeness.engine.workers import FaceWorkers
@@ -152,9 +152,3 @@ def _refusals(target: Path | None, reasons: "Counter[str]") -> Iterator[Callable
                 write((refusal.row.number, refusal.row.name, refusal.code, refusal.message))
 
         yield refuse
-
-
-def progress_bar() -> Progress:
-    """Give a progress bar on the error stream."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))

@@ -14,16 +14,17 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from likeness.cli.bulk import TenantName, progress_bar
+from likeness.cli.bulk import TenantName
+from likeness.cli.progress import progress_bar
 from likeness.cli.serve import opened
 from likeness.deployment import Deployment
 from likeness.engine.base import Engine
 from likeness.engine.thumbnail import face_thumbnail
-from likeness.errors import LikenessError, NotFound, SetupError
+from likeness.errors import LikenessError, NotFound
 from likeness.gallery.bulk_export import private
 from likeness.gallery.duplicates import Pair, Templates, pairs, read_templates
 from likeness.gallery.duplicates_page import ShownPair, Side, render_page
-from likeness.gallery.packs import find_subject
+from likeness.gallery.packs import find_subject, load_stored
 from likeness.gallery.repository import Entry, GalleryRows
 from likeness.settings import Settings
 from likeness.store.images import ImageStore
@@ -59,7 +60,7 @@ def dedupe(
         if packs is None:
             raise NotFound(f"The gallery of {owner.name!r} is empty.")
         groups = deployment.database.read_now(lambda c: read_templates(c, owner, packs.pack))
-        engines = {group.pack: _load(deployment, group.pack) for group in groups}
+        engines = {group.pack: load_stored(deployment.load_pack, group.pack) for group in groups}
         search = _Search(deployment, owner, engines, level)
         best = search.run(groups, csv_file, pictures)
         if html_file:
@@ -127,13 +128,6 @@ class _Search:
         """Give the entries of pairs by key; who was erased meanwhile is left out."""
         keys = list(set(chain.from_iterable((pair.first, pair.second) for pair in found)))
         return self._deployment.database.read_now(lambda c: GalleryRows(self._tenant.id).find_keys(c, keys))
-
-
-def _load(deployment: Deployment, pack: str) -> Engine:
-    engine = deployment.load_pack(pack.partition("@")[0])
-    if str(engine.pack) != pack:
-        raise SetupError(f"templates of the pack {pack} are stored, and version {engine.pack.version} is installed")
-    return engine
 
 
 def _face(engine: Engine, photo: bytes, tenant: Tenant) -> str | None:

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from likeness.cli.photos import Pack, load_pack
+from likeness.cli.progress import progress_bar
 from likeness.errors import SetupError
 from likeness.evaluation.liveness_photos import ModelRates, measure_photos, photos_in
 from likeness.evaluation.liveness_rates import PresentationRates
@@ -75,7 +75,7 @@ def evaluate_liveness(
     if portraits is not None:
         plan = Plan(photos_in(portraits), mode, flash, seed)
         kinds = [one for one in KINDS if not kind or one in kind]
-        with _progress(console) as progress:
+        with progress_bar(console, transient=True) as progress:
             task = progress.add_task("simulated attempts", total=len(kinds) * attempts)
             told = partial(progress.advance, task)
             rates = simulate_all(partial(load_pack, pack), plan, kinds, attempts, workers=workers, told=told)
@@ -90,7 +90,7 @@ def evaluate_liveness(
         }
     if real is not None and fake is not None:
         engine = load_pack(pack)
-        with _progress(console) as progress:
+        with progress_bar(console, transient=True) as progress:
             sources = photos_in(real), photos_in(fake)
             task = progress.add_task("real photos", total=sum(map(len, sources)))
             models = measure_photos(engine, *sources, THRESHOLDS.signals.passive, told=partial(progress.advance, task))
@@ -99,11 +99,6 @@ def evaluate_liveness(
     if json_file:
         json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         console.print(f"Numbers  {json_file}")
-
-
-def _progress(console: Console) -> Progress:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=console, transient=True)
 
 
 def _print_sessions(console: Console, rates: Sequence[PresentationRates], plan: Plan) -> None:

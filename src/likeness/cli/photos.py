@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from likeness import __version__
+from likeness.cli.progress import progress_bar
 from likeness.engine import quality
 from likeness.engine.base import Engine, FacePolicy, Use
 from likeness.engine.loading import load_engine
@@ -63,8 +62,7 @@ def extract_templates(
 ) -> Extraction:
     """Analyse all photos, with a progress bar on the error stream. Raises SetupError."""
     known = TemplateCache.open(cache, pack=str(engine.pack), binding=_binding(engine, use, policy)) if cache else None
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with progress_bar() as bar:
         task = bar.add_task(f"photos, {engine.pack}", total=len(data_set.photos))
         return extract(
             engine,

@@ -13,10 +13,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from sqlalchemy import Connection
 
+from likeness.cli.progress import progress_bar
 from likeness.cli.serve import opened
 from likeness.deployment import Deployment
 from likeness.errors import Conflict, InvalidInput, NotFound
@@ -172,8 +172,7 @@ def _server_at_work(deployment: Deployment) -> bool:
 
 def _watch(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
     """Show how far the server is until it has nothing left to do, cannot, or ends."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with progress_bar() as bar:
         tasks = {tenant: bar.add_task(tenant.name, total=None) for tenant in tenants}
         while tasks and is_owned(deployment.settings.data_dir):
             for tenant, task in list(tasks.items()):

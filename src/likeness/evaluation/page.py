@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from likeness.engine.levels import TARGET_FMR
 from likeness.evaluation.pictures import PicturedPair
 from likeness.evaluation.plots import Axis, Plot, decades, round_steps
+from likeness.kit.pages import page_template
 
 Report = Mapping[str, Any]
 """What :func:`likeness.evaluation.report.to_json` gives."""
@@ -20,15 +20,8 @@ def render_page(
     report: Report, *, false_matches: Sequence[PicturedPair] = (), false_non_matches: Sequence[PicturedPair] = ()
 ) -> str:
     """Draw a report; the pairs that went most wrong are shown where they are given."""
-    pages = jinja2.Environment(
-        loader=jinja2.PackageLoader("likeness.evaluation"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    pages.filters |= {"percent": percent, "rate": rate, "count": "{:,}".format, "score": "{:.4f}".format}
-    return pages.get_template("report.html").render(
+    filters = {"percent": percent, "rate": rate, "count": "{:,}".format, "score": "{:.4f}".format}
+    return page_template("likeness.evaluation", "report.html", **filters).render(
         report=report,
         shown_levels=report["levelsInForce"] or report["levels"],
         targets=TARGET_FMR,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import jinja2
+from likeness.kit.pages import page_template
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,5 @@ class ShownPair:
 
 def render_page(tenant: str, pack: str, level: int, shown: Sequence[ShownPair], *, found: int, compared: int) -> str:
     """Draw the pairs; ``found`` counts all of them, of which the page may show fewer."""
-    pages = jinja2.Environment(
-        loader=jinja2.PackageLoader("likeness.gallery"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = pages.get_template("duplicates.html")
+    page = page_template("likeness.gallery", "duplicates.html")
     return page.render(tenant=tenant, pack=pack, level=level, pairs=shown, found=found, compared=compared)

@@ -31,11 +31,8 @@ class Packs:
         """Have a pack in memory, named by its id or its identity; gives its identity. Blocks. Raises SetupError."""
         if pack in self._workers:
             return pack
-        pack_id, _, version = pack.partition("@")
-        engine = self._load(pack_id)
+        engine = load_stored(self._load, pack)
         identity = str(engine.pack)
-        if version and identity != pack:
-            raise SetupError(f"templates of the pack {pack} are stored, and version {engine.pack.version} is installed")
         self._workers.setdefault(identity, FaceWorkers(engine, self._workers[self.main].executor))
         return identity
 
@@ -69,6 +66,15 @@ class Packs:
             if template is not None:
                 found[pack] = template
         return found
+
+
+def load_stored(load: Callable[[str], Engine], pack: str) -> Engine:
+    """Load a pack named by its id or its identity. Blocks. Raises SetupError when another version is installed."""
+    pack_id, _, version = pack.partition("@")
+    engine = load(pack_id)
+    if version and str(engine.pack) != pack:
+        raise SetupError(f"templates of the pack {pack} are stored, and version {engine.pack.version} is installed")
+    return engine
 
 
 def embed_subject(engine: Engine, image: Image, policy: FacePolicy) -> Template | None:
