@@ -46,7 +46,7 @@ class SearchReply(WireModel):
         matchLevel=5,
         score=0.9547,
         falseMatchRate=1e-06,
-        model="builtin@1",
+        model="builtin@2",
         decisionLevel=4,
         gallerySize=120000,
         certified=True,

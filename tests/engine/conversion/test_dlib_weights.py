@@ -6,34 +6,14 @@ scikit-image's public-domain astronaut, its mirror image, and two painted patter
 
 import importlib.metadata
 import importlib.util
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dlib_faces import VECTORS, chips, weights_file, with_patterns
 from likeness.engine.conversion.dlib_weights import read_layers, recognition_network
 from likeness.engine.runtime import Network
 from likeness.errors import SetupError
-
-VECTORS = Path(__file__).with_name("dlib_vectors.npz")
-WEIGHTS = "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat"
-
-
-def weights_file() -> Path:
-    return Path(str(importlib.metadata.distribution("face-recognition-models").locate_file(WEIGHTS)))
-
-
-def chips() -> np.ndarray:
-    """Give the stored face and what is painted beside it: (4, 150, 150, 3) uint8."""
-    with np.load(VECTORS) as stored:
-        return with_patterns(stored["face"])
-
-
-def with_patterns(face: np.ndarray) -> np.ndarray:
-    rows, columns = np.mgrid[:150, :150]
-    waves = [127 + 60 * np.sin(rows / (7 + channel)) + 60 * np.cos(columns / (11 - channel)) for channel in range(3)]
-    checks = [((rows // 15 + columns // (20 + channel)) % 2) * 200 + 20 for channel in range(3)]
-    return np.stack([face, face[:, ::-1], *(np.dstack(pattern).astype(np.uint8) for pattern in (waves, checks))])
 
 
 @pytest.fixture(scope="module")

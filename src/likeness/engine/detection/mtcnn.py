@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from likeness.engine.base import Box, Detection, Image
 from likeness.engine.detection.boxes import Rows, squares, suppress
+from likeness.engine.detection.mosaic import mosaic
 from likeness.engine.resampling import shrink, warp
 from likeness.engine.runtime import Network
 
 _WINDOW, _REFINED_SIDE, _OUTPUT_SIDE = 12, 24, 48
 """Pixels of a face that each of the three networks sees."""
 _STEP = 0.709
-_CANDIDATES_MAX = 300
-"""Windows that the second network looks at; patterns could give thousands."""
+_WINDOWS_MAX, _CANDIDATES_MAX = 1000, 300
+"""Windows that are believed of the first network, and that the second one looks at; patterns could give many thousands."""
 _PROPOSED, _REFINED, _FOUND = 0.6, 0.7, 0.7
 _GREY = (128, 128, 128)
 
@@ -89,24 +90,26 @@ class Mtcnn:
         return detections(located.boxes[kept], landmarks, located.scores[kept])
 
     def _propose(self, levels: list[_Level], largest_scale: float) -> Rows:
-        boxes, scores = [np.empty((0, 4), np.float32)], [np.empty(0, np.float32)]
-        for level in levels:
-            if level.scale > largest_scale * 1.01:
-                continue
-            answer = self._proposal.run(pixels=level.image[None])
-            faces = answer["faces"][0, 0]
-            rows, columns = np.nonzero(faces > _PROPOSED)
-            found = faces[rows, columns]
-            if found.size > _CANDIDATES_MAX:
-                best = np.argpartition(-found, _CANDIDATES_MAX)[:_CANDIDATES_MAX]
-                rows, columns, found = rows[best], columns[best], found[best]
-            corners = 2 * np.stack([columns, rows], axis=1).astype(np.float32)
-            windows = np.hstack([corners, corners + _WINDOW]) + _WINDOW * answer["regions"][0][:, rows, columns].T
-            kept = suppress(windows, found, 0.5)
-            boxes.append(windows[kept] / np.float32(level.scale))
-            scores.append(found[kept])
-        merged, confidences = np.concatenate(boxes), np.concatenate(scores)
-        return merged[suppress(merged, confidences, 0.7)[:_CANDIDATES_MAX]]
+        seen = [level for level in levels if level.scale <= largest_scale * 1.01]
+        if not seen:
+            return np.empty((0, 4), np.float32)
+        canvas, places = mosaic([level.image for level in seen], least=_WINDOW)
+        answer = self._proposal.run(pixels=canvas[None])
+        faces = answer["faces"][0, 0]
+        rows, columns = np.nonzero(faces > _PROPOSED)
+        corners = 2 * np.stack([columns, rows], axis=1).astype(np.float32)
+        inside = (corners[:, None] >= places[:, :2]) & (corners[:, None] + _WINDOW <= places[:, 2:])
+        cells, level = np.nonzero(inside.all(axis=2))
+        scores = faces[rows[cells], columns[cells]]
+        if scores.size > _WINDOWS_MAX:
+            best = np.argpartition(-scores, _WINDOWS_MAX)[:_WINDOWS_MAX]
+            cells, level, scores = cells[best], level[best], scores[best]
+        windows = np.hstack([corners[cells], corners[cells] + np.float32(_WINDOW)])
+        windows += np.float32(_WINDOW) * answer["regions"][0][:, rows[cells], columns[cells]].T
+        kept = suppress(windows, scores, 0.5)  # only within a level: levels lie apart in the mosaic
+        scales = np.array([each.scale for each in seen], np.float32)[level[kept], None]
+        boxes = np.asarray((windows[kept] - np.tile(places[level[kept], :2], 2)) / scales, np.float32)
+        return boxes[suppress(boxes, scores[kept], 0.7)[:_CANDIDATES_MAX]]
 
     def _refine(self, levels: list[_Level], boxes: Rows) -> Rows:
         answer = self._refinement.run(pixels=_cut(levels, boxes, _REFINED_SIDE))

@@ -8,6 +8,7 @@ import numpy as np
 from likeness.engine.conversion import dlib_weights, mtcnn_weights
 from likeness.engine.conversion.adaptation import resize_input, take_pixels
 from likeness.engine.conversion.graph import Shape
+from likeness.engine.conversion.quantisation import quantise
 from likeness.engine.detection import Detector
 from likeness.engine.detection.mtcnn import LandmarkLocator, Mtcnn
 from likeness.engine.detection.yunet import STRIDES, YuNet
@@ -45,7 +46,7 @@ def assemble_recogniser(
     """Load one of a pack's recognition networks."""
     weights = manifest.file(recipe.file)
     if recipe.format == "dlib":
-        model = store.read_converted(weights, "dlib", _dlib)
+        model = store.read_converted(weights, _dlib_kind(recipe), lambda file: _dlib(file, recipe))
     else:
         model = store.read_converted(weights, _input_kind(recipe), lambda file: _recogniser(file, recipe))
     network = load(model)
@@ -80,12 +81,25 @@ def assemble_pad(manifest: Manifest, recipe: PadRecipe, store: WeightStore, load
 
 def _input_kind(recipe: RecogniserRecipe | PadRecipe) -> str:
     """Name what was made of a network's file: the input's format goes into the converted model."""
-    form = (recipe.side, recipe.mean, recipe.deviation, recipe.channels)
-    return f"pixels-{hashlib.sha256(repr(form).encode()).hexdigest()[:8]}"
+    return f"pixels-{_digest((recipe.side, recipe.mean, recipe.deviation, recipe.channels))}"
 
 
-def _dlib(file: bytes) -> bytes:
-    return dlib_weights.recognition_network(*dlib_weights.read_layers(file))
+def _digest(form: object) -> str:
+    return hashlib.sha256(repr(form).encode()).hexdigest()[:8]
+
+
+def _dlib_kind(recipe: RecogniserRecipe) -> str:
+    return f"dlib-8-bit-{_digest(recipe.activation_ranges)}" if recipe.activation_ranges else "dlib"
+
+
+def _dlib(file: bytes, recipe: RecogniserRecipe) -> bytes:
+    model = dlib_weights.recognition_network(*dlib_weights.read_layers(file))
+    if not recipe.activation_ranges:
+        return model
+    try:
+        return quantise(model, recipe.activation_ranges)
+    except ValueError:
+        raise SetupError(f"activation_ranges are of another network than the one in {recipe.file}.") from None
 
 
 def _yunet(file: bytes) -> bytes:
