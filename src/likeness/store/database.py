@@ -275,6 +275,9 @@ def _engine(url: str, *, pool_size: int, read_only: bool) -> Engine:
     engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         _tune_sqlite(engine, read_only=read_only)
+    elif read_only:
+        # As SQLite's readers do, these see one moment, and cannot write.
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return engine
 
 
