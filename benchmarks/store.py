@@ -13,6 +13,8 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +24,11 @@ from likeness.deployment import Deployment, initialise, open_deployment
 from likeness.engine.base import PackIdentity
 from likeness.engine.fake import FakeEngine
 from likeness.engine.workers import FaceWorkers
-from likeness.gallery.galleries import Galleries, seal_template
+from likeness.gallery.blocks import seal_span
+from likeness.gallery.galleries import Galleries
 from likeness.gallery.packs import Packs
-from likeness.gallery.repository import GalleryPacks, GalleryRows, NewEntry
+from likeness.gallery.repository import BLOCK_SPAN, GalleryPacks, GalleryRows, NewEntry
+from likeness.gallery.sealing import seal_template
 from likeness.index.base import Index
 from likeness.index.reference import ReferenceIndex
 from likeness.kit.executors import SizedExecutor
@@ -34,6 +38,7 @@ from likeness.tenants.service import Tenant
 
 DIMENSION = 512
 WRITERS = 64
+REBUILDS = 5
 RAW_BYTES = 4096
 RAW_FILE_BYTES = 4 << 20
 
@@ -118,6 +123,24 @@ async def fill(deployment: Deployment, tenant: Tenant, count: int) -> None:
     await deployment.database.write(lambda c: rows.set_packs(c, GalleryPacks(str(Engine512.pack), None)))
 
 
+async def seal_blocks(deployment: Deployment, tenant: Tenant, count: int) -> None:
+    """Seal the templates in blocks, as a running server does by and by."""
+    for span in range(count // BLOCK_SPAN + 1):
+        await deployment.database.write(partial(seal_span, tenant=tenant, packs=(str(Engine512.pack),), span=span))
+
+
+async def await_raw_write(raw: RawFile, count: int) -> float:
+    """Give the median of a raw write that an event loop awaits on a thread, as it must, in seconds."""
+    loop = asyncio.get_running_loop()
+    took = []
+    with ThreadPoolExecutor(1) as thread:
+        for _ in range(count):
+            began = time.perf_counter()
+            await loop.run_in_executor(thread, raw.write)
+            took.append(time.perf_counter() - began)
+    return statistics.median(took)
+
+
 def measure_rebuild(deployment: Deployment, tenant: Tenant, make_index: Callable[[int], Index] | None) -> float:
     """Give the rows a second at which a gallery is read, opened and put into an index."""
     packs = Packs(FaceWorkers(Engine512(), SizedExecutor("none", workers=1, queue_limit=1)), lambda _: Engine512())
@@ -125,6 +148,11 @@ def measure_rebuild(deployment: Deployment, tenant: Tenant, make_index: Callable
     began = time.perf_counter()
     galleries.rebuild(deployment.database, [tenant])
     return galleries.progress.loaded / (time.perf_counter() - began)
+
+
+def best_rebuild(deployment: Deployment, tenant: Tenant, make_index: Callable[[int], Index] | None) -> float:
+    """Give the best of some rebuilds: a virtual machine's first use of its memory is its host's work, and slow."""
+    return max(measure_rebuild(deployment, tenant, make_index) for _ in range(REBUILDS))
 
 
 def main() -> None:
@@ -146,12 +174,16 @@ def main() -> None:
         report.add("raw write of 4 KiB and fdatasync, p50", raw_seconds * 1000, "ms")
         report.add("durable insert, p50", insert_seconds * 1000, "ms")
         report.at_most("durable insert / raw fdatasync", insert_seconds / raw_seconds, "x", 1.5)
+        awaited = asyncio.run(await_raw_write(raw, 2000 // scale))
+        report.add("raw write and fdatasync awaited on a thread, p50", awaited * 1000, "ms")
         throughput = asyncio.run(measure_throughput(deployment, writing, 300 // scale))
         report.at_least(f"durable inserts, {WRITERS} writers at once", throughput, "/s", 2000)
         asyncio.run(fill(deployment, loading, 100_000 // scale))
-        measure_rebuild(deployment, loading, NoIndex)
-        report.add("reading and opening templates", measure_rebuild(deployment, loading, NoIndex), "rows/s")
-        report.at_least("loading a gallery", measure_rebuild(deployment, loading, None), "rows/s", 100_000)
+        report.add("reading and opening, row by row", best_rebuild(deployment, loading, NoIndex), "rows/s")
+        report.add("loading a gallery, row by row", best_rebuild(deployment, loading, None), "rows/s")
+        asyncio.run(seal_blocks(deployment, loading, 100_000 // scale))
+        report.add("reading and opening, in blocks", best_rebuild(deployment, loading, NoIndex), "rows/s")
+        report.at_least("loading a gallery, in blocks", best_rebuild(deployment, loading, None), "rows/s", 100_000)
         deployment.close()
     report.publish(given.json)
 

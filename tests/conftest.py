@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from postgres import new_database, postgres_server
 from servers import Api, Server, calling, serving, test_settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -28,6 +29,18 @@ def data(data_folder: Path) -> Path:
             f"no test photos at {data_folder}; set LIKENESS_TEST_DATA to the folder that holds faces/ and hostile/"
         )
     return data_folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server_url() -> Iterator[str]:
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server_url: str) -> str:
+    """Give an empty PostgreSQL database; skips where no PostgreSQL is installed."""
+    return new_database(postgres_server_url)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -18,6 +19,7 @@ from likeness.gallery import endpoints as gallery_endpoints
 from likeness.gallery.galleries import Galleries
 from likeness.gallery.parts import compose_gallery
 from likeness.gallery.service import GalleryService
+from likeness.index.exact import ExactIndex
 from likeness.kit import http
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.jose import Signer
@@ -60,6 +62,7 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         images_url=settings.images_address,
         workers=settings.workers,
         queue_limit=settings.queue_limit,
+        make_index=partial(ExactIndex, threads=settings.scan_threads, scans_at_once=settings.scans_at_once),
     )
     sessions = compose_sessions(
         settings,

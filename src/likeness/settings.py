@@ -48,6 +48,12 @@ class Settings(BaseSettings):
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="Photos worked on at once; one thread each."
     )
     queue_limit: int = Field(64, ge=1, description="Photos that may wait for a worker before callers are told 503.")
+    scan_threads: int = Field(
+        1, ge=1, le=256, description="Threads that share one pass over a gallery; worth it where memory outruns a core."
+    )
+    scans_at_once: int = Field(
+        1, ge=1, le=256, description="Passes over a gallery side by side before the searches that wait share the next."
+    )
     max_image_bytes: int = Field(
         5 * MEBIBYTE, ge=1024, description="Largest photo accepted, in bytes after base64 decoding."
     )

@@ -111,7 +111,7 @@ def assert_memory_is_true(server: Server, tenant: Tenant) -> None:
     def both(connection):  # type: ignore[no-untyped-def]
         rows = GalleryRows(tenant.id)
         keys = [entry.key for entry in rows.page(connection, after_key=0, limit=10_000)]
-        loaded = galleries._read(tenant, rows, rows.packs(connection), connection)
+        loaded = galleries._read(tenant, rows, rows.packs(connection), connection, set())
         return outline(loaded, keys), outline(galleries.gallery(tenant.id).view, keys), len(keys)
 
     loaded, held, count = server.deployment.database.write_now(both, alone=True)

@@ -17,7 +17,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, event
 from sqlalchemy.exc import IntegrityError
 
 from likeness.errors import ServiceUnavailable
-from likeness.store.database import GROUP_LIMIT, Database
+from likeness.store.database import GROUP_LIMIT, Database, _Change
 
 notes = Table("notes", MetaData(), Column("id", Integer, primary_key=True), Column("text", Text, nullable=False))
 
@@ -83,7 +83,10 @@ def held(database: Database) -> Iterator[list[int]]:
 
 def submit(database: Database, *works: Callable[[Connection], Any], **options: Any) -> "list[Future[Any]]":
     options = {"after_commit": None, "alone": False} | options
-    return [database._enqueue(work, options["after_commit"], alone=options["alone"]) for work in works]
+    changes = [_Change(work, done=Future(), **options) for work in works]
+    for change in changes:
+        database._enqueue(change)
+    return [change.done for change in changes]
 
 
 def test_changes_that_wait_together_are_committed_together(database):
@@ -252,6 +255,17 @@ def test_a_caller_that_leaves_does_not_undo_its_change(database):
     asyncio.run(main())
     assert ids(database) == [1, 2]
     assert fed == [1]
+
+
+def test_a_caller_whose_event_loop_is_gone_does_not_stop_the_writer(database):
+    async def leave() -> None:
+        asyncio.ensure_future(database.write(put(1)))  # noqa: RUF006  cancelled with the loop
+        await asyncio.sleep(0)
+
+    with held(database):
+        asyncio.run(leave())
+    assert database.write_now(put(2)) == 2
+    assert ids(database) == [1, 2]
 
 
 def test_closing_carries_out_what_is_queued_and_refuses_what_comes_after(tmp_path):

@@ -4,17 +4,16 @@ All templates of a pack are compared with all, in blocks of matrix products; wha
 templates belong to different packs cannot be compared.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from likeness.gallery.galleries import REBUILD_BATCH, open_templates
+from likeness.gallery.blocks import joined, stored_templates
 from likeness.gallery.repository import GalleryRows
+from likeness.gallery.sealing import open_templates
 from likeness.index.scores import exact_scores
 from likeness.tenants.service import Tenant
 
@@ -44,19 +43,12 @@ class Pair:
 
 def read_templates(connection: Connection, tenant: Tenant, main: str) -> list[Templates]:
     """Read a gallery's templates of the pack that answers, and by pack those of entries that have none of it."""
-    gallery = GalleryRows(tenant.id)
-    found: Iterable[tuple[str, Sequence[Iterable[Any]]]] = chain(
-        ((main, batch) for batch in gallery.templates(connection, main, batch=REBUILD_BATCH)),
-        gallery.orphan_templates(connection, (main,)).items(),
-    )
-    parts: dict[str, list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = {}
-    for pack, batch in found:
-        keys, ids, sealed = zip(*batch, strict=True)
-        parts.setdefault(pack, []).append((np.array(keys, np.int64), open_templates(tenant, pack, ids, sealed)))
-    return [
-        Templates(pack, np.concatenate([keys for keys, _ in each]), np.concatenate([rows for _, rows in each]))
-        for pack, each in parts.items()
-    ]
+    pieces = list(stored_templates(connection, tenant, main))
+    groups = [Templates(main, *joined(pieces))] if pieces else []
+    for pack, found in GalleryRows(tenant.id).orphan_templates(connection, (main,)).items():
+        keys, ids, sealed = zip(*found, strict=True)
+        groups.append(Templates(pack, np.array(keys, np.int64), open_templates(tenant, pack, ids, sealed)))
+    return groups
 
 
 def pairs(templates: Templates, threshold: float, progress: Callable[[int], None]) -> Iterator[Pair]:

@@ -10,11 +10,12 @@ from sqlalchemy.exc import IntegrityError
 
 from likeness.errors import Conflict, TooManyRequests
 from likeness.gallery.arrivals import Arrivals
-from likeness.gallery.galleries import Galleries, seal_template
+from likeness.gallery.galleries import Galleries
 from likeness.gallery.memory import View
 from likeness.gallery.packs import Probe
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import Entry, GalleryPacks, GalleryRows, NewEntry, RememberedAnswer
+from likeness.gallery.sealing import seal_template
 from likeness.index.vectors import checked_query
 from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,19 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from likeness.engine.base import Template
 from likeness.errors import ServiceUnavailable, SetupError
+from likeness.gallery.blocks import Piece, gathered, stored_templates
 from likeness.gallery.memory import Gallery, View
 from likeness.gallery.packs import Packs
 from likeness.gallery.repository import GalleryPacks, GalleryRows, common_pack
+from likeness.gallery.sealing import open_templates
 from likeness.index.base import Index
 from likeness.index.exact import ExactIndex
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant
 
 log = logging.getLogger("likeness.gallery")
-TEMPLATE_PURPOSE = "template"
-REBUILD_BATCH = 8192
+REBUILD_ROWS = 16384
+"""What the index takes in at once: one of its chunks."""
 Keys = NDArray[np.int64]
 
 
@@ -146,19 +147,22 @@ class Galleries:
         rows = GalleryRows(tenant.id)
         recorded = rows.packs(connection)
         packs = recorded or GalleryPacks(self._common or self.packs.main, None)
+        loose: set[int] = set()
         try:
-            view = self._read(tenant, rows, packs, connection)
+            view = self._read(tenant, rows, packs, connection, loose)
         except SetupError as error:
             log.error("the gallery of tenant %s is not served: %s", tenant.id, error)  # noqa: TRY400  the operator must act
             self._refusals[tenant.id] = f"The gallery is not served: {error}."
             return
-        self._galleries[tenant.id] = Gallery(view, recorded=recorded is not None)
+        self._galleries[tenant.id] = Gallery(view, recorded=recorded is not None, loose=loose)
         self._refusals.pop(tenant.id, None)
 
-    def _read(self, tenant: Tenant, rows: GalleryRows, packs: GalleryPacks, connection: Connection) -> View:
+    def _read(
+        self, tenant: Tenant, rows: GalleryRows, packs: GalleryPacks, connection: Connection, loose: set[int]
+    ) -> View:
         indexes: dict[str, Index] = {}
-        answered = self._fill(tenant, rows, packs.pack, indexes, connection)
-        shadowed = self._fill(tenant, rows, packs.shadow, indexes, connection) if packs.shadow else answered
+        answered = self._fill(tenant, packs.pack, indexes, connection, loose)
+        shadowed = self._fill(tenant, packs.shadow, indexes, connection, loose) if packs.shadow else answered
         alone = {packs.shadow: len(np.setdiff1d(shadowed, answered, assume_unique=True))} if packs.shadow else {}
         view = View(packs.pack, packs.shadow, indexes, alone)
         everybody = len(answered) + sum(alone.values()) == rows.count(connection)
@@ -174,40 +178,29 @@ class Galleries:
         return indexes
 
     def _fill(
-        self, tenant: Tenant, rows: GalleryRows, pack: str, indexes: dict[str, Index], connection: Connection
+        self, tenant: Tenant, pack: str, indexes: dict[str, Index], connection: Connection, loose: set[int]
     ) -> Keys:
-        """Load a pack's templates into a new index; gives their keys, rising."""
+        """Load a pack's templates into a new index; gives their keys, rising, and adds to the spans that no block covers."""
         index = indexes[pack] = self.new_index(pack)
         loaded: list[Keys] = [np.empty(0, np.int64)]
+
+        def watched(pieces: Iterable[Piece]) -> Iterator[Piece]:
+            for piece in pieces:
+                if self._stop.is_set():
+                    raise Stopped
+                if piece.loose:
+                    loose.update(piece.spans)
+                self.progress.loaded += len(piece.keys)
+                yield piece
+
         # The index takes a batch in while the next is read and opened.
         with ThreadPoolExecutor(1, thread_name_prefix="gallery-load") as filling:
             added: Future[None] | None = None
-            for batch in rows.templates(connection, pack, batch=REBUILD_BATCH):
-                if self._stop.is_set():
-                    raise Stopped
-                numbers, ids, sealed = zip(*batch, strict=True)
-                keys = np.array(numbers, np.int64)
-                templates = open_templates(tenant, pack, ids, sealed)
+            for keys, templates in gathered(watched(stored_templates(connection, tenant, pack)), REBUILD_ROWS):
                 if added:
                     added.result()
                 added = filling.submit(index.add_many, keys, templates)
                 loaded.append(keys)
-                self.progress.loaded += len(batch)
             if added:
                 added.result()
         return np.concatenate(loaded)
-
-
-def seal_template(tenant: Tenant, template: Template, *, pack: str, entry_id: str) -> bytes:
-    """Seal a template as little-endian float32 numbers, bound to its entry and its pack."""
-    return tenant.cipher.seal(template.astype("<f4").tobytes(), TEMPLATE_PURPOSE, _record(pack, entry_id))
-
-
-def open_templates(tenant: Tenant, pack: str, entry_ids: Sequence[str], sealed: Sequence[bytes]) -> NDArray[np.float32]:
-    """Open templates of one pack: (n, d) float32. Raises SetupError when one does not open."""
-    opened = tenant.cipher.open_many(sealed, TEMPLATE_PURPOSE, [_record(pack, entry_id) for entry_id in entry_ids])
-    return np.frombuffer(b"".join(opened), "<f4").astype(np.float32, copy=False).reshape(len(sealed), -1)
-
-
-def _record(pack: str, entry_id: str) -> str:
-    return f"{pack}/{entry_id}"

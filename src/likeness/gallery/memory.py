@@ -5,7 +5,7 @@ the second as its *shadow*; entries that the answering pack has no template of a
 they have one of. What a search works on is one immutable view, taken once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from likeness.engine.base import Template
 from likeness.gallery.arrivals import Arrivals
+from likeness.gallery.repository import BLOCK_SPAN
 from likeness.index.base import Index
 
 
@@ -84,11 +85,13 @@ class View:
 class Gallery:
     """A tenant's view, and the entries on their way into it. Every method belongs on the writer's thread."""
 
-    def __init__(self, view: View, *, recorded: bool) -> None:
+    def __init__(self, view: View, *, recorded: bool, loose: Iterable[int] = ()) -> None:
         self.view = view
         self.arrivals = Arrivals(view.index.dimension)
         self.recorded = recorded
         """Whether the database says which pack this gallery answers with; it does from the first entry on."""
+        self.loose = set(loose)
+        """Spans of keys that some templates are stored of outside of blocks (see ``likeness.gallery.blocks``)."""
 
     def add(self, key: int, templates: Mapping[str, Template]) -> None:
         """Feed a committed entry to the index of each pack."""
@@ -97,6 +100,7 @@ class Gallery:
             view.indexes[pack].add(key, template)
         self.arrivals.settle(key)
         self.recorded = True
+        self.loose.add(key // BLOCK_SPAN)
 
     def add_shadows(
         self, keys: Sequence[int], templates: NDArray[np.float32], *, orphans: Mapping[str, Index] | None = None
@@ -108,6 +112,7 @@ class Gallery:
         view = self.view
         assert view.shadow is not None
         view.indexes[view.shadow].add_many(keys, templates)
+        self.loose.update(key // BLOCK_SPAN for key in keys)
         alone = sum(key not in view.index for key in keys)
         if alone:
             view = replace(view, orphans=_changed(view.orphans, view.shadow, alone))
@@ -115,6 +120,7 @@ class Gallery:
 
     def remove(self, key: int) -> None:
         """Take an erased entry out of every index."""
+        self.loose.add(key // BLOCK_SPAN)
         view = self.view
         answered = view.index.remove(key)
         for pack, index in view.indexes.items():

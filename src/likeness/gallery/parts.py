@@ -13,6 +13,8 @@ from likeness.gallery.reindexing import Reindexer
 from likeness.gallery.search import Searcher
 from likeness.gallery.service import GalleryService
 from likeness.gallery.upkeep import GalleryUpkeep
+from likeness.index.base import Index
+from likeness.index.exact import ExactIndex
 from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
 from likeness.store.database import Database
@@ -50,12 +52,13 @@ def compose_gallery(
     images_url: str,
     workers: int,
     queue_limit: int,
+    make_index: Callable[[int], Index] = ExactIndex,
 ) -> GalleryParts:
     """Put the gallery together, empty: ``upkeep.load`` fills it."""
     images = ImageStore(images_url)
     scans = SizedExecutor("scan", workers=CONCURRENT_SCANS, queue_limit=queue_limit)
     packs = Packs(faces, load_pack)
-    galleries = Galleries(packs)
+    galleries = Galleries(packs, make_index=make_index)
     photos = EntryPhotos(images, database)
     searcher = Searcher(packs, galleries, database, scans)
     enroller = Enroller(galleries, photos, database, clock)

@@ -24,7 +24,7 @@ from sqlalchemy import Connection
 from likeness.engine.base import Template
 from likeness.errors import ErrorCode, LikenessError, ServiceUnavailable, SetupError
 from likeness.gallery.decision import decide
-from likeness.gallery.galleries import Galleries, open_templates, seal_template
+from likeness.gallery.galleries import Galleries
 from likeness.gallery.memory import View
 from likeness.gallery.packs import Packs, embed_photo
 from likeness.gallery.photos import EntryPhotos
@@ -39,6 +39,7 @@ from likeness.gallery.reindex_rows import (
     all_reindexes,
 )
 from likeness.gallery.repository import GalleryPacks, GalleryRows, common_pack
+from likeness.gallery.sealing import open_templates, seal_template
 from likeness.gallery.shadow_comparison import Nearest, compare, other_than
 from likeness.index.base import Hit, Index
 from likeness.kit.clock import Clock

@@ -1,13 +1,13 @@
 """Gallery entries and their templates in the database."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, insert, select, update
 
 from likeness.store.statements import PreparedInsert
-from likeness.store.tables import galleries, gallery_entries, gallery_templates, idempotency_keys
+from likeness.store.tables import galleries, gallery_blocks, gallery_entries, gallery_templates, idempotency_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,9 @@ class RememberedAnswer:
     request_digest: str
     answer: dict[str, Any]
 
+
+BLOCK_SPAN = 2048
+"""Keys that share a block of templates: ``key // BLOCK_SPAN``. Stored data depend on it, so it never changes."""
 
 COLUMNS = (
     gallery_entries.c.key,
@@ -134,6 +137,7 @@ class GalleryRows:
         """Delete the entry with all its templates; gives it as it was, or None when there is none."""
         entry = self.find(connection, entry_id)
         if entry:
+            self.drop_blocks(connection, [entry.key])
             connection.execute(delete(gallery_templates).where(gallery_templates.c.entry_key == entry.key))
             connection.execute(delete(gallery_entries).where(gallery_entries.c.key == entry.key))
         return entry
@@ -153,16 +157,51 @@ class GalleryRows:
             wanted.update(connection.execute(select(gallery_entries.c.image_id).where(asked)).scalars())
         return wanted
 
-    def templates(self, connection: Connection, pack: str, *, batch: int) -> Iterator[Sequence[Row[int, str, bytes]]]:
-        """Give (key, id, sealed template) of every entry that has one of this pack, by rising key, in batches."""
+    def templates(
+        self, connection: Connection, pack: str, *, first_key: int = 0, end_key: int | None = None, batch: int
+    ) -> Iterator[Sequence[Row[int, str, bytes]]]:
+        """Give (key, id, sealed template) of every entry from ``first_key`` up to ``end_key`` that has one of this pack, by rising key, in batches."""
+        within = gallery_entries.c.key >= first_key
+        if end_key is not None:
+            within &= gallery_entries.c.key < end_key
         query = (
             select(gallery_entries.c.key, gallery_entries.c.id, gallery_templates.c.sealed_template)
             .join(gallery_templates, gallery_templates.c.entry_key == gallery_entries.c.key)
-            .where(self._mine, gallery_templates.c.pack == pack)
+            .where(self._mine, within, gallery_templates.c.pack == pack)
             .order_by(gallery_entries.c.key)
             .execution_options(yield_per=batch)
         )
         yield from connection.execute(query).partitions()
+
+    def newest_key(self, connection: Connection) -> int:
+        """Give the highest key of any tenant's entry, 0 without one; later entries get higher ones."""
+        return connection.execute(select(func.max(gallery_entries.c.key))).scalar_one() or 0
+
+    def block_spans(self, connection: Connection, pack: str) -> Sequence[int]:
+        """Give the spans of keys that there is a block of, rising."""
+        query = select(gallery_blocks.c.span).where(*self._blocks(pack)).order_by(gallery_blocks.c.span)
+        return connection.execute(query).scalars().all()
+
+    def block(self, connection: Connection, pack: str, span: int) -> bytes | None:
+        query = select(gallery_blocks.c.sealed_block).where(*self._blocks(pack), gallery_blocks.c.span == span)
+        return connection.execute(query).scalar_one_or_none()
+
+    def has_block(self, connection: Connection, pack: str, span: int) -> bool:
+        query = select(gallery_blocks.c.span).where(*self._blocks(pack), gallery_blocks.c.span == span)
+        return connection.execute(query).one_or_none() is not None
+
+    def add_block(self, connection: Connection, pack: str, span: int, sealed: bytes) -> None:
+        values = {"tenant_id": self.tenant_id, "pack": pack, "span": span, "sealed_block": sealed}
+        connection.execute(insert(gallery_blocks).values(values))
+
+    def drop_blocks(self, connection: Connection, keys: Iterable[int], *which: ColumnElement[bool]) -> None:
+        """Delete the blocks that hold templates of these entries, or would; of every pack, or of those ``which`` says."""
+        spans = {key // BLOCK_SPAN for key in keys}
+        mine = gallery_blocks.c.tenant_id == self.tenant_id
+        connection.execute(delete(gallery_blocks).where(mine, gallery_blocks.c.span.in_(spans), *which))
+
+    def _blocks(self, pack: str) -> tuple[ColumnElement[bool], ...]:
+        return gallery_blocks.c.tenant_id == self.tenant_id, gallery_blocks.c.pack == pack
 
     def orphan_templates(self, connection: Connection, packs: Sequence[str]) -> dict[str, list[tuple[int, str, bytes]]]:
         """Give (key, id, sealed template), by the pack that they have one of, of the entries that have none of ``packs``; each entry once."""

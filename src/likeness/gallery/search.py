@@ -1,6 +1,7 @@
 """Looking one face up in one view of a gallery."""
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from likeness.kit.executors import SizedExecutor
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant
 
+log = logging.getLogger("likeness.gallery")
 RESCANS = 50
 RESCAN_PAUSE_SECONDS = 0.01
 
@@ -106,6 +108,8 @@ class Searcher:
             for pack in packs
         ]
         answers: dict[str, Answer] = dict(zip(packs, await asyncio.gather(*scans), strict=True))
+        if not all(answer.certified for answer in answers.values()):
+            log.error("a search was answered without proof: this machine's memory or this program is faulty")
         return {pack: answer if pack == view.pack else _only_orphans(view, answer) for pack, answer in answers.items()}
 
     async def _entries(self, tenant: Tenant, keys: list[int]) -> dict[int, Entry]:

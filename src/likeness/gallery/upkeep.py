@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
+from functools import partial
 
 from likeness.errors import LikenessError
+from likeness.gallery.blocks import seal_span
 from likeness.gallery.galleries import Galleries
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import forget_answers
 from likeness.kit.clock import Clock
 from likeness.store.database import Database
-from likeness.tenants.service import Tenants
+from likeness.tenants.service import Tenant, Tenants
 
 log = logging.getLogger("likeness.gallery")
 IDEMPOTENCY_TTL_SECONDS = 86_400
@@ -45,12 +47,23 @@ class GalleryUpkeep:
                     log.warning("%d photos of tenant %s belonged to no entry and were deleted", swept, tenant.id)
 
     async def tidy(self) -> None:
-        """Load again what is behind the database, delete photos that are overdue, drop idempotency keys past their day."""
+        """Load again what is behind the database, delete overdue photos, drop old idempotency keys, seal templates in blocks."""
         tenants = {tenant.id: tenant for tenant in await asyncio.to_thread(self._tenants.all)}
         await self._galleries.reload(self._database, tenants)
         await self._photos.delete_overdue()
         before = self._clock.now() - IDEMPOTENCY_TTL_SECONDS
         await self._database.write(lambda c: forget_answers(c, before=before))
+        for tenant in tenants.values():
+            await self.seal_blocks(tenant)
+
+    async def seal_blocks(self, tenant: Tenant) -> None:
+        """Seal the templates that lie loose, as far as no more will come between them, for the next start."""
+        gallery = self._galleries.gallery(tenant.id)
+        for span in sorted(gallery.loose):
+            await self._database.write(
+                partial(seal_span, tenant=tenant, packs=tuple(gallery.view.indexes), span=span),
+                after_commit=lambda sealed, span=span: gallery.loose.discard(span) if sealed else None,  # type: ignore[misc]
+            )
 
     def stop(self) -> None:
         """Give loading up."""

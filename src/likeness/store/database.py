@@ -13,9 +13,11 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -24,6 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from likeness.errors import ServiceUnavailable
 from likeness.kit.executors import SizedExecutor
+from likeness.store.statements import driver_cursor
 
 log = logging.getLogger("likeness.store")
 T = TypeVar("T")
@@ -43,7 +46,7 @@ class _Change:
     work: Callable[[Connection], Any]
     after_commit: Callable[[Any], None] | None
     alone: bool
-    done: "Future[Any]"
+    done: "Future[Any] | asyncio.Future[Any]"
 
 
 class Database:
@@ -52,6 +55,7 @@ class Database:
     def __init__(self, url: str, *, readers: int = READERS) -> None:
         self.url = url
         self._writer = _engine(url, pool_size=1, read_only=False)
+        self._writing: Connection | None = None
         self._readers = _engine(url, pool_size=readers, read_only=True)
         self._pool = SizedExecutor("database-reader", workers=readers, queue_limit=1024)
         self._waiting: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
@@ -90,7 +94,9 @@ class Database:
 
         Raises what ``work`` raises (nothing is then written), IntegrityError, and ServiceUnavailable when the disk refuses.
         """
-        return await asyncio.wrap_future(self._enqueue(work, after_commit, alone=alone))
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._enqueue(_Change(work, after_commit, alone, done))
+        return await done
 
     def write_now(
         self,
@@ -100,7 +106,9 @@ class Database:
         alone: bool = False,
     ) -> T:
         """Run a change and wait on this thread; for start-up, commands and worker threads."""
-        return self._enqueue(work, after_commit, alone=alone).result()
+        done: Future[T] = Future()
+        self._enqueue(_Change(work, after_commit, alone, done))
+        return done.result()
 
     def close(self) -> None:
         """Carry out what is queued, then let go of the database."""
@@ -112,21 +120,17 @@ class Database:
         self._writer.dispose()
         self._readers.dispose()
 
-    def _enqueue(
-        self, work: Callable[[Connection], T], after_commit: Callable[[T], None] | None, *, alone: bool
-    ) -> "Future[T]":
-        done: Future[T] = Future()
-        # Once queued a change is carried out: a caller that goes away must not leave the index behind the database.
-        done.set_running_or_notify_cancel()
+    def _enqueue(self, change: _Change) -> None:
+        """Queue a change. From here on it is carried out: a caller that goes away must not leave the index behind the database."""
         with self._closing:
             if self._closed:
                 raise ServiceUnavailable("The server is stopping.")
-            self._waiting.put(_Change(work, after_commit, alone, done))
-        return done
+            self._waiting.put(change)
 
     def _write_groups(self) -> None:
         for group in self._groups():
             self._commit(group)
+        self._leave_connection()
 
     def _groups(self) -> Iterator[list[_Change]]:
         """Give the changes as they come, those that wait together at once, until ``None`` comes."""
@@ -152,20 +156,38 @@ class Database:
             # Nothing of the group was committed, so nothing that one of its changes saw there may be told either.
             log.error("%d changes were refused: %s", len(group), _cause(error))  # noqa: TRY400  no traceback: it is the disk's fault
             outcomes = [_Outcome(change, failure=_refusal(error)) for change in group]
-        for outcome in outcomes:
-            outcome.tell()
+        _tell(outcomes)
 
     def _carry_out(self, group: list[_Change]) -> "list[_Outcome]":
         try:
-            with self._writer.begin() as connection:
+            with self._transaction() as connection:
                 return [_Outcome(change, change.work(connection)) for change in group]
         except Exception as error:
             if _is_refusal(error):
                 raise
             if len(group) == 1:
                 return [_Outcome(group[0], failure=error)]
-        with self._writer.begin() as connection:
+        with self._transaction() as connection:
             return [_try(change, connection) for change in group]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """Begin on the connection that the writer keeps; one that the database refused on is not used again."""
+        if self._writing is None:
+            self._writing = self._writer.connect()
+        try:
+            with self._writing.begin():
+                yield self._writing
+        except Exception as error:
+            if _is_refusal(error):
+                self._writing.invalidate()
+                self._leave_connection()
+            raise
+
+    def _leave_connection(self) -> None:
+        if self._writing is not None:
+            self._writing.close()
+            self._writing = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,19 +196,46 @@ class _Outcome:
     result: Any = None
     failure: BaseException | None = None
 
-    def tell(self) -> None:
-        """Do what is left to do after the commit, then answer the caller."""
-        if self.failure is not None:
-            self.change.done.set_exception(self.failure)
-            return
+    def followed(self) -> "_Outcome":
+        """Do what is left to do after the commit; gives what the caller is to be told."""
+        if self.failure is not None or self.change.after_commit is None:
+            return self
         try:
-            if self.change.after_commit:
-                self.change.after_commit(self.result)
+            self.change.after_commit(self.result)
         except Exception as error:
             log.exception("a change was committed, but what follows it failed")
-            self.change.done.set_exception(error)
+            return replace(self, failure=error)
+        return self
+
+    def answer(self) -> None:
+        done = self.change.done
+        if done.cancelled():
+            return
+        if self.failure is not None:
+            done.set_exception(self.failure)
         else:
-            self.change.done.set_result(self.result)
+            done.set_result(self.result)
+
+
+def _tell(outcomes: Sequence[_Outcome]) -> None:
+    """Do what follows each change, in commit order, and answer the callers; those of one event loop together.
+
+    Waking a loop costs the writer as much as several rows, and each wake-up hands the interpreter to the loop's thread.
+    """
+    by_loop: defaultdict[asyncio.AbstractEventLoop, list[_Outcome]] = defaultdict(list)
+    for outcome in map(_Outcome.followed, outcomes):
+        if isinstance(outcome.change.done, Future):
+            outcome.answer()
+        else:
+            by_loop[outcome.change.done.get_loop()].append(outcome)
+    for loop, told in by_loop.items():
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+            loop.call_soon_threadsafe(_answer_all, told)
+
+
+def _answer_all(outcomes: Sequence[_Outcome]) -> None:
+    for outcome in outcomes:
+        outcome.answer()
 
 
 def _try(change: _Change, connection: Connection) -> _Outcome:
@@ -226,6 +275,9 @@ def _engine(url: str, *, pool_size: int, read_only: bool) -> Engine:
     engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         _tune_sqlite(engine, read_only=read_only)
+    elif read_only:
+        # As SQLite's readers do, these see one moment, and cannot write.
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return engine
 
 
@@ -247,4 +299,5 @@ def _tune_sqlite(engine: Engine, *, read_only: bool) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        with driver_cursor(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE"):
+            pass

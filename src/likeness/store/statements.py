@@ -1,14 +1,32 @@
-"""Inserts compiled once.
+"""Statements that go to the driver directly, and inserts compiled once.
 
 SQLAlchemy takes several times as long to reach a statement as SQLite takes to run it, and on the writer's thread every insert of
-the deployment queues: what is inserted per request is compiled here once per dialect and handed to the driver.
+the deployment queues: what is inserted per request is compiled here once per dialect and handed to the driver's own cursor.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Table, insert
+from sqlalchemy.exc import DBAPIError
+
+
+@contextmanager
+def driver_cursor(connection: Connection, sql: str, parameters: Any = ()) -> Iterator[Any]:
+    """Run a statement on the driver's own cursor. Raises what the database raises, as SQLAlchemy's errors."""
+    driver: Any = connection.dialect.loaded_dbapi
+    cursor = connection.connection.cursor()
+    try:
+        yield cursor.execute(sql, parameters)
+    except driver.Error as error:
+        # What is bound may be somebody's name, so it stays out of the message.
+        raise DBAPIError.instance(
+            sql, None, error, driver.Error, hide_parameters=True, dialect=connection.dialect
+        ) from error
+    finally:
+        cursor.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +56,8 @@ class PreparedInsert:
         for name, convert in compiled.converters.items():
             values[name] = convert(values[name])
         parameters = values if compiled.positions is None else tuple(values[name] for name in compiled.positions)
-        result = connection.exec_driver_sql(compiled.sql, parameters)
-        if self._key is None:
-            return None
-        return result.scalar_one() if compiled.returns_key else result.lastrowid
+        with driver_cursor(connection, compiled.sql, parameters) as cursor:
+            return cursor.fetchone()[0] if compiled.returns_key else cursor.lastrowid if self._key else None
 
     def _compile(self, dialect: Dialect) -> _Compiled:
         statement: Any = insert(self._table)

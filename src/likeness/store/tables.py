@@ -95,6 +95,16 @@ gallery_templates = Table(
 )
 """An entry's templates, one per model pack: a re-index writes the new ones beside the old."""
 
+gallery_blocks = Table(
+    "gallery_blocks",
+    metadata,
+    Column("tenant_id", Text, ForeignKey("tenants.id"), primary_key=True),
+    Column("pack", Text, primary_key=True),
+    Column("span", BigKey, primary_key=True, autoincrement=False),
+    Column("sealed_block", LargeBinary, nullable=False),
+)
+"""Copies of the templates of neighbouring entries, for loading them quickly (see ``likeness.gallery.blocks``)."""
+
 galleries = Table(
     "galleries",
     metadata,

@@ -1,0 +1,55 @@
+"""A gallery on a real PostgreSQL: what was answered is there after a restart, what was erased is not."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from likeness.engine.fake import fake_photo
+from likeness.gallery import blocks, repository
+from likeness.gallery.blocks import seal_span
+from likeness.gallery.galleries import Galleries
+from servers import Api, calling, serving, test_settings
+
+SIZE = (160, 120)
+PEOPLE = 40
+
+
+def enrolled(api: Api, person: int) -> str:
+    reply = api.insert(fake_photo(person, size=SIZE))
+    assert reply.status_code == 200, reply.text
+    return str(reply.json()["oneToNVerificationId"])
+
+
+def found(api: Api, person: int, **fields: bool) -> str | None:
+    reply = api.search(fake_photo(person, size=SIZE), **fields)
+    assert reply.status_code == 200, reply.text
+    assert reply.json()["certified"]
+    return reply.json()["oneToNVerificationId"]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_what_was_answered_outlives_a_restart(tmp_path, postgres_url, monkeypatch, sealed):
+    for module in (blocks, repository):
+        monkeypatch.setattr(module, "BLOCK_SPAN", 8)
+    monkeypatch.setattr(blocks, "FEWEST_ROWS", 2)
+    settings = test_settings(tmp_path, database_url=postgres_url)
+    with serving(settings) as server, calling(server) as api, ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(lambda person: enrolled(api, person), range(PEOPLE)))
+        assert len(set(pool.map(lambda _: found(api, PEOPLE, insert=True), range(8))) - {None}) == 1
+        view = server.app.state.parts[Galleries].ready(api.tenant.id).view
+        for span in range(PEOPLE // 8 if sealed else 0):
+            server.deployment.database.write_now(
+                lambda c, span=span: seal_span(c, api.tenant, tuple(view.indexes), span)
+            )
+        assert api.call("DELETE", f"/api/v1/face/one-to-n/{ids[0]}").status_code == 204
+        assert api.insert(fake_photo(90, size=SIZE), externalId="a").status_code == 200
+        assert api.insert(fake_photo(91, size=SIZE), externalId="a").status_code == 409
+    with serving(settings) as server:
+        gallery = server.app.state.parts[Galleries].ready(api.tenant.id)
+        assert len(gallery.view.index) == PEOPLE + 1
+        assert (1 not in gallery.loose) is sealed
+        with calling(server) as other:
+            assert found(other, 1) is None
+            api.server, api.http, api.headers = server, other.http, {}
+            api.headers = {"Authorization": f"Bearer {api.token()}"}
+            assert [found(api, person) for person in range(PEOPLE)] == [None, *ids[1:]]

@@ -1,0 +1,32 @@
+"""What a server does with answers that are not as they should be, and with the settings of its scans."""
+
+from dataclasses import replace
+
+from likeness.engine.fake import fake_photo
+from likeness.gallery import search
+from likeness.gallery.galleries import Galleries
+from likeness.index.exact import ExactIndex
+from servers import calling, serving, test_settings
+
+PHOTO = fake_photo(1, size=(160, 120))
+
+
+def test_an_answer_without_proof_is_logged_as_a_fault(api, monkeypatch):
+    told: list[str] = []
+    proven = ExactIndex.search
+    monkeypatch.setattr(
+        ExactIndex, "search", lambda *asked, **options: replace(proven(*asked, **options), certified=False)
+    )
+    monkeypatch.setattr(search.log, "error", told.append)
+    assert api.search(PHOTO).json()["certified"] is False
+    assert [message for message in told if "without proof" in message]
+
+
+def test_the_settings_of_scans_reach_the_index(tmp_path):
+    with serving(test_settings(tmp_path, scan_threads=2, scans_at_once=3)) as server, calling(server) as api:
+        api.insert(PHOTO)
+        assert api.search(PHOTO).json()["oneToNVerificationMatch"] is True
+        index = server.app.state.parts[Galleries].ready(api.tenant.id).view.index
+        assert index._combiner._at_once == 3
+        if hasattr(index._scan, "_threads"):  # the compiled scan's
+            assert index._scan._threads == 2
