@@ -2,6 +2,7 @@
 
 import resource
 
+import cv2
 import numpy as np
 import pytest
 
@@ -54,6 +55,23 @@ def test_people_are_told_apart(engine_of, data, pack):
 def test_all_six_of_the_group_are_found(engine_of, group, pack):
     engine = engine_of(pack)
     assert len(engine.detect(engine.decode(group))) == 6
+
+
+@pytest.mark.parametrize("pack", PACKS)
+def test_a_photo_turned_by_any_quarter_matches_at_the_same_level(engine_of, data, pack):
+    engine = engine_of(pack)
+    photos = sorted((data / "faces" / "lfw").glob("*/*_0001.jpg"))[::600]
+    for photo in photos:
+        image = engine.decode(photo.read_bytes())
+        upright, *turned = (
+            engine.analyse(encode(np.rot90(image, turns)), use=Use.PROBE).template for turns in range(4)
+        )
+        levels = [engine.calibration.level(float(upright @ template)) for template in turned]
+        assert levels == [5, 5, 5], photo.name
+
+
+def encode(image):
+    return cv2.imencode(".png", cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
 @pytest.mark.parametrize("pack", ["builtin", "mobilefacenet"])
