@@ -55,7 +55,7 @@ class Check:
         if self._director.verdict is not None:
             return self._director.tick(frame.received_at_seconds)
         smallest = max(_SMALLEST_SHARE * min(frame.image.shape[:2]), _TRACKED_SHARE * self._tracked_pixels)
-        found = self._engine.detect(frame.image, minimum_face_pixels=smallest)
+        found = self._engine.detect(frame.image, minimum_face_pixels=smallest, upright=True)
         self._tracked_pixels = found[0].box.width if found else 0.0
         seen = observe(frame, found, self._limits.guidance)
         if self._director.wants_key_frame(seen):

@@ -74,9 +74,7 @@ class Director:
             return self._instruct()
         self._last_frame_at = now
         self._lost = self._lost or seen.face is None
-        if self._told.colour is None:
-            # Not while colours run: those frames must be answered quickly and evenly.
-            self.evidence.register_next()
+        self.evidence.register_next()
         told = self._run.advance(seen, self.evidence)
         if told.flash_index is not None:
             self._newest_flash = told.flash_index
