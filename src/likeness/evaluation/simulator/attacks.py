@@ -9,7 +9,7 @@ import numpy as np
 
 from likeness.engine.base import Image
 from likeness.evaluation.simulator.motion import Motion
-from likeness.evaluation.simulator.portrait import HEIGHT, LEFT_CM, PIXELS_PER_CM, TOP_CM, WIDTH, Portrait
+from likeness.evaluation.simulator.portrait import BOTTOM_CM, HEIGHT, LEFT_CM, PIXELS_PER_CM, TOP_CM, WIDTH, Portrait
 from likeness.evaluation.simulator.scene import LINEAR, Layer
 from likeness.evaluation.simulator.session import Shot, decode
 from likeness.evaluation.simulator.stage import Stage, draw_background
@@ -205,11 +205,15 @@ class ScreenReplay:
         shown = self._still
         if self._video is not None:
             picture = self._video.picture(at_seconds)
-            # Held so that the recording fills the camera's view; it comes closer by itself.
-            shown = np.asarray(cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
-            optics = self._stage.optics
-            fill = optics.focal_pixels * WIDTH / PIXELS_PER_CM * self._size / optics.width
-            pose = pose.propped(fill)
+            # The middle of the recording, held where it is as large as it was in its own camera; it comes closer by itself.
+            height, width = picture.shape[:2]
+            across = min(width, height * WIDTH // HEIGHT)
+            down = across * HEIGHT // WIDTH
+            top, left = (height - down) // 2, (width - across) // 2
+            middle = picture[top : top + down, left : left + across]
+            shown = np.asarray(cv2.resize(middle, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR), np.uint8)
+            away = self._stage.optics.focal_pixels * WIDTH / PIXELS_PER_CM * self._size / across
+            pose = pose.propped(away, up=(BOTTOM_CM - TOP_CM) / 2 * self._size)
         shown = np.asarray(np.clip(shown * self._moire, 0, 255), np.uint8)
         display = Layer(
             Plane(),
