@@ -62,9 +62,11 @@ def mount(
 class HeldSheet:
     """A print held by hand, stiff or bent: cut out along the head, or with its own background, from 70 % of life size to 110 %."""
 
-    def __init__(self, portrait: Portrait, surface: Surface, chance: np.random.Generator) -> None:
+    def __init__(
+        self, portrait: Portrait, surface: Surface, chance: np.random.Generator, *, stage: Stage | None = None
+    ) -> None:
         self.camera_label = "Integrated Webcam"
-        self._stage = Stage(chance)
+        self._stage = stage or Stage(chance)
         self._size = float(chance.uniform(0.7, 1.1))
         self._motion = hand(self._stage, chance, self._size)
         self._surface = surface
@@ -232,22 +234,29 @@ class ScreenReplay:
 
 
 class SwappedPerson:
-    """The victim at first, live or as a print, and from some step on somebody else, live; or the other way round."""
+    """The victim for a part of the attempt, live or as a print, and somebody else, live, for the rest; half of them come back."""
 
     def __init__(self, victim: Portrait, accomplice: Portrait, chance: np.random.Generator) -> None:
         self.camera_label = "Integrated Webcam"
-        first, second = (victim, accomplice) if chance.random() < 0.5 else (accomplice, victim)
-        self._now = SimulatedSubject(first, chance)
-        self._later = SimulatedSubject(second, chance, stage=self._now.stage)
-        self._later.motion = self._now.motion
-        self._after = float(chance.uniform(0.3, 0.8))
+        helper = SimulatedSubject(accomplice, chance)
+        shown: Presentation
+        if chance.random() < 0.3:
+            shown = HeldSheet(victim, Plane(), chance, stage=helper.stage)
+        else:
+            shown = SimulatedSubject(victim, chance, stage=helper.stage)
+            shown.motion = helper.motion
+        people: list[Presentation] = [shown, helper]
+        chance.shuffle(people)
+        self._first, self._second = people
+        self._from = float(chance.uniform(0.2, 0.7))
         """Progress of the attempt at which the change happens."""
-        self._changed = False
+        self._until = self._from + float(chance.uniform(0.05, 0.3)) if chance.random() < 0.5 else 1.0
+        self._now = self._first
 
     def react(self, message: Mapping[str, Any], at_seconds: float) -> None:
-        self._now.react(message, at_seconds)
-        if not self._changed and message["progress"] >= self._after:
-            self._now, self._changed = self._later, True
+        for person in (self._first, self._second):
+            person.react(message, at_seconds)
+        self._now = self._second if self._from <= message["progress"] < self._until else self._first
 
     def frame(self, at_seconds: float) -> Image:
         return self._now.frame(at_seconds)
