@@ -273,16 +273,17 @@ class InjectedStill:
         self._stage = Stage(chance)
         self._chance = chance
         self._motion = hand(self._stage, chance, 1.0)
-        self._pixels = portrait.pixels
-        self._noise = float(chance.choice((0.0, 1.0, 2.5)))
+        self._light = LINEAR[portrait.pixels] * np.float32(0.8)
+        noise = float(chance.choice((0.0, 1.0, 2.5)))
         tinted = str(chance.choice(("nothing", "everything", "face")))
         self._tint = float(chance.uniform(0.15, 0.6)) * (tinted != "nothing")
         self._tint_wall = self._tint if tinted == "everything" else 0.0
         face = cv2.GaussianBlur(head_mask().astype(np.float32) / 255, (0, 0), 4)
         self._where = np.asarray(face if tinted == "face" else np.ones_like(face), np.float32)
         self._cover = np.asarray(np.maximum(face, body_mask().astype(np.float32) / 255), np.float32)
-        wall = draw_background(chance, self._stage.optics.width, self._stage.optics.height)
-        self._wall = np.sqrt(wall) * np.float32(255)
+        optics = self._stage.optics
+        self._wall = np.sqrt(draw_background(chance, optics.width, optics.height)) * np.float32(255)
+        self._noise = np.float32(noise) * chance.standard_normal((optics.height + 64, optics.width + 64, 3), np.float32)
 
     def react(self, message: Mapping[str, Any], at_seconds: float) -> None:
         self._stage.shows(message, at_seconds)
@@ -303,15 +304,15 @@ class InjectedStill:
         shift += np.array((pose.x, pose.y)) * optics.focal_pixels / pose.z
         screen = self._stage.screen(at_seconds)
         light = 1 + self._tint * self._where[..., None] * screen
-        lit = np.sqrt(np.clip(LINEAR[self._pixels] * light * np.float32(0.8), 0, 1)) * np.float32(255)
+        lit = cv2.sqrt(np.minimum(self._light * light, 1)) * np.float32(255)
         placing, size = np.column_stack([matrix, shift]), (optics.width, optics.height)
         image = cv2.warpAffine(lit, placing, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         cover = cv2.warpAffine(self._cover, placing, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         wall = self._wall * np.sqrt(1 + self._tint_wall * screen)
         image += (1 - cover[..., None]) * (wall - image)
-        if self._noise:
-            image = image + self._chance.standard_normal(image.shape, np.float32) * np.float32(self._noise)
-        return np.asarray(np.clip(image, 0, 255), np.uint8)
+        row, column = self._chance.integers(0, 64, 2)
+        noise = self._noise[row : row + optics.height, column : column + optics.width]
+        return np.asarray(cv2.add(image, noise, dtype=cv2.CV_8U), np.uint8)
 
     def encode(self, image: Image) -> bytes:
         return encode(image)
