@@ -52,11 +52,14 @@ class Walk:
     director: object
     now: float = 100.0
     told: list = field(default_factory=list)
+    looks: list = field(default_factory=list)
 
     def show(self, view=None, *, frames=1, every=0.1, **facts):
         for _ in range(frames):
             self.now += every
-            self.told.append(self.director.advance(seen(self.now, view, **facts)))
+            observation = seen(self.now, view, **facts)
+            self.looks += self.director.choose_looks(observation)
+            self.told.append(self.director.advance(observation))
             if self.told[-1].verdict:
                 break
         return self.told[-1]

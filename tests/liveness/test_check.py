@@ -17,8 +17,11 @@ class AttentiveEngine(FakeEngine):
 
     asked: list[float] = field(default_factory=list)
 
-    def detect(self, image: Image, *, minimum_face_pixels: float | None = None) -> list[Detection]:
+    def detect(
+        self, image: Image, *, minimum_face_pixels: float | None = None, upright: bool = False
+    ) -> list[Detection]:
         assert minimum_face_pixels is not None
+        assert upright, "a camera's frames are never searched turned"
         self.asked.append(minimum_face_pixels)
         return super().detect(image, minimum_face_pixels=minimum_face_pixels)
 

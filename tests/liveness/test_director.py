@@ -273,20 +273,16 @@ def test_after_the_end_nothing_changes():
     assert going.director.tick(going.now + 90).verdict is end
 
 
-def test_key_frames_are_wanted_at_steps_after_losses_and_every_so_often():
-    going = walk(Move())
-    director = going.director
-    first = seen(100.0, face())
-    assert director.wants_key_frame(first)
-    director.keep_key_frame(first)
-    assert not director.wants_key_frame(seen(100.2, face()))
-    assert director.wants_key_frame(seen(100.0 + PACE.key_frame_seconds, face()))
-    going.now = 100.2
-    going.show(None)
-    assert director.wants_key_frame(seen(100.5, face()))
-    for poor in (None, face(yaw=0.4), face(0.5 * FAR)):
-        assert not director.wants_key_frame(seen(110.0, poor))
-    assert not director.wants_key_frame(seen(110.0, face(), faces=2))
+def test_identity_is_looked_at_as_a_step_begins_and_again_at_the_end():
+    going = settled(Move(), flash_step())
+    going.show(face(), frames=6)
+    going.approach()
+    going.show(face(NEAR), frames=80)
+    assert going.told[-1].verdict is not None
+    assert {look.step_index for look in going.looks} == {0, 1, 2, 3}
+    assert {look.lit_by_flash for look in going.looks if look.step_index == 2} == {False, True}
+    assert going.looks[-1].seen.at_seconds == going.now, "the last frame of all is looked at"
+    assert going.director.choose_looks(seen(going.now + 0.1, face(NEAR))) == ()
 
 
 def test_a_passive_attempt_rests_on_its_models():

@@ -2,27 +2,11 @@ import numpy as np
 import pytest
 
 from likeness.engine.base import LiveScores
-from likeness.liveness import challenge, identity, injection, passive
+from likeness.liveness import challenge, injection, passive
 from likeness.liveness.base import Frame
 from likeness.liveness.evidence import Evidence
 from likeness.liveness.injection import InjectionWatch
 from likeness.liveness.thresholds import THRESHOLDS
-
-
-def unit(*values):
-    row = np.array(values, np.float32)
-    return row / np.linalg.norm(row)
-
-
-def test_identity_is_the_worst_pair():
-    result = identity.judge([unit(1, 0), unit(1, 0.1), unit(1, 1)], 0.6)
-    assert result.passed
-    assert result.score == pytest.approx(np.sqrt(0.5), abs=1e-6)
-    assert not identity.judge([unit(1, 0), unit(1, 0), unit(0, 1)], 0.6).passed
-
-
-def test_one_look_is_no_identity():
-    assert not identity.judge([unit(1, 0)], 0.0).passed
 
 
 def test_passive_models_are_fused_over_frames_and_models():

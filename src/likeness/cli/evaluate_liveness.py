@@ -16,7 +16,7 @@ from likeness.cli.progress import progress_bar
 from likeness.errors import SetupError
 from likeness.evaluation.liveness_photos import ModelRates, measure_photos, photos_in
 from likeness.evaluation.liveness_rates import PresentationRates
-from likeness.evaluation.liveness_sessions import KINDS, Plan, simulate_all
+from likeness.evaluation.liveness_sessions import KINDS, Plan, people_in, simulate_all
 from likeness.liveness.script import LivenessMode
 from likeness.liveness.thresholds import THRESHOLDS
 
@@ -32,7 +32,9 @@ def evaluate_liveness(
     portraits: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[DIR]", help="Photos of people to simulate: frontal faces, each person once.", show_default=False
+            metavar="[DIR]",
+            help="People to simulate: a frontal photo of each, or a folder of them, of which the first is taken.",
+            show_default=False,
         ),
     ] = None,
     *,
@@ -73,7 +75,7 @@ def evaluate_liveness(
     console = Console()
     report: dict[str, object] = {}
     if portraits is not None:
-        plan = Plan(photos_in(portraits), mode, flash, seed)
+        plan = Plan(people_in(portraits), mode, flash, seed)
         kinds = [one for one in KINDS if not kind or one in kind]
         with progress_bar(console, transient=True) as progress:
             task = progress.add_task("simulated attempts", total=len(kinds) * attempts)

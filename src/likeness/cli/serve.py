@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
+import cv2
 import uvicorn
 from rich.console import Console
 
@@ -44,6 +45,8 @@ def run_server(deployment: Deployment) -> None:
 
 def _serve(deployment: Deployment, engine: Engine) -> None:
     settings = deployment.settings
+    # Frames of several sessions are judged side by side, one thread each: threads within one would only wait for each other.
+    cv2.setNumThreads(1)
     calibration = engine.calibration
     console = Console(stderr=True)
     console.print(

@@ -137,8 +137,13 @@ class Engine(Protocol):
         """
         ...
 
-    def detect(self, image: Image, *, minimum_face_pixels: float | None = None) -> list[Detection]:
-        """Find all faces, largest first. ``minimum_face_pixels`` bounds the search (coarse is fast)."""
+    def detect(
+        self, image: Image, *, minimum_face_pixels: float | None = None, upright: bool = False
+    ) -> list[Detection]:
+        """Find all faces, largest first.
+
+        ``minimum_face_pixels`` bounds the search (coarse is fast). ``upright``: no face lies on its side, so none is sought there.
+        """
         ...
 
     def assess(self, image: Image, detection: Detection, *, use: Use) -> Quality:

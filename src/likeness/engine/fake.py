@@ -147,7 +147,13 @@ class FakeEngine:
             raise LowQuality("The face is too dark.", reasons=quality.reasons)
         return Face(detection, self.embed(image, [detection])[0], quality, (width, height))
 
-    def detect(self, image: Image, *, minimum_face_pixels: float | None = None) -> list[Detection]:
+    def detect(
+        self,
+        image: Image,
+        *,
+        minimum_face_pixels: float | None = None,
+        upright: bool = False,  # noqa: ARG002 - painted faces always are
+    ) -> list[Detection]:
         height, width = image.shape[:2]
         boxes = _framed_boxes(image)
         if not boxes and image.std() > 8:
@@ -187,8 +193,10 @@ class OtherFakeEngine(FakeEngine):
 
     pack = PackIdentity("fake-2", "1", FakeEngine.pack.template_size // 2)
 
-    def detect(self, image: Image, *, minimum_face_pixels: float | None = None) -> list[Detection]:
-        found = super().detect(image, minimum_face_pixels=minimum_face_pixels)
+    def detect(
+        self, image: Image, *, minimum_face_pixels: float | None = None, upright: bool = False
+    ) -> list[Detection]:
+        found = super().detect(image, minimum_face_pixels=minimum_face_pixels, upright=upright)
         return [face for face in found if self.live_scores(image, face).by_model["fake"] > 0.5]
 
     def embed(self, image: Image, detections: Sequence[Detection]) -> NDArray[np.float32]:

@@ -61,8 +61,10 @@ class PackEngine:
             raise LowQuality(f"The photo is not good enough: {', '.join(assessed.reasons)}.", reasons=assessed.reasons)
         return Face(enlarge(subject, reduction), self.embed(image, [subject])[0], assessed, header.size)
 
-    def detect(self, image: Image, *, minimum_face_pixels: float | None = None) -> list[Detection]:
-        return self.search.all_faces(image, minimum_face_pixels)
+    def detect(
+        self, image: Image, *, minimum_face_pixels: float | None = None, upright: bool = False
+    ) -> list[Detection]:
+        return self.search.all_faces(image, minimum_face_pixels, upright=upright)
 
     def assess(self, image: Image, detection: Detection, *, use: Use) -> Quality:
         return quality.assess(image, detection, use=use)

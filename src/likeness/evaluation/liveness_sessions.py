@@ -15,6 +15,7 @@ import numpy as np
 
 from likeness.engine.base import Engine
 from likeness.errors import LikenessError, SetupError
+from likeness.evaluation.liveness_photos import photos_in
 from likeness.evaluation.liveness_rates import Presentation, PresentationRates, tally
 from likeness.evaluation.simulator.attacks import NEEDS_RECORDING, AttackKind, mount
 from likeness.evaluation.simulator.portrait import Portrait
@@ -83,6 +84,14 @@ def simulate(engine: Engine, plan: Plan, kind: str, index: int) -> Presentation:
         tuple(name.value for name in verdict.failed),
         {signal.name.value: signal.score for signal in verdict.signals},
     )
+
+
+def people_in(folder: Path) -> tuple[Path, ...]:
+    """Give one photo of each person: every photo right in the folder, and the first of each folder in it."""
+    chosen: dict[Path, Path] = {}
+    for photo in photos_in(folder):
+        chosen.setdefault(photo if photo.parent == folder else photo.parent, photo)
+    return tuple(chosen.values())
 
 
 def find_portraits(engine: Engine, photos: Sequence[Path], chance: np.random.Generator) -> Iterator[Portrait]:

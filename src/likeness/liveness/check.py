@@ -3,7 +3,8 @@
 from likeness.engine.base import Engine, Use
 from likeness.liveness.base import Frame, Instruction, KeyFrame, Verdict
 from likeness.liveness.director import Director
-from likeness.liveness.observation import Observation, observe
+from likeness.liveness.identity import Look
+from likeness.liveness.observation import observe
 from likeness.liveness.script import ChallengeScript
 from likeness.liveness.thresholds import THRESHOLDS, Thresholds
 
@@ -55,27 +56,27 @@ class Check:
         if self._director.verdict is not None:
             return self._director.tick(frame.received_at_seconds)
         smallest = max(_SMALLEST_SHARE * min(frame.image.shape[:2]), _TRACKED_SHARE * self._tracked_pixels)
-        found = self._engine.detect(frame.image, minimum_face_pixels=smallest)
+        found = self._engine.detect(frame.image, minimum_face_pixels=smallest, upright=True)
         self._tracked_pixels = found[0].box.width if found else 0.0
         seen = observe(frame, found, self._limits.guidance)
-        if self._director.wants_key_frame(seen):
-            self._keep(seen)
+        for look in self._director.choose_looks(seen):
+            self._keep(look)
         return self._director.advance(seen)
 
     def tick(self, now_seconds: float) -> Instruction:
         return self._director.tick(now_seconds)
 
-    def _keep(self, seen: Observation) -> None:
-        assert seen.face is not None
-        image, detection = seen.frame.image, seen.face.detection
+    def _keep(self, look: Look) -> None:
+        assert look.seen.face is not None
+        image, detection = look.seen.frame.image, look.seen.face.detection
         key = KeyFrame(
             image,
             detection,
             self._engine.embed(image, [detection])[0],
             self._engine.assess(image, detection, use=Use.PROBE),
-            seen.at_seconds,
-            self._director.step_index,
-            lit_by_flash=self._director.colour_shown,
+            look.seen.at_seconds,
+            look.step_index,
+            look.lit_by_flash,
         )
         evidence = self._director.evidence
         evidence.templates.append(key.template)
@@ -84,4 +85,3 @@ class Check:
         self._key_frames.append(key)
         self._key_frames.sort(key=lambda kept: (kept.lit_by_flash, -kept.quality.score, kept.at_seconds))
         del self._key_frames[_KEPT:]
-        self._director.keep_key_frame(seen)

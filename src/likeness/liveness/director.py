@@ -3,9 +3,10 @@
 from likeness.liveness import challenge, flash, identity, injection, parallax, passive, shading
 from likeness.liveness.base import Instruction, SignalResult, StatusCode, Verdict
 from likeness.liveness.evidence import Evidence
+from likeness.liveness.identity import IdentityWatch, Look
 from likeness.liveness.injection import InjectionWatch
 from likeness.liveness.light_response import respond
-from likeness.liveness.observation import Observation, is_frontal, oval
+from likeness.liveness.observation import Observation, oval
 from likeness.liveness.script import ChallengeScript, Flash, Hold, LivenessMode, Move, Step
 from likeness.liveness.steps import FlashRun, GestureRun, HoldRun, MoveRun, StepRun, Told
 from likeness.liveness.thresholds import Thresholds
@@ -35,31 +36,18 @@ class Director:
         self._progress = 0.0
         self._told = Told(StatusCode.FACE_NOT_DETECTED)
         self._newest_flash: int | None = None
-        self._key_at: float | None = None
-        self._key_step = -1
-        self._lost = False
+        self._identity = IdentityWatch(limits)
 
     @property
     def step_index(self) -> int:
         return self._index
 
-    @property
-    def colour_shown(self) -> bool:
-        return self._told.colour is not None
-
-    def wants_key_frame(self, seen: Observation) -> bool:
-        """Whether this observation should be embedded: when a step begins, after the face was lost, and every so often."""
-        face = seen.face
-        if self.verdict is not None or face is None or seen.faces != 1 or not is_frontal(face, self.limits.guidance):
-            return False
-        if face.eye_distance_pixels < 0.75 * self.limits.guidance.far_scale * min(seen.size):
-            return False
-        due = self._key_at is None or seen.at_seconds - self._key_at >= self.limits.pace.key_frame_seconds
-        return due or self._lost or self._key_step != self._index
-
-    def keep_key_frame(self, seen: Observation) -> None:
-        """Note that the observation was embedded; the caller puts the template into the evidence."""
-        self._key_at, self._key_step, self._lost = seen.at_seconds, self._index, False
+    def choose_looks(self, seen: Observation) -> tuple[Look, ...]:
+        """Say of which observations, this one or an earlier one, the template is wanted as evidence of identity."""
+        if self.verdict is not None:
+            return ()
+        look = Look(seen, self._index, lit_by_flash=self._told.colour is not None)
+        return self._identity.choose(look, closing=self._index == len(self.script.steps))
 
     def advance(self, seen: Observation) -> Instruction:
         """Take the next observation in."""
@@ -73,10 +61,7 @@ class Director:
         if self._timed_out(now):
             return self._instruct()
         self._last_frame_at = now
-        self._lost = self._lost or seen.face is None
-        if self._told.colour is None:
-            # Not while colours run: those frames must be answered quickly and evenly.
-            self.evidence.register_next()
+        self.evidence.register_next()
         told = self._run.advance(seen, self.evidence)
         if told.flash_index is not None:
             self._newest_flash = told.flash_index

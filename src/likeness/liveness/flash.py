@@ -14,7 +14,11 @@ def judge(response: Response | None, limits: Signals) -> SignalResult:
     threshold = limits.flash_correlation
     if response is None:
         return SignalResult(
-            SignalName.FLASH, 0.0, threshold, passed=False, reason="too few frames showed the face in the colours"
+            SignalName.FLASH,
+            0.0,
+            threshold,
+            passed=False,
+            reason="too little was seen of the face in the colours, or of the room around it",
         )
     if response.response < limits.flash_response:
         score, reason = 0.0, "the face hardly answered the screen's colours"

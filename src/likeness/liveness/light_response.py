@@ -131,8 +131,7 @@ def _settle(series: NDArray[np.floating[Any]], times: NDArray[np.float64]) -> ND
 
     Brightness changes with every movement of the head; hue changes with the light alone.
     """
-    series = series - series.mean(axis=-1, keepdims=True)
-    basis = np.stack([np.ones_like(times), times - times.mean()], axis=1)
-    flat = series.reshape(len(times), -1).astype(np.float64)
-    flat = flat - basis @ np.linalg.lstsq(basis, flat, rcond=None)[0]
-    return np.asarray(flat.reshape(series.shape))
+    hue = series - series.mean(axis=-1, keepdims=True, dtype=np.float64)
+    hue -= hue.mean(axis=0)
+    since = (times - times.mean()).reshape(-1, *(1,) * (series.ndim - 1))
+    return np.asarray(hue - since * ((since * hue).sum(axis=0) / (since**2).sum()))

@@ -22,6 +22,9 @@ LIGHT_SHAPE = (24, 20)
 _SURROUNDINGS_WIDTH = 80
 _OVAL_WIDTH, _OVAL_HEIGHT = 2.35, 3.3
 """Of a head, in eye distances."""
+_BESIDE = 1.5, 2.9
+"""Half the width and height of the ellipse around a head and its hair, in eye distances: what is beyond it is the room. A phone's
+upright frame shows most of the room above the shoulders, in the corners over the head."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,13 +111,16 @@ def _view(frame: Frame, detection: Detection) -> FaceView:
         float(np.abs(cv2.Laplacian(cv2.GaussianBlur(grey, (0, 0), 1.0), cv2.CV_32F)).mean()),
         np.asarray(cv2.LUT(small, LINEAR), np.float32),
         surroundings,
-        _beside(surroundings, step, float(centre[0]), float(eyes[1] + size), size),
+        _beside(surroundings, step, (float(centre[0]), float(centre[1])), float(eyes[1] + size), size),
     )
 
 
-def _beside(small: Image, step: float, centre_x: float, lowest: float, eye_distance: float) -> NDArray[np.bool_]:
-    columns, rows = ((np.arange(size) + 0.5) * step for size in (small.shape[1], small.shape[0]))
-    outside = (np.abs(columns - centre_x) > 1.5 * eye_distance)[None, :] & (rows < lowest)[:, None]
+def _beside(
+    small: Image, step: float, centre: tuple[float, float], lowest: float, eye_distance: float
+) -> NDArray[np.bool_]:
+    columns, rows = ((np.arange(size) + 0.5) * step / eye_distance for size in (small.shape[1], small.shape[0]))
+    across, down = (columns - centre[0] / eye_distance) / _BESIDE[0], (rows - centre[1] / eye_distance) / _BESIDE[1]
+    outside = (across[None, :] ** 2 + down[:, None] ** 2 > 1) & (rows < lowest / eye_distance)[:, None]
     return np.asarray(outside & (small.max(axis=2) < 250) & (small.min(axis=2) > 4))
 
 

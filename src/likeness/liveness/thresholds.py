@@ -54,6 +54,18 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
+class Track:
+    """Between one frame and the next, beyond which the face is compared anew on both sides. Nobody fails for it."""
+
+    gap_seconds: float = 0.5
+    jump: float = 0.5
+    """How far the face's middle moved, in eye distances."""
+    growth: float = 1.3
+    resemblance: float = 0.8
+    """Correlation of the faces' detail, below which they may be two people's."""
+
+
+@dataclass(frozen=True, slots=True)
 class Gestures:
     """When a gesture counts as done, against the same person's straight look before it."""
 
@@ -76,8 +88,8 @@ class Signals:
     """Least relative brightening of the face, beyond the background's, for the screen's full light."""
     flash_lag_seconds: tuple[float, float] = (0.03, 0.75)
     shading: float = 0.03
-    identity_level: int = 3
-    """The match level that every two key frames of one attempt must reach."""
+    identity_level: int = 4
+    """The match level that every two looks of one attempt must reach. One camera's frames of a minute are more alike than two photos."""
     passive: float = 0.30
     injection: float = 1.0
 
@@ -86,6 +98,7 @@ class Signals:
 class Thresholds:
     guidance: Guidance = Guidance()
     pace: Pace = Pace()
+    track: Track = Track()
     gestures: Gestures = Gestures()
     signals: Signals = Signals()
 

@@ -90,6 +90,13 @@ def test_doubt_looks_at_other_orientations_and_stays_when_they_are_no_better():
     assert {shape for shape, _ in detector.looks} == {(400, 500), (500, 400)}
 
 
+def test_a_picture_known_to_be_upright_is_looked_at_once():
+    detector = MarkerDetector(confidence_upright=0.6)
+    (face,) = FaceSearch(detector).all_faces(picture(), upright=True)
+    assert face.confidence == 0.6
+    assert len(detector.looks) == 1
+
+
 def test_a_face_seen_better_in_another_orientation_is_taken_from_there():
     turned = np.ascontiguousarray(np.rot90(picture(face=(120, 160)), 2))
     (face,) = FaceSearch(MarkerDetector(confidence_turned=0.7)).subject_and_rivals(turned)

@@ -31,10 +31,13 @@ class FaceSearch:
 
     detector: Detector
 
-    def all_faces(self, image: Image, smallest: float | None = None) -> list[Detection]:
-        """Find every face at least ``smallest`` pixels wide (None: as small as is worth it), largest first."""
+    def all_faces(self, image: Image, smallest: float | None = None, *, upright: bool = False) -> list[Detection]:
+        """Find every face at least ``smallest`` pixels wide (None: as small as is worth it), largest first.
+
+        ``upright``: the image is known to be, so it is looked at once and never turned.
+        """
         wanted = self._finest(image) if smallest is None else max(smallest, self.detector.finest)
-        return _largest_first(self._look(image, wanted))
+        return _largest_first(self._look(image, wanted, turning=not upright))
 
     def subject_and_rivals(self, image: Image) -> list[Detection]:
         """Find the largest face and all that rival it for being the photo's subject, largest first; smaller faces may be missing."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from likeness.engine.base import Image
 from likeness.evaluation.simulator.motion import Motion
-from likeness.evaluation.simulator.portrait import HEIGHT, LEFT_CM, PIXELS_PER_CM, TOP_CM, WIDTH, Portrait
+from likeness.evaluation.simulator.portrait import BOTTOM_CM, HEIGHT, LEFT_CM, PIXELS_PER_CM, TOP_CM, WIDTH, Portrait
 from likeness.evaluation.simulator.scene import LINEAR, Layer
 from likeness.evaluation.simulator.session import Shot, decode
 from likeness.evaluation.simulator.stage import Stage, draw_background
@@ -62,9 +62,11 @@ def mount(
 class HeldSheet:
     """A print held by hand, stiff or bent: cut out along the head, or with its own background, from 70 % of life size to 110 %."""
 
-    def __init__(self, portrait: Portrait, surface: Surface, chance: np.random.Generator) -> None:
+    def __init__(
+        self, portrait: Portrait, surface: Surface, chance: np.random.Generator, *, stage: Stage | None = None
+    ) -> None:
         self.camera_label = "Integrated Webcam"
-        self._stage = Stage(chance)
+        self._stage = stage or Stage(chance)
         self._size = float(chance.uniform(0.7, 1.1))
         self._motion = hand(self._stage, chance, self._size)
         self._surface = surface
@@ -205,11 +207,15 @@ class ScreenReplay:
         shown = self._still
         if self._video is not None:
             picture = self._video.picture(at_seconds)
-            # Held so that the recording fills the camera's view; it comes closer by itself.
-            shown = np.asarray(cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
-            optics = self._stage.optics
-            fill = optics.focal_pixels * WIDTH / PIXELS_PER_CM * self._size / optics.width
-            pose = pose.propped(fill)
+            # The middle of the recording, held where it is as large as it was in its own camera; it comes closer by itself.
+            height, width = picture.shape[:2]
+            across = min(width, height * WIDTH // HEIGHT)
+            down = across * HEIGHT // WIDTH
+            top, left = (height - down) // 2, (width - across) // 2
+            middle = picture[top : top + down, left : left + across]
+            shown = np.asarray(cv2.resize(middle, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR), np.uint8)
+            away = self._stage.optics.focal_pixels * WIDTH / PIXELS_PER_CM * self._size / across
+            pose = pose.propped(away, up=(BOTTOM_CM - TOP_CM) / 2 * self._size)
         shown = np.asarray(np.clip(shown * self._moire, 0, 255), np.uint8)
         display = Layer(
             Plane(),
@@ -228,22 +234,29 @@ class ScreenReplay:
 
 
 class SwappedPerson:
-    """The victim at first, live or as a print, and from some step on somebody else, live; or the other way round."""
+    """The victim for a part of the attempt, live or as a print, and somebody else, live, for the rest; half of them come back."""
 
     def __init__(self, victim: Portrait, accomplice: Portrait, chance: np.random.Generator) -> None:
         self.camera_label = "Integrated Webcam"
-        first, second = (victim, accomplice) if chance.random() < 0.5 else (accomplice, victim)
-        self._now = SimulatedSubject(first, chance)
-        self._later = SimulatedSubject(second, chance, stage=self._now.stage)
-        self._later.motion = self._now.motion
-        self._after = float(chance.uniform(0.3, 0.8))
+        helper = SimulatedSubject(accomplice, chance)
+        shown: Presentation
+        if chance.random() < 0.3:
+            shown = HeldSheet(victim, Plane(), chance, stage=helper.stage)
+        else:
+            shown = SimulatedSubject(victim, chance, stage=helper.stage)
+            shown.motion = helper.motion
+        people: list[Presentation] = [shown, helper]
+        chance.shuffle(people)
+        self._first, self._second = people
+        self._from = float(chance.uniform(0.2, 0.7))
         """Progress of the attempt at which the change happens."""
-        self._changed = False
+        self._until = self._from + float(chance.uniform(0.05, 0.3)) if chance.random() < 0.5 else 1.0
+        self._now = self._first
 
     def react(self, message: Mapping[str, Any], at_seconds: float) -> None:
-        self._now.react(message, at_seconds)
-        if not self._changed and message["progress"] >= self._after:
-            self._now, self._changed = self._later, True
+        for person in (self._first, self._second):
+            person.react(message, at_seconds)
+        self._now = self._second if self._from <= message["progress"] < self._until else self._first
 
     def frame(self, at_seconds: float) -> Image:
         return self._now.frame(at_seconds)
@@ -260,16 +273,17 @@ class InjectedStill:
         self._stage = Stage(chance)
         self._chance = chance
         self._motion = hand(self._stage, chance, 1.0)
-        self._pixels = portrait.pixels
-        self._noise = float(chance.choice((0.0, 1.0, 2.5)))
+        self._light = LINEAR[portrait.pixels] * np.float32(0.8)
+        noise = float(chance.choice((0.0, 1.0, 2.5)))
         tinted = str(chance.choice(("nothing", "everything", "face")))
         self._tint = float(chance.uniform(0.15, 0.6)) * (tinted != "nothing")
         self._tint_wall = self._tint if tinted == "everything" else 0.0
         face = cv2.GaussianBlur(head_mask().astype(np.float32) / 255, (0, 0), 4)
         self._where = np.asarray(face if tinted == "face" else np.ones_like(face), np.float32)
         self._cover = np.asarray(np.maximum(face, body_mask().astype(np.float32) / 255), np.float32)
-        wall = draw_background(chance, self._stage.optics.width, self._stage.optics.height)
-        self._wall = np.sqrt(wall) * np.float32(255)
+        optics = self._stage.optics
+        self._wall = np.sqrt(draw_background(chance, optics.width, optics.height)) * np.float32(255)
+        self._noise = np.float32(noise) * chance.standard_normal((optics.height + 64, optics.width + 64, 3), np.float32)
 
     def react(self, message: Mapping[str, Any], at_seconds: float) -> None:
         self._stage.shows(message, at_seconds)
@@ -290,15 +304,15 @@ class InjectedStill:
         shift += np.array((pose.x, pose.y)) * optics.focal_pixels / pose.z
         screen = self._stage.screen(at_seconds)
         light = 1 + self._tint * self._where[..., None] * screen
-        lit = np.sqrt(np.clip(LINEAR[self._pixels] * light * np.float32(0.8), 0, 1)) * np.float32(255)
+        lit = cv2.sqrt(np.minimum(self._light * light, 1)) * np.float32(255)
         placing, size = np.column_stack([matrix, shift]), (optics.width, optics.height)
         image = cv2.warpAffine(lit, placing, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         cover = cv2.warpAffine(self._cover, placing, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         wall = self._wall * np.sqrt(1 + self._tint_wall * screen)
         image += (1 - cover[..., None]) * (wall - image)
-        if self._noise:
-            image = image + self._chance.standard_normal(image.shape, np.float32) * np.float32(self._noise)
-        return np.asarray(np.clip(image, 0, 255), np.uint8)
+        row, column = self._chance.integers(0, 64, 2)
+        noise = self._noise[row : row + optics.height, column : column + optics.width]
+        return np.asarray(cv2.add(image, noise, dtype=cv2.CV_8U), np.uint8)
 
     def encode(self, image: Image) -> bytes:
         return encode(image)

@@ -83,7 +83,8 @@ class Camera:
 
     def develop(self, light: Array, at_seconds: float) -> Image:
         """Expose, balance, add noise: (h, w, 3) linear light → uint8 RGB."""
-        small = cv2.resize(light, (32, 32), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(light, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_NEAREST)
+        small = cv2.resize(small, (32, 32), interpolation=cv2.INTER_AREA)
         mean = (small * self._weight).sum((0, 1))
         wanted = _METERED / max(float(mean.mean()), 1e-6)
         cast = (float(mean.mean()) / np.maximum(mean, 1e-6)) ** self.optics.balance
@@ -95,10 +96,11 @@ class Camera:
             self._exposure, self._gains = wanted, cast
         self._last_seconds = at_seconds
         # 255² inside the root, so that the tone-mapped image is 0..255; the bytes saturate.
-        gain = np.array((*(self._exposure * self._gains * 255**2), 0.0))
-        toned = cv2.GaussianBlur(cv2.sqrt(cv2.multiply(light, gain)), (0, 0), self.optics.blur_pixels)
+        gain = np.tile((self._exposure * self._gains * 255**2).astype(np.float32), light.shape[1])
+        toned = cv2.sqrt(light.reshape(len(light), -1) * gain).reshape(light.shape)
+        toned = cv2.GaussianBlur(toned, (0, 0), self.optics.blur_pixels)
         row, column = self._chance.integers(0, 64, 2)
-        noise = np.ascontiguousarray(self._noise[row : row + self.optics.height, column : column + self.optics.width])
+        noise = self._noise[row : row + self.optics.height, column : column + self.optics.width]
         return np.asarray(cv2.add(toned, noise, dtype=cv2.CV_8U), np.uint8)
 
     def compress(self, image: Image) -> bytes:

@@ -21,7 +21,10 @@ class Stage:
         self.optics = optics or Optics.draw(chance)
         self.camera = Camera(self.optics, chance)
         self.lighting = draw_lighting(chance)
-        self._background = draw_background(chance, self.optics.width, self.optics.height)
+        background = draw_background(chance, self.optics.width, self.optics.height)
+        self._background = np.asarray(
+            cv2.resize(background, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32
+        )
         self._latency_seconds = float(chance.uniform(0.02, 0.09))
         """From the page's order to light, and from light to the captured frame."""
         self._shown: list[tuple[float, Array]] = [(0.0, np.zeros(3, np.float32))]

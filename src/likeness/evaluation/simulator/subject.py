@@ -13,6 +13,17 @@ from likeness.evaluation.simulator.scene import Layer, Pose
 from likeness.evaluation.simulator.stage import Stage
 from likeness.evaluation.simulator.surfaces import Head, Plane
 
+_MOUTH = (
+    slice(int((TOP_CM + 4.5) * PIXELS_PER_CM), int((TOP_CM + 9.5) * PIXELS_PER_CM)),
+    slice(int((LEFT_CM - 4) * PIXELS_PER_CM), int((LEFT_CM + 4) * PIXELS_PER_CM)),
+)
+"""The part of a portrait that moves with the mouth."""
+_MOUTH_ROWS, _MOUTH_COLUMNS = np.mgrid[_MOUTH].astype(np.float32)
+_MOUTH_WEIGHT = np.outer(*(np.cos(np.pi * (np.arange(size) / size - 0.5)) ** 2 for size in _MOUTH_ROWS.shape)).astype(
+    np.float32
+)
+"""How much each place follows: all in the middle, nothing at the edge."""
+
 
 class Presentation(Protocol):
     """Whatever is presented to the camera. ``message`` is an instruction as it goes over the wire."""
@@ -49,7 +60,10 @@ class SimulatedSubject:
         self.motion = Motion(chance, optics.focal_pixels, (optics.width / 2, optics.height / 2))
         self._head = Head(chance, nose_x_cm=portrait.nose_x_cm, nose_y_cm=portrait.nose_y_cm)
         self._portrait = portrait
-        self._body = body_mask()
+        self._clothes, self._body = (
+            np.asarray(cv2.resize(pixels, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA), np.uint8)
+            for pixels in (portrait.pixels, body_mask())
+        )
         self._mouth = chance.uniform(0.2, 0.8), chance.uniform(0, 0.12) * PIXELS_PER_CM
 
     def react(self, message: Mapping[str, Any], at_seconds: float) -> None:
@@ -61,7 +75,7 @@ class SimulatedSubject:
         centre = Pose(pose.x, pose.y, pose.z + self._head.front_cm - 1.0, pose.yaw, pose.pitch, pose.roll)
         behind = Pose(pose.x * 0.9, pose.y + 1.0, centre.z + 3.0)
         return (
-            Layer(Plane(), self._portrait.pixels, behind, alpha=self._body, reach_cm=36.0, above_cm=-4.0),
+            Layer(Plane(), self._clothes, behind, alpha=self._body, reach_cm=36.0, above_cm=-4.0, soft=True),
             Layer(self._head, self._live_texture(at_seconds), centre, reach_cm=13.0),
         )
 
@@ -73,14 +87,9 @@ class SimulatedSubject:
 
     def _live_texture(self, at_seconds: float) -> Image:
         speed, size = self._mouth
-        top, left = int((TOP_CM + 4.5) * PIXELS_PER_CM), int((LEFT_CM - 4) * PIXELS_PER_CM)
-        bottom, right = int((TOP_CM + 9.5) * PIXELS_PER_CM), int((LEFT_CM + 4) * PIXELS_PER_CM)
-        rows, columns = np.mgrid[top:bottom, left:right].astype(np.float32)
-        off_y, off_x = (rows - (top + bottom) / 2) / (bottom - top), (columns - (left + right) / 2) / (right - left)
-        weight = np.cos(np.pi * off_y) ** 2 * np.cos(np.pi * off_x) ** 2
-        stretched = rows + np.float32(size * np.sin(2 * np.pi * speed * at_seconds)) * weight
+        stretched = _MOUTH_ROWS + np.float32(size * np.sin(2 * np.pi * speed * at_seconds)) * _MOUTH_WEIGHT
         texture = self._portrait.pixels.copy()
-        texture[top:bottom, left:right] = cv2.remap(self._portrait.pixels, columns, stretched, cv2.INTER_LINEAR)
+        texture[_MOUTH] = cv2.remap(self._portrait.pixels, _MOUTH_COLUMNS, stretched, cv2.INTER_LINEAR)
         return texture
 
 

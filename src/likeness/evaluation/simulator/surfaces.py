@@ -1,6 +1,6 @@
 """Shapes that can be held before a camera, met by rays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import cv2
@@ -29,6 +29,9 @@ class Hits:
     normal_y: Array
     normal_z: Array
     hit: Array
+
+    def part(self, where: tuple[slice, slice]) -> "Hits":
+        return Hits(*(np.ascontiguousarray(getattr(self, field.name)[where]) for field in fields(self)))
 
 
 class Surface(Protocol):
