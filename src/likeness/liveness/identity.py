@@ -5,7 +5,7 @@ have come: nobody is swapped between two looks without a trace. What leaves none
 another, is met by the looks in between.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -42,7 +42,7 @@ class IdentityWatch:
     _spare: Look | None = None
     """The last look that was not compared."""
     _compared: Look | None = None
-    _interrupted: bool = field(default=True)
+    _interrupted: bool = True
 
     def choose(self, look: Look, *, closing: bool) -> tuple[Look, ...]:
         """Take in the next observation; give the looks that must be compared now. ``closing``: it may be the last."""

@@ -88,8 +88,8 @@ class Signals:
     """Least relative brightening of the face, beyond the background's, for the screen's full light."""
     flash_lag_seconds: tuple[float, float] = (0.03, 0.75)
     shading: float = 0.03
-    identity_level: int = 4
-    """The match level that every two looks of one attempt must reach. One camera's frames of a minute are more alike than two photos."""
+    identity_level: int = 3
+    """The match level that every two looks of one attempt must reach."""
     passive: float = 0.30
     injection: float = 1.0
 
