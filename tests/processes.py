@@ -35,13 +35,24 @@ class ServerProcess:
 
     def start(self, *, wrap: tuple[str, ...] = ()) -> None:
         command = [*wrap, sys.executable, "-m", "likeness", "serve"]
-        self.process = subprocess.Popen(command, env=self.environment, stderr=subprocess.DEVNULL)
-        wait_until_ready(self.url, seconds=180)
+        process = subprocess.Popen(command, env=self.environment)
+        self.process = process
+        wait_until_ready(self.url, seconds=180, runs=lambda: process.poll() is None)
 
     def kill(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the server do nothing while its files are looked at."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:

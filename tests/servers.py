@@ -5,7 +5,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,14 +64,15 @@ def serving(settings: Settings, engine: Engine | None = None) -> Iterator[Server
         deployment.close()
 
 
-def wait_until_ready(url: str, *, seconds: float = 60) -> None:
+def wait_until_ready(url: str, *, seconds: float = 60, runs: Callable[[], bool] = lambda: True) -> None:
+    """Wait for a server; ``runs`` tells whether there is still one to wait for."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end and runs():
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(f"{url}/readyz").status_code == 200:
                 return
         time.sleep(0.02)
-    raise AssertionError(f"{url} was not ready within {seconds} s")
+    raise AssertionError(f"{url} was not ready within {seconds} s" if runs() else f"the server of {url} ended")
 
 
 @dataclass
