@@ -1,7 +1,11 @@
+from functools import partial
+
 import pytest
 
+from likeness.engine.loading import load_engine
 from likeness.errors import SetupError
-from likeness.evaluation.liveness_sessions import people_in
+from likeness.evaluation.liveness_sessions import Plan, people_in, simulate_all
+from likeness.liveness.script import LivenessMode
 
 
 def test_a_person_comes_once(tmp_path):
@@ -18,3 +22,16 @@ def test_a_person_comes_once(tmp_path):
 def test_nobody_is_a_fault_of_the_set_up(tmp_path):
     with pytest.raises(SetupError):
         people_in(tmp_path)
+
+
+@pytest.mark.data
+def test_an_interruption_keeps_the_attempts_that_ended(data, tmp_path):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    plan = Plan(people_in(data / "faces" / "lfw"), LivenessMode.PASSIVE, flash=False, seed=1)
+    load = partial(load_engine, "builtin", models_dir=tmp_path)
+    rates = simulate_all(load, plan, ["live", "injected_still"], 20, workers=1, told=interrupted)
+    ended = {one.kind: one.presentations for one in rates}
+    assert ended["live"] >= 1
+    assert sum(ended.values()) < 10

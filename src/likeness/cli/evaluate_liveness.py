@@ -64,7 +64,7 @@ def evaluate_liveness(
 
     With DIR, attempts are simulated from its photos: live people, and attacks in their name, before simulated cameras. With
     --real and --fake, the pack's passive models are measured on real photos. The two are told apart: a simulation says how the
-    signals behave under its assumptions, not how real people and attackers do.
+    signals behave under its assumptions, not how real people and attackers do. Ctrl-C ends a long run with the attempts so far.
 
     Example: likeness evaluate-liveness faces/ --attempts 500 --json liveness.json
     """
@@ -74,6 +74,7 @@ def evaluate_liveness(
         raise SetupError(f"There is no kind {', '.join(unknown)}. Kinds: {', '.join(KINDS)}.")
     console = Console()
     report: dict[str, object] = {}
+    missing = 0
     if portraits is not None:
         plan = Plan(people_in(portraits), mode, flash, seed)
         kinds = [one for one in KINDS if not kind or one in kind]
@@ -81,16 +82,18 @@ def evaluate_liveness(
             task = progress.add_task("simulated attempts", total=len(kinds) * attempts)
             told = partial(progress.advance, task)
             rates = simulate_all(partial(load_pack, pack), plan, kinds, attempts, workers=workers, told=told)
+        missing = len(kinds) * attempts - sum(one.presentations for one in rates)
         _print_sessions(console, rates, plan)
         report["simulatedSessions"] = {
             "mode": mode.value,
             "flash": flash,
             "seed": seed,
             "photos": len(plan.photos),
+            "attemptsMissing": missing,
             "rates": [one.as_json() for one in rates],
             "notClaimed": list(OPEN_ATTACKS),
         }
-    if real is not None and fake is not None:
+    if real is not None and fake is not None and not missing:
         engine = load_pack(pack)
         with progress_bar(console, transient=True) as progress:
             sources = photos_in(real), photos_in(fake)
@@ -101,6 +104,9 @@ def evaluate_liveness(
     if json_file:
         json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         console.print(f"Numbers  {json_file}")
+    if missing:
+        console.print(f"Interrupted: {missing} of the attempts asked for are not in these rates.")
+        raise typer.Exit(130)
 
 
 def _print_sessions(console: Console, rates: Sequence[PresentationRates], plan: Plan) -> None:

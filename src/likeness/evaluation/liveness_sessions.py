@@ -4,6 +4,7 @@ Attempts are independent and drawn from a seed, so a run can be repeated and con
 """
 
 import random
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -48,14 +49,20 @@ LoadEngine = Callable[[], Engine]
 def simulate_all(
     load: LoadEngine, plan: Plan, kinds: Sequence[str], attempts: int, *, workers: int, told: Callable[[], None]
 ) -> tuple[PresentationRates, ...]:
-    """Simulate ``attempts`` of each kind over ``workers`` processes; ``told`` is called after each. ``load`` must be picklable."""
-    jobs = [(kind, index) for kind in kinds for index in range(attempts)]
+    """Simulate ``attempts`` of each kind over ``workers`` processes; ``told`` is called after each. ``load`` must be picklable.
+
+    Kinds take turns, and an interruption (SIGINT) keeps what has ended: the rates are then of fewer attempts.
+    """
+    jobs = [(kind, index) for index in range(attempts) for kind in kinds]
     found: dict[str, list[Presentation]] = {kind: [] for kind in kinds}
     with ProcessPoolExecutor(workers, get_context("spawn"), _open_worker, (load, plan)) as pool:
         waiting = {pool.submit(_work, kind, index): kind for kind, index in jobs}
-        for done in as_completed(waiting):
-            found[waiting[done]].append(done.result())
-            told()
+        try:
+            for done in as_completed(waiting):
+                found[waiting[done]].append(done.result())
+                told()
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
     return tuple(tally(kind, found[kind], bona_fide=kind == LIVE) for kind in kinds)
 
 
@@ -129,6 +136,7 @@ _worker: tuple[Engine, Plan] | None = None
 
 def _open_worker(load: LoadEngine, plan: Plan) -> None:
     global _worker  # noqa: PLW0603 - a process pool hands state to its workers in no other way
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers when their attempts have ended
     cv2.setNumThreads(1)
     _worker = load(), plan
 
