@@ -3,6 +3,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from observations import FAR, face, seen
 
 from likeness.liveness.chart import HEIGHT, WIDTH, Chart
@@ -108,11 +110,32 @@ def unit(*values):
     return row / np.linalg.norm(row)
 
 
-def test_identity_is_the_worst_pair():
-    result = judge([unit(1, 0), unit(1, 0.1), unit(1, 1)], 0.6)
+def test_identity_is_what_the_least_alike_groups_share():
+    result = judge([unit(1, 0), unit(1, 0), unit(1, 1), unit(1, 1)], 0.6)
     assert result.passed
     assert result.score == pytest.approx(np.sqrt(0.5), abs=1e-6)
     assert not judge([unit(1, 0), unit(1, 0), unit(0, 1)], 0.6).passed
+
+
+@given(st.lists(st.integers(0, 1), min_size=2, max_size=30), st.integers(0, 999))
+def test_two_people_are_told_apart_however_they_alternate(turns, seed):
+    chance = np.random.default_rng(seed)
+    looks = [unit(*np.eye(64)[turn], *chance.normal(0, 0.05, 64)) for turn in turns]
+    assert judge(looks, 0.5).passed == (len(set(turns)) == 1)
+
+
+def test_a_poor_look_counts_with_its_mean():
+    good, poor = [unit(1, 0.3, 0), unit(1, -0.3, 0), unit(1, 0, 0.3)], unit(1, 0, -0.9)
+    scores = [float(look @ poor) for look in good]
+    assert judge([*good, poor], 0.5).score == pytest.approx(np.mean(scores), abs=1e-6)
+    assert np.mean(scores) > min(scores)
+
+
+@given(st.integers(2, 12), st.integers(0, 999))
+def test_the_order_of_the_looks_does_not_count(count, seed):
+    chance = np.random.default_rng(seed)
+    looks = [unit(*chance.normal(0.5, 1, 8)) for _ in range(count)]
+    assert judge(looks, 0.5).score == pytest.approx(judge(looks[::-1], 0.5).score, abs=1e-6)
 
 
 def test_one_look_is_no_identity():

@@ -67,7 +67,7 @@ class IdentityWatch:
             face is not None
             and seen.faces == 1
             and is_frontal(face, guidance, slack=guidance.slack)
-            and face.eye_distance_pixels >= 0.75 * guidance.far_scale * min(seen.size)
+            and face.eye_distance_pixels >= (1 - guidance.scale_tolerance) * guidance.far_scale * min(seen.size)
         )
 
     def _is_due(self, look: Look) -> bool:
@@ -129,12 +129,32 @@ def _pattern(chart: Chart) -> Array:
 
 
 def judge(templates: list[Template], threshold: float) -> SignalResult:
-    """Score: the lowest score of any two looks. ``threshold``: the pack's for the level that they must reach."""
+    """Score: how alike the two least alike groups of looks are. ``threshold``: the pack's for the level that they must reach."""
     threshold = round(threshold, 4)
     if len(templates) < 2:
         return SignalResult(SignalName.IDENTITY, 0.0, threshold, passed=False, reason="the face was seen too seldom")
     rows = np.stack(templates)
-    lowest = float((rows @ rows.T).min())
-    passed = lowest >= threshold
+    score = _last_link(rows @ rows.T)
+    passed = score >= threshold
     reason = "one person throughout" if passed else "the face changed"
-    return SignalResult(SignalName.IDENTITY, lowest, threshold, passed=passed, reason=reason)
+    return SignalResult(SignalName.IDENTITY, score, threshold, passed=passed, reason=reason)
+
+
+def _last_link(scores: Array) -> float:
+    """Join what is most alike until one group is left; give the mean score of the last two groups' pairs (average linkage).
+
+    Whoever comes in between makes a group of his own, however often he comes and goes. One poor look of the same person weighs
+    less than in the lowest score of all pairs: it is the mean of its scores with all others that counts.
+    """
+    links = scores.astype(np.float64)
+    np.fill_diagonal(links, -np.inf)
+    sizes = np.ones(len(links))
+    last = 1.0
+    for _ in sizes[1:]:
+        pair = list(np.unravel_index(links.argmax(), links.shape))
+        kept, dissolved = pair
+        last = float(links[kept, dissolved])
+        links[kept] = links[:, kept] = np.average(links[pair], axis=0, weights=sizes[pair])
+        links[dissolved] = links[:, dissolved] = -np.inf
+        sizes[kept] += sizes[dissolved]
+    return last

@@ -88,8 +88,8 @@ class Signals:
     """Least relative brightening of the face, beyond the background's, for the screen's full light."""
     flash_lag_seconds: tuple[float, float] = (0.03, 0.75)
     shading: float = 0.03
-    identity_level: int = 3
-    """The match level that every two looks of one attempt must reach."""
+    identity_level: int = 4
+    """The match level that the two least alike groups of one attempt's looks must reach with each other."""
     passive: float = 0.30
     injection: float = 1.0
 
