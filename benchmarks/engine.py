@@ -34,6 +34,7 @@ from likeness.engine.runtime import Network
 
 SIZES = {"640x480": (640, 480), "2 MP": (1632, 1224), "12 MP": (4032, 3024)}
 DLIB_FILE = "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat"
+IN_A_ROW = 3
 Work = Callable[[], object]
 
 
@@ -59,7 +60,7 @@ def main() -> None:
         for name, engine in packs.items():
             measure_stages(report, name, engine, photos, repeats, quick=options.quick)
         measure_recognition(report, packs["builtin"], photos, repeats)
-        measure_match(report, packs, photos, max(5, repeats // 4))
+        measure_match(report, packs, photos, repeats)
     report.publish(options.json)
 
 
@@ -76,13 +77,13 @@ def milliseconds(work: Work) -> float:
 
 
 def in_turns(works: dict[str, Work], repeats: int) -> dict[str, list[float]]:
-    """Time several works side by side: each once to warm up, then all in turn."""
+    """Time several works side by side: each once to warm up, then all in turn, each a few times before the next one takes the cache."""
     for work in works.values():
         work()
     times: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(repeats):
+    for _ in range(-(-repeats // IN_A_ROW)):
         for name, work in works.items():
-            times[name].append(milliseconds(work))
+            times[name] += [milliseconds(work) for _ in range(IN_A_ROW)]
     return times
 
 

@@ -20,6 +20,9 @@ from likeness.engine.conversion.graph import Graph
 
 Array = NDArray[np.float32]
 
+_BLOCK = 16
+"""Channels of a block with AVX-512; two blocks elsewhere."""
+
 
 def read_weights(file: bytes) -> list[Array]:
     """Unpack a weight file. It is a pickle, which can run code: call this only on bytes whose hash has been checked."""
@@ -90,7 +93,16 @@ def _convolution(graph: Graph, source: str, layers: Iterator[Array], *, normalis
     if normalise:
         bias = bias - weights.sum(axis=(0, 1, 2)) * np.float32(127.5 / 128)
         weights = weights / np.float32(128)
-    return _prelu(graph, graph.conv(source, _channels_first(weights), bias), slopes.reshape(-1, 1, 1, 1))
+    inner = weights.shape[2] if normalise else _whole_blocks(weights.shape[2])
+    added = _whole_blocks(len(bias)) - len(bias)
+    weights = np.pad(weights, ((0, 0), (0, 0), (0, inner - weights.shape[2]), (0, added)))
+    x = graph.conv(source, _channels_first(weights), np.pad(bias, (0, added)))
+    return _prelu(graph, x, np.pad(slopes.ravel(), (0, added)).reshape(-1, 1, 1, 1))
+
+
+def _whole_blocks(channels: int) -> int:
+    """Round up to what the runtime's fast layout holds: channels that are all zero cost less than leaving it and coming back."""
+    return -(-channels // _BLOCK) * _BLOCK
 
 
 def _prelu(graph: Graph, source: str, slopes: Array) -> str:

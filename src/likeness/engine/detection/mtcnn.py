@@ -52,8 +52,8 @@ class LandmarkLocator:
         """Look at each box, widened to a square."""
         boxes = squares(boxes)
         crops = np.empty((len(boxes), _OUTPUT_SIDE, _OUTPUT_SIDE, 3), np.uint8)
-        for crop, box in zip(crops, boxes, strict=True):
-            warp(image, _to_crop(box, _OUTPUT_SIDE), crop, border=_GREY)
+        for crop, matrix in zip(crops, _to_crops(boxes, _OUTPUT_SIDE), strict=True):
+            warp(image, matrix, crop, border=_GREY)
         answer = self._network.run(pixels=crops)
         sides = boxes[:, 2:] - boxes[:, :2]
         points = answer["landmarks"].reshape(-1, 2, 5).transpose(0, 2, 1)
@@ -141,16 +141,21 @@ def _cut(levels: Sequence[_Level], boxes: Rows, side: int) -> NDArray[np.uint8]:
     crops = np.empty((len(boxes), side, side, 3), np.uint8)
     wanted = side / np.maximum(boxes[:, 2] - boxes[:, 0], 1e-3) / levels[0].scale
     steps = np.rint(np.log(wanted) / np.log(_STEP)).clip(0, len(levels) - 1).astype(int)
-    for crop, box, step in zip(crops, boxes, steps, strict=True):
-        level = levels[step]
-        matrix = _to_crop(box * level.scale, side)
-        cv2.warpAffine(level.image, matrix, (side, side), dst=crop, borderMode=cv2.BORDER_CONSTANT, borderValue=_GREY)
+    scales = np.array([level.scale for level in levels], np.float32)[steps]
+    matrices = _to_crops(boxes * scales[:, None], side)
+    for crop, matrix, step in zip(crops, matrices, steps.tolist(), strict=True):
+        image = levels[step].image
+        cv2.warpAffine(image, matrix, (side, side), dst=crop, borderMode=cv2.BORDER_CONSTANT, borderValue=_GREY)
     return crops
 
 
-def _to_crop(box: NDArray[np.float32], side: int) -> NDArray[np.float64]:
-    scale = side / max(float(box[2] - box[0]), 1e-3)
-    return np.array([[scale, 0, (0.5 - box[0]) * scale - 0.5], [0, scale, (0.5 - box[1]) * scale - 0.5]])
+def _to_crops(boxes: Rows, side: int) -> NDArray[np.float64]:
+    """Give for each square box the (2, 3) matrix that takes it to side x side pixels."""
+    matrices = np.zeros((len(boxes), 2, 3))
+    scale = side / np.maximum(boxes[:, 2] - boxes[:, 0], np.float32(1e-3)).astype(np.float64)
+    matrices[:, 0, 0] = matrices[:, 1, 1] = scale
+    matrices[:, :, 2] = (0.5 - boxes[:, :2]) * scale[:, None] - 0.5
+    return matrices
 
 
 def _shifted(boxes: Rows, regions: Rows) -> Rows:

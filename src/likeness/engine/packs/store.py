@@ -16,7 +16,7 @@ from likeness.engine.packs.download import Progress, download, file_sha256
 from likeness.engine.packs.manifest import Manifest, Weights
 from likeness.errors import SetupError
 
-CONVERTERS_VERSION = 2
+CONVERTERS_VERSION = 3
 """Raised when a converter gives another model for the same weights, so that cached ones are made anew."""
 
 _log = logging.getLogger(__name__)
