@@ -21,3 +21,7 @@ check: ## lint, types, import rules
 	@$(UV) run --no-sync ruff format --check
 	@$(UV) run --no-sync mypy
 	@$(UV) run --no-sync lint-imports
+
+bench: ## print the figures of one benchmark: make bench NAME=search ARGS=--quick
+	@$(UV) sync --quiet --locked --all-extras --group demo --group benchmark
+	@$(UV) run --no-sync python benchmarks/$(NAME).py $(ARGS)
