@@ -5,6 +5,7 @@ import contextlib
 import csv
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +13,7 @@ import typer
 from rich.console import Console
 
 from likeness.cli.progress import progress_bar
-from likeness.cli.serve import opened
-from likeness.deployment import Deployment
+from likeness.deployment import Deployment, open_deployment
 from likeness.engine.workers import FaceWorkers
 from likeness.gallery import bulk_export
 from likeness.gallery.bulk_import import Importer, Refusal, Tally
@@ -48,7 +48,7 @@ def import_people(
     Needs the data folder for itself: stop the server first. Beside a running server, use the API's insert call.
     """
     settings = Settings()
-    with opened(settings) as deployment, owned(settings.data_dir):
+    with closing(open_deployment(settings)) as deployment, owned(settings.data_dir):
         owner = deployment.tenants.by_name(tenant)
         people = open_source(source)
         reasons: Counter[str] = Counter()
@@ -91,7 +91,7 @@ def export(
     Ids, references, metadata, quality and times, and never templates. Photos only with --images: they lie there unprotected.
     """
     settings = Settings()
-    with opened(settings) as deployment:
+    with closing(open_deployment(settings)) as deployment:
         owner = deployment.tenants.by_name(tenant)
         store = ImageStore(settings.images_address)
         if images:

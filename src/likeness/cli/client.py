@@ -1,12 +1,13 @@
 """``likeness client ...``."""
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from likeness.cli.serve import opened
+from likeness.deployment import open_deployment
 from likeness.settings import Settings
 from likeness.tenants.scopes import ALL_SCOPES, Scope
 from likeness.tenants.service import ClientCredentials
@@ -25,7 +26,7 @@ def create(
     ] = None,
 ) -> None:
     """Make a client; its secret is shown once and kept only as a hash."""
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         owner = deployment.tenants.by_name(tenant)
         show_credentials(deployment.tenants.create_client(owner.id, name, scope or ALL_SCOPES))
 
@@ -34,7 +35,7 @@ def create(
 def list_clients(tenant: TenantName) -> None:
     """List a tenant's clients."""
     table = Table("id", "name", "permissions", "")
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         for row in deployment.tenants.list_clients(deployment.tenants.by_name(tenant).id):
             table.add_row(row.id, row.name, " ".join(row.scopes), "disabled" if row.disabled else "")
     Console().print(table)
@@ -43,14 +44,14 @@ def list_clients(tenant: TenantName) -> None:
 @client.command()
 def disable(client_id: ClientId) -> None:
     """Let a client get no more tokens."""
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         deployment.tenants.disable_client(client_id)
 
 
 @client.command()
 def rotate(client_id: ClientId) -> None:
     """Replace a client's secret; the old one ends at once."""
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         show_credentials(deployment.tenants.rotate_secret(client_id))
 
 

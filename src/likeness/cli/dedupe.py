@@ -5,6 +5,7 @@ import contextlib
 import csv
 import heapq
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -16,8 +17,7 @@ from rich.progress import Progress, TaskID
 
 from likeness.cli.bulk import TenantName
 from likeness.cli.progress import progress_bar
-from likeness.cli.serve import opened
-from likeness.deployment import Deployment
+from likeness.deployment import Deployment, open_deployment
 from likeness.engine.base import Engine
 from likeness.engine.thumbnail import face_thumbnail
 from likeness.errors import LikenessError, NotFound
@@ -54,7 +54,7 @@ def dedupe(
 
     Example: likeness gallery dedupe --tenant acme --csv pairs.csv --html pairs.html
     """
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         owner = deployment.tenants.by_name(tenant)
         packs = deployment.database.read_now(GalleryRows(owner.id).packs)
         if packs is None:

@@ -7,6 +7,7 @@ import csv
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any
@@ -17,8 +18,7 @@ from rich.table import Table
 from sqlalchemy import Connection
 
 from likeness.cli.progress import progress_bar
-from likeness.cli.serve import opened
-from likeness.deployment import Deployment
+from likeness.deployment import Deployment, open_deployment
 from likeness.errors import Conflict, InvalidInput, NotFound
 from likeness.gallery.reindex_rows import WISHES_IN, Reindex, ReindexRows, State, Wish
 from likeness.gallery.repository import GalleryRows
@@ -51,7 +51,7 @@ def reindex(
     The running server does it and goes on answering with the old pack; new entries get both. Nothing changes for callers until
     `likeness gallery cutover`. It may be interrupted at any time, this command or the server: run it again to watch on.
     """
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         asked = [each for each in _chosen(deployment, tenant) if _ask(deployment, each, pack, named=tenant is not None)]
         if not asked:
             raise NotFound(f"No gallery is left to move to {pack}; a new one answers with the pack that all others do.")
@@ -68,7 +68,7 @@ def status(
     ] = False,
 ) -> None:
     """Tell how far each gallery is on its way, what would change, and which entries would stay behind with the old pack."""
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         moving = _moving(deployment, tenant)
         if ids:
             _list_orphans(deployment, moving)
@@ -133,7 +133,7 @@ def _ask(deployment: Deployment, tenant: Tenant, pack: str, *, named: bool) -> b
 
 
 def _wish(wish: Wish, tenant: str | None, *, wait: bool) -> None:
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         moving = _moving(deployment, tenant)
         for each, row in moving.items():
             if wish not in WISHES_IN[row.state]:

@@ -1,13 +1,11 @@
 """``likeness serve``."""
 
-import contextlib
-from collections.abc import Iterator
+from contextlib import closing
 
 import cv2
 import uvicorn
 from rich.console import Console
 
-from likeness.app import create_app
 from likeness.deployment import Deployment, open_deployment
 from likeness.engine.base import Engine
 from likeness.engine.levels import LEVELS
@@ -23,18 +21,8 @@ def serve() -> None:
     Every setting is read from the environment (LIKENESS_HOST, LIKENESS_PORT, LIKENESS_PACK, ...). Behind a reverse proxy, set
     LIKENESS_BASE_URL to the public address.
     """
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         run_server(deployment)
-
-
-@contextlib.contextmanager
-def opened(settings: Settings) -> Iterator[Deployment]:
-    """Open the deployment for the time of a command."""
-    deployment = open_deployment(settings)
-    try:
-        yield deployment
-    finally:
-        deployment.close()
 
 
 def run_server(deployment: Deployment) -> None:
@@ -44,6 +32,8 @@ def run_server(deployment: Deployment) -> None:
 
 
 def _serve(deployment: Deployment, engine: Engine) -> None:
+    from likeness.app import create_app  # noqa: PLC0415  it takes a second to import, which every other command is spared
+
     settings = deployment.settings
     # Frames of several sessions are judged side by side, one thread each: threads within one would only wait for each other.
     cv2.setNumThreads(1)

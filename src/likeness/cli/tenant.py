@@ -1,5 +1,6 @@
 """``likeness tenant ...``."""
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -7,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from likeness.cli.client import show_credentials
-from likeness.cli.serve import opened
+from likeness.deployment import open_deployment
 from likeness.settings import Settings
 from likeness.tenants.schemas import TenantSettings
 
@@ -17,7 +18,7 @@ tenant = typer.Typer(help="Tenants: each has its own gallery, clients, settings 
 @tenant.command()
 def create(name: Annotated[str, typer.Argument(help="A name of your choice, unique in this deployment.")]) -> None:
     """Make a tenant and a first client with every permission; its secret is shown once."""
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         made = deployment.tenants.create(name)
         credentials = deployment.tenants.create_client(made.id, "first")
     Console().print(f"tenant         {made.id}  {name}")
@@ -28,7 +29,7 @@ def create(name: Annotated[str, typer.Argument(help="A name of your choice, uniq
 def list_tenants() -> None:
     """List the tenants."""
     table = Table("id", "name", "settings")
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         for row in deployment.tenants.all():
             table.add_row(row.id, row.name, row.settings.model_dump_json(exclude_defaults=True))
     Console().print(table)
@@ -57,7 +58,7 @@ def change(
         "target_fpir": target_fpir,
         "gallery_limit": gallery_limit,
     }
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         row = deployment.tenants.by_name(name)
         kept = row.settings.model_dump(exclude_unset=True)
         changed = kept | {key: value for key, value in given.items() if value is not None}

@@ -1,6 +1,7 @@
 """``likeness webhook ...``."""
 
 import asyncio
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -8,8 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from likeness.cli.serve import opened
-from likeness.deployment import Deployment
+from likeness.deployment import Deployment, open_deployment
 from likeness.errors import InvalidInput
 from likeness.settings import Settings
 from likeness.webhooks.sender import Outcome, Sender
@@ -38,7 +38,7 @@ def put(
     headers = dict(_header(line) for line in header or [])
     if basic is not None:
         headers["Authorization"] = basic_header(basic, password or typer.prompt("Password", hide_input=True))
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         webhooks, owner = _webhooks(deployment), deployment.tenants.by_name(tenant)
         before = webhooks.find(owner)
         target = webhooks.put(owner, url, headers, rotate_secret=rotate_secret)
@@ -51,7 +51,7 @@ def put(
 @webhook.command()
 def show(tenant: TenantName) -> None:
     """Show where a tenant's results are posted to; values of headers and the secret stay hidden."""
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         target = _webhooks(deployment).get(deployment.tenants.by_name(tenant))
     Console().print(f"url      {target.url}\nheaders  {', '.join(target.headers) or 'none'}", highlight=False)
 
@@ -59,14 +59,14 @@ def show(tenant: TenantName) -> None:
 @webhook.command()
 def remove(tenant: TenantName) -> None:
     """Post a tenant's results nowhere any more."""
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         _webhooks(deployment).remove(deployment.tenants.by_name(tenant))
 
 
 @webhook.command()
 def test(tenant: TenantName) -> None:
     """Post a signed call without a session's data now, and say what the receiver answered."""
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         outcome = asyncio.run(_try(deployment, tenant))
     if not outcome.delivered:
         raise InvalidInput(outcome.error or f"the receiver answered {outcome.status}")
@@ -77,7 +77,7 @@ def test(tenant: TenantName) -> None:
 def deliveries(tenant: TenantName, limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
     """List a tenant's deliveries, newest first."""
     table = Table("delivery", "session", "state", "tries", "last answer", "made", "next try")
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         for row in _webhooks(deployment).deliveries(deployment.tenants.by_name(tenant), limit=limit):
             answer = row.last_error or (str(row.last_status) if row.last_status else "")
             times = (_time(row.created_at), _time(row.next_try_at))
@@ -88,7 +88,7 @@ def deliveries(tenant: TenantName, limit: Annotated[int, typer.Option(min=1, max
 @webhook.command()
 def replay(tenant: TenantName, delivery: Annotated[str, typer.Argument(help="The delivery's id.")]) -> None:
     """Make a delivery again; the running server does it."""
-    with opened(Settings()) as deployment:
+    with closing(open_deployment(Settings())) as deployment:
         _webhooks(deployment).replay(deployment.tenants.by_name(tenant), delivery)
 
 

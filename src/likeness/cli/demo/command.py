@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Annotated
 
 import httpx
@@ -16,8 +17,7 @@ from rich.console import Console
 
 from likeness.cli.demo.photos import load_photos
 from likeness.cli.demo.proof import Proof, Row
-from likeness.cli.serve import opened
-from likeness.deployment import initialise, is_initialised
+from likeness.deployment import initialise, is_initialised, open_deployment
 from likeness.errors import NotFound, SetupError
 from likeness.settings import Settings
 from likeness.tenants.service import ClientCredentials
@@ -66,7 +66,7 @@ def _prepare(settings: Settings, console: Console) -> ClientCredentials:
     if not is_initialised(settings):
         initialise(settings)
         console.print(f"made the data folder {settings.data_dir.resolve()}")
-    with opened(settings) as deployment:
+    with closing(open_deployment(settings)) as deployment:
         try:
             tenant = deployment.tenants.by_name(TENANT)
         except NotFound:
