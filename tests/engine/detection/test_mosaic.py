@@ -22,4 +22,4 @@ def test_every_image_is_whole_at_an_even_place_of_its_own(rows, columns, shares)
 def test_a_pyramid_takes_little_more_room_than_its_images():
     images = [np.ones((round(100 * 0.7**step), round(130 * 0.7**step), 3), np.uint8) for step in range(6)]
     whole, _ = mosaic(images, least=12)
-    assert whole.size < 1.25 * sum(image.size for image in images)
+    assert whole.size < 1.15 * sum(image.size for image in images)

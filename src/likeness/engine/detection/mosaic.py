@@ -1,5 +1,6 @@
 """One picture of many, so that a network looks at all of them in one call."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,17 +16,17 @@ def mosaic(images: Sequence[Image], *, least: int) -> tuple[Image, Rows]:
     The whole is at least ``least`` pixels wide and high, and black where there is no image.
     """
     height, width = (max(extent, least) for extent in images[0].shape[:2])
-    places, shelves = [], [[0, 0, height]]  # a shelf: how far it is filled, its top, its bottom
+    places: list[tuple[int, int, int, int]] = []
+    free: list[tuple[int, int, float, float]] = [(0, 0, width, math.inf)]
+    # What an image leaves of the room it is put in: a part to its right, as high as the image, and all that is below.
     for image in images:
         rows, columns = image.shape[:2]
-        shelf = next((each for each in shelves if each[0] + columns <= width and each[1] + rows <= each[2]), None)
-        if shelf is None:
-            top = _even(shelves[-1][2])
-            shelves.append(shelf := [0, top, top + rows])
-        left, top, _ = shelf
+        fitting = (room for room in free if room[0] + columns <= room[2] and room[1] + rows <= room[3])
+        left, top, right, bottom = room = min(fitting, key=lambda room: room[3])
+        free[free.index(room)] = (_even(left + columns), top, right, top + rows)
+        free.append((left, _even(top + rows), right, bottom))
         places.append((left, top, left + columns, top + rows))
-        shelf[0] = _even(left + columns)
-    canvas = np.zeros((shelves[-1][2], width, 3), np.uint8)
+    canvas = np.zeros((max(height, *(bottom for *_, bottom in places)), width, 3), np.uint8)
     for image, (left, top, right, bottom) in zip(images, places, strict=True):
         canvas[top:bottom, left:right] = image
     return canvas, np.array(places, np.float32)
