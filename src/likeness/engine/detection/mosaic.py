@@ -17,12 +17,12 @@ def mosaic(images: Sequence[Image], *, least: int) -> tuple[Image, Rows]:
     """
     height, width = (max(extent, least) for extent in images[0].shape[:2])
     places: list[tuple[int, int, int, int]] = []
-    free: list[tuple[int, int, float, float]] = [(0, 0, width, math.inf)]
-    # What an image leaves of the room it is put in: a part to its right, as high as the image, and all that is below.
+    free: list[tuple[int, int, float, float]] = [(0, 0, width, math.inf)]  # rooms, of which one has no floor
     for image in images:
         rows, columns = image.shape[:2]
         fitting = (room for room in free if room[0] + columns <= room[2] and room[1] + rows <= room[3])
         left, top, right, bottom = room = min(fitting, key=lambda room: room[3])
+        # What is left of a room: to the right of the image, as high as it is; and all that is below.
         free[free.index(room)] = (_even(left + columns), top, right, top + rows)
         free.append((left, _even(top + rows), right, bottom))
         places.append((left, top, left + columns, top + rows))
