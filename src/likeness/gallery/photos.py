@@ -51,6 +51,7 @@ class EntryPhotos:
         self._images = images
         self._database = database
         self._arriving: set[str] = set()
+        # A request and the upkeep may be at the same photo: whoever is done first drops it.
         self._overdue: dict[str, _Overdue] = {}
 
     @asynccontextmanager
@@ -118,7 +119,7 @@ class EntryPhotos:
         if not doubtful:
             try:
                 await self._images.delete(tenant.id, arrival.image_id)
-                del self._overdue[arrival.image_id]
+                self._overdue.pop(arrival.image_id, None)
             except LikenessError as error:
                 log.warning("a photo that nobody was enrolled with is still there and will be deleted: %s", error)
 

@@ -1,0 +1,76 @@
+"""A photo that nobody was enrolled with is deleted, whoever else is at it."""
+
+import asyncio
+
+import pytest
+
+from likeness.deployment import initialise, open_deployment
+from likeness.errors import ServiceUnavailable
+from likeness.gallery.photos import EntryPhotos
+from likeness.store.images import ImageStore
+from servers import test_settings
+
+
+@pytest.fixture
+def deployment(tmp_path):
+    settings = test_settings(tmp_path)
+    initialise(settings)
+    deployment = open_deployment(settings)
+    yield deployment
+    deployment.close()
+
+
+async def stored(images: ImageStore, tenant_id: str) -> set[str]:
+    return {image_id async for batch in images.ids(tenant_id) for image_id in batch}
+
+
+def test_the_upkeep_may_delete_a_photo_while_its_request_gives_it_up(deployment, tmp_path, monkeypatch):
+    images = ImageStore(f"file://{tmp_path / 'images'}")
+    photos = EntryPhotos(images, deployment.database)
+    tenant = deployment.tenants.create("tenant")
+    delete = images.delete
+
+    async def main() -> None:
+        first_is_deleting, upkeep_is_done = asyncio.Event(), asyncio.Event()
+
+        async def held(tenant_id: str, image_id: str) -> None:
+            first_is_deleting.set()
+            await upkeep_is_done.wait()
+            await delete(tenant_id, image_id)
+
+        async def give_up() -> None:
+            async with photos.arriving(tenant, b"photo"):
+                pass
+
+        monkeypatch.setattr(images, "delete", held)
+        request = asyncio.create_task(give_up())
+        await first_is_deleting.wait()
+        monkeypatch.setattr(images, "delete", delete)
+        await photos.delete_overdue()
+        upkeep_is_done.set()
+        await request
+        assert await stored(images, tenant.id) == set()
+
+    asyncio.run(main())
+    images.close()
+
+
+def test_a_photo_that_could_not_be_given_up_is_deleted_by_the_upkeep(deployment, tmp_path, monkeypatch):
+    images = ImageStore(f"file://{tmp_path / 'images'}")
+    photos = EntryPhotos(images, deployment.database)
+    tenant = deployment.tenants.create("tenant")
+
+    async def main() -> None:
+        async def refused(tenant_id: str, image_id: str) -> None:
+            raise ServiceUnavailable("not now")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(images, "delete", refused)
+            async with photos.arriving(tenant, b"photo") as arrival:
+                pass
+        assert await stored(images, tenant.id) == {arrival.image_id}
+        await photos.delete_overdue()
+        assert await stored(images, tenant.id) == set()
+
+    asyncio.run(main())
+    images.close()
