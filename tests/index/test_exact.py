@@ -238,10 +238,9 @@ class Liar:
         self.limit = self.honest.limit
 
     def __call__(self, parts, goals):
-        parts = tuple(
-            (codes, scales * np.float32(1 + self.error), alive, count) for codes, scales, alive, count in parts
+        return self.honest(
+            tuple(part._replace(scales=part.scales * np.float32(1 + self.error)) for part in parts), goals
         )
-        return self.honest(parts, goals)
 
 
 @pytest.mark.parametrize("error", [0.5, -0.5])

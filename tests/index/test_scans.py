@@ -6,7 +6,7 @@ import pytest
 from likeness.index import compiled
 from likeness.index.codes import Codec, Spread
 from likeness.index.faiss_scan import FaissScan
-from likeness.index.scans import CompiledScan
+from likeness.index.scans import CompiledScan, Part
 
 compiled_only = pytest.mark.skipif(not compiled.BUILT, reason="the compiled module was not built")
 
@@ -19,7 +19,8 @@ def parts_of(codec, rows, sizes, *, dead=()):
         alive = np.ones(size, np.uint8)
         alive[[row - start for row in dead if start <= row < start + size]] = 0
         codes, scales = rounded.codes[start : start + size].copy(), rounded.scales[start : start + size].copy()
-        parts.append((codes, scales, None if alive.all() else alive, size))
+        given = rows[start : start + size].copy()
+        parts.append(Part(codes, scales, given, None if alive.all() else alive, size))
         start += size
     return tuple(parts), Spread().including(rounded)
 
@@ -86,7 +87,8 @@ def test_dot_products_are_the_integer_ones(make_scan, dimension):
     )
     object.__setattr__(goal, "factors", factors)
     object.__setattr__(goal, "step", 1.0)
-    (found,) = scan(((codes, np.ones(40, np.float32), None, 40),), [goal])
+    rows = np.zeros((40, dimension), np.float32)
+    (found,) = scan((Part(codes, np.ones(40, np.float32), rows, None, 40),), [goal])
     exact = (codes.astype(np.int64) - 128) @ factors.astype(np.int64)
     order = np.argsort(found.offsets)
     assert found.uppers[order].tolist() == exact.astype(np.float32).tolist()
@@ -116,17 +118,22 @@ def test_threads_share_a_scan(faces):
         ({"factors": np.full((1, 64), -128, np.int8)}, "limit"),
         ({"factors": np.zeros((1, 60), np.int8)}, "sizes"),
         ({"factors": np.zeros((1, 0), np.int8)}, "sizes"),
+        ({"vectors": np.zeros((1, 0), np.float32)}, "sizes"),
+        ({"vectors": np.zeros((1, 65), np.float32)}, "sizes"),
+        ({"rows": np.zeros((9, 50), np.float32)}, "fewer rows"),
         ({"wanted": np.array([-1])}, "less than nothing"),
         ({"wanted": np.array([], np.int64)}, "sizes"),
-        ({"bounds": np.zeros((1, 3))}, "sizes"),
+        ({"bounds": np.zeros((1, 4))}, "sizes"),
     ],
 )
 def test_the_compiled_scan_refuses_sizes_that_do_not_fit(change, message):
-    def scan(kernel="portable", count=10, alive=None, factors=None, wanted=None, bounds=None):
-        parts = ((np.zeros((10, 64), np.uint8), np.zeros(10, np.float32), alive, count),)
-        factors = np.zeros((1, 64), np.int8) if factors is None else factors
-        wanted = np.array([1]) if wanted is None else wanted
-        return compiled.scan(kernel, parts, factors, wanted, np.zeros((1, 4)) if bounds is None else bounds)
+    def scan(kernel="portable", count=10, alive=None, **arrays):
+        rows = arrays.get("rows", np.zeros((10, 50), np.float32))
+        parts = (Part(np.zeros((10, 64), np.uint8), np.zeros(10, np.float32), rows, alive, count),)
+        vectors = arrays.get("vectors", np.zeros((1, 50), np.float32))
+        factors = arrays.get("factors", np.zeros((1, 64), np.int8))
+        wanted, bounds = arrays.get("wanted", np.array([1])), arrays.get("bounds", np.zeros((1, 5)))
+        return compiled.scan(kernel, parts, vectors, factors, wanted, bounds)
 
     if message is None:
         assert len(scan(**change)) == 1

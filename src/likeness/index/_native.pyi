@@ -5,17 +5,19 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-# (rows, pitch) uint8 codes, (rows,) float32 scales, (rows,) uint8 alive or None for all, row count.
-_Part: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8] | None, int]
+# (rows, pitch) uint8 codes, (rows,) float32 scales, (rows, d) float32 as given, (rows,) uint8 alive or None for all, row
+# count.
+_Part: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8] | None, int]
 
 # The kernels this machine runs, best first: (name, largest absolute value of a query's factors).
 def kernels() -> list[tuple[str, int]]: ...
 
-# factors (queries, pitch) int8; wanted (queries,) int64, 0 for all; bounds (queries, 4) float64: step, allowance, slack,
-# minimum. Gives per query: uint64 part << 32 | row, float32 upper bounds less the slack, the cut.
+# vectors (queries, d) float32; factors (queries, pitch) int8; wanted (queries,) int64, 0 for all; bounds (queries, 5) float64: step, allowance, slack,
+# margin, minimum. Gives per query: uint64 part << 32 | row, float32 upper bounds less the slack, the cut.
 def scan(
     kernel: str,
     parts: tuple[_Part, ...],
+    vectors: NDArray[np.float32],
     factors: NDArray[np.int8],
     wanted: NDArray[np.int64],
     bounds: NDArray[np.float64],

@@ -56,12 +56,15 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A query as the scan takes it: (pitch,) int8 factors, the bound's terms, and what it is after (0: all)."""
+    """A query as the scan takes it: its vector, (pitch,) int8 factors, the bound's terms, and what it is after (0: all)."""
 
+    vector: NDArray[np.float32]
     factors: NDArray[np.int8]
     step: float
     allowance: float
     slack: float
+    margin: float
+    """More than the arithmetic of a score may cost."""
     minimum: float
     wanted: int
 
@@ -123,10 +126,12 @@ class Codec:
         query_error = self._rotation_error * length + rounded.residual * step
         margin = _ARITHMETIC * (spread.norm + spread.reach) * (length + rounded.reach) + _TINY
         return Goal(
+            vector=query,
             factors=(rounded.codes[0] ^ np.uint8(128)).view(np.int8),
             step=step,
             allowance=length * spread.residual,
             slack=length * self._rotation_error * spread.norm + query_error * spread.reach + margin,
+            margin=margin,
             minimum=minimum_score,
             wanted=wanted,
         )

@@ -3,8 +3,8 @@
     rotate, round to int8 (``codes``)  →  rows in chunks that searches share with writers (``views``, ``table``)
     queries that wait together (``combiner``)  →  one scan (``scans``)  →  exact scores of what is left (``scores``)
 
-The scan keeps, for each query, the k-th best lower bound seen so far; a row whose upper bound is below it scores below
-k rows at least and is left out. Every other row gets its exact score. An answer is ``certified`` when the proof also
+The scan keeps, for each query, the k-th best score seen so far; a row whose upper bound is below it scores below k rows at
+least and is left out. Every other row gets its exact score. An answer is ``certified`` when the proof also
 holds in hindsight: no exact score lies above its upper bound, and the last hit lies at or above the cut.
 """
 
@@ -27,6 +27,8 @@ from likeness.index.views import View
 
 _FEW = 64
 """So few candidates are scored faster than sifted."""
+_MANY = 4096
+"""Rows worth a call of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +141,12 @@ def _scored(view: View, search: _Search, candidates: Candidates) -> tuple[NDArra
     """Give the candidates' keys and exact scores, in their own order."""
     parts, offsets = candidates.parts, candidates.offsets
     bounds = [0, *(np.flatnonzero(parts[1:] != parts[:-1]) + 1).tolist(), len(parts)]
-    keys, scores = [], []
+    keys, scores, rows = [], [], []
     for first, last in pairwise(bounds):
-        chunk, rows = view.segments[parts[first]].chunk, offsets[first:last]
-        keys.append(chunk.keys[rows])
-        scores.append(exact_scores(chunk.rows[rows], search.query))
+        chunk, chosen = view.segments[parts[first]].chunk, offsets[first:last]
+        keys.append(chunk.keys[chosen])
+        rows.append(chunk.rows[chosen])
+        if last == len(parts) or sum(map(len, rows)) >= _MANY:  # few calls, and no copy of a whole gallery
+            scores.append(exact_scores(np.concatenate(rows), search.query))
+            rows = []
     return np.concatenate(keys), np.concatenate(scores)

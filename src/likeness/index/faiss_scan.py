@@ -60,7 +60,7 @@ class FaissScan:
         uppers: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
         for number, (part, first_pool) in enumerate(zip(parts, pools, strict=True)):
             pool = first_pool
-            while pool.size < part[3] and pool.ceiling >= cut:
+            while pool.size < part.size and pool.ceiling >= cut:
                 pool = _Pool.drawn(scanner, part, goal, pool.size * self._FACTOR)
             kept = pool.uppers >= cut
             rows.append(pool.rows[kept].astype(np.uint64) | np.uint64(number << ROW_BITS))
@@ -80,11 +80,13 @@ class _Pool:
 
     @classmethod
     def drawn(cls, scanner: Any, part: Part, goal: Goal, size: int) -> "_Pool":
-        codes, all_scales, alive, count = part
+        all_scales, alive, count = part.scales, part.alive, part.size
         size = min(size, count)
         dots, rows = np.full(size, -np.inf, np.float32), np.full(size, -1, np.int64)
         if count:
-            scanner.scan_codes(count, faiss.swig_ptr(codes), None, faiss.swig_ptr(dots), faiss.swig_ptr(rows), size)
+            scanner.scan_codes(
+                count, faiss.swig_ptr(part.codes), None, faiss.swig_ptr(dots), faiss.swig_ptr(rows), size
+            )
         ceiling = -np.inf
         if size < count:
             most = goal.step * float(dots.min()) + goal.allowance

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,20 @@ from numpy.typing import NDArray
 from likeness.index import compiled
 from likeness.index.codes import Goal
 
-Part = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8] | None, int]
-"""(rows, pitch) codes, (rows,) scales, (rows,) nonzero where a row counts (None: all do), and how many rows to read."""
-
 ROW_BITS = 32
 _ROWS_WORTH_A_THREAD = 65536
+
+
+class Part(NamedTuple):
+    """Rows to scan: the first ``size``, but those whose ``alive`` is 0 (None: all count)."""
+
+    codes: NDArray[np.uint8]
+    """(rows, pitch)"""
+    scales: NDArray[np.float32]
+    rows: NDArray[np.float32]
+    """(rows, d), as they were given."""
+    alive: NDArray[np.uint8] | None
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +74,12 @@ class CompiledScan:
 
     def __call__(self, parts: tuple[Part, ...], goals: Sequence[Goal]) -> list[Candidates]:
         request = (
+            np.stack([goal.vector for goal in goals]),
             np.stack([goal.factors for goal in goals]),
             np.array([goal.wanted for goal in goals], np.int64),
-            np.array([(goal.step, goal.allowance, goal.slack, goal.minimum) for goal in goals], np.float64),
+            np.array([_bounds(goal) for goal in goals], np.float64),
         )
-        shares = min(self._threads, sum(part[3] for part in parts) // _ROWS_WORTH_A_THREAD, len(parts))
+        shares = min(self._threads, sum(part.size for part in parts) // _ROWS_WORTH_A_THREAD, len(parts))
         if self._executor is None or shares < 2:
             return self._scan(parts, request, 0)
         bounds = [len(parts) * share // shares for share in range(shares + 1)]
@@ -79,7 +89,7 @@ class CompiledScan:
         own = self._scan(parts[: bounds[1]], request, 0)
         return [_together(shares) for shares in zip(own, *(run.result() for run in runs), strict=True)]
 
-    def _scan(self, parts: tuple[Part, ...], request: tuple[Any, Any, Any], first_part: int) -> list[Candidates]:
+    def _scan(self, parts: tuple[Part, ...], request: tuple[Any, Any, Any, Any], first_part: int) -> list[Candidates]:
         return [
             Candidates(
                 np.frombuffer(rows, np.uint64) + np.uint64(first_part << ROW_BITS),
@@ -88,6 +98,10 @@ class CompiledScan:
             )
             for rows, uppers, cut in compiled.scan(self.kernel, parts, *request)
         ]
+
+
+def _bounds(goal: Goal) -> tuple[float, ...]:
+    return goal.step, goal.allowance, goal.slack, goal.margin, goal.minimum
 
 
 def _together(found: Sequence[Candidates]) -> Candidates:

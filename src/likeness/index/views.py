@@ -63,7 +63,7 @@ class Segment:
 
     @property
     def part(self) -> Part:
-        return (self.chunk.codes, self.chunk.scales, self.alive, self.count)
+        return Part(self.chunk.codes, self.chunk.scales, self.chunk.rows, self.alive, self.count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,24 @@
 
 #include "scan.h"
 
+enum { RADIX = 8 };
+
+/* The first three stages, eight numbers at a time: their halves are too short for vectors. */
+static void transform_eight(float *values) {
+    float left[RADIX], right[RADIX];
+    for (int i = 0; i < RADIX; i += 2) left[i] = values[i] + values[i + 1], left[i + 1] = values[i] - values[i + 1];
+    for (int i = 0; i < RADIX; i += 4)
+        for (int j = i; j < i + 2; j++) right[j] = left[j] + left[j + 2], right[j + 2] = left[j] - left[j + 2];
+    for (int i = 0; i < 4; i++) values[i] = right[i] + right[i + 4], values[i + 4] = right[i] - right[i + 4];
+}
+
 static void transform(float *values, size_t size, float scale) {
-    for (size_t half = 1; half < size; half *= 2)
+    size_t half = 1;
+    if (size >= RADIX) {
+        for (size_t block = 0; block < size; block += RADIX) transform_eight(values + block);
+        half = RADIX;
+    }
+    for (; half < size; half *= 2)
         for (size_t block = 0; block < size; block += 2 * half) {
             float *restrict low = values + block, *restrict high = values + block + half;
             for (size_t i = 0; i < half; i++) {

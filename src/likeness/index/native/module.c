@@ -10,7 +10,7 @@
 
 #include "scan.h"
 
-enum { MOST_QUERIES = 1024, MOST_DIMENSIONS = 8192 };
+enum { MOST_QUERIES = 1024, MOST_DIMENSIONS = 8192, BOUNDS = 5 };
 
 static const Kernel *const kernels[] = {
 #ifdef LIKENESS_X86
@@ -51,22 +51,24 @@ static PyObject *fail(const char *message) {
 
 /* The buffers of one part, held while it is scanned. */
 typedef struct {
-    Py_buffer codes, scales, alive;
+    Py_buffer codes, scales, rows, alive;
 } Held;
 
-static int hold_part(PyObject *tuple, size_t pitch, Held *held, Part *part) {
+static int hold_part(PyObject *tuple, size_t dimension, size_t pitch, Held *held, Part *part) {
     PyObject *alive = NULL;
     Py_ssize_t count;
-    if (!PyArg_ParseTuple(tuple, "y*y*On", &held->codes, &held->scales, &alive, &count)) return -1;
+    if (!PyArg_ParseTuple(tuple, "y*y*y*On", &held->codes, &held->scales, &held->rows, &alive, &count)) return -1;
     if (alive != Py_None && PyObject_GetBuffer(alive, &held->alive, PyBUF_SIMPLE)) return -1;
     if (count < 0 || count > INT32_MAX || (size_t)held->codes.len / pitch < (size_t)count ||
         (size_t)held->scales.len / sizeof(float) < (size_t)count ||
+        (size_t)held->rows.len / (dimension * sizeof(float)) < (size_t)count ||
         (alive != Py_None && held->alive.len < count)) {
         fail("a part holds fewer rows than it says");
         return -1;
     }
     part->codes = held->codes.buf;
     part->scales = held->scales.buf;
+    part->rows = held->rows.buf;
     part->alive = alive == Py_None ? NULL : held->alive.buf;
     part->count = count;
     return 0;
@@ -82,19 +84,23 @@ static PyObject *scan(PyObject *module, PyObject *args) {
     (void)module;
     const char *name;
     PyObject *tuple, *reports = NULL;
-    Py_buffer factors = {0}, wanted = {0}, bounds = {0};
+    Py_buffer vectors = {0}, factors = {0}, wanted = {0}, bounds = {0};
     Held *held = NULL;
     Part *parts = NULL;
     Query *queries = NULL;
     Found *found = NULL;
     Py_ssize_t part_count = 0, query_count = 0;
-    if (!PyArg_ParseTuple(args, "sO!y*y*y*", &name, &PyTuple_Type, &tuple, &factors, &wanted, &bounds)) return NULL;
+    if (!PyArg_ParseTuple(args, "sO!y*y*y*y*", &name, &PyTuple_Type, &tuple, &vectors, &factors, &wanted, &bounds))
+        return NULL;
     const Kernel *kernel = find_kernel(name);
     if (!kernel) goto end;
     query_count = wanted.len / (Py_ssize_t)sizeof(int64_t);
     const size_t pitch = query_count ? (size_t)(factors.len / query_count) : 0;
+    const size_t dimension = query_count ? (size_t)(vectors.len / query_count) / sizeof(float) : 0;
     if (query_count < 1 || query_count > MOST_QUERIES || !pitch || pitch % 64 || pitch > MOST_DIMENSIONS ||
-        factors.len != query_count * (Py_ssize_t)pitch || bounds.len != query_count * 4 * (Py_ssize_t)sizeof(double)) {
+        !dimension || dimension > pitch || vectors.len != query_count * (Py_ssize_t)(dimension * sizeof(float)) ||
+        factors.len != query_count * (Py_ssize_t)pitch ||
+        bounds.len != query_count * BOUNDS * (Py_ssize_t)sizeof(double)) {
         fail("the queries' sizes do not fit each other");
         goto end;
     }
@@ -109,11 +115,11 @@ static PyObject *scan(PyObject *module, PyObject *args) {
     }
     int64_t rows = 0;
     for (Py_ssize_t i = 0; i < part_count; i++) {
-        if (hold_part(PyTuple_GetItem(tuple, i), pitch, &held[i], &parts[i])) goto end;
+        if (hold_part(PyTuple_GetItem(tuple, i), dimension, pitch, &held[i], &parts[i])) goto end;
         rows += parts[i].count;
     }
     for (Py_ssize_t i = 0; i < query_count; i++) {
-        const double *bound = (const double *)bounds.buf + 4 * i;
+        const double *bound = (const double *)bounds.buf + BOUNDS * i;
         const int8_t *factor = (const int8_t *)factors.buf + i * (Py_ssize_t)pitch;
         const int64_t most = ((const int64_t *)wanted.buf)[i];
         if (most < 0) {
@@ -129,13 +135,15 @@ static PyObject *scan(PyObject *module, PyObject *args) {
             }
             query->bias += kernel->offset * factor[j];
         }
+        query->row = (const float *)vectors.buf + i * (Py_ssize_t)dimension;
         query->step = (float)bound[0], query->allowance = (float)bound[1];
-        query->slack = (float)bound[2], query->minimum = (float)bound[3];
-        if (query->minimum > bound[3]) query->minimum = nextafterf(query->minimum, -INFINITY);
+        query->slack = (float)bound[2], query->margin = (float)bound[3], query->minimum = (float)bound[4];
+        if (query->minimum > bound[4]) query->minimum = nextafterf(query->minimum, -INFINITY);
     }
     int result;
     Py_BEGIN_ALLOW_THREADS;
-    result = likeness_scan(kernel, pitch, parts, (size_t)part_count, factors.buf, queries, (int)query_count, found);
+    result = likeness_scan(kernel, dimension, pitch, parts, (size_t)part_count, factors.buf, queries, (int)query_count,
+                           found);
     Py_END_ALLOW_THREADS;
     if (result) {
         PyErr_NoMemory();
@@ -150,6 +158,7 @@ end:
     for (Py_ssize_t i = 0; held && i < part_count; i++) {
         if (held[i].codes.obj) PyBuffer_Release(&held[i].codes);
         if (held[i].scales.obj) PyBuffer_Release(&held[i].scales);
+        if (held[i].rows.obj) PyBuffer_Release(&held[i].rows);
         if (held[i].alive.obj) PyBuffer_Release(&held[i].alive);
     }
     for (Py_ssize_t i = 0; found && i < query_count; i++) likeness_release(&found[i]);
@@ -157,6 +166,7 @@ end:
     free(parts);
     free(queries);
     free(found);
+    PyBuffer_Release(&vectors);
     PyBuffer_Release(&factors);
     PyBuffer_Release(&wanted);
     PyBuffer_Release(&bounds);

@@ -35,7 +35,16 @@ static int make_room(Found *found) {
     return 0;
 }
 
-/* Keep the best `wanted` lower bounds; the least of them bounds the last hit's score from below, once all are held. */
+static double multiply_exactly(const float *row, const float *query, size_t dimension) {
+    double sums[4] = {0};
+    size_t i = 0;
+    for (; i + 4 <= dimension; i += 4)
+        for (int lane = 0; lane < 4; lane++) sums[lane] += (double)row[i + lane] * (double)query[i + lane];
+    for (; i < dimension; i++) sums[0] += (double)row[i] * (double)query[i];
+    return sums[0] + sums[1] + sums[2] + sums[3];
+}
+
+/* Keep the best `wanted` scores; the least of them bounds the last hit's from below, once all are held. */
 static void raise_cut(Found *found, const Query *query, float lower) {
     float *heap = found->lowers;
     int64_t at;
@@ -56,7 +65,7 @@ static void raise_cut(Found *found, const Query *query, float lower) {
     if (found->held == query->wanted && heap[0] > query->minimum) found->cut = heap[0] - query->slack;
 }
 
-static int sift(const Part *part, uint64_t first_row, int steps, const float *scales, const float *uppers,
+static int sift(const Part *part, uint64_t first_row, int steps, size_t dimension, const float *uppers,
                 const Query *query, Found *found) {
     const uint64_t first = first_row & 0xffffffff;
     for (int i = 0; i < steps; i++) {
@@ -64,13 +73,16 @@ static int sift(const Part *part, uint64_t first_row, int steps, const float *sc
         if (found->count == found->room && make_room(found)) return -1;
         found->rows[found->count] = first_row + i;
         found->uppers[found->count++] = uppers[i];
-        if (query->wanted) raise_cut(found, query, uppers[i] - 2 * scales[i] * query->allowance - query->slack);
+        if (query->wanted) {
+            const double score = multiply_exactly(part->rows + (first + i) * dimension, query->row, dimension);
+            raise_cut(found, query, (float)score - query->margin);
+        }
     }
     return 0;
 }
 
-int likeness_scan(const Kernel *kernel, size_t pitch, const Part *parts, size_t part_count, const int8_t *factors,
-                  const Query *queries, int query_count, Found *found) {
+int likeness_scan(const Kernel *kernel, size_t dimension, size_t pitch, const Part *parts, size_t part_count,
+                  const int8_t *factors, const Query *queries, int query_count, Found *found) {
     int result = -1;
     int32_t *dots = malloc((size_t)query_count * STREAMS * STEPS * sizeof *dots);
     if (!dots) return -1;
@@ -93,11 +105,10 @@ int likeness_scan(const Kernel *kernel, size_t pitch, const Part *parts, size_t 
             for (int q = 0; q < query_count; q++)
                 for (int stream = 0; stream < (spread ? STREAMS : 1); stream++) {
                     const int64_t first = row + stream * spread;
-                    const float *scales = part->scales + first;
                     float uppers[STEPS];
-                    if (kernel->sieve(dots + (q * STREAMS + stream) * STEPS, scales, steps, queries[q].bias,
-                                      queries[q].step, queries[q].allowance, found[q].cut, uppers) &&
-                        sift(part, (uint64_t)p << 32 | (uint64_t)first, steps, scales, uppers, &queries[q], &found[q]))
+                    if (kernel->sieve(dots + (q * STREAMS + stream) * STEPS, part->scales + first, steps,
+                                      queries[q].bias, queries[q].step, queries[q].allowance, found[q].cut, uppers) &&
+                        sift(part, (uint64_t)p << 32 | (uint64_t)first, steps, dimension, uppers, &queries[q], &found[q]))
                         goto end;
                 }
             row += steps;

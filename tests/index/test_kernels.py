@@ -1,0 +1,54 @@
+"""The compiled module is there, and every kernel sums exactly: this machine's, and ARM's, which an emulator runs."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from likeness.index import compiled
+
+NATIVE = Path(__file__).parents[2] / "src" / "likeness" / "index" / "native"
+SOURCES = [Path(__file__).with_name("check_kernels.c"), *sorted(NATIVE.glob("kernel_*.c"))]
+ARM_COMPILER, ARM_EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64-static"
+
+
+def here(program: str) -> str:
+    """Give the program's path; a check on every change must have it, elsewhere the test is skipped."""
+    path = shutil.which(program)
+    if path is None:
+        if "CI" in os.environ:
+            pytest.fail(f"no {program} here")
+        pytest.skip(f"no {program} here")
+    return path
+
+
+def built(compiler: str, folder: Path, *more_flags: str) -> str:
+    program = str(folder / "check_kernels")
+    flags = ["-O3", "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{NATIVE}", *more_flags]
+    subprocess.run([compiler, *flags, *map(str, SOURCES), "-o", program], check=True)
+    return program
+
+
+def checked(*command: str) -> list[str]:
+    """Give the names of the kernels that were checked; a wrong dot product fails."""
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+
+def test_the_module_is_built_where_there_is_a_compiler():
+    here("cc")
+    assert compiled.BUILT
+
+
+def test_the_kernels_of_this_machine_sum_exactly(tmp_path):
+    assert "portable" in checked(built(here("cc"), tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("processor", "kernels"),
+    [("max", ["neon-dotprod", "neon", "portable"]), ("cortex-a53", ["neon", "portable"])],
+)
+def test_the_kernels_of_arm_sum_exactly(processor, kernels, tmp_path):
+    program = built(here(ARM_COMPILER), tmp_path, "-static")
+    assert checked(here(ARM_EMULATOR), "-cpu", processor, program) == kernels
