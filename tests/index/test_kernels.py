@@ -36,8 +36,8 @@ def checked(*command: str) -> list[str]:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
 
-def test_the_module_is_built_where_there_is_a_compiler():
-    here("cc")
+@pytest.mark.skipif("CI" not in os.environ, reason="a machine without compiler or headers does without")
+def test_the_compiled_module_is_there():
     assert compiled.BUILT
 
 
