@@ -1,5 +1,6 @@
 import importlib.util
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -253,6 +254,17 @@ def test_every_attack_gives_pictures_that_go_on(kind, portrait):
     assert first.dtype == np.uint8
     assert {first.shape[:2]} <= {(480, 640), (640, 480)}
     assert decode(attack.encode(later)).shape == later.shape
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_swap_is_seen_however_far_an_attempt_leaps(seed, portrait):
+    dark = replace(portrait, pixels=np.zeros_like(portrait.pixels))
+    attack = mount(AttackKind.SWAPPED_PERSON, portrait, dark, chance(seed), None)
+    brightness = []
+    for number, progress in enumerate([0.0, 0.1, 0.75, 0.75, 1.0]):
+        attack.react(message(progress=progress), number)
+        brightness.append(float(attack.frame(number + 0.5)[200:280, 280:360].mean()))
+    assert max(brightness) > 3 * min(brightness)
 
 
 def attempt(engine, presentation, seed, *, mode=LivenessMode.ACTIVE, flash=True, label=None):

@@ -249,14 +249,19 @@ class SwappedPerson:
         chance.shuffle(people)
         self._first, self._second = people
         self._from = float(chance.uniform(0.2, 0.7))
-        """Progress of the attempt at which the change happens."""
-        self._until = self._from + float(chance.uniform(0.05, 0.3)) if chance.random() < 0.5 else 1.0
+        """Progress of the attempt from which on the change happens."""
+        self._lasting = float(chance.uniform(0.05, 0.3)) if chance.random() < 0.5 else 1.0
+        self._swapped_at: float | None = None
         self._now = self._first
 
     def react(self, message: Mapping[str, Any], at_seconds: float) -> None:
         for person in (self._first, self._second):
             person.react(message, at_seconds)
-        self._now = self._second if self._from <= message["progress"] < self._until else self._first
+        progress = float(message["progress"])
+        if self._swapped_at is None and progress >= self._from:
+            self._swapped_at = progress  # progress goes in leaps: however far it went, the other is seen for a frame at least
+        swapped = self._swapped_at is not None and progress < self._swapped_at + self._lasting
+        self._now = self._second if swapped else self._first
 
     def frame(self, at_seconds: float) -> Image:
         return self._now.frame(at_seconds)
