@@ -108,6 +108,15 @@ def test_a_sheet_is_not(places):
     assert result.score < shading.judge(answer(places=HEAD), LIMITS).score / 4
 
 
+def test_glass_that_mirrors_the_screen_is_not():
+    glint = 0.05 + np.exp(-((_ALL_X - 0.2) ** 2 + (_ALL_Y - 0.3) ** 2) / 0.05)
+    response = answer(places=glint)
+    assert shading.measure(response) > LIMITS.shading_most
+    result = shading.judge(response, LIMITS)
+    assert (result.passed, result.score) == (False, 0.0)
+    assert "glint" in result.reason
+
+
 def test_noise_is_not_shading():
     assert not shading.judge(answer(places=EVEN, noise=0.1), LIMITS).passed
 

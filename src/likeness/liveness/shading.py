@@ -61,11 +61,12 @@ def _fit(model: Array, values: Array) -> Array:
 
 
 def judge(response: Response | None, limits: Signals) -> SignalResult:
-    """Score: see :func:`measure`."""
-    threshold = limits.shading
+    """Score: see :func:`measure`; a glint counts as none."""
     score = measure(response) if response is not None else 0.0
-    passed = score >= threshold
-    reason = (
-        "the colours fell on the face as on a head" if passed else "the colours did not fall on the face as on a head"
-    )
-    return SignalResult(SignalName.SHADING, score, threshold, passed=passed, reason=reason)
+    if score > limits.shading_most:
+        score, reason = 0.0, "the colours came back as a glint, as from glass"
+    elif score < limits.shading:
+        reason = "the colours did not fall on the face as on a head"
+    else:
+        reason = "the colours fell on the face as on a head"
+    return SignalResult(SignalName.SHADING, score, limits.shading, passed=score >= limits.shading, reason=reason)

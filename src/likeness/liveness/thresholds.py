@@ -82,12 +82,14 @@ class Gestures:
 class Signals:
     """The thresholds of the verdict; each signal passes at or above its own."""
 
-    parallax: float = 0.10
+    parallax: float = 0.12
     flash_correlation: float = 0.75
     flash_response: float = 0.02
     """Least relative brightening of the face, beyond the background's, for the screen's full light."""
     flash_lag_seconds: tuple[float, float] = (0.03, 0.75)
     shading: float = 0.03
+    shading_most: float = 0.5
+    """Beyond it, the colours came back from a few places and hardly from the rest: a glint, which no skin makes."""
     identity_level: int = 4
     """The match level that the two least alike groups of one attempt's looks must reach with each other."""
     passive: float = 0.30

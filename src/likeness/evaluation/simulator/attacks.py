@@ -259,7 +259,9 @@ class SwappedPerson:
             person.react(message, at_seconds)
         progress = float(message["progress"])
         if self._swapped_at is None and progress >= self._from:
-            self._swapped_at = progress  # progress goes in leaps: however far it went, the other is seen for a frame at least
+            self._swapped_at = (
+                progress  # progress goes in leaps: however far it went, the other is seen for a frame at least
+            )
         swapped = self._swapped_at is not None and progress < self._swapped_at + self._lasting
         self._now = self._second if swapped else self._first
 
