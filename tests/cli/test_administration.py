@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from likeness import __version__
 from likeness.cli import app, main
 from likeness.deployment import open_deployment
 from likeness.engine.base import FacePolicy
@@ -142,6 +143,22 @@ def test_what_the_operator_must_mend_is_a_sentence(
     told = capsys.readouterr().err
     assert "likeness init" in told
     assert "Traceback" not in told
+
+
+def test_names_and_errors_are_shown_as_they_are(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[Any]
+) -> None:
+    run("init")
+    run("tenant", "create", "bank [bold]")
+    assert "bank [bold]" in run("tenant", "list")
+    monkeypatch.setattr("sys.argv", ["likeness", "client", "list", "[/nobody]"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "[/nobody]" in capsys.readouterr().err
+
+
+def test_the_version_is_told() -> None:
+    assert run("--version") == f"likeness {__version__}\n"
 
 
 @pytest.mark.parametrize("command", ["init", "serve", "demo", "tenant", "client"])

@@ -1,10 +1,13 @@
 """The ``likeness`` command."""
 
 import sys
+from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
+from likeness import __version__
 from likeness.cli.calibrate import calibrate
 from likeness.cli.client import client
 from likeness.cli.demo import demo
@@ -24,6 +27,23 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  as click calls it
+    if wanted:
+        typer.echo(f"likeness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None: ...
+
+
 app.command()(init)
 app.command()(serve)
 app.command()(demo)
@@ -42,5 +62,5 @@ def main() -> None:
     try:
         app()
     except (SetupError, LikenessError) as error:
-        Console(stderr=True).print(f"[red]likeness:[/] {error}", highlight=False)
+        Console(stderr=True).print(f"[red]likeness:[/] {escape(str(error))}", highlight=False)
         sys.exit(1)

@@ -109,7 +109,7 @@ def export(
                     progress=lambda done: bar.update(task, completed=done),
                 )
             )
-    Console().print(f"{count:,} entries  {target}", soft_wrap=True)
+    Console().print(f"{count:,} entries  {target}", soft_wrap=True, markup=False)
 
 
 @contextlib.contextmanager

@@ -73,10 +73,10 @@ def calibrate(
     )
     if out:
         write_calibration(out, stored)
-        console.print(f"Written to {out}")
+        console.print(f"Written to {out}", markup=False)
     if apply:
         place = catalogue.calibrate(engine.pack.id, stored)
-        console.print(f"In force from the next start on: {place}")
+        console.print(f"In force from the next start on: {place}", markup=False)
     if not (out or apply):
         console.print(
             "Nothing was written: add [bold]--apply[/] to put these thresholds in force, [bold]--out[/] to keep them."

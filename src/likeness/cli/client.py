@@ -38,7 +38,7 @@ def list_clients(tenant: TenantName) -> None:
     with closing(open_deployment(Settings())) as deployment:
         for row in deployment.tenants.list_clients(deployment.tenants.by_name(tenant).id):
             table.add_row(row.id, row.name, " ".join(row.scopes), "disabled" if row.disabled else "")
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 @client.command()

@@ -10,6 +10,7 @@ import numpy as np
 import typer
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from likeness.cli.photos import CORES, Cache, Folder, Pack, Workers, extract_templates, load_pack
@@ -85,7 +86,7 @@ def evaluate(
     print_performance(console, str(engine.pack), performance, accuracy)
     if json_file:
         json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        console.print(f"Numbers  {json_file}")
+        console.print(f"Numbers  {json_file}", markup=False)
     if html_file:
         worst = performance.comparisons
         page = render_page(
@@ -98,7 +99,7 @@ def evaluate(
             ),
         )
         html_file.write_text(page, encoding="utf-8")
-        console.print(f"Page     {html_file}")
+        console.print(f"Page     {html_file}", markup=False)
 
 
 def print_performance(console: Console, pack: str, performance: Performance, accuracy: PairAccuracy | None) -> None:
@@ -106,7 +107,7 @@ def print_performance(console: Console, pack: str, performance: Performance, acc
     data_set = performance.extraction.data_set
     comparisons = performance.comparisons
     console.print(
-        f"[bold]{pack}[/] on {data_set.name}: {len(data_set.photos):,} photos of {len(data_set.people):,} people, "
+        f"[bold]{pack}[/] on {escape(data_set.name)}: {len(data_set.photos):,} photos of {len(data_set.people):,} people, "
         f"{comparisons.genuine.total:,} genuine and {comparisons.impostor.total:,} impostor comparisons",
         highlight=False,
     )

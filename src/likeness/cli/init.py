@@ -1,6 +1,7 @@
 """``likeness init``."""
 
 from rich.console import Console
+from rich.markup import escape
 
 from likeness.deployment import initialise
 from likeness.settings import Settings
@@ -14,6 +15,8 @@ def init() -> None:
     settings = Settings()
     initialise(settings)
     console = Console()
-    console.print(f"Data folder  {settings.data_dir.resolve()}")
-    console.print(f"Master key   {settings.master_key_file.resolve()}  [yellow](back it up, apart from the data)[/]")
+    console.print(f"Data folder  {escape(str(settings.data_dir.resolve()))}")
+    console.print(
+        f"Master key   {escape(str(settings.master_key_file.resolve()))}  [yellow](back it up, apart from the data)[/]"
+    )
     console.print("Next: [bold]likeness tenant create NAME[/], then [bold]likeness serve[/]")

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import Connection
 
@@ -162,7 +163,7 @@ def _moving(deployment: Deployment, name: str | None) -> dict[Tenant, Reindex]:
 def _server_at_work(deployment: Deployment) -> bool:
     at_work = is_owned(deployment.settings.data_dir)
     if not at_work:
-        Console().print(
+        Console(markup=False).print(
             f"No server runs on {deployment.settings.data_dir}. Your wish is written down: start `likeness serve`, "
             "which carries it out, and watch it with `likeness gallery status`.",
             soft_wrap=True,
@@ -194,7 +195,7 @@ def _report(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
         rows = ReindexRows(tenant.id)
         row = deployment.database.read_now(rows.find)
         packs = deployment.database.read_now(GalleryRows(tenant.id).packs)
-        table = Table(show_header=False, box=None, title=f"[bold]{tenant.name}[/]", title_justify="left")
+        table = Table(show_header=False, box=None, title=f"[bold]{escape(tenant.name)}[/]", title_justify="left")
         table.add_row("answers with", packs.pack if packs else "")
         if row:
             orphans = deployment.database.read_now(partial(rows.count_orphans, pack=row.pack))
@@ -215,7 +216,7 @@ def _lines(row: Reindex, orphans: dict[str, int]) -> Iterator[tuple[str, str]]:
         for change in row.report["changes"][:5]:
             yield "", f"{change['entry']}: {_hit(change['old'])} → {_hit(change['new'])}"
     if row.error:
-        yield "error", f"[red]{row.error}[/]"
+        yield "error", f"[red]{escape(row.error)}[/]"
     yield "next", _next(row.state)
 
 

@@ -21,7 +21,7 @@ def create(name: Annotated[str, typer.Argument(help="A name of your choice, uniq
     with closing(open_deployment(Settings())) as deployment:
         made = deployment.tenants.create(name)
         credentials = deployment.tenants.create_client(made.id, "first")
-    Console().print(f"tenant         {made.id}  {name}")
+    Console(markup=False).print(f"tenant         {made.id}  {name}")
     show_credentials(credentials)
 
 
@@ -32,7 +32,7 @@ def list_tenants() -> None:
     with closing(open_deployment(Settings())) as deployment:
         for row in deployment.tenants.all():
             table.add_row(row.id, row.name, row.settings.model_dump_json(exclude_defaults=True))
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 @tenant.command(name="set")

@@ -42,7 +42,7 @@ def put(
         webhooks, owner = _webhooks(deployment), deployment.tenants.by_name(tenant)
         before = webhooks.find(owner)
         target = webhooks.put(owner, url, headers, rotate_secret=rotate_secret)
-    console = Console()
+    console = Console(markup=False)
     console.print(f"url     {target.url}", highlight=False)
     if before is None or before.secret != target.secret:
         console.print(f"secret  {target.secret}", highlight=False)
@@ -53,7 +53,9 @@ def show(tenant: TenantName) -> None:
     """Show where a tenant's results are posted to; values of headers and the secret stay hidden."""
     with closing(open_deployment(Settings())) as deployment:
         target = _webhooks(deployment).get(deployment.tenants.by_name(tenant))
-    Console().print(f"url      {target.url}\nheaders  {', '.join(target.headers) or 'none'}", highlight=False)
+    Console(markup=False).print(
+        f"url      {target.url}\nheaders  {', '.join(target.headers) or 'none'}", highlight=False
+    )
 
 
 @webhook.command()
@@ -82,7 +84,7 @@ def deliveries(tenant: TenantName, limit: Annotated[int, typer.Option(min=1, max
             answer = row.last_error or (str(row.last_status) if row.last_status else "")
             times = (_time(row.created_at), _time(row.next_try_at))
             table.add_row(row.id, row.session_id, row.state, str(row.tries), answer, *times)
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 @webhook.command()

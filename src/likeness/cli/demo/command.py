@@ -14,6 +14,7 @@ from typing import Annotated
 import httpx
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from likeness.cli.demo.photos import load_photos
 from likeness.cli.demo.proof import Proof, Row
@@ -65,7 +66,7 @@ def _prepare(settings: Settings, console: Console) -> ClientCredentials:
             ) from error
     if not is_initialised(settings):
         initialise(settings)
-        console.print(f"made the data folder {settings.data_dir.resolve()}")
+        console.print(f"made the data folder {settings.data_dir.resolve()}", markup=False)
     with closing(open_deployment(settings)) as deployment:
         try:
             tenant = deployment.tenants.by_name(TENANT)
@@ -110,9 +111,9 @@ def _show(made: Iterator[Row], console: Console) -> list[Row]:
     """Print each row as it comes."""
     rows = []
     for row in made:
-        mark = "[green]✓[/]" if row.ok else "[red]✗[/]"
+        mark = Text("✓", "green") if row.ok else Text("✗", "red")
         line = LINE.format(row.call, row.asked, row.answered, f"{row.milliseconds:.0f}")
-        console.print(line, mark, highlight=False, soft_wrap=True)
+        console.print(line, mark, highlight=False, markup=False, soft_wrap=True)
         rows.append(row)
     return rows
 
