@@ -9,6 +9,7 @@ ours, so that a busy machine slows both. insightface's own pipeline is not among
 import argparse
 import importlib.metadata
 import os
+import sys
 import tempfile
 import time
 import warnings
@@ -66,7 +67,8 @@ def main() -> None:
             model = onnx.load(next(Path(folder).rglob("*MobileFaceNet.onnx")))
             measure_share_of_limit(report, "mobilefacenet", packs["mobilefacenet"], arithmetic(model) / 1e9, repeats)
         measure_match(report, packs, photos, repeats)
-    report.publish(options.json)
+    if not report.publish(options.json):
+        sys.exit(1)
 
 
 def load(folder: Path, name: str, mirror: Path | None) -> PackEngine:

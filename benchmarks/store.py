@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -185,7 +186,8 @@ def main() -> None:
         report.add("reading and opening, in blocks", best_rebuild(deployment, loading, NoIndex), "rows/s")
         report.at_least("loading a gallery, in blocks", best_rebuild(deployment, loading, None), "rows/s", 100_000)
         deployment.close()
-    report.publish(given.json)
+    if not report.publish(given.json):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -75,11 +75,13 @@ class Deployment:
         """
         recorded = self.fact(PACK_FACT)
         answering = self.database.read_now(answering_packs)
-        wanted = self.settings.pack
-        if recorded and wanted == "auto":
-            settled = len(answering) == 1 and not self.database.read_now(all_reindexes)
-            wanted = _pack_id(*answering) if settled else recorded["id"]
-        elif recorded and wanted != recorded["id"] and any(_pack_id(pack) != wanted for pack in answering):
+        wanted = self.served_pack()
+        if (
+            recorded
+            and wanted != recorded["id"]
+            and self.settings.pack != "auto"
+            and any(_pack_id(pack) != wanted for pack in answering)
+        ):
             raise SetupError(
                 f"this data was made with the pack {recorded['id']!r}, its galleries answer with {', '.join(sorted(answering))}, and "
                 f"the settings ask for {wanted!r}: templates of two packs are never compared. Start with LIKENESS_PACK={recorded['id']}, "
@@ -98,6 +100,15 @@ class Deployment:
                 log.warning("the deployment's pack is %s from now on; it was %s", engine.pack, recorded["id"])
             self.record(PACK_FACT, identity)
         return engine
+
+    def served_pack(self) -> str:
+        """Give the id of the pack that a start would serve: the setting's, or with ``auto`` the one of this data where there is any."""
+        recorded = self.fact(PACK_FACT)
+        if self.settings.pack != "auto" or not recorded:
+            return self.settings.pack
+        answering = self.database.read_now(answering_packs)
+        settled = len(answering) == 1 and not self.database.read_now(all_reindexes)
+        return _pack_id(*answering) if settled else str(recorded["id"])
 
     def load_pack(self, pack_id: str) -> Engine:
         """Load a pack by its id, whatever this data was made with. Raises SetupError."""

@@ -42,7 +42,8 @@ class Settings(BaseSettings):
         description="Folder that holds model files, for networks without the internet; files are found by name and verified by hash.",
     )
     provider: Literal["cpu", "cuda"] = Field(
-        "cpu", description="ONNX Runtime execution provider; cuda fails at start where it is missing."
+        "cpu",
+        description="ONNX Runtime execution provider; cuda needs onnxruntime-gpu in the place of onnxruntime, and fails at start where it is missing.",
     )
     workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="Photos worked on at once; one thread each."

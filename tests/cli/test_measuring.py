@@ -1,6 +1,7 @@
 """The calibrate and evaluate commands, on painted faces."""
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from typer.testing import CliRunner
 
 from likeness.cli.calibrate import calibrate
 from likeness.cli.evaluate import evaluate
+from likeness.cli.photos import load_pack
+from likeness.deployment import initialise, open_deployment
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.packs.catalogue import Catalogue
 from likeness.errors import SetupError
 from likeness.evaluation import calibration as thresholds
+from likeness.settings import Settings
 
 app = typer.Typer()
 app.command()(calibrate)
@@ -126,3 +130,21 @@ def test_help_teaches(command):
     said = run(command, "--help")
     assert f"likeness {command} faces/" in said
     assert Path(__file__).name not in said
+
+
+@pytest.mark.parametrize("arguments", [("evaluate", "--json"), ("evaluate", "--html"), ("calibrate", "--out")])
+def test_a_file_that_cannot_be_written_is_told_before_the_work(faces, tmp_path, monkeypatch, arguments):
+    command, option = arguments
+    monkeypatch.setenv("LIKENESS_PACK", "none-that-could-be-loaded")
+    with pytest.raises(SetupError, match="no folder"):
+        run(command, faces, option, tmp_path / "nowhere" / "file")
+
+
+def test_the_pack_that_is_served_is_the_one_that_is_measured(monkeypatch):
+    settings = Settings()
+    initialise(settings)
+    with closing(open_deployment(settings)) as made:
+        made.load_engine()
+    monkeypatch.setenv("LIKENESS_PACK", "auto")
+    assert load_pack(None).pack.id == "fake"
+    assert load_pack("fake-2").pack.id == "fake-2"

@@ -45,6 +45,13 @@ def test_jpeg_is_near(options):
     assert np.abs(decoded.astype(int) - RGB).mean() < 3
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_what_a_phone_appends_to_a_jpeg_counts_for_nothing(progressive):
+    jpeg = stored(RGB, "JPEG", quality=95, progressive=progressive)
+    film = b"\xff\xda\0\x08film" * 300
+    assert np.array_equal(photos.decode(jpeg + film), photos.decode(jpeg))
+
+
 @pytest.mark.parametrize("reduction", [1, 2, 4, 8])
 def test_jpeg_at_reduced_scale(reduction):
     header = photos.read_header(stored(Pillow.fromarray(RGB).resize((601, 401)), "JPEG"))

@@ -33,7 +33,7 @@ def test_what_is_no_model(model):
 def test_a_missing_gpu_is_said_at_start():
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this ONNX Runtime has CUDA")
-    with pytest.raises(SetupError, match="likeness\\[gpu\\]"):
+    with pytest.raises(SetupError, match="onnxruntime-gpu"):
         Network(doubling(), provider="cuda")
 
 

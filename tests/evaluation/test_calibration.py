@@ -37,3 +37,10 @@ def test_people_alike_keep_the_promise_on_each_other(crowd):
         assert promise.low_ratio <= promise.median_ratio <= promise.high_ratio
         assert promise.median_ratio == pytest.approx(1, abs=0.35)
         assert promise.within_twice == 1
+
+
+def test_a_person_under_two_names_is_told_and_no_level_is_made_of_it(crowd):
+    rows, people = crowd
+    doubled = np.concatenate([rows, rows[:4]])
+    with pytest.raises(SetupError, match=r"level 5.*two names"):
+        calibrate(doubled, np.concatenate([people, np.arange(5000, 5004)]))

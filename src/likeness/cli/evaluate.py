@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from likeness.cli.photos import CORES, Cache, Folder, Pack, Workers, extract_templates, load_pack
+from likeness.cli.photos import CORES, Cache, Folder, Pack, Workers, check_folder_of, extract_templates, load_pack
 from likeness.engine.base import Engine, FacePolicy, Use
 from likeness.engine.levels import TARGET_FMR, Calibration
 from likeness.errors import SetupError
@@ -66,6 +66,7 @@ def evaluate(
 
     Example: likeness evaluate faces/ --html report.html --json report.json
     """
+    check_folder_of(json_file, html_file)
     data_set = read_folder(folder)
     chosen_pairs = read_pairs(pairs, data_set) if pairs else None
     labels = read_labels(groups, data_set) if groups else None

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from likeness.cli.photos import Pack, load_pack
+from likeness.cli.photos import Pack, check_folder_of, load_pack
 from likeness.cli.progress import progress_bar
 from likeness.errors import SetupError
 from likeness.evaluation.liveness_photos import ModelRates, measure_photos, photos_in
@@ -74,6 +74,7 @@ def evaluate_liveness(
         raise SetupError("Give a folder of portraits to simulate attempts, or --real and --fake with photos, or both.")
     if unknown := sorted(set(kind or ()) - set(KINDS)):
         raise SetupError(f"There is no kind {', '.join(unknown)}. Kinds: {', '.join(KINDS)}.")
+    check_folder_of(json_file)
     console = Console()
     report: dict[str, object] = {}
     missing = 0

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from likeness.engine.levels import LEVELS
 from likeness.engine.packs.catalogue import Catalogue
@@ -24,16 +25,20 @@ PackId = Annotated[str, typer.Argument(help="A pack's id, as `likeness packs lis
 def list_packs() -> None:
     """List the packs, and which can be served now."""
     catalogue, store = _parts()
-    table = Table("pack", "version", "what", "commercial use", "weights here", "calibrated")
-    for name in catalogue.ids():
-        manifest = catalogue.get(name)
+    table = Table(Column("pack", no_wrap=True), "version", "what", "commercial use", "weights here", "calibrated")
+    for manifest in catalogue.readable():
+        # Models of presentation attack detection serve once they are installed, and add to other packs' levels nothing.
+        here = (
+            _installed(store, manifest) if manifest.recognisers else WeightStore(store.models_dir).installed(manifest)
+        )
+        calibrated = ("yes" if manifest.calibration else "no") if manifest.recognisers else ""
         table.add_row(
             manifest.id,
             manifest.version,
-            manifest.title,
+            escape(manifest.title),
             "yes" if manifest.commercial_use else "[red]no[/]",
-            "yes" if _installed(store, manifest) else "no",
-            "yes" if manifest.calibration else "no",
+            "yes" if here else "no",
+            calibrated,
         )
     Console().print(table)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from likeness import __version__
 from likeness.cli.progress import progress_bar
+from likeness.deployment import is_initialised, open_deployment
 from likeness.engine import quality
 from likeness.engine.base import Engine, FacePolicy, Use
 from likeness.engine.loading import load_engine
@@ -41,14 +43,24 @@ CORES = os.cpu_count() or 1
 
 
 def load_pack(pack: str | None) -> Engine:
-    """Load a pack by the deployment's settings. Raises SetupError."""
+    """Load a pack by its id, or the one that the deployment serves. Raises SetupError."""
     settings = Settings()
+    if pack is None and is_initialised(settings):
+        with closing(open_deployment(settings)) as deployment:
+            pack = deployment.served_pack()
     return load_engine(
         pack or settings.pack,
         models_dir=settings.models_dir,
         mirror=settings.models_mirror,
         provider=settings.provider,
     )
+
+
+def check_folder_of(*files: Path | None) -> None:
+    """See to it, before the work, that what it gives can be written. Raises SetupError."""
+    for file in files:
+        if file and not file.parent.is_dir():
+            raise SetupError(f"There is no folder {file.parent} to write {file.name} to.")
 
 
 def extract_templates(

@@ -4,6 +4,7 @@ What comes out is a stream of the segments that make pixels: no thumbnails, no c
 that nothing hidden in them can cost memory or time.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 
@@ -29,6 +30,7 @@ _KEPT = {
 _EXIF = b"Exif\0\0"
 _START_OF_SCAN = b"\xff\xda"
 
+_MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _PIXELS_PER_BYTE = 512
 """Each block of 64 samples costs at least one bit in its first scan."""
 _SCANS_MAX = 100
@@ -55,8 +57,8 @@ def read_header(data: bytes) -> Header:
         raise InvalidImage("The JPEG file has no frame header.")
     height, width, components = frame
     check_size(width, height)
-    _check_scans(data, segments.scan_start, width * height)
-    kept.append(data[segments.scan_start :])
+    end = _check_scans(data, segments.scan_start, width * height)
+    kept.append(data[segments.scan_start : end])
     return Header("JPEG", width, height, turned, components, 8, b"".join(kept))
 
 
@@ -85,12 +87,31 @@ class _Segments:
             position += length
 
 
-def _check_scans(data: bytes, start: int, pixels: int) -> None:
+def _check_scans(data: bytes, start: int, pixels: int) -> int:
+    """See to it that decoding takes a bounded time; gives where the image ends at the latest."""
     if pixels > _PIXELS_PER_BYTE * (len(data) - start):
         raise InvalidImage("The JPEG file holds less data than its header claims.")
-    scans = data.count(_START_OF_SCAN, start)
-    if scans > _SCANS_MAX or scans * pixels > _SCANNED_PIXELS_MAX:
+    scans, end = data.count(_START_OF_SCAN, start), len(data)
+    most = min(_SCANS_MAX, _SCANNED_PIXELS_MAX // pixels)
+    if scans > most:
+        # Bytes that look so may lie in a segment, or behind the image: phones append a film to a photo.
+        scans, end = _walk_scans(data, start)
+    if scans > most:
         raise InvalidImage("The JPEG file has too many scans.")
+    return end
+
+
+def _walk_scans(data: bytes, start: int) -> tuple[int, int]:
+    """Count the scans up to the end of the image, and give where that is."""
+    scans, position = 0, start
+    while found := _MARKER_IN_SCAN.search(data, position):
+        marker, position = data[found.start() + 1], found.end()
+        if marker == _EOI:
+            return scans, position
+        if marker not in _STANDALONE:
+            scans += marker == _SOS
+            position += int.from_bytes(data[position : position + 2], "big")
+    return scans, len(data)
 
 
 def _frame(marker: int, body: bytes) -> tuple[int, int, int]:

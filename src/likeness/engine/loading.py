@@ -56,8 +56,8 @@ def load_engine(
 def _best(catalogue: Catalogue, store: WeightStore) -> Manifest:
     """Give the best pack whose weights are on this machine or can be fetched now."""
     for name in BEST_FIRST:
-        manifest = catalogue.get(name)
         try:
+            manifest = catalogue.get(name)
             store.install(manifest)
         except SetupError as error:
             log.info("the pack %s cannot be had here: %s", name, error)
@@ -69,6 +69,6 @@ def _best(catalogue: Catalogue, store: WeightStore) -> Manifest:
 def _pad_models(catalogue: Catalogue, load: LoadNetwork) -> Iterator[PadModel]:
     """Load the PAD models of every pack that was installed for them; lying in the mirror is not enough."""
     store = WeightStore(catalogue.models_dir)
-    for manifest in map(catalogue.get, catalogue.ids()):
+    for manifest in catalogue.readable():
         if manifest.pad and store.installed(manifest):
             yield from (assemble_pad(manifest, recipe, store, load) for recipe in manifest.pad)

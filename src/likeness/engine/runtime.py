@@ -22,7 +22,7 @@ class Network:
         wanted = _PROVIDERS[provider]
         if wanted not in onnxruntime.get_available_providers():
             raise SetupError(
-                f"This ONNX Runtime has no {wanted}. Install likeness[gpu] (onnxruntime-gpu in place of onnxruntime) or set provider to cpu."
+                f"This ONNX Runtime has no {wanted}. Put onnxruntime-gpu in the place of onnxruntime (uninstall that first: they share a folder), or set LIKENESS_PROVIDER=cpu."
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -32,7 +32,7 @@ class Promise:
 def calibrate(rows: Rows, people: People) -> tuple[LevelRates, ...]:
     """Give the thresholds that keep to the target rates on all impostor comparisons, with the rates at them.
 
-    Raises SetupError where there are too few comparisons to show the lowest rate.
+    Raises SetupError where there are too few comparisons to show the lowest rate, or no threshold keeps to a rate.
     """
     comparisons = compare_all(rows, people, keep=0)
     check_comparisons(comparisons)
@@ -42,7 +42,15 @@ def calibrate(rows: Rows, people: People) -> tuple[LevelRates, ...]:
             f"{min(TARGET_FMR):g} takes at least {FEWEST_IMPOSTOR_COMPARISONS:,} (about 1,415 photos, each of another person)."
         )
     thresholds = own_thresholds(comparisons)
-    return level_rates(count_errors(rows, people, thresholds), thresholds)
+    levels = level_rates(count_errors(rows, people, thresholds), thresholds)
+    # A cosine of 1 is the highest threshold there is, and identical photos reach it.
+    broken = [str(level.level) for level in levels if level.threshold >= 1]
+    if broken:
+        raise SetupError(
+            f"No threshold keeps the false match rate of level {', '.join(broken)}: too many photos of different people are the "
+            "same to the network. Somebody may be filed under two names; the worst pairs of `likeness evaluate DIR --html PAGE` show who."
+        )
+    return levels
 
 
 def check_promise(rows: Rows, people: People, *, splits: int = 20, seed: int = 0) -> tuple[Promise, ...]:

@@ -55,6 +55,9 @@ def measure_photos(
         for path in photos:
             scores[live].append(_scores(engine, path))
             told()
+    for live, whose in ((True, "live people"), (False, "attacks")):
+        if not any(scores[live]) and any(scores[not live]):
+            raise SetupError(f"None of the photos of {whose} shows a face.")
     models = sorted({model for group in scores.values() for one in group for model in one} - {FUSED})
     if not models:
         return ()

@@ -28,7 +28,7 @@ class PresentationRates:
     """One kind of presentation: an attack species (PAIS), or bona fide.
 
     For an attack ``error`` is APCER, the share taken for bona fide. For bona fide it is BPCER, the share taken for an attack.
-    ``non_response`` is APNRR or BPNRR, the share that ended without a classification (a time-out); those are in neither error.
+    ``non_response`` is APNRR or BPNRR, the share that ended without a classification (a time-out); the errors are shares of the rest.
     """
 
     kind: str
@@ -42,8 +42,12 @@ class PresentationRates:
     """By signal, the scores at :data:`QUANTILES` of the presentations."""
 
     @property
+    def answered(self) -> int:
+        return self.presentations - self.non_responses
+
+    @property
     def error(self) -> float:
-        return self.errors / self.presentations if self.presentations else 0.0
+        return self.errors / self.answered if self.answered else 0.0
 
     @property
     def non_response(self) -> float:
@@ -52,7 +56,7 @@ class PresentationRates:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval of the error."""
-        return wilson(self.error, self.presentations)
+        return wilson(self.error, self.answered)
 
     def as_json(self) -> dict[str, Any]:
         low, high = self.interval

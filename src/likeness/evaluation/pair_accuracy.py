@@ -1,4 +1,4 @@
-"""Accuracy on chosen pairs, as LFW's View 2 asks for it: the threshold of a tenth is chosen on the other nine."""
+"""Accuracy on chosen pairs: the threshold of a tenth is chosen on the other nine, as in LFW's View 2, but the tenths are drawn here."""
 
 from dataclasses import dataclass
 

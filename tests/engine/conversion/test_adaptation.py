@@ -1,4 +1,5 @@
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto
 
@@ -25,3 +26,13 @@ def test_a_network_of_one_face_takes_pixels_of_many(reverse):
     network = Network(model)
     assert network.inputs == {"pixels": ("n", 4, 4, 3)}
     assert np.allclose(network.run(pixels=pixels)["means"], expected, atol=1e-4)
+
+
+def test_models_from_before_version_4_are_taken():
+    network = onnx.load_from_string(network_of_one_face())
+    network.ir_version = 3
+    for constant in network.graph.initializer:
+        network.graph.input.append(onnx.helper.make_tensor_value_info(constant.name, constant.data_type, constant.dims))
+    resized = resize_input(network.SerializeToString(), ("n", 3, 4, 4), [("n", 3)])
+    model = take_pixels(resized, height=4, width=4, mean=(0, 0, 0), deviation=(1, 1, 1), reverse_channels=True)
+    assert Network(model).run(pixels=np.full((2, 4, 4, 3), 7, np.uint8))["means"].tolist() == [[7] * 3] * 2

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likeness.engine.detection.boxes import squares, suppress
+from likeness.engine.detection.boxes import squares, strongest, suppress
 
 
 def overlap(first, second, of_smaller):
@@ -24,6 +24,13 @@ def test_suppression_keeps_what_no_better_kept_box_overlaps(rows, of_smaller):
         if all(overlap(boxes[kept], boxes[index], of_smaller) <= 0.41 for kept in expected):
             expected.append(index)
     assert suppress(boxes, scores, 0.41, of_smaller=of_smaller).tolist() == expected
+
+
+@given(st.lists(st.floats(0, 1, width=32), max_size=20), st.integers(1, 20))
+def test_the_strongest_are_the_first_of_all_in_order(scores, most):
+    chosen = strongest(np.array(scores, np.float32), most)
+    assert len(set(chosen.tolist())) == len(chosen)
+    assert sorted((scores[index] for index in chosen), reverse=True) == sorted(scores, reverse=True)[:most]
 
 
 def test_squares_keep_the_middle():

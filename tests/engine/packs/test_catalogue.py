@@ -44,7 +44,7 @@ def test_a_manifest_in_another_packs_folder(catalogue):
         catalogue.get("copy")
 
 
-def test_own_calibration_wins_and_is_bound_to_the_version(catalogue):
+def test_own_calibration_wins_and_is_bound_to_the_version(catalogue, caplog):
     assert catalogue.get("sface").calibration is None
     path = catalogue.calibrate("sface", STORED)
     assert path == catalogue.folder("sface") / "calibration.json"
@@ -52,5 +52,13 @@ def test_own_calibration_wins_and_is_bound_to_the_version(catalogue):
     catalogue.calibrate("builtin", STORED)
     assert catalogue.get("builtin").calibration.data_set == "our staff"
     path.write_text(path.read_text().replace('"pack_version": "1"', '"pack_version": "0"'))
-    with pytest.raises(SetupError, match="calibrate again"):
-        catalogue.get("sface")
+    assert catalogue.get("sface").calibration is None
+    assert "likeness calibrate" in caplog.text
+    catalogue.calibrate("sface", STORED)
+    assert catalogue.get("sface").calibration is not None
+
+
+def test_a_broken_pack_stops_no_other(catalogue, caplog):
+    (catalogue.folder("own") / "manifest.json").write_text("{")
+    assert [manifest.id for manifest in catalogue.readable()] == [name for name in catalogue.ids() if name != "own"]
+    assert "own is passed over" in caplog.text

@@ -1,4 +1,5 @@
 import hashlib
+import stat
 from dataclasses import replace
 
 import httpx
@@ -109,3 +110,37 @@ def test_a_licence_that_forbids_commercial_use_must_be_accepted_once(tmp_path):
     here.install(limited, accept_license=True)
     here.install(limited)
     assert here.installed(limited)
+
+
+def test_models_are_readable_for_the_user_that_serves_them(tmp_path):
+    here = store(tmp_path, mirror=tmp_path / "mirror")
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "net.onnx").write_bytes(CONTENT)
+    here.install(PACK)
+    here.read_converted(WEIGHTS, "upper", bytes.upper)
+    files = [path for path in here.models_dir.rglob("*") if path.is_file()]
+    assert len(files) == 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o644}
+
+
+def test_a_file_that_cannot_be_read_is_not_there(tmp_path, monkeypatch, caplog):
+    here = store(tmp_path, {"one.example": CONTENT})
+    here.install(PACK)
+
+    def refuse(path):
+        raise PermissionError(path)
+
+    monkeypatch.setattr("likeness.engine.packs.store.file_sha256", refuse)
+    assert not here.installed(PACK)
+    assert "cannot be read" in caplog.text
+
+
+def test_a_file_that_is_no_model_is_told_by_its_name(tmp_path):
+    here = store(tmp_path, {"one.example": CONTENT})
+    here.install(PACK)
+
+    def parse(content):
+        raise ValueError("no protobuf")
+
+    with pytest.raises(SetupError, match=r"net\.onnx is not what its manifest says: no protobuf"):
+        here.read_converted(WEIGHTS, "parsed", parse)

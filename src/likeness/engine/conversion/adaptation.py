@@ -13,7 +13,7 @@ from likeness.engine.conversion.graph import Shape
 
 def resize_input(model: bytes, shape: Shape, output_shapes: Sequence[Shape]) -> bytes:
     """Declare other extents for a model's one input and its outputs; reshapes to one row give one row each."""
-    network = onnx.load_from_string(model)
+    network = _load(model)
     (entry,) = _true_inputs(network)
     shapes = _constants(network)
     for index, node in enumerate(network.graph.node):
@@ -43,7 +43,7 @@ def take_pixels(
 
     ``mean`` and ``deviation`` are in the model's own channel order; ``reverse_channels`` when that is BGR.
     """
-    network = onnx.load_from_string(model)
+    network = _load(model)
     (entry,) = _true_inputs(network)
     name, prefix = entry.name, "likeness_pixels"
     nodes = [
@@ -69,6 +69,13 @@ def take_pixels(
     network.graph.node.extend([*nodes, *originals])
     onnx.checker.check_model(network, full_check=True)
     return bytes(network.SerializeToString())
+
+
+def _load(model: bytes) -> onnx.ModelProto:
+    network = onnx.load_from_string(model)
+    # Before version 4 every constant had to be listed among the inputs; those that are added here are not.
+    network.ir_version = max(network.ir_version, 4)
+    return network
 
 
 def _true_inputs(network: onnx.ModelProto) -> list[onnx.ValueInfoProto]:

@@ -6,6 +6,13 @@ from numpy.typing import NDArray
 Rows = NDArray[np.float32]
 
 
+def strongest(scores: NDArray[np.float32], most: int) -> NDArray[np.intp]:
+    """Give the rows of the highest scores, at most ``most`` of them, in no order."""
+    if scores.size <= most:
+        return np.arange(scores.size)
+    return np.argpartition(-scores, most)[:most]
+
+
 def suppress(boxes: Rows, scores: NDArray[np.float32], limit: float, *, of_smaller: bool = False) -> NDArray[np.intp]:
     """Non-maximum suppression: give the rows that no better row overlaps by more than ``limit``, best first.
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.base import Box, Detection, Image
-from likeness.engine.detection.boxes import Rows, squares, suppress
+from likeness.engine.detection.boxes import Rows, squares, strongest, suppress
 from likeness.engine.detection.mosaic import mosaic
 from likeness.engine.resampling import shrink, warp
 from likeness.engine.runtime import Network
@@ -101,9 +101,8 @@ class Mtcnn:
         inside = (corners[:, None] >= places[:, :2]) & (corners[:, None] + _WINDOW <= places[:, 2:])
         cells, level = np.nonzero(inside.all(axis=2))
         scores = faces[rows[cells], columns[cells]]
-        if scores.size > _WINDOWS_MAX:
-            best = np.argpartition(-scores, _WINDOWS_MAX)[:_WINDOWS_MAX]
-            cells, level, scores = cells[best], level[best], scores[best]
+        best = strongest(scores, _WINDOWS_MAX)
+        cells, level, scores = cells[best], level[best], scores[best]
         windows = np.hstack([corners[cells], corners[cells] + np.float32(_WINDOW)])
         windows += np.float32(_WINDOW) * answer["regions"][0][:, rows[cells], columns[cells]].T
         kept = suppress(windows, scores, 0.5)  # only within a level: levels lie apart in the mosaic

@@ -66,7 +66,9 @@ def _try_out(network: Network, recipe: RecogniserRecipe) -> None:
     try:
         outputs = list(network.run(pixels=np.full((2, recipe.side, recipe.side, 3), 128, np.uint8)).values())
     except Exception as error:  # the runtime raises its own unrelated exception types
-        raise SetupError(f"The network in {recipe.file} does not run on two faces at once: {error}") from error
+        raise SetupError(
+            f"The network in {recipe.file} does not run on two faces at once, given as (2, 3, {recipe.side}, {recipe.side}): {error}"
+        ) from error
     if len(outputs) != 1 or outputs[0].size != 2 * recipe.template_size or not np.isfinite(outputs[0]).all():
         raise SetupError(
             f"The network in {recipe.file} does not give one template of {recipe.template_size} numbers a face."

@@ -1,6 +1,7 @@
 """Which packs there are: those that ship with the product, and a deployment's own."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,9 +45,24 @@ class Catalogue:
         if manifest.id != pack_id:
             raise SetupError(f"The manifest of pack {pack_id!r} says that it is {manifest.id!r}.")
         own = self.folder(pack_id) / "calibration.json"
-        if own.exists():
-            return replace(manifest, calibration=read_calibration(own, manifest.version))
-        return manifest
+        stored = read_calibration(own) if own.exists() else None
+        if stored and stored.pack_version != manifest.version:
+            _log.warning(
+                "%s is not used: it was measured with version %s of the pack, which is now %s; run `likeness calibrate` again",
+                own,
+                stored.pack_version,
+                manifest.version,
+            )
+            stored = None
+        return replace(manifest, calibration=stored) if stored else manifest
+
+    def readable(self) -> Iterator[Manifest]:
+        """Read every pack's manifest; one that is broken is logged and passed over, so that it stops no other pack."""
+        for pack_id in self.ids():
+            try:
+                yield self.get(pack_id)
+            except SetupError as error:
+                _log.warning("the pack %s is passed over: %s", pack_id, error)
 
     def calibrate(self, pack_id: str, stored: StoredCalibration) -> Path:
         """Keep a deployment's own calibration, bound to the pack's present version; it is in force from the next load on."""

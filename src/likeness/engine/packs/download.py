@@ -31,8 +31,8 @@ def download(
     when they are not.
     """
     part = target.with_name(target.name + ".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
     try:
+        part.parent.mkdir(parents=True, exist_ok=True)
         with httpx.Client(timeout=_TIMEOUT, follow_redirects=True, transport=transport) as client:
             _append(client, url, part, size, lambda done: progress(target.name, done, size) if progress else None)
     except (httpx.HTTPError, OSError) as error:

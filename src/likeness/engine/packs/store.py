@@ -58,7 +58,13 @@ class WeightStore:
             _log.warning("%s is damaged and is made anew", model_path)
         except (OSError, ValueError):
             pass
-        model = convert(self.read(weights))
+        content = self.read(weights)
+        try:
+            model = convert(content)
+        except SetupError:
+            raise
+        except Exception as error:  # whatever a parser makes of a file that is not what the manifest says
+            raise SetupError(f"The model file {weights.name} is not what its manifest says: {error}") from error
         _write_whole(model_path, model)
         _write_whole(seal, hashlib.sha256(model).hexdigest().encode())
         return model
@@ -129,14 +135,24 @@ class WeightStore:
 
 
 def _is(path: Path, weights: Weights) -> bool:
-    return path.stat().st_size == weights.bytes and file_sha256(path) == weights.sha256
+    try:
+        return path.stat().st_size == weights.bytes and file_sha256(path) == weights.sha256
+    except OSError as error:
+        _log.warning("%s cannot be read and is not used: %s", path, error)
+        return False
 
 
 def _write_whole(path: Path, content: bytes) -> None:
     """Write a file so that no reader ever sees a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(path)
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            # Models are no secret, and who installs them need not be who serves them.
+            os.fchmod(file.fileno(), 0o644)
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-EYE_DISTANCE_CM = 6.3
 HEAD_WIDTH_CM = 14.8
 LANDMARKS_CM = np.array(((-3.15, 0.0), (3.15, 0.0), (0.0, 4.2), (-2.5, 6.4), (2.5, 6.4)), np.float32)
 """Eyes, nose tip and mouth corners of every simulated head; the photo is laid over it to fit."""

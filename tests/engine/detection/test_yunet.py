@@ -1,0 +1,33 @@
+import numpy as np
+
+from likeness.engine.detection.mtcnn import Located
+from likeness.engine.detection.yunet import STRIDES, YuNet
+
+
+class BelievesEverything:
+    """Stands in for the network: a small face in every cell."""
+
+    def run(self, *, pixels):
+        cells = {stride: (pixels.shape[1] // stride) * (pixels.shape[2] // stride) for stride in STRIDES}
+        sure = {
+            f"{kind}_{stride}": np.ones((1, size, 1), np.float32)
+            for stride, size in cells.items()
+            for kind in ("cls", "obj")
+        }
+        return sure | {f"bbox_{stride}": np.zeros((1, size, 4), np.float32) for stride, size in cells.items()}
+
+
+class CountingLocator:
+    def __init__(self):
+        self.asked = 0
+
+    def locate(self, _image, boxes):
+        self.asked = len(boxes)
+        return Located(boxes, np.zeros((len(boxes), 5, 2), np.float32), np.ones(len(boxes), np.float32))
+
+
+def test_a_picture_tiled_with_faces_takes_bounded_work():
+    locator = CountingLocator()
+    photo = np.zeros((1280, 1280, 3), np.uint8)
+    found = YuNet(BelievesEverything(), locator).detect(photo, smallest=20)
+    assert len(found) == locator.asked == 300
