@@ -83,7 +83,7 @@ class Signals:
     """The thresholds of the verdict; each signal passes at or above its own."""
 
     parallax: float = 0.12
-    flash_correlation: float = 0.75
+    flash_correlation: float = 0.83
     flash_response: float = 0.02
     """Least relative brightening of the face, beyond the background's, for the screen's full light."""
     flash_lag_seconds: tuple[float, float] = (0.03, 0.75)
