@@ -157,6 +157,18 @@ def test_names_and_errors_are_shown_as_they_are(
     assert "[/nobody]" in capsys.readouterr().err
 
 
+def test_a_setting_that_makes_no_sense_is_a_sentence_without_its_value(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[Any]
+) -> None:
+    monkeypatch.setenv("LIKENESS_PORT", "secret")
+    monkeypatch.setattr("sys.argv", ["likeness", "tenant", "list"])
+    with pytest.raises(SystemExit):
+        main()
+    told = capsys.readouterr().err
+    assert "port" in told
+    assert "secret" not in told
+
+
 def test_the_version_is_told() -> None:
     assert run("--version") == f"likeness {__version__}\n"
 

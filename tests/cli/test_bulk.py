@@ -131,6 +131,10 @@ def test_tables_of_every_kind_give_the_same_gallery(people: Path) -> None:
         ({"photo": "0.jpg", "metadata": "not JSON"}, "INVALID_INPUT"),
         ({"photo": "0.jpg", "metadata": {"n": 7}}, "INVALID_INPUT"),
         ({"photo": "large.jpg"}, "PAYLOAD_TOO_LARGE"),
+        ({"photo": "nul\0.jpg"}, "INVALID_INPUT"),
+        ({"photo": 7}, "INVALID_INPUT"),
+        ({"photo": "", "externalId": "no photo"}, "INVALID_INPUT"),
+        ({"photo": "0.jpg", "externalId": ["x"]}, "INVALID_INPUT"),
         ({"photo": "2.jpg", "externalId": "good"}, "CONFLICT"),
     ],
 )
@@ -148,6 +152,7 @@ def test_a_bad_row_holds_up_nobody(people: Path, tmp_path: Path, row: dict[str, 
     [
         ("a.jsonl", b"[1]", "line 1"),
         ("a.csv", b"externalId\nx\n", "`photo`"),
+        ("a.csv", "photo\nM\u00fcller.jpg\n".encode("latin-1"), "UTF-8"),
         ("a.txt", b"", "neither"),
     ],
 )

@@ -74,3 +74,32 @@ def test_a_photo_that_could_not_be_given_up_is_deleted_by_the_upkeep(deployment,
 
     asyncio.run(main())
     images.close()
+
+
+def test_a_photo_that_cannot_be_deleted_holds_up_no_other(deployment, tmp_path, monkeypatch):
+    images = ImageStore(f"file://{tmp_path / 'images'}")
+    photos = EntryPhotos(images, deployment.database)
+    tenant = deployment.tenants.create("tenant")
+    delete = images.delete
+
+    async def main() -> None:
+        async def refused(tenant_id: str, image_id: str) -> None:
+            raise ServiceUnavailable("not now")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(images, "delete", refused)
+            kept = []
+            for _ in range(2):
+                async with photos.arriving(tenant, b"photo") as arrival:
+                    kept.append(arrival.image_id)
+
+        async def refused_the_first(tenant_id: str, image_id: str) -> None:
+            await (refused if image_id == kept[0] else delete)(tenant_id, image_id)
+
+        monkeypatch.setattr(images, "delete", refused_the_first)
+        with pytest.raises(ServiceUnavailable):
+            await photos.delete_overdue()
+        assert await stored(images, tenant.id) == {kept[0]}
+
+    asyncio.run(main())
+    images.close()

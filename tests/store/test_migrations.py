@@ -8,6 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
 
 from likeness.store import migrations
 from likeness.store.tables import metadata
@@ -67,3 +68,17 @@ def _sql(engine: Engine, table: str) -> str:
         return str(
             connection.execute(text("SELECT sql FROM sqlite_master WHERE name = :name"), {"name": table}).scalar()
         )
+
+
+def test_an_upgrade_that_fails_half_way_leaves_nothing_behind(url, engine):
+    command.upgrade(migrations.configuration(url), "e3f0eec89420")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE reindexes (in_the_way INTEGER)"))
+    with pytest.raises(OperationalError, match="already exists"):
+        migrations.upgrade(url)
+    assert "galleries" not in inspect(engine).get_table_names()
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE reindexes"))
+    migrations.upgrade(url)
+    assert "galleries" in inspect(engine).get_table_names()
+    engine.dispose()

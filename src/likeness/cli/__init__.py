@@ -1,9 +1,10 @@
 """The ``likeness`` command."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
@@ -61,6 +62,13 @@ def main() -> None:
     """Run a command; what the operator must mend is told in a sentence, not in a traceback."""
     try:
         app()
+    except ValidationError as error:
+        # The values stay untold: one may be a secret.
+        _give_up("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()))
     except (SetupError, LikenessError) as error:
-        Console(stderr=True).print(f"[red]likeness:[/] {escape(str(error))}", highlight=False)
-        sys.exit(1)
+        _give_up(str(error))
+
+
+def _give_up(why: str) -> NoReturn:
+    Console(stderr=True).print(f"[red]likeness:[/] {escape(why)}", highlight=False)
+    sys.exit(1)

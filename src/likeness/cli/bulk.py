@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from likeness.cli.photos import check_folder_of
 from likeness.cli.progress import progress_bar
 from likeness.deployment import Deployment, open_deployment
 from likeness.engine.workers import FaceWorkers
@@ -90,6 +91,7 @@ def export(
 
     Ids, references, metadata, quality and times, and never templates. Photos only with --images: they lie there unprotected.
     """
+    check_folder_of(target)
     settings = Settings()
     with closing(open_deployment(settings)) as deployment:
         owner = deployment.tenants.by_name(tenant)

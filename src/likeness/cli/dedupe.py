@@ -16,12 +16,13 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from likeness.cli.bulk import TenantName
+from likeness.cli.photos import check_folder_of
 from likeness.cli.progress import progress_bar
 from likeness.deployment import Deployment, open_deployment
 from likeness.engine.base import Engine
 from likeness.engine.thumbnail import face_thumbnail
 from likeness.errors import LikenessError, NotFound
-from likeness.gallery.bulk_export import private
+from likeness.gallery.bulk_export import private, spreadsheet_text
 from likeness.gallery.duplicates import Pair, Templates, pairs, read_templates
 from likeness.gallery.duplicates_page import ShownPair, Side, render_page
 from likeness.gallery.packs import find_subject, load_stored
@@ -54,6 +55,7 @@ def dedupe(
 
     Example: likeness gallery dedupe --tenant acme --csv pairs.csv --html pairs.html
     """
+    check_folder_of(csv_file, html_file)
     with closing(open_deployment(Settings())) as deployment:
         owner = deployment.tenants.by_name(tenant)
         packs = deployment.database.read_now(GalleryRows(owner.id).packs)
@@ -120,7 +122,10 @@ class _Search:
             return shown
 
     async def _side(self, images: ImageStore, engine: Engine, entry: Entry) -> Side:
-        stored = await images.get(self._tenant.id, entry.image_id, self._tenant.cipher) if entry.image_id else None
+        stored = None
+        if entry.image_id:
+            with contextlib.suppress(LikenessError):  # a pair without a picture is told all the same
+                stored = await images.get(self._tenant.id, entry.image_id, self._tenant.cipher)
         face = _face(engine, stored, self._tenant) if stored else None
         return Side(entry.id, entry.external_id, face)
 
@@ -154,4 +159,4 @@ def _advance(bar: Progress, task: TaskID, done: int) -> None:
 
 
 def _names(entry: Entry) -> tuple[str, str]:
-    return entry.id, entry.external_id or ""
+    return entry.id, spreadsheet_text(entry.external_id or "")

@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 from likeness.cli.progress import progress_bar
 from likeness.deployment import Deployment, open_deployment
 from likeness.errors import Conflict, InvalidInput, NotFound
+from likeness.gallery.bulk_export import spreadsheet_text
 from likeness.gallery.reindex_rows import WISHES_IN, Reindex, ReindexRows, State, Wish
 from likeness.gallery.repository import GalleryRows
 from likeness.settings import Settings
@@ -250,7 +251,7 @@ def _list_orphans(deployment: Deployment, moving: Iterable[Tenant]) -> None:
 
     def write(connection: Connection, tenant: Tenant, pack: str) -> None:
         for orphan in ReindexRows(tenant.id).orphans(connection, pack):
-            out.writerow((tenant.name, orphan.entry_id, orphan.external_id or "", orphan.reason))
+            out.writerow((tenant.name, orphan.entry_id, spreadsheet_text(orphan.external_id or ""), orphan.reason))
 
     for tenant in moving:
         row = deployment.database.read_now(ReindexRows(tenant.id).find)

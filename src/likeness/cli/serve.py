@@ -1,5 +1,6 @@
 """``likeness serve``."""
 
+import logging
 from contextlib import closing
 
 import cv2
@@ -37,6 +38,9 @@ def _serve(deployment: Deployment, engine: Engine) -> None:
     settings = deployment.settings
     # Frames of several sessions are judged side by side, one thread each: threads within one would only wait for each other.
     cv2.setNumThreads(1)
+    # uvicorn configures its own loggers alone.
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("likeness").setLevel(settings.log_level.upper())
     calibration = engine.calibration
     console = Console(stderr=True)
     console.print(

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from likeness.cli.client import show_credentials
 from likeness.deployment import open_deployment
+from likeness.engine.base import FacePolicy
 from likeness.settings import Settings
 from likeness.tenants.schemas import TenantSettings
 
@@ -38,7 +39,7 @@ def list_tenants() -> None:
 @tenant.command(name="set")
 def change(
     name: Annotated[str, typer.Argument(help="Name or id of the tenant.")],
-    face_policy: Annotated[str | None, typer.Option(help="Several faces in a photo: largest or single.")] = None,
+    face_policy: Annotated[FacePolicy | None, typer.Option(help="What to do with several faces in a photo.")] = None,
     search_level: Annotated[int | None, typer.Option(min=1, max=5, help="Level at which a search finds.")] = None,
     target_fpir: Annotated[
         float | None,

@@ -89,5 +89,12 @@ def _jsonl_writer(file: IO[str]) -> Callable[[dict[str, Any]], Any]:
 
 
 def private(path: str, flags: int) -> int:
-    """Open a file that only its owner reads."""
-    return os.open(path, flags, 0o600)
+    """Open a file that only its owner reads, also where it was there before."""
+    descriptor = os.open(path, flags, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def spreadsheet_text(value: str) -> str:
+    """Give a text that came from callers in a form that a spreadsheet does not take for a formula."""
+    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

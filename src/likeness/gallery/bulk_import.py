@@ -81,6 +81,10 @@ class Importer:
 
     async def _enrol(self, row: Row) -> None:
         external_id = row.external_id
+        if not (row.photo and isinstance(row.photo, str | bytes)):
+            raise InvalidInput("The row names no photo.")
+        if not isinstance(external_id, str | None):
+            raise InvalidInput("The externalId is not a text.")
         if external_id in self._seen:
             raise Conflict("An earlier row has this externalId.")
         if external_id is not None:
@@ -96,16 +100,18 @@ class Importer:
         """Read and check a row as a call's body is. Raises InvalidInput, PayloadTooLarge."""
         try:
             body = {
-                "idPhoto": self.source.read(row),
+                "idPhoto": self.source.read(row, at_most=self.max_image_bytes + 1),
                 "externalId": row.external_id,
                 "metadata": _labels(row.metadata),
             }
             return InsertRequest.model_validate(body, context={"image_bytes": self.max_image_bytes})
-        except OSError as error:
-            raise InvalidInput(f"The photo cannot be read: {error.strerror}.") from error
         except ValidationError as error:
             faults = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
             raise InvalidInput(faults) from None
+        except OSError as error:
+            raise InvalidInput(f"The photo cannot be read: {error.strerror}.") from error
+        except ValueError as error:
+            raise InvalidInput(f"The photo cannot be read: {error}.") from error
 
 
 def _labels(metadata: Any) -> Any:

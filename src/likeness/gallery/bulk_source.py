@@ -23,14 +23,17 @@ class Row:
 
     number: int
     """Counts from 1."""
-    photo: str | bytes
-    external_id: str | None
+    photo: Any
+    """A path or bytes, if the table is right."""
+    external_id: Any
     metadata: Any
 
     @property
     def name(self) -> str:
         """What the person is known by in a report."""
-        return self.external_id or (self.photo if isinstance(self.photo, str) else f"row {self.number}")
+        return next(
+            (text for text in (self.external_id, self.photo) if text and isinstance(text, str)), f"row {self.number}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,12 @@ class Source:
     rows: Callable[[], Iterator[Row]]
     count: Callable[[], int]
 
-    def read(self, row: Row) -> bytes:
-        """Give a row's photo. Raises OSError."""
-        return row.photo if isinstance(row.photo, bytes) else (self.folder / row.photo).read_bytes()
+    def read(self, row: Row, *, at_most: int) -> bytes:
+        """Give a row's photo, or its first bytes. Raises OSError, and ValueError for what no file can be named."""
+        if isinstance(row.photo, bytes):
+            return row.photo
+        with (self.folder / str(row.photo)).open("rb") as file:
+            return file.read(at_most)
 
 
 def open_source(path: Path) -> Source:
@@ -69,15 +75,18 @@ def open_source(path: Path) -> Source:
 
 def _row(number: int, values: Mapping[str, Any]) -> Row:
     photo = values.get("photo")
-    if not photo:
-        raise SetupError(f"row {number} has no `photo`: a table needs that column")
+    if number == 1 and "photo" not in values:
+        raise SetupError("The table has no column `photo`.")
     external_id = values.get("externalId") or (photo if isinstance(photo, str) else None)
-    return Row(number, photo, external_id, values.get("metadata") or None)
+    return Row(number, photo or "", external_id or None, values.get("metadata") or None)
 
 
 def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        yield from csv.DictReader(file)
+        try:
+            yield from csv.DictReader(file)
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise SetupError(f"{path} is not a CSV file in UTF-8: {error}") from error
 
 
 def _jsonl(path: Path) -> Iterator[Mapping[str, Any]]:

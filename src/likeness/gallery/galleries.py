@@ -52,6 +52,8 @@ class Galleries:
     _galleries: dict[str, Gallery] = field(default_factory=dict)
     _refusals: dict[str, str] = field(default_factory=dict)
     """Why a tenant's gallery cannot be asked, by tenant id."""
+    _distrusted: set[str] = field(default_factory=set)
+    """Those of them that may be loaded again; the others wait for a start with their packs."""
     _common: str | None = None
     """The pack that all galleries answer with, for a tenant that has none yet."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -95,6 +97,7 @@ class Galleries:
         """Have a gallery that differs from the database loaded anew; until then it refuses its calls."""
         log.error("the gallery of tenant %s is loaded anew", tenant_id)
         self._refusals[tenant_id] = "The gallery is being loaded again; try again shortly."
+        self._distrusted.add(tenant_id)
 
     def follow(self, common: str | None) -> None:
         """Have galleries that are still to be made answer with the pack that all others do. Belongs on the writer's thread."""
@@ -132,7 +135,7 @@ class Galleries:
 
     async def reload(self, database: Database, tenants: Mapping[str, Tenant]) -> None:
         """Load the galleries again that are behind the database. Nothing is written meanwhile."""
-        for tenant_id in self._refusals.keys() & tenants.keys():
+        for tenant_id in self._distrusted & tenants.keys():
             tenant = tenants[tenant_id]
             await database.write(partial(self._load, tenant), alone=True)
 
@@ -145,6 +148,7 @@ class Galleries:
 
     def _load(self, tenant: Tenant, connection: Connection) -> None:
         rows = GalleryRows(tenant.id)
+        self._distrusted.discard(tenant.id)
         recorded = rows.packs(connection)
         packs = recorded or GalleryPacks(self._common or self.packs.main, None)
         loose: set[int] = set()

@@ -93,13 +93,19 @@ class EntryPhotos:
             self._overdue.pop(image_id, None)
 
     async def delete_overdue(self) -> None:
-        """Try again to delete the photos that should be gone. Raises ServiceUnavailable when one cannot be deleted."""
-        doubtful = [image_id for image_id, overdue in self._overdue.items() if overdue.doubtful]
-        for image_id in await self._wanted(doubtful):
-            self._overdue.pop(image_id, None)
-        for image_id, overdue in list(self._overdue.items()):
-            await self._images.delete(overdue.tenant_id, image_id)
-            self._overdue.pop(image_id, None)
+        """Try again to delete the photos that should be gone, each by itself. Raises ServiceUnavailable when one cannot be deleted."""
+        due = dict(self._overdue)
+        wanted = await self._wanted([image_id for image_id, overdue in due.items() if overdue.doubtful])
+        fault: LikenessError | None = None
+        for image_id, overdue in due.items():
+            try:
+                if image_id not in wanted:
+                    await self._images.delete(overdue.tenant_id, image_id)
+                self._overdue.pop(image_id, None)
+            except LikenessError as error:
+                fault = error
+        if fault:
+            raise fault
 
     async def sweep(self, tenant: Tenant) -> int:
         """Delete photos that no entry refers to: their commit never came, or their deletion did not. Gives how many."""

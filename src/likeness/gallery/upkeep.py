@@ -47,14 +47,14 @@ class GalleryUpkeep:
                     log.warning("%d photos of tenant %s belonged to no entry and were deleted", swept, tenant.id)
 
     async def tidy(self) -> None:
-        """Load again what is behind the database, delete overdue photos, drop old idempotency keys, seal templates in blocks."""
+        """Load again what is behind the database, drop old idempotency keys, seal templates in blocks, delete overdue photos."""
         tenants = {tenant.id: tenant for tenant in await asyncio.to_thread(self._tenants.all)}
         await self._galleries.reload(self._database, tenants)
-        await self._photos.delete_overdue()
         before = self._clock.now() - IDEMPOTENCY_TTL_SECONDS
         await self._database.write(lambda c: forget_answers(c, before=before))
         for tenant in tenants.values():
             await self.seal_blocks(tenant)
+        await self._photos.delete_overdue()  # last: an image store that is down stops nothing else
 
     async def seal_blocks(self, tenant: Tenant) -> None:
         """Seal the templates that lie loose, as far as no more will come between them, for the next start."""

@@ -1,8 +1,7 @@
 """Encryption at rest: AES-256-GCM under a data key per tenant, wrapped by a key provider.
 
 A sealed value is ``nonce (12 bytes) || ciphertext || tag (16 bytes)``. The associated data binds it to its tenant, its purpose
-and its record, so that a row copied to another place does not open. Erasing a tenant's wrapped data key erases its data,
-backups included.
+and its record, so that a row copied to another place does not open. Without the key-encryption key nothing opens, backups included.
 """
 
 import os
