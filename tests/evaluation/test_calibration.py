@@ -23,6 +23,17 @@ def test_thresholds_keep_to_the_rates_they_were_chosen_for(crowd):
         assert level.fnmr.comparisons == 300
 
 
+def test_a_rate_that_is_uncertain_is_kept_to_with_care(crowd):
+    rows, people = crowd
+    levels = calibrate(rows, people)
+    for level, target in zip(levels, TARGET_FMR, strict=True):
+        assert level.fmr.high <= 2 * target or level.fmr.value <= target / 2
+        if level.fmr.high <= target * 1.5:  # a margin would be for nothing
+            assert level.fmr.value > target * 0.9
+    assert levels[0].fmr.high <= TARGET_FMR[0] * 1.5
+    assert levels[-1].fmr.value <= TARGET_FMR[-1] / 2
+
+
 def test_too_few_comparisons_are_refused_with_what_it_takes(crowd):
     rows, people = crowd
     with pytest.raises(SetupError, match=r"1,415 photos"):

@@ -39,8 +39,9 @@ def calibrate(
     """Choose the thresholds of levels 1 to 5 on photos of your own.
 
     Compares every two photos of DIR. A level's threshold is the lowest score that no more than its share of the comparisons of
-    different people reaches: 1e-2, 1e-3, 1e-4, 1e-5, 1e-6. The last needs a million such comparisons, some 1,415 photos, each
-    of another person; more photos of the same people add little. Without --apply nothing in force changes.
+    different people reaches: 1e-2, 1e-3, 1e-4, 1e-5, 1e-6; where few pairs of people decide, down to half of it, so that the rate on
+    other people stays within twice with confidence. The last level needs a million such comparisons, some 1,415 photos, each of
+    another person; more photos of the same people add little. Without --apply nothing in force changes.
 
     Example: likeness calibrate faces/ --pack duo --apply
     """

@@ -1,4 +1,9 @@
-"""The thresholds of the levels from a data set, and whether they keep their promise on people they were not chosen on."""
+"""The thresholds of the levels from a data set, and whether they keep their promise on people they were not chosen on.
+
+A level promises a false match rate on people nobody has seen yet. A threshold read off at the target rate itself breaks the promise
+as often as it keeps it, and by far where few pairs of people decide. So it is chosen with care: at most the target as measured, and at
+most twice the target with confidence, which the jackknife over people tells (see ``likeness.evaluation.rates``).
+"""
 
 from dataclasses import dataclass
 
@@ -6,11 +11,16 @@ import numpy as np
 
 from likeness.engine.levels import LEVELS, TARGET_FMR
 from likeness.errors import SetupError
-from likeness.evaluation.comparison import People, Rows, compare_all, count_errors
-from likeness.evaluation.performance import LevelRates, check_comparisons, level_rates, own_thresholds
+from likeness.evaluation.comparison import Comparisons, People, Rows, compare_all, count_errors
+from likeness.evaluation.performance import LevelRates, check_comparisons, level_rates
 
 FEWEST_IMPOSTOR_COMPARISONS = int(1 / min(TARGET_FMR))
 """Fewer cannot show a rate of one in a million: about 1,415 photos of different people."""
+
+HIGHEST_IN_DOUBT = 2.0
+"""What a level's rate may be over its target at the upper end of its 95 % interval."""
+SHARES_OF_TARGET = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+"""The rates over the target that a threshold is tried at; the last is taken where none is certain enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +40,7 @@ class Promise:
 
 
 def calibrate(rows: Rows, people: People) -> tuple[LevelRates, ...]:
-    """Give the thresholds that keep to the target rates on all impostor comparisons, with the rates at them.
+    """Give the lowest thresholds that keep to the target rates on all impostor comparisons with confidence, and the rates at them.
 
     Raises SetupError where there are too few comparisons to show the lowest rate, or no threshold keeps to a rate.
     """
@@ -41,8 +51,7 @@ def calibrate(rows: Rows, people: People) -> tuple[LevelRates, ...]:
             f"The photos give {comparisons.impostor.total:,} comparisons of different people; a false match rate of "
             f"{min(TARGET_FMR):g} takes at least {FEWEST_IMPOSTOR_COMPARISONS:,} (about 1,415 photos, each of another person)."
         )
-    thresholds = own_thresholds(comparisons)
-    levels = level_rates(count_errors(rows, people, thresholds), thresholds)
+    levels = _choose(rows, people, comparisons)
     # A cosine of 1 is the highest threshold there is, and identical photos reach it.
     broken = [str(level.level) for level in levels if level.threshold >= 1]
     if broken:
@@ -61,7 +70,8 @@ def check_promise(rows: Rows, people: People, *, splits: int = 20, seed: int = 0
     for _ in range(splits):
         chosen = np.isin(people, generator.permutation(everybody)[: len(everybody) // 2])
         for half in (chosen, ~chosen):
-            thresholds = own_thresholds(compare_all(rows[half], people[half], keep=0))
+            chosen_on = compare_all(rows[half], people[half], keep=0)
+            thresholds = [level.threshold for level in _choose(rows[half], people[half], chosen_on)]
             unseen = compare_all(rows[~half], people[~half], keep=0).impostor
             ratios.append(
                 [
@@ -79,4 +89,14 @@ def check_promise(rows: Rows, people: People, *, splits: int = 20, seed: int = 0
             float((own <= 2).mean()),
         )
         for level, own in zip(LEVELS, by_level, strict=True)
+    )
+
+
+def _choose(rows: Rows, people: People, comparisons: Comparisons) -> tuple[LevelRates, ...]:
+    tried = [comparisons.impostor.threshold_for(share * rate) for share in SHARES_OF_TARGET for rate in TARGET_FMR]
+    rates = level_rates(count_errors(rows, people, tried), tried)
+    by_level = (rates[column :: len(LEVELS)] for column in range(len(LEVELS)))
+    return tuple(
+        next((tried for tried in of_level if tried.fmr.high <= HIGHEST_IN_DOUBT * target), of_level[-1])
+        for of_level, target in zip(by_level, TARGET_FMR, strict=True)
     )

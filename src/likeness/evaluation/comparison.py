@@ -118,9 +118,9 @@ class _Worst:
         first, second = np.nonzero(chosen)
         in_block: dict[tuple[int, int], tuple[float, int, int]] = {}
         for position in np.argsort(values[first, second], kind="stable"):
-            i, j = int(first[position]), int(second[position])
-            whose = sorted((int(self._people[start + i]), int(self._people[start + j])))
-            in_block.setdefault((whose[0], whose[1]), (float(values[i, j]), start + i, start + j))
+            row, column = int(first[position]), int(second[position])
+            one, other = sorted((int(self._people[start + row]), int(self._people[start + column])))
+            in_block.setdefault((one, other), (float(values[row, column]), start + row, start + column))
             if len(in_block) == self._keep:
                 break
         for between, pair in in_block.items():

@@ -90,25 +90,18 @@ class Mtcnn:
         return detections(located.boxes[kept], landmarks, located.scores[kept])
 
     def _propose(self, levels: list[_Level], largest_scale: float) -> Rows:
+        """Find windows that may show a face, by one look at a mosaic of all levels."""
         seen = [level for level in levels if level.scale <= largest_scale * 1.01]
         if not seen:
             return np.empty((0, 4), np.float32)
         canvas, places = mosaic([level.image for level in seen], least=_WINDOW)
         answer = self._proposal.run(pixels=canvas[None])
-        faces = answer["faces"][0, 0]
-        rows, columns = np.nonzero(faces > _PROPOSED)
-        corners = 2 * np.stack([columns, rows], axis=1).astype(np.float32)
-        inside = (corners[:, None] >= places[:, :2]) & (corners[:, None] + _WINDOW <= places[:, 2:])
-        cells, level = np.nonzero(inside.all(axis=2))
-        scores = faces[rows[cells], columns[cells]]
-        best = strongest(scores, _WINDOWS_MAX)
-        cells, level, scores = cells[best], level[best], scores[best]
-        windows = np.hstack([corners[cells], corners[cells] + np.float32(_WINDOW)])
-        windows += np.float32(_WINDOW) * answer["regions"][0][:, rows[cells], columns[cells]].T
+        windows, scores, of_level = _windows(answer["faces"][0, 0], answer["regions"][0], places)
         kept = suppress(windows, scores, 0.5)  # only within a level: levels lie apart in the mosaic
-        scales = np.array([each.scale for each in seen], np.float32)[level[kept], None]
-        boxes = np.asarray((windows[kept] - np.tile(places[level[kept], :2], 2)) / scales, np.float32)
-        return boxes[suppress(boxes, scores[kept], 0.7)[:_CANDIDATES_MAX]]
+        windows, scores, of_level = windows[kept], scores[kept], of_level[kept]
+        scales = np.array([level.scale for level in seen], np.float32)[of_level, None]
+        boxes = np.asarray((windows - np.tile(places[of_level, :2], 2)) / scales, np.float32)
+        return boxes[suppress(boxes, scores, 0.7)[:_CANDIDATES_MAX]]
 
     def _refine(self, levels: list[_Level], boxes: Rows) -> Rows:
         answer = self._refinement.run(pixels=_cut(levels, boxes, _REFINED_SIDE))
@@ -124,6 +117,25 @@ def detections(boxes: Rows, landmarks: NDArray[np.float32], scores: NDArray[np.f
         Detection(Box(float(left), float(top), float(right - left), float(bottom - top)), points, float(score))
         for (left, top, right, bottom), points, score in zip(boxes, landmarks, scores, strict=True)
     ]
+
+
+def _windows(
+    faces: NDArray[np.float32], regions: NDArray[np.float32], places: Rows
+) -> tuple[Rows, NDArray[np.float32], NDArray[np.intp]]:
+    """Give the strongest windows (n, 4) that lie within one level of the mosaic, their scores (n,) and levels (n,).
+
+    ``faces`` (rows, columns) scores a window at every second pixel, ``regions`` (4, rows, columns) moves its edges, ``places`` (levels, 4)
+    tells where each level lies.
+    """
+    rows, columns = np.nonzero(faces > _PROPOSED)
+    corners = 2 * np.stack([columns, rows], axis=1).astype(np.float32)
+    inside = (corners[:, None] >= places[:, :2]) & (corners[:, None] + _WINDOW <= places[:, 2:])
+    cells, of_level = np.nonzero(inside.all(axis=2))
+    best = strongest(faces[rows[cells], columns[cells]], _WINDOWS_MAX)
+    cells, of_level = cells[best], of_level[best]
+    windows = np.hstack([corners[cells], corners[cells] + np.float32(_WINDOW)])
+    windows += np.float32(_WINDOW) * regions[:, rows[cells], columns[cells]].T
+    return windows, faces[rows[cells], columns[cells]], of_level
 
 
 def _pyramid(image: Image, smallest: float) -> list[_Level]:
