@@ -4,11 +4,14 @@ import hashlib
 import hmac
 import logging
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection, delete, insert, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from likeness.engine.base import Engine
 from likeness.engine.loading import load_engine
@@ -20,6 +23,7 @@ from likeness.kit.envelope import FileKeyProvider, KeyProvider
 from likeness.settings import Settings
 from likeness.store import migrations
 from likeness.store.database import Database
+from likeness.store.ownership import owned
 from likeness.store.tables import deployment
 from likeness.tenants.service import Tenants
 from likeness.tokens.keys import SigningKeys
@@ -119,6 +123,13 @@ class Deployment:
             provider=self.settings.provider,
         )
 
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Be the one process that holds this data's galleries, within the block. Raises SetupError when another does."""
+        with owned(self.settings.data_dir):
+            self.database.claim()
+            yield
+
     def close(self) -> None:
         self.database.close()
 
@@ -141,19 +152,14 @@ def initialise(settings: Settings) -> None:
             f"there is data in {settings.data_dir} but no key at {settings.master_key_file}: restore the key file"
         )
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    migrations.upgrade(settings.database_address)
+    _upgrade(settings)
     FileKeyProvider.create(settings.master_key_file)
 
 
 def open_deployment(settings: Settings, clock: Clock | None = None) -> Deployment:
     """Open a data folder that was made, bringing its database to the newest version. Raises SetupError."""
     keys = FileKeyProvider(settings.master_key_file)
-    try:
-        migrations.upgrade(settings.database_address)
-    except OperationalError as error:
-        raise SetupError(
-            f"the database of {settings.data_dir} cannot be opened ({error.orig}): is its disk full, read-only or missing?"
-        ) from error
+    _upgrade(settings)
     clock = clock or SystemClock()
     database = Database(settings.database_address)
     return Deployment(
@@ -164,3 +170,25 @@ def open_deployment(settings: Settings, clock: Clock | None = None) -> Deploymen
         tenants=Tenants(database, keys, clock),
         signing_keys=SigningKeys(database, keys, clock),
     )
+
+
+def _upgrade(settings: Settings) -> None:
+    """Bring the database to the newest version. Raises SetupError."""
+    try:
+        migrations.upgrade(settings.database_address)
+    except DBAPIError as error:
+        raise SetupError(
+            f"the database of {settings.data_dir} cannot be opened ({error.orig}): is its disk full, read-only or missing, "
+            "or its server unreachable?"
+        ) from error
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        # The address is not told: it may carry a password.
+        raise SetupError(
+            "LIKENESS_DATABASE_URL is no address of a database that can be used here, such as "
+            "postgresql+psycopg://user@host/name, which needs likeness[postgres]"
+        ) from error
+    except CommandError as error:
+        raise SetupError(
+            f"the database of {settings.data_dir} was made by another version of Likeness, probably a newer one ({error}): "
+            "install that one"
+        ) from error

@@ -1,14 +1,18 @@
 """A gallery on a real PostgreSQL: what was answered is there after a restart, what was erased is not."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import Connection, delete, text
 
+from likeness import app
 from likeness.engine.fake import fake_photo
 from likeness.gallery import blocks, repository
 from likeness.gallery.blocks import seal_span
 from likeness.gallery.galleries import Galleries
 from likeness.gallery.repository import GalleryRows
+from likeness.store.tables import gallery_entries
 from servers import Api, calling, serving, test_settings
 
 SIZE = (160, 120)
@@ -56,3 +60,24 @@ def test_what_was_answered_outlives_a_restart(tmp_path, postgres_url, monkeypatc
             api.server, api.http, api.headers = server, other.http, {}
             api.headers = {"Authorization": f"Bearer {api.token()}"}
             assert [found(api, person) for person in range(PEOPLE)] == [None, *ids[1:]]
+
+
+def test_galleries_are_loaded_anew_when_another_may_have_written(tmp_path, postgres_url, monkeypatch):
+    monkeypatch.setattr(app, "SWEEP_SECONDS", 0.1)
+    with serving(test_settings(tmp_path, database_url=postgres_url)) as server, calling(server) as api:
+        database, galleries = server.deployment.database, server.app.state.parts[Galleries]
+        database.claim()
+        ids = [enrolled(api, person) for person in (1, 2)]
+
+        def erase_as_another_would(connection: Connection) -> int:
+            connection.execute(delete(gallery_entries).where(gallery_entries.c.id == ids[1]))
+            return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+        own = database.write_now(erase_as_another_would)
+        assert len(galleries.ready(api.tenant.id).view.index) == 2
+        database.read_now(lambda c: c.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": own}))
+        until = time.monotonic() + 30
+        while len(galleries.gallery(api.tenant.id).view.index) == 2:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert [found(api, person) for person in (1, 2)] == [ids[0], None]

@@ -7,7 +7,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, create_engine, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
-from likeness.errors import ServiceUnavailable
+from likeness.errors import ServiceUnavailable, SetupError
 from likeness.store import migrations
 from likeness.store.database import Database
 from likeness.store.statements import PreparedInsert
@@ -29,6 +29,11 @@ def database(postgres_url):
 
 def texts(database: Database) -> list[str]:
     return database.read_now(lambda c: list(c.execute(select(notes.c.text).order_by(notes.c.id)).scalars()))
+
+
+def end_writing_connection(database: Database) -> None:
+    own = database.write_now(lambda c: c.execute(text("SELECT pg_backend_pid()")).scalar_one())
+    database.read_now(lambda c: c.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": own}))
 
 
 def test_the_versions_end_where_the_code_is_and_can_be_undone(postgres_url):
@@ -73,9 +78,67 @@ def test_readers_cannot_write_and_see_one_moment(database):
 
 
 def test_a_writer_that_lost_its_connection_gets_another(database):
-    own = database.write_now(lambda c: c.execute(text("SELECT pg_backend_pid()")).scalar_one())
-    database.read_now(lambda c: c.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": own}))
+    end_writing_connection(database)
     with pytest.raises(ServiceUnavailable):
         database.write_now(lambda c: PUT(c, text="lost"))
     assert database.write_now(lambda c: PUT(c, text="kept")) >= 1
+    assert texts(database) == ["kept"]
+
+
+def test_one_process_claims_a_database_and_others_may_still_write_to_it(database, postgres_url):
+    database.claim()
+    second = Database(postgres_url)
+    with pytest.raises(SetupError, match="stop it first"):
+        second.claim()
+    second.write_now(lambda c: PUT(c, text="a command's"))
+    database.close()
+    second.claim()
+    second.write_now(lambda c: PUT(c, text="the next server's"))
+    assert texts(second) == ["a command's", "the next server's"]
+    second.close()
+
+
+def test_a_claim_that_was_lost_is_taken_again_before_anything_is_written(database):
+    doubts: list[str] = []
+    database.on_doubt(lambda: doubts.append("another may have written"))
+    database.claim()
+    end_writing_connection(database)
+    with pytest.raises(ServiceUnavailable, match="unreachable"):
+        database.write_now(lambda c: PUT(c, text="on the lost connection"))
+    assert doubts == []
+    with pytest.raises(ServiceUnavailable, match="Another server may be writing"):
+        database.write_now(lambda c: PUT(c, text="when the lock was nobody's until now"))
+    assert doubts == ["another may have written"]
+    database.write_now(lambda c: PUT(c, text="kept"))
+    assert texts(database) == ["kept"]
+
+
+def test_a_server_whose_claim_went_to_another_writes_no_more(database, postgres_url):
+    database.claim()
+    end_writing_connection(database)
+    successor = Database(postgres_url)
+    successor.claim()
+    for _ in range(3):
+        with pytest.raises(ServiceUnavailable):
+            database.write_now(lambda c: PUT(c, text="refused"))
+    successor.close()
+    with pytest.raises(ServiceUnavailable, match="Another server may be writing"):
+        database.write_now(lambda c: PUT(c, text="refused"))
+    database.write_now(lambda c: PUT(c, text="kept"))
+    assert texts(database) == ["kept"]
+
+
+def test_a_commit_whose_answer_was_lost_leaves_a_doubt(database):
+    doubts: list[str] = []
+    database.on_doubt(lambda: doubts.append("unknown"))
+
+    def put_and_lose(connection: Connection) -> None:
+        PUT(connection, text="perhaps")
+        own = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        database.read_now(lambda c: c.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": own}))
+
+    with pytest.raises(ServiceUnavailable, match="may have been made"):
+        database.write_now(put_and_lose)
+    assert doubts == ["unknown"]
+    database.write_now(lambda c: PUT(c, text="kept"))
     assert texts(database) == ["kept"]

@@ -24,7 +24,6 @@ from likeness.gallery.repository import GalleryRows
 from likeness.kit.executors import SizedExecutor
 from likeness.settings import Settings
 from likeness.store.images import ImageStore
-from likeness.store.ownership import owned
 from likeness.tenants.service import Tenant
 
 TenantName = Annotated[str, typer.Option("--tenant", help="Name or id of the tenant.")]
@@ -49,7 +48,7 @@ def import_people(
     Needs the data folder for itself: stop the server first. Beside a running server, use the API's insert call.
     """
     settings = Settings()
-    with closing(open_deployment(settings)) as deployment, owned(settings.data_dir):
+    with closing(open_deployment(settings)) as deployment, deployment.owned():
         owner = deployment.tenants.by_name(tenant)
         people = open_source(source)
         reasons: Counter[str] = Counter()
@@ -69,7 +68,14 @@ def import_people(
                     refuse,
                     progress,
                 )
-                tally = asyncio.run(importer.run(at_once=settings.workers * _WAITING_PER_WORKER))
+                try:
+                    asyncio.run(importer.run(at_once=settings.workers * _WAITING_PER_WORKER))
+                finally:
+                    bar.stop()
+                    _print_tally(importer.tally, reasons)
+
+
+def _print_tally(tally: Tally, reasons: Counter[str]) -> None:
     console = Console()
     console.print(f"enrolled {tally.enrolled:,}, there already {tally.known:,}, refused {tally.refused:,}")
     for code, count in reasons.most_common():

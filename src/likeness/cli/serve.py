@@ -11,7 +11,6 @@ from likeness.deployment import Deployment, open_deployment
 from likeness.engine.base import Engine
 from likeness.engine.levels import LEVELS
 from likeness.settings import Settings
-from likeness.store.ownership import owned
 
 FRAME_HEADER_ROOM = 4096
 
@@ -28,7 +27,7 @@ def serve() -> None:
 
 def run_server(deployment: Deployment) -> None:
     """Load the pack, say loudly which it is and how good, and serve until stopped. Raises SetupError."""
-    with owned(deployment.settings.data_dir):
+    with deployment.owned():
         _serve(deployment, deployment.load_engine())
 
 

@@ -5,10 +5,8 @@ again. A refused row is told with its reason and holds up nobody; a store that t
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,6 +16,7 @@ from likeness.gallery.enrolment import Particulars
 from likeness.gallery.repository import GalleryRows
 from likeness.gallery.schemas import InsertRequest
 from likeness.gallery.service import GalleryService
+from likeness.kit.wire import faults_of
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant
 
@@ -102,23 +101,12 @@ class Importer:
             body = {
                 "idPhoto": self.source.read(row, at_most=self.max_image_bytes + 1),
                 "externalId": row.external_id,
-                "metadata": _labels(row.metadata),
+                "metadata": row.metadata or {},
             }
             return InsertRequest.model_validate(body, context={"image_bytes": self.max_image_bytes})
         except ValidationError as error:
-            faults = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-            raise InvalidInput(faults) from None
+            raise InvalidInput(faults_of(error)) from None
         except OSError as error:
             raise InvalidInput(f"The photo cannot be read: {error.strerror}.") from error
         except ValueError as error:
             raise InvalidInput(f"The photo cannot be read: {error}.") from error
-
-
-def _labels(metadata: Any) -> Any:
-    """Give metadata as an object; a table without nested columns has it as JSON."""
-    if not isinstance(metadata, str):
-        return metadata or {}
-    try:
-        return json.loads(metadata)
-    except ValueError:
-        raise InvalidInput("metadata: is not a JSON object") from None

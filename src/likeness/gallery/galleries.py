@@ -99,6 +99,14 @@ class Galleries:
         self._refusals[tenant_id] = "The gallery is being loaded again; try again shortly."
         self._distrusted.add(tenant_id)
 
+    def distrust_all(self) -> None:
+        """Have every gallery loaded anew: the database may hold other entries than memory does."""
+        with self._lock:
+            tenants = list(self._galleries)
+        for tenant_id in tenants:
+            if tenant_id not in self._refusals:
+                self.distrust(tenant_id)
+
     def follow(self, common: str | None) -> None:
         """Have galleries that are still to be made answer with the pack that all others do. Belongs on the writer's thread."""
         if common != self._common:

@@ -1,15 +1,30 @@
 """What the one-to-n calls take and give (contract §5)."""
 
+import json
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from likeness.gallery.decision import Rule
 from likeness.kit.wire import Level, Photo, WireModel, example
 
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+def _read_labels(value: object) -> object:
+    """Read the JSON object that a form or a table sends, which know only text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("is not a JSON object") from error
+
+
 Labels = Annotated[
-    dict[Reference, Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^\x00]*$")]], Field(max_length=32)
+    dict[Reference, Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^\x00]*$")]],
+    Field(max_length=32),
+    BeforeValidator(_read_labels),
 ]
 
 

@@ -29,6 +29,7 @@ from likeness.errors import (
     UnsupportedMediaType,
 )
 from likeness.kit.ids import new_id
+from likeness.kit.wire import faults_of
 
 log = logging.getLogger("likeness.http")
 
@@ -136,12 +137,7 @@ def _validate(fields: dict[str, Any], model: type[M], image_bytes: int, *, stric
     try:
         return model.model_validate(fields, strict=strict, context={"image_bytes": image_bytes})
     except ValidationError as error:
-        # The input itself is left out: it may be a face.
-        faults = [
-            f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_input=False, include_url=False, include_context=False)
-        ]
-        raise InvalidInput("; ".join(faults) + ".") from error
+        raise InvalidInput(f"{faults_of(error)}.") from error
 
 
 def body_schema(model: type[BaseModel]) -> dict[str, Any]:

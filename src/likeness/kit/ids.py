@@ -1,7 +1,10 @@
 """Identifiers."""
 
+import re
 import secrets
 import uuid
+
+OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 
 
 def new_id() -> str:
@@ -20,3 +23,8 @@ def is_uuid(text: str) -> bool:
         return str(uuid.UUID(text)) == text.lower()
     except ValueError:
         return False
+
+
+def is_object_id(text: str) -> bool:
+    """Whether the text has the form that :func:`new_object_id` gives."""
+    return OBJECT_ID.fullmatch(text) is not None

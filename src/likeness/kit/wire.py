@@ -5,7 +5,7 @@ import binascii
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from likeness.errors import PayloadTooLarge
@@ -65,3 +65,12 @@ def decode_base64(text: str) -> bytes:
         return base64.b64decode("".join(text.split()), validate=True)
     except binascii.Error as error:
         raise ValueError("is not valid base64") from error
+
+
+def faults_of(error: ValidationError) -> str:
+    """Tell what is wrong with which field, without the input itself: it may be a face, or a secret."""
+    faults = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg'].removeprefix('Value error, ')}"
+        for fault in faults
+    )

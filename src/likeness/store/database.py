@@ -6,6 +6,9 @@ caller is answered: an answer implies both, and the index sees the database's ow
 
 A group is first run plainly. If one of its changes fails, all is rolled back and run again with a savepoint around each, so that
 only the faulty one is refused. If the database itself refuses (full, read-only, unreachable), every change of the group is.
+
+A server that holds galleries in memory claims the database: on PostgreSQL its writing connection holds a lock, taken anew by each
+connection after it, and without it nothing is written. SQLite's file lies in the data folder (see ``likeness.store.ownership``).
 """
 
 import asyncio
@@ -18,13 +21,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Never, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from likeness.errors import ServiceUnavailable
+from likeness.errors import ServiceUnavailable, SetupError
 from likeness.kit.executors import SizedExecutor
 from likeness.store.statements import driver_cursor
 
@@ -37,8 +40,20 @@ CHECKPOINT_PAGES = 4000
 LARGEST_LOG_BYTES = 64 << 20
 """What SQLite's log file is cut to after a long reader made it grow."""
 
+OWNER_LOCK = 0x4C696B656E657373
+"""Key of PostgreSQL's advisory lock on a database: "Likeness" in ASCII."""
+_LOCK_HELD = "likeness_owner"
+
 _OWN_FAULTS = (IntegrityError, DataError, ProgrammingError)
 """Database errors that say something of the one change, and nothing of the database."""
+
+
+class _Unowned(Exception):
+    """The lock is another process's, or was nobody's for a moment in which another may have written."""
+
+
+class _CommitUnknown(Exception):
+    """The connection was lost while the database committed: what the group changed may or may not be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +71,8 @@ class Database:
         self.url = url
         self._writer = _engine(url, pool_size=1, read_only=False)
         self._writing: Connection | None = None
+        self._claimed = False
+        self._on_doubt: Callable[[], None] | None = None
         self._readers = _engine(url, pool_size=readers, read_only=True)
         self._pool = SizedExecutor("database-reader", workers=readers, queue_limit=1024)
         self._waiting: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
@@ -109,6 +126,27 @@ class Database:
         done: Future[T] = Future()
         self._enqueue(_Change(work, after_commit, alone, done))
         return done.result()
+
+    def claim(self) -> None:
+        """Be the one process that writes galleries, until closed. Raises SetupError when another is, ServiceUnavailable."""
+        if self._writer.dialect.name == "sqlite":
+            return
+        try:
+            self.write_now(_take_lock)
+        except ServiceUnavailable as error:
+            if not isinstance(error.__cause__, _Unowned):
+                raise
+            raise SetupError(
+                "another server or import runs on this PostgreSQL database, perhaps on another machine: stop it first"
+            ) from error
+        self._claimed = True
+
+    def on_doubt(self, follow: Callable[[], None]) -> None:
+        """Have ``follow`` called, on the writer's thread, when the database may hold other than what was fed to memory.
+
+        That is when the connection was lost during a commit, or another process may have written.
+        """
+        self._on_doubt = follow
 
     def close(self) -> None:
         """Carry out what is queued, then let go of the database."""
@@ -175,14 +213,29 @@ class Database:
         """Begin on the connection that the writer keeps; one that the database refused on is not used again."""
         if self._writing is None:
             self._writing = self._writer.connect()
+        committing = False
         try:
+            if self._claimed and not self._writing.info.get(_LOCK_HELD):
+                _take_lock_back(self._writing)
             with self._writing.begin():
                 yield self._writing
+                committing = True
+        except _Unowned:
+            self._doubt()
+            raise
         except Exception as error:
             if _is_refusal(error):
                 self._writing.invalidate()
                 self._leave_connection()
+            # SQLite commits in this process, and knows.
+            if committing and isinstance(error, DBAPIError) and self._writer.dialect.name != "sqlite":
+                self._doubt()
+                raise _CommitUnknown from error
             raise
+
+    def _doubt(self) -> None:
+        if self._on_doubt:
+            self._on_doubt()
 
     def _leave_connection(self) -> None:
         if self._writing is not None:
@@ -251,15 +304,37 @@ def _try(change: _Change, connection: Connection) -> _Outcome:
 
 def _is_refusal(error: Exception) -> bool:
     """Whether the database itself refuses: then no change of the group can go through."""
-    return isinstance(error, DBAPIError | PoolTimeoutError) and not isinstance(error, _OWN_FAULTS)
+    refusals = (DBAPIError, PoolTimeoutError, _Unowned, _CommitUnknown)
+    return isinstance(error, refusals) and not isinstance(error, _OWN_FAULTS)
 
 
 def _refusal(error: Exception) -> ServiceUnavailable:
-    refusal = ServiceUnavailable(
-        "The database cannot take this now (full, read-only or unreachable); nothing was changed."
-    )
+    if isinstance(error, _CommitUnknown):
+        told = "The database was lost while it committed; the change may have been made: look before you repeat it."
+    elif isinstance(error, _Unowned):
+        told = "Another server may be writing to this database; nothing was changed."
+    else:
+        told = "The database cannot take this now (full, read-only or unreachable); nothing was changed."
+    refusal = ServiceUnavailable(told)
     refusal.__cause__ = error
     return refusal
+
+
+def _take_lock(connection: Connection) -> None:
+    """Take the owner's lock, which ends with the connection. Raises _Unowned when another has it."""
+    if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": OWNER_LOCK}).scalar_one():
+        raise _Unowned
+    # A machine that vanished must not keep the next one out for the two hours that TCP waits by default.
+    for setting, value in (("idle", 10), ("interval", 5), ("count", 3)):
+        connection.execute(text(f"SET tcp_keepalives_{setting} = {value}"))
+    connection.info[_LOCK_HELD] = True
+
+
+def _take_lock_back(connection: Connection) -> Never:
+    """Take the owner's lock on a new connection. Raises _Unowned even so: another may have had it and written."""
+    with connection.begin():
+        _take_lock(connection)
+    raise _Unowned
 
 
 def _cause(error: BaseException) -> BaseException:
