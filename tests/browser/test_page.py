@@ -13,6 +13,9 @@ from loopback_proxy import Proxy, proxying
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from conftest import FLAGS
+from likeness.errors import ServiceUnavailable
+from likeness.sessions import capture
+from likeness.sessions.service import SessionService
 from scripted_sessions import (
     ATTACK_FRAME,
     PERSON_FRAME,
@@ -134,6 +137,7 @@ def test_an_attempt_that_takes_too_long(context: BrowserContext, api: Api, check
     page = enter(context, open_session(api))
     page.click("[data-action=start]")
     page.wait_for_selector(".stage:not([hidden])")
+    expect(page.locator(".guide")).to_be_focused()  # not lost with the button that had the focus
     album.add(page, "capture")
     # The camera stands still: no frame comes any more, and the server notices.
     page.evaluate("document.querySelector('face-session').shadowRoot.querySelector('video').pause()")
@@ -226,6 +230,96 @@ def test_a_lost_connection_is_resumed(
     assert len(checks.made) == 1
     assert face_of(api, session)["failedAttempts"] == []
     assert all("WebSocket connection" in fault for fault in faults)
+    faults.clear()
+
+
+def test_a_connection_that_is_lost_as_start_is_pressed(
+    context: BrowserContext, api: Api, checks: Checks, proxy: Proxy, faults: list[str]
+) -> None:
+    put_camera(context)
+    page = context.new_page()
+    page.goto(open_session(api).url.replace(api.server.url, proxy.url))
+    page.wait_for_selector("[data-action=start]")
+    proxy.refusing = True
+    proxy.cut()
+    page.click("[data-action=start]")
+    page.wait_for_selector(".stage:not([hidden])")
+    proxy.refusing = False
+    page.wait_for_selector("[data-screen=success]")
+    assert all("WebSocket connection" in fault for fault in faults)
+    faults.clear()
+
+
+def test_a_server_that_cannot_decide_now_is_come_back_to(
+    context: BrowserContext, api: Api, checks: Checks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_given: object, **_named: object) -> None:
+        raise ServiceUnavailable("not now")
+
+    put_camera(context)
+    monkeypatch.setattr(capture, "BUSY_PAUSES", ())
+    session = open_session(api)
+    page = enter(context, session)
+    with monkeypatch.context() as failing:
+        failing.setattr(SessionService, "end", refuse)
+        page.click("[data-action=start]")
+        wait_until(lambda: bool(checks.made) and checks.made[0].verdict is not None)
+        page.wait_for_selector("[data-action=start]")
+    page.click("[data-action=start]")
+    page.wait_for_selector("[data-screen=success]")
+    assert face_of(api, session)["failedAttempts"] == []
+
+
+def test_a_camera_that_is_taken_away_and_given_back(context: BrowserContext, api: Api, checks: Checks) -> None:
+    put_camera(context)
+    checks.frames_needed = 30
+    session = open_session(api)
+    page = enter(context, session)
+    page.click("[data-action=start]")
+    wait_until(lambda: bool(checks.made) and checks.made[0].seen > 5)
+    page.evaluate(
+        """() => {
+            const [track] = document.querySelector("face-session").shadowRoot.querySelector("video").srcObject.getVideoTracks();
+            track.stop();
+            track.dispatchEvent(new Event("ended"));
+        }"""
+    )
+    page.click("[data-action=retry]")
+    page.wait_for_selector("[data-screen=success]")
+    assert len(checks.made) == 1
+    assert face_of(api, session)["failedAttempts"] == []
+
+
+def test_a_copy_of_the_tab_takes_over_and_is_left_alone(context: BrowserContext, api: Api, checks: Checks) -> None:
+    put_camera(context)
+    context.add_init_script(
+        """window.connections = 0;
+        window.WebSocket = class extends WebSocket { constructor(...given) { super(...given); window.connections += 1; } };"""
+    )
+    session = open_session(api)
+    first = enter(context, session)
+    key, device = first.evaluate("Object.entries(sessionStorage)[0]")
+    copy = context.new_page()
+    copy.add_init_script(f"sessionStorage.setItem({json.dumps(key)}, {json.dumps(device)})")
+    copy.goto(session.url)
+    copy.wait_for_selector("[data-action=start]")
+    first.wait_for_selector("[data-action=useThisDevice]")
+    time.sleep(1.5)
+    assert (first.evaluate("window.connections"), copy.evaluate("window.connections")) == (2, 1)
+    copy.click("[data-action=start]")
+    copy.wait_for_selector("[data-screen=success]")
+    first.wait_for_selector("[data-screen=success]")
+
+
+def test_a_browser_that_is_too_old_is_told(context: BrowserContext, api: Api, album: Album, faults: list[str]) -> None:
+    context.add_init_script("window.CSSStyleSheet = class { constructor() { throw new TypeError('not here'); } };")
+    page = context.new_page()
+    page.goto(open_session(api).url)
+    told = page.locator(".too-old").first
+    expect(told).not_to_be_visible()
+    expect(told).to_be_visible(timeout=15_000)
+    album.add(page, "too-old")
+    assert any("not here" in fault for fault in faults)
     faults.clear()
 
 

@@ -4,7 +4,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cv2
@@ -13,8 +13,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from likeness.engine.fake import fake_photo
+from likeness.errors import ServiceUnavailable
+from likeness.sessions import capture
 from likeness.sessions.capture import Slots
 from likeness.sessions.captures import Captures
+from likeness.sessions.service import SessionService
 from likeness.tenants.schemas import TenantSettings
 from likeness.tenants.scopes import Scope
 from scripted_sessions import (
@@ -46,6 +49,14 @@ def face_of(api: Api, session: Session) -> dict[str, Any]:
     claims = verified(api, reply.text)
     assert claims["data"]["sessionId"] == session.id
     return dict(claims["data"]["face"])
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if true():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come true")
 
 
 def wait_for_end(api: Api, session: Session) -> dict[str, Any]:
@@ -180,6 +191,127 @@ def test_a_purge_ends_what_is_under_way(caller: Api, checks: Checks) -> None:
     assert caller.call("GET", f"/api/v1/info/{session.id}").status_code == 404
 
 
+def test_another_tenants_purge_touches_nothing(caller: Api, checks: Checks) -> None:
+    session = open_session(caller)
+    with calling(caller.server) as other, ready_browser(caller, session) as browser:
+        browser.start()
+        assert other.call("DELETE", f"/api/v1/info/{session.id}").status_code == 204
+        browser.stream(PERSON_FRAME)
+        assert browser.hear_of("end")["code"] is None
+
+
+def test_a_connection_that_was_replaced_cannot_make_room_for_a_second_attempt(caller: Api, checks: Checks) -> None:
+    session = open_session(caller, maxAttempts=1)
+    under_way = caller.server.app.state.parts[Captures]._under_way
+    with ready_browser(caller, session, device="d" * 20) as replaced:
+        with ready_browser(caller, session, device="d" * 20):
+            replaced.hear_of("elsewhere")
+        wait_until(lambda: session.id not in under_way)
+        with ready_browser(caller, session) as browser:
+            browser.start()
+            replaced.say(type="take")  # it is not listened to any more
+            with pytest.raises(ConnectionClosed):
+                replaced.hear()
+            with browsing(caller, session) as late:
+                late.hear_of("elsewhere")
+            browser.stream(ATTACK_FRAME)
+            assert browser.hear_of("end")["statusCode"] == "FACE_LIVENESS_FAILED"
+    assert len(checks.made) == 1
+
+
+def test_a_copy_of_the_tab_watches(caller: Api, checks: Checks) -> None:
+    session = open_session(caller)
+    with (
+        ready_browser(caller, session, device="d" * 20) as first,
+        ready_browser(caller, session, device="d" * 20) as copy,
+    ):
+        first.hear_of("elsewhere")
+        copy.start()
+        hello = {"device": "d" * 20, "watch": True}  # as a browser says that was told so
+        with browsing(caller, session, hello=hello) as again:
+            again.hear_of("elsewhere")
+            copy.stream(PERSON_FRAME)
+            assert copy.hear_of("end") == again.hear_of("end")
+
+
+def test_a_last_attempt_whose_end_could_not_be_written_down_was_the_last(
+    caller: Api, checks: Checks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = open_session(caller, maxAttempts=1)
+    with monkeypatch.context() as failing, ready_browser(caller, session) as browser:
+        failing.setattr(capture, "BUSY_PAUSES", ())
+        failing.setattr(SessionService, "end", refuse)
+        assert browser.attempt(STRANGER_FRAME)["code"] == "SERVICE_UNAVAILABLE"
+    with browsing(caller, session) as browser:
+        assert browser.hear_of("end")["code"] == "SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS"
+    assert face_of(caller, session)["failedAttempts"] == ["FACE_NO_MATCH"]
+
+
+async def refuse(*_given: object, **_named: object) -> None:
+    raise ServiceUnavailable("not now")
+
+
+@pytest.mark.parametrize("busy", ["photos", "gallery", "database"])
+def test_a_busy_server_loses_nobody_who_has_passed(
+    own_server: Server, checks: Checks, monkeypatch: pytest.MonkeyPatch, busy: str
+) -> None:
+    refused: list[str] = []
+
+    def refusing_once(work: Any) -> Any:
+        async def work_the_second_time(*given: Any, **named: Any) -> Any:
+            if not refused:
+                refused.append(busy)
+                raise ServiceUnavailable("not now")
+            return await work(*given, **named)
+
+        return work_the_second_time
+
+    monkeypatch.setattr(capture, "BUSY_PAUSES", (0.01,))
+    service = own_server.app.state.parts[SessionService]
+    with calling(own_server) as api:
+        session = open_session(api, oneToN="insert")
+        with ready_browser(api, session) as browser, monkeypatch.context() as failing:
+            if busy == "photos":
+                failing.setattr(service._faces.executor, "run", refuse)
+            elif busy == "gallery":
+                failing.setattr(capture, "look_up", refusing_once(capture.look_up))
+            else:
+                failing.setattr(SessionService, "end", refusing_once(SessionService.end))
+            assert browser.attempt(PERSON_FRAME)["code"] is None
+        face = face_of(api, session)
+        (entry,) = api.call("GET", "/api/v1/face/one-to-n").json()["entries"]
+    assert refused == ([] if busy == "photos" else [busy])
+    assert (face["oneToNVerificationMatch"], face["oneToNVerificationId"]) == (False, entry["oneToNVerificationId"])
+
+
+def test_a_browser_that_lost_its_camera_goes_on_with_the_same_attempt(caller: Api, checks: Checks) -> None:
+    session = open_session(caller)
+    with ready_browser(caller, session) as browser:
+        browser.start()
+        browser.stream(PERSON_FRAME, frames=FRAMES - 1)
+        browser.start()
+        browser.stream(PERSON_FRAME, frames=1)
+        assert browser.hear_of("end")["code"] is None
+    assert len(checks.made) == 1
+
+
+def test_each_absence_has_its_own_grace(caller: Api) -> None:
+    session = open_session(caller)
+    with scripted(caller.server, grace_seconds=2.0) as checks:
+        with ready_browser(caller, session) as browser:
+            device = browser.ready["device"]
+            browser.start()
+        time.sleep(1.4)
+        with ready_browser(caller, session, device=device) as browser:
+            assert browser.ready["underWay"]
+        time.sleep(0.8)  # the first grace is over, the second is not
+        with ready_browser(caller, session, device=device) as browser:
+            assert browser.ready["underWay"]
+            browser.stream(PERSON_FRAME)
+            assert browser.hear_of("end")["code"] is None
+    assert len(checks.made) == 1
+
+
 def test_a_session_is_used_once(caller: Api, checks: Checks) -> None:
     session = open_session(caller)
     with ready_browser(caller, session) as browser:
@@ -209,15 +341,15 @@ def test_a_lost_connection_is_resumed_in_the_same_attempt(caller: Api, checks: C
 
 def test_staying_away_is_a_failed_attempt(caller: Api, checks: Checks) -> None:
     session = open_session(caller, maxAttempts=2)
-    for left in (2, 1):
+    for left, told in ((2, None), (1, "FACE_TIMEOUT")):
         with ready_browser(caller, session) as browser:
-            assert browser.ready["attemptsLeft"] == left
+            assert (browser.ready["attemptsLeft"], browser.ready["failed"]) == (left, told)
             browser.start()
         time.sleep(0.8)
     face = wait_for_end(caller, session)
     assert face["failedAttempts"] == ["FACE_TIMEOUT"] * 2
     assert face["error"] == "SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS"
-    assert caller.server.app.state.parts[Captures]._under_way == {}
+    wait_until(lambda: caller.server.app.state.parts[Captures]._under_way == {})
 
 
 def test_nobody_slips_into_an_attempt(caller: Api, checks: Checks) -> None:
@@ -301,7 +433,8 @@ def test_qr(caller: Api, checks: Checks) -> None:
     for x, y, width in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\d+z", qr["path"]):
         drawn[int(y), int(x) : int(x) + int(width)] = 1
     picture = cv2.resize((1 - drawn) * 255, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST)
-    assert cv2.QRCodeDetector().detectAndDecode(picture)[0] == qr["url"]
+    # OpenCV's other detector misses one code in fifty, however it is drawn.
+    assert cv2.QRCodeDetectorAruco().detectAndDecode(picture)[0] == qr["url"]
 
 
 @pytest.mark.parametrize(

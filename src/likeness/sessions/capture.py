@@ -8,14 +8,15 @@ an unwelcome challenge could be dodged by hanging up.
 
 import asyncio
 import hashlib
+import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from likeness.engine.base import Engine
-from likeness.errors import InvalidInput, ServiceUnavailable
+from likeness.errors import InvalidInput, LikenessError, ServiceUnavailable
 from likeness.gallery.service import GalleryService
 from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
@@ -32,11 +33,16 @@ from likeness.sessions.service import Conclusion, SessionService
 from likeness.sessions.states import EndError, Failure, State
 from likeness.tenants.service import Tenant
 
+log = logging.getLogger("likeness.capture")
+T = TypeVar("T")
+
 CREDIT = 2
 """Frames that may be under way at once: one being judged, one travelling."""
 FRAMES_PER_SECOND = 15
 GRACE_SECONDS = 8.0
 """How long a device that lost its connection may take to come back to its attempt."""
+BUSY_PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds between tries to write down what a person has done: a server that is busy now must not lose it."""
 
 
 class NewCheck(Protocol):
@@ -97,13 +103,17 @@ class Capture:
     max_attempts: int
     minimum_match_level: int
     failures: int
-    forget: Callable[[], None]
+    forget: Callable[["Capture"], None]
     """Called when nobody is connected and nothing is under way any more."""
+    untold: str | None = None
+    """How an attempt failed that nobody was there to be told of."""
     over: bool = False
     holder: Visitor | None = None
     watchers: set[Visitor] = field(default_factory=set)
     _check: LivenessCheck | None = None
     _device: str | None = None
+    _absence: object | None = None
+    """Stands for the time that the device of an attempt has been away; another for each time."""
     _liveness: dict[str, Any] = field(default_factory=dict)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _chores: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -130,18 +140,24 @@ class Capture:
     async def join(self, visitor: Visitor, *, watch: bool = False) -> None:
         """Let a connection in: as holder where that is wanted and allowed, else as watcher."""
         comes_back = self._device is not None and secrets.compare_digest(visitor.device, self._device)
-        if watch if self._check is None else not comes_back:
+        if watch or (self._check is not None and not comes_back):
             self.watchers.add(visitor)
             await visitor.connection.send({"type": "elsewhere"})
             return
         previous, self.holder = self.holder, visitor
+        self._absence = None
         self.watchers.discard(visitor)
-        if previous is not None and previous.device == visitor.device:
-            previous.dismissed = previous is not visitor
-        elif previous is not None:
-            self.watchers.add(previous)
+        if previous is not None and previous is not visitor:
+            # The same device again is its own connection that was lost, or a copy of its tab, which must not come back at once.
+            previous.dismissed = previous.device == visitor.device
+            if not previous.dismissed:
+                self.watchers.add(previous)
             await previous.connection.send({"type": "elsewhere"})
+        async with self._lock:
+            if self.over or await self._end_if_used_up():
+                return
         await visitor.connection.send(self._ready(visitor))
+        self.untold = None
 
     async def leave(self, visitor: Visitor) -> None:
         """Let a connection go; an attempt that it held waits for its device for a while."""
@@ -149,7 +165,8 @@ class Capture:
         if self.holder is visitor:
             self.holder = None
             if self._check is not None:
-                chore = asyncio.create_task(self._give_up_waiting(self._check))
+                self._absence = object()
+                chore = asyncio.create_task(self._give_up_waiting(self._absence))
                 self._chores.add(chore)
                 chore.add_done_callback(self._chores.discard)
         self._forget_if_deserted()
@@ -157,7 +174,12 @@ class Capture:
     async def start(self, visitor: Visitor, *, flash: bool, camera: str | None) -> None:
         """Begin the next attempt. Raises SessionExpiredOrNotFound."""
         async with self._lock:
-            if self.holder is not visitor or self._check is not None or self.over:
+            if self.holder is not visitor or self.over:
+                return
+            if self._check is not None:  # its camera was lost on the way: the attempt goes on
+                await visitor.connection.send({"type": "started", "credit": CREDIT})
+                return
+            if await self._end_if_used_up():
                 return
             if not self.parts.slots.take():
                 await visitor.connection.send({"type": "busy", "retryAfterSeconds": 3})
@@ -195,7 +217,10 @@ class Capture:
         """Let the attempt notice that no frame comes."""
         async with self._lock:
             if self.holder is visitor and self._check is not None:
-                instruction = await self.parts.executor.run(self._check.tick, self.parts.monotonic())
+                try:
+                    instruction = await self.parts.executor.run(self._check.tick, self.parts.monotonic())
+                except ServiceUnavailable:
+                    return  # the next tick will do
                 await self._tell(visitor, instruction, credit=0)
 
     async def cancel(self, visitor: Visitor) -> None:
@@ -235,9 +260,7 @@ class Capture:
             await self._fail(_failure_of(verdict), None)
             return
         reference = self.parts.sessions.open_template(self.tenant, self.row)
-        decision = await self.parts.executor.run(
-            compare, self.parts.engine, reference, best, minimum_level=self.minimum_match_level
-        )
+        decision = compare(self.parts.engine, reference, best, minimum_level=self.minimum_match_level)
         if not verdict.live:
             await self._fail(_failure_of(verdict), decision)
         elif not decision.match:
@@ -246,12 +269,12 @@ class Capture:
             one_to_n = OneToN()
             if (wanted := self.options.one_to_n) != "none":
                 insert = wanted == "insert"
-                one_to_n = await look_up(self.parts.gallery, self.parts.executor, self.tenant, best, insert=insert)
+                one_to_n = await _insist(lambda: look_up(self.parts.gallery, self.tenant, best, insert=insert))
             await self._end(self._conclusion(State.SUCCEEDED, None, decision, one_to_n=one_to_n))
 
     async def _fail(self, failure: Failure, decision: Decision | None) -> None:
         """Count a failed attempt; the last one ends the session. Holds the lock."""
-        self.failures = len(await self.parts.sessions.fail_attempt(self.row.id, failure))
+        self.failures = len(await _insist(lambda: self.parts.sessions.fail_attempt(self.row.id, failure)))
         if self.attempts_left <= 0:
             # What a face that is not live compares to is nobody's business: only its picture is kept.
             told = decision if failure is Failure.NO_MATCH else None
@@ -261,14 +284,25 @@ class Capture:
         message = {"type": "attempt", "statusCode": failure, "attemptsLeft": self.attempts_left}
         if self.holder is not None:
             await self.holder.connection.send(message)
+        else:
+            self.untold = failure
 
-    async def _give_up_waiting(self, check: LivenessCheck) -> None:
+    async def _end_if_used_up(self) -> bool:
+        """End a session whose last attempt was counted but whose end could not be written down then. Holds the lock."""
+        if self.attempts_left > 0 or self._check is not None or self.over:
+            return False
+        await self._end(self._conclusion(State.FAILED, EndError.TOO_MANY_ATTEMPTS))
+        return True
+
+    async def _give_up_waiting(self, absence: object) -> None:
         await asyncio.sleep(self.parts.grace_seconds)
         async with self._lock:
-            if self._check is check and self.holder is None:
+            if self._absence is absence and self._check is not None:
                 self._drop_check()
                 try:
                     await self._fail(Failure.TIMEOUT, None)
+                except LikenessError as error:
+                    log.warning("an attempt that its device left was not counted: %s", error)
                 finally:
                     self._forget_if_deserted()
 
@@ -296,7 +330,7 @@ class Capture:
         self, conclusion: Conclusion, failure: Failure | None = None, *, ended_at: float | None = None
     ) -> None:
         """End the session and tell everybody. Holds the lock."""
-        jws = await self.parts.sessions.end(self.row.id, conclusion, ended_at=ended_at)
+        jws = await _insist(lambda: self.parts.sessions.end(self.row.id, conclusion, ended_at=ended_at))
         error = conclusion.error if jws else EndError.EXPIRED
         await self._tell_end(end_message(self.options, jws, error, failure))
 
@@ -309,7 +343,7 @@ class Capture:
 
     def _forget_if_deserted(self) -> None:
         if self.holder is None and not self.watchers and self._check is None:
-            self.forget()
+            self.forget(self)
 
     def _drop_check(self) -> LivenessCheck:
         check, self._check, self._device = self._check, None, None
@@ -325,6 +359,7 @@ class Capture:
             "mode": self.mode,
             "flash": self.mode is not LivenessMode.PASSIVE,
             "attemptsLeft": self.attempts_left,
+            "failed": self.untold,
             "underWay": self._check is not None,
             "credit": CREDIT if self._check is not None else 0,
             "expiresInSeconds": round(self.row.expires_at - self.parts.clock.now(), 1),
@@ -343,6 +378,16 @@ def end_message(
         "jws": jws if error is None or options.return_data_for_incomplete_session else None,
         "redirectUrl": str(options.redirect_url) if options.redirect_url else None,
     }
+
+
+async def _insist(work: Callable[[], Awaitable[T]]) -> T:
+    """Try again for some seconds while the server is busy. Raises ServiceUnavailable after that."""
+    for pause in BUSY_PAUSES:
+        try:
+            return await work()
+        except ServiceUnavailable:
+            await asyncio.sleep(pause)
+    return await work()
 
 
 def digest(device: str) -> str:

@@ -14,7 +14,7 @@ from likeness.sessions.qr import draw_qr
 from likeness.sessions.repository import SessionRow
 from likeness.sessions.schemas import SessionOptions
 from likeness.sessions.states import UNDER_WAY, EndError, State
-from likeness.tenants.service import Tenants
+from likeness.tenants.service import Tenant, Tenants
 
 log = logging.getLogger("likeness.capture")
 
@@ -51,10 +51,10 @@ class Captures:
         finally:
             await connection.close()
 
-    async def drop(self, session_id: str) -> None:
-        """Let go of a session that was purged."""
+    async def drop(self, tenant: Tenant, session_id: str) -> None:
+        """Let go of a tenant's session that was purged."""
         capture = self._under_way.get(session_id)
-        if capture:
+        if capture and capture.tenant.id == tenant.id:
             await capture.drop()
 
     async def close(self) -> None:
@@ -63,6 +63,8 @@ class Captures:
     @staticmethod
     async def _hear_hello(connection: Connection) -> Hello:
         message = await connection.receive(within_seconds=HELLO_SECONDS)
+        if message is None:
+            raise ConnectionLost  # a slow network may say it the next time
         if not isinstance(message, str):
             raise Unauthorized("The first message must be a hello with a capture token.")
         return read_hello(message)
@@ -93,16 +95,21 @@ class Captures:
             max_attempts=min(options.max_attempts, hello.max_attempts or options.max_attempts),
             minimum_match_level=max(options.minimum_match_level, hello.minimum_match_level or 0),
             failures=len(row.failures),
-            forget=lambda: self._forget(row.id),
+            untold=row.failures[-1] if row.failures else None,
+            forget=self._forget,
         )
         return self._under_way.setdefault(row.id, capture)
 
-    def _forget(self, session_id: str) -> None:
-        self._under_way.pop(session_id, None)
+    def _forget(self, capture: Capture) -> None:
+        # Somebody may have opened the session anew while the last one was leaving.
+        if self._under_way.get(capture.row.id) is capture:
+            del self._under_way[capture.row.id]
 
     async def _converse(self, capture: Capture, visitor: Visitor) -> None:
-        while not capture.over and not visitor.dismissed:
+        while not _is_done(capture, visitor):
             message = await visitor.connection.receive(within_seconds=TICK_SECONDS)
+            if _is_done(capture, visitor):
+                return
             if self.parts.clock.now() >= capture.row.expires_at:
                 await capture.expire()
             elif message is None:
@@ -139,3 +146,7 @@ class Captures:
             State.CANCELLED: EndError.USER_CANCEL,
         }.get(State(row.state), EndError.EXPIRED)
         await connection.send(end_message(SessionOptions.model_validate(row.options), jws, error))
+
+
+def _is_done(capture: Capture, visitor: Visitor) -> bool:
+    return capture.over or visitor.dismissed

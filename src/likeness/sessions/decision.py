@@ -1,12 +1,12 @@
 """Is the live person the one on the ID photo, and perhaps in the gallery?"""
 
+import asyncio
 from dataclasses import dataclass
 
 import numpy as np
 
 from likeness.engine.base import Engine, Face, Template
 from likeness.gallery.service import GalleryService
-from likeness.kit.executors import SizedExecutor
 from likeness.liveness.base import KeyFrame
 from likeness.results.audit_image import write_audit_image
 from likeness.results.claims import AuditFrame, OneToN
@@ -35,9 +35,7 @@ def compare(engine: Engine, reference: Template, best: KeyFrame, *, minimum_leve
     )
 
 
-async def look_up(
-    gallery: GalleryService, executor: SizedExecutor, tenant: Tenant, best: KeyFrame, *, insert: bool
-) -> OneToN:
+async def look_up(gallery: GalleryService, tenant: Tenant, best: KeyFrame, *, insert: bool) -> OneToN:
     """Search the gallery for the person in the live frame; with ``insert``, enrol with that frame who is not found.
 
     The live frame, not the ID photo, is searched and enrolled: its person has been seen to be there. Raises what the
@@ -45,6 +43,6 @@ async def look_up(
     """
     height, width = best.image.shape[:2]
     face = Face(best.detection, best.template, best.quality, (width, height))
-    photo = await executor.run(write_audit_image, AuditFrame(best.image, best.detection), None) if insert else None
+    photo = await asyncio.to_thread(write_audit_image, AuditFrame(best.image, best.detection), None) if insert else None
     outcome = await gallery.search_face(tenant, face, photo, image=best.image)
     return OneToN(outcome.entry_id, outcome.found)

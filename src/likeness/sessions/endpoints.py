@@ -10,7 +10,7 @@ from likeness.sessions.schemas import SessionReply, SessionRequest
 from likeness.sessions.service import SessionService
 from likeness.tenants.scopes import Scope
 from likeness.tenants.service import Tenants
-from likeness.tokens.access import Requires
+from likeness.tokens.access import Requires, demand
 from likeness.tokens.service import Principal
 
 router = APIRouter(tags=["face session"])
@@ -32,8 +32,11 @@ async def open_session(
     """Open a session for the person on an ID photo.
 
     Send the person to `captureUrl`; the session and the photo vanish after 10 minutes. A photo without a usable face is refused here.
+    Needs `KYC_FACE_FLOW`; with `oneToN` also what that asks of the gallery, `KYC_FACE_SEARCH` or `KYC_FACE_INSERT`.
     """
     wanted = await read_fields(request, SessionRequest, photos=1)
+    if wanted.one_to_n != "none":
+        demand(principal, Scope.FACE_INSERT if wanted.one_to_n == "insert" else Scope.FACE_SEARCH)
     tenant = await tenants.get(principal.tenant_id)
     opened = await sessions.open(tenant, principal.client_id, wanted.id_photo, wanted)
     return SessionReply(

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Header, Path, Response
 
 from likeness.errors import InvalidInput, NotFound
 from likeness.kit.http import error_responses, part
-from likeness.kit.ids import is_uuid
+from likeness.kit.ids import is_object_id, is_uuid
 from likeness.results.service import Results
 from likeness.sessions.captures import Captures
 from likeness.sessions.service import SessionService
@@ -73,7 +73,8 @@ async def purge_result(
     captures: Annotated[Captures, Depends(part(Captures))],
 ) -> None:
     """Forget everything held of a session now instead of later. There need not be anything."""
-    await captures.drop(await sessions.purge(await tenants.get(principal.tenant_id), _uuid(session_id)))
+    tenant = await tenants.get(principal.tenant_id)
+    await captures.drop(tenant, await sessions.purge(tenant, _uuid(session_id)))
 
 
 @router.get(
@@ -83,13 +84,14 @@ async def purge_result(
     responses=IMAGE_REPLY | error_responses(401, 403, 404, 429, 503),
 )
 async def get_audit_image(
-    image_id: Annotated[str, Path(max_length=64, description="The result's `auditTrailImageId`.")],
+    image_id: Annotated[str, Path(description="The result's `auditTrailImageId`.")],
     principal: Owner,
     tenants: TenantsPart,
     results: Annotated[Results, Depends(part(Results))],
 ) -> Response:
     """Give the bytes whose SHA-256 the result states, for 30 minutes after the session's end."""
-    image = await results.find_image(await tenants.get(principal.tenant_id), image_id)
+    tenant = await tenants.get(principal.tenant_id)
+    image = await results.find_image(tenant, image_id) if is_object_id(image_id) else None
     if image is None:
         raise NotFound("There is no such image, or its time is over.")
     return Response(image, media_type="image/jpeg", headers=NO_STORE)

@@ -1,5 +1,6 @@
 """The capture URL as a QR code."""
 
+from functools import lru_cache
 from itertools import groupby
 
 import segno
@@ -8,8 +9,9 @@ QUIET_MODULES = 4
 """Width of the empty border (ISO/IEC 18004 §5.3.8)."""
 
 
+@lru_cache(maxsize=256)
 def draw_qr(url: str) -> dict[str, int | str]:
-    """Give the code as SVG path data of its dark modules in a square of ``size`` units, quiet zone included."""
+    """Give the code as SVG path data of its dark modules in a square of ``size`` units, quiet zone included; for reading only."""
     modules = [list(row) for row in segno.make(url, error="l", micro=False).matrix]
     path = []
     for y, row in enumerate(modules, QUIET_MODULES):

@@ -1,8 +1,10 @@
 """A face session's life outside the camera: opening it, ending it with a signed result, handing that out, forgetting it."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
+import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +16,7 @@ from sqlalchemy import Connection
 
 from likeness.engine.base import Template, Use
 from likeness.engine.workers import FaceWorkers
-from likeness.errors import SessionExpiredOrNotFound, Unauthorized
+from likeness.errors import LikenessError, SessionExpiredOrNotFound, Unauthorized
 from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id
 from likeness.kit.jose import ExpiredToken, InvalidToken, Signer
@@ -27,6 +29,8 @@ from likeness.sessions.schemas import SessionOptions
 from likeness.sessions.states import UNDER_WAY, EndError, Failure, State
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant, Tenants
+
+log = logging.getLogger("likeness.sessions")
 
 CAPTURE_AUDIENCE = "likeness-capture"
 TEMPLATE_PURPOSE = "session template"
@@ -187,7 +191,8 @@ class SessionService:
         )
         wanted = options.audit_trail_image_obfuscation
         obfuscation = Obfuscation(wanted) if wanted else None
-        result = await self._faces.executor.run(self._results.sign, tenant, ending, obfuscation)
+        # On a thread of its own accord: a server full of photos must not refuse a person who is done.
+        result = await asyncio.to_thread(self._results.sign, tenant, ending, obfuscation)
 
         def change(connection: Connection) -> bool:
             if not repository.end_session(connection, session_id, conclusion.state):
@@ -226,7 +231,10 @@ class SessionService:
         """End what is past its time, each with a result, and delete what has ended."""
         now = self._clock.now()
         for row in await self._database.read(lambda c: repository.overdue_sessions(c, now=now, limit=SWEEP_BATCH)):
-            await self._expire(row)
+            try:
+                await self._expire(row)
+            except LikenessError as error:
+                log.warning("session %s could not be ended: %s", row.id, error)
         await self._database.write(lambda c: repository.remove_ended(c, now=now))
 
     async def _expire(self, row: SessionRow) -> None:

@@ -3,12 +3,14 @@
 import "/static/face-session/index.js";
 
 const REDIRECT_MS = 1500;
+const READ_MS = 8000; // what went wrong must be read, or heard, first
 
 const element = document.createElement("face-session");
 element.options = { captureUrl: location.href, language: new URLSearchParams(location.search).get("lang") };
 
 function leave({ detail }) {
-  if (detail.redirectUrl) setTimeout(() => location.assign(detail.redirectUrl), REDIRECT_MS);
+  const wait = detail.code && detail.code !== "USER_CANCEL" ? READ_MS : REDIRECT_MS;
+  if (detail.redirectUrl) setTimeout(() => location.assign(detail.redirectUrl), wait);
 }
 
 element.addEventListener("success", leave);

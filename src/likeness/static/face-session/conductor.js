@@ -76,7 +76,7 @@ export class Conductor {
       attempt: () => this.#onAttemptFailed(message),
       qr: () => this.#view.qr(message, () => this.#showIntro()),
       end: () => this.#onEnd(message),
-      error: () => this.#fail(message.code, message.message),
+      error: () => this.#onError(message),
     }[message.type];
     hear?.();
   }
@@ -92,7 +92,11 @@ export class Conductor {
       this.#grant(message.credit);
     } else if (message.underWay) {
       this.#openCamera(); // the page was loaded anew in the middle of an attempt
-    } else if (this.#phase !== "opening" && this.#phase !== "problem" && this.#phase !== "between") {
+    } else if (message.failed) {
+      this.#onAttemptFailed({ statusCode: message.failed, attemptsLeft: message.attemptsLeft }); // while the connection was lost
+    } else if (this.#phase === "opening") {
+      if (this.#camera.isOpen) this.#askToStart(); // what was asked before may not have arrived
+    } else if (this.#phase !== "problem" && this.#phase !== "between") {
       this.#showIntro();
     }
   }
@@ -265,14 +269,20 @@ export class Conductor {
     });
   }
 
+  // A server that is full or starting lets go of the connection; the transport comes back to it.
+  #onError({ code, message }) {
+    if (code !== "SERVICE_UNAVAILABLE") this.#fail(code, message);
+  }
+
   #onElsewhere() {
     if (this.#phase === "cancelling") return;
+    const stillBusy = this.#phase === "elsewhere";
     this.#phase = "elsewhere";
     this.#camera.close();
     this.#view.message({
       kind: "phone",
       titleKey: "elsewhereTitle",
-      textKey: "elsewhereText",
+      textKey: stillBusy ? "elsewhereBusy" : "elsewhereText",
       actions: [["useThisDevice", () => this.#transport.send({ type: "take" })]],
     });
   }

@@ -57,6 +57,7 @@ export class FaceSession extends HTMLElement {
 
   async #conduct(given) {
     const view = await this.#show(given);
+    if (!this.isConnected) throw new FaceSessionError("USER_CANCEL", "the page was left");
     let options;
     try {
       options = readOptions(given);

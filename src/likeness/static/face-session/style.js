@@ -98,7 +98,7 @@ button:active { transform: scale(0.985); }
 .stage[data-mood="asking"] .rim { stroke: rgb(23 33 30 / 30%); stroke-dasharray: 3 9; stroke-linecap: round; stroke-width: 3; }
 
 .head { position: absolute; inset: 0 0 auto; height: max(20%, 104px); padding: 0.75rem 1rem 1.4rem; display: grid; place-items: end center; text-align: center; }
-.guide, .notice { margin: 0; padding: 0.55rem 1.2rem; max-width: 34rem; border-radius: 999px; font-size: clamp(1.2rem, 4.6vw, 1.7rem); font-weight: 650; line-height: 1.25; letter-spacing: -0.01em; text-wrap: balance; }
+.guide, .notice { margin: 0; outline: none; padding: 0.55rem 1.2rem; max-width: 34rem; border-radius: 999px; font-size: clamp(1.2rem, 4.6vw, 1.7rem); font-weight: 650; line-height: 1.25; letter-spacing: -0.01em; text-wrap: balance; }
 [dir="rtl"] :is(.guide, .notice) { letter-spacing: 0; }
 .flashing .guide { color: #111; background: rgb(255 255 255 / 72%); }
 .notice { background: var(--_ink); color: var(--_card); font-size: 1.05rem; }

@@ -38,8 +38,11 @@ export class Transport {
     this.#socket = socket;
   }
 
+  /** Send one message, if there is a connection. Expects an answer within some seconds. */
   send(message) {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    this.#socket.send(JSON.stringify(message));
+    this.#expectAnswer();
   }
 
   /** Send one frame: two bytes of header length, the header, the JPEG. Expects an answer within some seconds. */
@@ -51,8 +54,12 @@ export class Transport {
     packed.set(head, 2);
     packed.set(jpeg, 2 + head.length);
     this.#socket.send(packed);
-    this.#silence ??= setTimeout(() => this.#socket?.close(), SILENCE_MS);
+    this.#expectAnswer();
     return true;
+  }
+
+  #expectAnswer() {
+    this.#silence ??= setTimeout(() => this.#socket?.close(), SILENCE_MS);
   }
 
   close() {
@@ -67,8 +74,11 @@ export class Transport {
     clearTimeout(this.#silence);
     this.#silence = null;
     const message = JSON.parse(event.data);
-    this.#lostAt = null;
-    this.#tries = 0;
+    if (message.type !== "error") {
+      this.#lostAt = null;
+      this.#tries = 0;
+    }
+    if (message.done) this.#expectAnswer(); // the decision
     if (message.type === "elsewhere") this.#watching = true;
     if (message.type === "ready") {
       this.#watching = false;

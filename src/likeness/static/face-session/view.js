@@ -19,7 +19,7 @@ export class View {
   #root;
   #panel = h("div", { class: "panel" });
   #stage;
-  #guide = h("p", { class: "guide" });
+  #guide = h("p", { class: "guide", tabindex: "-1" });
   #notice = h("p", { class: "notice", role: "alert" });
   #spoken = h("p", { class: "spoken", role: "status", "aria-live": "polite" });
   #gesture = h("div", { class: "gesture", "aria-hidden": "true", hidden: true });
@@ -135,6 +135,7 @@ export class View {
     this.#root.dataset.screen = "capture";
     this.paint(null);
     this.guide({ statusCode: "FACE_INCORRECT_POSITION_DETECTED", hint: "centre", oval: null, progress: 0 });
+    this.#guide.focus({ preventScroll: true }); // what had the focus is hidden now
   }
 
   /** Show the server's instruction. */

@@ -30,6 +30,7 @@ export default {
   qrLabel: "QR code with the link to this session",
   elsewhereTitle: "It goes on on your other device",
   elsewhereText: "Keep this page open. It goes on by itself when you are done there.",
+  elsewhereBusy: "The other device is in the middle of it. Wait until it is done there, or close the page there and try again.",
   useThisDevice: "Use this device instead",
 
   attemptTitle: "That did not work yet",
@@ -78,7 +79,7 @@ export default {
   UNAUTHORIZED: "This link is not valid. Open it again from where you got it.",
   FORBIDDEN: "This session is open in too many places. Close the others.",
   INVALID_CONFIG: "This page is not set up properly.",
-  UNEXPECTED_ERROR: "Something went wrong on our side. Please try again.",
+  UNEXPECTED_ERROR: "Something went wrong on our side. Please load this page again.",
   cameraProblem: "The camera is not ready",
   problem: "Sorry",
 };
