@@ -8,11 +8,14 @@ import typer
 
 from likeness.cli import app as command
 from likeness.errors import ErrorCode
+from likeness.sessions.messages import Cancel, Hello, Qr, Start, Take
+from likeness.sessions.schemas import SessionOptions
 from likeness.settings import Settings
 from servers import Server
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 API = (REPOSITORY / "docs" / "api.md").read_text()
+SESSIONS = (REPOSITORY / "docs" / "sessions.md").read_text()
 OPERATIONS = (REPOSITORY / "docs" / "operations.md").read_text()
 
 
@@ -29,6 +32,20 @@ def test_every_setting_has_its_heading(name: str) -> None:
 def test_no_setting_is_described_that_is_not_there() -> None:
     described = set(re.findall(r"\n### `LIKENESS_([A-Z_]+)`\n", OPERATIONS))
     assert described == {name.upper() for name in Settings.model_fields}
+
+
+def test_every_option_of_a_session_is_described() -> None:
+    described = set(re.findall(r"\n\| `(\w+)` \| ", SESSIONS))
+    assert described >= {field.alias for field in SessionOptions.model_fields.values()}
+
+
+def test_every_message_of_the_capture_socket_is_described() -> None:
+    sources = "".join(path.read_text() for path in (REPOSITORY / "src" / "likeness" / "sessions").glob("capture*.py"))
+    sent = set(re.findall(r'\{\s*"type": "(\w+)"', sources))
+    heard = {command.model_fields["type"].annotation.__args__[0] for command in (Hello, Start, Take, Qr, Cancel)}
+    described = set(re.findall(r"`(\w+)`", "".join(re.findall(r"\n\| (`[^|]+) \|", SESSIONS))))
+    assert {"ready", "end"} <= sent
+    assert sent | heard <= described
 
 
 def test_every_command_is_described() -> None:

@@ -21,7 +21,8 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the server listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the server listens on.")
     base_url: str | None = Field(
-        None, description="Public address of the server: the issuer of tokens and results, and the root of captureUrl."
+        None,
+        description="Public address of the server, without a path: the issuer of tokens and results, and the root of captureUrl.",
     )
     database_url: str | None = Field(
         None, description="SQLAlchemy address of the database; by default an SQLite file in the data folder."
@@ -87,7 +88,12 @@ class Settings(BaseSettings):
     @field_validator("base_url")
     @classmethod
     def _plain_origin(cls, value: str | None) -> str | None:
-        return value if value is None else str(TypeAdapter(HttpUrl).validate_python(value)).rstrip("/")
+        if value is None:
+            return None
+        url = TypeAdapter(HttpUrl).validate_python(value)
+        if url.path not in {None, "/"} or url.query or url.fragment or url.username or url.password:
+            raise ValueError("must be a bare origin such as https://face.example.com, without a path")
+        return str(url).rstrip("/")
 
     @property
     def origin(self) -> str:

@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 
 import httpx
+import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
+from likeness.engine.fake import fake_photo
+from likeness.tenants.scopes import Scope
 from likeness.tokens.access import Requires
-from servers import Api, Server
+from servers import Api, Server, calling
 
 PUBLIC = {
     "/api/oauth/token": "it is where credentials are exchanged for a token",
@@ -70,3 +73,20 @@ def test_the_description_names_every_call_with_its_refusals(api: Api) -> None:
         assert call["requestBody"]["content"]["application/json"]["schema"]["example"]
         assert call["requestBody"]["content"].keys() == {"application/json", "multipart/form-data"}
     assert api.http.get("/docs").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("scopes", "one_to_n", "status"),
+    [
+        ({Scope.FACE_FLOW}, "none", 201),
+        ({Scope.FACE_FLOW}, "search", 403),
+        ({Scope.FACE_FLOW, Scope.FACE_SEARCH}, "search", 201),
+        ({Scope.FACE_FLOW, Scope.FACE_SEARCH}, "insert", 403),
+        ({Scope.FACE_FLOW, Scope.FACE_INSERT}, "insert", 201),
+    ],
+)
+def test_a_session_does_with_the_gallery_only_what_its_client_may(
+    server: Server, scopes: set[Scope], one_to_n: str, status: int
+) -> None:
+    with calling(server, scopes=frozenset(scopes)) as api:
+        assert api.open_session(fake_photo(1), oneToN=one_to_n).status_code == status

@@ -4,6 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from likeness.engine.fake import FakeEngine, fake_photo
@@ -179,6 +180,32 @@ def test_metadata_and_pages(api: Api, server: Server) -> None:
     with calling(server) as other:
         for cursor in (first["next"], "forged", "AAAA"):
             assert other.call("GET", ROOT, params={"cursor": cursor}).status_code == 400
+
+
+def test_a_form_carries_metadata_as_json(api: Api) -> None:
+    def insert(metadata: str) -> httpx.Response:
+        photo = {"idPhoto": ("photo", fake_photo(1))}
+        return api.http.post(f"{ROOT}/insert", data={"metadata": metadata}, files=photo, headers=api.headers)
+
+    made = insert('{"branch": "Dubai"}').json()["oneToNVerificationId"]
+    assert api.call("GET", f"{ROOT}/{made}").json()["metadata"] == {"branch": "Dubai"}
+    for refused in ("Dubai", "[]", '{"branch": 7}', "[" * 60_000):
+        reply = insert(refused)
+        assert (reply.status_code, reply.json()["error"]) == (400, "INVALID_INPUT")
+        assert "metadata" in reply.json()["message"]
+
+
+@pytest.mark.parametrize("path", [ROOT, f"{ROOT}/search", "/api/v1/info/img"])
+@pytest.mark.parametrize("named", ["nobody", "%00", "x" * 500, "%F0%9F%99%82", "00000000-0000-4000-8000-000000000000"])
+def test_what_is_nobodys_id_is_not_found(api: Api, path: str, named: str) -> None:
+    method = "GET" if path.endswith("img") else "DELETE"
+    reply = api.call(method, f"{path}/{named}")
+    assert (reply.status_code, reply.json()["error"]) == (404, "NOT_FOUND")
+
+
+def test_ids_are_told_apart_without_regard_to_case(api: Api) -> None:
+    entry = enrol(api, 1)
+    assert api.call("GET", f"{ROOT}/{entry.upper()}").json()["oneToNVerificationId"] == entry
 
 
 def test_the_gallery_has_a_limit(server: Server) -> None:

@@ -1,21 +1,30 @@
 """The administrative commands on a real data folder."""
 
 import re
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from pydantic import ValidationError
+from sqlalchemy import Connection, select
 from typer.testing import CliRunner
 
 from likeness import __version__
 from likeness.cli import app, main
 from likeness.deployment import open_deployment
 from likeness.engine.base import FacePolicy
-from likeness.errors import SetupError
+from likeness.engine.fake import fake_photo
+from likeness.errors import NotFound, SetupError
 from likeness.gallery.repository import GalleryPacks, GalleryRows
 from likeness.settings import Settings
+from likeness.store.tables import gallery_entries, gallery_templates, metadata
 from likeness.tenants.schemas import TenantSettings
+from processes import server_process
+from servers import b64
 
 
 @pytest.fixture
@@ -58,6 +67,32 @@ def test_a_wrong_key_opens_nothing(folder: Path) -> None:
         run("tenant", "list")
 
 
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("not an address", "no address of a database"),
+        ("nosuch://secret@host/name", "no address of a database"),
+        ("postgresql+psycopg://user:secret@/name?host=/nowhere", "server unreachable"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_a_sentence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, address: str, told: str
+) -> None:
+    monkeypatch.setenv("LIKENESS_DATABASE_URL", address)
+    with pytest.raises(SetupError, match=told) as refused:
+        run("init")
+    assert "secret" not in str(refused.value)
+
+
+def test_a_database_of_a_newer_version_is_left_alone(folder: Path) -> None:
+    run("init")
+    with closing(sqlite3.connect(folder / "likeness.sqlite3")) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+        connection.commit()
+    with pytest.raises(SetupError, match="another version of Likeness"):
+        run("tenant", "list")
+
+
 def test_tenants_and_clients(folder: Path) -> None:
     run("init")
     made = run("tenant", "create", "acme")
@@ -85,9 +120,83 @@ def test_tenant_settings_are_changed_one_by_one(folder: Path) -> None:
     run("tenant", "set", "acme", "--search-level", "3")
     run("tenant", "set", "acme", "--face-policy", "single")
     run("tenant", "set", "acme", "--target-fpir", "0.001")
-    assert _settings_of("acme") == TenantSettings(search_level=3, face_policy=FacePolicy.SINGLE, target_fpir=0.001)
+    run("tenant", "set", "acme", "--liveness-mode", "strict")
+    changed = TenantSettings(search_level=3, face_policy=FacePolicy.SINGLE, liveness_mode="strict")
+    assert _settings_of("acme") == changed.model_copy(update={"target_fpir": 0.001})
     run("tenant", "set", "acme", "--target-fpir", "0")
-    assert _settings_of("acme") == TenantSettings(search_level=3, face_policy=FacePolicy.SINGLE)
+    assert _settings_of("acme") == changed
+
+
+def test_an_erased_tenant_leaves_nothing_and_takes_nothing_else_along(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server_process(folder, pack="fake", workers=1, log_level="error") as server:
+        monkeypatch.setenv("LIKENESS_PORT", server.environment["LIKENESS_PORT"])
+        deployment = open_deployment(Settings())
+        staying = deployment.tenants.by_name(deployment.tenants.all()[0].id)
+        leaving = deployment.tenants.create("acme")
+        others = deployment.tenants.create_client(leaving.id, "test")
+        deployment.close()
+        for credentials in (server.credentials, others):
+            server.credentials = credentials
+            with server.client() as http:
+                for person in range(3):
+                    photo = b64(fake_photo(person, size=(160, 120)))
+                    http.post("/api/v1/face/one-to-n/insert", json={"idPhoto": photo}).raise_for_status()
+                http.post("/api/v1/face", json={"idPhoto": photo}).raise_for_status()
+        with pytest.raises(SetupError, match="stop it first"):
+            run("tenant", "erase", "acme", "--yes")
+        server.stop()
+        refused = CliRunner().invoke(app, ["tenant", "erase", "acme"], input="n\n")
+        assert refused.exit_code == 1
+        assert "3 entries" in refused.output
+        assert (
+            _rows_of(leaving.id) == _rows_of(staying.id) == {"clients", "face_sessions", "galleries", "gallery_entries"}
+        )
+        run("tenant", "erase", "acme", "--yes")
+        assert _rows_of(leaving.id) == set()
+        assert _rows_of(staying.id) == {"clients", "face_sessions", "galleries", "gallery_entries"}
+        assert [len(list((folder / "images" / each.id).iterdir())) for each in (leaving, staying)] == [0, 3]
+        with pytest.raises(NotFound):
+            run("tenant", "erase", "acme", "--yes")
+        server.start()
+        with pytest.raises(httpx.HTTPStatusError, match="401"):
+            server.client()
+
+
+def _rows_of(tenant_id: str) -> set[str]:
+    """Give the tables that know the tenant, and check that no template is without its entry."""
+    deployment = open_deployment(Settings())
+
+    def find(connection: Connection) -> set[str]:
+        entries = select(gallery_entries.c.key)
+        assert not connection.execute(
+            select(gallery_templates).where(gallery_templates.c.entry_key.not_in(entries))
+        ).all()
+        owned = [table for table in metadata.sorted_tables if "tenant_id" in table.c]
+        return {
+            table.name
+            for table in owned
+            if connection.execute(select(table).where(table.c.tenant_id == tenant_id)).all()
+        }
+
+    try:
+        return deployment.database.read_now(find)
+    finally:
+        deployment.close()
+
+
+def test_a_new_signing_key_signs_and_the_old_one_is_still_published(folder: Path) -> None:
+    run("init")
+    deployment = open_deployment(Settings())
+    old = deployment.signing_keys.signer().public_set()["keys"][0]["kid"]
+    deployment.close()
+    told = run("keys", "rotate")
+    deployment = open_deployment(Settings())
+    published = [key["kid"] for key in deployment.signing_keys.signer().public_set()["keys"]]
+    deployment.close()
+    assert published[1:] == [old]
+    assert published[0] in told
 
 
 def _settings_of(tenant: str) -> TenantSettings:
@@ -167,6 +276,17 @@ def test_a_setting_that_makes_no_sense_is_a_sentence_without_its_value(
     told = capsys.readouterr().err
     assert "port" in told
     assert "secret" not in told
+
+
+@pytest.mark.parametrize(
+    "address", ["https://face.example/api", "https://face.example/?a=1", "https://u:p@face.example"]
+)
+def test_the_public_address_is_a_bare_origin(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("LIKENESS_BASE_URL", address)
+    with pytest.raises(ValidationError, match="bare origin"):
+        Settings()
+    monkeypatch.setenv("LIKENESS_BASE_URL", "https://face.example:8443/")
+    assert Settings().origin == "https://face.example:8443"
 
 
 def test_the_version_is_told() -> None:

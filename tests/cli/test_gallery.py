@@ -25,9 +25,9 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerPr
         yield running
 
 
-def run(*arguments: str) -> str:
+def run(*arguments: str, exit_code: int = 0) -> str:
     result = CliRunner().invoke(app, ["gallery", *arguments], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == exit_code, result.output
     return result.stdout
 
 
@@ -79,7 +79,7 @@ def test_without_a_server_the_wish_waits(server: ServerProcess) -> None:
 
 def test_what_cannot_be_done_is_told(server: ServerProcess) -> None:
     enrol(server, 1)
-    assert "no-such-pack" in run("reindex", "--pack", "no-such-pack")
+    assert "no-such-pack" in run("reindex", "--pack", "no-such-pack", exit_code=1)
     assert "ready" in run("reindex", "--pack", "fake-2")
     run("abandon")
     with pytest.raises(NotFound, match="No gallery is left"):

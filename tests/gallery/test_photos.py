@@ -5,8 +5,16 @@ import asyncio
 import pytest
 
 from likeness.deployment import initialise, open_deployment
-from likeness.errors import ServiceUnavailable
+from likeness.engine.base import Engine
+from likeness.engine.fake import FakeEngine
+from likeness.engine.workers import FaceWorkers
+from likeness.errors import ServiceUnavailable, SetupError
+from likeness.gallery import upkeep
+from likeness.gallery.galleries import Galleries
+from likeness.gallery.packs import Packs
 from likeness.gallery.photos import EntryPhotos
+from likeness.gallery.upkeep import GalleryUpkeep
+from likeness.kit.executors import SizedExecutor
 from likeness.store.images import ImageStore
 from servers import test_settings
 
@@ -103,3 +111,33 @@ def test_a_photo_that_cannot_be_deleted_holds_up_no_other(deployment, tmp_path, 
 
     asyncio.run(main())
     images.close()
+
+
+def test_photos_of_nobody_are_swept_even_if_the_store_is_down_at_first(deployment, tmp_path, monkeypatch):
+    monkeypatch.setattr(upkeep, "RETRY_SECONDS", 0.01)
+    images = ImageStore(f"file://{tmp_path / 'images'}")
+    photos = EntryPhotos(images, deployment.database)
+    galleries = Galleries(Packs(FaceWorkers(FakeEngine(), SizedExecutor("none", workers=1, queue_limit=1)), no_pack))
+    tenants = [deployment.tenants.create(name) for name in ("first", "second")]
+    delete, refused = images.delete, []
+
+    async def refusing_at_first(tenant_id: str, image_id: str) -> None:
+        if len(refused) < 2:
+            refused.append(image_id)
+            raise ServiceUnavailable("not now")
+        await delete(tenant_id, image_id)
+
+    async def main() -> None:
+        for tenant in tenants:
+            await images.put(tenant.id, "0" * 24, b"photo", tenant.cipher)
+        monkeypatch.setattr(images, "delete", refusing_at_first)
+        await GalleryUpkeep(galleries, photos, deployment.database, deployment.tenants, deployment.clock).load()
+        assert [await stored(images, tenant.id) for tenant in tenants] == [set(), set()]
+
+    asyncio.run(main())
+    assert len(refused) == 2
+    images.close()
+
+
+def no_pack(pack_id: str) -> Engine:
+    raise SetupError(f"no pack {pack_id}")

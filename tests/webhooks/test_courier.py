@@ -11,6 +11,7 @@ from likeness.store.tables import webhook_deliveries
 from likeness.webhooks import repository
 from likeness.webhooks.courier import LEASE_SECONDS, LONGEST_WAIT_SECONDS, next_wait_seconds
 from likeness.webhooks.outbox import Outbox
+from likeness.webhooks.sender import Outcome, Sender
 from likeness.webhooks.signature import verify_body
 
 TWO_HOURS = 7200
@@ -73,6 +74,23 @@ def test_tries_end_after_two_hours(house: House, receiver: Receiver) -> None:
     waits = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert 4 < waits[0] < 6
     assert max(waits) <= LONGEST_WAIT_SECONDS * 1.1
+
+
+def test_a_fault_of_ours_ends_after_two_hours_too(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_given: object, **_named: object) -> Outcome:
+        raise UnicodeError("something nobody thought of")
+
+    house.webhooks.put(house.tenant, receiver.url, {})
+    monkeypatch.setattr(Sender, "send", fail)
+    house.put_out()
+    house.deliver()
+    assert (house.log[0].state, house.log[0].tries) == ("pending", 1)
+    assert "on our side" in str(house.log[0].last_error)
+    house.clock.move(TWO_HOURS)
+    house.deliver()
+    assert house.log[0].state == "failed"
 
 
 def test_a_late_try_carries_a_result_that_is_still_good(house: House, receiver: Receiver) -> None:

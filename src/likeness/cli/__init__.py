@@ -16,11 +16,13 @@ from likeness.cli.evaluate import evaluate
 from likeness.cli.evaluate_liveness import evaluate_liveness
 from likeness.cli.gallery import gallery
 from likeness.cli.init import init
+from likeness.cli.keys import keys
 from likeness.cli.packs import packs
 from likeness.cli.serve import serve
 from likeness.cli.tenant import tenant
 from likeness.cli.webhook import webhook
 from likeness.errors import LikenessError, SetupError
+from likeness.kit.wire import faults_of
 
 app = typer.Typer(
     name="likeness",
@@ -56,6 +58,7 @@ app.add_typer(client, name="client")
 app.add_typer(gallery, name="gallery")
 app.add_typer(packs, name="packs")
 app.add_typer(webhook, name="webhook")
+app.add_typer(keys, name="keys")
 
 
 def main() -> None:
@@ -63,8 +66,7 @@ def main() -> None:
     try:
         app()
     except ValidationError as error:
-        # The values stay untold: one may be a secret.
-        _give_up("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()))
+        _give_up(faults_of(error))
     except (SetupError, LikenessError) as error:
         _give_up(str(error))
 

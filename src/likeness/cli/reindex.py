@@ -58,8 +58,7 @@ def reindex(
         if not asked:
             raise NotFound(f"No gallery is left to move to {pack}; a new one answers with the pack that all others do.")
         if _server_at_work(deployment) and wait:
-            _watch(deployment, asked)
-            _report(deployment, asked)
+            _see_through(deployment, asked)
 
 
 def status(
@@ -144,8 +143,7 @@ def _wish(wish: Wish, tenant: str | None, *, wait: bool) -> None:
             change = partial(ReindexRows(each.id).change, now=deployment.clock.now(), wish=wish, error=None)
             deployment.database.write_now(change)
         if _server_at_work(deployment) and wait:
-            _watch(deployment, moving)
-            _report(deployment, moving)
+            _see_through(deployment, moving)
 
 
 def _chosen(deployment: Deployment, name: str | None) -> list[Tenant]:
@@ -170,6 +168,15 @@ def _server_at_work(deployment: Deployment) -> bool:
             soft_wrap=True,
         )
     return at_work
+
+
+def _see_through(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
+    """Watch, tell how it ended, and leave with status 1 where something stands in the way."""
+    _watch(deployment, tenants)
+    _report(deployment, tenants)
+    rows = [deployment.database.read_now(ReindexRows(tenant.id).find) for tenant in tenants]
+    if any(row and row.error for row in rows):
+        raise typer.Exit(1)
 
 
 def _watch(deployment: Deployment, tenants: Iterable[Tenant]) -> None:

@@ -1,5 +1,6 @@
 """``likeness tenant ...``."""
 
+import asyncio
 from contextlib import closing
 from typing import Annotated
 
@@ -8,10 +9,15 @@ from rich.console import Console
 from rich.table import Table
 
 from likeness.cli.client import show_credentials
+from likeness.cli.progress import progress_bar
 from likeness.deployment import open_deployment
 from likeness.engine.base import FacePolicy
+from likeness.gallery.repository import GalleryRows
+from likeness.liveness.script import LivenessMode
 from likeness.settings import Settings
+from likeness.store.images import CONCURRENT_FILES, ImageStore
 from likeness.tenants.schemas import TenantSettings
+from likeness.tenants.service import Tenant
 
 tenant = typer.Typer(help="Tenants: each has its own gallery, clients, settings and data key.", no_args_is_help=True)
 
@@ -50,6 +56,9 @@ def change(
             "level. 0 goes back to the level.",
         ),
     ] = None,
+    liveness_mode: Annotated[
+        LivenessMode | None, typer.Option(help="How much a face session asks of the person, unless it says otherwise.")
+    ] = None,
     gallery_limit: Annotated[int | None, typer.Option(min=1, help="Most entries of the gallery.")] = None,
 ) -> None:
     """Change a tenant's settings; a running server takes them up when it starts again."""
@@ -57,6 +66,7 @@ def change(
         "face_policy": face_policy,
         "search_level": search_level,
         "target_fpir": target_fpir,
+        "liveness_mode": liveness_mode,
         "gallery_limit": gallery_limit,
     }
     with closing(open_deployment(Settings())) as deployment:
@@ -66,3 +76,36 @@ def change(
         settings = TenantSettings.model_validate(changed | {"target_fpir": changed.get("target_fpir") or None})
         deployment.tenants.change_settings(row.id, settings)
     Console().print_json(settings.model_dump_json())
+
+
+@tenant.command()
+def erase(
+    name: Annotated[str, typer.Argument(help="Name or id of the tenant.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+) -> None:
+    """Erase a tenant for good: photos, gallery, sessions, results, webhook, clients, and the key that its data is sealed with.
+
+    Needs the data folder for itself: stop the server first. If it is broken off, run it again. Backups are yours to delete.
+    """
+    settings = Settings()
+    with closing(open_deployment(settings)) as deployment, deployment.owned():
+        leaving = deployment.tenants.by_name(name)
+        people = deployment.database.read_now(GalleryRows(leaving.id).count)
+        if not yes:
+            typer.confirm(f"Erase {leaving.name!r} and the {people:,} entries of its gallery for good?", abort=True)
+        # The photos first: what breaks off in between is found again by the tenant's name.
+        asyncio.run(_delete_photos(ImageStore(settings.images_address), leaving))
+        deployment.tenants.erase(leaving.id)
+    Console(markup=False).print(f"Erased {leaving.name} with {people:,} entries.")
+
+
+async def _delete_photos(images: ImageStore, leaving: Tenant) -> None:
+    names = [name async for batch in images.ids(leaving.id) for name in batch]
+    with progress_bar() as bar:
+        task = bar.add_task("deleting photos", total=len(names))
+        for start in range(0, len(names), CONCURRENT_FILES):
+            some = names[start : start + CONCURRENT_FILES]
+            await asyncio.gather(*(images.delete(leaving.id, name) for name in some))
+            bar.advance(task, len(some))
+    images.close()

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 
+from likeness.errors import NotFound
 from likeness.gallery.enrolment import Particulars
 from likeness.gallery.repository import Entry
 from likeness.gallery.schemas import (
@@ -19,6 +20,7 @@ from likeness.gallery.schemas import (
 )
 from likeness.gallery.service import GalleryService
 from likeness.kit.http import PHOTO_ERRORS, body_schema, error_responses, part, read_fields
+from likeness.kit.ids import is_uuid
 from likeness.kit.pagination import Cursors
 from likeness.tenants.scopes import Scope
 from likeness.tenants.service import Tenants
@@ -29,7 +31,7 @@ router = APIRouter(prefix="/api/v1/face/one-to-n", tags=["one to n"])
 
 Service = Annotated[GalleryService, Depends(part(GalleryService))]
 TenantsPart = Annotated[Tenants, Depends(part(Tenants))]
-EntryId = Annotated[str, Path(max_length=64, description="The oneToNVerificationId.")]
+EntryId = Annotated[str, Path(description="The oneToNVerificationId.")]
 Searcher = Annotated[Principal, Depends(Requires(Scope.FACE_SEARCH, Scope.FACE_INSERT))]
 Inserter = Annotated[Principal, Depends(Requires(Scope.FACE_INSERT))]
 Reader = Annotated[Principal, Depends(Requires(Scope.FACE_SEARCH))]
@@ -121,25 +123,27 @@ async def insert_entry(
     "/search/{entry_id}",
     status_code=204,
     summary="Delete an entry's photo",
-    responses=error_responses(401, 403, 404, 503),
+    responses=error_responses(401, 403, 404, 429, 503),
 )
 async def delete_entry_image(entry_id: EntryId, principal: Deleter, tenants: TenantsPart, gallery: Service) -> None:
     """Delete the stored photo. The person stays searchable under the same id."""
-    await gallery.delete_image(await tenants.get(principal.tenant_id), entry_id)
+    await gallery.delete_image(await tenants.get(principal.tenant_id), _known_form(entry_id))
 
 
-@router.delete("/{entry_id}", status_code=204, summary="Erase an entry", responses=error_responses(401, 403, 404, 503))
+@router.delete(
+    "/{entry_id}", status_code=204, summary="Erase an entry", responses=error_responses(401, 403, 404, 429, 503)
+)
 async def erase_entry(entry_id: EntryId, principal: Deleter, tenants: TenantsPart, gallery: Service) -> None:
     """Erase photo and templates for good: the person is not found any more."""
-    await gallery.erase(await tenants.get(principal.tenant_id), entry_id)
+    await gallery.erase(await tenants.get(principal.tenant_id), _known_form(entry_id))
 
 
-@router.get("/{entry_id}", summary="Read an entry's metadata", responses=error_responses(401, 403, 404, 503))
+@router.get("/{entry_id}", summary="Read an entry's metadata", responses=error_responses(401, 403, 404, 429, 503))
 async def get_entry(entry_id: EntryId, principal: Reader, tenants: TenantsPart, gallery: Service) -> EntryReply:
-    return _reply(await gallery.get(await tenants.get(principal.tenant_id), entry_id))
+    return _reply(await gallery.get(await tenants.get(principal.tenant_id), _known_form(entry_id)))
 
 
-@router.get("", summary="List entries", responses=error_responses(400, 401, 403, 503))
+@router.get("", summary="List entries", responses=error_responses(400, 401, 403, 429, 503))
 async def list_entries(
     principal: Reader,
     tenants: TenantsPart,
@@ -155,6 +159,13 @@ async def list_entries(
     last = len(entries) < limit
     following = None if last else cursors.write(entries[-1].key, principal.tenant_id)
     return EntryPage(entries=[_reply(entry) for entry in entries], next=following)
+
+
+def _known_form(entry_id: str) -> str:
+    """Give the id as it is stored; what has not the form of an id is one that nobody has. Raises NotFound."""
+    if not is_uuid(entry_id):
+        raise NotFound("There is no such entry.")
+    return entry_id.lower()
 
 
 def _reply(entry: Entry) -> EntryReply:

@@ -22,6 +22,9 @@ from likeness.kit.ids import new_id
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant
 
+FULL_RETRY_SECONDS = 3600
+"""When to try again at a full gallery: somebody must act first."""
+
 
 class GalleryMoved(Exception):
     """The gallery has come to answer or enrol through other packs since the photo was analysed: analyse it again."""
@@ -167,7 +170,10 @@ class Enroller:
     @staticmethod
     def _demand_room(tenant: Tenant, size: int) -> None:
         if size >= tenant.settings.gallery_limit:
-            raise TooManyRequests("The gallery has reached the tenant's limit; erase entries or have the limit raised.")
+            raise TooManyRequests(
+                "The gallery has reached the tenant's limit; erase entries or have the limit raised.",
+                retry_after_seconds=FULL_RETRY_SECONDS,
+            )
 
 
 def digest_request(photo: bytes, said: Particulars) -> str:

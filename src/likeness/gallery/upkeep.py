@@ -37,14 +37,26 @@ class GalleryUpkeep:
             except Exception:
                 log.exception("loading the galleries failed; trying again in %s s", RETRY_SECONDS)
                 await asyncio.sleep(RETRY_SECONDS)
-        for tenant in await asyncio.to_thread(self._tenants.all):
+        await self._sweep()
+
+    async def _sweep(self) -> None:
+        """Delete the photos of no entry, again and again until every tenant's are looked at."""
+        looked_at: set[str] = set()
+        while not self._galleries.stopped:
             try:
-                swept = await self._photos.sweep(tenant)
+                for tenant in await asyncio.to_thread(self._tenants.all):
+                    if tenant.id not in looked_at:
+                        swept = await self._photos.sweep(tenant)
+                        looked_at.add(tenant.id)
+                        if swept:
+                            log.warning(
+                                "%d photos of tenant %s belonged to no entry and were deleted", swept, tenant.id
+                            )
             except LikenessError as error:
-                log.warning("the photos of tenant %s were not swept: %s", tenant.id, error)
+                log.warning("sweeping photos failed; trying again in %s s: %s", RETRY_SECONDS, error)
+                await asyncio.sleep(RETRY_SECONDS)
             else:
-                if swept:
-                    log.warning("%d photos of tenant %s belonged to no entry and were deleted", swept, tenant.id)
+                return
 
     async def tidy(self) -> None:
         """Load again what is behind the database, drop old idempotency keys, seal templates in blocks, delete overdue photos."""

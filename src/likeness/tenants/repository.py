@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from likeness.store.tables import clients, tenants
+from likeness.store.tables import clients, metadata, tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,14 @@ def add_tenant(connection: Connection, row: TenantRow, *, created_at: float) -> 
 
 def set_tenant_settings(connection: Connection, tenant_id: str, settings: dict[str, Any]) -> None:
     connection.execute(update(tenants).where(tenants.c.id == tenant_id).values(settings=settings))
+
+
+def erase_tenant(connection: Connection, tenant_id: str) -> None:
+    """Delete a tenant's rows of every table, those that others refer to last."""
+    for table in reversed(metadata.sorted_tables):
+        if "tenant_id" in table.c:
+            connection.execute(delete(table).where(table.c.tenant_id == tenant_id))
+    connection.execute(delete(tenants).where(tenants.c.id == tenant_id))
 
 
 def find_tenant(connection: Connection, *, tenant_id: str | None = None, name: str | None = None) -> TenantRow | None:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from likeness.errors import Conflict, NotFound
 from likeness.kit.clock import Clock
 from likeness.kit.envelope import Cipher, KeyProvider, new_data_key
-from likeness.kit.ids import new_id
+from likeness.kit.ids import is_uuid, new_id
 from likeness.store.database import Database
 from likeness.tenants import repository
 from likeness.tenants.repository import ClientRow, TenantRow
@@ -70,6 +70,12 @@ class Tenants:
         with self._lock:
             self._opened.pop(tenant_id, None)
 
+    def erase(self, tenant_id: str) -> None:
+        """Erase everything that the database has of a tenant, its data key included. Its photos are deleted before."""
+        self._database.write_now(lambda c: repository.erase_tenant(c, tenant_id))
+        with self._lock:
+            self._opened.pop(tenant_id, None)
+
     def all(self) -> list[Tenant]:
         return [self._open(row) for row in self._database.read_now(repository.list_tenants)]
 
@@ -118,7 +124,8 @@ class Tenants:
 
     def verify_secret(self, client_id: str, client_secret: str) -> ClientRow | None:
         """Give the client whose secret this is, else None. Slow on purpose (argon2id): at token issue only."""
-        row = self._database.read_now(lambda c: repository.find_client(c, client_id))
+        known = is_uuid(client_id)  # what has not the form of an id is nobody's, and no text for a database
+        row = self._database.read_now(lambda c: repository.find_client(c, client_id)) if known else None
         try:
             self._hasher.verify(row.secret_hash if row else self._decoy_hash, client_secret)
         except VerificationError:

@@ -93,7 +93,11 @@ class Courier:
             log.error("a delivery failed on our side; it is tried again", exc_info=task.exception())
 
     async def _try(self, delivery: Delivery) -> None:
-        outcome = await self._send(delivery)
+        try:
+            outcome = await self._send(delivery)
+        except Exception:
+            log.exception("delivery %s failed on our side", delivery.id)
+            outcome = Outcome(error="a fault on our side, told in the server's log")
         now = self._clock.now()
         wait = next_wait_seconds(delivery.tries)
         if outcome.delivered:

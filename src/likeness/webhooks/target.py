@@ -14,6 +14,7 @@ from likeness.webhooks.addresses import LOOPBACK_NAMES, is_public_name
 
 TARGET_PURPOSE = "webhook target"
 SECRET_PREFIX = "whsec_"  # noqa: S105  marks a secret for scanners; it is none
+_URL = re.compile(r"[\x21-\x7e]{1,2048}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,2048}")
 _OURS = {
@@ -58,13 +59,18 @@ def check_target(target: Target, *, private_addresses: bool) -> Target:
 
     https always, but for private addresses, which only the deployment's setting allows. Raises InvalidInput.
     """
-    parts = target.parts
+    if not _URL.fullmatch(target.url):
+        raise InvalidInput(
+            "url: must be plain ASCII without spaces; write a name such as bücher.example as xn--bcher-kva.example."
+        )
     try:
-        port_is_good = parts.port is None or parts.port > 0
+        parts = target.parts
+        host = parts.hostname or ""
+        host.encode("idna")  # as the resolver does, which refuses empty and endless labels
+        good = bool(host) and parts.port != 0 and parts.scheme in {"http", "https"}
     except ValueError:
-        port_is_good = False
-    host = parts.hostname
-    if not host or not port_is_good or parts.scheme not in {"http", "https"}:
+        good = False
+    if not good:
         raise InvalidInput("url: must be an address such as https://example.com/likeness.")
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise InvalidInput("url: must hold neither credentials nor a fragment; credentials go into a header.")
