@@ -14,11 +14,13 @@ from likeness.engine.base import Engine, Use
 from likeness.engine.fake import fake_photo
 from likeness.liveness.base import Frame, Instruction, KeyFrame, Oval, SignalName, SignalResult, StatusCode, Verdict
 from likeness.liveness.script import LivenessMode
+from likeness.sessions.capture import Slots
 from likeness.sessions.captures import Captures
 from likeness.sessions.messages import pack_frame
 from servers import Api, Server
 
 FRAMES = 3
+ATTEMPTS_AT_ONCE = 8
 PERSON_FRAME = fake_photo(1, variation=2)
 STRANGER_FRAME = fake_photo(2)
 ATTACK_FRAME = fake_photo(1, attack=True)
@@ -94,7 +96,9 @@ def scripted(server: Server, **changes: Any) -> Iterator[Checks]:
     """Let the server's liveness checks end as tests want them to."""
     captures = server.app.state.parts[Captures]
     before, checks = captures.parts, Checks()
-    captures.parts = dataclasses.replace(before, new_check=checks, **changes)
+    # Slots of its own: an attempt that the test before left still waits for its device, and must not make the server busy.
+    own = {"new_check": checks, "slots": Slots(ATTEMPTS_AT_ONCE)}
+    captures.parts = dataclasses.replace(before, **own | changes)
     try:
         yield checks
     finally:
