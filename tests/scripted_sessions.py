@@ -3,7 +3,8 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,12 +13,14 @@ from websockets.sync.client import ClientConnection, connect
 
 from likeness.engine.base import Engine, Use
 from likeness.engine.fake import fake_photo
+from likeness.errors import ServiceUnavailable
 from likeness.liveness.base import Frame, Instruction, KeyFrame, Oval, SignalName, SignalResult, StatusCode, Verdict
 from likeness.liveness.script import LivenessMode
 from likeness.sessions.capture import Slots
 from likeness.sessions.captures import Captures
 from likeness.sessions.messages import pack_frame
 from servers import Api, Server
+from session_endings import verified
 
 FRAMES = 3
 ATTEMPTS_AT_ONCE = 8
@@ -176,3 +179,24 @@ def ready_browser(api: Api, session: Session, **hello: Any) -> Iterator[Browser]
     with browsing(api, session, hello=hello) as browser:
         browser.ready = browser.hear_of("ready")
         yield browser
+
+
+def face_of(api: Api, session: Session) -> dict[str, Any]:
+    """Fetch the session's result; gives what it says of the face."""
+    reply = api.call("GET", f"/api/v1/info/{session.id}")
+    assert reply.status_code == 200, reply.text
+    claims = verified(api, reply.text)
+    assert claims["data"]["sessionId"] == session.id
+    return dict(claims["data"]["face"])
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.05)
+
+
+async def refuse(*_given: object, **_named: object) -> None:
+    """Stand for a part of the server that is busy."""
+    raise ServiceUnavailable("not now")

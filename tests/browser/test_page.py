@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from album import Album
@@ -13,7 +12,6 @@ from loopback_proxy import Proxy, proxying
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from conftest import FLAGS
-from likeness.errors import ServiceUnavailable
 from likeness.sessions import capture
 from likeness.sessions.service import SessionService
 from scripted_sessions import (
@@ -22,11 +20,13 @@ from scripted_sessions import (
     STRANGER_FRAME,
     Checks,
     Session,
+    face_of,
     open_session,
+    refuse,
     scripted,
+    wait_until,
 )
 from servers import Api, Server, calling
-from session_endings import verified
 
 CAMERA = (Path(__file__).parent / "still_camera.js").read_text()
 
@@ -53,12 +53,6 @@ def enter(context: BrowserContext, session: Session, *, wait_for: str = "[data-a
     page.goto(session.url)
     page.wait_for_selector(wait_for)
     return page
-
-
-def face_of(api: Api, session: Session) -> dict[str, Any]:
-    reply = api.call("GET", f"/api/v1/info/{session.id}")
-    assert reply.status_code == 200, reply.text
-    return dict(verified(api, reply.text)["data"]["face"])
 
 
 def test_success_and_the_way_back(context: BrowserContext, api: Api, checks: Checks, album: Album) -> None:
@@ -253,9 +247,6 @@ def test_a_connection_that_is_lost_as_start_is_pressed(
 def test_a_server_that_cannot_decide_now_is_come_back_to(
     context: BrowserContext, api: Api, checks: Checks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(*_given: object, **_named: object) -> None:
-        raise ServiceUnavailable("not now")
-
     put_camera(context)
     monkeypatch.setattr(capture, "BUSY_PAUSES", ())
     session = open_session(api)
@@ -419,10 +410,3 @@ def test_the_pages_headers(api: Api) -> None:
     assert reply.headers["cache-control"] == "no-store"
     assert session.token not in reply.text
     assert api.http.get("/capture/nonsense").status_code == 404
-
-
-def wait_until(condition: Any, *, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)

@@ -4,7 +4,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -29,34 +29,20 @@ from scripted_sessions import (
     Checks,
     Session,
     browsing,
+    face_of,
     open_session,
     ready_browser,
+    refuse,
     scripted,
+    wait_until,
 )
 from servers import Api, Server, calling
-from session_endings import verified
 
 
 @pytest.fixture
 def checks(own_server: Server) -> Iterator[Checks]:
     with scripted(own_server, grace_seconds=0.4) as made:
         yield made
-
-
-def face_of(api: Api, session: Session) -> dict[str, Any]:
-    reply = api.call("GET", f"/api/v1/info/{session.id}")
-    assert reply.status_code == 200, reply.text
-    claims = verified(api, reply.text)
-    assert claims["data"]["sessionId"] == session.id
-    return dict(claims["data"]["face"])
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    for _ in range(200):
-        if true():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not come true")
 
 
 def wait_for_end(api: Api, session: Session) -> dict[str, Any]:
@@ -245,10 +231,6 @@ def test_a_last_attempt_whose_end_could_not_be_written_down_was_the_last(
     with browsing(caller, session) as browser:
         assert browser.hear_of("end")["code"] == "SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS"
     assert face_of(caller, session)["failedAttempts"] == ["FACE_NO_MATCH"]
-
-
-async def refuse(*_given: object, **_named: object) -> None:
-    raise ServiceUnavailable("not now")
 
 
 @pytest.mark.parametrize("busy", ["photos", "gallery", "database"])

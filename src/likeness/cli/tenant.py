@@ -95,7 +95,8 @@ def erase(
         if not yes:
             typer.confirm(f"Erase {leaving.name!r} and the {people:,} entries of its gallery for good?", abort=True)
         # The photos first: what breaks off in between is found again by the tenant's name.
-        asyncio.run(_delete_photos(ImageStore(settings.images_address), leaving))
+        with closing(ImageStore(settings.images_address)) as images:
+            asyncio.run(_delete_photos(images, leaving))
         deployment.tenants.erase(leaving.id)
     Console(markup=False).print(f"Erased {leaving.name} with {people:,} entries.")
 
@@ -108,4 +109,3 @@ async def _delete_photos(images: ImageStore, leaving: Tenant) -> None:
             some = names[start : start + CONCURRENT_FILES]
             await asyncio.gather(*(images.delete(leaving.id, name) for name in some))
             bar.advance(task, len(some))
-    images.close()
