@@ -15,22 +15,36 @@ static int64_t plain(const uint8_t *row, const int8_t *query, size_t pitch, int 
     return sum;
 }
 
-static int check(const Kernel *kernel, size_t pitch, int count, int extreme) {
+static int64_t plain_halves(const uint8_t *row, const int8_t *query, size_t half_pitch) {
+    int64_t sum = 0;
+    for (size_t i = 0; i < 2 * half_pitch; i++) {
+        const uint8_t pair = row[i / 128 * 64 + i % 64];
+        sum += likeness_levels[i % 128 < 64 ? pair & 15 : pair >> 4] * query[i];
+    }
+    return sum;
+}
+
+/* `pitch` bytes a row, one code in each or two. */
+static int check(const Kernel *kernel, size_t pitch, int halves, int count, int extreme) {
     enum { STEPS_HERE = 3 };
-    const size_t gap = STEPS_HERE * pitch;
+    const size_t gap = STEPS_HERE * pitch, length = halves ? 2 * pitch : pitch;
     uint8_t *rows = malloc(STREAMS * gap);
-    int8_t *queries = malloc((size_t)count * pitch);
+    int8_t *queries = malloc((size_t)count * length);
     static int32_t dots[16 * STREAMS * STEPS];
     int wrong = 0;
-    for (size_t i = 0; i < STREAMS * gap; i++) rows[i] = (uint8_t)(extreme ? (drawn(0, 1) ? 255 : 1) : drawn(1, 255));
-    for (size_t i = 0; i < (size_t)count * pitch; i++)
+    for (size_t i = 0; i < STREAMS * gap; i++)
+        rows[i] = (uint8_t)(extreme ? (drawn(0, 7) ? 255 : !halves) : drawn(!halves, 255));
+    for (size_t i = 0; i < (size_t)count * length; i++)
         queries[i] = (int8_t)(extreme ? kernel->limit : drawn(-kernel->limit, kernel->limit));
-    kernel->multiply(rows, gap, pitch, STEPS_HERE, queries, count, dots);
+    (halves ? kernel->multiply_halves : kernel->multiply)(rows, gap, pitch, STEPS_HERE, queries, count, dots);
     for (int q = 0; q < count; q++)
         for (int s = 0; s < STREAMS; s++)
-            for (int i = 0; i < STEPS_HERE; i++)
+            for (int i = 0; i < STEPS_HERE; i++) {
+                const uint8_t *row = rows + s * gap + i * pitch;
+                const int8_t *query = queries + q * length;
                 wrong += dots[(q * STREAMS + s) * STEPS + i] !=
-                         plain(rows + s * gap + i * pitch, queries + q * pitch, pitch, kernel->offset);
+                         (halves ? plain_halves(row, query, pitch) : plain(row, query, pitch, kernel->offset));
+            }
     free(rows);
     free(queries);
     return wrong;
@@ -50,7 +64,9 @@ int main(void) {
         if (!kernels[k]->runs_here()) continue;
         for (size_t pitch = 64; pitch <= 1024; pitch += 64)
             for (int count = 1; count <= 9; count++)
-                for (int extreme = 0; extreme <= 1; extreme++) wrong += check(kernels[k], pitch, count, extreme);
+                for (int extreme = 0; extreme <= 1; extreme++)
+                    for (int halves = 0; halves <= 1; halves++)
+                        wrong += check(kernels[k], pitch, halves, count, extreme);
         printf("%s\n", kernels[k]->name);
     }
     return wrong != 0;

@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 
 from likeness.index import compiled
-from likeness.index.codes import LIMIT, Codec, Spread
+from likeness.index.codes import LEVELS, LIMIT, Codec, Spread
 
 DIMENSIONS = [1, 2, 3, 7, 64, 100, 128, 512]
+
+
+def levels_of(rounded, dimension):
+    """Unpack half codes, and give the (n, d) numbers that they stand for."""
+    pairs = rounded.halves.reshape(len(rounded.halves), -1, 1, 64)
+    half_codes = np.concatenate([pairs & 15, pairs >> 4], axis=2).reshape(len(pairs), -1)
+    return LEVELS[half_codes[:, :dimension]]
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
@@ -26,6 +33,9 @@ def test_compiled_and_python_codes_are_the_same_bytes(dimension, limit):
     assert np.array_equal(fast.codes, slow.codes)
     assert np.array_equal(fast.scales, slow.scales)
     assert (fast.residual, fast.reach) == pytest.approx((slow.residual, slow.reach), rel=1e-12)
+    assert np.array_equal(fast.halves, slow.halves)
+    assert fast.half_scales == pytest.approx(slow.half_scales, rel=1e-6)
+    assert fast.half_errors == pytest.approx(slow.half_errors, rel=1e-6)
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
@@ -43,6 +53,8 @@ def test_every_score_lies_within_its_bound(dimension, native, faces):
         scores = rows.astype(np.float64) @ query.astype(np.float64)
         estimates = rounded.scales * (goal.step * (codes @ goal.factors))
         assert (np.abs(scores - estimates) <= rounded.scales * goal.allowance + goal.slack).all()
+        estimates = rounded.half_scales * (goal.step * (levels_of(rounded, dimension) @ goal.factors[:dimension]))
+        assert (np.abs(scores - estimates) <= goal.length * rounded.half_errors + goal.slack).all()
 
 
 def test_the_bound_is_tight_enough_to_be_of_use(faces):
@@ -51,6 +63,7 @@ def test_the_bound_is_tight_enough_to_be_of_use(faces):
     rounded = codec.encode(rows)
     goal = codec.goal(rows[0], Spread().including(rounded), limit=64, wanted=1, minimum_score=-1)
     assert (rounded.scales * goal.allowance + goal.slack).max() < 0.03
+    assert (goal.length * rounded.half_errors + goal.slack).mean() < 0.12
 
 
 def test_a_template_of_one_coordinate_is_spread_over_all():

@@ -18,9 +18,9 @@ def parts_of(codec, rows, sizes, *, dead=()):
     for size in sizes:
         alive = np.ones(size, np.uint8)
         alive[[row - start for row in dead if start <= row < start + size]] = 0
-        codes, scales = rounded.codes[start : start + size].copy(), rounded.scales[start : start + size].copy()
-        given = rows[start : start + size].copy()
-        parts.append(Part(codes, scales, given, None if alive.all() else alive, size))
+        here = slice(start, start + size)
+        columns = rounded.codes, rounded.scales, rounded.halves, rounded.half_scales, rounded.half_errors, rows
+        parts.append(Part(*(column[here].copy() for column in columns), None if alive.all() else alive, size))
         start += size
     return tuple(parts), Spread().including(rounded)
 
@@ -60,6 +60,33 @@ def test_few_rows_are_left_over(make_scan, faces):
     assert len(candidates.rows) < 300
 
 
+@pytest.mark.parametrize("queries_at_once", [1, 3])
+@pytest.mark.parametrize("minimum", [-np.inf, 0.3])
+@pytest.mark.parametrize("wanted", [0, 1, 20])
+def test_no_row_that_counts_is_left_out_whether_half_codes_pay_or_not(
+    make_scan, faces, queries_at_once, minimum, wanted
+):
+    """Strangers, whom half codes leave out at once; then many photos of one person, whom they do not; then strangers."""
+    if wanted == 0 and minimum == -np.inf:
+        minimum = 0.4
+    scan, codec, sizes = make_scan(128), Codec(128), (5000, 5000, 5003)
+    person = faces(5000, 128, photos=5000, spread=0.8, seed=2)
+    rows = np.concatenate([faces(5000, 128, photos=1), person, faces(5003, 128, photos=1, seed=1)])
+    dead = range(0, len(rows), 7)
+    parts, spread = parts_of(codec, rows, sizes, dead=dead)
+    living = np.setdiff1d(np.arange(len(rows)), dead)
+    resembling = (person[1] + 1.5 * rows[3]) / np.linalg.norm(person[1] + 1.5 * rows[3])
+    queries = [resembling, person[1], faces(1, 128, seed=3)[0]][:queries_at_once]
+    goals = [codec.goal(query, spread, limit=scan.limit, wanted=wanted, minimum_score=minimum) for query in queries]
+    for query, candidates in zip(queries, scan(parts, goals), strict=True):
+        scores = rows @ query
+        reached = living[scores[living] >= minimum]
+        best = reached[np.argsort(-scores[reached])][: wanted or None]
+        assert set(best.tolist()) <= rows_of(candidates, sizes)
+        assert rows_of(candidates, sizes) <= set(living.tolist())
+        assert len(candidates.rows) == len(set(candidates.rows.tolist())) < 5000
+
+
 def test_a_pool_grows_until_it_is_proven(faces):
     """Hundreds of rows of one part within the bound of the best: more than faiss is asked for at first."""
     codec, scan = Codec(64), FaissScan(64)
@@ -88,7 +115,9 @@ def test_dot_products_are_the_integer_ones(make_scan, dimension):
     object.__setattr__(goal, "factors", factors)
     object.__setattr__(goal, "step", 1.0)
     rows = np.zeros((40, dimension), np.float32)
-    (found,) = scan((Part(codes, np.ones(40, np.float32), rows, None, 40),), [goal])
+    halves = np.zeros((40, dimension // 2), np.uint8)
+    ones = np.ones(40, np.float32)
+    (found,) = scan((Part(codes, ones, halves, ones, ones, rows, None, 40),), [goal])
     exact = (codes.astype(np.int64) - 128) @ factors.astype(np.int64)
     order = np.argsort(found.offsets)
     assert found.uppers[order].tolist() == exact.astype(np.float32).tolist()
@@ -121,18 +150,24 @@ def test_threads_share_a_scan(faces):
         ({"vectors": np.zeros((1, 0), np.float32)}, "sizes"),
         ({"vectors": np.zeros((1, 65), np.float32)}, "sizes"),
         ({"rows": np.zeros((9, 50), np.float32)}, "fewer rows"),
+        ({"halves": np.zeros((9, 64), np.uint8)}, "fewer rows"),
+        ({"half_scales": np.zeros(9, np.float32)}, "fewer rows"),
+        ({"half_errors": np.zeros(9, np.float32)}, "fewer rows"),
         ({"wanted": np.array([-1])}, "less than nothing"),
         ({"wanted": np.array([], np.int64)}, "sizes"),
-        ({"bounds": np.zeros((1, 4))}, "sizes"),
+        ({"bounds": np.zeros((1, 5))}, "sizes"),
     ],
 )
 def test_the_compiled_scan_refuses_sizes_that_do_not_fit(change, message):
     def scan(kernel="portable", count=10, alive=None, **arrays):
         rows = arrays.get("rows", np.zeros((10, 50), np.float32))
-        parts = (Part(np.zeros((10, 64), np.uint8), np.zeros(10, np.float32), rows, alive, count),)
+        halves = arrays.get("halves", np.zeros((10, 64), np.uint8))
+        zeros = np.zeros(10, np.float32)
+        half_floats = arrays.get("half_scales", zeros), arrays.get("half_errors", zeros)
+        parts = (Part(np.zeros((10, 64), np.uint8), zeros, halves, *half_floats, rows, alive, count),)
         vectors = arrays.get("vectors", np.zeros((1, 50), np.float32))
         factors = arrays.get("factors", np.zeros((1, 64), np.int8))
-        wanted, bounds = arrays.get("wanted", np.array([1])), arrays.get("bounds", np.zeros((1, 5)))
+        wanted, bounds = arrays.get("wanted", np.array([1])), arrays.get("bounds", np.zeros((1, 6)))
         return compiled.scan(kernel, parts, vectors, factors, wanted, bounds)
 
     if message is None:
@@ -145,13 +180,16 @@ def test_the_compiled_scan_refuses_sizes_that_do_not_fit(change, message):
 @compiled_only
 def test_the_compiled_encoder_refuses_sizes_that_do_not_fit():
     rows, signs = np.zeros((2, 8), np.float32), np.ones(8, np.float32)
-    codes, scales = np.zeros((2, 64), np.uint8), np.zeros(2, np.float32)
+    codes, halves, scales = np.zeros((2, 64), np.uint8), np.zeros((2, 64), np.uint8), np.zeros(2, np.float32)
     for arguments in [
-        (rows[:1], signs, 127, codes, scales),
-        (rows, signs, 128, codes, scales),
-        (rows, signs, 0, codes, scales),
-        (rows, signs, 127, codes.ravel()[:15], scales),
-        (rows, signs[:0], 127, codes, scales),
+        (rows[:1], signs, 127, codes, scales, halves, scales, scales),
+        (rows, signs, 128, codes, scales, halves, scales, scales),
+        (rows, signs, 0, codes, scales, halves, scales, scales),
+        (rows, signs, 127, codes.ravel()[:15], scales, halves, scales, scales),
+        (rows, signs, 127, codes, scales, halves[:1], scales, scales),
+        (rows, signs, 127, codes, scales, halves, scales[:1], scales),
+        (rows, signs, 127, codes, scales, halves, scales, scales[:1]),
+        (rows, signs[:0], 127, codes, scales, halves, scales, scales),
     ]:
         with pytest.raises(ValueError, match="do not fit"):
             compiled.encode(*arguments)

@@ -5,15 +5,24 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-# (rows, pitch) uint8 codes, (rows,) float32 scales, (rows, d) float32 as given, (rows,) uint8 alive or None for all, row
-# count.
-_Part: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8] | None, int]
+# (rows, pitch) uint8 codes, (rows,) float32 scales; (rows, half_pitch) uint8 half codes, (rows,) float32 scales and errors
+# of theirs; (rows, d) float32 as given, (rows,) uint8 alive or None for all, row count.
+_Part: TypeAlias = tuple[
+    NDArray[np.uint8],
+    NDArray[np.float32],
+    NDArray[np.uint8],
+    NDArray[np.float32],
+    NDArray[np.float32],
+    NDArray[np.float32],
+    NDArray[np.uint8] | None,
+    int,
+]
 
 # The kernels this machine runs, best first: (name, largest absolute value of a query's factors).
 def kernels() -> list[tuple[str, int]]: ...
 
-# vectors (queries, d) float32; factors (queries, pitch) int8; wanted (queries,) int64, 0 for all; bounds (queries, 5) float64: step, allowance, slack,
-# margin, minimum. Gives per query: uint64 part << 32 | row, float32 upper bounds less the slack, the cut.
+# vectors (queries, d) float32; factors (queries, pitch) int8; wanted (queries,) int64, 0 for all; bounds (queries, 6) float64: step, allowance,
+# length, slack, margin, minimum. Gives per query: uint64 part << 32 | row, float32 upper bounds less the slack, the cut.
 def scan(
     kernel: str,
     parts: tuple[_Part, ...],
@@ -24,13 +33,17 @@ def scan(
     /,
 ) -> list[tuple[bytes, bytes, float]]: ...
 
-# rows (n, d) float32, signs (d,) float32; writes codes (n, pitch) uint8 and scales (n,) float32. Gives the largest
-# |rotated row - rounded row| / scale and the largest |rounded row|.
+# rows (n, d) float32, signs (d,) float32; writes codes (n, pitch) uint8, scales (n,) float32, halves (n, half_pitch)
+# uint8, half scales and half errors (n,) float32. Gives the largest |rotated row - rounded row| / scale (of the codes), and
+# the largest |rounded row| (of either).
 def encode(
     rows: NDArray[np.float32],
     signs: NDArray[np.float32],
     limit: int,
     codes: NDArray[np.uint8],
     scales: NDArray[np.float32],
+    halves: NDArray[np.uint8],
+    half_scales: NDArray[np.float32],
+    half_errors: NDArray[np.float32],
     /,
 ) -> tuple[float, float]: ...

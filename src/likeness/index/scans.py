@@ -26,6 +26,10 @@ class Part(NamedTuple):
     codes: NDArray[np.uint8]
     """(rows, pitch)"""
     scales: NDArray[np.float32]
+    halves: NDArray[np.uint8]
+    """(rows, half_pitch)"""
+    half_scales: NDArray[np.float32]
+    half_errors: NDArray[np.float32]
     rows: NDArray[np.float32]
     """(rows, d), as they were given."""
     alive: NDArray[np.uint8] | None
@@ -101,7 +105,7 @@ class CompiledScan:
 
 
 def _bounds(goal: Goal) -> tuple[float, ...]:
-    return goal.step, goal.allowance, goal.slack, goal.margin, goal.minimum
+    return goal.step, goal.allowance, goal.length, goal.slack, goal.margin, goal.minimum
 
 
 def _together(found: Sequence[Candidates]) -> Candidates:

@@ -81,7 +81,7 @@ class Table:
 
     def _put_block(self, keys: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
         rounded = self._codec.encode(rows)
-        block = Chunk(rounded.codes, rounded.scales, rows, keys)
+        block = Chunk.of(rounded, rows, keys)
         names = keys.tolist()
         with self._writing:
             draft = Draft(self._view, self._chunk_rows)
@@ -136,7 +136,8 @@ class Table:
     def _chunk(self, rows: int) -> Chunk:
         """Give a new chunk with room for ``rows``, up to a full one's."""
         capacity = max(_SMALLEST_CHUNK_ROWS, 1 << (rows - 1).bit_length())
-        return Chunk.empty(min(capacity, self._chunk_rows), self._codec.dimension, self._codec.pitch)
+        codec = self._codec
+        return Chunk.empty(min(capacity, self._chunk_rows), codec.dimension, codec.pitch, codec.half_pitch)
 
     def _publish(self, draft: Draft) -> None:
         view = draft.view()

@@ -2,33 +2,51 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.index.codes import Spread
+from likeness.index.codes import Codes, Spread
 from likeness.index.scans import Part
+
+_CACHE_LINE = 64
+_HUGE_PAGE = 2 << 20
+"""NumPy asks the system for huge pages in which to hold large arrays."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Rows side by side: (n, pitch) codes and their (n,) scales for the scan, (n, d) float32 and keys for the answer."""
+    """Rows side by side: rounded for the scan (see ``Codes``), (n, d) float32 and (n,) keys for the answer."""
 
     codes: NDArray[np.uint8]
     scales: NDArray[np.float32]
+    halves: NDArray[np.uint8]
+    half_scales: NDArray[np.float32]
+    half_errors: NDArray[np.float32]
     rows: NDArray[np.float32]
     keys: NDArray[np.int64]
 
     @classmethod
-    def empty(cls, capacity: int, dimension: int, pitch: int) -> "Chunk":
-        memory = np.empty(capacity * pitch + 64, np.uint8)
-        start = -memory.ctypes.data % 64  # on a cache line, so that no load of a scan straddles two
+    def empty(cls, capacity: int, dimension: int, pitch: int, half_pitch: int) -> "Chunk":
         return cls(
-            memory[start : start + capacity * pitch].reshape(capacity, pitch),
+            _aligned(capacity, pitch),
+            np.empty(capacity, np.float32),
+            _aligned(capacity, half_pitch),
+            np.empty(capacity, np.float32),
             np.empty(capacity, np.float32),
             np.empty((capacity, dimension), np.float32),
             np.empty(capacity, np.int64),
         )
+
+    @classmethod
+    def of(cls, rounded: Codes, rows: NDArray[np.float32], keys: NDArray[np.int64]) -> "Chunk":
+        return cls(rounded.codes, rounded.scales, rounded.halves, rounded.half_scales, rounded.half_errors, rows, keys)
+
+    @property
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        """All of the above, in that order."""
+        return self.codes, self.scales, self.halves, self.half_scales, self.half_errors, self.rows, self.keys
 
     @property
     def capacity(self) -> int:
@@ -36,21 +54,31 @@ class Chunk:
 
     @property
     def nbytes(self) -> int:
-        return self.codes.nbytes + self.scales.nbytes + self.rows.nbytes + self.keys.nbytes
+        return sum(column.nbytes for column in self.columns)
+
+    def part(self, alive: NDArray[np.uint8] | None, size: int) -> Part:
+        codes, scales, halves, half_scales, half_errors, rows, _ = self.columns
+        return Part(codes, scales, halves, half_scales, half_errors, rows, alive, size)
 
     def copy(self, at: int, source: "Chunk", first: int, count: int) -> None:
         """Copy ``count`` rows of ``source``, from ``first`` on, to ``at`` and behind."""
-        here, there = slice(at, at + count), slice(first, first + count)
-        self.codes[here] = source.codes[there]
-        self.scales[here] = source.scales[there]
-        self.rows[here] = source.rows[there]
-        self.keys[here] = source.keys[there]
+        for here, there in zip(self.columns, source.columns, strict=True):
+            here[at : at + count] = there[first : first + count]
 
     def erase(self, offset: int) -> None:
+        for column in self.columns:
+            column[offset] = 0
         self.codes[offset] = 128
-        self.scales[offset] = 0
-        self.rows[offset] = 0
         self.keys[offset] = -1
+
+
+def _aligned(capacity: int, pitch: int) -> NDArray[np.uint8]:
+    """Give (capacity, pitch) bytes on a cache line, so that no load of a scan straddles two, or on a huge page."""
+    size = capacity * pitch
+    alignment = _HUGE_PAGE if size >= _HUGE_PAGE else _CACHE_LINE
+    memory = np.empty(size + alignment, np.uint8)
+    start = -memory.ctypes.data % alignment
+    return memory[start : start + size].reshape(capacity, pitch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +91,7 @@ class Segment:
 
     @property
     def part(self) -> Part:
-        return Part(self.chunk.codes, self.chunk.scales, self.chunk.rows, self.alive, self.count)
+        return self.chunk.part(self.alive, self.count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ void likeness_rotate(const float *row, size_t dimension, const float *signs, flo
 /* Sums run in lanes, so that the compiler may keep them in vectors without changing their order. */
 enum { LANES = 8 };
 
-float likeness_round(const float *row, size_t pitch, int limit, uint8_t *codes, double *residual, double *reach) {
+Rounding likeness_round(const float *row, size_t pitch, int limit, uint8_t *codes) {
     float tops[LANES] = {0}, most = 0;
     for (size_t i = 0; i < pitch; i += LANES)
         for (int lane = 0; lane < LANES; lane++) {
@@ -70,7 +70,55 @@ float likeness_round(const float *row, size_t pitch, int limit, uint8_t *codes, 
             codes[i + lane] = (uint8_t)((int32_t)whole + 128);
         }
     for (int lane = 0; lane < LANES; lane++) error_squares += errors[lane], whole_squares += squares[lane];
-    *residual = sqrt(error_squares) / scale;
-    *reach = sqrt(whole_squares) * scale;
-    return scale;
+    return (Rounding){scale, sqrt(error_squares), sqrt(whole_squares) * scale};
+}
+
+/* Where a level ends on either side of 0, and how much higher the next one is; the first is 1.5. */
+static const float ends[] = {3, 6, 9, 12.5f, 16.5f, 21, 27.5f}, rises[] = {3, 3, 3, 4, 4, 5, 8};
+enum { ENDS = sizeof ends / sizeof *ends };
+
+Rounding likeness_halve(const float *row, size_t dimension, size_t pitch, uint8_t *halves) {
+    float levels[MOST_DIMENSIONS];
+    uint8_t codes[MOST_DIMENSIONS];
+    double squares[LANES] = {0}, length_squares = 0;
+    for (size_t i = 0; i < pitch; i += LANES) /* the padding adds zeros */
+        for (int lane = 0; lane < LANES; lane++) squares[lane] += (double)row[i + lane] * (double)row[i + lane];
+    for (int lane = 0; lane < LANES; lane++) length_squares += squares[lane];
+    const double deviation = fmax(sqrt(length_squares / (double)dimension), 0x1p-100);
+    const float inverse = (float)(31.5 / 2.7326 / deviation);
+    for (size_t i = 0; i < pitch; i++) {
+        const float value = row[i] * inverse, size = fabsf(value);
+        float level = 1.5f;
+        int32_t beyond = 0;
+        for (int end = 0; end < ENDS; end++) {
+            level += size > ends[end] ? rises[end] : 0;
+            beyond += size > ends[end];
+        }
+        levels[i] = value > 0 ? level : -level;
+        codes[i] = (uint8_t)(value > 0 ? 8 + beyond : 7 - beyond);
+    }
+    for (size_t i = dimension; i < pitch; i++) levels[i] = 0;
+    /* The scale for which the rounded row is nearest. */
+    double products[LANES] = {0}, product = 0, level_squares = 0;
+    for (size_t i = 0; i < pitch; i += LANES) {
+        float few = 0; /* exact, as all of them are */
+        for (int lane = 0; lane < LANES; lane++) {
+            products[lane] += (double)levels[i + lane] * (double)row[i + lane];
+            few += levels[i + lane] * levels[i + lane];
+        }
+        level_squares += (double)few;
+    }
+    for (int lane = 0; lane < LANES; lane++) product += products[lane];
+    const float scale = (float)(product / level_squares);
+    double errors[LANES] = {0}, error_squares = 0;
+    for (size_t i = 0; i < pitch; i += LANES)
+        for (int lane = 0; lane < LANES; lane++) {
+            const double error = (double)row[i + lane] - (double)scale * (double)levels[i + lane];
+            errors[lane] += error * error;
+        }
+    for (int lane = 0; lane < LANES; lane++) error_squares += errors[lane];
+    for (size_t block = 0; block < pitch; block += 128, halves += 64)
+        for (size_t i = 0; i < 64; i++)
+            halves[i] = (uint8_t)(codes[block + i] | (block + 64 < pitch ? codes[block + 64 + i] << 4 : 0));
+    return (Rounding){scale, sqrt(error_squares), sqrt(level_squares) * scale};
 }

@@ -12,6 +12,15 @@ static int runs_here(void) {
     return __builtin_cpu_supports("avx2");
 }
 
+AVX2 INLINE void store_totals(const __m256i *sums, int32_t *dots) {
+    const __m256i halves =
+        _mm256_hadd_epi32(_mm256_hadd_epi32(sums[0], sums[1]), _mm256_hadd_epi32(sums[2], sums[3]));
+    int32_t totals[STREAMS];
+    _mm_storeu_si128((__m128i *)totals,
+                     _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1)));
+    for (int stream = 0; stream < STREAMS; stream++) dots[stream * STEPS] = totals[stream];
+}
+
 AVX2 INLINE void four_rows(const uint8_t *rows, size_t gap, size_t pitch, const int8_t *queries, const int count,
                            int32_t *dots) {
     const __m256i ones = _mm256_set1_epi16(1);
@@ -26,25 +35,55 @@ AVX2 INLINE void four_rows(const uint8_t *rows, size_t gap, size_t pitch, const 
         for (int stream = 0; stream < STREAMS; stream++) {
             const __m256i codes = _mm256_loadu_si256((const __m256i *)(rows + stream * gap + i));
 #pragma GCC unroll 2
-            for (int query = 0; query < count; query++)
-{
+            for (int query = 0; query < count; query++) {
                 sums[query][stream] = _mm256_add_epi32(
                     sums[query][stream], _mm256_madd_epi16(_mm256_maddubs_epi16(codes, factors[query]), ones));
-                __asm__("" : "+x"(sums[query][stream]));}
+                __asm__("" : "+x"(sums[query][stream])); /* keeps the sums in registers */
+            }
         }
     }
-    for (int query = 0; query < count; query++) {
-        const __m256i halves = _mm256_hadd_epi32(_mm256_hadd_epi32(sums[query][0], sums[query][1]),
-                                                 _mm256_hadd_epi32(sums[query][2], sums[query][3]));
-        int32_t four[STREAMS];
-        _mm_storeu_si128((__m128i *)four,
-                         _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1)));
-        for (int stream = 0; stream < STREAMS; stream++) dots[(query * STREAMS + stream) * STEPS] = four[stream];
-    }
+    for (int query = 0; query < count; query++) store_totals(sums[query], dots + query * STREAMS * STEPS);
 }
 
-DEFINE_MULTIPLY(multiply, AVX2, four_rows, 2)
+/* Six bits times |g| <= 64: four sums of two products, from twice 32 bytes, stay within 4 * 2 * 63 * 64 = 32256, in 16
+ * bits, before they have to be widened. */
+
+AVX2 INLINE void four_half_rows(const uint8_t *rows, size_t gap, size_t pitch, const int8_t *queries, const int count,
+                                int32_t *dots) {
+    const __m256i low_bits = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
+    const __m256i levels = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)likeness_levels));
+    __m256i sums[2][STREAMS];
+    for (int query = 0; query < count; query++)
+        for (int stream = 0; stream < STREAMS; stream++) sums[query][stream] = _mm256_setzero_si256();
+    for (size_t i = 0; i < pitch; i += 64)
+#pragma GCC unroll 4
+        for (int stream = 0; stream < STREAMS; stream++) {
+            __m256i short_sums[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+            FETCH(rows + stream * gap + i + BYTES_AHEAD);
+#pragma GCC unroll 2
+            for (int j = 0; j < 2; j++) {
+                const __m256i pairs = _mm256_loadu_si256((const __m256i *)(rows + stream * gap + i + 32 * j));
+                const __m256i first = _mm256_shuffle_epi8(levels, _mm256_and_si256(pairs, low_bits));
+                const __m256i second =
+                    _mm256_shuffle_epi8(levels, _mm256_and_si256(_mm256_srli_epi16(pairs, 4), low_bits));
+#pragma GCC unroll 2
+                for (int query = 0; query < count; query++) {
+                    const __m256i *factors = (const __m256i *)(queries + 2 * (query * pitch + i) + 32 * j);
+                    const __m256i lower = _mm256_maddubs_epi16(first, _mm256_loadu_si256(factors));
+                    const __m256i upper = _mm256_maddubs_epi16(second, _mm256_loadu_si256(factors + 2));
+                    short_sums[query] = _mm256_add_epi16(short_sums[query], _mm256_add_epi16(lower, upper));
+                }
+            }
+#pragma GCC unroll 2
+            for (int query = 0; query < count; query++)
+                sums[query][stream] = _mm256_add_epi32(sums[query][stream], _mm256_madd_epi16(short_sums[query], ones));
+        }
+    for (int query = 0; query < count; query++) store_totals(sums[query], dots + query * STREAMS * STEPS);
+}
+
+DEFINE_MULTIPLY(multiply, AVX2, four_rows, 2, 1)
+DEFINE_MULTIPLY(multiply_halves, AVX2, four_half_rows, 2, 2)
 DEFINE_SIEVE(sieve, AVX2)
 
-const Kernel likeness_avx2_kernel = {"avx2", 64, 128, runs_here, multiply, sieve};
+const Kernel likeness_avx2_kernel = {"avx2", 64, 128, runs_here, multiply, multiply_halves, sieve};
 #endif

@@ -55,12 +55,38 @@ INLINE int32x4_t add_neon(int32x4_t sum, int8x16_t codes, int8x16_t factors) {
                 dots[(query * STREAMS + stream) * STEPS] = vaddvq_s32(sums[query][stream]);                         \
     }
 
+#define DEFINE_FOUR_HALF_ROWS(NAME, TARGET, ADD)                                                                    \
+    TARGET INLINE void NAME(const uint8_t *rows, size_t gap, size_t pitch, const int8_t *query, const int count,    \
+                            int32_t *dots) {                                                                        \
+        (void)count; /* one */                                                                                      \
+        const uint8x16_t low_bits = vdupq_n_u8(15), levels = vld1q_u8(likeness_levels);                             \
+        int32x4_t sums[STREAMS];                                                                                    \
+        for (int stream = 0; stream < STREAMS; stream++) sums[stream] = vdupq_n_s32(0);                             \
+        for (size_t i = 0; i < pitch; i += 16) {                                                                    \
+            const int8_t *factors = query + 2 * (i & ~(size_t)63) + (i & 63);                                       \
+            const int8x16_t lower = vld1q_s8(factors), upper = vld1q_s8(factors + 64);                              \
+            for (int stream = 0; stream < STREAMS; stream++) {                                                      \
+                const uint8x16_t pairs = vld1q_u8(rows + stream * gap + i);                                         \
+                const uint8x16_t first = vqtbl1q_u8(levels, vandq_u8(pairs, low_bits));                             \
+                const uint8x16_t second = vqtbl1q_u8(levels, vshrq_n_u8(pairs, 4));                                 \
+                sums[stream] = ADD(sums[stream], vreinterpretq_s8_u8(first), lower);                                \
+                sums[stream] = ADD(sums[stream], vreinterpretq_s8_u8(second), upper);                               \
+            }                                                                                                       \
+        }                                                                                                           \
+        for (int stream = 0; stream < STREAMS; stream++) dots[stream * STEPS] = vaddvq_s32(sums[stream]);           \
+    }
+
 DEFINE_FOUR_ROWS(four_rows_dotprod, DOTPROD, add_dotprod)
 DEFINE_FOUR_ROWS(four_rows_neon, , add_neon)
-DEFINE_MULTIPLY(multiply_dotprod, DOTPROD, four_rows_dotprod, 4)
-DEFINE_MULTIPLY(multiply_neon, , four_rows_neon, 2)
+DEFINE_FOUR_HALF_ROWS(four_half_rows_dotprod, DOTPROD, add_dotprod)
+DEFINE_FOUR_HALF_ROWS(four_half_rows_neon, , add_neon)
+DEFINE_MULTIPLY(multiply_dotprod, DOTPROD, four_rows_dotprod, 4, 1)
+DEFINE_MULTIPLY(multiply_neon, , four_rows_neon, 2, 1)
+DEFINE_MULTIPLY(multiply_halves_dotprod, DOTPROD, four_half_rows_dotprod, 1, 2)
+DEFINE_MULTIPLY(multiply_halves_neon, , four_half_rows_neon, 1, 2)
 DEFINE_SIEVE(sieve, )
 
-const Kernel likeness_dotprod_kernel = {"neon-dotprod", 127, 0, has_dotprod, multiply_dotprod, sieve};
-const Kernel likeness_neon_kernel = {"neon", 127, 0, has_neon, multiply_neon, sieve};
+const Kernel likeness_dotprod_kernel = {"neon-dotprod",   127, 0, has_dotprod, multiply_dotprod,
+                                        multiply_halves_dotprod, sieve};
+const Kernel likeness_neon_kernel = {"neon", 127, 0, has_neon, multiply_neon, multiply_halves_neon, sieve};
 #endif

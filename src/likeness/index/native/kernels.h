@@ -4,6 +4,10 @@
  * sum((c + offset) * g), where its offset is 128 or 0; the caller takes the constant offset * sum(g) off. Rows and
  * queries are `pitch` bytes long, a multiple of 64; a query's padding is 0.
  *
+ * Half codes are four bits each, two to a byte: of 128 neighbours, byte i holds number i below and number 64 + i above. A
+ * half code h stands for likeness_levels[h] - 31.5; a kernel gives sum(likeness_levels[h] * g). A row of halves is
+ * `half_pitch` bytes long, a multiple of 64, and a query of them 2 * half_pitch.
+ *
  * A step takes four rows from four places far apart: each place is a stream of its own to the hardware prefetcher,
  * which reads main memory faster than one stream or four neighbouring rows do.
  */
@@ -13,20 +17,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STREAMS = 4, STEPS = 64 };
+enum { STREAMS = 4, STEPS = 128 };
 
-/* One kernel: all dot products of `steps` (<= STEPS) rows in each of four streams `gap` bytes apart with `count`
- * queries, as dots[(query * STREAMS + stream) * STEPS + step]; and the sieve over one such run of STEPS. */
+/* The 16 levels that round a normal distribution best (Max, Quantizing for minimum distortion, 1960), in units of which
+ * 11.53 are a standard deviation; halves of such units and six bits are enough to hold them. */
+extern const uint8_t likeness_levels[16];
+
+/* What a dot product says of its row's score: at most scale * (step * (dot - bias) + lift) + width * error, but for the
+ * slack. */
+typedef struct {
+    int32_t bias;
+    float step, lift, width;
+} Bound;
+
+/* All dot products of `steps` (<= STEPS) rows in each of four streams `gap` bytes apart with `count` queries, as
+ * dots[(query * STREAMS + stream) * STEPS + step]. */
+typedef void Multiply(const uint8_t *rows, size_t gap, size_t pitch, int steps, const int8_t *queries, int count,
+                      int32_t *dots);
+
 typedef struct {
     const char *name;
     int limit;
     int offset;
     int (*runs_here)(void);
-    void (*multiply)(const uint8_t *rows, size_t gap, size_t pitch, int steps, const int8_t *queries, int count,
-                     int32_t *dots);
-    /* uppers[i] = scales[i] * (step * (dots[i] - bias) + allowance); says whether any reaches the cut. */
-    int (*sieve)(const int32_t *dots, const float *scales, int steps, int32_t bias, float step, float allowance,
-                 float cut, float *uppers);
+    Multiply *multiply, *multiply_halves;
+    /* Bound one run of steps from above; gives how many reach the cut, and which: `hits` has room for STEPS + 16. */
+    int (*sieve)(const int32_t *dots, const float *scales, const float *errors, int steps, Bound bound, float cut,
+                 float *uppers, int32_t *hits);
 } Kernel;
 
 extern const Kernel likeness_avx512_kernel, likeness_avx2_kernel, likeness_dotprod_kernel, likeness_neon_kernel,
@@ -40,32 +57,47 @@ extern const Kernel likeness_avx512_kernel, likeness_avx2_kernel, likeness_dotpr
 
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline))
+#define FETCH(ADDRESS) __builtin_prefetch(ADDRESS)
 #else
 #define INLINE static inline
+#define FETCH(ADDRESS) ((void)(ADDRESS))
 #endif
 
-/* The compiler turns this loop into whatever vectors its function is built for. */
+/* How far ahead of the row in hand to fetch from memory: the processor's own prefetcher stops at the end of a page, and
+ * a scan of halves runs through one in 16 rows. */
+enum { BYTES_AHEAD = 2048 };
+
+INLINE float likeness_upper(Bound bound, int32_t dot, float scale, float error) {
+    return scale * (bound.step * (float)(dot - bound.bias) + bound.lift) + bound.width * error;
+}
+
+/* The compiler turns the first loop into whatever vectors its function is built for. */
 #define DEFINE_SIEVE(NAME, TARGET)                                                                                  \
-    TARGET static int NAME(const int32_t *dots, const float *scales, int steps, int32_t bias, float step,           \
-                           float allowance, float cut, float *uppers) {                                             \
-        int reached = 0;                                                                                            \
+    TARGET static int NAME(const int32_t *dots, const float *scales, const float *errors, int steps, Bound bound,   \
+                           float cut, float *uppers, int32_t *hits) {                                               \
+        int reached = 0, count = 0;                                                                                 \
         for (int i = 0; i < steps; i++) {                                                                           \
-            uppers[i] = scales[i] * (step * (float)(dots[i] - bias) + allowance);                                   \
-            reached |= uppers[i] >= cut;                                                                            \
+            uppers[i] = likeness_upper(bound, dots[i], scales[i], errors[i]);                                       \
+            reached += uppers[i] >= cut;                                                                            \
         }                                                                                                           \
-        return reached;                                                                                             \
+        for (int i = 0; count < reached; i++) {                                                                     \
+            hits[count] = i;                                                                                        \
+            count += uppers[i] >= cut;                                                                              \
+        }                                                                                                           \
+        return count;                                                                                               \
     }
 
 /* Walk the steps, and at each the queries, `wide` at a time and then one by one, while the four rows are in cache. */
-#define DEFINE_MULTIPLY(NAME, TARGET, FOUR_ROWS, WIDE)                                                              \
+#define DEFINE_MULTIPLY(NAME, TARGET, FOUR_ROWS, WIDE, CODES_A_BYTE)                                                \
     TARGET static void NAME(const uint8_t *rows, size_t gap, size_t pitch, int steps, const int8_t *queries,        \
                             int count, int32_t *dots) {                                                             \
+        const size_t length = CODES_A_BYTE * pitch;                                                                 \
         for (int i = 0; i < steps; i++, rows += pitch) {                                                            \
             int query = 0;                                                                                          \
             for (; query + WIDE <= count; query += WIDE)                                                            \
-                FOUR_ROWS(rows, gap, pitch, queries + query * pitch, WIDE, dots + query * STREAMS * STEPS + i);     \
+                FOUR_ROWS(rows, gap, pitch, queries + query * length, WIDE, dots + query * STREAMS * STEPS + i);    \
             for (; query < count; query++)                                                                          \
-                FOUR_ROWS(rows, gap, pitch, queries + query * pitch, 1, dots + query * STREAMS * STEPS + i);        \
+                FOUR_ROWS(rows, gap, pitch, queries + query * length, 1, dots + query * STREAMS * STEPS + i);       \
         }                                                                                                           \
     }
 

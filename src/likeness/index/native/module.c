@@ -10,7 +10,7 @@
 
 #include "scan.h"
 
-enum { MOST_QUERIES = 1024, MOST_DIMENSIONS = 8192, BOUNDS = 5 };
+enum { MOST_QUERIES = 1024, BOUNDS = 6 };
 
 static const Kernel *const kernels[] = {
 #ifdef LIKENESS_X86
@@ -51,16 +51,21 @@ static PyObject *fail(const char *message) {
 
 /* The buffers of one part, held while it is scanned. */
 typedef struct {
-    Py_buffer codes, scales, rows, alive;
+    Py_buffer codes, scales, halves, half_scales, half_errors, rows, alive;
 } Held;
 
 static int hold_part(PyObject *tuple, size_t dimension, size_t pitch, Held *held, Part *part) {
     PyObject *alive = NULL;
     Py_ssize_t count;
-    if (!PyArg_ParseTuple(tuple, "y*y*y*On", &held->codes, &held->scales, &held->rows, &alive, &count)) return -1;
+    if (!PyArg_ParseTuple(tuple, "y*y*y*y*y*y*On", &held->codes, &held->scales, &held->halves, &held->half_scales,
+                          &held->half_errors, &held->rows, &alive, &count))
+        return -1;
     if (alive != Py_None && PyObject_GetBuffer(alive, &held->alive, PyBUF_SIMPLE)) return -1;
     if (count < 0 || count > INT32_MAX || (size_t)held->codes.len / pitch < (size_t)count ||
         (size_t)held->scales.len / sizeof(float) < (size_t)count ||
+        (size_t)held->halves.len / likeness_half_pitch(pitch) < (size_t)count ||
+        (size_t)held->half_scales.len / sizeof(float) < (size_t)count ||
+        (size_t)held->half_errors.len / sizeof(float) < (size_t)count ||
         (size_t)held->rows.len / (dimension * sizeof(float)) < (size_t)count ||
         (alive != Py_None && held->alive.len < count)) {
         fail("a part holds fewer rows than it says");
@@ -68,6 +73,9 @@ static int hold_part(PyObject *tuple, size_t dimension, size_t pitch, Held *held
     }
     part->codes = held->codes.buf;
     part->scales = held->scales.buf;
+    part->halves = held->halves.buf;
+    part->half_scales = held->half_scales.buf;
+    part->half_errors = held->half_errors.buf;
     part->rows = held->rows.buf;
     part->alive = alive == Py_None ? NULL : held->alive.buf;
     part->count = count;
@@ -75,8 +83,9 @@ static int hold_part(PyObject *tuple, size_t dimension, size_t pitch, Held *held
 }
 
 static PyObject *report(const Found *found) {
-    return Py_BuildValue("(y#y#d)", (const char *)found->rows, (Py_ssize_t)(found->count * sizeof *found->rows),
-                         (const char *)found->uppers, (Py_ssize_t)(found->count * sizeof *found->uppers),
+    const Rows *kept = &found->kept;
+    return Py_BuildValue("(y#y#d)", (const char *)kept->rows, (Py_ssize_t)(kept->count * sizeof *kept->rows),
+                         (const char *)kept->uppers, (Py_ssize_t)(kept->count * sizeof *kept->uppers),
                          (double)found->cut);
 }
 
@@ -128,17 +137,20 @@ static PyObject *scan(PyObject *module, PyObject *args) {
         }
         Query *query = &queries[i];
         query->wanted = most > rows + 1 ? rows + 1 : most; /* one more than there are: the cut never rises */
+        int32_t sum = 0;
         for (size_t j = 0; j < pitch; j++) {
             if (factor[j] > kernel->limit || factor[j] < -kernel->limit) {
                 fail("a query exceeds its kernel's limit");
                 goto end;
             }
-            query->bias += kernel->offset * factor[j];
+            sum += factor[j];
         }
+        query->whole = (Bound){kernel->offset * sum, (float)bound[0], (float)bound[1], 0};
+        /* A half code's level less 31.5 is its level less 32, and a half. */
+        query->half = (Bound){32 * sum, (float)bound[0], (float)(0.5 * bound[0] * sum), (float)bound[2]};
         query->row = (const float *)vectors.buf + i * (Py_ssize_t)dimension;
-        query->step = (float)bound[0], query->allowance = (float)bound[1];
-        query->slack = (float)bound[2], query->margin = (float)bound[3], query->minimum = (float)bound[4];
-        if (query->minimum > bound[4]) query->minimum = nextafterf(query->minimum, -INFINITY);
+        query->slack = (float)bound[3], query->margin = (float)bound[4], query->minimum = (float)bound[5];
+        if (query->minimum > bound[5]) query->minimum = nextafterf(query->minimum, -INFINITY);
     }
     int result;
     Py_BEGIN_ALLOW_THREADS;
@@ -158,6 +170,9 @@ end:
     for (Py_ssize_t i = 0; held && i < part_count; i++) {
         if (held[i].codes.obj) PyBuffer_Release(&held[i].codes);
         if (held[i].scales.obj) PyBuffer_Release(&held[i].scales);
+        if (held[i].halves.obj) PyBuffer_Release(&held[i].halves);
+        if (held[i].half_scales.obj) PyBuffer_Release(&held[i].half_scales);
+        if (held[i].half_errors.obj) PyBuffer_Release(&held[i].half_errors);
         if (held[i].rows.obj) PyBuffer_Release(&held[i].rows);
         if (held[i].alive.obj) PyBuffer_Release(&held[i].alive);
     }
@@ -175,14 +190,18 @@ end:
 
 static PyObject *encode(PyObject *module, PyObject *args) {
     (void)module;
-    Py_buffer rows, signs, codes, scales;
+    Py_buffer rows, signs, codes, scales, halves, half_scales, half_errors;
     int limit;
-    if (!PyArg_ParseTuple(args, "y*y*iw*w*", &rows, &signs, &limit, &codes, &scales)) return NULL;
+    if (!PyArg_ParseTuple(args, "y*y*iw*w*w*w*w*", &rows, &signs, &limit, &codes, &scales, &halves, &half_scales,
+                          &half_errors))
+        return NULL;
     PyObject *result = NULL;
     const size_t count = (size_t)scales.len / sizeof(float), dimension = (size_t)signs.len / sizeof(float);
     const size_t pitch = count ? (size_t)codes.len / count : (dimension + 63) / 64 * 64;
     if (!dimension || pitch > MOST_DIMENSIONS || pitch < dimension || pitch % 64 || limit < 1 || limit > 127 ||
-        (size_t)rows.len != count * dimension * sizeof(float) || (size_t)codes.len != count * pitch) {
+        (size_t)rows.len != count * dimension * sizeof(float) || (size_t)codes.len != count * pitch ||
+        (size_t)halves.len != count * likeness_half_pitch(pitch) || half_scales.len != scales.len ||
+        half_errors.len != scales.len) {
         fail("the rows, signs, codes and scales do not fit each other");
         goto end;
     }
@@ -191,24 +210,30 @@ static PyObject *encode(PyObject *module, PyObject *args) {
         PyErr_NoMemory();
         goto end;
     }
-    double most_residual = 0, most_reach = 0;
+    double residual = 0, reach = 0;
     Py_BEGIN_ALLOW_THREADS;
     for (size_t i = 0; i < count; i++) {
-        double residual, reach;
         likeness_rotate((const float *)rows.buf + i * dimension, dimension, signs.buf, rotated);
-        ((float *)scales.buf)[i] =
-            likeness_round(rotated, pitch, limit, (uint8_t *)codes.buf + i * pitch, &residual, &reach);
-        if (residual > most_residual) most_residual = residual;
-        if (reach > most_reach) most_reach = reach;
+        const Rounding whole = likeness_round(rotated, pitch, limit, (uint8_t *)codes.buf + i * pitch);
+        const Rounding half =
+            likeness_halve(rotated, dimension, pitch, (uint8_t *)halves.buf + i * likeness_half_pitch(pitch));
+        ((float *)scales.buf)[i] = whole.scale;
+        ((float *)half_scales.buf)[i] = half.scale;
+        ((float *)half_errors.buf)[i] = (float)half.error;
+        residual = fmax(residual, whole.error / whole.scale);
+        reach = fmax(reach, fmax(whole.reach, half.reach));
     }
     Py_END_ALLOW_THREADS;
     free(rotated);
-    result = Py_BuildValue("(dd)", most_residual, most_reach);
+    result = Py_BuildValue("(dd)", residual, reach);
 end:
     PyBuffer_Release(&rows);
     PyBuffer_Release(&signs);
     PyBuffer_Release(&codes);
     PyBuffer_Release(&scales);
+    PyBuffer_Release(&halves);
+    PyBuffer_Release(&half_scales);
+    PyBuffer_Release(&half_errors);
     return result;
 }
 

@@ -3,35 +3,93 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Half codes pay where they leave out, for all queries together, all but one row in so many: fetching a row here and there
+ * takes several times as long as its share of a scan, and the more so the shorter rows are. As measured. */
+static int64_t worth(size_t pitch) { return 2 + 2048 / (int64_t)pitch; }
+enum { FEW = 256 };
+/* How many blocks to read whole once they did not pay; doubled each time. */
+enum { SHORTEST_PAUSE = 2, LONGEST_PAUSE = 256 };
+/* How many rows ahead to fetch. */
+enum { AHEAD = 16 };
+
+/* Long blocks keep the memory busy, and short ones many queries' dot products in cache. */
+static int choose_steps(int query_count) {
+    const int steps = STEPS / query_count & ~15;
+    return steps < 32 ? 32 : steps;
+}
+
+/* Rows scanned together: `steps` from each of so many places `spread` rows apart, by their codes or half codes. */
+typedef struct {
+    uint64_t part;
+    int64_t row, spread;
+    int steps, streams, halved;
+} Block;
+
+typedef struct {
+    const Kernel *kernel;
+    size_t dimension, pitch, half_pitch;
+    const Part *parts;
+    const int8_t *factors, *half_factors;
+    const Query *queries;
+    int query_count;
+    Found *found;
+    Block waiting; /* multiplied, and not yet sifted: the next one's rows are on their way from memory meanwhile */
+    int32_t *dots, *waiting_dots;
+    int64_t halved; /* rows of which half codes were read, since all pending ones were looked at */
+    int64_t looked_at; /* and how many of these were looked at before their turn */
+    int pause, whole_blocks_left;
+} Scan;
+
+size_t likeness_half_pitch(size_t pitch) { return (pitch + 127) / 128 * 64; }
+
+static int set_up(Rows *rows) {
+    rows->room = FEW;
+    rows->rows = malloc(rows->room * sizeof *rows->rows);
+    rows->uppers = malloc(rows->room * sizeof *rows->uppers);
+    return rows->rows && rows->uppers ? 0 : -1;
+}
+
+static void let_go(Rows *rows) {
+    free(rows->rows);
+    free(rows->uppers);
+}
+
 void likeness_release(Found *found) {
-    free(found->rows);
-    free(found->uppers);
+    let_go(&found->kept);
+    let_go(&found->pending);
     free(found->lowers);
     memset(found, 0, sizeof *found);
 }
 
 /* Forget what has fallen below the cut since it was found. */
-static void settle(Found *found) {
+static void settle(Rows *rows, float cut) {
     size_t kept = 0;
-    for (size_t i = 0; i < found->count; i++)
-        if (found->uppers[i] >= found->cut) {
-            found->rows[kept] = found->rows[i];
-            found->uppers[kept++] = found->uppers[i];
+    for (size_t i = 0; i < rows->count; i++)
+        if (rows->uppers[i] >= cut) {
+            rows->rows[kept] = rows->rows[i];
+            rows->uppers[kept++] = rows->uppers[i];
         }
-    found->count = kept;
+    rows->count = kept;
 }
 
-static int make_room(Found *found) {
-    settle(found);
-    if (2 * found->count <= found->room) return 0;
-    const size_t room = 2 * found->room;
-    uint64_t *rows = realloc(found->rows, room * sizeof *rows);
-    if (!rows) return -1;
-    found->rows = rows;
-    float *uppers = realloc(found->uppers, room * sizeof *uppers);
+static int make_room(Rows *rows, float cut) {
+    settle(rows, cut);
+    if (2 * rows->count <= rows->room) return 0;
+    const size_t room = 2 * rows->room;
+    uint64_t *moved = realloc(rows->rows, room * sizeof *moved);
+    if (!moved) return -1;
+    rows->rows = moved;
+    float *uppers = realloc(rows->uppers, room * sizeof *uppers);
     if (!uppers) return -1;
-    found->uppers = uppers;
-    found->room = room;
+    rows->uppers = uppers;
+    rows->room = room;
+    return 0;
+}
+
+static int append(Rows *rows, uint64_t row, float upper, float cut) {
+    if (rows->count == rows->room && make_room(rows, cut)) return -1;
+    rows->rows[rows->count] = row;
+    rows->uppers[rows->count++] = upper;
     return 0;
 }
 
@@ -65,59 +123,184 @@ static void raise_cut(Found *found, const Query *query, float lower) {
     if (found->held == query->wanted && heap[0] > query->minimum) found->cut = heap[0] - query->slack;
 }
 
-static int sift(const Part *part, uint64_t first_row, int steps, size_t dimension, const float *uppers,
-                const Query *query, Found *found) {
-    const uint64_t first = first_row & 0xffffffff;
-    for (int i = 0; i < steps; i++) {
-        if (!(uppers[i] >= found->cut) || (part->alive && !part->alive[first + i])) continue;
-        if (found->count == found->room && make_room(found)) return -1;
-        found->rows[found->count] = first_row + i;
-        found->uppers[found->count++] = uppers[i];
-        if (query->wanted) {
-            const double score = multiply_exactly(part->rows + (first + i) * dimension, query->row, dimension);
-            raise_cut(found, query, (float)score - query->margin);
+static const Part *part_of(const Scan *scan, uint64_t row) { return &scan->parts[row >> 32]; }
+
+/* Keep a row that may count; its exact score may raise the cut. */
+static int keep(const Scan *scan, int q, uint64_t row, float upper) {
+    const Query *query = &scan->queries[q];
+    Found *found = &scan->found[q];
+    if (append(&found->kept, row, upper, found->cut)) return -1;
+    if (query->wanted) {
+        const float *given = part_of(scan, row)->rows + (row & UINT32_MAX) * scan->dimension;
+        raise_cut(found, query, (float)multiply_exactly(given, query->row, scan->dimension) - query->margin);
+    }
+    return 0;
+}
+
+/* Read the codes of one row. */
+static int look_at(const Scan *scan, int q, uint64_t row) {
+    const Part *part = part_of(scan, row);
+    const size_t offset = row & UINT32_MAX;
+    int32_t dots[STREAMS * STEPS];
+    scan->kernel->multiply(part->codes + offset * scan->pitch, 0, scan->pitch, 1, scan->factors + q * scan->pitch, 1,
+                           dots);
+    const float scale = part->scales[offset], upper = likeness_upper(scan->queries[q].whole, dots[0], scale, scale);
+    return upper >= scan->found[q].cut ? keep(scan, q, row, upper) : 0;
+}
+
+static void fetch(const Scan *scan, uint64_t row) {
+    const Part *part = part_of(scan, row);
+    const size_t offset = row & UINT32_MAX;
+    for (size_t at = 0; at < scan->pitch; at += 64) FETCH(part->codes + offset * scan->pitch + at);
+    FETCH(part->scales + offset);
+}
+
+static int look_at_pending(Scan *scan) {
+    for (int q = 0; q < scan->query_count; q++) {
+        Found *found = &scan->found[q];
+        Rows *pending = &found->pending;
+        settle(pending, found->cut);
+        for (size_t i = 0; i < pending->count + AHEAD; i++) {
+            if (i < pending->count) fetch(scan, pending->rows[i]);
+            if (i >= AHEAD && pending->uppers[i - AHEAD] >= found->cut && look_at(scan, q, pending->rows[i - AHEAD]))
+                return -1;
         }
+        pending->count = 0;
+    }
+    scan->halved = scan->looked_at = 0;
+    return 0;
+}
+
+static int64_t count_pending(const Scan *scan) {
+    int64_t count = 0;
+    for (int q = 0; q < scan->query_count; q++) count += (int64_t)scan->found[q].pending.count;
+    return count;
+}
+
+/* Whether so many rows are left that reading all codes would have been faster. */
+static int is_too_much(const Scan *scan) {
+    const int64_t most = FEW + scan->halved / worth(scan->pitch) - scan->looked_at;
+    if (count_pending(scan) <= most) return 0;
+    for (int q = 0; q < scan->query_count; q++) settle(&scan->found[q].pending, scan->found[q].cut);
+    return count_pending(scan) > most;
+}
+
+static void multiply(Scan *scan, const Block *block) {
+    const Part *part = &scan->parts[block->part];
+    if (!block->halved) {
+        scan->kernel->multiply(part->codes + block->row * scan->pitch, block->spread * scan->pitch, scan->pitch,
+                               block->steps, scan->factors, scan->query_count, scan->dots);
+        return;
+    }
+    for (int stream = 0; stream < block->streams; stream++)
+        for (int i = 0; i < block->steps; i += 16) {
+            FETCH(part->half_scales + block->row + stream * block->spread + i);
+            FETCH(part->half_errors + block->row + stream * block->spread + i);
+        }
+    scan->kernel->multiply_halves(part->halves + block->row * scan->half_pitch, block->spread * scan->half_pitch,
+                                  scan->half_pitch, block->steps, scan->half_factors, scan->query_count, scan->dots);
+    scan->halved += block->steps * block->streams;
+}
+
+/* Of the rows that half codes do not leave out, the codes are read at once where they may well raise the cut, else when
+ * no higher cut is to come that could spare it. */
+static int sift(Scan *scan) {
+    const Block *block = &scan->waiting;
+    const Part *part = &scan->parts[block->part];
+    for (int q = 0; q < scan->query_count; q++)
+        for (int stream = 0; stream < block->streams; stream++) {
+            const Query *query = &scan->queries[q];
+            Found *found = &scan->found[q];
+            const int32_t *dots = scan->waiting_dots + (q * STREAMS + stream) * STEPS;
+            const int64_t first = block->row + stream * block->spread;
+            const Bound bound = block->halved ? query->half : query->whole;
+            const float *scales = (block->halved ? part->half_scales : part->scales) + first;
+            const float *errors = block->halved ? part->half_errors + first : scales;
+            float uppers[STEPS];
+            int32_t hits[STEPS + 16];
+            const int count = scan->kernel->sieve(dots, scales, errors, block->steps, bound, found->cut, uppers, hits);
+            for (int hit = 0; hit < count; hit++) {
+                const int64_t offset = first + hits[hit];
+                const uint64_t row = block->part << 32 | (uint64_t)offset;
+                const float upper = uppers[hits[hit]];
+                int result;
+                if (!(upper >= found->cut) || (part->alive && !part->alive[offset])) continue;
+                if (!block->halved)
+                    result = keep(scan, q, row, upper);
+                else if (upper - bound.width * errors[hits[hit]] < found->cut)
+                    result = append(&found->pending, row, upper, found->cut);
+                else {
+                    result = look_at(scan, q, row);
+                    scan->looked_at++;
+                }
+                if (result) return -1;
+            }
+        }
+    if (!block->halved || !is_too_much(scan)) return 0;
+    scan->whole_blocks_left = scan->pause;
+    if (scan->pause < LONGEST_PAUSE) scan->pause *= 2;
+    return look_at_pending(scan);
+}
+
+static int scan_block(Scan *scan, const Block *block) {
+    multiply(scan, block);
+    if (sift(scan)) return -1;
+    int32_t *sifted = scan->waiting_dots;
+    scan->waiting_dots = scan->dots;
+    scan->dots = sifted;
+    scan->waiting = *block;
+    return 0;
+}
+
+static int scan_part(Scan *scan, uint64_t number) {
+    const int64_t count = scan->parts[number].count, quarter = count / STREAMS, most = choose_steps(scan->query_count);
+    /* Four streams over the quarters; then the last rows, fewer than four, one by one. */
+    for (int64_t row = 0; row < quarter; row += most) {
+        const int steps = (int)(quarter - row < most ? quarter - row : most);
+        const Block block = {number, row, quarter, steps, STREAMS, !scan->whole_blocks_left};
+        if (scan->whole_blocks_left) scan->whole_blocks_left--;
+        if (scan_block(scan, &block)) return -1;
+    }
+    for (int64_t row = STREAMS * quarter; row < count; row++) {
+        const Block block = {number, row, 0, 1, 1, 0};
+        if (scan_block(scan, &block)) return -1;
     }
     return 0;
 }
 
 int likeness_scan(const Kernel *kernel, size_t dimension, size_t pitch, const Part *parts, size_t part_count,
                   const int8_t *factors, const Query *queries, int query_count, Found *found) {
+    const size_t half_pitch = likeness_half_pitch(pitch), dots_size = (size_t)query_count * STREAMS * STEPS;
+    int8_t *half_factors = calloc((size_t)query_count, 2 * half_pitch);
+    int32_t *dots = malloc(2 * dots_size * sizeof *dots);
+    Scan scan = {.kernel = kernel,
+                 .dimension = dimension,
+                 .pitch = pitch,
+                 .half_pitch = half_pitch,
+                 .parts = parts,
+                 .factors = factors,
+                 .half_factors = half_factors,
+                 .queries = queries,
+                 .query_count = query_count,
+                 .found = found,
+                 .dots = dots,
+                 .pause = SHORTEST_PAUSE};
     int result = -1;
-    int32_t *dots = malloc((size_t)query_count * STREAMS * STEPS * sizeof *dots);
-    if (!dots) return -1;
+    if (!half_factors || !dots) goto end;
+    scan.waiting_dots = dots + dots_size;
     for (int q = 0; q < query_count; q++) {
-        found[q].room = 256;
-        found[q].rows = malloc(found[q].room * sizeof *found[q].rows);
-        found[q].uppers = malloc(found[q].room * sizeof *found[q].uppers);
+        memcpy(half_factors + q * 2 * half_pitch, factors + q * pitch, pitch);
         found[q].lowers = malloc((size_t)(queries[q].wanted + 1) * sizeof *found[q].lowers);
-        if (!found[q].rows || !found[q].uppers || !found[q].lowers) goto end;
+        if (!found[q].lowers || set_up(&found[q].kept) || set_up(&found[q].pending)) goto end;
         found[q].cut = queries[q].minimum - queries[q].slack;
     }
-    for (size_t p = 0; p < part_count; p++) {
-        const Part *part = &parts[p];
-        const int64_t quarter = part->count / STREAMS;
-        for (int64_t row = 0; row < part->count;) {
-            /* Four streams over the quarters; then the last rows, fewer than four, each a stream of its own. */
-            const int64_t spread = row < quarter ? quarter : 0;
-            const int steps = spread ? (int)(quarter - row < STEPS ? quarter - row : STEPS) : 1;
-            kernel->multiply(part->codes + row * pitch, spread * pitch, pitch, steps, factors, query_count, dots);
-            for (int q = 0; q < query_count; q++)
-                for (int stream = 0; stream < (spread ? STREAMS : 1); stream++) {
-                    const int64_t first = row + stream * spread;
-                    float uppers[STEPS];
-                    if (kernel->sieve(dots + (q * STREAMS + stream) * STEPS, part->scales + first, steps,
-                                      queries[q].bias, queries[q].step, queries[q].allowance, found[q].cut, uppers) &&
-                        sift(part, (uint64_t)p << 32 | (uint64_t)first, steps, dimension, uppers, &queries[q], &found[q]))
-                        goto end;
-                }
-            row += steps;
-            if (spread && row == quarter) row = STREAMS * quarter;
-        }
-    }
-    for (int q = 0; q < query_count; q++) settle(&found[q]);
+    for (size_t p = 0; p < part_count; p++)
+        if (scan_part(&scan, p)) goto end;
+    if (part_count && (sift(&scan) || look_at_pending(&scan))) goto end;
+    for (int q = 0; q < query_count; q++) settle(&found[q].kept, found[q].cut);
     result = 0;
 end:
+    free(half_factors);
     free(dots);
     return result;
 }

@@ -4,32 +4,44 @@
 
 #include "kernels.h"
 
+enum { MOST_DIMENSIONS = 8192 };
+
 typedef struct {
     const uint8_t *codes;
     const float *scales;
+    const uint8_t *halves;
+    const float *half_scales;
+    const float *half_errors;
     const float *rows; /* as they were given */
     const uint8_t *alive; /* NULL: all are */
     int64_t count;
 } Part;
 
-/* With dot = sum(c * g), a row's score lies within slack of scale * (step * dot -+ allowance). */
 typedef struct {
     const float *row;
     int64_t wanted; /* how many best; 0: all that reach the minimum */
-    int32_t bias;
-    float step, allowance, slack, minimum;
+    Bound whole, half; /* what the codes say of a score, and what the half codes say */
+    float slack, minimum;
     float margin; /* more than summing a score in float64 and rounding it to float32 may cost */
 } Query;
 
-/* The rows whose score may reach the cut: every other one is proven to score below it. */
 typedef struct {
     uint64_t *rows; /* part << 32 | row */
     float *uppers;
     size_t count, room;
+} Rows;
+
+/* The rows whose score may reach the cut: every other one is proven to score below it. */
+typedef struct {
+    Rows kept;
+    Rows pending; /* while scanning: rows that their halves did not leave out */
     float *lowers; /* min-heap of the best `wanted` scores, less the margin */
     int64_t held;
     float cut;
 } Found;
+
+/* Bytes of a row of halves. */
+size_t likeness_half_pitch(size_t pitch);
 
 /* 0, or -1 when memory runs out; `found` must be zeroed, and released whatever the result. */
 int likeness_scan(const Kernel *kernel, size_t dimension, size_t pitch, const Part *parts, size_t part_count,
@@ -40,8 +52,16 @@ void likeness_release(Found *found);
  * the dimension is no power of two, of the last coordinates. */
 void likeness_rotate(const float *row, size_t dimension, const float *signs, float *rotated);
 
-/* Round a rotated row, padded with zeros to `pitch` numbers, to codes c + 128, |c| <= limit; gives its scale, and says
- * how far off and how long the rounded row is: |row - scale * c| / scale and |scale * c|. */
-float likeness_round(const float *row, size_t pitch, int limit, uint8_t *codes, double *residual, double *reach);
+/* A row rounded to scale * c: how far off that is and how long, |row - scale * c| and |scale * c|. */
+typedef struct {
+    float scale;
+    double error, reach;
+} Rounding;
+
+/* Round a rotated row, padded with zeros to `pitch` numbers, to codes c + 128, |c| <= limit. */
+Rounding likeness_round(const float *row, size_t pitch, int limit, uint8_t *codes);
+
+/* Round the same row to half codes; `pitch` at most MOST_DIMENSIONS. */
+Rounding likeness_halve(const float *row, size_t dimension, size_t pitch, uint8_t *halves);
 
 #endif
