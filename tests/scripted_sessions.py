@@ -3,8 +3,7 @@
 import contextlib
 import dataclasses
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -188,13 +187,6 @@ def face_of(api: Api, session: Session) -> dict[str, Any]:
     claims = verified(api, reply.text)
     assert claims["data"]["sessionId"] == session.id
     return dict(claims["data"]["face"])
-
-
-def wait_until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.05)
 
 
 async def refuse(*_given: object, **_named: object) -> None:

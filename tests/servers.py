@@ -75,6 +75,13 @@ def wait_until_ready(url: str, *, seconds: float = 60, runs: Callable[[], bool] 
     raise AssertionError(f"{url} was not ready within {seconds} s" if runs() else f"the server of {url} ended")
 
 
+def wait_until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.05)
+
+
 @dataclass
 class Api:
     """A caller with a token of one tenant."""

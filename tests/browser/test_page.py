@@ -24,9 +24,8 @@ from scripted_sessions import (
     open_session,
     refuse,
     scripted,
-    wait_until,
 )
-from servers import Api, Server, calling
+from servers import Api, Server, calling, wait_until
 
 CAMERA = (Path(__file__).parent / "still_camera.js").read_text()
 

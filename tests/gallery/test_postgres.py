@@ -1,6 +1,5 @@
 """A gallery on a real PostgreSQL: what was answered is there after a restart, what was erased is not."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,7 +12,7 @@ from likeness.gallery.blocks import seal_span
 from likeness.gallery.galleries import Galleries
 from likeness.gallery.repository import GalleryRows
 from likeness.store.tables import gallery_entries
-from servers import Api, calling, serving, test_settings
+from servers import Api, calling, serving, test_settings, wait_until
 
 SIZE = (160, 120)
 PEOPLE = 40
@@ -76,8 +75,5 @@ def test_galleries_are_loaded_anew_when_another_may_have_written(tmp_path, postg
         own = database.write_now(erase_as_another_would)
         assert len(galleries.ready(api.tenant.id).view.index) == 2
         database.read_now(lambda c: c.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": own}))
-        until = time.monotonic() + 30
-        while len(galleries.gallery(api.tenant.id).view.index) == 2:
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        wait_until(lambda: len(galleries.gallery(api.tenant.id).view.index) != 2)
         assert [found(api, person) for person in (1, 2)] == [ids[0], None]

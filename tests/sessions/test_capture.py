@@ -34,23 +34,14 @@ from scripted_sessions import (
     ready_browser,
     refuse,
     scripted,
-    wait_until,
 )
-from servers import Api, Server, calling
+from servers import Api, Server, calling, wait_until
 
 
 @pytest.fixture
 def checks(own_server: Server) -> Iterator[Checks]:
     with scripted(own_server, grace_seconds=0.4) as made:
         yield made
-
-
-def wait_for_end(api: Api, session: Session) -> dict[str, Any]:
-    for _ in range(200):
-        if api.call("GET", f"/api/v1/info/{session.id}").status_code == 200:
-            return face_of(api, session)
-        time.sleep(0.05)
-    raise AssertionError("the session did not end")
 
 
 def test_a_live_person_ends_in_a_match(caller: Api, checks: Checks) -> None:
@@ -328,7 +319,8 @@ def test_staying_away_is_a_failed_attempt(caller: Api, checks: Checks) -> None:
             assert (browser.ready["attemptsLeft"], browser.ready["failed"]) == (left, told)
             browser.start()
         time.sleep(0.8)
-    face = wait_for_end(caller, session)
+    wait_until(lambda: caller.call("GET", f"/api/v1/info/{session.id}").status_code == 200)
+    face = face_of(caller, session)
     assert face["failedAttempts"] == ["FACE_TIMEOUT"] * 2
     assert face["error"] == "SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS"
     wait_until(lambda: caller.server.app.state.parts[Captures]._under_way == {})
