@@ -31,7 +31,6 @@ LEVELS = np.concatenate([-_HALF_LEVELS[::-1], _HALF_LEVELS])
 """What half codes stand for: the levels that round a normal distribution best (Max, Quantizing for minimum distortion, 1960)."""
 _LEVEL_ENDS = ((_HALF_LEVELS[1:] + _HALF_LEVELS[:-1]) / 2).astype(np.float32)
 _LEVELS_A_DEVIATION = 31.5 / 2.7326
-_HALF_OF_ZERO = 7
 _SEED = 0x1CE
 _SMALLEST_SCALE = np.float32(2.0**-100)
 _UNIT_ROUNDOFF = 2.0**-24
@@ -135,22 +134,22 @@ class Codec:
         errors, reach = _error_and_reach(rotated, scales, whole)
         residual = float((errors / scales).max(initial=0))
         if self.half_pitch:
-            half_codes = self._halve(rotated)
-            levels = LEVELS[half_codes]
+            pairs = np.zeros((len(rows), self.half_pitch // 64, 2, 64), np.uint8)
+            half_codes = pairs.reshape(len(rows), -1)
+            half_codes[:, : self.pitch] = self._halve(rotated)
+            halves[...] = (pairs[:, :, 0] | pairs[:, :, 1] << 4).reshape(halves.shape)
+            levels = LEVELS[half_codes[:, : self.dimension]]
             half_scales[...] = np.einsum("ij,ij->i", rotated, levels) / np.einsum("ij,ij->i", levels, levels)
             half_errors[...], half_reach = _error_and_reach(rotated, half_scales, levels)
             reach = max(reach, half_reach)
-            pairs = np.full((len(rows), self.half_pitch // 64, 2, 64), _HALF_OF_ZERO, np.uint8)
-            pairs.reshape(len(rows), -1)[:, : self.dimension] = half_codes
-            pairs.reshape(len(rows), -1)[:, self.pitch :] = 0
-            halves[...] = (pairs[:, :, 0] | pairs[:, :, 1] << 4).reshape(halves.shape)
         return Codes(codes, scales, halves, half_scales, half_errors, residual, reach)
 
     def _halve(self, rotated: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Round rotated rows to (n, d) half codes."""
+        """Round rotated rows to (n, pitch) half codes, those of zeros behind."""
         squares = np.einsum("ij,ij->i", rotated, rotated, dtype=np.float64)
         deviations = np.maximum(np.sqrt(squares / self.dimension), 2.0**-100)
-        values = rotated * (_LEVELS_A_DEVIATION / deviations).astype(np.float32)[:, np.newaxis]
+        values = np.zeros((len(rotated), self.pitch), np.float32)
+        values[:, : self.dimension] = rotated * (_LEVELS_A_DEVIATION / deviations).astype(np.float32)[:, np.newaxis]
         beyond = np.searchsorted(_LEVEL_ENDS, np.abs(values))
         half_codes: NDArray[np.uint8] = np.where(values > 0, 8 + beyond, 7 - beyond).astype(np.uint8)
         return half_codes

@@ -13,7 +13,7 @@ from likeness.index.scans import ROW_BITS, Candidates, Part
 
 
 class FaissScan:
-    """A scan by faiss's scanner over the same bytes.
+    """A scan by faiss's scanner over the same codes; it takes no notice of half codes.
 
     Factors are whole numbers so small that every partial sum is below 2**24, hence exact in float32: whether faiss
     multiplies in floats or rounds the query to bytes first, its dot product is the integer one.

@@ -1,7 +1,8 @@
 """Scans over the codes: which rows can still be among the answers.
 
-Whatever a scan leaves out is proven to score below its cut. The compiled scan (``native/``) reads the codes once for
-all the queries it is given; where it could not be built, ``faiss_scan`` reads them once a query.
+Whatever a scan leaves out is proven to score below its cut. The compiled scan (``native/``) reads half codes, and
+codes where those leave too much, once for all the queries it is given; where it could not be built, ``faiss_scan`` reads
+codes once a query.
 """
 
 from collections.abc import Sequence

@@ -4,6 +4,14 @@
 
 #include "scan.h"
 
+/* Compiled a second time for AVX2, where the loader can choose between two forms of a function; to the same bits, for AVX2
+ * alone has no fused multiplication. */
+#if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define CLONED __attribute__((target_clones("avx2", "default")))
+#else
+#define CLONED
+#endif
+
 enum { RADIX = 8 };
 
 /* The first three stages, eight numbers at a time: their halves are too short for vectors. */
@@ -15,7 +23,7 @@ static void transform_eight(float *values) {
     for (int i = 0; i < 4; i++) values[i] = right[i] + right[i + 4], values[i + 4] = right[i] - right[i + 4];
 }
 
-static void transform(float *values, size_t size, float scale) {
+CLONED static void transform(float *values, size_t size, float scale) {
     size_t half = 1;
     if (size >= RADIX) {
         for (size_t block = 0; block < size; block += RADIX) transform_eight(values + block);
@@ -33,7 +41,7 @@ static void transform(float *values, size_t size, float scale) {
     for (size_t i = 0; i < size; i++) values[i] *= scale;
 }
 
-void likeness_rotate(const float *row, size_t dimension, const float *signs, float *rotated) {
+CLONED void likeness_rotate(const float *row, size_t dimension, const float *signs, float *rotated) {
     size_t size = 1;
     while (2 * size <= dimension) size *= 2;
     const float scale = (float)(1.0 / sqrt((double)size));
@@ -45,7 +53,7 @@ void likeness_rotate(const float *row, size_t dimension, const float *signs, flo
 /* Sums run in lanes, so that the compiler may keep them in vectors without changing their order. */
 enum { LANES = 8 };
 
-Rounding likeness_round(const float *row, size_t pitch, int limit, uint8_t *codes) {
+CLONED Rounding likeness_round(const float *row, size_t pitch, int limit, uint8_t *codes) {
     float tops[LANES] = {0}, most = 0;
     for (size_t i = 0; i < pitch; i += LANES)
         for (int lane = 0; lane < LANES; lane++) {
@@ -73,11 +81,11 @@ Rounding likeness_round(const float *row, size_t pitch, int limit, uint8_t *code
     return (Rounding){scale, sqrt(error_squares), sqrt(whole_squares) * scale};
 }
 
-/* Where a level ends on either side of 0, and how much higher the next one is; the first is 1.5. */
-static const float ends[] = {3, 6, 9, 12.5f, 16.5f, 21, 27.5f}, rises[] = {3, 3, 3, 4, 4, 5, 8};
+/* Where one level ends and the next begins, on either side of 0. */
+static const float ends[] = {3, 6, 9, 12.5f, 16.5f, 21, 27.5f};
 enum { ENDS = sizeof ends / sizeof *ends };
 
-Rounding likeness_halve(const float *row, size_t dimension, size_t pitch, uint8_t *halves) {
+CLONED Rounding likeness_halve(const float *row, size_t dimension, size_t pitch, uint8_t *halves) {
     float levels[MOST_DIMENSIONS];
     uint8_t codes[MOST_DIMENSIONS];
     double squares[LANES] = {0}, length_squares = 0;
@@ -88,27 +96,20 @@ Rounding likeness_halve(const float *row, size_t dimension, size_t pitch, uint8_
     const float inverse = (float)(31.5 / 2.7326 / deviation);
     for (size_t i = 0; i < pitch; i++) {
         const float value = row[i] * inverse, size = fabsf(value);
-        float level = 1.5f;
         int32_t beyond = 0;
-        for (int end = 0; end < ENDS; end++) {
-            level += size > ends[end] ? rises[end] : 0;
-            beyond += size > ends[end];
-        }
-        levels[i] = value > 0 ? level : -level;
+        for (int end = 0; end < ENDS; end++) beyond += size > ends[end];
         codes[i] = (uint8_t)(value > 0 ? 8 + beyond : 7 - beyond);
     }
-    for (size_t i = dimension; i < pitch; i++) levels[i] = 0;
+    for (size_t i = 0; i < pitch; i++) levels[i] = i < dimension ? (float)likeness_levels[codes[i]] - 31.5f : 0;
     /* The scale for which the rounded row is nearest. */
     double products[LANES] = {0}, product = 0, level_squares = 0;
-    for (size_t i = 0; i < pitch; i += LANES) {
-        float few = 0; /* exact, as all of them are */
+    float few_squares[LANES] = {0}; /* quarters below 2**22: exact */
+    for (size_t i = 0; i < pitch; i += LANES)
         for (int lane = 0; lane < LANES; lane++) {
             products[lane] += (double)levels[i + lane] * (double)row[i + lane];
-            few += levels[i + lane] * levels[i + lane];
+            few_squares[lane] += levels[i + lane] * levels[i + lane];
         }
-        level_squares += (double)few;
-    }
-    for (int lane = 0; lane < LANES; lane++) product += products[lane];
+    for (int lane = 0; lane < LANES; lane++) product += products[lane], level_squares += few_squares[lane];
     const float scale = (float)(product / level_squares);
     double errors[LANES] = {0}, error_squares = 0;
     for (size_t i = 0; i < pitch; i += LANES)
