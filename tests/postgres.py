@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-import pytest
+
+from lacking import skip_here
 
 _numbers = itertools.count()
 
@@ -29,7 +30,7 @@ def postgres_server() -> Iterator[str]:
     """Run a server on a socket in its own folder; gives the connection string of its first database."""
     programs = find_programs()
     if programs is None:
-        pytest.skip("PostgreSQL's server is not installed (Debian: the package postgresql)")
+        skip_here("PostgreSQL's server is not installed (Debian: the package postgresql)")
     # The server refuses to run as root.
     user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     folder = Path(tempfile.mkdtemp(prefix="likeness-postgres-"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lacking import skip_here
 from likeness.index import compiled
 
 NATIVE = Path(__file__).parents[2] / "src" / "likeness" / "index" / "native"
@@ -18,9 +19,7 @@ def here(program: str) -> str:
     """Give the program's path; a check on every change must have it, elsewhere the test is skipped."""
     path = shutil.which(program)
     if path is None:
-        if "CI" in os.environ:
-            pytest.fail(f"no {program} here")
-        pytest.skip(f"no {program} here")
+        skip_here(f"no {program} here")
     return path
 
 
