@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from likeness.index.scores import best_hits, exact_scores
+from likeness.index.scores import best_hits, exact_scores, settled
 
 numbers = st.floats(-1, 1, width=32)
 
@@ -30,6 +30,13 @@ def test_scores_do_not_depend_on_the_order_of_the_coordinates(dimension):
     rows, query = random.standard_normal((200, dimension), np.float32), random.standard_normal(dimension, np.float32)
     order = random.permutation(dimension)
     assert np.array_equal(exact_scores(rows, query), exact_scores(rows[:, order], query[order]))
+
+
+@given(arrays(np.float32, (3, 7), elements=numbers), arrays(np.float32, 7, elements=numbers), st.permutations(range(7)))
+def test_sums_in_any_order_settle_to_the_same_scores(rows, query, order):
+    sums = np.array([sum(float(row[i]) * float(query[i]) for i in order) for row in rows])
+    longest = np.linalg.norm(rows, axis=1).max() * np.linalg.norm(query)
+    assert settled(sums, query, float(longest), rows.__getitem__).tolist() == exact_scores(rows, query).tolist()
 
 
 def test_cancelling_products_are_not_lost():

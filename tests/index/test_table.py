@@ -1,6 +1,7 @@
 """A view in use never changes, the table behind it stays dense, and nothing deleted stays in memory."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -131,12 +132,12 @@ class InterruptedScan:
 
 
 def shifted(found, part):
-    return Candidates(found.rows | np.uint64(part << 32), found.uppers, found.cut)
+    return replace(found, rows=found.rows | np.uint64(part << 32))
 
 
 def together(found):
-    rows, uppers = (np.concatenate([getattr(each, name) for each in found]) for name in ("rows", "uppers"))
-    return Candidates(rows, uppers, max(each.cut for each in found))
+    columns = (np.concatenate([getattr(each, name) for each in found]) for name in ("rows", "scores", "uppers"))
+    return Candidates(*columns, max(each.cut for each in found))
 
 
 @settings(deadline=None, max_examples=150)

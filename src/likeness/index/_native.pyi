@@ -22,7 +22,7 @@ _Part: TypeAlias = tuple[
 def kernels() -> list[tuple[str, int]]: ...
 
 # vectors (queries, d) float32; factors (queries, pitch) int8; wanted (queries,) int64, 0 for all; bounds (queries, 6) float64: step, allowance,
-# length, slack, margin, minimum. Gives per query: uint64 part << 32 | row, float32 upper bounds less the slack, the cut.
+# length, slack, margin, minimum. Gives per query: uint64 part << 32 | row, float64 score and float64 upper bound less the slack of each row, and the cut.
 def scan(
     kernel: str,
     parts: tuple[_Part, ...],
@@ -31,7 +31,7 @@ def scan(
     wanted: NDArray[np.int64],
     bounds: NDArray[np.float64],
     /,
-) -> list[tuple[bytes, bytes, float]]: ...
+) -> list[tuple[bytes, float]]: ...
 
 # rows (n, d) float32, signs (d,) float32; writes codes (n, pitch) uint8, scales (n,) float32, halves (n, half_pitch)
 # uint8, half scales and half errors (n,) float32. Gives the largest |rotated row - rounded row| / scale (of the codes), and

@@ -18,6 +18,7 @@ which a rotated row's numbers nearly have. That is some nine times as coarse, so
 the half codes leave out has cost half the bytes.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,7 +161,8 @@ class Codec:
         """Round a query for a scan over rows no worse than ``spread``, and bound what the rounding of both may cost."""
         rounded = self.encode(query[np.newaxis], limit)
         step = float(rounded.scales[0])
-        length = float(np.linalg.norm(query.astype(np.float64)))
+        wide = query.astype(np.float64)
+        length = math.sqrt(wide @ wide)
         query_error = self._rotation_error * length + rounded.residual * step
         margin = _ARITHMETIC * (spread.norm + spread.reach) * (length + rounded.reach) + _TINY
         return Goal(

@@ -11,7 +11,6 @@ holds in hindsight: no exact score lies above its upper bound, and the last hit 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,15 +19,10 @@ from likeness.index.base import Answer
 from likeness.index.codes import Codec, Goal
 from likeness.index.combiner import Combiner
 from likeness.index.scans import Candidates, Scan, best_scan
-from likeness.index.scores import best_hits, exact_scores
+from likeness.index.scores import best_hits, settled
 from likeness.index.table import Table
 from likeness.index.vectors import checked_bounds, checked_key, checked_keys, checked_query, checked_rows
 from likeness.index.views import View
-
-_FEW = 64
-"""So few candidates are scored faster than sifted."""
-_MANY = 4096
-"""Rows worth a call of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,37 +110,14 @@ class ExactIndex:
             return [_answer(view, *each) for each in zip(searches, goals, found, strict=True)]
 
 
-def _answer(view: View, search: _Search, goal: Goal, candidates: Candidates) -> Answer:
-    if not len(candidates.rows):
-        return Answer((), certified=candidates.cut <= search.minimum_score, size=view.size)
-    if search.k is not None and len(candidates.rows) > 4 * search.k + _FEW:
-        candidates = _narrowed(view, search, search.k, goal, candidates)
-    keys, scores = _scored(view, search, candidates)
-    hits = best_hits(keys, scores, k=search.k, minimum_score=search.minimum_score)
-    within = bool((scores <= candidates.uppers.astype(np.float64) + goal.slack).all())
+def _answer(view: View, search: _Search, goal: Goal, found: Candidates) -> Answer:
+    if not len(found.rows):
+        return Answer((), certified=found.cut <= search.minimum_score, size=view.size)
+    parts, offsets = found.parts, found.offsets
+    longest = goal.length * view.spread.norm
+    scores = settled(found.scores, search.query, longest, lambda number: view.row(parts[number], offsets[number]))
+    hits = best_hits(view.keys(parts, offsets), scores, k=search.k, minimum_score=search.minimum_score)
+    within = bool((scores <= found.uppers + goal.slack).all())
     full = search.k is not None and len(hits) == search.k
-    reached = hits[-1].score >= candidates.cut if full else candidates.cut <= search.minimum_score
+    reached = hits[-1].score >= found.cut if full else found.cut <= search.minimum_score
     return Answer(hits, certified=within and reached, size=view.size)
-
-
-def _narrowed(view: View, search: _Search, k: int, goal: Goal, candidates: Candidates) -> Candidates:
-    """Leave out what the exact scores of the k most promising already rule out."""
-    uppers = candidates.uppers.astype(np.float64) + goal.slack
-    promising = np.sort(np.argpartition(uppers, len(uppers) - k)[len(uppers) - k :])
-    _, scores = _scored(view, search, candidates.only(promising))
-    return candidates.only(np.flatnonzero(uppers >= scores.min()))
-
-
-def _scored(view: View, search: _Search, candidates: Candidates) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Give the candidates' keys and exact scores, in their own order."""
-    parts, offsets = candidates.parts, candidates.offsets
-    bounds = [0, *(np.flatnonzero(parts[1:] != parts[:-1]) + 1).tolist(), len(parts)]
-    keys, scores, rows = [], [], []
-    for first, last in pairwise(bounds):
-        chunk, chosen = view.segments[parts[first]].chunk, offsets[first:last]
-        keys.append(chunk.keys[chosen])
-        rows.append(chunk.rows[chosen])
-        if last == len(parts) or sum(map(len, rows)) >= _MANY:  # few calls, and no copy of a whole gallery
-            scores.append(exact_scores(np.concatenate(rows), search.query))
-            rows = []
-    return np.concatenate(keys), np.concatenate(scores)

@@ -57,15 +57,18 @@ class FaissScan:
                 best = np.partition(lowers, len(lowers) - goal.wanted)[len(lowers) - goal.wanted]
                 cut = max(cut, float(best) - 2 * goal.slack)
         rows: list[NDArray[np.uint64]] = [np.empty(0, np.uint64)]
-        uppers: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
+        scores: list[NDArray[np.float64]] = [np.empty(0)]
+        uppers: list[NDArray[np.float64]] = [np.empty(0)]
+        query = goal.vector.astype(np.float64)
         for number, (part, first_pool) in enumerate(zip(parts, pools, strict=True)):
             pool = first_pool
             while pool.size < part.size and pool.ceiling >= cut:
                 pool = _Pool.drawn(scanner, part, goal, pool.size * self._FACTOR)
             kept = pool.uppers >= cut
             rows.append(pool.rows[kept].astype(np.uint64) | np.uint64(number << ROW_BITS))
-            uppers.append(pool.uppers[kept].astype(np.float32))
-        return Candidates(np.concatenate(rows), np.concatenate(uppers), cut)
+            scores.append(part.rows[pool.rows[kept]].astype(np.float64) @ query)
+            uppers.append(pool.uppers[kept])
+        return Candidates(np.concatenate(rows), np.concatenate(scores), np.concatenate(uppers), cut)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from likeness.index.codes import Goal
 
 ROW_BITS = 32
 _ROWS_WORTH_A_THREAD = 65536
+_FOUND = np.dtype([("row", np.uint64), ("score", np.float64), ("upper", np.float64)])
 
 
 class Part(NamedTuple):
@@ -39,14 +40,12 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Rows that may score at or above ``cut``, as ``part << 32 | row``, each with an upper bound less the slack."""
+    """Rows that may score at or above ``cut``, as ``part << 32 | row``, each with its score summed in float64 and an upper bound less the slack."""
 
     rows: NDArray[np.uint64]
-    uppers: NDArray[np.float32]
+    scores: NDArray[np.float64]
+    uppers: NDArray[np.float64]
     cut: float
-
-    def only(self, which: NDArray[np.intp]) -> "Candidates":
-        return Candidates(self.rows[which], self.uppers[which], self.cut)
 
     @property
     def parts(self) -> NDArray[np.int64]:
@@ -79,8 +78,8 @@ class CompiledScan:
 
     def __call__(self, parts: tuple[Part, ...], goals: Sequence[Goal]) -> list[Candidates]:
         request = (
-            np.stack([goal.vector for goal in goals]),
-            np.stack([goal.factors for goal in goals]),
+            np.array([goal.vector for goal in goals]),
+            np.array([goal.factors for goal in goals]),
             np.array([goal.wanted for goal in goals], np.int64),
             np.array([_bounds(goal) for goal in goals], np.float64),
         )
@@ -95,13 +94,11 @@ class CompiledScan:
         return [_together(shares) for shares in zip(own, *(run.result() for run in runs), strict=True)]
 
     def _scan(self, parts: tuple[Part, ...], request: tuple[Any, Any, Any, Any], first_part: int) -> list[Candidates]:
+        first_row = np.uint64(first_part << ROW_BITS)
         return [
-            Candidates(
-                np.frombuffer(rows, np.uint64) + np.uint64(first_part << ROW_BITS),
-                np.frombuffer(uppers, np.float32),
-                cut,
-            )
-            for rows, uppers, cut in compiled.scan(self.kernel, parts, *request)
+            Candidates(rows["row"] + first_row, rows["score"], rows["upper"], cut)
+            for buffer, cut in compiled.scan(self.kernel, parts, *request)
+            for rows in [np.frombuffer(buffer, _FOUND)]
         ]
 
 
@@ -112,6 +109,7 @@ def _bounds(goal: Goal) -> tuple[float, ...]:
 def _together(found: Sequence[Candidates]) -> Candidates:
     return Candidates(
         np.concatenate([share.rows for share in found]),
+        np.concatenate([share.scores for share in found]),
         np.concatenate([share.uppers for share in found]),
         max(share.cut for share in found),
     )

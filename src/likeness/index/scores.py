@@ -11,6 +11,7 @@ are summed with ``fsum``.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,22 +23,32 @@ _BLOCK_ROWS = 4096
 
 def exact_scores(rows: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
     """Score each of (n, d) rows against a (d,) query: (n,) float32, the same bits however it is computed."""
-    if len(rows) <= _BLOCK_ROWS:
-        return _settled(rows.astype(np.float64), query.astype(np.float64))
-    blocks = range(0, len(rows), _BLOCK_ROWS)
-    return np.concatenate([exact_scores(rows[start : start + _BLOCK_ROWS], query) for start in blocks])
+    if len(rows) > _BLOCK_ROWS:
+        blocks = range(0, len(rows), _BLOCK_ROWS)
+        return np.concatenate([exact_scores(rows[start : start + _BLOCK_ROWS], query) for start in blocks])
+    wide, wide_query = rows.astype(np.float64), query.astype(np.float64)
+    longest = math.sqrt(np.einsum("ij,ij->i", wide, wide).max(initial=0) * (wide_query @ wide_query))
+    return settled(wide @ wide_query, query, longest, rows.__getitem__)
 
 
-def _settled(rows: NDArray[np.float64], query: NDArray[np.float64]) -> NDArray[np.float32]:
-    estimates = rows @ query
-    longest = math.sqrt(np.einsum("ij,ij->i", rows, rows).max(initial=0) * (query @ query))
+def settled(
+    sums: NDArray[np.float64],
+    query: NDArray[np.float32],
+    longest: float,
+    row: Callable[[int], NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """Give (n,) float32 scores for (n,) sums of the products, in whatever order they were summed.
+
+    ``longest`` is at least every |x||q|; ``row`` gives the vector x of the sum of that number, for the few that need it.
+    """
     # Twice the bound: the doubling pays for the rounding of the lengths and of the interval's own ends.
-    slack = longest * (2 * (rows.shape[1] + 4) * 2.0**-53)
-    scores: NDArray[np.float32] = (estimates - slack).astype(np.float32)
-    unsettled = scores != (estimates + slack).astype(np.float32)
+    slack = longest * (2 * (len(query) + 4) * 2.0**-53)
+    scores: NDArray[np.float32] = (sums - slack).astype(np.float32)
+    unsettled = scores != (sums + slack).astype(np.float32)
     if unsettled.any():
-        for row in np.flatnonzero(unsettled):
-            scores[row] = math.fsum(rows[row] * query)
+        wide = query.astype(np.float64)
+        for number in np.flatnonzero(unsettled).tolist():
+            scores[number] = math.fsum(row(number) * wide)
     return scores + np.float32(0)  # no negative zero
 
 

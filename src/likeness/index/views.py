@@ -104,6 +104,21 @@ class View:
     size: int = 0
     spread: Spread = field(default_factory=Spread)
 
+    def row(self, segment: int, offset: int) -> NDArray[np.float32]:
+        """Give the vector of a row, as it was given."""
+        row: NDArray[np.float32] = self.segments[segment].chunk.rows[offset]
+        return row
+
+    def keys(self, segments: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give the keys of rows, in their own order; those of one segment are looked up together where they are neighbours."""
+        ends = [*(np.flatnonzero(segments[1:] != segments[:-1]) + 1).tolist(), len(segments)]
+        keys = np.empty(len(segments), np.int64)
+        first = 0
+        for end in ends:
+            keys[first:end] = self.segments[segments[first]].chunk.keys[offsets[first:end]]
+            first = end
+        return keys
+
 
 class Draft:
     """The next view in the making: the present one's segments, with masks copied before they are changed."""

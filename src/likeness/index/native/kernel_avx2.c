@@ -21,7 +21,7 @@ AVX2 INLINE void store_totals(const __m256i *sums, int32_t *dots) {
     for (int stream = 0; stream < STREAMS; stream++) dots[stream * STEPS] = totals[stream];
 }
 
-AVX2 INLINE void four_rows(const uint8_t *rows, size_t gap, size_t pitch, const int8_t *queries, const int count,
+AVX2 INLINE void four_rows(const uint8_t *const *rows, size_t pitch, const int8_t *queries, const int count,
                            int32_t *dots) {
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i sums[2][STREAMS];
@@ -33,7 +33,7 @@ AVX2 INLINE void four_rows(const uint8_t *rows, size_t gap, size_t pitch, const 
             factors[query] = _mm256_loadu_si256((const __m256i *)(queries + query * pitch + i));
 #pragma GCC unroll 4
         for (int stream = 0; stream < STREAMS; stream++) {
-            const __m256i codes = _mm256_loadu_si256((const __m256i *)(rows + stream * gap + i));
+            const __m256i codes = _mm256_loadu_si256((const __m256i *)(rows[stream] + i));
 #pragma GCC unroll 2
             for (int query = 0; query < count; query++) {
                 sums[query][stream] = _mm256_add_epi32(
@@ -48,7 +48,7 @@ AVX2 INLINE void four_rows(const uint8_t *rows, size_t gap, size_t pitch, const 
 /* Six bits times |g| <= 64: four sums of two products, from twice 32 bytes, stay within 4 * 2 * 63 * 64 = 32256, in 16
  * bits, before they have to be widened. */
 
-AVX2 INLINE void four_half_rows(const uint8_t *rows, size_t gap, size_t pitch, const int8_t *queries, const int count,
+AVX2 INLINE void four_half_rows(const uint8_t *const *rows, size_t pitch, const int8_t *queries, const int count,
                                 int32_t *dots) {
     const __m256i low_bits = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
     const __m256i levels = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)likeness_levels));
@@ -59,10 +59,10 @@ AVX2 INLINE void four_half_rows(const uint8_t *rows, size_t gap, size_t pitch, c
 #pragma GCC unroll 4
         for (int stream = 0; stream < STREAMS; stream++) {
             __m256i short_sums[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
-            FETCH(rows + stream * gap + i + BYTES_AHEAD);
+            FETCH(rows[stream] + i + BYTES_AHEAD);
 #pragma GCC unroll 2
             for (int j = 0; j < 2; j++) {
-                const __m256i pairs = _mm256_loadu_si256((const __m256i *)(rows + stream * gap + i + 32 * j));
+                const __m256i pairs = _mm256_loadu_si256((const __m256i *)(rows[stream] + i + 32 * j));
                 const __m256i first = _mm256_shuffle_epi8(levels, _mm256_and_si256(pairs, low_bits));
                 const __m256i second =
                     _mm256_shuffle_epi8(levels, _mm256_and_si256(_mm256_srli_epi16(pairs, 4), low_bits));

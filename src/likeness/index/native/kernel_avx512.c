@@ -13,7 +13,7 @@ static int runs_here(void) {
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
 }
 
-AVX512 INLINE void four_rows(const uint8_t *rows, size_t gap, size_t pitch, const int8_t *queries, const int count,
+AVX512 INLINE void four_rows(const uint8_t *const *rows, size_t pitch, const int8_t *queries, const int count,
                              int32_t *dots) {
     __m512i sums[4][STREAMS];
     for (int query = 0; query < count; query++)
@@ -24,7 +24,7 @@ AVX512 INLINE void four_rows(const uint8_t *rows, size_t gap, size_t pitch, cons
             factors[query] = _mm512_loadu_si512((const void *)(queries + query * pitch + i));
 #pragma GCC unroll 4
         for (int stream = 0; stream < STREAMS; stream++) {
-            const __m512i codes = _mm512_loadu_si512((const void *)(rows + stream * gap + i));
+            const __m512i codes = _mm512_loadu_si512((const void *)(rows[stream] + i));
 #pragma GCC unroll 4
             for (int query = 0; query < count; query++)
                 sums[query][stream] = _mm512_dpbusd_epi32(sums[query][stream], codes, factors[query]);
@@ -35,7 +35,7 @@ AVX512 INLINE void four_rows(const uint8_t *rows, size_t gap, size_t pitch, cons
             dots[(query * STREAMS + stream) * STEPS] = _mm512_reduce_add_epi32(sums[query][stream]);
 }
 
-AVX512 INLINE void four_half_rows(const uint8_t *rows, size_t gap, size_t pitch, const int8_t *queries,
+AVX512 INLINE void four_half_rows(const uint8_t *const *rows, size_t pitch, const int8_t *queries,
                                   const int count, int32_t *dots) {
     const __m512i low_bits = _mm512_set1_epi8(15);
     const __m512i levels = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)likeness_levels));
@@ -50,8 +50,8 @@ AVX512 INLINE void four_half_rows(const uint8_t *rows, size_t gap, size_t pitch,
         }
 #pragma GCC unroll 4
         for (int stream = 0; stream < STREAMS; stream++) {
-            FETCH(rows + stream * gap + i + BYTES_AHEAD);
-            const __m512i pairs = _mm512_loadu_si512((const void *)(rows + stream * gap + i));
+            FETCH(rows[stream] + i + BYTES_AHEAD);
+            const __m512i pairs = _mm512_loadu_si512((const void *)(rows[stream] + i));
             const __m512i first = _mm512_shuffle_epi8(levels, _mm512_and_si512(pairs, low_bits));
             const __m512i second =
                 _mm512_shuffle_epi8(levels, _mm512_and_si512(_mm512_srli_epi16(pairs, 4), low_bits));

@@ -5,23 +5,23 @@ const uint8_t likeness_levels[16] = {0, 8, 13, 17, 21, 24, 27, 30, 33, 36, 39, 4
 
 static int runs_here(void) { return 1; }
 
-INLINE void four_rows(const uint8_t *rows, size_t gap, size_t pitch, const int8_t *query, int count, int32_t *dots) {
+INLINE void four_rows(const uint8_t *const *rows, size_t pitch, const int8_t *query, int count, int32_t *dots) {
     (void)count; /* one */
     for (int stream = 0; stream < STREAMS; stream++) {
-        const uint8_t *row = rows + stream * gap;
+        const uint8_t *row = rows[stream];
         int32_t sum = 0;
         for (size_t i = 0; i < pitch; i++) sum += (int32_t)row[i] * query[i];
         dots[stream * STEPS] = sum;
     }
 }
 
-INLINE void four_half_rows(const uint8_t *rows, size_t gap, size_t pitch, const int8_t *query, int count,
+INLINE void four_half_rows(const uint8_t *const *rows, size_t pitch, const int8_t *query, int count,
                            int32_t *dots) {
     (void)count; /* one */
     for (int stream = 0; stream < STREAMS; stream++) {
         int32_t sum = 0;
         for (size_t block = 0; block < pitch; block += 64) {
-            const uint8_t *pairs = rows + stream * gap + block;
+            const uint8_t *pairs = rows[stream] + block;
             const int8_t *factors = query + 2 * block;
             for (size_t i = 0; i < 64; i++)
                 sum += likeness_levels[pairs[i] & 15] * factors[i] + likeness_levels[pairs[i] >> 4] * factors[64 + i];

@@ -30,9 +30,9 @@ typedef struct {
     float step, lift, width;
 } Bound;
 
-/* All dot products of `steps` (<= STEPS) rows in each of four streams `gap` bytes apart with `count` queries, as
+/* All dot products of `steps` (<= STEPS) rows from each of four places, `streams`, with `count` queries, as
  * dots[(query * STREAMS + stream) * STEPS + step]. */
-typedef void Multiply(const uint8_t *rows, size_t gap, size_t pitch, int steps, const int8_t *queries, int count,
+typedef void Multiply(const uint8_t *const *streams, size_t pitch, int steps, const int8_t *queries, int count,
                       int32_t *dots);
 
 typedef struct {
@@ -89,15 +89,17 @@ INLINE float likeness_upper(Bound bound, int32_t dot, float scale, float error) 
 
 /* Walk the steps, and at each the queries, `wide` at a time and then one by one, while the four rows are in cache. */
 #define DEFINE_MULTIPLY(NAME, TARGET, FOUR_ROWS, WIDE, CODES_A_BYTE)                                                \
-    TARGET static void NAME(const uint8_t *rows, size_t gap, size_t pitch, int steps, const int8_t *queries,        \
+    TARGET static void NAME(const uint8_t *const *streams, size_t pitch, int steps, const int8_t *queries,          \
                             int count, int32_t *dots) {                                                             \
         const size_t length = CODES_A_BYTE * pitch;                                                                 \
-        for (int i = 0; i < steps; i++, rows += pitch) {                                                            \
+        const uint8_t *rows[STREAMS] = {streams[0], streams[1], streams[2], streams[3]};                            \
+        for (int i = 0; i < steps; i++) {                                                                           \
             int query = 0;                                                                                          \
             for (; query + WIDE <= count; query += WIDE)                                                            \
-                FOUR_ROWS(rows, gap, pitch, queries + query * length, WIDE, dots + query * STREAMS * STEPS + i);    \
+                FOUR_ROWS(rows, pitch, queries + query * length, WIDE, dots + query * STREAMS * STEPS + i);         \
             for (; query < count; query++)                                                                          \
-                FOUR_ROWS(rows, gap, pitch, queries + query * length, 1, dots + query * STREAMS * STEPS + i);       \
+                FOUR_ROWS(rows, pitch, queries + query * length, 1, dots + query * STREAMS * STEPS + i);            \
+            for (int stream = 0; stream < STREAMS; stream++) rows[stream] += pitch;                                 \
         }                                                                                                           \
     }
 

@@ -83,10 +83,9 @@ static int hold_part(PyObject *tuple, size_t dimension, size_t pitch, Held *held
 }
 
 static PyObject *report(const Found *found) {
-    const Rows *kept = &found->kept;
-    return Py_BuildValue("(y#y#d)", (const char *)kept->rows, (Py_ssize_t)(kept->count * sizeof *kept->rows),
-                         (const char *)kept->uppers, (Py_ssize_t)(kept->count * sizeof *kept->uppers),
-                         (double)found->cut);
+    const Candidates *kept = &found->kept;
+    return Py_BuildValue("(y#d)", kept->count ? (const char *)kept->all : "",
+                         (Py_ssize_t)(kept->count * sizeof *kept->all), (double)found->cut);
 }
 
 static PyObject *scan(PyObject *module, PyObject *args) {

@@ -42,54 +42,35 @@ typedef struct {
 
 size_t likeness_half_pitch(size_t pitch) { return (pitch + 127) / 128 * 64; }
 
-static int set_up(Rows *rows) {
-    rows->room = FEW;
-    rows->rows = malloc(rows->room * sizeof *rows->rows);
-    rows->uppers = malloc(rows->room * sizeof *rows->uppers);
-    return rows->rows && rows->uppers ? 0 : -1;
-}
-
-static void let_go(Rows *rows) {
-    free(rows->rows);
-    free(rows->uppers);
-}
-
 void likeness_release(Found *found) {
-    let_go(&found->kept);
-    let_go(&found->pending);
+    free(found->kept.all);
+    free(found->pending.all);
     free(found->lowers);
     memset(found, 0, sizeof *found);
 }
 
 /* Forget what has fallen below the cut since it was found. */
-static void settle(Rows *rows, float cut) {
+static void settle(Candidates *candidates, float cut) {
     size_t kept = 0;
-    for (size_t i = 0; i < rows->count; i++)
-        if (rows->uppers[i] >= cut) {
-            rows->rows[kept] = rows->rows[i];
-            rows->uppers[kept++] = rows->uppers[i];
-        }
-    rows->count = kept;
+    for (size_t i = 0; i < candidates->count; i++)
+        if (candidates->all[i].upper >= cut) candidates->all[kept++] = candidates->all[i];
+    candidates->count = kept;
 }
 
-static int make_room(Rows *rows, float cut) {
-    settle(rows, cut);
-    if (2 * rows->count <= rows->room) return 0;
-    const size_t room = 2 * rows->room;
-    uint64_t *moved = realloc(rows->rows, room * sizeof *moved);
+static int make_room(Candidates *candidates, float cut) {
+    settle(candidates, cut);
+    if (candidates->room && 2 * candidates->count <= candidates->room) return 0;
+    const size_t room = candidates->room ? 2 * candidates->room : FEW;
+    Candidate *moved = realloc(candidates->all, room * sizeof *moved);
     if (!moved) return -1;
-    rows->rows = moved;
-    float *uppers = realloc(rows->uppers, room * sizeof *uppers);
-    if (!uppers) return -1;
-    rows->uppers = uppers;
-    rows->room = room;
+    candidates->all = moved;
+    candidates->room = room;
     return 0;
 }
 
-static int append(Rows *rows, uint64_t row, float upper, float cut) {
-    if (rows->count == rows->room && make_room(rows, cut)) return -1;
-    rows->rows[rows->count] = row;
-    rows->uppers[rows->count++] = upper;
+static int append(Candidates *candidates, Candidate candidate, float cut) {
+    if (candidates->count == candidates->room && make_room(candidates, cut)) return -1;
+    candidates->all[candidates->count++] = candidate;
     return 0;
 }
 
@@ -129,41 +110,46 @@ static const Part *part_of(const Scan *scan, uint64_t row) { return &scan->parts
 static int keep(const Scan *scan, int q, uint64_t row, float upper) {
     const Query *query = &scan->queries[q];
     Found *found = &scan->found[q];
-    if (append(&found->kept, row, upper, found->cut)) return -1;
-    if (query->wanted) {
-        const float *given = part_of(scan, row)->rows + (row & UINT32_MAX) * scan->dimension;
-        raise_cut(found, query, (float)multiply_exactly(given, query->row, scan->dimension) - query->margin);
+    const float *given = part_of(scan, row)->rows + (row & UINT32_MAX) * scan->dimension;
+    const double score = multiply_exactly(given, query->row, scan->dimension);
+    if (append(&found->kept, (Candidate){row, score, upper}, found->cut)) return -1;
+    if (query->wanted) raise_cut(found, query, (float)score - query->margin);
+    return 0;
+}
+
+static const uint8_t *codes_of(const Scan *scan, uint64_t row) {
+    return part_of(scan, row)->codes + (row & UINT32_MAX) * scan->pitch;
+}
+
+/* Read the codes of up to four rows, wherever they are. */
+static int look_at(const Scan *scan, int q, const Candidate *candidates, size_t count) {
+    const uint8_t *codes[STREAMS];
+    int32_t dots[STREAMS * STEPS];
+    for (size_t i = 0; i < STREAMS; i++) codes[i] = codes_of(scan, candidates[i < count ? i : 0].row);
+    scan->kernel->multiply(codes, scan->pitch, 1, scan->factors + q * scan->pitch, 1, dots);
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t row = candidates[i].row;
+        const float scale = part_of(scan, row)->scales[row & UINT32_MAX];
+        const float upper = likeness_upper(scan->queries[q].whole, dots[i * STEPS], scale, scale);
+        if (upper >= scan->found[q].cut && keep(scan, q, row, upper)) return -1;
     }
     return 0;
 }
 
-/* Read the codes of one row. */
-static int look_at(const Scan *scan, int q, uint64_t row) {
-    const Part *part = part_of(scan, row);
-    const size_t offset = row & UINT32_MAX;
-    int32_t dots[STREAMS * STEPS];
-    scan->kernel->multiply(part->codes + offset * scan->pitch, 0, scan->pitch, 1, scan->factors + q * scan->pitch, 1,
-                           dots);
-    const float scale = part->scales[offset], upper = likeness_upper(scan->queries[q].whole, dots[0], scale, scale);
-    return upper >= scan->found[q].cut ? keep(scan, q, row, upper) : 0;
-}
-
 static void fetch(const Scan *scan, uint64_t row) {
-    const Part *part = part_of(scan, row);
-    const size_t offset = row & UINT32_MAX;
-    for (size_t at = 0; at < scan->pitch; at += 64) FETCH(part->codes + offset * scan->pitch + at);
-    FETCH(part->scales + offset);
+    for (size_t at = 0; at < scan->pitch; at += 64) FETCH(codes_of(scan, row) + at);
+    FETCH(part_of(scan, row)->scales + (row & UINT32_MAX));
 }
 
 static int look_at_pending(Scan *scan) {
     for (int q = 0; q < scan->query_count; q++) {
         Found *found = &scan->found[q];
-        Rows *pending = &found->pending;
+        Candidates *pending = &found->pending;
         settle(pending, found->cut);
-        for (size_t i = 0; i < pending->count + AHEAD; i++) {
-            if (i < pending->count) fetch(scan, pending->rows[i]);
-            if (i >= AHEAD && pending->uppers[i - AHEAD] >= found->cut && look_at(scan, q, pending->rows[i - AHEAD]))
-                return -1;
+        for (size_t at = 0, fetched = 0; at < pending->count; at += STREAMS) {
+            const size_t left = pending->count - at;
+            while (fetched < pending->count && fetched < at + AHEAD) fetch(scan, pending->all[fetched++].row);
+            if (look_at(scan, q, pending->all + at, left < STREAMS ? left : STREAMS)) return -1;
         }
         pending->count = 0;
     }
@@ -187,9 +173,12 @@ static int is_too_much(const Scan *scan) {
 
 static void multiply(Scan *scan, const Block *block) {
     const Part *part = &scan->parts[block->part];
+    const size_t pitch = block->halved ? scan->half_pitch : scan->pitch;
+    const uint8_t *streams[STREAMS];
+    for (int stream = 0; stream < STREAMS; stream++)
+        streams[stream] = (block->halved ? part->halves : part->codes) + (block->row + stream * block->spread) * pitch;
     if (!block->halved) {
-        scan->kernel->multiply(part->codes + block->row * scan->pitch, block->spread * scan->pitch, scan->pitch,
-                               block->steps, scan->factors, scan->query_count, scan->dots);
+        scan->kernel->multiply(streams, pitch, block->steps, scan->factors, scan->query_count, scan->dots);
         return;
     }
     for (int stream = 0; stream < block->streams; stream++)
@@ -197,8 +186,7 @@ static void multiply(Scan *scan, const Block *block) {
             FETCH(part->half_scales + block->row + stream * block->spread + i);
             FETCH(part->half_errors + block->row + stream * block->spread + i);
         }
-    scan->kernel->multiply_halves(part->halves + block->row * scan->half_pitch, block->spread * scan->half_pitch,
-                                  scan->half_pitch, block->steps, scan->half_factors, scan->query_count, scan->dots);
+    scan->kernel->multiply_halves(streams, pitch, block->steps, scan->half_factors, scan->query_count, scan->dots);
     scan->halved += block->steps * block->streams;
 }
 
@@ -221,16 +209,16 @@ static int sift(Scan *scan) {
             const int count = scan->kernel->sieve(dots, scales, errors, block->steps, bound, found->cut, uppers, hits);
             for (int hit = 0; hit < count; hit++) {
                 const int64_t offset = first + hits[hit];
-                const uint64_t row = block->part << 32 | (uint64_t)offset;
                 const float upper = uppers[hits[hit]];
+                const Candidate candidate = {.row = block->part << 32 | (uint64_t)offset, .upper = upper};
                 int result;
                 if (!(upper >= found->cut) || (part->alive && !part->alive[offset])) continue;
                 if (!block->halved)
-                    result = keep(scan, q, row, upper);
+                    result = keep(scan, q, candidate.row, upper);
                 else if (upper - bound.width * errors[hits[hit]] < found->cut)
-                    result = append(&found->pending, row, upper, found->cut);
+                    result = append(&found->pending, candidate, found->cut);
                 else {
-                    result = look_at(scan, q, row);
+                    result = look_at(scan, q, &candidate, 1);
                     scan->looked_at++;
                 }
                 if (result) return -1;
@@ -291,7 +279,7 @@ int likeness_scan(const Kernel *kernel, size_t dimension, size_t pitch, const Pa
     for (int q = 0; q < query_count; q++) {
         memcpy(half_factors + q * 2 * half_pitch, factors + q * pitch, pitch);
         found[q].lowers = malloc((size_t)(queries[q].wanted + 1) * sizeof *found[q].lowers);
-        if (!found[q].lowers || set_up(&found[q].kept) || set_up(&found[q].pending)) goto end;
+        if (!found[q].lowers) goto end;
         found[q].cut = queries[q].minimum - queries[q].slack;
     }
     for (size_t p = 0; p < part_count; p++)

@@ -25,16 +25,21 @@ typedef struct {
     float margin; /* more than summing a score in float64 and rounding it to float32 may cost */
 } Query;
 
+/* A row that may count: part << 32 | row, its score as summed in float64, and what bounds it, less the slack. */
 typedef struct {
-    uint64_t *rows; /* part << 32 | row */
-    float *uppers;
+    uint64_t row;
+    double score, upper;
+} Candidate;
+
+typedef struct {
+    Candidate *all;
     size_t count, room;
-} Rows;
+} Candidates;
 
 /* The rows whose score may reach the cut: every other one is proven to score below it. */
 typedef struct {
-    Rows kept;
-    Rows pending; /* while scanning: rows that their halves did not leave out */
+    Candidates kept;
+    Candidates pending; /* while scanning: rows that their halves did not leave out, without a score */
     float *lowers; /* min-heap of the best `wanted` scores, less the margin */
     int64_t held;
     float cut;
