@@ -169,9 +169,9 @@ def bandwidth_probe(size: int) -> list[Search]:
 
 
 def least_bytes_read(dimension: int, scan: Scan) -> int:
-    """Give the bytes a row that no scan does without: half codes with scale and error, or codes with their scale."""
+    """Give the bytes a row that no scan does without: half codes, or codes, and a word beside them."""
     codec = Codec(dimension)
-    return codec.half_pitch + 8 if isinstance(scan, CompiledScan) else codec.pitch + 4
+    return codec.half_pitch + 4 if isinstance(scan, CompiledScan) else codec.pitch + 4
 
 
 def filled(faces: Faces, scan: Scan) -> tuple[ExactIndex, float]:

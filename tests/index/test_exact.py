@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from likeness.index import compiled
 from likeness.index.base import Answer
+from likeness.index.codes import scales_of
 from likeness.index.exact import ExactIndex
 from likeness.index.faiss_scan import FaissScan
 from likeness.index.reference import ReferenceIndex
@@ -242,7 +243,8 @@ class Liar:
 
     def _misread(self, part):
         # The rows in use alone: beyond them lies whatever the memory held before, and it may overflow.
-        return part._replace(scales=part.scales[: part.size] * np.float32(1 + self.error))
+        scales = scales_of(part.terms[: part.size]) * np.float32(1 + self.error)
+        return part._replace(terms=scales.view(np.uint32))
 
 
 @pytest.mark.parametrize("error", [0.5, -0.5])

@@ -19,7 +19,7 @@ def parts_of(codec, rows, sizes, *, dead=()):
         alive = np.ones(size, np.uint8)
         alive[[row - start for row in dead if start <= row < start + size]] = 0
         here = slice(start, start + size)
-        columns = rounded.codes, rounded.scales, rounded.halves, rounded.half_scales, rounded.half_errors, rows
+        columns = rounded.codes, rounded.terms, rounded.halves, rounded.half_terms, rows
         parts.append(Part(*(column[here].copy() for column in columns), None if alive.all() else alive, size))
         start += size
     return tuple(parts), Spread().including(rounded)
@@ -113,8 +113,8 @@ def test_dot_products_are_the_integer_ones(make_scan, dimension):
     object.__setattr__(goal, "step", 1.0)
     rows = np.zeros((40, dimension), np.float32)
     halves = np.zeros((40, dimension // 2), np.uint8)
-    ones = np.ones(40, np.float32)
-    (found,) = scan((Part(codes, ones, halves, ones, ones, rows, None, 40),), [goal])
+    terms = np.ones(40, np.float32).view(np.uint32)
+    (found,) = scan((Part(codes, terms, halves, terms, rows, None, 40),), [goal])
     exact = (codes.astype(np.int64) - 128) @ factors.astype(np.int64)
     order = np.argsort(found.offsets)
     assert found.uppers[order].tolist() == exact.astype(np.float32).tolist()
@@ -148,8 +148,8 @@ def test_threads_share_a_scan(faces):
         ({"vectors": np.zeros((1, 65), np.float32)}, "sizes"),
         ({"rows": np.zeros((9, 50), np.float32)}, "fewer rows"),
         ({"halves": np.zeros((9, 64), np.uint8)}, "fewer rows"),
-        ({"half_scales": np.zeros(9, np.float32)}, "fewer rows"),
-        ({"half_errors": np.zeros(9, np.float32)}, "fewer rows"),
+        ({"terms": np.zeros(9, np.uint32)}, "fewer rows"),
+        ({"half_terms": np.zeros(9, np.uint32)}, "fewer rows"),
         ({"wanted": np.array([-1])}, "less than nothing"),
         ({"wanted": np.array([], np.int64)}, "sizes"),
         ({"bounds": np.zeros((1, 5))}, "sizes"),
@@ -159,9 +159,8 @@ def test_the_compiled_scan_refuses_sizes_that_do_not_fit(change, message):
     def scan(kernel="portable", count=10, alive=None, **arrays):
         rows = arrays.get("rows", np.zeros((10, 50), np.float32))
         halves = arrays.get("halves", np.zeros((10, 64), np.uint8))
-        zeros = np.zeros(10, np.float32)
-        half_floats = arrays.get("half_scales", zeros), arrays.get("half_errors", zeros)
-        parts = (Part(np.zeros((10, 64), np.uint8), zeros, halves, *half_floats, rows, alive, count),)
+        terms, half_terms = (arrays.get(name, np.zeros(10, np.uint32)) for name in ("terms", "half_terms"))
+        parts = (Part(np.zeros((10, 64), np.uint8), terms, halves, half_terms, rows, alive, count),)
         vectors = arrays.get("vectors", np.zeros((1, 50), np.float32))
         factors = arrays.get("factors", np.zeros((1, 64), np.int8))
         wanted, bounds = arrays.get("wanted", np.array([1])), arrays.get("bounds", np.zeros((1, 6)))
@@ -177,16 +176,15 @@ def test_the_compiled_scan_refuses_sizes_that_do_not_fit(change, message):
 @compiled_only
 def test_the_compiled_encoder_refuses_sizes_that_do_not_fit():
     rows, signs = np.zeros((2, 8), np.float32), np.ones(8, np.float32)
-    codes, halves, scales = np.zeros((2, 64), np.uint8), np.zeros((2, 64), np.uint8), np.zeros(2, np.float32)
+    codes, halves, terms = np.zeros((2, 64), np.uint8), np.zeros((2, 64), np.uint8), np.zeros(2, np.uint32)
     for arguments in [
-        (rows[:1], signs, 127, codes, scales, halves, scales, scales),
-        (rows, signs, 128, codes, scales, halves, scales, scales),
-        (rows, signs, 0, codes, scales, halves, scales, scales),
-        (rows, signs, 127, codes.ravel()[:15], scales, halves, scales, scales),
-        (rows, signs, 127, codes, scales, halves[:1], scales, scales),
-        (rows, signs, 127, codes, scales, halves, scales[:1], scales),
-        (rows, signs, 127, codes, scales, halves, scales, scales[:1]),
-        (rows, signs[:0], 127, codes, scales, halves, scales, scales),
+        (rows[:1], signs, 127, codes, terms, halves, terms),
+        (rows, signs, 128, codes, terms, halves, terms),
+        (rows, signs, 0, codes, terms, halves, terms),
+        (rows, signs, 127, codes.ravel()[:15], terms, halves, terms),
+        (rows, signs, 127, codes, terms, halves[:1], terms),
+        (rows, signs, 127, codes, terms, halves, terms[:1]),
+        (rows, signs[:0], 127, codes, terms, halves, terms),
     ]:
         with pytest.raises(ValueError, match="do not fit"):
             compiled.encode(*arguments)

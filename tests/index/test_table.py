@@ -72,7 +72,7 @@ def codes_fit(view, codec):
         rounded = codec.encode(segment.chunk.rows[: segment.count])
         living = slice(None) if segment.alive is None else segment.alive[: segment.count] != 0
         assert np.array_equal(rounded.codes[living], segment.chunk.codes[: segment.count][living])
-        assert np.array_equal(rounded.scales[living], segment.chunk.scales[: segment.count][living])
+        assert np.array_equal(rounded.terms[living], segment.chunk.terms[: segment.count][living])
     return True
 
 
@@ -132,7 +132,7 @@ class InterruptedScan:
 
 
 def shifted(found, part):
-    return replace(found, rows=found.rows | np.uint64(part << 32))
+    return replace(found, rows=found.rows | (part << 32))
 
 
 def together(found):

@@ -5,14 +5,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-# (rows, pitch) uint8 codes, (rows,) float32 scales; (rows, half_pitch) uint8 half codes, (rows,) float32 scales and errors
+# (rows, pitch) uint8 codes and (rows,) uint32 terms of theirs; (rows, half_pitch) uint8 half codes and (rows,) uint32 terms
 # of theirs; (rows, d) float32 as given, (rows,) uint8 alive or None for all, row count.
 _Part: TypeAlias = tuple[
     NDArray[np.uint8],
-    NDArray[np.float32],
+    NDArray[np.uint32],
     NDArray[np.uint8],
-    NDArray[np.float32],
-    NDArray[np.float32],
+    NDArray[np.uint32],
     NDArray[np.float32],
     NDArray[np.uint8] | None,
     int,
@@ -22,7 +21,7 @@ _Part: TypeAlias = tuple[
 def kernels() -> list[tuple[str, int]]: ...
 
 # vectors (queries, d) float32; factors (queries, pitch) int8; wanted (queries,) int64, 0 for all; bounds (queries, 6) float64: step, allowance,
-# length, slack, margin, minimum. Gives per query: uint64 part << 32 | row, float64 score and float64 upper bound less the slack of each row, and the cut.
+# length, slack, margin, minimum. Gives per query: int64 part << 32 | row, float64 score and float64 upper bound less the slack of each row, and the cut.
 def scan(
     kernel: str,
     parts: tuple[_Part, ...],
@@ -33,17 +32,16 @@ def scan(
     /,
 ) -> list[tuple[bytes, float]]: ...
 
-# rows (n, d) float32, signs (d,) float32; writes codes (n, pitch) uint8, scales (n,) float32, halves (n, half_pitch)
-# uint8, half scales and half errors (n,) float32. Gives the largest |rotated row - rounded row| / scale (of the codes), and
+# rows (n, d) float32, signs (d,) float32; writes codes (n, pitch) uint8, their terms (n,) uint32, halves (n, half_pitch)
+# uint8 and their terms (n,) uint32. Gives the largest |rotated row - rounded row| / scale (of the codes), and
 # the largest |rounded row| (of either).
 def encode(
     rows: NDArray[np.float32],
     signs: NDArray[np.float32],
     limit: int,
     codes: NDArray[np.uint8],
-    scales: NDArray[np.float32],
+    terms: NDArray[np.uint32],
     halves: NDArray[np.uint8],
-    half_scales: NDArray[np.float32],
-    half_errors: NDArray[np.float32],
+    half_terms: NDArray[np.uint32],
     /,
 ) -> tuple[float, float]: ...

@@ -16,6 +16,9 @@ where ``allowance`` = |q| K. The arithmetic's own rounding is in the slack.
 The same rows are rounded a second time, to half a byte a number: to the 16 levels that suit a normal distribution best,
 which a rotated row's numbers nearly have. That is some nine times as coarse, so each row's |Rx - ŷ| is kept with it; what
 the half codes leave out has cost half the bytes.
+
+Scale and |Rx - ŷ| share a word of 32 bits, each rounded up to a bfloat16 (the upper half of a float32): every byte beside
+the codes is read from memory with them. The codes are made with the scale so rounded, and lose nothing.
 """
 
 import math
@@ -47,14 +50,12 @@ class Codes:
 
     codes: NDArray[np.uint8]
     """(n, pitch) c + 128"""
-    scales: NDArray[np.float32]
-    """(n,)"""
+    terms: NDArray[np.uint32]
+    """(n,) scales, in the upper half of a word"""
     halves: NDArray[np.uint8]
     """(n, half_pitch) half codes, two to a byte: of 128 neighbours, byte i holds number i below and 64 + i above."""
-    half_scales: NDArray[np.float32]
-    """(n,); a half code h stands for this scale times LEVELS[h]."""
-    half_errors: NDArray[np.float32]
-    """(n,) lengths of what rounding to half codes took off."""
+    half_terms: NDArray[np.uint32]
+    """(n,) scales, a half code h standing for its row's times LEVELS[h], and in the lower half lengths of what rounding took off"""
     residual: float
     reach: float
 
@@ -68,7 +69,7 @@ class Spread:
     norm: float = 0.0
 
     def including(self, codes: Codes) -> "Spread":
-        norm = 1.001 * (codes.reach + codes.residual * float(codes.scales.max(initial=0)))
+        norm = 1.001 * (codes.reach + codes.residual * float(scales_of(codes.terms).max(initial=0)))
         return Spread(max(self.residual, codes.residual), max(self.reach, codes.reach), max(self.norm, norm))
 
 
@@ -123,12 +124,13 @@ class Codec:
         """Rotate (n, d) float32 rows; round each to whole multiples, within +-limit, of its own scale, and to half codes."""
         codes = np.empty((len(rows), self.pitch), np.uint8)
         halves = np.empty((len(rows), self.half_pitch), np.uint8)
-        scales, half_scales, half_errors = np.empty((3, len(rows)), np.float32)
+        terms, half_terms = np.empty((2, len(rows)), np.uint32)
         if self._compiled:
-            arrays = codes, scales, halves, half_scales, half_errors
+            arrays = codes, terms, halves, half_terms
             return Codes(*arrays, *compiled.encode(np.ascontiguousarray(rows), self._signs, limit, *arrays))
         rotated = self.rotate(rows)
-        np.maximum(np.abs(rotated).max(axis=1) / np.float32(limit), _SMALLEST_SCALE, out=scales)
+        terms[...] = _rounded_up(np.maximum(np.abs(rotated).max(axis=1) / np.float32(limit), _SMALLEST_SCALE))
+        scales = scales_of(terms)
         whole = np.rint(rotated * (np.float32(1) / scales)[:, np.newaxis])
         codes[:, self.dimension :] = 128
         codes[:, : self.dimension] = whole + 128
@@ -140,10 +142,13 @@ class Codec:
             half_codes[:, : self.pitch] = self._halve(rotated)
             halves[...] = (pairs[:, :, 0] | pairs[:, :, 1] << 4).reshape(halves.shape)
             levels = LEVELS[half_codes[:, : self.dimension]]
-            half_scales[...] = np.einsum("ij,ij->i", rotated, levels) / np.einsum("ij,ij->i", levels, levels)
-            half_errors[...], half_reach = _error_and_reach(rotated, half_scales, levels)
+            half_terms[...] = _rounded_up(
+                np.einsum("ij,ij->i", rotated, levels) / np.einsum("ij,ij->i", levels, levels)
+            )
+            errors, half_reach = _error_and_reach(rotated, scales_of(half_terms), levels)
+            half_terms |= _rounded_up(errors) >> 16
             reach = max(reach, half_reach)
-        return Codes(codes, scales, halves, half_scales, half_errors, residual, reach)
+        return Codes(codes, terms, halves, half_terms, residual, reach)
 
     def _halve(self, rotated: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Round rotated rows to (n, pitch) half codes, those of zeros behind."""
@@ -160,7 +165,7 @@ class Codec:
     ) -> Goal:
         """Round a query for a scan over rows no worse than ``spread``, and bound what the rounding of both may cost."""
         rounded = self.encode(query[np.newaxis], limit)
-        step = float(rounded.scales[0])
+        step = float(scales_of(rounded.terms)[0])
         wide = query.astype(np.float64)
         length = math.sqrt(wide @ wide)
         query_error = self._rotation_error * length + rounded.residual * step
@@ -176,6 +181,16 @@ class Codec:
             minimum=minimum_score,
             wanted=wanted,
         )
+
+
+def scales_of(terms: NDArray[np.uint32]) -> NDArray[np.float32]:
+    """Give the scales of rows' terms."""
+    return (terms & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+def _rounded_up(numbers: NDArray[np.floating]) -> NDArray[np.uint32]:
+    """Give the bits of the next bfloat16 that is no less; for numbers from 0 up."""
+    return (numbers.astype(np.float32).view(np.uint32) + np.uint32(0xFFFF)) & np.uint32(0xFFFF0000)
 
 
 def _error_and_reach(

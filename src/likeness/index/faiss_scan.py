@@ -8,7 +8,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.index.codes import LIMIT, Goal
+from likeness.index.codes import LIMIT, Goal, scales_of
 from likeness.index.scans import ROW_BITS, Candidates, Part
 
 
@@ -56,7 +56,7 @@ class FaissScan:
             if len(lowers) >= goal.wanted:
                 best = np.partition(lowers, len(lowers) - goal.wanted)[len(lowers) - goal.wanted]
                 cut = max(cut, float(best) - 2 * goal.slack)
-        rows: list[NDArray[np.uint64]] = [np.empty(0, np.uint64)]
+        rows: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
         scores: list[NDArray[np.float64]] = [np.empty(0)]
         uppers: list[NDArray[np.float64]] = [np.empty(0)]
         query = goal.vector.astype(np.float64)
@@ -65,7 +65,7 @@ class FaissScan:
             while pool.size < part.size and pool.ceiling >= cut:
                 pool = _Pool.drawn(scanner, part, goal, pool.size * self._FACTOR)
             kept = pool.uppers >= cut
-            rows.append(pool.rows[kept].astype(np.uint64) | np.uint64(number << ROW_BITS))
+            rows.append(pool.rows[kept] | (number << ROW_BITS))
             scores.append(part.rows[pool.rows[kept]].astype(np.float64) @ query)
             uppers.append(pool.uppers[kept])
         return Candidates(np.concatenate(rows), np.concatenate(scores), np.concatenate(uppers), cut)
@@ -83,7 +83,7 @@ class _Pool:
 
     @classmethod
     def drawn(cls, scanner: Any, part: Part, goal: Goal, size: int) -> "_Pool":
-        all_scales, alive, count = part.scales, part.alive, part.size
+        all_scales, alive, count = scales_of(part.terms), part.alive, part.size
         size = min(size, count)
         dots, rows = np.full(size, -np.inf, np.float32), np.full(size, -1, np.int64)
         if count:

@@ -19,7 +19,7 @@ from likeness.index.codes import Goal
 
 ROW_BITS = 32
 _ROWS_WORTH_A_THREAD = 65536
-_FOUND = np.dtype([("row", np.uint64), ("score", np.float64), ("upper", np.float64)])
+_FOUND = np.dtype([("row", np.int64), ("score", np.float64), ("upper", np.float64)])
 
 
 class Part(NamedTuple):
@@ -27,11 +27,10 @@ class Part(NamedTuple):
 
     codes: NDArray[np.uint8]
     """(rows, pitch)"""
-    scales: NDArray[np.float32]
+    terms: NDArray[np.uint32]
     halves: NDArray[np.uint8]
     """(rows, half_pitch)"""
-    half_scales: NDArray[np.float32]
-    half_errors: NDArray[np.float32]
+    half_terms: NDArray[np.uint32]
     rows: NDArray[np.float32]
     """(rows, d), as they were given."""
     alive: NDArray[np.uint8] | None
@@ -42,18 +41,19 @@ class Part(NamedTuple):
 class Candidates:
     """Rows that may score at or above ``cut``, as ``part << 32 | row``, each with its score summed in float64 and an upper bound less the slack."""
 
-    rows: NDArray[np.uint64]
+    rows: NDArray[np.int64]
     scores: NDArray[np.float64]
     uppers: NDArray[np.float64]
     cut: float
 
     @property
     def parts(self) -> NDArray[np.int64]:
-        return (self.rows >> np.uint64(ROW_BITS)).astype(np.int64)
+        return self.rows >> ROW_BITS
 
     @property
     def offsets(self) -> NDArray[np.int64]:
-        return (self.rows & np.uint64(2**ROW_BITS - 1)).astype(np.int64)
+        offsets: NDArray[np.int64] = self.rows & (2**ROW_BITS - 1)
+        return offsets
 
 
 class Scan(Protocol):
@@ -94,9 +94,8 @@ class CompiledScan:
         return [_together(shares) for shares in zip(own, *(run.result() for run in runs), strict=True)]
 
     def _scan(self, parts: tuple[Part, ...], request: tuple[Any, Any, Any, Any], first_part: int) -> list[Candidates]:
-        first_row = np.uint64(first_part << ROW_BITS)
         return [
-            Candidates(rows["row"] + first_row, rows["score"], rows["upper"], cut)
+            Candidates(rows["row"] + (first_part << ROW_BITS), rows["score"], rows["upper"], cut)
             for buffer, cut in compiled.scan(self.kernel, parts, *request)
             for rows in [np.frombuffer(buffer, _FOUND)]
         ]

@@ -20,10 +20,9 @@ class Chunk:
     """Rows side by side: rounded for the scan (see ``Codes``), (n, d) float32 and (n,) keys for the answer."""
 
     codes: NDArray[np.uint8]
-    scales: NDArray[np.float32]
+    terms: NDArray[np.uint32]
     halves: NDArray[np.uint8]
-    half_scales: NDArray[np.float32]
-    half_errors: NDArray[np.float32]
+    half_terms: NDArray[np.uint32]
     rows: NDArray[np.float32]
     keys: NDArray[np.int64]
 
@@ -31,22 +30,21 @@ class Chunk:
     def empty(cls, capacity: int, dimension: int, pitch: int, half_pitch: int) -> "Chunk":
         return cls(
             _aligned(capacity, pitch),
-            np.empty(capacity, np.float32),
+            np.empty(capacity, np.uint32),
             _aligned(capacity, half_pitch),
-            np.empty(capacity, np.float32),
-            np.empty(capacity, np.float32),
+            np.empty(capacity, np.uint32),
             np.empty((capacity, dimension), np.float32),
             np.empty(capacity, np.int64),
         )
 
     @classmethod
     def of(cls, rounded: Codes, rows: NDArray[np.float32], keys: NDArray[np.int64]) -> "Chunk":
-        return cls(rounded.codes, rounded.scales, rounded.halves, rounded.half_scales, rounded.half_errors, rows, keys)
+        return cls(rounded.codes, rounded.terms, rounded.halves, rounded.half_terms, rows, keys)
 
     @property
     def columns(self) -> tuple[NDArray[Any], ...]:
         """All of the above, in that order."""
-        return self.codes, self.scales, self.halves, self.half_scales, self.half_errors, self.rows, self.keys
+        return self.codes, self.terms, self.halves, self.half_terms, self.rows, self.keys
 
     @property
     def capacity(self) -> int:
@@ -57,8 +55,8 @@ class Chunk:
         return sum(column.nbytes for column in self.columns)
 
     def part(self, alive: NDArray[np.uint8] | None, size: int) -> Part:
-        codes, scales, halves, half_scales, half_errors, rows, _ = self.columns
-        return Part(codes, scales, halves, half_scales, half_errors, rows, alive, size)
+        codes, terms, halves, half_terms, rows, _ = self.columns
+        return Part(codes, terms, halves, half_terms, rows, alive, size)
 
     def copy(self, at: int, source: "Chunk", first: int, count: int) -> None:
         """Copy ``count`` rows of ``source``, from ``first`` on, to ``at`` and behind."""

@@ -1,6 +1,7 @@
 /* Rotation and rounding. Every operation on a row is the one the NumPy form does, in the same order, so the codes are
  * the same to the bit. */
 #include <math.h>
+#include <string.h>
 
 #include "scan.h"
 
@@ -50,6 +51,15 @@ CLONED void likeness_rotate(const float *row, size_t dimension, const float *sig
     if (size < dimension) transform(rotated + dimension - size, size, scale);
 }
 
+static uint32_t bits_of(float number) {
+    uint32_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    return bits;
+}
+
+/* The next bfloat16 that is no less; for numbers from 0 up. */
+static float round_up(float number) { return likeness_float((bits_of(number) + 0xffff) & 0xffff0000u); }
+
 /* Sums run in lanes, so that the compiler may keep them in vectors without changing their order. */
 enum { LANES = 8 };
 
@@ -61,8 +71,7 @@ CLONED Rounding likeness_round(const float *row, size_t pitch, int limit, uint8_
             tops[lane] = size > tops[lane] ? size : tops[lane];
         }
     for (int lane = 0; lane < LANES; lane++) most = tops[lane] > most ? tops[lane] : most;
-    float scale = most / (float)limit;
-    if (scale < 0x1p-100f) scale = 0x1p-100f;
+    const float least = most / (float)limit, scale = round_up(least < 0x1p-100f ? 0x1p-100f : least);
     const float inverse = 1 / scale;
     /* Adding and taking off 1.5 * 2**23 rounds to the nearest whole number, ties to even. */
     const float magic = 12582912.0f;
@@ -78,7 +87,7 @@ CLONED Rounding likeness_round(const float *row, size_t pitch, int limit, uint8_
             codes[i + lane] = (uint8_t)((int32_t)whole + 128);
         }
     for (int lane = 0; lane < LANES; lane++) error_squares += errors[lane], whole_squares += squares[lane];
-    return (Rounding){scale, sqrt(error_squares), sqrt(whole_squares) * scale};
+    return (Rounding){bits_of(scale), sqrt(error_squares) / scale, sqrt(whole_squares) * scale};
 }
 
 /* Where one level ends and the next begins, on either side of 0. */
@@ -110,7 +119,7 @@ CLONED Rounding likeness_halve(const float *row, size_t dimension, size_t pitch,
             few_squares[lane] += levels[i + lane] * levels[i + lane];
         }
     for (int lane = 0; lane < LANES; lane++) product += products[lane], level_squares += few_squares[lane];
-    const float scale = (float)(product / level_squares);
+    const float scale = round_up((float)(product / level_squares));
     double errors[LANES] = {0}, error_squares = 0;
     for (size_t i = 0; i < pitch; i += LANES)
         for (int lane = 0; lane < LANES; lane++) {
@@ -121,5 +130,6 @@ CLONED Rounding likeness_halve(const float *row, size_t dimension, size_t pitch,
     for (size_t block = 0; block < pitch; block += 128, halves += 64)
         for (size_t i = 0; i < 64; i++)
             halves[i] = (uint8_t)(codes[block + i] | (block + 64 < pitch ? codes[block + 64 + i] << 4 : 0));
-    return (Rounding){scale, sqrt(error_squares), sqrt(level_squares) * scale};
+    const double error = sqrt(error_squares);
+    return (Rounding){bits_of(scale) | bits_of(round_up((float)error)) >> 16, error, sqrt(level_squares) * scale};
 }

@@ -69,8 +69,8 @@ AVX512 INLINE void four_half_rows(const uint8_t *const *rows, size_t pitch, cons
 DEFINE_MULTIPLY(multiply, AVX512, four_rows, 4, 1)
 DEFINE_MULTIPLY(multiply_halves, AVX512, four_half_rows, 2, 2)
 
-AVX512 static int sieve(const int32_t *dots, const float *scales, const float *errors, int steps, Bound bound,
-                        float cut, float *uppers, int32_t *hits) {
+AVX512 static int sieve(const int32_t *dots, const Terms *terms, int steps, Bound bound, float cut, float *uppers,
+                        int32_t *hits) {
     const __m512i bias = _mm512_set1_epi32(bound.bias);
     const __m512 step = _mm512_set1_ps(bound.step), lift = _mm512_set1_ps(bound.lift);
     const __m512 width = _mm512_set1_ps(bound.width), least = _mm512_set1_ps(cut);
@@ -79,10 +79,11 @@ AVX512 static int sieve(const int32_t *dots, const float *scales, const float *e
     for (int i = 0; i < steps; i += 16) {
         const __mmask16 here = steps - i < 16 ? (__mmask16)((1 << (steps - i)) - 1) : (__mmask16)0xffff;
         const __m512 dot = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_maskz_loadu_epi32(here, dots + i), bias));
-        const __m512 estimate =
-            _mm512_mul_ps(_mm512_maskz_loadu_ps(here, scales + i), _mm512_add_ps(_mm512_mul_ps(step, dot), lift));
-        const __m512 upper =
-            _mm512_add_ps(estimate, _mm512_mul_ps(width, _mm512_maskz_loadu_ps(here, errors + i)));
+        const __m512i words = _mm512_maskz_loadu_epi32(here, terms + i);
+        const __m512 scale = _mm512_castsi512_ps(_mm512_and_si512(words, _mm512_set1_epi32((int)0xffff0000u)));
+        const __m512 error = _mm512_castsi512_ps(_mm512_slli_epi32(words, 16));
+        const __m512 estimate = _mm512_mul_ps(scale, _mm512_add_ps(_mm512_mul_ps(step, dot), lift));
+        const __m512 upper = _mm512_add_ps(estimate, _mm512_mul_ps(width, error));
         const __mmask16 reached = _mm512_mask_cmp_ps_mask(here, upper, least, _CMP_GE_OQ);
         _mm512_mask_storeu_ps(uppers + i, here, upper);
         if (reached) {

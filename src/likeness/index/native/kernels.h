@@ -16,12 +16,17 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { STREAMS = 4, STEPS = 128 };
 
 /* The 16 levels that round a normal distribution best (Max, Quantizing for minimum distortion, 1960), in units of which
  * 11.53 are a standard deviation; halves of such units and six bits are enough to hold them. */
 extern const uint8_t likeness_levels[16];
+
+/* A row's part in the bound, in one word: the scale of its codes, and below it the length of what rounding took off, each as
+ * bfloat16 (the upper half of a float32). For codes the latter is kept for all rows together, and 0 here. */
+typedef uint32_t Terms;
 
 /* What a dot product says of its row's score: at most scale * (step * (dot - bias) + lift) + width * error, but for the
  * slack. */
@@ -42,8 +47,8 @@ typedef struct {
     int (*runs_here)(void);
     Multiply *multiply, *multiply_halves;
     /* Bound one run of steps from above; gives how many reach the cut, and which: `hits` has room for STEPS + 16. */
-    int (*sieve)(const int32_t *dots, const float *scales, const float *errors, int steps, Bound bound, float cut,
-                 float *uppers, int32_t *hits);
+    int (*sieve)(const int32_t *dots, const Terms *terms, int steps, Bound bound, float cut, float *uppers,
+                 int32_t *hits);
 } Kernel;
 
 extern const Kernel likeness_avx512_kernel, likeness_avx2_kernel, likeness_dotprod_kernel, likeness_neon_kernel,
@@ -67,17 +72,27 @@ extern const Kernel likeness_avx512_kernel, likeness_avx2_kernel, likeness_dotpr
  * a scan of halves runs through one in 16 rows. */
 enum { BYTES_AHEAD = 2048 };
 
-INLINE float likeness_upper(Bound bound, int32_t dot, float scale, float error) {
-    return scale * (bound.step * (float)(dot - bound.bias) + bound.lift) + bound.width * error;
+INLINE float likeness_float(uint32_t bits) {
+    float number;
+    memcpy(&number, &bits, sizeof number);
+    return number;
+}
+
+INLINE float likeness_scale(Terms terms) { return likeness_float(terms & 0xffff0000u); }
+INLINE float likeness_error(Terms terms) { return likeness_float(terms << 16); }
+
+INLINE float likeness_upper(Bound bound, int32_t dot, Terms terms) {
+    return likeness_scale(terms) * (bound.step * (float)(dot - bound.bias) + bound.lift) +
+           bound.width * likeness_error(terms);
 }
 
 /* The compiler turns the first loop into whatever vectors its function is built for. */
 #define DEFINE_SIEVE(NAME, TARGET)                                                                                  \
-    TARGET static int NAME(const int32_t *dots, const float *scales, const float *errors, int steps, Bound bound,   \
-                           float cut, float *uppers, int32_t *hits) {                                               \
+    TARGET static int NAME(const int32_t *dots, const Terms *terms, int steps, Bound bound, float cut,          \
+                           float *uppers, int32_t *hits) {                                                          \
         int reached = 0, count = 0;                                                                                 \
         for (int i = 0; i < steps; i++) {                                                                           \
-            uppers[i] = likeness_upper(bound, dots[i], scales[i], errors[i]);                                       \
+            uppers[i] = likeness_upper(bound, dots[i], terms[i]);                                                 \
             reached += uppers[i] >= cut;                                                                            \
         }                                                                                                           \
         for (int i = 0; count < reached; i++) {                                                                     \

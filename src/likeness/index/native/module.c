@@ -51,31 +51,29 @@ static PyObject *fail(const char *message) {
 
 /* The buffers of one part, held while it is scanned. */
 typedef struct {
-    Py_buffer codes, scales, halves, half_scales, half_errors, rows, alive;
+    Py_buffer codes, terms, halves, half_terms, rows, alive;
 } Held;
 
 static int hold_part(PyObject *tuple, size_t dimension, size_t pitch, Held *held, Part *part) {
     PyObject *alive = NULL;
     Py_ssize_t count;
-    if (!PyArg_ParseTuple(tuple, "y*y*y*y*y*y*On", &held->codes, &held->scales, &held->halves, &held->half_scales,
-                          &held->half_errors, &held->rows, &alive, &count))
+    if (!PyArg_ParseTuple(tuple, "y*y*y*y*y*On", &held->codes, &held->terms, &held->halves,
+                          &held->half_terms, &held->rows, &alive, &count))
         return -1;
     if (alive != Py_None && PyObject_GetBuffer(alive, &held->alive, PyBUF_SIMPLE)) return -1;
     if (count < 0 || count > INT32_MAX || (size_t)held->codes.len / pitch < (size_t)count ||
-        (size_t)held->scales.len / sizeof(float) < (size_t)count ||
+        (size_t)held->terms.len / sizeof(Terms) < (size_t)count ||
         (size_t)held->halves.len / likeness_half_pitch(pitch) < (size_t)count ||
-        (size_t)held->half_scales.len / sizeof(float) < (size_t)count ||
-        (size_t)held->half_errors.len / sizeof(float) < (size_t)count ||
+        (size_t)held->half_terms.len / sizeof(Terms) < (size_t)count ||
         (size_t)held->rows.len / (dimension * sizeof(float)) < (size_t)count ||
         (alive != Py_None && held->alive.len < count)) {
         fail("a part holds fewer rows than it says");
         return -1;
     }
     part->codes = held->codes.buf;
-    part->scales = held->scales.buf;
+    part->terms = held->terms.buf;
     part->halves = held->halves.buf;
-    part->half_scales = held->half_scales.buf;
-    part->half_errors = held->half_errors.buf;
+    part->half_terms = held->half_terms.buf;
     part->rows = held->rows.buf;
     part->alive = alive == Py_None ? NULL : held->alive.buf;
     part->count = count;
@@ -168,10 +166,9 @@ static PyObject *scan(PyObject *module, PyObject *args) {
 end:
     for (Py_ssize_t i = 0; held && i < part_count; i++) {
         if (held[i].codes.obj) PyBuffer_Release(&held[i].codes);
-        if (held[i].scales.obj) PyBuffer_Release(&held[i].scales);
+        if (held[i].terms.obj) PyBuffer_Release(&held[i].terms);
         if (held[i].halves.obj) PyBuffer_Release(&held[i].halves);
-        if (held[i].half_scales.obj) PyBuffer_Release(&held[i].half_scales);
-        if (held[i].half_errors.obj) PyBuffer_Release(&held[i].half_errors);
+        if (held[i].half_terms.obj) PyBuffer_Release(&held[i].half_terms);
         if (held[i].rows.obj) PyBuffer_Release(&held[i].rows);
         if (held[i].alive.obj) PyBuffer_Release(&held[i].alive);
     }
@@ -189,19 +186,17 @@ end:
 
 static PyObject *encode(PyObject *module, PyObject *args) {
     (void)module;
-    Py_buffer rows, signs, codes, scales, halves, half_scales, half_errors;
+    Py_buffer rows, signs, codes, terms, halves, half_terms;
     int limit;
-    if (!PyArg_ParseTuple(args, "y*y*iw*w*w*w*w*", &rows, &signs, &limit, &codes, &scales, &halves, &half_scales,
-                          &half_errors))
+    if (!PyArg_ParseTuple(args, "y*y*iw*w*w*w*", &rows, &signs, &limit, &codes, &terms, &halves, &half_terms))
         return NULL;
     PyObject *result = NULL;
-    const size_t count = (size_t)scales.len / sizeof(float), dimension = (size_t)signs.len / sizeof(float);
+    const size_t count = (size_t)terms.len / sizeof(Terms), dimension = (size_t)signs.len / sizeof(float);
     const size_t pitch = count ? (size_t)codes.len / count : (dimension + 63) / 64 * 64;
     if (!dimension || pitch > MOST_DIMENSIONS || pitch < dimension || pitch % 64 || limit < 1 || limit > 127 ||
         (size_t)rows.len != count * dimension * sizeof(float) || (size_t)codes.len != count * pitch ||
-        (size_t)halves.len != count * likeness_half_pitch(pitch) || half_scales.len != scales.len ||
-        half_errors.len != scales.len) {
-        fail("the rows, signs, codes and scales do not fit each other");
+        (size_t)halves.len != count * likeness_half_pitch(pitch) || half_terms.len != terms.len) {
+        fail("the rows, signs, codes and half codes do not fit each other");
         goto end;
     }
     float *rotated = calloc(pitch, sizeof *rotated);
@@ -216,10 +211,9 @@ static PyObject *encode(PyObject *module, PyObject *args) {
         const Rounding whole = likeness_round(rotated, pitch, limit, (uint8_t *)codes.buf + i * pitch);
         const Rounding half =
             likeness_halve(rotated, dimension, pitch, (uint8_t *)halves.buf + i * likeness_half_pitch(pitch));
-        ((float *)scales.buf)[i] = whole.scale;
-        ((float *)half_scales.buf)[i] = half.scale;
-        ((float *)half_errors.buf)[i] = (float)half.error;
-        residual = fmax(residual, whole.error / whole.scale);
+        ((Terms *)terms.buf)[i] = whole.terms;
+        ((Terms *)half_terms.buf)[i] = half.terms;
+        residual = fmax(residual, whole.error);
         reach = fmax(reach, fmax(whole.reach, half.reach));
     }
     Py_END_ALLOW_THREADS;
@@ -229,10 +223,9 @@ end:
     PyBuffer_Release(&rows);
     PyBuffer_Release(&signs);
     PyBuffer_Release(&codes);
-    PyBuffer_Release(&scales);
+    PyBuffer_Release(&terms);
     PyBuffer_Release(&halves);
-    PyBuffer_Release(&half_scales);
-    PyBuffer_Release(&half_errors);
+    PyBuffer_Release(&half_terms);
     return result;
 }
 

@@ -129,8 +129,8 @@ static int look_at(const Scan *scan, int q, const Candidate *candidates, size_t 
     scan->kernel->multiply(codes, scan->pitch, 1, scan->factors + q * scan->pitch, 1, dots);
     for (size_t i = 0; i < count; i++) {
         const uint64_t row = candidates[i].row;
-        const float scale = part_of(scan, row)->scales[row & UINT32_MAX];
-        const float upper = likeness_upper(scan->queries[q].whole, dots[i * STEPS], scale, scale);
+        const Terms terms = part_of(scan, row)->terms[row & UINT32_MAX];
+        const float upper = likeness_upper(scan->queries[q].whole, dots[i * STEPS], terms);
         if (upper >= scan->found[q].cut && keep(scan, q, row, upper)) return -1;
     }
     return 0;
@@ -138,7 +138,7 @@ static int look_at(const Scan *scan, int q, const Candidate *candidates, size_t 
 
 static void fetch(const Scan *scan, uint64_t row) {
     for (size_t at = 0; at < scan->pitch; at += 64) FETCH(codes_of(scan, row) + at);
-    FETCH(part_of(scan, row)->scales + (row & UINT32_MAX));
+    FETCH(part_of(scan, row)->terms + (row & UINT32_MAX));
 }
 
 static int look_at_pending(Scan *scan) {
@@ -182,10 +182,7 @@ static void multiply(Scan *scan, const Block *block) {
         return;
     }
     for (int stream = 0; stream < block->streams; stream++)
-        for (int i = 0; i < block->steps; i += 16) {
-            FETCH(part->half_scales + block->row + stream * block->spread + i);
-            FETCH(part->half_errors + block->row + stream * block->spread + i);
-        }
+        for (int i = 0; i < block->steps; i += 16) FETCH(part->half_terms + block->row + stream * block->spread + i);
     scan->kernel->multiply_halves(streams, pitch, block->steps, scan->half_factors, scan->query_count, scan->dots);
     scan->halved += block->steps * block->streams;
 }
@@ -202,11 +199,10 @@ static int sift(Scan *scan) {
             const int32_t *dots = scan->waiting_dots + (q * STREAMS + stream) * STEPS;
             const int64_t first = block->row + stream * block->spread;
             const Bound bound = block->halved ? query->half : query->whole;
-            const float *scales = (block->halved ? part->half_scales : part->scales) + first;
-            const float *errors = block->halved ? part->half_errors + first : scales;
+            const Terms *terms = (block->halved ? part->half_terms : part->terms) + first;
             float uppers[STEPS];
             int32_t hits[STEPS + 16];
-            const int count = scan->kernel->sieve(dots, scales, errors, block->steps, bound, found->cut, uppers, hits);
+            const int count = scan->kernel->sieve(dots, terms, block->steps, bound, found->cut, uppers, hits);
             for (int hit = 0; hit < count; hit++) {
                 const int64_t offset = first + hits[hit];
                 const float upper = uppers[hits[hit]];
@@ -215,7 +211,7 @@ static int sift(Scan *scan) {
                 if (!(upper >= found->cut) || (part->alive && !part->alive[offset])) continue;
                 if (!block->halved)
                     result = keep(scan, q, candidate.row, upper);
-                else if (upper - bound.width * errors[hits[hit]] < found->cut)
+                else if (upper - bound.width * likeness_error(terms[hits[hit]]) < found->cut)
                     result = append(&found->pending, candidate, found->cut);
                 else {
                     result = look_at(scan, q, &candidate, 1);

@@ -8,10 +8,9 @@ enum { MOST_DIMENSIONS = 8192 };
 
 typedef struct {
     const uint8_t *codes;
-    const float *scales;
+    const Terms *terms;
     const uint8_t *halves;
-    const float *half_scales;
-    const float *half_errors;
+    const Terms *half_terms;
     const float *rows; /* as they were given */
     const uint8_t *alive; /* NULL: all are */
     int64_t count;
@@ -57,9 +56,10 @@ void likeness_release(Found *found);
  * the dimension is no power of two, of the last coordinates. */
 void likeness_rotate(const float *row, size_t dimension, const float *signs, float *rotated);
 
-/* A row rounded to scale * c: how far off that is and how long, |row - scale * c| and |scale * c|. */
+/* A row rounded to scale * c: what the scan keeps of that; how far off it is and how long, |row - scale * c| (of codes: in
+ * scales) and |scale * c|. */
 typedef struct {
-    float scale;
+    Terms terms;
     double error, reach;
 } Rounding;
 
