@@ -29,7 +29,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from likeness.errors import ServiceUnavailable, SetupError
 from likeness.kit.executors import SizedExecutor
-from likeness.store.statements import driver_cursor
+from likeness.store.statements import run_on_driver
 
 log = logging.getLogger("likeness.store")
 T = TypeVar("T")
@@ -374,5 +374,4 @@ def _tune_sqlite(engine: Engine, *, read_only: bool) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        with driver_cursor(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE"):
-            pass
+        run_on_driver(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE")

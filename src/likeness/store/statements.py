@@ -4,8 +4,7 @@ SQLAlchemy takes several times as long to reach a statement as SQLite takes to r
 the deployment queues: what is inserted per request is compiled here once per dialect and handed to the driver's own cursor.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,20 +12,16 @@ from sqlalchemy import Connection, Dialect, Table, insert
 from sqlalchemy.exc import DBAPIError
 
 
-@contextmanager
-def driver_cursor(connection: Connection, sql: str, parameters: Any = ()) -> Iterator[Any]:
-    """Run a statement on the driver's own cursor. Raises what the database raises, as SQLAlchemy's errors."""
+def run_on_driver(connection: Connection, sql: str, parameters: Any = ()) -> Any:
+    """Run a statement on a cursor of the driver's own, and give that. Raises what the database raises, as SQLAlchemy's errors."""
     driver: Any = connection.dialect.loaded_dbapi
-    cursor = connection.connection.cursor()
     try:
-        yield cursor.execute(sql, parameters)
+        return connection.connection.cursor().execute(sql, parameters)
     except driver.Error as error:
         # What is bound may be somebody's name, so it stays out of the message.
         raise DBAPIError.instance(
             sql, None, error, driver.Error, hide_parameters=True, dialect=connection.dialect
         ) from error
-    finally:
-        cursor.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +51,8 @@ class PreparedInsert:
         for name, convert in compiled.converters.items():
             values[name] = convert(values[name])
         parameters = values if compiled.positions is None else tuple(values[name] for name in compiled.positions)
-        with driver_cursor(connection, compiled.sql, parameters) as cursor:
-            return cursor.fetchone()[0] if compiled.returns_key else cursor.lastrowid if self._key else None
+        cursor = run_on_driver(connection, compiled.sql, parameters)
+        return cursor.fetchone()[0] if compiled.returns_key else cursor.lastrowid if self._key else None
 
     def _compile(self, dialect: Dialect) -> _Compiled:
         statement: Any = insert(self._table)
