@@ -35,7 +35,7 @@ INLINE int32x4_t add_neon(int32x4_t sum, int8x16_t codes, int8x16_t factors) {
 }
 
 #define DEFINE_FOUR_ROWS(NAME, TARGET, ADD)                                                                         \
-    TARGET INLINE void NAME(const uint8_t *const *rows, size_t pitch, const int8_t *queries, const int count,  \
+    TARGET INLINE void NAME(const uint8_t *const *rows, size_t pitch, const int8_t *queries, const int count,       \
                             int32_t *dots) {                                                                        \
         const uint8x16_t bias = vdupq_n_u8(128);                                                                    \
         int32x4_t sums[4][STREAMS];                                                                                 \
@@ -45,7 +45,7 @@ INLINE int32x4_t add_neon(int32x4_t sum, int8x16_t codes, int8x16_t factors) {
             int8x16_t factors[4];                                                                                   \
             for (int query = 0; query < count; query++) factors[query] = vld1q_s8(queries + query * pitch + i);     \
             for (int stream = 0; stream < STREAMS; stream++) {                                                      \
-                const int8x16_t codes = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(rows[stream] + i), bias));     \
+                const int8x16_t codes = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(rows[stream] + i), bias));            \
                 for (int query = 0; query < count; query++)                                                         \
                     sums[query][stream] = ADD(sums[query][stream], codes, factors[query]);                          \
             }                                                                                                       \
@@ -56,7 +56,7 @@ INLINE int32x4_t add_neon(int32x4_t sum, int8x16_t codes, int8x16_t factors) {
     }
 
 #define DEFINE_FOUR_HALF_ROWS(NAME, TARGET, ADD)                                                                    \
-    TARGET INLINE void NAME(const uint8_t *const *rows, size_t pitch, const int8_t *query, const int count,    \
+    TARGET INLINE void NAME(const uint8_t *const *rows, size_t pitch, const int8_t *query, const int count,         \
                             int32_t *dots) {                                                                        \
         (void)count; /* one */                                                                                      \
         const uint8x16_t low_bits = vdupq_n_u8(15), levels = vld1q_u8(likeness_levels);                             \
@@ -66,7 +66,7 @@ INLINE int32x4_t add_neon(int32x4_t sum, int8x16_t codes, int8x16_t factors) {
             const int8_t *factors = query + 2 * (i & ~(size_t)63) + (i & 63);                                       \
             const int8x16_t lower = vld1q_s8(factors), upper = vld1q_s8(factors + 64);                              \
             for (int stream = 0; stream < STREAMS; stream++) {                                                      \
-                const uint8x16_t pairs = vld1q_u8(rows[stream] + i);                                         \
+                const uint8x16_t pairs = vld1q_u8(rows[stream] + i);                                                \
                 const uint8x16_t first = vqtbl1q_u8(levels, vandq_u8(pairs, low_bits));                             \
                 const uint8x16_t second = vqtbl1q_u8(levels, vshrq_n_u8(pairs, 4));                                 \
                 sums[stream] = ADD(sums[stream], vreinterpretq_s8_u8(first), lower);                                \

@@ -88,11 +88,11 @@ INLINE float likeness_upper(Bound bound, int32_t dot, Terms terms) {
 
 /* The compiler turns the first loop into whatever vectors its function is built for. */
 #define DEFINE_SIEVE(NAME, TARGET)                                                                                  \
-    TARGET static int NAME(const int32_t *dots, const Terms *terms, int steps, Bound bound, float cut,          \
+    TARGET static int NAME(const int32_t *dots, const Terms *terms, int steps, Bound bound, float cut,              \
                            float *uppers, int32_t *hits) {                                                          \
         int reached = 0, count = 0;                                                                                 \
         for (int i = 0; i < steps; i++) {                                                                           \
-            uppers[i] = likeness_upper(bound, dots[i], terms[i]);                                                 \
+            uppers[i] = likeness_upper(bound, dots[i], terms[i]);                                                   \
             reached += uppers[i] >= cut;                                                                            \
         }                                                                                                           \
         for (int i = 0; count < reached; i++) {                                                                     \
