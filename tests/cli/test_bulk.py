@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -154,12 +155,80 @@ def test_a_bad_row_holds_up_nobody(people: Path, tmp_path: Path, row: dict[str, 
         ("a.csv", b"externalId\nx\n", "`photo`"),
         ("a.csv", "photo\nM\u00fcller.jpg\n".encode("latin-1"), "UTF-8"),
         ("a.txt", b"", "neither"),
+        ("a.csv", b"", "no column `photo`"),
+        ("a.csv", b"photo\n", "nobody to enrol"),
+        ("a.csv", b"photo;externalId\n0.jpg;x\n", "but: photo;externalId"),
+        ("a.csv", b"photo, externalId\n0.jpg,x\n", "must be written so"),
+        ("a.jsonl", b'{"photo": "0.jpg", "external_id": "x"}\n', "must be written so"),
+        ("a.jsonl", b'{"photo": "M\xfcller.jpg"}\n', "UTF-8"),
+        ("a.jsonl", b"[" * 100_000, "line 1"),
+        ("a.parquet", b"PAR1", "not a Parquet file"),
+        ("a.csv", b'photo,externalId\nx.jpg,"open\n0.jpg,b\n', "line 3"),
     ],
 )
 def test_a_source_that_is_none_is_told(people: Path, name: str, content: bytes, message: str) -> None:
     (people / name).write_bytes(content)
     with pytest.raises(SetupError, match=message):
         import_into("acme", people / name)
+
+
+def test_a_row_with_too_many_cells_or_a_bad_reference_is_refused_alone(people: Path, tmp_path: Path) -> None:
+    (people / "a.csv").write_text("photo,externalId\n0.jpg,Doe,John\n2.jpg,b\x7f\n3.jpg,=1+2\n3.jpg,d\n")
+    told = import_into("acme", people / "a.csv", "--refused", tmp_path / "refused.csv")
+    assert "enrolled 2, there already 0, refused 2" in told
+    assert [row["row"] for row in read_csv(tmp_path / "refused.csv")] == ["1", "2"]
+    assert "more cells" in read_csv(tmp_path / "refused.csv")[0]["message"]
+
+
+def test_names_that_are_no_text_hold_up_nobody(people: Path, tmp_path: Path) -> None:
+    for number in range(12):  # more than rows are worked on at once
+        (people / os.fsdecode(b"M\xfcller-%d.jpg" % number)).write_bytes(photo(40 + number))
+    refused = tmp_path / "refused.csv"
+    assert "enrolled 5, there already 0, refused 15" in import_into("acme", people, "--refused", refused)
+    assert sum("\\udcfcller" in row["name"] for row in read_csv(refused)) == 12
+    (people / "a.jsonl").write_text('{"photo": "0.jpg", "externalId": "\\ud800"}\n')
+    assert "refused 1" in import_into("other", people / "a.jsonl")
+
+
+def test_a_refused_row_leaves_its_reference_to_a_later_one(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("likeness.cli.bulk._WAITING_PER_WORKER", 1)
+    monkeypatch.setenv("LIKENESS_WORKERS", "1")
+    (people / "a.csv").write_text("photo,externalId\nmissing.jpg,p1\n0.jpg,p1\n2.jpg,p1\n")
+    assert "enrolled 1, there already 0, refused 2" in import_into("acme", people / "a.csv")
+    assert set(entries("acme")) == {"p1"}
+
+
+def test_nothing_else_is_written_over_by_a_report(people: Path, tmp_path: Path) -> None:
+    table, refused = people / "a.csv", tmp_path / "refused.csv"
+    table.write_text("photo,externalId\nmissing.jpg,=x\n")
+    with pytest.raises(SetupError, match="no report"):
+        import_into("acme", table, "--refused", table)
+    with pytest.raises(SetupError, match="no folder"):
+        import_into("acme", table, "--refused", tmp_path / "none" / "r.csv")
+    for _ in range(2):  # its own earlier report is
+        import_into("acme", table, "--refused", refused)
+        assert [row["name"] for row in read_csv(refused)] == ["'=x"]
+    assert table.read_text().startswith("photo")
+
+
+def test_a_photo_that_is_no_file_is_refused(people: Path) -> None:
+    os.mkfifo(people / "pipe.jpg")
+    (people / "folder.png").mkdir()
+    assert "enrolled 5, there already 0, refused 4" in import_into("acme", people)
+
+
+def test_an_unreadable_folder_is_told(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def closed(folder: str) -> Any:
+        if str(folder).endswith("more"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(SetupError, match="more cannot be read"):
+        import_into("acme", people)
+    assert entries("acme") == {}
 
 
 def test_a_full_gallery_ends_the_import(people: Path) -> None:
@@ -191,6 +260,51 @@ def test_what_is_exported_can_be_enrolled_again(people: Path, tmp_path: Path, en
     assert {key: entry.labels for key, entry in mine.items()} == {key: entry.labels for key, entry in theirs.items()}
     with pytest.raises(SetupError, match="there already"):
         run("gallery", "export", table, "--tenant", "acme")
+
+
+def test_an_export_is_there_when_it_is_complete(people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_into("acme", people)
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device", "out.csv")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("likeness.gallery.bulk_export._values", fail)
+        with pytest.raises(OSError, match="No space"):
+            run("gallery", "export", tmp_path / "out.csv", "--tenant", "acme")
+    assert not list(tmp_path.glob("out.csv*"))
+    assert "5 entries" in run("gallery", "export", tmp_path / "out.csv", "--tenant", "acme")
+
+
+def test_a_damaged_photo_stops_neither_export_nor_comparison(people: Path, tmp_path: Path, data: Path) -> None:
+    import_into("acme", people)
+    damaged, missing, *_ = (each for each in (data / "images").rglob("*") if each.is_file())
+    damaged.write_bytes(damaged.read_bytes() + b"x")
+    missing.unlink()
+    (tmp_path / "real" / "sub").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "sub")
+    table = tmp_path / "link" / "out.csv"
+    told = run("gallery", "export", table, "--tenant", "acme", "--images", tmp_path / "images")
+    assert "5 entries" in told
+    lost = {entry.id for entry in entries("acme").values() if entry.image_id in {damaged.name, missing.name}}
+    assert len(lost) == 2
+    assert all(entry_id in told for entry_id in lost)
+    assert "enrolled 3, there already 0, refused 2" in import_into("other", table)
+    page = tmp_path / "pairs.html"
+    run("gallery", "dedupe", "--tenant", "acme", "--level", 1, "--html", page)
+    assert page.read_text().count("<img") < 2
+
+
+def test_a_comparison_writes_over_nothing(people: Path, tmp_path: Path) -> None:
+    import_into("acme", people)
+    there = tmp_path / "there.csv"
+    there.write_text("mine")
+    for option in ("--csv", "--html"):
+        with pytest.raises(SetupError, match="there already"):
+            run("gallery", "dedupe", "--tenant", "acme", option, there)
+    with pytest.raises(SetupError, match="same file"):
+        run("gallery", "dedupe", "--tenant", "acme", "--csv", tmp_path / "new", "--html", tmp_path / "new")
+    assert there.read_text() == "mine"
 
 
 def test_an_export_has_no_photos_unless_they_are_asked_for(people: Path, tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ def main() -> None:
         _give_up(faults_of(error))
     except (SetupError, LikenessError) as error:
         _give_up(str(error))
+    except OSError as error:
+        _give_up(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
 
 def _give_up(why: str) -> NoReturn:

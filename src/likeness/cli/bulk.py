@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import typer
 from rich.console import Console
@@ -16,7 +16,9 @@ from likeness.cli.photos import check_folder_of
 from likeness.cli.progress import progress_bar
 from likeness.deployment import Deployment, open_deployment
 from likeness.engine.workers import FaceWorkers
-from likeness.gallery import bulk_export
+from likeness.errors import SetupError
+from likeness.gallery.bulk_export import export as export_entries
+from likeness.gallery.bulk_export import private, spreadsheet_text
 from likeness.gallery.bulk_import import Importer, Refusal, Tally
 from likeness.gallery.bulk_source import open_source
 from likeness.gallery.parts import GalleryParts, compose_gallery
@@ -27,6 +29,7 @@ from likeness.store.images import ImageStore
 from likeness.tenants.service import Tenant
 
 TenantName = Annotated[str, typer.Option("--tenant", help="Name or id of the tenant.")]
+_REPORT = ("row", "name", "code", "message")
 _WAITING_PER_WORKER = 4
 """Rows under way for each photo worked on, so that files are read and written meanwhile."""
 
@@ -43,7 +46,8 @@ def import_people(
     """Enrol many people, as many photos at once as LIKENESS_WORKERS; begin again to go on where it broke off.
 
     A table has a column `photo` (a path, relative to the table) and may have `externalId` and `metadata` (a JSON object); without
-    an `externalId` the photo's path is taken. Who is enrolled under an `externalId` already is passed over.
+    an `externalId` the photo's path is taken. Who is enrolled under an `externalId` already is passed over. A refused row holds up
+    nobody, and the command ends with status 0: look at what it counts.
 
     Needs the data folder for itself: stop the server first. Beside a running server, use the API's insert call.
     """
@@ -53,7 +57,10 @@ def import_people(
         people = open_source(source)
         reasons: Counter[str] = Counter()
         with _refusals(refused, reasons) as refuse, progress_bar() as bar:
-            task = bar.add_task(f"enrolling into {owner.name}", total=people.count())
+            total = people.count()
+            if not total:
+                raise SetupError(f"{source} holds nobody to enrol")
+            task = bar.add_task(f"enrolling into {owner.name}", total=total)
 
             def progress(tally: Tally) -> None:
                 bar.update(task, completed=tally.done)
@@ -102,13 +109,11 @@ def export(
     with closing(open_deployment(settings)) as deployment:
         owner = deployment.tenants.by_name(tenant)
         store = ImageStore(settings.images_address)
-        if images:
-            images.mkdir(mode=0o700, parents=True, exist_ok=True)
         with progress_bar() as bar, contextlib.closing(store):
             total = deployment.database.read_now(GalleryRows(owner.id).count)
             task = bar.add_task(f"exporting {owner.name}", total=total)
-            count = asyncio.run(
-                bulk_export.export(
+            exported = asyncio.run(
+                export_entries(
                     deployment.database,
                     owner,
                     target,
@@ -117,7 +122,10 @@ def export(
                     progress=lambda done: bar.update(task, completed=done),
                 )
             )
-    Console().print(f"{count:,} entries  {target}", soft_wrap=True, markup=False)
+    console = Console(markup=False)
+    console.print(f"{exported.entries:,} entries  {target}", soft_wrap=True)
+    if lost := exported.without_photo:
+        console.print(f"without their photos, which are missing or damaged: {', '.join(lost)}", soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -146,17 +154,26 @@ def _composed(deployment: Deployment, tenant: Tenant) -> Iterator[GalleryParts]:
 
 @contextlib.contextmanager
 def _refusals(target: Path | None, reasons: "Counter[str]") -> Iterator[Callable[[Refusal], None]]:
-    """Count refusals by reason, and write them to a file that only its owner reads."""
+    """Count refusals by reason, and write them to a file that only its owner reads. Raises SetupError where another is there."""
     with contextlib.ExitStack() as stack:
         write: Callable[[Iterable[object]], object] | None = None
         if target:
-            file = stack.enter_context(open(target, "w", encoding="utf-8", newline="", opener=bulk_export.private))
+            file = stack.enter_context(_new_report(target))
             write = csv.writer(file, lineterminator="\n").writerow
-            write(("row", "name", "code", "message"))
+            write(_REPORT)
 
         def refuse(refusal: Refusal) -> None:
             reasons[refusal.code] += 1
             if write:
-                write((refusal.row.number, refusal.row.name, refusal.code, refusal.message))
+                write((refusal.row.number, spreadsheet_text(refusal.row.name), refusal.code, refusal.message))
 
         yield refuse
+
+
+def _new_report(target: Path) -> IO[str]:
+    """Open a report of refused rows, in the place of an earlier one."""
+    check_folder_of(target)
+    if target.exists() and not (target.is_file() and target.read_bytes().startswith(",".join(_REPORT).encode())):
+        raise SetupError(f"{target} is there already, and is no report of refused rows")
+    # A file's name need not be text; what is not is shown by its bytes.
+    return open(target, "w", encoding="utf-8", errors="backslashreplace", newline="", opener=private)

@@ -21,8 +21,8 @@ from likeness.cli.progress import progress_bar
 from likeness.deployment import Deployment, open_deployment
 from likeness.engine.base import Engine
 from likeness.engine.thumbnail import face_thumbnail
-from likeness.errors import LikenessError, NotFound
-from likeness.gallery.bulk_export import private, spreadsheet_text
+from likeness.errors import LikenessError, NotFound, SetupError
+from likeness.gallery.bulk_export import refuse_present, spreadsheet_text, written_whole
 from likeness.gallery.duplicates import Pair, Templates, pairs, read_templates
 from likeness.gallery.duplicates_page import ShownPair, Side, render_page
 from likeness.gallery.packs import find_subject, load_stored
@@ -56,6 +56,9 @@ def dedupe(
     Example: likeness gallery dedupe --tenant acme --csv pairs.csv --html pairs.html
     """
     check_folder_of(csv_file, html_file)
+    refuse_present(csv_file, html_file)
+    if csv_file and html_file and csv_file.resolve() == html_file.resolve():
+        raise SetupError("--csv and --html name the same file")
     with closing(open_deployment(Settings())) as deployment:
         owner = deployment.tenants.by_name(tenant)
         packs = deployment.database.read_now(GalleryRows(owner.id).packs)
@@ -69,7 +72,7 @@ def dedupe(
             shown = asyncio.run(search.picture(best))
             compared = sum(len(group.keys) for group in groups)
             page = render_page(owner.name, packs.pack, level, shown, found=search.found, compared=compared)
-            with open(html_file, "w", encoding="utf-8", opener=private) as file:
+            with written_whole(html_file) as file:
                 file.write(page)
     Console().print(f"{search.found:,} pairs reach level {level}")
 
@@ -124,7 +127,7 @@ class _Search:
     async def _side(self, images: ImageStore, engine: Engine, entry: Entry) -> Side:
         stored = None
         if entry.image_id:
-            with contextlib.suppress(LikenessError):  # a pair without a picture is told all the same
+            with contextlib.suppress(LikenessError, SetupError):  # a pair without a picture is told all the same
                 stored = await images.get(self._tenant.id, entry.image_id, self._tenant.cipher)
         face = _face(engine, stored, self._tenant) if stored else None
         return Side(entry.id, entry.external_id, face)
@@ -148,7 +151,7 @@ def _table(target: Path | None) -> Iterator[_Write]:
     if target is None:
         yield lambda _row: None
         return
-    with open(target, "w", encoding="utf-8", newline="", opener=private) as file:
+    with written_whole(target) as file:
         write = csv.writer(file, lineterminator="\n").writerow
         write(("first", "firstExternalId", "second", "secondExternalId", "score", "matchLevel", "model"))
         yield write

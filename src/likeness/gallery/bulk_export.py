@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,15 @@ Photo = Callable[[str], Awaitable[bytes | None]]
 """Gives a stored photo by its image id."""
 
 
+@dataclass(slots=True)
+class Exported:
+    """What an export wrote."""
+
+    entries: int = 0
+    without_photo: list[str] = field(default_factory=list)
+    """Ids of the entries whose stored photo is missing or damaged."""
+
+
 async def export(
     database: Database,
     tenant: Tenant,
@@ -33,23 +43,40 @@ async def export(
     images: Path | None = None,
     photo: Photo,
     progress: Callable[[int], None],
-) -> int:
-    """Write entries to a ``.csv`` or ``.jsonl`` file that only its owner reads, and photos to the folder ``images``; gives how many entries.
+) -> Exported:
+    """Write entries to a ``.csv`` or ``.jsonl`` file that only its owner reads, and photos to the folder ``images``.
 
     Raises SetupError for another ending or a file that is there already, ServiceUnavailable.
     """
-    if target.suffix not in {".csv", ".jsonl"}:
+    ending = target.suffix.lower()
+    if ending not in {".csv", ".jsonl"}:
         raise SetupError(f"{target}: the ending must be .csv or .jsonl")
-    rows, key, count = GalleryRows(tenant.id), 0, 0
-    with _new(target) as file:
-        write = _csv_writer(file) if target.suffix == ".csv" else _jsonl_writer(file)
+    rows, key, exported = GalleryRows(tenant.id), 0, Exported()
+    with written_whole(target) as file:
+        if images:
+            _make_folder(images)
+        write = _csv_writer(file) if ending == ".csv" else _jsonl_writer(file)
         while entries := await database.read(partial(rows.page, after_key=key, limit=_PAGE)):
             for entry in entries:
-                stored = await photo(entry.image_id) if images and entry.image_id else None
-                write(_values(entry, _put(images, entry, stored, target.parent) if images and stored else None))
-            key, count = entries[-1].key, count + len(entries)
-            progress(count)
-    return count
+                path = None
+                if images and entry.image_id:
+                    stored = await _read(photo, entry.image_id)
+                    if stored is None:
+                        exported.without_photo.append(entry.id)
+                    else:
+                        path = _put(images, entry, stored, target.parent)
+                write(_values(entry, path))
+            key = entries[-1].key
+            exported.entries += len(entries)
+            progress(exported.entries)
+    return exported
+
+
+async def _read(photo: Photo, image_id: str) -> bytes | None:
+    try:
+        return await photo(image_id)
+    except SetupError:  # damaged: no other entry's row is held up by it
+        return None
 
 
 def _values(entry: Entry, photo: str | None) -> dict[str, Any]:
@@ -60,20 +87,35 @@ def _values(entry: Entry, photo: str | None) -> dict[str, Any]:
     )
 
 
+def _make_folder(images: Path) -> None:
+    images.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def _put(images: Path, entry: Entry, photo: bytes, relative_to: Path) -> str:
     path = images / f"{entry.id}{'.png' if photo.startswith(_PNG) else '.jpg'}"
     with open(path, "wb", opener=private) as file:
         file.write(photo)
-    return os.path.relpath(path, relative_to)
+    return os.path.relpath(path.resolve(), relative_to.resolve())
+
+
+def refuse_present(*targets: Path | None) -> None:
+    """Raise SetupError where a file to be written is there already: nothing is written over."""
+    for target in targets:
+        if target and target.exists():
+            raise SetupError(f"{target} is there already")
 
 
 @contextmanager
-def _new(target: Path) -> Iterator[IO[str]]:
+def written_whole(target: Path) -> Iterator[IO[str]]:
+    """Write a text file that only its owner reads, and that is there under its name once it is complete. Raises SetupError."""
+    refuse_present(target)
+    part = target.with_name(f"{target.name}.part")
     try:
-        with open(target, "x", encoding="utf-8", newline="", opener=private) as file:
+        with open(part, "w", encoding="utf-8", newline="", opener=private) as file:
             yield file
-    except FileExistsError:
-        raise SetupError(f"{target} is there already") from None
+        part.rename(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _csv_writer(file: IO[str]) -> Callable[[dict[str, Any]], Any]:

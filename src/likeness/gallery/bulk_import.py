@@ -8,17 +8,19 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from likeness.errors import Conflict, InvalidInput, LikenessError, ServiceUnavailable, TooManyRequests
 from likeness.gallery.bulk_source import Row, Source
 from likeness.gallery.enrolment import Particulars
 from likeness.gallery.repository import GalleryRows
-from likeness.gallery.schemas import InsertRequest
+from likeness.gallery.schemas import InsertRequest, Reference
 from likeness.gallery.service import GalleryService
 from likeness.kit.wire import faults_of
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant
+
+_REFERENCE: TypeAdapter[str | None] = TypeAdapter(Reference | None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class Importer:
     refuse: Callable[[Refusal], None]
     progress: Callable[[Tally], None]
     tally: Tally = field(default_factory=Tally)
-    _seen: set[str] = field(default_factory=set)
+    _claimed: dict[str, int] = field(default_factory=dict)
+    """By ``externalId``: the number of the row that is or was enrolled under it."""
 
     async def run(self, *, at_once: int) -> Tally:
         """Enrol all. Raises SetupError for a damaged source, ServiceUnavailable, and TooManyRequests when the gallery is full."""
@@ -79,18 +82,27 @@ class Importer:
             self.progress(self.tally)
 
     async def _enrol(self, row: Row) -> None:
-        external_id = row.external_id
+        if row.fault:
+            raise InvalidInput(row.fault)
         if not (row.photo and isinstance(row.photo, str | bytes)):
             raise InvalidInput("The row names no photo.")
-        if not isinstance(external_id, str | None):
-            raise InvalidInput("The externalId is not a text.")
-        if external_id in self._seen:
-            raise Conflict("An earlier row has this externalId.")
-        if external_id is not None:
-            self._seen.add(external_id)
+        external_id = _checked_reference(row.external_id)
+        if external_id is None:
+            await self._insert(row)
+            return
+        if external_id in self._claimed:
+            raise Conflict(f"Row {self._claimed[external_id]} has this externalId, too.")
+        self._claimed[external_id] = row.number
+        try:
             if await self.database.read(lambda c: GalleryRows(self.tenant.id).has_external_id(c, external_id)):
                 self.tally.known += 1
-                return
+            else:
+                await self._insert(row)
+        except LikenessError:
+            del self._claimed[external_id]  # a later row may do better
+            raise
+
+    async def _insert(self, row: Row) -> None:
         asked = await asyncio.to_thread(self._read, row)
         await self.service.insert(self.tenant, asked.id_photo, Particulars(asked.external_id, asked.metadata))
         self.tally.enrolled += 1
@@ -110,3 +122,12 @@ class Importer:
             raise InvalidInput(f"The photo cannot be read: {error.strerror}.") from error
         except ValueError as error:
             raise InvalidInput(f"The photo cannot be read: {error}.") from error
+
+
+def _checked_reference(given: object) -> str | None:
+    try:
+        return _REFERENCE.validate_python(given, strict=True)
+    except ValidationError as error:
+        raise InvalidInput(
+            f"externalId: {error.errors(include_input=False, include_context=False)[0]['msg']}"
+        ) from None

@@ -1,19 +1,25 @@
 """Where people to be enrolled in bulk come from: a folder of photos, or a table with a row for each.
 
 A table has a column ``photo`` (a path, relative to the table's folder; in Parquet also the bytes themselves), and may have
-``externalId`` and ``metadata`` (a JSON object of strings). Other columns are ignored. Who has no ``externalId`` gets the photo's path.
+``externalId`` and ``metadata`` (a JSON object of strings). Other columns are ignored, but not one whose name is nearly one of
+these. Who has no ``externalId`` gets the photo's path.
 """
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 from likeness.errors import SetupError
 
 PHOTO_ENDINGS = frozenset({".jpg", ".jpeg", ".png"})
+_COLUMNS = ("photo", "externalId", "metadata")
+_LONGEST_CELL = 1 << 20
+"""Characters; more than the largest metadata that an export can write."""
 _PARQUET_BATCH = 64
 
 
@@ -27,6 +33,8 @@ class Row:
     """A path or bytes, if the table is right."""
     external_id: Any
     metadata: Any
+    fault: str | None = None
+    """What is wrong with the row as such."""
 
     @property
     def name(self) -> str:
@@ -45,70 +53,137 @@ class Source:
     count: Callable[[], int]
 
     def read(self, row: Row, *, at_most: int) -> bytes:
-        """Give a row's photo, or its first bytes. Raises OSError, and ValueError for what no file can be named."""
+        """Give a row's photo, or its first bytes. Raises OSError, and ValueError for what is no file or cannot be named."""
         if isinstance(row.photo, bytes):
             return row.photo
-        with (self.folder / str(row.photo)).open("rb") as file:
+        path = self.folder / str(row.photo)
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ValueError("it is not a file")
+        with path.open("rb") as file:
             return file.read(at_most)
 
 
 def open_source(path: Path) -> Source:
-    """Open a folder, or a ``.csv``, ``.jsonl`` or ``.parquet`` file. Raises SetupError for anything else."""
+    """Open a folder, or a ``.csv``, ``.jsonl`` or ``.parquet`` file. Raises SetupError for anything else.
+
+    In a folder, links to other folders are not followed. Reading the rows raises SetupError where the table is damaged.
+    """
     if path.is_dir():
-        photos = sorted(file.relative_to(path) for file in path.rglob("*") if file.suffix.lower() in PHOTO_ENDINGS)
+        photos = sorted(_photos(path))
         rows = [Row(number, photo.as_posix(), photo.as_posix(), None) for number, photo in enumerate(photos, start=1)]
         return Source(path, lambda: iter(rows), lambda: len(rows))
-    readers: Mapping[str, Callable[[Path], Iterator[Mapping[str, Any]]]] = {
+    readers: Mapping[str, Callable[[Path], Iterator[Mapping[Any, Any]]]] = {
         ".csv": _csv,
         ".jsonl": _jsonl,
         ".parquet": _parquet,
     }
-    reader = readers.get(path.suffix.lower())
-    if reader is None or not path.is_file():
+    ending = path.suffix.lower()
+    if ending not in readers or not path.is_file():
         raise SetupError(f"{path} is neither a folder nor a .csv, .jsonl or .parquet file")
+    read = readers[ending]
     return Source(
         path.parent,
-        lambda: (_row(number, values) for number, values in enumerate(reader(path), start=1)),
-        lambda: sum(1 for _ in reader(path)),
+        lambda: (_row(number, values) for number, values in enumerate(read(path), start=1)),
+        lambda: _parquet_rows(path) if ending == ".parquet" else sum(1 for _ in read(path)),
     )
 
 
-def _row(number: int, values: Mapping[str, Any]) -> Row:
-    photo = values.get("photo")
-    if number == 1 and "photo" not in values:
-        raise SetupError("The table has no column `photo`.")
-    external_id = values.get("externalId") or (photo if isinstance(photo, str) else None)
-    return Row(number, photo or "", external_id or None, values.get("metadata") or None)
+def _photos(folder: Path) -> Iterator[Path]:
+    def unreadable(error: OSError) -> Never:
+        raise SetupError(f"the folder {error.filename} cannot be read: {error.strerror}") from error
+
+    for where, _, names in os.walk(folder, onerror=unreadable):
+        for name in names:
+            photo = Path(where, name)
+            if photo.suffix.lower() in PHOTO_ENDINGS:
+                yield photo.relative_to(folder)
 
 
-def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
+def _row(number: int, values: Mapping[Any, Any]) -> Row:
+    photo, external_id, metadata = (
+        None if values.get(column) == "" else values.get(column) for column in ("photo", "externalId", "metadata")
+    )
+    if external_id is None and isinstance(photo, str):
+        external_id = photo
+    fault = "The row has more cells than the table has columns." if None in values else None
+    return Row(number, photo, external_id, metadata, fault)
+
+
+def _check_columns(path: Path, names: Iterable[str]) -> None:
+    """Raise SetupError where a column's name is nearly one that is read: it would be ignored without a word."""
+    for name in set(names).difference(_COLUMNS):
+        meant = re.sub(r"[\s_-]", "", name).casefold()
+        for column in _COLUMNS:
+            if meant == column.casefold():
+                raise SetupError(f"{path} has a column {name!r}; if it is `{column}`, it must be written so")
+
+
+def _check_header(path: Path, names: Iterable[str]) -> None:
+    _check_columns(path, names)
+    if "photo" not in names:
+        raise SetupError(f"{path} has no column `photo`, but: {', '.join(names) or 'nothing'}")
+
+
+def _csv(path: Path) -> Iterator[Mapping[Any, Any]]:
+    csv.field_size_limit(_LONGEST_CELL)
     with path.open(encoding="utf-8-sig", newline="") as file:
+        table = csv.DictReader(file, strict=True)
         try:
-            yield from csv.DictReader(file)
-        except (UnicodeDecodeError, csv.Error) as error:
+            _check_header(path, table.fieldnames or ())
+            yield from table
+        except UnicodeDecodeError as error:
             raise SetupError(f"{path} is not a CSV file in UTF-8: {error}") from error
+        except csv.Error as error:
+            raise SetupError(f"{path} is damaged at or before line {table.reader.line_num}: {error}") from error
 
 
-def _jsonl(path: Path) -> Iterator[Mapping[str, Any]]:
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                values = json.loads(line)
-            except ValueError:
-                values = None
-            if not isinstance(values, dict):
-                raise SetupError(f"line {number} of {path} is not a JSON object")
-            yield values
+def _jsonl(path: Path) -> Iterator[Mapping[Any, Any]]:
+    with path.open(encoding="utf-8-sig") as file:
+        number = 0
+        try:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield _object(path, number, line)
+        except UnicodeDecodeError as error:
+            raise SetupError(f"{path} is not in UTF-8 behind line {number}: {error}") from error
 
 
-def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
+def _object(path: Path, number: int, line: str) -> Mapping[Any, Any]:
     try:
-        from pyarrow import parquet  # noqa: PLC0415  an optional extra
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        raise SetupError(f"line {number} of {path} is not a JSON object")
+    _check_columns(path, values)
+    return values
+
+
+def _parquet(path: Path) -> Iterator[Mapping[Any, Any]]:
+    arrow, parquet = _arrow()
+    try:
+        with parquet.ParquetFile(path) as table:
+            names = table.schema_arrow.names
+            _check_header(path, names)
+            columns = [name for name in _COLUMNS if name in names]
+            for batch in table.iter_batches(batch_size=_PARQUET_BATCH, columns=columns):
+                yield from batch.to_pylist()
+    except arrow.ArrowException as error:
+        raise SetupError(f"{path} is not a Parquet file, or a damaged one: {error}") from error
+
+
+def _parquet_rows(path: Path) -> int:
+    arrow, parquet = _arrow()
+    try:
+        return int(parquet.read_metadata(path).num_rows)
+    except arrow.ArrowException as error:
+        raise SetupError(f"{path} is not a Parquet file, or a damaged one: {error}") from error
+
+
+def _arrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow as pa  # noqa: PLC0415  an optional extra
+        from pyarrow import parquet  # noqa: PLC0415
     except ImportError as error:
         raise SetupError("Parquet needs an extra: install `likeness[parquet]`") from error
-    with parquet.ParquetFile(path) as table:
-        columns = [name for name in ("photo", "externalId", "metadata") if name in table.schema_arrow.names]
-        for batch in table.iter_batches(batch_size=_PARQUET_BATCH, columns=columns):
-            yield from batch.to_pylist()
+    return pa, parquet
