@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 from fastapi import FastAPI
@@ -77,8 +77,8 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        sweeps = (*sessions.sweeps, gallery.upkeep.tidy)
-        forever = (gallery.upkeep.load(), gallery.reindexer.run(), sessions.courier.run(), _sweep_forever(sweeps))
+        sweeps = (*sessions.sweeps, gallery.upkeep.tidy, gallery.upkeep.delete_photos)
+        forever = (gallery.upkeep.load(), gallery.reindexer.run(), sessions.courier.run(), *map(_sweep_forever, sweeps))
         chores = [asyncio.create_task(chore) for chore in forever]
         try:
             yield
@@ -124,12 +124,11 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
     return app
 
 
-async def _sweep_forever(sweeps: Iterable[Callable[[], Awaitable[None]]]) -> None:
-    """Delete what is past its end, again and again; a fault is logged and tried anew."""
+async def _sweep_forever(sweep: Callable[[], Awaitable[None]]) -> None:
+    """Delete what is past its end, again and again; a fault is logged and tried anew. Each sweep has a task: none waits for another's store."""
     while True:
-        for sweep in sweeps:
-            try:
-                await sweep()
-            except Exception:
-                log.exception("sweeping failed; trying again in %s s", SWEEP_SECONDS)
+        try:
+            await sweep()
+        except Exception:
+            log.exception("sweeping failed; trying again in %s s", SWEEP_SECONDS)
         await asyncio.sleep(SWEEP_SECONDS)

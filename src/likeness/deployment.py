@@ -125,10 +125,13 @@ class Deployment:
 
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """Be the one process that holds this data's galleries, within the block. Raises SetupError when another does."""
+        """Be the one process that holds this data's galleries, within the block; closes at its end. Raises SetupError when another does."""
         with owned(self.settings.data_dir):
-            self.database.claim()
-            yield
+            try:
+                self.database.claim()
+                yield
+            finally:
+                self.close()  # what is still queued is written before another process may load
 
     def close(self) -> None:
         self.database.close()

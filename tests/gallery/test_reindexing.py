@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import select
 
 from likeness.deployment import open_deployment
-from likeness.engine.fake import fake_photo
+from likeness.engine.base import PackIdentity
+from likeness.engine.fake import FAKES, FakeEngine, fake_photo
 from likeness.errors import SetupError
 from likeness.gallery.galleries import Galleries
 from likeness.gallery.memory import View
@@ -304,6 +305,26 @@ def test_the_deployment_follows_its_galleries(tmp_path: Path) -> None:
     assert _pack_at_start(tmp_path / "data", "auto") == NEW
     with pytest.raises(SetupError, match=r"gallery reindex --pack fake`"):
         _pack_at_start(tmp_path / "data", "fake")
+
+
+def test_an_abandoned_third_pack_takes_nobody_along(own: Server, caller: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An orphan with templates of the oldest and of the abandoned pack is left with the oldest one's, in memory too."""
+
+    class Third(FakeEngine):
+        pack = PackIdentity("fake-3", "1", FakeEngine.pack.template_size)
+
+    monkeypatch.setitem(FAKES, "fake-3", Third)
+    entries = [enrol(caller, picture(person, attack=person == 0)) for person in range(4)]
+    move(own, caller.tenant, Wish.CUT_OVER, Wish.KEEP_ORPHANS)
+    for _ in range(2):
+        ask(own, caller.tenant, "fake-3")
+        wait(own, caller.tenant, State.READY)
+        assert_memory_is_true(own, caller.tenant)
+        wish(own, caller.tenant, Wish.ABANDON)
+        wait(own, caller.tenant, None)
+        assert_memory_is_true(own, caller.tenant)
+        assert templates(own, caller.tenant)[entries[0]] == {OLD}
+    assert find(caller, picture(0)) == (entries[0], OLD)
 
 
 def _pack_at_start(folder: Path, pack: str) -> str:

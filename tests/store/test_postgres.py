@@ -12,6 +12,7 @@ from likeness.store import migrations
 from likeness.store.database import Database
 from likeness.store.statements import PreparedInsert
 from likeness.store.tables import metadata
+from servers import wait_until
 
 notes = Table(
     "notes", MetaData(), Column("id", Integer, primary_key=True), Column("text", Text, nullable=False, unique=True)
@@ -51,6 +52,28 @@ def test_prepared_inserts_give_keys_and_fail_as_others_do(database):
     with pytest.raises(IntegrityError):
         database.write_now(lambda c: PUT(c, text="1"))
     assert texts(database) == ["0", "1", "2"]
+
+
+def test_a_value_that_was_there_already_is_not_logged_with_a_lost_connection(database, caplog):
+    database.write_now(lambda c: PUT(c, text="customer-4711"))
+
+    def work(connection: Connection) -> None:
+        own = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        try:
+            PUT(connection, text="customer-4711")
+        except IntegrityError:
+            database.read_now(lambda c: c.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": own}))
+            wait_until(lambda: not is_there(own))
+            raise
+
+    def is_there(pid: int) -> bool:
+        query = text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid")
+        return bool(database.read_now(lambda c: c.execute(query, {"pid": pid}).scalar_one()))
+
+    with pytest.raises(ServiceUnavailable):
+        database.write_now(work)
+    assert "changes were refused" in caplog.text
+    assert "4711" not in caplog.text
 
 
 def test_a_faulty_change_of_a_group_is_refused_alone(database):

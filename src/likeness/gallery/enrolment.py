@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from likeness.errors import Conflict, TooManyRequests
 from likeness.gallery.arrivals import Arrivals
-from likeness.gallery.galleries import Galleries
+from likeness.gallery.galleries import Galleries, GalleryMoved
 from likeness.gallery.memory import View
 from likeness.gallery.packs import Probe
 from likeness.gallery.photos import EntryPhotos
@@ -24,10 +24,6 @@ from likeness.tenants.service import Tenant
 
 FULL_RETRY_SECONDS = 3600
 """When to try again at a full gallery: somebody must act first."""
-
-
-class GalleryMoved(Exception):
-    """The gallery has come to answer or enrol through other packs since the photo was analysed: analyse it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +71,9 @@ class Enroller:
             checked_query(
                 probe.templates[pack], view.indexes[pack].dimension
             )  # nothing may be committed that no index takes
-        self._demand_room(tenant, view.size)
         digest = digest_request(photo, said)
         try:
+            self._demand_room(tenant, view.size)
             await self._demand_new(tenant, said.external_id)
             async with self._photos.arriving(tenant, photo) as arrival:
                 entry = self._new_entry(tenant, view, probe, said, arrival.image_id)
@@ -91,13 +87,15 @@ class Enroller:
                     ),
                 )
                 arrival.enrolled = isinstance(written, int)
-        except (IntegrityError, Conflict) as error:
+        except (IntegrityError, Conflict, TooManyRequests) as error:
             # The same request may have come through meanwhile under its Idempotency-Key; then this is its answer.
             remembered = await self.recall(tenant, said.idempotency_key, digest)
             if remembered is not None:
                 return Enrolled(remembered)
             if isinstance(error, IntegrityError):
                 await self._demand_new(tenant, said.external_id)
+                # The other was erased again. What the database said of it may hold the reference, and must not be logged.
+                raise Conflict("Another call enrolled somebody with this externalId meanwhile; try again.") from None
             raise
         return Enrolled(entry.id) if isinstance(written, int) else Enrolled(written[0].id, rival=written)
 
@@ -141,7 +139,7 @@ class Enroller:
     ) -> int | tuple[Entry, float]:
         """Insert on the writer's thread; gives the key, or the rival that was there first and its score."""
         rows = GalleryRows(tenant.id)
-        gallery = self._galleries.gallery(tenant.id)
+        gallery = self._galleries.ready(tenant.id)  # one that misses a commit would let its person in a second time
         arrivals, template = gallery.arrivals, probe.templates[view.pack]
         arrivals.enter(connection.get_transaction())
         if gallery.view.enrolling != view.enrolling or (watch and watch.arrivals is not arrivals):

@@ -28,6 +28,10 @@ REBUILD_ROWS = 16384
 Keys = NDArray[np.int64]
 
 
+class GalleryMoved(Exception):
+    """The gallery has come to answer or enrol through other indexes since the photo was analysed: analyse it again."""
+
+
 class Stopped(Exception):
     """The server stops while a gallery is being loaded."""
 
@@ -66,8 +70,9 @@ class Galleries:
             raise ServiceUnavailable(
                 f"The gallery is being loaded ({progress.loaded} of {progress.total}); try again shortly."
             )
-        if tenant_id in self._refusals:
-            raise ServiceUnavailable(self._refusals[tenant_id])
+        refusal = self._refusals.get(tenant_id)
+        if refusal is not None:
+            raise ServiceUnavailable(refusal)
         return self.gallery(tenant_id)
 
     def gallery(self, tenant_id: str) -> Gallery:
@@ -144,8 +149,15 @@ class Galleries:
     async def reload(self, database: Database, tenants: Mapping[str, Tenant]) -> None:
         """Load the galleries again that are behind the database. Nothing is written meanwhile."""
         for tenant_id in self._distrusted & tenants.keys():
-            tenant = tenants[tenant_id]
-            await database.write(partial(self._load, tenant), alone=True)
+            try:
+                await database.write(partial(self._load_again, tenants[tenant_id]), alone=True)
+            except BaseException:
+                self._distrusted.add(tenant_id)
+                raise
+
+    def _load_again(self, tenant: Tenant, connection: Connection) -> None:
+        self.follow(self._find_common(connection))
+        self._load(tenant, connection)
 
     def _find_common(self, connection: Connection) -> str | None:
         common = common_pack(connection)

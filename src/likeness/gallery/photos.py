@@ -18,6 +18,7 @@ from likeness.errors import LikenessError, ServiceUnavailable
 from likeness.gallery.repository import GalleryRows
 from likeness.kit.ids import new_object_id
 from likeness.store.database import Database
+from likeness.store.folder import PART
 from likeness.store.images import ImageStore
 from likeness.tenants.service import Tenant
 
@@ -112,7 +113,7 @@ class EntryPhotos:
         referred = await self._database.read(lambda c: _sorted_image_ids(c, tenant.id))
         suspects = [name async for batch in self._images.ids(tenant.id) for name in _not_among(referred, batch)]
         # In this order: a suspect is by now still arriving, or committed before the database is asked again, or nobody's.
-        suspects = [image_id for image_id in suspects if image_id not in self._arriving]
+        suspects = [name for name in suspects if name.removesuffix(PART) not in self._arriving]
         wanted = await self._wanted(suspects)
         for image_id in suspects:
             if image_id not in wanted:

@@ -300,10 +300,22 @@ class _Move:
         await self._delete(lambda c, keys: self._rows.delete_surplus(c, self._row.pack, keys))
 
     async def _delete(self, some: Callable[[Connection, Sequence[int]], None]) -> None:
-        """Delete templates of the next entries; when there are none, the re-index is over."""
+        """Delete templates of the next entries; when there are none, the re-index is over.
+
+        Orphans are then read anew: of several templates, memory may have held one that is deleted.
+        """
         position = self._position
         keys = await self._parts.database.read(lambda c: self._rows.keys(c, after_key=position, limit=DELETED_AT_ONCE))
-        await self._parts.database.write(lambda c: some(c, keys) if keys else self._rows.remove(c))
+
+        def end(connection: Connection) -> View:
+            self._rows.remove(connection)
+            view = self._view
+            return view.with_orphans(self._galleries.orphans(self._tenant, connection, view.enrolling))
+
+        if keys:
+            await self._write(lambda c: some(c, keys))
+        else:
+            await self._write(end, show=lambda view: view)
         self._position = keys[-1] if keys else 0
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from likeness.errors import ServiceUnavailable
 from likeness.gallery.decision import Decision, decide
-from likeness.gallery.galleries import Galleries
+from likeness.gallery.galleries import Galleries, GalleryMoved
 from likeness.gallery.memory import View
 from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.repository import Entry, GalleryRows
@@ -58,7 +58,7 @@ class Searcher:
     async def search(
         self, tenant: Tenant, view: View, probe: Probe, *, candidates: int = 0, level: int | None = None
     ) -> SearchOutcome:
-        """Find the nearest entry and decide whether it is the person. Raises ServiceUnavailable."""
+        """Find the nearest entry and decide whether it is the person. Raises GalleryMoved, ServiceUnavailable."""
         size = view.size
         decisions = {
             pack: decide(self._packs.calibration(pack), tenant.settings, level=level, size=size)
@@ -70,7 +70,11 @@ class Searcher:
             entries = await self._entries(tenant, keys)
             if entries.keys() == set(keys):
                 break
-            # Somebody was erased between the scan and the look-up. Those behind him must not be missed: scan again without him.
+            # Somebody was erased between the scan and the look-up. Those behind him must not be missed: scan again without him,
+            # unless these indexes are fed no more.
+            present = self._galleries.ready(tenant.id).view.indexes
+            if any(present.get(pack) is not view.indexes[pack] for pack in answers):
+                raise GalleryMoved
             await asyncio.sleep(RESCAN_PAUSE_SECONDS)
         else:
             self._galleries.distrust(tenant.id)

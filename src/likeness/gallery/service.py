@@ -9,8 +9,8 @@ from typing import Protocol
 
 from likeness.engine.base import Face, Image, Use
 from likeness.errors import NoFace, NotFound
-from likeness.gallery.enrolment import Enroller, GalleryMoved, Particulars, Watch, digest_request
-from likeness.gallery.galleries import Galleries
+from likeness.gallery.enrolment import Enroller, Particulars, Watch, digest_request
+from likeness.gallery.galleries import Galleries, GalleryMoved
 from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import Entry, GalleryRows
@@ -80,15 +80,15 @@ class GalleryService:
             view, arrivals = gallery.view, gallery.arrivals
             needed = view.searched if enrol_photo is None else tuple(dict.fromkeys((*view.searched, *view.enrolling)))
             probe = await analyse(needed)
-            with arrivals.watch() as position:
-                outcome = await self._searcher.search(tenant, view, probe, candidates=candidates, level=level)
-                if outcome.found or enrol_photo is None:
-                    return outcome
-                watch = Watch(arrivals, position, outcome.decision.threshold)
-                try:
+            try:
+                with arrivals.watch() as position:
+                    outcome = await self._searcher.search(tenant, view, probe, candidates=candidates, level=level)
+                    if outcome.found or enrol_photo is None:
+                        return outcome
+                    watch = Watch(arrivals, position, outcome.decision.threshold)
                     enrolled = await self._enroller.enrol(tenant, view, probe, enrol_photo, Particulars(), watch=watch)
-                except GalleryMoved:
-                    continue
+            except GalleryMoved:
+                continue
             if enrolled.rival is None:
                 return replace(outcome, entry_id=enrolled.entry_id)
             entry, score = enrolled.rival

@@ -59,14 +59,17 @@ class GalleryUpkeep:
                 return
 
     async def tidy(self) -> None:
-        """Load again what is behind the database, drop old idempotency keys, seal templates in blocks, delete overdue photos."""
+        """Load again what is behind the database, drop old idempotency keys, seal templates in blocks."""
         tenants = {tenant.id: tenant for tenant in await asyncio.to_thread(self._tenants.all)}
         await self._galleries.reload(self._database, tenants)
         before = self._clock.now() - IDEMPOTENCY_TTL_SECONDS
         await self._database.write(lambda c: forget_answers(c, before=before))
         for tenant in tenants.values():
             await self.seal_blocks(tenant)
-        await self._photos.delete_overdue()  # last: an image store that is down stops nothing else
+
+    async def delete_photos(self) -> None:
+        """Delete overdue photos, as long as it takes: the store may be slow, or down. Raises ServiceUnavailable."""
+        await self._photos.delete_overdue()
 
     async def seal_blocks(self, tenant: Tenant) -> None:
         """Seal the templates that lie loose, as far as no more will come between them, for the next start."""

@@ -341,7 +341,9 @@ def _cause(error: BaseException) -> BaseException:
     """Give what the driver said first: undoing a change after it may have failed too."""
     first, each = error, error.__context__
     while each is not None:
-        first, each = each if isinstance(each, DBAPIError) else first, each.__context__
+        # What the database says of a value that is there already holds the value.
+        names_values = isinstance(each, _OWN_FAULTS)
+        first, each = each if isinstance(each, DBAPIError) and not names_values else first, each.__context__
     return first.orig if isinstance(first, DBAPIError) and first.orig else first
 
 

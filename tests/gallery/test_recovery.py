@@ -1,0 +1,300 @@
+"""A gallery that fell behind its database, or moved under a call: nobody is enrolled twice, missed for good or locked out."""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+
+from likeness.deployment import Deployment, initialise, open_deployment
+from likeness.engine.fake import FakeEngine, fake_photo
+from likeness.engine.workers import FaceWorkers
+from likeness.errors import Conflict, ServiceUnavailable
+from likeness.gallery.enrolment import Particulars
+from likeness.gallery.packs import Packs
+from likeness.gallery.parts import GalleryParts, compose_gallery
+from likeness.gallery.reindex_rows import ReindexRows, State, Wish
+from likeness.gallery.reindexing import _Move
+from likeness.gallery.repository import GalleryRows
+from likeness.kit.executors import SizedExecutor
+from likeness.store.images import ImageStore
+from likeness.tenants.schemas import TenantSettings
+from likeness.tenants.service import Tenant
+from servers import test_settings
+
+
+def picture(person: int) -> bytes:
+    return fake_photo(person, size=(160, 120))
+
+
+@contextmanager
+def composed(folder: Path, **settings: Any) -> Iterator[tuple[Deployment, GalleryParts]]:
+    """Give a deployment with its galleries, and no server."""
+    chosen = test_settings(folder, **settings)
+    initialise(chosen)
+    deployment = open_deployment(chosen)
+    photos = SizedExecutor("photo", workers=2, queue_limit=100)
+    gallery = compose_gallery(
+        FaceWorkers(FakeEngine(), photos),
+        deployment.load_pack,
+        deployment.database,
+        deployment.tenants,
+        deployment.clock,
+        images_url=chosen.images_address,
+        workers=2,
+        queue_limit=100,
+    )
+    try:
+        yield deployment, gallery
+    finally:
+        photos.close()
+        gallery.close()
+        deployment.close()
+
+
+def entries(deployment: Deployment, tenant: Tenant) -> int:
+    return deployment.database.read_now(GalleryRows(tenant.id).count)
+
+
+class Held:
+    """An asynchronous method of a class that waits before its first call, and no longer is held from then on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
+        self.reached, self.go = asyncio.Event(), asyncio.Event()
+        real = getattr(owner, name)
+
+        async def held(*arguments: Any, **named: Any) -> Any:
+            monkeypatch.setattr(owner, name, real)
+            self.reached.set()
+            await self.go.wait()
+            return await real(*arguments, **named)
+
+        monkeypatch.setattr(owner, name, held)
+
+
+def test_a_reload_that_fails_is_tried_again(tmp_path, monkeypatch):
+    def broken(_rows: GalleryRows, _connection: Connection) -> None:
+        raise OperationalError("SELECT", None, Exception("connection lost"))
+
+    async def main() -> None:
+        await gallery.upkeep.load()
+        entry = await gallery.service.insert(tenant, picture(1))
+        gallery.galleries.distrust(tenant.id)
+        with monkeypatch.context() as patched:
+            patched.setattr(GalleryRows, "packs", broken)
+            with pytest.raises(ServiceUnavailable):
+                await gallery.upkeep.tidy()
+        with pytest.raises(ServiceUnavailable, match="loaded again"):
+            await gallery.service.search(tenant, picture(1))
+        await gallery.upkeep.tidy()
+        assert (await gallery.service.search(tenant, picture(1))).entry_id == entry
+
+    with composed(tmp_path) as (deployment, gallery):
+        tenant = deployment.tenants.create("tenant")
+        asyncio.run(main())
+
+
+def test_nobody_is_enrolled_twice_while_a_commit_is_missing_from_memory(tmp_path, monkeypatch):
+    def fails(*_: object) -> None:
+        raise MemoryError
+
+    async def main() -> None:
+        await gallery.upkeep.load()
+        await gallery.service.insert(tenant, picture(9))
+        held = Held(monkeypatch, ImageStore, "put")
+        second = asyncio.create_task(gallery.service.search(tenant, picture(1), insert=True))
+        await held.reached.wait()  # it has searched, and found nobody
+        memory = gallery.galleries.gallery(tenant.id)
+        with monkeypatch.context() as patched:
+            patched.setattr(memory, "add", fails)
+            await gallery.service.search(tenant, picture(1), insert=True)
+        held.go.set()
+        with pytest.raises(ServiceUnavailable, match="loaded again"):
+            await second
+        assert entries(deployment, tenant) == 2
+        await gallery.upkeep.tidy()
+        assert (await gallery.service.search(tenant, picture(1), insert=True)).found
+
+    with composed(tmp_path) as (deployment, gallery):
+        tenant = deployment.tenants.create("tenant")
+        asyncio.run(main())
+
+
+def test_a_search_that_began_before_a_reload_sees_the_present(tmp_path, monkeypatch):
+    """Its view is fed no more, and still holds whoever is erased since."""
+
+    async def main() -> None:
+        await gallery.upkeep.load()
+        erased = await gallery.service.insert(tenant, picture(1))
+        await gallery.service.insert(tenant, picture(2))
+        held = Held(monkeypatch, Packs, "analyse")
+        search = asyncio.create_task(gallery.service.search(tenant, picture(1)))
+        await held.reached.wait()
+        gallery.galleries.distrust(tenant.id)
+        await gallery.upkeep.tidy()
+        await gallery.service.erase(tenant, erased)
+        held.go.set()
+        assert not (await search).found
+        gallery.galleries.ready(tenant.id)
+
+    with composed(tmp_path) as (deployment, gallery):
+        tenant = deployment.tenants.create("tenant")
+        asyncio.run(main())
+
+
+def test_a_sweep_spares_a_photo_that_is_being_written(tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def slow(file: int) -> None:
+        time.sleep(0.3)
+        fsync(file)
+
+    async def main() -> None:
+        await gallery.upkeep.load()
+        await gallery.service.insert(tenant, picture(9))
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", slow)
+            insert = asyncio.create_task(gallery.service.insert(tenant, picture(1)))
+            await asyncio.sleep(0.1)
+            await gallery.service._photos.sweep(tenant)
+            await insert
+        assert entries(deployment, tenant) == 2
+
+    with composed(tmp_path) as (deployment, gallery):
+        tenant = deployment.tenants.create("tenant")
+        asyncio.run(main())
+
+
+def test_a_slow_image_store_holds_up_no_other_upkeep(tmp_path, monkeypatch):
+    async def refuses(*_: object) -> None:
+        raise ServiceUnavailable("down")
+
+    async def never(*_: object) -> None:
+        raise AssertionError("the upkeep waits for the image store")
+
+    async def main() -> None:
+        await gallery.upkeep.load()
+        with monkeypatch.context() as patched:
+            patched.setattr(ImageStore, "put", refuses)
+            patched.setattr(ImageStore, "delete", refuses)
+            with pytest.raises(ServiceUnavailable):
+                await gallery.service.insert(tenant, picture(1))
+            patched.setattr(ImageStore, "delete", never)
+            await gallery.upkeep.tidy()
+        await gallery.upkeep.delete_photos()
+        assert not gallery.service._photos._overdue
+
+    with composed(tmp_path) as (deployment, gallery):
+        tenant = deployment.tenants.create("tenant")
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("on_postgres", [False, True])
+def test_a_reference_that_was_taken_and_is_free_again_is_a_conflict(tmp_path, monkeypatch, request, on_postgres):
+    """And none that the log learns of."""
+
+    async def main() -> None:
+        await gallery.upkeep.load()
+        enroller = gallery.service._enroller
+        demand, asked = enroller._demand_new, 0
+
+        async def racing(_tenant: Tenant, reference: str | None) -> None:
+            nonlocal asked
+            asked += 1
+            if asked == 1:  # free when the second looks, taken when it writes, erased when it looks again
+                await demand(tenant, reference)
+                others.append(await gallery.service.insert(tenant, picture(1), Particulars(reference)))
+            elif asked == 3:
+                await gallery.service.erase(tenant, others[0])
+                await demand(tenant, reference)
+
+        monkeypatch.setattr(enroller, "_demand_new", racing)
+        with pytest.raises(Conflict, match="try again") as told:
+            await gallery.service.insert(tenant, picture(2), Particulars("customer-4711"))
+        assert "4711" not in str(told.value)
+        assert told.value.__suppress_context__
+
+    others: list[str] = []
+    settings = {"database_url": request.getfixturevalue("postgres_url")} if on_postgres else {}
+    with composed(tmp_path, **settings) as (deployment, gallery):
+        tenant = deployment.tenants.create("tenant")
+        asyncio.run(main())
+
+
+def test_a_repeat_is_answered_though_its_first_call_filled_the_gallery(tmp_path):
+    async def main() -> None:
+        await gallery.upkeep.load()
+        said = Particulars(idempotency_key="key")
+        calls = (gallery.service.insert(tenant, picture(1), said) for _ in range(4))
+        assert len(set(await asyncio.gather(*calls))) == 1
+
+    with composed(tmp_path) as (deployment, gallery):
+        tenant = deployment.tenants.create("tenant", TenantSettings(gallery_limit=1))
+        asyncio.run(main())
+
+
+def test_new_galleries_follow_a_cut_over_whose_commit_was_not_heard_of(tmp_path, monkeypatch, postgres_url):
+    async def step() -> State | None:
+        row = deployment.database.read_now(ReindexRows(tenant.id).find)
+        assert row
+        await _Move(gallery.reindexer, row, tenant).step()
+        moved = deployment.database.read_now(ReindexRows(tenant.id).find)
+        return moved and moved.state
+
+    async def main() -> None:
+        await gallery.upkeep.load()
+        await gallery.service.insert(tenant, picture(1))
+        deployment.database.write_now(lambda c: ReindexRows(tenant.id).ask(c, "fake-2", now=0))
+        while await step() is not State.READY:
+            pass
+        deployment.database.write_now(lambda c: ReindexRows(tenant.id).change(c, now=0, wish=Wish.CUT_OVER))
+        dialect: Any = deployment.database._writer.dialect
+        commit = dialect.do_commit
+
+        def commits_and_is_lost(connection: Any) -> None:
+            commit(connection)
+            monkeypatch.undo()
+            raise dialect.loaded_dbapi.OperationalError("the server closed the connection")
+
+        monkeypatch.setattr(dialect, "do_commit", commits_and_is_lost)
+        with pytest.raises(ServiceUnavailable, match="may have been made"):
+            await step()
+        with pytest.raises(ServiceUnavailable):  # another may have owned the database meanwhile
+            await gallery.upkeep.tidy()
+        await gallery.upkeep.tidy()
+        galleries = gallery.galleries
+        assert galleries.ready(tenant.id).view.pack == galleries.gallery(other.id).view.pack == "fake-2@1"
+
+    with composed(tmp_path, database_url=postgres_url) as (deployment, gallery):
+        deployment.database.claim()
+        tenant, other = deployment.tenants.create("tenant"), deployment.tenants.create("other")
+        asyncio.run(main())
+
+
+def test_what_is_queued_is_written_before_another_may_own_the_gallery(tmp_path):
+    settings = test_settings(tmp_path)
+    initialise(settings)
+    first, second = open_deployment(settings), open_deployment(settings)
+
+    async def abandoned() -> None:
+        write = asyncio.create_task(first.database.write(lambda _: time.sleep(0.3)))
+        await asyncio.sleep(0.1)
+        later = asyncio.create_task(first.database.write(add))
+        await asyncio.sleep(0)
+        write.cancel()
+        later.cancel()
+
+    def add(connection: Connection) -> None:
+        connection.exec_driver_sql("INSERT INTO deployment (name, value) VALUES ('late', '1')")
+
+    with first.owned():
+        asyncio.run(abandoned())
+    with second.owned():
+        query = "SELECT count(*) FROM deployment WHERE name = 'late'"
+        assert second.database.read_now(lambda c: c.exec_driver_sql(query).scalar_one()) == 1
