@@ -18,7 +18,7 @@ from likeness.cli import app, main
 from likeness.deployment import open_deployment
 from likeness.engine.base import FacePolicy
 from likeness.engine.fake import fake_photo
-from likeness.errors import NotFound, SetupError
+from likeness.errors import InvalidInput, NotFound, SetupError
 from likeness.gallery.repository import GalleryPacks, GalleryRows
 from likeness.settings import Settings
 from likeness.store.tables import gallery_entries, gallery_templates, metadata
@@ -112,6 +112,36 @@ def test_tenants_and_clients(folder: Path) -> None:
     stored = (folder / "likeness.sqlite3").read_bytes()
     deployment.close()
     assert secret.group(1).encode() not in stored
+
+
+@pytest.mark.parametrize("columns", [None, "40", "80"])
+def test_what_other_commands_are_given_is_never_cut(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, columns: str | None
+) -> None:
+    """At the width of a terminal, and (None) where there is none."""
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+        monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    run("init")
+    made = run("tenant", "create", "acme")
+    names = dict(re.findall(r"(tenant|client_id|client_secret)\s+(\S+)", made))
+    assert len(names["client_secret"]) == 43
+    run("tenant", "set", "acme", "--search-level", "5", "--gallery-limit", "100", "--target-fpir", "0.001")
+    if columns != "40":
+        assert names["client_id"] in run("client", "list", "acme")
+        assert names["tenant"] in run("tenant", "list")
+    if not columns:
+        assert len(run("client", "list", "acme").splitlines()) == 5
+    assert "disabled" not in run("client", "list", names["tenant"])
+
+
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines", "\x1b[31mred", "M\udcfcller", "x" * 300])
+def test_a_name_that_is_none_is_refused(folder: Path, name: str) -> None:
+    run("init")
+    run("tenant", "create", "acme")
+    for arguments in (["tenant", "create", name], ["client", "create", "acme", "--name", name]):
+        with pytest.raises(InvalidInput, match="printable"):
+            run(*arguments)
 
 
 def test_tenant_settings_are_changed_one_by_one(folder: Path) -> None:
@@ -252,6 +282,17 @@ def test_what_the_operator_must_mend_is_a_sentence(
     told = capsys.readouterr().err
     assert "likeness init" in told
     assert "Traceback" not in told
+
+
+def test_a_file_in_the_way_is_a_sentence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[Any]
+) -> None:
+    folder.write_text("in the way")
+    monkeypatch.setattr("sys.argv", ["likeness", "init"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    assert "File exists" in capsys.readouterr().err
 
 
 def test_names_and_errors_are_shown_as_they_are(

@@ -1,6 +1,8 @@
 """``likeness gallery ...`` beside a running server, and without one."""
 
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,12 @@ from typer.testing import CliRunner
 from likeness.cli import app
 from likeness.engine.fake import fake_photo
 from likeness.errors import Conflict, InvalidInput, NotFound, SetupError
+from likeness.tenants.service import ClientCredentials
 from processes import ServerProcess, server_process
 from servers import b64
 
 ROOT = "/api/v1/face/one-to-n"
+KEYS = ("client_id", "client_secret")
 
 
 @pytest.fixture
@@ -53,8 +57,12 @@ def test_the_commands_lead_from_one_pack_to_another(server: ServerProcess) -> No
     with pytest.raises(InvalidInput, match="`likeness gallery cutover`"):
         run("finish", "--orphans", "keep")
     assert "fake-2@1" in run("cutover").splitlines()[1]
-    with pytest.raises(Conflict, match="being moved"):
+    with pytest.raises(NotFound, match="No gallery is left"):
         run("reindex", "--pack", "fake-2")
+    with pytest.raises(Conflict, match="being moved"):
+        run("reindex", "--pack", "fake")
+    with pytest.raises(InvalidInput, match="there already"):
+        run("cutover")
     assert "fake@1" in run("rollback").splitlines()[1]
     run("cutover")
     listed = run("status", "--ids").splitlines()
@@ -63,6 +71,36 @@ def test_the_commands_lead_from_one_pack_to_another(server: ServerProcess) -> No
     with server.client() as http:
         assert http.get(f"{ROOT}/{entries[0]}").status_code == 404
         assert http.get(f"{ROOT}/{entries[1]}").status_code == 200
+
+
+def test_a_command_for_all_passes_over_those_who_are_there(server: ServerProcess) -> None:
+    enrol(server, 2)
+    told = CliRunner().invoke(app, ["tenant", "create", "second"], catch_exceptions=False).stdout.split()
+    second = replace(server, credentials=ClientCredentials(*(told[told.index(name) + 1] for name in KEYS)))
+    enrol(second, 2)
+    assert "ready" in run("reindex", "--pack", "fake-2", "--tenant", "second")
+    assert "cut over" in run("cutover", "--tenant", "second")
+    told = run("reindex", "--pack", "fake-2")
+    assert told.count("ready") == 1
+    assert "second" not in told
+    run("cutover")
+    assert run("status").count("cut over") == 2
+    with pytest.raises(InvalidInput, match="is cut over"):
+        run("cutover", "--tenant", "second")
+    run("finish", "--orphans", "keep")
+
+
+def test_a_server_that_ends_before_its_work_is_told(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    enrol(server, 2)
+    with server.paused():
+        kill = threading.Timer(1.5, server.kill)
+        kill.start()
+        told = CliRunner().invoke(app, ["gallery", "reindex", "--pack", "fake-2"], catch_exceptions=False)
+        kill.join()
+    assert told.exit_code == 1
+    assert "server ended before" in told.output
+    server.start()
+    assert "ready" in run("reindex", "--pack", "fake-2")
 
 
 def test_without_a_server_the_wish_waits(server: ServerProcess) -> None:

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from likeness.cli.tables import id_column, print_table
 from likeness.deployment import open_deployment
 from likeness.settings import Settings
 from likeness.tenants.scopes import ALL_SCOPES, Scope
@@ -34,11 +35,11 @@ def create(
 @client.command(name="list")
 def list_clients(tenant: TenantName) -> None:
     """List a tenant's clients."""
-    table = Table("id", "name", "permissions", "")
+    table = Table(id_column("id"), "name", "permissions", "")
     with closing(open_deployment(Settings())) as deployment:
         for row in deployment.tenants.list_clients(deployment.tenants.by_name(tenant).id):
             table.add_row(row.id, row.name, " ".join(row.scopes), "disabled" if row.disabled else "")
-    Console(markup=False).print(table)
+    print_table(table)
 
 
 @client.command()
@@ -56,6 +57,6 @@ def rotate(client_id: ClientId) -> None:
 
 
 def show_credentials(credentials: ClientCredentials) -> None:
-    console = Console()
-    console.print(f"client_id      {credentials.client_id}", highlight=False)
-    console.print(f"client_secret  {credentials.client_secret}", highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"client_id      {credentials.client_id}")
+    console.print(f"client_secret  {credentials.client_secret}")

@@ -29,6 +29,14 @@ from likeness.store.ownership import is_owned
 from likeness.tenants.service import Tenant
 
 WATCH_SECONDS = 0.3
+_FULFILLED = {
+    Wish.CUT_OVER: {State.CUT_OVER, State.FINISHING},
+    Wish.ROLL_BACK: {State.READY},
+    Wish.KEEP_ORPHANS: {State.FINISHING},
+    Wish.DROP_ORPHANS: {State.FINISHING},
+    Wish.ABANDON: {State.ABANDONING},
+}
+"""The states in which nothing is left to wish: a command for every tenant passes over galleries in them."""
 TenantOption = Annotated[
     str | None, typer.Option(help="Name or id of one tenant.", show_default="every tenant concerned")
 ]
@@ -54,9 +62,12 @@ def reindex(
     `likeness gallery cutover`. It may be interrupted at any time, this command or the server: run it again to watch on.
     """
     with closing(open_deployment(Settings())) as deployment:
-        asked = [each for each in _chosen(deployment, tenant) if _ask(deployment, each, pack, named=tenant is not None)]
+        chosen = _chosen(deployment, tenant)
+        asked = [each for each in chosen if _may_move(deployment, each, pack, named=tenant is not None)]
         if not asked:
             raise NotFound(f"No gallery is left to move to {pack}; a new one answers with the pack that all others do.")
+        for each in asked:
+            _ask(deployment, each, pack)
         if _server_at_work(deployment) and wait:
             _see_through(deployment, asked)
 
@@ -108,10 +119,9 @@ def abandon(tenant: TenantOption = None, *, wait: Wait = True) -> None:
     _wish(Wish.ABANDON, tenant, wait=wait)
 
 
-def _ask(deployment: Deployment, tenant: Tenant, pack: str, *, named: bool) -> bool:
-    """Ask for one gallery's re-index; False where it needs none. Raises Conflict when it is on another way."""
-    rows = ReindexRows(tenant.id)
-    present = deployment.database.read_now(rows.find)
+def _may_move(deployment: Deployment, tenant: Tenant, pack: str, *, named: bool) -> bool:
+    """Whether one gallery is to be moved, or moves already; False where it need not be. Raises Conflict when it is on another way."""
+    present = deployment.database.read_now(ReindexRows(tenant.id).find)
     if present is None or present.state is State.FAILED:
         packs = deployment.database.read_now(GalleryRows(tenant.id).packs)
         if packs is None or packs.pack.partition("@")[0] == pack:
@@ -120,22 +130,39 @@ def _ask(deployment: Deployment, tenant: Tenant, pack: str, *, named: bool) -> b
                     f"The gallery of {tenant.name!r} {'is empty' if packs is None else f'answers with {packs.pack}'} already."
                 )
             return False
-
-        def ask(connection: Connection) -> None:
-            rows.remove(connection)
-            rows.ask(connection, pack, now=deployment.clock.now())
-
-        deployment.database.write_now(ask)
-    elif present.pack.partition("@")[0] != pack or present.state not in {State.WAITING, State.FILLING, State.READY}:
+        return True
+    same = present.pack.partition("@")[0] == pack
+    if same and not named and present.state in {State.CUT_OVER, State.FINISHING}:
+        return False
+    if not same or present.state not in {State.WAITING, State.FILLING, State.READY}:
         raise Conflict(
             f"The gallery of {tenant.name!r} is being moved to {present.pack} ({present.state}); see `likeness gallery status`."
         )
     return True
 
 
+def _ask(deployment: Deployment, tenant: Tenant, pack: str) -> None:
+    """Ask for one gallery's re-index, unless it is under way."""
+    rows = ReindexRows(tenant.id)
+
+    def ask(connection: Connection) -> None:
+        present = rows.find(connection)
+        if present is None or present.state is State.FAILED:
+            rows.remove(connection)
+            rows.ask(connection, pack, now=deployment.clock.now())
+
+    deployment.database.write_now(ask)
+
+
 def _wish(wish: Wish, tenant: str | None, *, wait: bool) -> None:
     with closing(open_deployment(Settings())) as deployment:
-        moving = _moving(deployment, tenant)
+        moving = {
+            each: row
+            for each, row in _moving(deployment, tenant).items()
+            if tenant is not None or row.state not in _FULFILLED[wish]
+        }
+        if not moving:
+            raise InvalidInput("Every gallery that is being moved is there already; see `likeness gallery status`.")
         for each, row in moving.items():
             if wish not in WISHES_IN[row.state]:
                 raise InvalidInput(f"The gallery of {each.name!r} is {row.state}: {_next(row.state)}")
@@ -175,6 +202,11 @@ def _see_through(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
     _watch(deployment, tenants)
     _report(deployment, tenants)
     rows = [deployment.database.read_now(ReindexRows(tenant.id).find) for tenant in tenants]
+    if any(row and not row.error and not _at_rest(row) for row in rows):
+        Console(stderr=True, markup=False).print(
+            "The server ended before its work was done: start `likeness serve`, which goes on with it.", soft_wrap=True
+        )
+        raise typer.Exit(1)
     if any(row and row.error for row in rows):
         raise typer.Exit(1)
 

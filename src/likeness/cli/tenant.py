@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from likeness.cli.client import show_credentials
 from likeness.cli.progress import progress_bar
+from likeness.cli.tables import id_column, print_table
 from likeness.deployment import open_deployment
 from likeness.engine.base import FacePolicy
 from likeness.gallery.repository import GalleryRows
@@ -28,18 +29,18 @@ def create(name: Annotated[str, typer.Argument(help="A name of your choice, uniq
     with closing(open_deployment(Settings())) as deployment:
         made = deployment.tenants.create(name)
         credentials = deployment.tenants.create_client(made.id, "first")
-    Console(markup=False).print(f"tenant         {made.id}  {name}")
+    Console(markup=False, highlight=False, soft_wrap=True).print(f"tenant         {made.id}  {name}")
     show_credentials(credentials)
 
 
 @tenant.command(name="list")
 def list_tenants() -> None:
     """List the tenants."""
-    table = Table("id", "name", "settings")
+    table = Table(id_column("id"), "name", Column("settings", overflow="fold"))
     with closing(open_deployment(Settings())) as deployment:
         for row in deployment.tenants.all():
             table.add_row(row.id, row.name, row.settings.model_dump_json(exclude_defaults=True))
-    Console(markup=False).print(table)
+    print_table(table)
 
 
 @tenant.command(name="set")

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from likeness.cli.tables import id_column, print_table
 from likeness.deployment import Deployment, open_deployment
 from likeness.errors import InvalidInput
 from likeness.settings import Settings
@@ -78,13 +79,13 @@ def test(tenant: TenantName) -> None:
 @webhook.command()
 def deliveries(tenant: TenantName, limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
     """List a tenant's deliveries, newest first."""
-    table = Table("delivery", "session", "state", "tries", "last answer", "made", "next try")
+    table = Table(id_column("delivery"), "session", "state", "tries", "last answer", "made", "next try")
     with closing(open_deployment(Settings())) as deployment:
         for row in _webhooks(deployment).deliveries(deployment.tenants.by_name(tenant), limit=limit):
             answer = row.last_error or (str(row.last_status) if row.last_status else "")
             times = (_time(row.created_at), _time(row.next_try_at))
             table.add_row(row.id, row.session_id, row.state, str(row.tries), answer, *times)
-    Console(markup=False).print(table)
+    print_table(table)
 
 
 @webhook.command()

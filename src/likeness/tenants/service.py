@@ -9,7 +9,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from sqlalchemy.exc import IntegrityError
 
-from likeness.errors import Conflict, NotFound
+from likeness.errors import Conflict, InvalidInput, NotFound
 from likeness.kit.clock import Clock
 from likeness.kit.envelope import Cipher, KeyProvider, new_data_key
 from likeness.kit.ids import is_uuid, new_id
@@ -18,6 +18,8 @@ from likeness.tenants import repository
 from likeness.tenants.repository import ClientRow, TenantRow
 from likeness.tenants.schemas import TenantSettings
 from likeness.tenants.scopes import ALL_SCOPES, Scope
+
+LONGEST_NAME = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Tenants:
         self._decoy_hash = self._hasher.hash(secrets.token_urlsafe())
 
     def create(self, name: str, settings: TenantSettings | None = None) -> Tenant:
-        """Make a tenant with a data key of its own. Raises Conflict when the name is taken."""
+        """Make a tenant with a data key of its own. Raises Conflict when the name is taken, InvalidInput when it is none."""
+        _check_name(name)
         tenant_id = new_id()
         sealed = self._keys.wrap(new_data_key(), tenant_id)
         row = TenantRow(
@@ -99,7 +102,8 @@ class Tenants:
         return opened
 
     def create_client(self, tenant_id: str, name: str, scopes: Collection[Scope] = ALL_SCOPES) -> ClientCredentials:
-        """Make an API client and its secret."""
+        """Make an API client and its secret. Raises InvalidInput when the name is none."""
+        _check_name(name)
         credentials = ClientCredentials(new_id(), secrets.token_urlsafe(32))
         secret_hash = self._hasher.hash(credentials.client_secret)
         row = ClientRow(credentials.client_id, tenant_id, name, secret_hash, tuple(sorted(scopes)), disabled=False)
@@ -137,3 +141,8 @@ class Tenants:
         tenant = Tenant(row.id, row.name, TenantSettings.model_validate(row.settings), Cipher(data_key, row.id))
         with self._lock:
             return self._opened.setdefault(row.id, tenant)
+
+
+def _check_name(name: str) -> None:
+    if not (name.strip() and name.isprintable() and len(name) <= LONGEST_NAME):
+        raise InvalidInput(f"A name has 1 to {LONGEST_NAME} printable characters, and not only blanks.")
