@@ -78,11 +78,12 @@ class Galleries:
     def gallery(self, tenant_id: str) -> Gallery:
         """Give a tenant's gallery, loaded or not, new and empty where there is none."""
         gallery = self._galleries.get(tenant_id)
-        if gallery is None:
+        while gallery is None:
             pack = self._common or self.packs.main
             empty = View(pack, None, {pack: self.new_index(pack)}, {})
             with self._lock:
-                gallery = self._galleries.setdefault(tenant_id, Gallery(empty, recorded=False))
+                if pack == (self._common or self.packs.main):  # and no other since
+                    gallery = self._galleries.setdefault(tenant_id, Gallery(empty, recorded=False))
         return gallery
 
     def new_index(self, pack: str) -> Index:
