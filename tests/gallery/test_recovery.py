@@ -20,7 +20,7 @@ from likeness.gallery.enrolment import Particulars
 from likeness.gallery.packs import Packs
 from likeness.gallery.parts import GalleryParts, compose_gallery
 from likeness.gallery.reindex_rows import ReindexRows, State, Wish
-from likeness.gallery.reindexing import _Move
+from likeness.gallery.reindexing import Superseded, _Move
 from likeness.gallery.repository import GalleryRows
 from likeness.kit.executors import SizedExecutor
 from likeness.store.images import ImageStore
@@ -274,6 +274,33 @@ def test_new_galleries_follow_a_cut_over_whose_commit_was_not_heard_of(tmp_path,
     with composed(tmp_path, database_url=postgres_url) as (deployment, gallery):
         deployment.database.claim()
         tenant, other = deployment.tenants.create("tenant"), deployment.tenants.create("other")
+        asyncio.run(main())
+
+
+def test_a_wish_that_was_changed_is_not_fulfilled(tmp_path):
+    def wish(what: Wish) -> None:
+        deployment.database.write_now(lambda c: ReindexRows(tenant.id).change(c, now=0, wish=what))
+
+    def row() -> Any:
+        return deployment.database.read_now(ReindexRows(tenant.id).find)
+
+    async def main() -> None:
+        await gallery.upkeep.load()
+        await gallery.service.insert(tenant, picture(1))
+        deployment.database.write_now(lambda c: ReindexRows(tenant.id).ask(c, "fake-2", now=0))
+        while row().state is not State.READY:
+            await _Move(gallery.reindexer, row(), tenant).step()
+        wish(Wish.CUT_OVER)
+        seen = row()
+        wish(Wish.ABANDON)
+        with pytest.raises(Superseded):
+            await _Move(gallery.reindexer, seen, tenant).step()
+        assert (row().state, row().wish) == (State.READY, Wish.ABANDON)
+        assert not await gallery.reindexer._advance(seen)
+        assert row().error is None
+
+    with composed(tmp_path) as (deployment, gallery):
+        tenant = deployment.tenants.create("tenant")
         asyncio.run(main())
 
 

@@ -93,6 +93,8 @@ class Reindexer:
         move = _Move(self, row, await self.tenants.get(row.tenant_id))
         try:
             return await move.step()
+        except* Superseded:
+            pass
         except* SetupError as errors:
             await move.set_back(str(errors.exceptions[0]), State.FAILED if row.state is State.WAITING else row.state)
         except* LikenessError as errors:
@@ -101,6 +103,10 @@ class Reindexer:
             log.exception("re-indexing the gallery of tenant %s failed; trying again", row.tenant_id)
             await move.set_back("an unexpected fault, told in the server's log", row.state)
         return False
+
+
+class Superseded(Exception):
+    """The operator has come to wish something else since the step began: look again."""
 
 
 class _Move:
@@ -257,6 +263,7 @@ class _Move:
         state = State.CUT_OVER if self._row.wish is Wish.CUT_OVER else State.READY
 
         def swap(connection: Connection) -> tuple[View, str | None]:
+            self._demand_wish(connection)
             view = self._view.swapped()
             GalleryRows(self._tenant.id).set_packs(connection, GalleryPacks(view.pack, view.shadow))
             self._change(connection, state=state, wish=None, error=None)
@@ -284,6 +291,7 @@ class _Move:
         state = State.ABANDONING if self._row.wish is Wish.ABANDON else State.FINISHING
 
         def settle(connection: Connection) -> View:
+            self._demand_wish(connection)
             view = self._view
             if view.shadow is not None:
                 GalleryRows(self._tenant.id).set_packs(connection, GalleryPacks(view.pack, None))
@@ -339,6 +347,12 @@ class _Move:
     @property
     def _view(self) -> View:
         return self._galleries.gallery(self._tenant.id).view
+
+    def _demand_wish(self, connection: Connection) -> None:
+        """Raise Superseded where the wish is another by now: fulfilling this one would clear that one unseen."""
+        present = self._rows.find(connection)
+        if present is None or present.wish is not self._row.wish:
+            raise Superseded
 
     def _change(self, connection: Connection, **values: object) -> None:
         self._rows.change(connection, now=self._parts.clock.now(), **values)
