@@ -3,10 +3,12 @@
 import hashlib
 import hmac
 import logging
+import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from alembic.util.exc import CommandError
@@ -20,11 +22,12 @@ from likeness.gallery.reindex_rows import all_reindexes
 from likeness.gallery.repository import answering_packs
 from likeness.kit.clock import Clock, SystemClock
 from likeness.kit.envelope import FileKeyProvider, KeyProvider
+from likeness.kit.files import PRIVATE
 from likeness.settings import Settings
 from likeness.store import migrations
 from likeness.store.database import Database
 from likeness.store.ownership import owned
-from likeness.store.tables import deployment
+from likeness.store.tables import deployment, signing_keys, tenants
 from likeness.tenants.service import Tenants
 from likeness.tokens.keys import SigningKeys
 
@@ -149,14 +152,19 @@ def initialise(settings: Settings) -> None:
     """Make the data folder, the master key and the database. Raises SetupError when there is data already."""
     if is_initialised(settings):
         raise SetupError(f"there is a master key at {settings.master_key_file} already; this data folder is set up")
-    database_file = settings.data_dir / "likeness.sqlite3"
-    if settings.database_url is None and database_file.exists():
-        raise SetupError(
-            f"there is data in {settings.data_dir} but no key at {settings.master_key_file}: restore the key file"
-        )
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     _upgrade(settings)
+    with closing(Database(settings.database_address)) as database:
+        if database.read_now(_holds_data):
+            raise SetupError(
+                f"there is data in the database of {settings.data_dir} but no key at {settings.master_key_file}: restore the key file"
+            )
     FileKeyProvider.create(settings.master_key_file)
+
+
+def _holds_data(connection: Connection) -> bool:
+    """Whether something may be sealed with a key; a database that an ``init`` broke off in holds nothing."""
+    return any(connection.execute(select(table).limit(1)).first() for table in (deployment, tenants, signing_keys))
 
 
 def open_deployment(settings: Settings, clock: Clock | None = None) -> Deployment:
@@ -177,6 +185,9 @@ def open_deployment(settings: Settings, clock: Clock | None = None) -> Deploymen
 
 def _upgrade(settings: Settings) -> None:
     """Bring the database to the newest version. Raises SetupError."""
+    if settings.database_url is None:
+        with suppress(OSError):  # what stands in the way is told below
+            _keep_private(settings.database_file)
     try:
         migrations.upgrade(settings.database_address)
     except DBAPIError as error:
@@ -195,3 +206,12 @@ def _upgrade(settings: Settings) -> None:
             f"the database of {settings.data_dir} was made by another version of Likeness, probably a newer one ({error}): "
             "install that one"
         ) from error
+
+
+def _keep_private(database: Path) -> None:
+    """See to it that SQLite's file, made before SQLite makes it, and its log are their owner's alone."""
+    os.close(os.open(database, os.O_RDWR | os.O_CREAT, PRIVATE))
+    for ending in ("", "-wal", "-shm"):
+        file = database.with_name(database.name + ending)
+        if file.exists():
+            file.chmod(PRIVATE)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, HttpUrl, TypeAdapter, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL
 
 MEBIBYTE = 1024 * 1024
 
@@ -98,11 +99,22 @@ class Settings(BaseSettings):
     @property
     def origin(self) -> str:
         """The public address, without a trailing slash."""
-        return self.base_url or f"http://{self.host}:{self.port}"
+        return self.base_url or self.own_address
+
+    @property
+    def own_address(self) -> str:
+        """Where the server listens, without a trailing slash."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
     @property
     def database_address(self) -> str:
-        return self.database_url or f"sqlite:///{(self.data_dir / 'likeness.sqlite3').resolve()}"
+        return self.database_url or URL.create("sqlite", database=str(self.database_file.resolve())).render_as_string()
+
+    @property
+    def database_file(self) -> Path:
+        """SQLite's file; there is none with a database of one's own."""
+        return self.data_dir / "likeness.sqlite3"
 
     @property
     def images_address(self) -> str:

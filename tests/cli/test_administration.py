@@ -21,6 +21,7 @@ from likeness.engine.fake import fake_photo
 from likeness.errors import InvalidInput, NotFound, SetupError
 from likeness.gallery.repository import GalleryPacks, GalleryRows
 from likeness.settings import Settings
+from likeness.store.images import ImageStore
 from likeness.store.tables import gallery_entries, gallery_templates, metadata
 from likeness.tenants.schemas import TenantSettings
 from processes import server_process
@@ -47,13 +48,61 @@ def test_init_makes_a_folder_that_only_its_owner_reads(folder: Path) -> None:
         run("init")
 
 
-def test_a_lost_key_is_never_replaced(folder: Path) -> None:
+@pytest.mark.parametrize("own_database", [False, True])
+def test_a_lost_key_is_never_replaced(folder: Path, monkeypatch: pytest.MonkeyPatch, own_database: bool) -> None:
+    if own_database:
+        monkeypatch.setenv("LIKENESS_DATABASE_URL", f"sqlite:///{folder.parent / 'elsewhere.sqlite3'}")
     run("init")
+    run("tenant", "create", "acme")
     (folder / "master.key").unlink()
     with pytest.raises(SetupError, match="restore the key file"):
         run("init")
     with pytest.raises(SetupError, match="no master key"):
         run("tenant", "list")
+
+
+def test_an_init_that_broke_off_is_finished_by_the_next(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks_off(_: int) -> bytes:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("likeness.kit.envelope.secrets.token_bytes", breaks_off)
+        result = CliRunner().invoke(app, ["init"])
+    assert result.exit_code != 0
+    assert {file.name for file in folder.iterdir()} >= {"likeness.sqlite3"}
+    assert not (folder / "master.key").exists()
+    (folder / "likeness.sqlite3").write_bytes(b"")  # or earlier still
+    run("init")
+    run("tenant", "create", "acme")
+
+
+def test_the_database_is_private_whoever_made_its_folder(folder: Path) -> None:
+    folder.mkdir(mode=0o755)
+    run("init")
+    database = folder / "likeness.sqlite3"
+    assert stat.S_IMODE(database.stat().st_mode) == 0o600
+    database.chmod(0o644)
+    run("tenant", "list")
+    assert stat.S_IMODE(database.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("name", ["wh?t", "a%20b#c", "é ü"])
+def test_a_data_folder_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("LIKENESS_DATA_DIR", str(tmp_path / name))
+    run("init")
+    run("tenant", "create", "acme")
+    assert [folder.name for folder in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "likeness.sqlite3").stat().st_size
+
+
+@pytest.mark.parametrize("address", ["nothing", "foo://bar", "s3://"])
+def test_an_image_store_that_is_none_is_a_sentence(address: str) -> None:
+    with pytest.raises(SetupError, match="LIKENESS_IMAGES_URL"):
+        ImageStore(address)
+
+
+def test_an_address_of_six_is_bracketed() -> None:
+    assert Settings(host="::1", port=8080).origin == "http://[::1]:8080"
 
 
 def test_a_wrong_key_opens_nothing(folder: Path) -> None:

@@ -76,6 +76,32 @@ def test_evaluate_leaves_pictures_out_when_told_to(faces, tmp_path):
     assert "data:image" not in (tmp_path / "page.html").read_text()
 
 
+def test_groups_may_have_any_name(faces, tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("photo,age\n" + "".join(f"Person_{p},[/b]\n" for p in range(12)))
+    assert "[/b]" in run("evaluate", faces, "--groups", labels)
+    labels.write_text('photo,age\nPerson_1,"open\n')
+    with pytest.raises(SetupError, match="line 2"):
+        run("evaluate", faces, "--groups", labels)
+
+
+def test_a_report_that_cannot_be_written_leaves_the_last(faces, tmp_path, monkeypatch):
+    numbers = tmp_path / "report.json"
+    run("evaluate", faces, "--json", numbers)
+    before = numbers.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("likeness.kit.files.os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        run("evaluate", faces, "--json", numbers)
+    assert numbers.read_bytes() == before
+    for files in ((tmp_path, tmp_path / "a"), (tmp_path / "a", tmp_path / "a")):
+        with pytest.raises(SetupError, match=r"folder|the same"):
+            run("evaluate", faces, "--json", files[0], "--html", files[1])
+
+
 def test_the_cache_spares_the_work(faces, tmp_path, monkeypatch):
     first = run("evaluate", faces, "--cache", tmp_path / "cache", "--json", tmp_path / "1.json")
     monkeypatch.delattr(FakeEngine, "analyse")

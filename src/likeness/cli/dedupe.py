@@ -57,8 +57,6 @@ def dedupe(
     """
     check_folder_of(csv_file, html_file)
     refuse_present(csv_file, html_file)
-    if csv_file and html_file and csv_file.resolve() == html_file.resolve():
-        raise SetupError("--csv and --html name the same file")
     with closing(open_deployment(Settings())) as deployment:
         owner = deployment.tenants.by_name(tenant)
         packs = deployment.database.read_now(GalleryRows(owner.id).packs)

@@ -13,7 +13,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from likeness.cli.photos import CORES, Cache, Folder, Pack, Workers, check_folder_of, extract_templates, load_pack
+from likeness.cli.photos import (
+    CORES,
+    Cache,
+    Folder,
+    Pack,
+    Workers,
+    check_folder_of,
+    extract_templates,
+    load_pack,
+    write_report,
+)
 from likeness.engine.base import Engine, FacePolicy, Use
 from likeness.engine.levels import TARGET_FMR, Calibration
 from likeness.errors import SetupError
@@ -86,7 +96,7 @@ def evaluate(
     console = Console()
     print_performance(console, str(engine.pack), performance, accuracy)
     if json_file:
-        json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_report(json_file, json.dumps(report, indent=2) + "\n")
         console.print(f"Numbers  {json_file}", markup=False)
     if html_file:
         worst = performance.comparisons
@@ -99,7 +109,7 @@ def evaluate(
                 engine, extraction, worst.lowest_genuine[:_PICTURED_PAIRS] if pictures else ()
             ),
         )
-        html_file.write_text(page, encoding="utf-8")
+        write_report(html_file, page)
         console.print(f"Page     {html_file}", markup=False)
 
 
@@ -144,7 +154,7 @@ def print_performance(console: Console, pack: str, performance: Performance, acc
 
 def print_levels(console: Console, title: str, levels: Sequence[LevelRates]) -> None:
     """Print the rates at each level's threshold, within 80 columns."""
-    table = Table("level", "threshold", "FMR", "95 %", "FNMR", "95 %", "TAR", title=title, box=box.SIMPLE_HEAD)
+    table = Table("level", "threshold", "FMR", "95 %", "FNMR", "95 %", "TAR", title=escape(title), box=box.SIMPLE_HEAD)
     for level in levels:
         table.add_row(
             f"{level.level} ({rate(TARGET_FMR[level.level - 1])})",

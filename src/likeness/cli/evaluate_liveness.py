@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from likeness.cli.photos import Pack, check_folder_of, load_pack
+from likeness.cli.photos import Pack, check_folder_of, load_pack, write_report
 from likeness.cli.progress import progress_bar
 from likeness.errors import SetupError
 from likeness.evaluation.liveness_photos import ModelRates, measure_photos, photos_in
@@ -72,9 +72,12 @@ def evaluate_liveness(
     """
     if portraits is None and (real is None or fake is None):
         raise SetupError("Give a folder of portraits to simulate attempts, or --real and --fake with photos, or both.")
+    if (real is None) != (fake is None):
+        raise SetupError("--real and --fake go together: photos of live people, and photos of attacks.")
     if unknown := sorted(set(kind or ()) - set(KINDS)):
         raise SetupError(f"There is no kind {', '.join(unknown)}. Kinds: {', '.join(KINDS)}.")
     check_folder_of(json_file)
+    sources = (photos_in(real), photos_in(fake)) if real is not None and fake is not None else None
     console = Console()
     report: dict[str, object] = {}
     missing = 0
@@ -96,16 +99,15 @@ def evaluate_liveness(
             "rates": [one.as_json() for one in rates],
             "notClaimed": list(OPEN_ATTACKS),
         }
-    if real is not None and fake is not None and not missing:
+    if sources is not None and not missing:
         engine = load_pack(pack)
         with progress_bar(console, transient=True) as progress:
-            sources = photos_in(real), photos_in(fake)
             task = progress.add_task("real photos", total=sum(map(len, sources)))
             models = measure_photos(engine, *sources, THRESHOLDS.signals.passive, told=partial(progress.advance, task))
         _print_photos(console, models, str(engine.pack))
         report["realPhotos"] = {"pack": str(engine.pack), "models": [one.as_json() for one in models]}
     if json_file:
-        json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_report(json_file, json.dumps(report, indent=2) + "\n")
         console.print(f"Numbers  {json_file}", markup=False)
     if missing:
         console.print(f"Interrupted: {missing} of the attempts asked for are not in these rates.")

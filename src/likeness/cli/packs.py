@@ -49,21 +49,24 @@ def show(pack: PackId) -> None:
     catalogue, store = _parts()
     manifest = catalogue.get(pack)
     console = Console()
-    console.print(f"[bold]{manifest.id}@{manifest.version}[/]  {manifest.title}\n{manifest.summary}\n", highlight=False)
+    console.print(
+        f"[bold]{manifest.id}@{manifest.version}[/]  {escape(manifest.title)}\n{escape(manifest.summary)}\n",
+        highlight=False,
+    )
     for weights in manifest.weights:
         found = store.find(weights)
         console.print(
             f"[bold]{weights.name}[/]  {weights.bytes / 1e6:.1f} MB  {'here' if found else 'not here'}", highlight=False
         )
-        console.print(f"  licence        {weights.licence}", highlight=False)
-        console.print(f"  training data  {weights.training_data}", highlight=False)
-        console.print(f"  origin         {weights.origin}", highlight=False)
+        console.print(f"  licence        {escape(weights.licence)}", highlight=False)
+        console.print(f"  training data  {escape(weights.training_data)}", highlight=False)
+        console.print(f"  origin         {escape(weights.origin)}", highlight=False)
         console.print(f"  SHA-256        {weights.sha256}", highlight=False)
     if manifest.calibration is None:
         console.print("\nno calibration: serves no levels until `likeness calibrate` has run")
         return
     calibration = manifest.calibration.calibration
-    table = Table("level", "threshold", "false match rate", title=f"calibrated on {calibration.data_set}")
+    table = Table("level", "threshold", "false match rate", title=f"calibrated on {escape(calibration.data_set)}")
     for level in LEVELS:
         table.add_row(str(level), f"{calibration.threshold(level):.4f}", f"{calibration.false_match_rate(level):.2e}")
     console.print(table)

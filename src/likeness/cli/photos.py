@@ -20,6 +20,7 @@ from likeness.errors import SetupError
 from likeness.evaluation.data_set import DataSet
 from likeness.evaluation.extraction import Extraction, extract
 from likeness.evaluation.template_cache import TemplateCache
+from likeness.kit.files import replacing
 from likeness.settings import Settings
 
 Folder = Annotated[
@@ -57,10 +58,24 @@ def load_pack(pack: str | None) -> Engine:
 
 
 def check_folder_of(*files: Path | None) -> None:
-    """See to it, before the work, that what it gives can be written. Raises SetupError."""
-    for file in files:
-        if file and not file.parent.is_dir():
+    """See to it, before the work, that what it gives can be written, each to a file of its own. Raises SetupError."""
+    named = [file for file in files if file]
+    for file in named:
+        if not file.parent.is_dir():
             raise SetupError(f"There is no folder {file.parent} to write {file.name} to.")
+        if file.is_dir():
+            raise SetupError(f"{file} is a folder; name a file to write.")
+    if len({file.resolve() for file in named}) < len(named):
+        raise SetupError("Two of the files to write are the same.")
+
+
+def write_report(file: Path, text: str) -> None:
+    """Write what a command was asked for, in the place of an earlier one; if that fails, the earlier one is left."""
+    if file.exists() and not file.is_file():  # a pipe, or /dev/stdout
+        file.write_text(text, encoding="utf-8")
+        return
+    with replacing(file.resolve()) as whole:
+        whole.write(text.encode())
 
 
 def extract_templates(

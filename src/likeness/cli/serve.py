@@ -6,6 +6,7 @@ from contextlib import closing
 import cv2
 import uvicorn
 from rich.console import Console
+from rich.markup import escape
 
 from likeness.deployment import Deployment, open_deployment
 from likeness.engine.base import Engine
@@ -43,7 +44,9 @@ def _serve(deployment: Deployment, engine: Engine) -> None:
     calibration = engine.calibration
     console = Console(stderr=True)
     console.print(
-        f"Model pack [bold]{engine.pack}[/], calibrated on {calibration.data_set}", highlight=False, soft_wrap=True
+        f"Model pack [bold]{engine.pack}[/], calibrated on {escape(calibration.data_set)}",
+        highlight=False,
+        soft_wrap=True,
     )
     promises = ", ".join(f"{level}: FMR {calibration.false_match_rate(level):.0e}" for level in LEVELS)
     console.print(f"Levels     {promises}", highlight=False)

@@ -55,15 +55,22 @@ def load_engine(
 
 def _best(catalogue: Catalogue, store: WeightStore) -> Manifest:
     """Give the best pack whose weights are on this machine or can be fetched now."""
+    reasons = []
     for name in BEST_FIRST:
         try:
             manifest = catalogue.get(name)
+        except SetupError as error:
+            log.warning("the pack %s is damaged, and a lesser one is looked for: %s", name, error)
+            reasons.append(str(error))
+            continue
+        try:
             store.install(manifest)
         except SetupError as error:
             log.info("the pack %s cannot be had here: %s", name, error)
+            reasons.append(str(error))
         else:
             return manifest
-    raise SetupError("No model pack can be had: even the weights of 'builtin' are not installed.")
+    raise SetupError(f"No model pack can be had, not even 'builtin': {' '.join(reasons)}")
 
 
 def _pad_models(catalogue: Catalogue, load: LoadNetwork) -> Iterator[PadModel]:

@@ -5,8 +5,6 @@ its name. Templates are biometric data: the file is for its owner alone (mode 06
 """
 
 import hashlib
-import os
-import tempfile
 import threading
 import zipfile
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ import numpy as np
 from likeness.engine.base import Box
 from likeness.errors import SetupError
 from likeness.evaluation.outcomes import Failure, Outcome, Sample
+from likeness.kit.files import replacing
 
 _REASON_SEPARATOR = " "
 
@@ -59,8 +58,7 @@ class TemplateCache:
                 return
             samples = {key: known for key, known in self._known.items() if isinstance(known, Sample)}
             failures = {key: known for key, known in self._known.items() if isinstance(known, Failure)}
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.path.parent, prefix=".", delete=False) as file:
+            with replacing(self.path) as file:
                 np.savez(
                     file,
                     sample_keys=np.array(list(samples), "U64"),
@@ -71,9 +69,6 @@ class TemplateCache:
                     codes=np.array([failure.code for failure in failures.values()], str),
                     reasons=np.array([_REASON_SEPARATOR.join(each.reasons) for each in failures.values()], str),
                 )
-                file.flush()
-                os.fsync(file.fileno())
-            Path(file.name).replace(self.path)
             self._changed = False
 
 

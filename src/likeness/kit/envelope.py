@@ -4,7 +4,6 @@ A sealed value is ``nonce (12 bytes) || ciphertext || tag (16 bytes)``. The asso
 and its record, so that a row copied to another place does not open. Without the key-encryption key nothing opens, backups included.
 """
 
-import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from likeness.errors import SetupError
+from likeness.kit.files import create_whole
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -76,17 +76,7 @@ class FileKeyProvider:
     @staticmethod
     def create(path: Path) -> None:
         """Write a new random key; an existing one is never overwritten (FileExistsError)."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        create_whole(path, secrets.token_bytes(KEY_BYTES))
 
     def wrap(self, data_key: bytes, context: str) -> bytes:
         return self._cipher.seal(data_key, "data key", context)

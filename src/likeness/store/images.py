@@ -9,7 +9,7 @@ import obstore
 from obstore.exceptions import BaseError as ObjectStoreError
 from obstore.store import ObjectStore, from_url
 
-from likeness.errors import ServiceUnavailable
+from likeness.errors import ServiceUnavailable, SetupError
 from likeness.kit.envelope import Cipher
 from likeness.kit.executors import SizedExecutor
 from likeness.store.folder import FolderStore
@@ -39,7 +39,7 @@ class ImageStore:
     def __init__(self, url: str) -> None:
         address = urlparse(url)
         self._objects: _Objects = (
-            _Folder(Path(unquote(address.path))) if address.scheme == "file" else _Remote(from_url(url))
+            _Folder(Path(unquote(address.path))) if address.scheme == "file" else _Remote(_store_at(url))
         )
 
     async def put(self, tenant_id: str, image_id: str, photo: bytes, cipher: Cipher) -> None:
@@ -129,3 +129,12 @@ class _Remote:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _store_at(url: str) -> ObjectStore:
+    try:
+        return from_url(url)
+    except (ObjectStoreError, ValueError) as error:  # the address is not told: it may carry a secret
+        raise SetupError(
+            "LIKENESS_IMAGES_URL is no address of an object store, such as s3://bucket/prefix, gs://bucket or az://container"
+        ) from error

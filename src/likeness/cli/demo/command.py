@@ -1,6 +1,7 @@
 """Set up a data folder and a tenant, start the server, prove it, and stay up."""
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -38,7 +39,7 @@ def demo(
     console = Console()
     photos = load_photos()
     credentials = _prepare(settings, console)
-    proof = Proof(settings.origin, credentials, photos)
+    proof = Proof(settings.own_address, credentials, photos)
     console.print(HEADER, style="bold", highlight=False, soft_wrap=True)
     with _server(settings):
         rows = _show(proof.before_restart(), console)
@@ -56,14 +57,16 @@ def demo(
 
 def _prepare(settings: Settings, console: Console) -> ClientCredentials:
     """Make the data folder and the demo tenant where there is none; give fresh credentials."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            raise SetupError(
-                f"{settings.host}:{settings.port} is taken; stop what runs there or set LIKENESS_PORT to another port"
-            ) from error
+    try:
+        family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        told = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be listened on ({error.strerror})"
+        raise SetupError(
+            f"{settings.own_address} {told}; stop what runs there, or set LIKENESS_HOST and LIKENESS_PORT"
+        ) from error
     if not is_initialised(settings):
         initialise(settings)
         console.print(f"made the data folder {settings.data_dir.resolve()}", markup=False)
@@ -101,7 +104,7 @@ def _wait_until_ready(settings: Settings, process: "subprocess.Popen[bytes]") ->
         if process.poll() is not None:
             raise SetupError("the server did not start; what it said stands above")
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{settings.origin}/readyz", timeout=5).status_code == 200:
+            if httpx.get(f"{settings.own_address}/readyz", timeout=5, trust_env=False).status_code == 200:
                 return
         time.sleep(0.1)
     raise SetupError(f"the server was not ready within {START_SECONDS} s")

@@ -41,7 +41,7 @@ class Proof:
     _enrolled: str = ""
 
     def __post_init__(self) -> None:
-        self.http = httpx.Client(base_url=self.url, timeout=120)
+        self.http = httpx.Client(base_url=self.url, timeout=120, trust_env=False)
 
     def before_restart(self) -> Iterator[Row]:
         yield self._token()

@@ -12,6 +12,7 @@ from likeness.engine.alignment import View
 from likeness.engine.base import PackIdentity
 from likeness.engine.levels import Calibration
 from likeness.errors import SetupError
+from likeness.kit.files import PUBLIC, replacing
 
 T = TypeVar("T")
 
@@ -171,8 +172,9 @@ def read_calibration(path: Path) -> StoredCalibration:
 
 
 def write_calibration(path: Path, stored: StoredCalibration) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(stored), indent=2) + "\n", encoding="utf-8")
+    """Write a calibration, in the place of an earlier one. Raises OSError, and then leaves that one."""
+    with replacing(path, mode=PUBLIC) as file:
+        file.write(json.dumps(asdict(stored), indent=2).encode() + b"\n")
 
 
 def _read(kind: type[T], path: Path) -> T:

@@ -4,8 +4,6 @@ import contextlib
 import hashlib
 import importlib.metadata
 import logging
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ import httpx
 from likeness.engine.packs.download import Progress, download, file_sha256
 from likeness.engine.packs.manifest import Manifest, Weights
 from likeness.errors import SetupError
+from likeness.kit.files import PUBLIC, replacing
 
 CONVERTERS_VERSION = 3
 """Raised when a converter gives another model for the same weights, so that cached ones are made anew."""
@@ -143,16 +142,6 @@ def _is(path: Path, weights: Weights) -> bool:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that no reader ever sees a part of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            # Models are no secret, and who installs them need not be who serves them.
-            os.fchmod(file.fileno(), 0o644)
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    # Models are no secret, and who installs them need not be who serves them.
+    with replacing(path, mode=PUBLIC) as file:
+        file.write(content)
