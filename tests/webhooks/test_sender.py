@@ -2,10 +2,13 @@
 
 import asyncio
 import datetime as dt
+import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -13,8 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from receiver import Receiver, receiving
 
 from likeness.kit.clock import MovableClock
+from likeness.webhooks.addresses import LOOKUPS_PER_NAME, Names
 from likeness.webhooks.sender import Outcome, Sender
 from likeness.webhooks.target import Target
+from servers import wait_until
 
 
 def certificate(folder: Path, name: str) -> Path:
@@ -77,3 +82,50 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(secured: tuple[Receive
     receiver, _, _ = secured
     assert send(receiver, None).error == "not reached (ConnectError)"
     assert receiver.bodies == []
+
+
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(receiver, monkeypatch):
+    post_to, asked = Sender._post_to, []
+
+    async def mute_first(sender, address, *rest):
+        asked.append(address)
+        if address == "192.0.2.1":
+            raise httpx.ConnectTimeout("no answer")
+        return await post_to(sender, address, *rest)
+
+    async def both(_names, _host, _port, *, private_addresses):
+        return ["192.0.2.1", "127.0.0.1"]
+
+    monkeypatch.setattr(Sender, "_post_to", mute_first)
+    monkeypatch.setattr("likeness.webhooks.sender.resolve", both)
+    assert send(receiver, None).delivered
+    assert asked == ["192.0.2.1", "127.0.0.1"]
+
+
+def test_names_without_an_answer_hold_up_nothing_else(monkeypatch):
+    answers = threading.Event()
+
+    def mute(host, *_, **__):
+        if host == "mute.example":
+            answers.wait(30)
+            raise socket.gaierror("no answer")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.7", 443))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", mute)
+
+    async def main():
+        names = Names()
+        for _ in range(LOOKUPS_PER_NAME):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await names.find("mute.example", 443)
+        with pytest.raises(TimeoutError):
+            await names.find("mute.example", 443)  # at once: those before are without answer yet
+        assert await names.find("heard.example", 443) == ["192.0.2.7"]
+        answers.set()
+        await asyncio.to_thread(wait_until, lambda: not names._under_way)
+        with pytest.raises(OSError, match="no answer"):
+            await names.find("mute.example", 443)
+        names.close()
+
+    asyncio.run(main())

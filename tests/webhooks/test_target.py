@@ -7,7 +7,7 @@ import pytest
 from house import House
 
 from likeness.errors import InvalidInput, NotFound
-from likeness.webhooks.addresses import ForbiddenAddress, is_public, resolve
+from likeness.webhooks.addresses import ForbiddenAddress, Names, is_public, resolve
 from likeness.webhooks.signature import sign_body, verify_body
 from likeness.webhooks.target import Target, basic_header, check_target
 
@@ -107,8 +107,8 @@ def test_public_addresses(address: str, public: bool) -> None:
 
 def test_a_name_that_leads_home_is_refused() -> None:
     with pytest.raises(ForbiddenAddress):
-        asyncio.run(resolve("localhost", 443, private_addresses=False))
-    assert asyncio.run(resolve("127.0.0.1", 443, private_addresses=True)) == ["127.0.0.1"]
+        asyncio.run(resolve(Names(), "localhost", 443, private_addresses=False))
+    assert asyncio.run(resolve(Names(), "127.0.0.1", 443, private_addresses=True)) == ["127.0.0.1"]
 
 
 def test_the_secret_is_kept_until_it_is_rotated(house: House) -> None:

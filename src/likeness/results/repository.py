@@ -31,10 +31,12 @@ class ResultRows:
     def __init__(self, tenant_id: str) -> None:
         self._mine = session_results.c.tenant_id == tenant_id
 
-    def find_jws(self, connection: Connection, session_id: str, *, now: float) -> bytes | None:
+    def find_jws(self, connection: Connection, session_id: str, *, now: float, jti: str | None = None) -> bytes | None:
         query = select(session_results.c.sealed_jws).where(
             self._mine, session_results.c.session_id == session_id, session_results.c.expires_at > now
         )
+        if jti is not None:
+            query = query.where(session_results.c.jti == jti)
         return connection.execute(query).scalar_one_or_none()
 
     def find_image(self, connection: Connection, image_id: str, *, now: float) -> bytes | None:

@@ -52,9 +52,11 @@ class Results:
         self._ttl_seconds = ttl_seconds
         self._image_ttl_seconds = image_ttl_seconds
 
-    def sign(self, tenant: Tenant, ending: Ending, obfuscation: Obfuscation | None = None) -> SignedResult:
+    def sign(
+        self, tenant: Tenant, ending: Ending, obfuscation: Obfuscation | None = None, jti: str | None = None
+    ) -> SignedResult:
         """Write the audit image, sign the claims and seal both. Blocks for some milliseconds: run it on an executor."""
-        jti, audit, image = new_id(), None, None
+        jti, audit, image = jti or new_id(), None, None
         if ending.audit:
             image = write_audit_image(ending.audit, obfuscation)
             audit = AuditReference(new_object_id(), hashlib.sha256(image).hexdigest())
@@ -78,10 +80,10 @@ class Results:
         repository.add_result(connection, result.row)
         self._outbox.add(connection, result.tenant, result.row.session_id, result.claims)
 
-    async def find(self, tenant: Tenant, session_id: str) -> str | None:
-        """Give the signed result of a session, or None: not ended yet, gone, unknown, another tenant's."""
+    async def find(self, tenant: Tenant, session_id: str, *, jti: str | None = None) -> str | None:
+        """Give the signed result of a session, with ``jti`` that one alone, or None: not ended yet, gone, unknown, another tenant's."""
         now = self._clock.now()
-        sealed = await self._database.read(lambda c: ResultRows(tenant.id).find_jws(c, session_id, now=now))
+        sealed = await self._database.read(lambda c: ResultRows(tenant.id).find_jws(c, session_id, now=now, jti=jti))
         return None if sealed is None else tenant.cipher.open(sealed, JWS_PURPOSE, session_id).decode()
 
     async def find_image(self, tenant: Tenant, image_id: str) -> bytes | None:

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from likeness.engine.base import Engine
-from likeness.errors import InvalidInput, LikenessError, ServiceUnavailable
+from likeness.errors import FaceRefused, InvalidInput, LikenessError, ServiceUnavailable
 from likeness.gallery.service import GalleryService
 from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
+from likeness.kit.ids import new_id
 from likeness.liveness.base import Instruction, LivenessCheck, StatusCode, Verdict
 from likeness.liveness.script import LivenessMode
 from likeness.results.claims import AuditFrame, OneToN
@@ -185,7 +186,8 @@ class Capture:
                 await visitor.connection.send({"type": "busy", "retryAfterSeconds": 3})
                 return
             try:
-                await self.parts.sessions.begin_attempt(self.row.id, device_digest=digest(visitor.device))
+                noted = digest(visitor.device)
+                await _insist(lambda: self.parts.sessions.begin_attempt(self.row.id, device_digest=noted))
                 check = self.parts.new_check(self.parts.engine, self.mode, flash=flash, camera=camera)
             except BaseException:
                 self.parts.slots.give_back()
@@ -269,12 +271,17 @@ class Capture:
             one_to_n = OneToN()
             if (wanted := self.options.one_to_n) != "none":
                 insert = wanted == "insert"
-                one_to_n = await _insist(lambda: look_up(self.parts.gallery, self.tenant, best, insert=insert))
+                try:
+                    one_to_n = await _insist(lambda: look_up(self.parts.gallery, self.tenant, best, insert=insert))
+                except FaceRefused:  # the pack that the gallery answers with sees no face where this one does
+                    await self._fail(Failure.LIVENESS, decision)
+                    return
             await self._end(self._conclusion(State.SUCCEEDED, None, decision, one_to_n=one_to_n))
 
     async def _fail(self, failure: Failure, decision: Decision | None) -> None:
         """Count a failed attempt; the last one ends the session. Holds the lock."""
-        self.failures = len(await _insist(lambda: self.parts.sessions.fail_attempt(self.row.id, failure)))
+        nth = self.failures + 1
+        self.failures = len(await _insist(lambda: self.parts.sessions.fail_attempt(self.row.id, failure, nth=nth)))
         if self.attempts_left <= 0:
             # What a face that is not live compares to is nobody's business: only its picture is kept.
             told = decision if failure is Failure.NO_MATCH else None
@@ -303,8 +310,7 @@ class Capture:
                     await self._fail(Failure.TIMEOUT, None)
                 except LikenessError as error:
                     log.warning("an attempt that its device left was not counted: %s", error)
-                finally:
-                    self._forget_if_deserted()
+        self._forget_if_deserted()  # a session that was purged meanwhile, too
 
     def _conclusion(
         self,
@@ -330,7 +336,8 @@ class Capture:
         self, conclusion: Conclusion, failure: Failure | None = None, *, ended_at: float | None = None
     ) -> None:
         """End the session and tell everybody. Holds the lock."""
-        jws = await _insist(lambda: self.parts.sessions.end(self.row.id, conclusion, ended_at=ended_at))
+        jti = new_id()
+        jws = await _insist(lambda: self.parts.sessions.end(self.row.id, conclusion, ended_at=ended_at, jti=jti))
         error = conclusion.error if jws else EndError.EXPIRED
         await self._tell_end(end_message(self.options, jws, error, failure))
 
@@ -381,7 +388,7 @@ def end_message(
 
 
 async def _insist(work: Callable[[], Awaitable[T]]) -> T:
-    """Try again for some seconds while the server is busy. Raises ServiceUnavailable after that."""
+    """Try again for some seconds while the server is busy: work that may have been done already, unheard. Raises ServiceUnavailable."""
     for pause in BUSY_PAUSES:
         try:
             return await work()

@@ -106,18 +106,23 @@ class Captures:
             del self._under_way[capture.row.id]
 
     async def _converse(self, capture: Capture, visitor: Visitor) -> None:
+        looked_at = self.parts.monotonic()
         while not _is_done(capture, visitor):
             message = await visitor.connection.receive(within_seconds=TICK_SECONDS)
             if _is_done(capture, visitor):
                 return
             if self.parts.clock.now() >= capture.row.expires_at:
                 await capture.expire()
-            elif message is None:
-                await capture.tick(visitor)
             elif isinstance(message, bytes):
                 await capture.judge(visitor, *split_frame(message))
+                looked_at = self.parts.monotonic()
             else:
-                await self._obey(capture, visitor, read_command(message))
+                if message is not None:
+                    await self._obey(capture, visitor, read_command(message))
+                # A browser that talks without sending frames does not stop the clock.
+                if message is None or self.parts.monotonic() - looked_at >= TICK_SECONDS:
+                    await capture.tick(visitor)
+                    looked_at = self.parts.monotonic()
 
     async def _obey(self, capture: Capture, visitor: Visitor, command: Start | Take | Qr | Cancel) -> None:
         match command:

@@ -46,11 +46,13 @@ def begin_attempt(connection: Connection, session_id: str, *, device_digest: str
     return connection.execute(change).rowcount == 1
 
 
-def add_failure(connection: Connection, session_id: str, failure: str) -> list[str] | None:
-    """Write down a failed attempt; gives all failures so far, or None when the session has ended."""
+def add_failure(connection: Connection, session_id: str, failure: str, *, nth: int | None) -> list[str] | None:
+    """Write down a failed attempt, the ``nth`` once at most; gives all failures so far, or None when the session has ended."""
     row = find_session(connection, session_id)
     if row is None or row.state not in UNDER_WAY:
         return None
+    if nth is not None and len(row.failures) >= nth:
+        return list(row.failures)
     failures = [*row.failures, failure]
     connection.execute(update(face_sessions).where(face_sessions.c.id == session_id).values(failures=failures))
     return failures
@@ -63,8 +65,8 @@ def end_session(connection: Connection, session_id: str, state: State) -> bool:
 
 
 def overdue_sessions(connection: Connection, *, now: float, limit: int) -> list[SessionRow]:
-    """Give sessions that are past their time and have not ended."""
-    query = select(*_COLUMNS).where(face_sessions.c.expires_at <= now, _UNDER_WAY)
+    """Give sessions that are past their time and have not ended, the oldest first."""
+    query = select(*_COLUMNS).where(face_sessions.c.expires_at <= now, _UNDER_WAY).order_by(face_sessions.c.expires_at)
     return [SessionRow(*row) for row in connection.execute(query.limit(limit))]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AnyHttpUrl, Field, StringConstraints
+from pydantic import AnyHttpUrl, Field, StringConstraints, UrlConstraints
 
 from likeness.kit.wire import Level, Photo, WireModel, example
 
@@ -27,7 +27,9 @@ class SessionOptions(WireModel):
         None, description="Hide the audit image's background."
     )
     return_data_for_incomplete_session: bool = False
-    redirect_url: AnyHttpUrl | None = Field(None, description="Where the capture page goes when it has ended.")
+    redirect_url: Annotated[AnyHttpUrl, UrlConstraints(max_length=2048)] | None = Field(
+        None, description="Where the capture page goes when it has ended."
+    )
 
 
 class SessionRequest(SessionOptions):

@@ -145,9 +145,12 @@ class SessionService:
         if not begun:
             raise SessionExpiredOrNotFound("This session has ended.")
 
-    async def fail_attempt(self, session_id: str, failure: Failure) -> tuple[str, ...]:
-        """Count a failed attempt; gives all of them. Raises SessionExpiredOrNotFound when the session has ended."""
-        failures = await self._database.write(lambda c: repository.add_failure(c, session_id, failure))
+    async def fail_attempt(self, session_id: str, failure: Failure, *, nth: int | None = None) -> tuple[str, ...]:
+        """Count a failed attempt; gives all of them. A call with ``nth`` may be repeated: that one is counted once.
+
+        Raises SessionExpiredOrNotFound when the session has ended.
+        """
+        failures = await self._database.write(lambda c: repository.add_failure(c, session_id, failure, nth=nth))
         if failures is None:
             raise SessionExpiredOrNotFound("This session has ended.")
         return tuple(failures)
@@ -163,15 +166,20 @@ class SessionService:
         packed = tenant.cipher.open(row.sealed_template, TEMPLATE_PURPOSE, row.id)
         return np.frombuffer(packed, "<f4").astype(np.float32)
 
-    async def end(self, session_id: str, conclusion: Conclusion, *, ended_at: float | None = None) -> str | None:
+    async def end(
+        self, session_id: str, conclusion: Conclusion, *, ended_at: float | None = None, jti: str | None = None
+    ) -> str | None:
         """End a session with a signed result; gives it, or None when the session had ended before.
 
         An ending without success carries an audit image only where the session was opened with ``returnDataForIncompleteSession``.
+        A call with a ``jti`` of its own, the new result's, may be repeated when its answer was lost.
         """
         row = await self._database.read(lambda c: repository.find_session(c, session_id))
-        if row is None or row.state not in UNDER_WAY:
+        if row is None:
             return None
         tenant = await self._tenants.get(row.tenant_id)
+        if row.state not in UNDER_WAY:
+            return await self._results.find(tenant, session_id, jti=jti) if jti else None
         options = SessionOptions.model_validate(row.options)
         succeeded = conclusion.state is State.SUCCEEDED
         ending = Ending(
@@ -192,7 +200,7 @@ class SessionService:
         wanted = options.audit_trail_image_obfuscation
         obfuscation = Obfuscation(wanted) if wanted else None
         # On a thread of its own accord: a server full of photos must not refuse a person who is done.
-        result = await asyncio.to_thread(self._results.sign, tenant, ending, obfuscation)
+        result = await asyncio.to_thread(self._results.sign, tenant, ending, obfuscation, jti)
 
         def change(connection: Connection) -> bool:
             if not repository.end_session(connection, session_id, conclusion.state):
@@ -230,12 +238,23 @@ class SessionService:
     async def remove_expired(self) -> None:
         """End what is past its time, each with a result, and delete what has ended."""
         now = self._clock.now()
-        for row in await self._database.read(lambda c: repository.overdue_sessions(c, now=now, limit=SWEEP_BATCH)):
-            try:
-                await self._expire(row)
-            except LikenessError as error:
-                log.warning("session %s could not be ended: %s", row.id, error)
+        while True:
+            due = await self._database.read(lambda c: repository.overdue_sessions(c, now=now, limit=SWEEP_BATCH))
+            ended = [await self._try_to_expire(row) for row in due]
+            if len(due) < SWEEP_BATCH or not any(ended):  # all, or none that can be
+                break
         await self._database.write(lambda c: repository.remove_ended(c, now=now))
+
+    async def _try_to_expire(self, row: SessionRow) -> bool:
+        try:
+            await self._expire(row)
+        except LikenessError as error:
+            log.warning("session %s could not be ended: %s", row.id, error)
+        except Exception:
+            log.exception("session %s could not be ended", row.id)
+        else:
+            return True
+        return False
 
     async def _expire(self, row: SessionRow) -> None:
         await self.end(row.id, Conclusion(State.EXPIRED, EndError.EXPIRED), ended_at=row.expires_at)

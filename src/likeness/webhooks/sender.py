@@ -9,7 +9,7 @@ import httpx
 
 from likeness import __version__
 from likeness.kit.clock import Clock
-from likeness.webhooks.addresses import ForbiddenAddress, resolve
+from likeness.webhooks.addresses import ForbiddenAddress, Names, resolve
 from likeness.webhooks.signature import SIGNATURE_HEADER, sign_body
 from likeness.webhooks.target import Target
 
@@ -37,9 +37,9 @@ class Sender:
         """``trust`` replaces the usual certificate authorities, for a receiver with a certificate of the house."""
         self._clock = clock
         self._private_addresses = private_addresses
-        timeout = httpx.Timeout(TRY_SECONDS, connect=CONNECT_SECONDS)
+        self._names = Names()
         verify: ssl.SSLContext | bool = trust or True
-        self._http = httpx.AsyncClient(timeout=timeout, verify=verify, trust_env=False, follow_redirects=False)
+        self._http = httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False)
 
     async def send(self, target: Target, jws: str, *, delivery_id: str) -> Outcome:
         """Try once. Whatever goes wrong is told in the outcome."""
@@ -64,21 +64,29 @@ class Sender:
 
     async def close(self) -> None:
         await self._http.aclose()
+        self._names.close()
 
     async def _post(self, target: Target, body: bytes, headers: dict[str, str]) -> int:
         parts = target.parts
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        *others, last = await resolve(host, port, private_addresses=self._private_addresses)
+        addresses = await resolve(self._names, host, port, private_addresses=self._private_addresses)
+        *others, last = addresses
+        # One that does not answer must leave time for the others.
+        patience = httpx.Timeout(TRY_SECONDS, connect=min(CONNECT_SECONDS, TRY_SECONDS / (len(addresses) + 1)))
         for address in others:
             try:
-                return await self._post_to(address, target, body, headers)
-            except httpx.ConnectError:
+                return await self._post_to(address, target, body, headers, patience)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
                 continue
-        return await self._post_to(last, target, body, headers)
+        return await self._post_to(last, target, body, headers, patience)
 
-    async def _post_to(self, address: str, target: Target, body: bytes, headers: dict[str, str]) -> int:
+    async def _post_to(
+        self, address: str, target: Target, body: bytes, headers: dict[str, str], patience: httpx.Timeout
+    ) -> int:
         # The connection goes to the address that was judged; name and certificate stay those of the host.
         url = httpx.URL(target.url).copy_with(host=address)
         extensions = {"sni_hostname": target.parts.hostname}
-        async with self._http.stream("POST", url, content=body, headers=headers, extensions=extensions) as reply:
+        async with self._http.stream(
+            "POST", url, content=body, headers=headers, extensions=extensions, timeout=patience
+        ) as reply:
             return reply.status_code

@@ -1,0 +1,141 @@
+"""Sessions whose database loses an answer, whose browser only talks, whose gallery refuses: counted once, ended once, forgotten."""
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from likeness.engine.fake import fake_photo
+from likeness.errors import NoFace, ServiceUnavailable
+from likeness.gallery.service import GalleryService
+from likeness.kit.ids import new_id
+from likeness.sessions import repository
+from likeness.sessions.captures import Captures
+from likeness.sessions.service import SessionService
+from likeness.store.database import Database
+from likeness.store.tables import face_sessions
+from scripted_sessions import (
+    ATTACK_FRAME,
+    PERSON_FRAME,
+    Checks,
+    face_of,
+    open_session,
+    ready_browser,
+    scripted,
+)
+from servers import Api, Server, wait_until
+
+
+@pytest.fixture
+def checks(own_server: Server) -> Iterator[Checks]:
+    with scripted(own_server, grace_seconds=0.4) as made:
+        yield made
+
+
+def lose_one_answer(monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
+    """Make one change of a method, and tell its caller 503, as when the connection is lost while the database commits."""
+    write: Callable[..., Awaitable[Any]] = Database.write
+    lost: list[str] = []
+
+    async def losing(database: Database, work: Callable[..., Any], **named: Any) -> Any:
+        result = await write(database, work, **named)
+        if name in work.__qualname__ and not lost:
+            lost.append(name)
+            raise ServiceUnavailable("the change may have been made")
+        return result
+
+    monkeypatch.setattr(Database, "write", losing)
+    return lost
+
+
+def test_a_failed_attempt_is_counted_once(caller: Api, checks: Checks, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = open_session(caller)
+    lost = lose_one_answer(monkeypatch, "fail_attempt")
+    with ready_browser(caller, session) as browser:
+        assert browser.attempt(ATTACK_FRAME)["attemptsLeft"] == 2
+        assert browser.attempt(ATTACK_FRAME)["attemptsLeft"] == 1
+    assert lost
+
+
+def test_the_browser_is_told_the_end_that_is_kept(caller: Api, checks: Checks, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = open_session(caller)
+    lost = lose_one_answer(monkeypatch, "SessionService.end")
+    with ready_browser(caller, session) as browser:
+        told = browser.attempt(PERSON_FRAME)
+    assert lost
+    assert told["code"] is None
+    assert told["jws"]
+    assert face_of(caller, session)["match"] is True
+
+
+def test_a_gallery_that_sees_no_face_costs_an_attempt(
+    caller: Api, checks: Checks, own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuses(*_: object, **__: object) -> None:
+        raise NoFace("The gallery's model finds no face in the photo.")
+
+    monkeypatch.setattr(own_server.app.state.parts[GalleryService], "search_face", refuses)
+    session = open_session(caller, oneToN="search")
+    with ready_browser(caller, session) as browser:
+        told = [browser.attempt(PERSON_FRAME) for _ in range(3)]
+    assert [each["type"] for each in told] == ["attempt", "attempt", "end"]
+
+
+def test_a_browser_that_only_talks_does_not_stop_the_clock(caller: Api) -> None:
+    session = open_session(caller)
+    with ready_browser(caller, session) as browser:
+        browser.start()
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            browser.say(type="start")
+            if browser.hear()["type"] != "started":
+                return
+            time.sleep(0.4)
+    raise AssertionError("the attempt goes on without a frame")
+
+
+def test_a_session_purged_while_its_device_is_away_is_forgotten(
+    caller: Api, checks: Checks, own_server: Server
+) -> None:
+    captures = own_server.app.state.parts[Captures]
+    session = open_session(caller)
+    with ready_browser(caller, session) as browser:
+        browser.start()
+    wait_until(lambda: captures._under_way[session.id].holder is None)
+    assert caller.call("DELETE", f"/api/v1/info/{session.id}").status_code == 204
+    wait_until(lambda: session.id not in captures._under_way)
+
+
+def test_a_sweep_ends_all_that_is_overdue(caller: Api, own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("likeness.sessions.service.SWEEP_BATCH", 10)
+    service, database = own_server.app.state.parts[SessionService], own_server.deployment.database
+    session = open_session(caller)
+    row = database.read_now(lambda c: repository.find_session(c, session.id))
+    past = own_server.clock.now() - 1
+    overdue = [dataclasses.replace(row, id=new_id(), expires_at=past) for _ in range(35)]
+    database.write_now(lambda c: [repository.add_session(c, each) for each in overdue])
+    expire, broken = service._expire, {overdue[3].id, overdue[20].id}
+
+    async def expires(due: Any) -> None:
+        if due.id in broken:
+            raise ValueError("a row that cannot be ended")
+        await expire(due)
+
+    monkeypatch.setattr(service, "_expire", expires)
+    asyncio.run(service.remove_expired())
+    ids = select(face_sessions.c.id).where(face_sessions.c.id.in_([each.id for each in overdue]))
+    assert set(database.read_now(lambda c: c.execute(ids).scalars().all())) == broken
+    monkeypatch.undo()
+    asyncio.run(service.remove_expired())
+    count = select(func.count()).select_from(ids.subquery())
+    assert database.read_now(lambda c: c.execute(count).scalar_one()) == 0
+
+
+def test_an_address_to_go_back_to_has_a_length(caller: Api) -> None:
+    back = "https://shop.example/" + "x" * 2000
+    assert caller.open_session(fake_photo(1), redirectUrl=back).status_code == 201
+    assert caller.open_session(fake_photo(1), redirectUrl=back + "x" * 100).status_code == 400
