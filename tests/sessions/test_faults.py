@@ -13,7 +13,7 @@ from likeness.engine.fake import fake_photo
 from likeness.errors import NoFace, ServiceUnavailable
 from likeness.gallery.service import GalleryService
 from likeness.kit.ids import new_id
-from likeness.sessions import repository
+from likeness.sessions import capture, repository
 from likeness.sessions.captures import Captures
 from likeness.sessions.service import SessionService
 from likeness.store.database import Database
@@ -25,9 +25,10 @@ from scripted_sessions import (
     face_of,
     open_session,
     ready_browser,
+    refuse,
     scripted,
 )
-from servers import Api, Server, wait_until
+from servers import Api, Server, calling, wait_until
 
 
 @pytest.fixture
@@ -139,3 +140,68 @@ def test_an_address_to_go_back_to_has_a_length(caller: Api) -> None:
     back = "https://shop.example/" + "x" * 2000
     assert caller.open_session(fake_photo(1), redirectUrl=back).status_code == 201
     assert caller.open_session(fake_photo(1), redirectUrl=back + "x" * 100).status_code == 400
+
+
+@pytest.fixture
+def enroller(own_server: Server) -> Iterator[Api]:
+    """Give a tenant of its own, in whose gallery nobody is."""
+    with calling(own_server) as api:
+        yield api
+
+
+def is_enrolled(api: Api) -> bool:
+    return bool(api.search(fake_photo(1, variation=3)).json()["oneToNVerificationMatch"])
+
+
+def test_an_enrolment_that_was_not_heard_of_is_no_duplicate(
+    enroller: Api, checks: Checks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = open_session(enroller, oneToN="insert")
+    lost = lose_one_answer(monkeypatch, "Enroller.enrol")
+    with ready_browser(enroller, session) as browser:
+        browser.attempt(PERSON_FRAME)
+    assert lost
+    face = face_of(enroller, session)
+    assert face["oneToNVerificationMatch"] is False
+    assert enroller.call("GET", f"/api/v1/face/one-to-n/{face['oneToNVerificationId']}").status_code == 200
+
+
+def test_an_attempt_after_an_enrolment_whose_end_failed_finds_a_new_person(
+    enroller: Api, checks: Checks, own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = open_session(enroller, oneToN="insert")
+    with monkeypatch.context() as patched:
+        patched.setattr(capture, "BUSY_PAUSES", (0.05,))
+        patched.setattr(own_server.app.state.parts[SessionService], "end", refuse)
+        with ready_browser(enroller, session) as browser:
+            assert browser.attempt(PERSON_FRAME)["type"] == "error"
+    with ready_browser(enroller, session) as browser:
+        browser.attempt(PERSON_FRAME)
+    face = face_of(enroller, session)
+    assert face["oneToNVerificationMatch"] is False
+    assert len(enroller.call("GET", "/api/v1/face/one-to-n").json()["entries"]) == 1
+
+
+@pytest.mark.parametrize("purged", [True, False])
+def test_nobody_is_enrolled_by_a_session_that_is_over(
+    enroller: Api, checks: Checks, own_server: Server, monkeypatch: pytest.MonkeyPatch, purged: bool
+) -> None:
+    """Purged, or ended by the clock, while its person is looked up."""
+    gallery, sessions = (own_server.app.state.parts[part] for part in (GalleryService, SessionService))
+    session = open_session(enroller, oneToN="insert")
+    search = gallery.search_face
+
+    async def meanwhile(*arguments: Any, **named: Any) -> Any:
+        if purged:
+            await sessions.purge(enroller.tenant, session.id)
+        else:
+            own_server.clock.seconds += 601
+            await sessions.remove_expired()
+        return await search(*arguments, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(gallery, "search_face", meanwhile)
+        with ready_browser(enroller, session) as browser:
+            told = browser.attempt(PERSON_FRAME)
+    assert told["code"] in {"SESSION_EXPIRED_OR_NOT_FOUND", "SESSION_EXPIRED"}
+    assert not is_enrolled(enroller)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -36,6 +36,15 @@ class Particulars:
 
 
 @dataclass(frozen=True, slots=True)
+class Occasion:
+    """What a person is enrolled in the course of: once, however often it is tried, and only while it lasts."""
+
+    name: str
+    demand: Callable[[Connection], None]
+    """Raises where it is over; called within the transaction that enrols."""
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """Enrol only if nobody who reaches the score has been enrolled behind a position (see ``likeness.gallery.arrivals``)."""
 
@@ -60,18 +69,26 @@ class Enroller:
         self._clock = clock
 
     async def enrol(
-        self, tenant: Tenant, view: View, probe: Probe, photo: bytes, said: Particulars, *, watch: Watch | None = None
+        self,
+        tenant: Tenant,
+        view: View,
+        probe: Probe,
+        photo: bytes,
+        said: Particulars,
+        *,
+        watch: Watch | None = None,
+        occasion: Occasion | None = None,
     ) -> Enrolled:
-        """Enrol a person, analysed for the view's packs.
+        """Enrol a person, analysed for the view's packs; under an ``occasion`` it goes by that in place of an ``idempotency_key``.
 
-        Raises Conflict when the ``external_id`` is taken or the ``idempotency_key`` came before with another request,
+        Raises what the occasion demands, Conflict when the ``external_id`` is taken or the ``idempotency_key`` came before with another request,
         TooManyRequests when the gallery is full, GalleryMoved, ServiceUnavailable.
         """
         for pack in probe.templates.keys() & set(view.enrolling):
             checked_query(
                 probe.templates[pack], view.indexes[pack].dimension
             )  # nothing may be committed that no index takes
-        digest = digest_request(photo, said)
+        key, digest = (occasion.name,) * 2 if occasion else (said.idempotency_key, digest_request(photo, said))
         try:
             self._demand_room(tenant, view.size)
             await self._demand_new(tenant, said.external_id)
@@ -79,17 +96,17 @@ class Enroller:
                 entry = self._new_entry(tenant, view, probe, said, arrival.image_id)
                 templates = {pack: probe.templates[pack] for pack in entry.sealed_templates}
                 written = await self._database.write(
-                    lambda c: self._insert(c, tenant, view, probe, entry, watch, said.idempotency_key, digest),
-                    after_commit=lambda key: (
-                        self._galleries.feed(tenant.id, lambda gallery: gallery.add(key, templates))
-                        if isinstance(key, int)
+                    lambda c: self._insert(c, tenant, view, probe, entry, watch, occasion, key, digest),
+                    after_commit=lambda written: (
+                        self._galleries.feed(tenant.id, lambda gallery: gallery.add(written, templates))
+                        if isinstance(written, int)
                         else None
                     ),
                 )
                 arrival.enrolled = isinstance(written, int)
         except (IntegrityError, Conflict, TooManyRequests) as error:
             # The same request may have come through meanwhile under its Idempotency-Key; then this is its answer.
-            remembered = await self.recall(tenant, said.idempotency_key, digest)
+            remembered = await self.recall(tenant, key, digest)
             if remembered is not None:
                 return Enrolled(remembered)
             if isinstance(error, IntegrityError):
@@ -134,10 +151,13 @@ class Enroller:
         probe: Probe,
         entry: NewEntry,
         watch: Watch | None,
+        occasion: Occasion | None,
         idempotency_key: str | None,
         digest: str,
     ) -> int | tuple[Entry, float]:
         """Insert on the writer's thread; gives the key, or the rival that was there first and its score."""
+        if occasion:
+            occasion.demand(connection)
         rows = GalleryRows(tenant.id)
         gallery = self._galleries.ready(tenant.id)  # one that misses a commit would let its person in a second time
         arrivals, template = gallery.arrivals, probe.templates[view.pack]

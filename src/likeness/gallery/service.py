@@ -9,7 +9,7 @@ from typing import Protocol
 
 from likeness.engine.base import Face, Image, Use
 from likeness.errors import NoFace, NotFound
-from likeness.gallery.enrolment import Enroller, Particulars, Watch, digest_request
+from likeness.gallery.enrolment import Enroller, Occasion, Particulars, Watch, digest_request
 from likeness.gallery.galleries import Galleries, GalleryMoved
 from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.photos import EntryPhotos
@@ -58,9 +58,19 @@ class GalleryService:
         return await self._search(tenant, analyse, photo if insert else None, candidates=candidates, level=level)
 
     async def search_face(
-        self, tenant: Tenant, face: Face, enrol_photo: bytes | None, *, image: Image, candidates: int = 0
+        self,
+        tenant: Tenant,
+        face: Face,
+        enrol_photo: bytes | None,
+        *,
+        image: Image,
+        candidates: int = 0,
+        occasion: Occasion | None = None,
     ) -> SearchOutcome:
-        """Search for a face of ``image`` that the deployment's pack analysed; who is not found is enrolled with ``enrol_photo``, if given."""
+        """Search for a face of ``image`` that the deployment's pack analysed; who is not found is enrolled with ``enrol_photo``, if given.
+
+        Who was enrolled on this ``occasion`` before is not found but new, with the id of then.
+        """
 
         async def analyse(packs: tuple[str, ...]) -> Probe:
             main = self._packs.main
@@ -70,10 +80,17 @@ class GalleryService:
                 raise NoFace("The gallery's model finds no face in the photo.")
             return Probe({main: face.template, **templates}, face.quality.score)
 
-        return await self._search(tenant, analyse, enrol_photo, candidates=candidates, level=None)
+        return await self._search(tenant, analyse, enrol_photo, candidates=candidates, level=None, occasion=occasion)
 
     async def _search(
-        self, tenant: Tenant, analyse: _Analyse, enrol_photo: bytes | None, *, candidates: int, level: int | None
+        self,
+        tenant: Tenant,
+        analyse: _Analyse,
+        enrol_photo: bytes | None,
+        *,
+        candidates: int,
+        level: int | None,
+        occasion: Occasion | None = None,
     ) -> SearchOutcome:
         while True:
             gallery = self._galleries.ready(tenant.id)
@@ -83,10 +100,15 @@ class GalleryService:
             try:
                 with arrivals.watch() as position:
                     outcome = await self._searcher.search(tenant, view, probe, candidates=candidates, level=level)
+                    before = occasion and await self._enroller.recall(tenant, occasion.name, occasion.name)
+                    if before:
+                        return replace(outcome, entry_id=before, found=False)
                     if outcome.found or enrol_photo is None:
                         return outcome
                     watch = Watch(arrivals, position, outcome.decision.threshold)
-                    enrolled = await self._enroller.enrol(tenant, view, probe, enrol_photo, Particulars(), watch=watch)
+                    enrolled = await self._enroller.enrol(
+                        tenant, view, probe, enrol_photo, Particulars(), watch=watch, occasion=occasion
+                    )
             except GalleryMoved:
                 continue
             if enrolled.rival is None:

@@ -270,9 +270,9 @@ class Capture:
         else:
             one_to_n = OneToN()
             if (wanted := self.options.one_to_n) != "none":
-                insert = wanted == "insert"
+                enrolment = self.parts.sessions.enrolment(self.row.id) if wanted == "insert" else None
                 try:
-                    one_to_n = await _insist(lambda: look_up(self.parts.gallery, self.tenant, best, insert=insert))
+                    one_to_n = await _insist(lambda: look_up(self.parts.gallery, self.tenant, best, enrolment))
                 except FaceRefused:  # the pack that the gallery answers with sees no face where this one does
                     await self._fail(Failure.LIVENESS, decision)
                     return

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from likeness.engine.base import Engine, Face, Template
+from likeness.gallery.enrolment import Occasion
 from likeness.gallery.service import GalleryService
 from likeness.liveness.base import KeyFrame
 from likeness.results.audit_image import write_audit_image
@@ -35,14 +36,16 @@ def compare(engine: Engine, reference: Template, best: KeyFrame, *, minimum_leve
     )
 
 
-async def look_up(gallery: GalleryService, tenant: Tenant, best: KeyFrame, *, insert: bool) -> OneToN:
-    """Search the gallery for the person in the live frame; with ``insert``, enrol with that frame who is not found.
+async def look_up(gallery: GalleryService, tenant: Tenant, best: KeyFrame, enrolment: Occasion | None) -> OneToN:
+    """Search the gallery for the person in the live frame; with an ``enrolment``, enrol with that frame who is not found.
 
     The live frame, not the ID photo, is searched and enrolled: its person has been seen to be there. Raises what the
     gallery raises: full, not ready.
     """
     height, width = best.image.shape[:2]
     face = Face(best.detection, best.template, best.quality, (width, height))
-    photo = await asyncio.to_thread(write_audit_image, AuditFrame(best.image, best.detection), None) if insert else None
-    outcome = await gallery.search_face(tenant, face, photo, image=best.image)
+    photo = (
+        await asyncio.to_thread(write_audit_image, AuditFrame(best.image, best.detection), None) if enrolment else None
+    )
+    outcome = await gallery.search_face(tenant, face, photo, image=best.image, occasion=enrolment)
     return OneToN(outcome.entry_id, outcome.found)

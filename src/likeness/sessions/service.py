@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from likeness.engine.base import Template, Use
 from likeness.engine.workers import FaceWorkers
 from likeness.errors import LikenessError, SessionExpiredOrNotFound, Unauthorized
+from likeness.gallery.enrolment import Occasion
 from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id
 from likeness.kit.jose import ExpiredToken, InvalidToken, Signer
@@ -144,6 +145,16 @@ class SessionService:
         )
         if not begun:
             raise SessionExpiredOrNotFound("This session has ended.")
+
+    def enrolment(self, session_id: str) -> Occasion:
+        """Give the occasion on which a session enrols its person: once, and not after it has ended or was purged."""
+
+        def demand(connection: Connection) -> None:
+            row = repository.find_session(connection, session_id)
+            if row is None or row.state not in UNDER_WAY:
+                raise SessionExpiredOrNotFound("This session has ended.")
+
+        return Occasion(f"face session {session_id}", demand)
 
     async def fail_attempt(self, session_id: str, failure: Failure, *, nth: int | None = None) -> tuple[str, ...]:
         """Count a failed attempt; gives all of them. A call with ``nth`` may be repeated: that one is counted once.
