@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -22,6 +23,7 @@ from scripted_sessions import (
     ATTACK_FRAME,
     PERSON_FRAME,
     Checks,
+    browsing,
     face_of,
     open_session,
     ready_browser,
@@ -140,6 +142,30 @@ def test_an_address_to_go_back_to_has_a_length(caller: Api) -> None:
     back = "https://shop.example/" + "x" * 2000
     assert caller.open_session(fake_photo(1), redirectUrl=back).status_code == 201
     assert caller.open_session(fake_photo(1), redirectUrl=back + "x" * 100).status_code == 400
+
+
+def test_a_device_that_comes_while_another_begins_watches(
+    caller: Api, checks: Checks, own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = own_server.app.state.parts[SessionService]
+    begin, begins, go = service.begin_attempt, threading.Event(), threading.Event()
+
+    async def slow(*arguments: Any, **named: Any) -> None:
+        begins.set()
+        await asyncio.to_thread(go.wait, 30)
+        await begin(*arguments, **named)
+
+    monkeypatch.setattr(service, "begin_attempt", slow)
+    session = open_session(caller)
+    with ready_browser(caller, session) as desktop:
+        desktop.say(type="start")
+        begins.wait(30)
+        with browsing(caller, session) as phone:
+            assert phone.hear()["type"] == "elsewhere"
+            go.set()
+            assert desktop.hear()["type"] == "started"
+            desktop.send_frame(PERSON_FRAME)
+            assert desktop.hear()["type"] == "instruct"
 
 
 @pytest.fixture

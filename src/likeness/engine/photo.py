@@ -87,7 +87,7 @@ def _png_pixels(header: Header) -> Image:
                 shown[grey == header.transparent[0]] = _WHITE
             return np.repeat(shown[:, :, None], 3, axis=2)
         if picture.mode in {"LA", "RGBA"} or (picture.mode == "P" and "transparency" in picture.info):
-            layer = picture.convert("RGBA")
+            layer = picture if picture.mode == "RGBA" else picture.convert("RGBA")  # which copies either
             canvas = Pillow.new("RGB", layer.size, (_WHITE, _WHITE, _WHITE))
             canvas.paste(layer, mask=layer.getchannel("A"))
             return np.asarray(canvas)

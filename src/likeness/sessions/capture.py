@@ -113,6 +113,7 @@ class Capture:
     watchers: set[Visitor] = field(default_factory=set)
     _check: LivenessCheck | None = None
     _device: str | None = None
+    """Whose the attempt is that is under way, or about to begin."""
     _absence: object | None = None
     """Stands for the time that the device of an attempt has been away; another for each time."""
     _liveness: dict[str, Any] = field(default_factory=dict)
@@ -141,7 +142,7 @@ class Capture:
     async def join(self, visitor: Visitor, *, watch: bool = False) -> None:
         """Let a connection in: as holder where that is wanted and allowed, else as watcher."""
         comes_back = self._device is not None and secrets.compare_digest(visitor.device, self._device)
-        if watch or (self._check is not None and not comes_back):
+        if watch or (self._device is not None and not comes_back):
             self.watchers.add(visitor)
             await visitor.connection.send({"type": "elsewhere"})
             return
@@ -185,14 +186,16 @@ class Capture:
             if not self.parts.slots.take():
                 await visitor.connection.send({"type": "busy", "retryAfterSeconds": 3})
                 return
+            self._device = visitor.device
             try:
                 noted = digest(visitor.device)
                 await _insist(lambda: self.parts.sessions.begin_attempt(self.row.id, device_digest=noted))
                 check = self.parts.new_check(self.parts.engine, self.mode, flash=flash, camera=camera)
             except BaseException:
+                self._device = None
                 self.parts.slots.give_back()
                 raise
-            self._check, self._device = check, visitor.device
+            self._check = check
             await visitor.connection.send({"type": "started", "credit": CREDIT})
 
     async def judge(self, visitor: Visitor, header: FrameHeader, jpeg: bytes) -> None:
