@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from scripted_sessions import Checks, scripted
 from servers import Api, Server, calling
 
 HALF_A_TOKENS_LIFE = 900.0
@@ -28,3 +29,9 @@ def caller(module_caller: Api, last_token: dict[str, float]) -> Api:
 @pytest.fixture(scope="module")
 def last_token() -> dict[str, float]:
     return {}
+
+
+@pytest.fixture
+def checks(own_server: Server) -> Iterator[Checks]:
+    with scripted(own_server, grace_seconds=0.4) as made:
+        yield made

@@ -4,7 +4,6 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -36,12 +35,6 @@ from scripted_sessions import (
     scripted,
 )
 from servers import Api, Server, calling, wait_until
-
-
-@pytest.fixture
-def checks(own_server: Server) -> Iterator[Checks]:
-    with scripted(own_server, grace_seconds=0.4) as made:
-        yield made
 
 
 def test_a_live_person_ends_in_a_match(caller: Api, checks: Checks) -> None:

@@ -28,15 +28,8 @@ from scripted_sessions import (
     open_session,
     ready_browser,
     refuse,
-    scripted,
 )
 from servers import Api, Server, calling, wait_until
-
-
-@pytest.fixture
-def checks(own_server: Server) -> Iterator[Checks]:
-    with scripted(own_server, grace_seconds=0.4) as made:
-        yield made
 
 
 def lose_one_answer(monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:

@@ -17,7 +17,7 @@ def replacing(path: Path, *, mode: int = PRIVATE) -> Iterator[IO[bytes]]:
         yield file
         _settle(file)
         Path(file.name).replace(path)
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
 def create_whole(path: Path, content: bytes) -> None:
@@ -26,7 +26,7 @@ def create_whole(path: Path, content: bytes) -> None:
         file.write(content)
         _settle(file)
         os.link(file.name, path)
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
 @contextmanager
@@ -45,7 +45,8 @@ def _settle(file: IO[bytes]) -> None:
     os.fsync(file.fileno())
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk for good. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

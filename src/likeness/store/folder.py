@@ -10,6 +10,8 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
+from likeness.kit.files import sync_folder
+
 PART = ".part"
 """Ending of a file that is being written; one left behind by a crash is an object nobody refers to."""
 
@@ -27,7 +29,7 @@ class FolderStore:
         folder = self._root / space
         if space not in self._made:
             _make(folder)
-            _sync(self._root)
+            sync_folder(self._root)
             self._made.add(space)
         part, whole = folder / f"{name}{PART}", folder / name
         try:
@@ -37,7 +39,7 @@ class FolderStore:
                     unwritten = unwritten[file.write(unwritten) :]
                 os.fsync(file.fileno())
             part.replace(whole)
-            _sync(folder)
+            sync_folder(folder)
         except OSError:
             for path in (part, whole):
                 with suppress(OSError):
@@ -56,7 +58,7 @@ class FolderStore:
         folder = self._root / space
         with suppress(FileNotFoundError):
             (folder / name).unlink()
-            _sync(folder)
+            sync_folder(folder)
 
     def batches(self, space: str, *, size: int = 1000) -> Iterator[list[str]]:
         """Give the names of a space's objects, unfinished ones included. Raises OSError."""
@@ -75,11 +77,3 @@ def _private(path: str, flags: int) -> int:
 
 def _make(folder: Path, *, parents: bool = False) -> None:
     folder.mkdir(mode=0o700, parents=parents, exist_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
