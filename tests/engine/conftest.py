@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lacking import skip_here
 from likeness.engine.base import Engine
 from likeness.engine.loading import load_engine
 
@@ -16,7 +17,7 @@ def package_file(package: str, path: str) -> Path:
     folders = list(spec.submodule_search_locations or []) if spec else []
     file = Path(folders[0], path) if folders else Path(path)
     if not file.exists():
-        pytest.skip(f"the package {package}, which ships {path}, is not installed")
+        skip_here(f"the package {package}, which ships {path}, is not installed")
     return file
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lacking import skip_here
 from likeness.engine.loading import load_engine
 from likeness.evaluation.simulator.attacks import AttackKind, mount, parts
 from likeness.evaluation.simulator.camera import Camera, Optics
@@ -30,7 +31,7 @@ def engine(tmp_path_factory):
 def portrait(engine):
     spec = importlib.util.find_spec("skimage")
     if spec is None or not spec.submodule_search_locations:
-        pytest.skip("the package scikit-image, which ships a portrait, is not installed")
+        skip_here("the package scikit-image, which ships a portrait, is not installed")
     photo = engine.decode((Path(spec.submodule_search_locations[0]) / "data" / "astronaut.png").read_bytes())
     return Portrait.from_photo(
         photo, engine.detect(photo, minimum_face_pixels=40)[0].landmarks, np.random.default_rng(1)

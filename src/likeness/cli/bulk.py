@@ -12,13 +12,12 @@ from typing import IO, Annotated
 import typer
 from rich.console import Console
 
-from likeness.cli.photos import check_folder_of
+from likeness.cli.photos import check_outputs
 from likeness.cli.progress import progress_bar
 from likeness.deployment import Deployment, open_deployment
 from likeness.engine.workers import FaceWorkers
 from likeness.errors import SetupError
-from likeness.gallery.bulk_export import export as export_entries
-from likeness.gallery.bulk_export import private, spreadsheet_text
+from likeness.gallery import bulk_export
 from likeness.gallery.bulk_import import Importer, Refusal, Tally
 from likeness.gallery.bulk_source import open_source
 from likeness.gallery.parts import GalleryParts, compose_gallery
@@ -104,7 +103,7 @@ def export(
 
     Ids, references, metadata, quality and times, and never templates. Photos only with --images: they lie there unprotected.
     """
-    check_folder_of(target)
+    check_outputs(target)
     settings = Settings()
     with closing(open_deployment(settings)) as deployment:
         owner = deployment.tenants.by_name(tenant)
@@ -113,7 +112,7 @@ def export(
             total = deployment.database.read_now(GalleryRows(owner.id).count)
             task = bar.add_task(f"exporting {owner.name}", total=total)
             exported = asyncio.run(
-                export_entries(
+                bulk_export.export(
                     deployment.database,
                     owner,
                     target,
@@ -165,15 +164,25 @@ def _refusals(target: Path | None, reasons: "Counter[str]") -> Iterator[Callable
         def refuse(refusal: Refusal) -> None:
             reasons[refusal.code] += 1
             if write:
-                write((refusal.row.number, spreadsheet_text(refusal.row.name), refusal.code, refusal.message))
+                write(
+                    (refusal.row.number, bulk_export.spreadsheet_text(refusal.row.name), refusal.code, refusal.message)
+                )
 
         yield refuse
 
 
 def _new_report(target: Path) -> IO[str]:
     """Open a report of refused rows, in the place of an earlier one."""
-    check_folder_of(target)
-    if target.exists() and not (target.is_file() and target.read_bytes().startswith(",".join(_REPORT).encode())):
+    check_outputs(target)
+    if target.exists() and not _is_report(target):
         raise SetupError(f"{target} is there already, and is no report of refused rows")
     # A file's name need not be text; what is not is shown by its bytes.
-    return open(target, "w", encoding="utf-8", errors="backslashreplace", newline="", opener=private)
+    return open(target, "w", encoding="utf-8", errors="backslashreplace", newline="", opener=bulk_export.private)
+
+
+def _is_report(file: Path) -> bool:
+    header = ",".join(_REPORT).encode()
+    if not file.is_file():
+        return False
+    with file.open("rb") as earlier:
+        return earlier.read(len(header)) == header

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from likeness.cli.evaluate import print_levels
-from likeness.cli.photos import CORES, Cache, Folder, Pack, Workers, check_folder_of, extract_templates, load_pack
+from likeness.cli.photos import CORES, Cache, Folder, Pack, Workers, check_outputs, extract_templates, load_pack
 from likeness.engine.packs.catalogue import Catalogue
 from likeness.engine.packs.manifest import StoredCalibration, write_calibration
 from likeness.evaluation.calibration import Promise, check_promise
@@ -45,7 +45,7 @@ def calibrate(
 
     Example: likeness calibrate faces/ --pack duo --apply
     """
-    check_folder_of(out)
+    check_outputs(out)
     data_set = read_folder(folder)
     engine = load_pack(pack)
     catalogue = Catalogue(Settings().models_dir)

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from likeness.cli.bulk import TenantName
-from likeness.cli.photos import check_folder_of
+from likeness.cli.photos import check_outputs
 from likeness.cli.progress import progress_bar
 from likeness.deployment import Deployment, open_deployment
 from likeness.engine.base import Engine
@@ -55,7 +55,7 @@ def dedupe(
 
     Example: likeness gallery dedupe --tenant acme --csv pairs.csv --html pairs.html
     """
-    check_folder_of(csv_file, html_file)
+    check_outputs(csv_file, html_file)
     refuse_present(csv_file, html_file)
     with closing(open_deployment(Settings())) as deployment:
         owner = deployment.tenants.by_name(tenant)

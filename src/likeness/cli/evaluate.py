@@ -19,7 +19,7 @@ from likeness.cli.photos import (
     Folder,
     Pack,
     Workers,
-    check_folder_of,
+    check_outputs,
     extract_templates,
     load_pack,
     write_report,
@@ -76,7 +76,7 @@ def evaluate(
 
     Example: likeness evaluate faces/ --html report.html --json report.json
     """
-    check_folder_of(json_file, html_file)
+    check_outputs(json_file, html_file)
     data_set = read_folder(folder)
     chosen_pairs = read_pairs(pairs, data_set) if pairs else None
     labels = read_labels(groups, data_set) if groups else None

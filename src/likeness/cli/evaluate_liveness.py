@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from likeness.cli.photos import Pack, check_folder_of, load_pack, write_report
+from likeness.cli.photos import Pack, check_outputs, load_pack, write_report
 from likeness.cli.progress import progress_bar
 from likeness.errors import SetupError
 from likeness.evaluation.liveness_photos import ModelRates, measure_photos, photos_in
@@ -76,7 +76,7 @@ def evaluate_liveness(
         raise SetupError("--real and --fake go together: photos of live people, and photos of attacks.")
     if unknown := sorted(set(kind or ()) - set(KINDS)):
         raise SetupError(f"There is no kind {', '.join(unknown)}. Kinds: {', '.join(KINDS)}.")
-    check_folder_of(json_file)
+    check_outputs(json_file)
     sources = (photos_in(real), photos_in(fake)) if real is not None and fake is not None else None
     console = Console()
     report: dict[str, object] = {}

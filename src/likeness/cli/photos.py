@@ -57,7 +57,7 @@ def load_pack(pack: str | None) -> Engine:
     )
 
 
-def check_folder_of(*files: Path | None) -> None:
+def check_outputs(*files: Path | None) -> None:
     """See to it, before the work, that what it gives can be written, each to a file of its own. Raises SetupError."""
     named = [file for file in files if file]
     for file in named:

@@ -202,12 +202,12 @@ def _see_through(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
     _watch(deployment, tenants)
     _report(deployment, tenants)
     rows = [deployment.database.read_now(ReindexRows(tenant.id).find) for tenant in tenants]
-    if any(row and not row.error and not _at_rest(row) for row in rows):
+    unfinished = any(row and not row.error and not _at_rest(row) for row in rows)
+    if unfinished:
         Console(stderr=True, markup=False).print(
             "The server ended before its work was done: start `likeness serve`, which goes on with it.", soft_wrap=True
         )
-        raise typer.Exit(1)
-    if any(row and row.error for row in rows):
+    if unfinished or any(row and row.error for row in rows):
         raise typer.Exit(1)
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,29 +103,27 @@ def read_labels(file: Path, data_set: DataSet) -> Mapping[str, tuple[str | None,
     Gives for each label column the value of every photo, None where the file says nothing. Raises SetupError for a file
     that is not so, or that names what the data set does not hold.
     """
-    rows = csv.DictReader(_lines(file), strict=True)
-    columns = [name for name in rows.fieldnames or () if name != PHOTO_COLUMN]
-    if PHOTO_COLUMN not in (rows.fieldnames or ()) or not columns:
+    table = csv.DictReader(_lines(file), strict=True)
+    try:
+        header = table.fieldnames or ()
+        rows = [(table.line_num, row) for row in table]
+    except csv.Error as error:
+        raise SetupError(f"{file}, line {table.reader.line_num}: {error}.") from error
+    columns = [name for name in header if name != PHOTO_COLUMN]
+    if PHOTO_COLUMN not in header or not columns:
         raise SetupError(f"{file} must have a header with the column `photo` and at least one label, e.g. `photo,sex`.")
     places: dict[str, list[int]] = {}
     for index, (photo, person) in enumerate(zip(data_set.photos, data_set.person_of, strict=True)):
         places.setdefault(photo.as_posix(), []).append(index)
         places.setdefault(data_set.people[person], []).append(index)
     labels: dict[str, list[str | None]] = {name: [None] * len(data_set.photos) for name in columns}
-    for row in _read(rows, file):
+    for line, row in rows:
         if row[PHOTO_COLUMN] not in places:
-            raise SetupError(f"{file}, line {rows.line_num}: {data_set.folder} holds no {row[PHOTO_COLUMN]!r}.")
+            raise SetupError(f"{file}, line {line}: {data_set.folder} holds no {row[PHOTO_COLUMN]!r}.")
         for name in columns:
             for index in places[row[PHOTO_COLUMN]]:
                 labels[name][index] = (row[name] or "").strip() or None
     return {name: tuple(values) for name, values in labels.items()}
-
-
-def _read(rows: "csv.DictReader[str]", file: Path) -> Iterator[dict[str, str]]:
-    try:
-        yield from rows
-    except csv.Error as error:
-        raise SetupError(f"{file}, line {rows.reader.line_num}: {error}.") from error
 
 
 def _lines(file: Path) -> list[str]:

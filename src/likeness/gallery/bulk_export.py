@@ -4,6 +4,7 @@ The table is what :mod:`likeness.gallery.bulk_source` reads, so that one gallery
 """
 
 import csv
+import io
 import json
 import os
 from collections.abc import Awaitable, Callable, Iterator
@@ -16,6 +17,7 @@ from typing import IO, Any
 
 from likeness.errors import SetupError
 from likeness.gallery.repository import Entry, GalleryRows
+from likeness.kit.files import replacing
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant
 
@@ -109,13 +111,10 @@ def refuse_present(*targets: Path | None) -> None:
 def written_whole(target: Path) -> Iterator[IO[str]]:
     """Write a text file that only its owner reads, and that is there under its name once it is complete. Raises SetupError."""
     refuse_present(target)
-    part = target.with_name(f"{target.name}.part")
-    try:
-        with open(part, "w", encoding="utf-8", newline="", opener=private) as file:
-            yield file
-        part.rename(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(target) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        yield text
+        text.detach()
 
 
 def _csv_writer(file: IO[str]) -> Callable[[dict[str, Any]], Any]:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Never
@@ -100,9 +101,7 @@ def _photos(folder: Path) -> Iterator[Path]:
 
 
 def _row(number: int, values: Mapping[Any, Any]) -> Row:
-    photo, external_id, metadata = (
-        None if values.get(column) == "" else values.get(column) for column in ("photo", "externalId", "metadata")
-    )
+    photo, external_id, metadata = (None if values.get(column) == "" else values.get(column) for column in _COLUMNS)
     if external_id is None and isinstance(photo, str):
         external_id = photo
     fault = "The row has more cells than the table has columns." if None in values else None
@@ -160,30 +159,28 @@ def _object(path: Path, number: int, line: str) -> Mapping[Any, Any]:
 
 
 def _parquet(path: Path) -> Iterator[Mapping[Any, Any]]:
-    arrow, parquet = _arrow()
-    try:
-        with parquet.ParquetFile(path) as table:
-            names = table.schema_arrow.names
-            _check_header(path, names)
-            columns = [name for name in _COLUMNS if name in names]
-            for batch in table.iter_batches(batch_size=_PARQUET_BATCH, columns=columns):
-                yield from batch.to_pylist()
-    except arrow.ArrowException as error:
-        raise SetupError(f"{path} is not a Parquet file, or a damaged one: {error}") from error
+    with _arrow(path) as parquet, parquet.ParquetFile(path) as table:
+        names = table.schema_arrow.names
+        _check_header(path, names)
+        columns = [name for name in _COLUMNS if name in names]
+        for batch in table.iter_batches(batch_size=_PARQUET_BATCH, columns=columns):
+            yield from batch.to_pylist()
 
 
 def _parquet_rows(path: Path) -> int:
-    arrow, parquet = _arrow()
-    try:
+    with _arrow(path) as parquet:
         return int(parquet.read_metadata(path).num_rows)
-    except arrow.ArrowException as error:
-        raise SetupError(f"{path} is not a Parquet file, or a damaged one: {error}") from error
 
 
-def _arrow() -> tuple[Any, Any]:
+@contextmanager
+def _arrow(path: Path) -> Iterator[Any]:
+    """Give what reads a Parquet file. Raises SetupError where it is not installed, or takes the file for none."""
     try:
         import pyarrow as pa  # noqa: PLC0415  an optional extra
         from pyarrow import parquet  # noqa: PLC0415
     except ImportError as error:
         raise SetupError("Parquet needs an extra: install `likeness[parquet]`") from error
-    return pa, parquet
+    try:
+        yield parquet
+    except pa.ArrowException as error:
+        raise SetupError(f"{path} is not a Parquet file, or a damaged one: {error}") from error

@@ -27,21 +27,22 @@ FULL_RETRY_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Particulars:
-    """What the caller says of a person to enrol."""
-
-    external_id: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    idempotency_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Occasion:
     """What a person is enrolled in the course of: once, however often it is tried, and only while it lasts."""
 
     name: str
     demand: Callable[[Connection], None]
     """Raises where it is over; called within the transaction that enrols."""
+
+
+@dataclass(frozen=True, slots=True)
+class Particulars:
+    """What the caller says of a person to enrol. An ``occasion`` stands in the place of an ``idempotency_key``."""
+
+    external_id: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    idempotency_key: str | None = None
+    occasion: Occasion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +70,18 @@ class Enroller:
         self._clock = clock
 
     async def enrol(
-        self,
-        tenant: Tenant,
-        view: View,
-        probe: Probe,
-        photo: bytes,
-        said: Particulars,
-        *,
-        watch: Watch | None = None,
-        occasion: Occasion | None = None,
+        self, tenant: Tenant, view: View, probe: Probe, photo: bytes, said: Particulars, *, watch: Watch | None = None
     ) -> Enrolled:
-        """Enrol a person, analysed for the view's packs; under an ``occasion`` it goes by that in place of an ``idempotency_key``.
+        """Enrol a person, analysed for the view's packs.
 
-        Raises what the occasion demands, Conflict when the ``external_id`` is taken or the ``idempotency_key`` came before with another request,
-        TooManyRequests when the gallery is full, GalleryMoved, ServiceUnavailable.
+        Raises Conflict when the ``external_id`` is taken or the ``idempotency_key`` came before with another request,
+        TooManyRequests when the gallery is full, GalleryMoved, ServiceUnavailable, and what the ``occasion`` does.
         """
         for pack in probe.templates.keys() & set(view.enrolling):
             checked_query(
                 probe.templates[pack], view.indexes[pack].dimension
             )  # nothing may be committed that no index takes
+        occasion = said.occasion
         key, digest = (occasion.name,) * 2 if occasion else (said.idempotency_key, digest_request(photo, said))
         try:
             self._demand_room(tenant, view.size)
@@ -97,9 +91,9 @@ class Enroller:
                 templates = {pack: probe.templates[pack] for pack in entry.sealed_templates}
                 written = await self._database.write(
                     lambda c: self._insert(c, tenant, view, probe, entry, watch, occasion, key, digest),
-                    after_commit=lambda written: (
-                        self._galleries.feed(tenant.id, lambda gallery: gallery.add(written, templates))
-                        if isinstance(written, int)
+                    after_commit=lambda inserted: (
+                        self._galleries.feed(tenant.id, lambda gallery: gallery.add(inserted, templates))
+                        if isinstance(inserted, int)
                         else None
                     ),
                 )

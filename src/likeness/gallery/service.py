@@ -106,9 +106,8 @@ class GalleryService:
                     if outcome.found or enrol_photo is None:
                         return outcome
                     watch = Watch(arrivals, position, outcome.decision.threshold)
-                    enrolled = await self._enroller.enrol(
-                        tenant, view, probe, enrol_photo, Particulars(), watch=watch, occasion=occasion
-                    )
+                    said = Particulars(occasion=occasion)
+                    enrolled = await self._enroller.enrol(tenant, view, probe, enrol_photo, said, watch=watch)
             except GalleryMoved:
                 continue
             if enrolled.rival is None:

@@ -21,13 +21,13 @@ from likeness.gallery.service import GalleryService
 from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.ids import new_id
-from likeness.liveness.base import Instruction, LivenessCheck, StatusCode, Verdict
+from likeness.liveness.base import Instruction, KeyFrame, LivenessCheck, StatusCode, Verdict
 from likeness.liveness.script import LivenessMode
 from likeness.results.claims import AuditFrame, OneToN
 from likeness.sessions.connection import Connection
 from likeness.sessions.decision import Decision, compare, look_up
 from likeness.sessions.frames import FRAME_LONG_SIDE, observe
-from likeness.sessions.messages import FrameHeader
+from likeness.sessions.messages import FrameHeader, end_message
 from likeness.sessions.repository import SessionRow
 from likeness.sessions.schemas import SessionOptions
 from likeness.sessions.service import Conclusion, SessionService
@@ -271,15 +271,19 @@ class Capture:
         elif not decision.match:
             await self._fail(Failure.NO_MATCH, decision)
         else:
-            one_to_n = OneToN()
-            if (wanted := self.options.one_to_n) != "none":
-                enrolment = self.parts.sessions.enrolment(self.row.id) if wanted == "insert" else None
-                try:
-                    one_to_n = await _insist(lambda: look_up(self.parts.gallery, self.tenant, best, enrolment))
-                except FaceRefused:  # the pack that the gallery answers with sees no face where this one does
-                    await self._fail(Failure.LIVENESS, decision)
-                    return
-            await self._end(self._conclusion(State.SUCCEEDED, None, decision, one_to_n=one_to_n))
+            await self._succeed(best, decision)
+
+    async def _succeed(self, best: KeyFrame, decision: Decision) -> None:
+        """Look the person up where that was asked for, and end the session. Holds the lock."""
+        one_to_n, wanted = OneToN(), self.options.one_to_n
+        if wanted != "none":
+            enrolment = self.parts.sessions.enrolment(self.row.id) if wanted == "insert" else None
+            try:
+                one_to_n = await _insist(lambda: look_up(self.parts.gallery, self.tenant, best, enrolment))
+            except FaceRefused:  # the pack that the gallery answers with sees no face where this one does
+                await self._fail(Failure.LIVENESS, decision)
+                return
+        await self._end(self._conclusion(State.SUCCEEDED, None, decision, one_to_n=one_to_n))
 
     async def _fail(self, failure: Failure, decision: Decision | None) -> None:
         """Count a failed attempt; the last one ends the session. Holds the lock."""
@@ -375,19 +379,6 @@ class Capture:
             "expiresInSeconds": round(self.row.expires_at - self.parts.clock.now(), 1),
             "frame": {"longSide": FRAME_LONG_SIDE, "intervalMs": round(1000 / FRAMES_PER_SECOND)},
         }
-
-
-def end_message(
-    options: SessionOptions, jws: str | None, error: EndError | None, failure: Failure | None = None
-) -> dict[str, Any]:
-    """Tell the browser how the session ended; the result of one without success only where that was asked for."""
-    return {
-        "type": "end",
-        "code": error,
-        "statusCode": failure,
-        "jws": jws if error is None or options.return_data_for_incomplete_session else None,
-        "redirectUrl": str(options.redirect_url) if options.redirect_url else None,
-    }
 
 
 async def _insist(work: Callable[[], Awaitable[T]]) -> T:

@@ -7,9 +7,19 @@ from dataclasses import dataclass, field
 
 from likeness.errors import ErrorCode, Forbidden, LikenessError, SessionExpiredOrNotFound, Unauthorized
 from likeness.kit.ids import is_uuid
-from likeness.sessions.capture import Capture, CaptureParts, Visitor, digest, end_message
+from likeness.sessions.capture import Capture, CaptureParts, Visitor, digest
 from likeness.sessions.connection import Connection, ConnectionLost
-from likeness.sessions.messages import Cancel, Hello, Qr, Start, Take, read_command, read_hello, split_frame
+from likeness.sessions.messages import (
+    Cancel,
+    Hello,
+    Qr,
+    Start,
+    Take,
+    end_message,
+    read_command,
+    read_hello,
+    split_frame,
+)
 from likeness.sessions.qr import draw_qr
 from likeness.sessions.repository import SessionRow
 from likeness.sessions.schemas import SessionOptions

@@ -6,12 +6,14 @@ JSON header, the header (:class:`FrameHeader`), the JPEG. The server answers wit
 
 import json
 import struct
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
 
 from likeness.errors import InvalidInput
 from likeness.kit.wire import WireModel
+from likeness.sessions.schemas import SessionOptions
+from likeness.sessions.states import EndError, Failure
 
 LARGEST_TEXT = 16 * 1024
 LARGEST_HEADER_BYTES = 512
@@ -101,6 +103,19 @@ def pack_frame(jpeg: bytes, *, t: float | None = None, flash: int | None = None)
     """Write a frame as a browser does; for clients in Python."""
     header = json.dumps({"t": t, "flash": flash}).encode()
     return _LENGTH.pack(len(header)) + header + jpeg
+
+
+def end_message(
+    options: SessionOptions, jws: str | None, error: EndError | None, failure: Failure | None = None
+) -> dict[str, Any]:
+    """Tell the browser how the session ended; the result of one without success only where that was asked for."""
+    return {
+        "type": "end",
+        "code": error,
+        "statusCode": failure,
+        "jws": jws if error is None or options.return_data_for_incomplete_session else None,
+        "redirectUrl": str(options.redirect_url) if options.redirect_url else None,
+    }
 
 
 def _bounded(text: str) -> str:
