@@ -40,7 +40,8 @@ def test_every_option_of_a_session_is_described() -> None:
 
 
 def test_every_message_of_the_capture_socket_is_described() -> None:
-    sources = "".join(path.read_text() for path in (REPOSITORY / "src" / "likeness" / "sessions").glob("capture*.py"))
+    sessions = REPOSITORY / "src" / "likeness" / "sessions"
+    sources = "".join(path.read_text() for path in (*sessions.glob("capture*.py"), sessions / "messages.py"))
     sent = set(re.findall(r'\{\s*"type": "(\w+)"', sources))
     heard = {command.model_fields["type"].annotation.__args__[0] for command in (Hello, Start, Take, Qr, Cancel)}
     described = set(re.findall(r"`(\w+)`", "".join(re.findall(r"\n\| (`[^|]+) \|", SESSIONS))))
