@@ -8,20 +8,20 @@ help: ## say what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/'
 
 run: ## set up, start on http://127.0.0.1:8000 and prove every call on real photos; ONCE=1 ends after the table
-	@$(UV) sync --quiet --locked --group demo
+	@$(UV) sync --quiet --locked --extra demo
 	@$(UV) run --no-sync likeness demo $(if $(ONCE),--once)
 
 test: ## run the tests
-	@$(UV) sync --quiet --locked --all-extras --group demo --group test
+	@$(UV) sync --quiet --locked --all-extras --group test
 	@$(UV) run --no-sync pytest -n 2 -q $(ARGS)
 
 check: ## lint, types, import rules
-	@$(UV) sync --quiet --locked --all-extras --group demo --group test
+	@$(UV) sync --quiet --locked --all-extras --group test
 	@$(UV) run --no-sync ruff check
 	@$(UV) run --no-sync ruff format --check
 	@$(UV) run --no-sync mypy
 	@$(UV) run --no-sync lint-imports
 
 bench: ## print the figures of one benchmark: make bench NAME=search ARGS=--quick
-	@$(UV) sync --quiet --locked --all-extras --group demo --group benchmark
+	@$(UV) sync --quiet --locked --all-extras --group benchmark
 	@$(UV) run --no-sync python benchmarks/$(NAME).py $(ARGS)

@@ -199,7 +199,7 @@ def _upgrade(settings: Settings) -> None:
         # The address is not told: it may carry a password.
         raise SetupError(
             "LIKENESS_DATABASE_URL is no address of a database that can be used here, such as "
-            "postgresql+psycopg://user@host/name, which needs likeness[postgres]"
+            "postgresql+psycopg://user@host/name, which needs the extra likeness-server[postgres]"
         ) from error
     except CommandError as error:
         raise SetupError(

@@ -179,7 +179,7 @@ def _arrow(path: Path) -> Iterator[Any]:
         import pyarrow as pa  # noqa: PLC0415  an optional extra
         from pyarrow import parquet  # noqa: PLC0415
     except ImportError as error:
-        raise SetupError("Parquet needs an extra: install `likeness[parquet]`") from error
+        raise SetupError("Parquet needs an extra: install `likeness-server[parquet]`") from error
     try:
         yield parquet
     except pa.ArrowException as error:

@@ -77,9 +77,7 @@ def _read(place: tuple[str, str]) -> Pixels:
     package, path = place
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
-        raise SetupError(
-            f"the demo's photos ship in the package {package!r}: install the group `demo` (uv sync --group demo)"
-        )
+        raise SetupError(f"the demo's photos ship in the package {package!r}: install the extra likeness-server[demo]")
     image = cv2.imread(str(Path(found.origin).parent / path), cv2.IMREAD_COLOR)
     if image is None:
         raise SetupError(f"the package {package!r} has no readable {path}; install the version in uv.lock")
