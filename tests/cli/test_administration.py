@@ -206,6 +206,18 @@ def test_tenant_settings_are_changed_one_by_one(folder: Path) -> None:
     assert _settings_of("acme") == changed
 
 
+def test_a_liveness_mode_that_nobody_could_pass_is_not_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("init")
+    run("tenant", "create", "acme")
+    with monkeypatch.context() as other:
+        other.setenv("LIKENESS_PACK", "builtin")
+        with pytest.raises(InvalidInput, match="packs install minifasnet-80"):
+            run("tenant", "set", "acme", "--liveness-mode", "passive")
+        run("tenant", "set", "acme", "--liveness-mode", "strict")
+    run("tenant", "set", "acme", "--liveness-mode", "passive")
+    assert _settings_of("acme") == TenantSettings(liveness_mode="passive")
+
+
 def test_an_erased_tenant_leaves_nothing_and_takes_nothing_else_along(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

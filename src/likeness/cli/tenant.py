@@ -13,8 +13,11 @@ from likeness.cli.progress import progress_bar
 from likeness.cli.tables import id_column, print_table
 from likeness.deployment import open_deployment
 from likeness.engine.base import FacePolicy
+from likeness.engine.loading import judges_passively
+from likeness.errors import InvalidInput
 from likeness.gallery.repository import GalleryRows
 from likeness.liveness.script import LivenessMode
+from likeness.sessions.mode import NO_PASSIVE_MODEL
 from likeness.settings import Settings
 from likeness.store.images import CONCURRENT_FILES, ImageStore
 from likeness.tenants.schemas import TenantSettings
@@ -72,6 +75,12 @@ def change(
     }
     with closing(open_deployment(Settings())) as deployment:
         row = deployment.tenants.by_name(name)
+        if liveness_mode is LivenessMode.PASSIVE and not judges_passively(
+            deployment.served_pack(), deployment.settings.models_dir
+        ):
+            raise InvalidInput(
+                f"{NO_PASSIVE_MODEL} Install one first, e.g. with `likeness packs install minifasnet-80`."
+            )
         kept = row.settings.model_dump(exclude_unset=True)
         changed = kept | {key: value for key, value in given.items() if value is not None}
         settings = TenantSettings.model_validate(changed | {"target_fpir": changed.get("target_fpir") or None})

@@ -123,6 +123,11 @@ class Engine(Protocol):
         """The thresholds of the levels. Raises SetupError for a pack that was never calibrated."""
         ...
 
+    @property
+    def judges_passively(self) -> bool:
+        """Whether there is a passive PAD model: without one, :meth:`live_scores` is always empty."""
+        ...
+
     def decode(self, photo: bytes) -> Image:
         """Decode a JPEG or PNG to an upright RGB image at full size.
 

@@ -134,6 +134,7 @@ class FakeEngine:
         genuine_pairs=0,
         impostor_pairs=0,
     )
+    judges_passively = True
 
     def decode(self, photo: bytes) -> Image:
         return photos.decode(photo)

@@ -53,6 +53,11 @@ def load_engine(
     )
 
 
+def judges_passively(pack: str, models_dir: Path) -> bool:
+    """Whether an engine on this pack would have a passive PAD model; nothing is loaded for the answer."""
+    return FAKES[pack].judges_passively if pack in FAKES else any(True for _ in _installed_pad(Catalogue(models_dir)))
+
+
 def _best(catalogue: Catalogue, store: WeightStore) -> Manifest:
     """Give the best pack whose weights are on this machine or can be fetched now."""
     reasons = []
@@ -76,6 +81,10 @@ def _best(catalogue: Catalogue, store: WeightStore) -> Manifest:
 def _pad_models(catalogue: Catalogue, load: LoadNetwork) -> Iterator[PadModel]:
     """Load the PAD models of every pack that was installed for them; lying in the mirror is not enough."""
     store = WeightStore(catalogue.models_dir)
-    for manifest in catalogue.readable():
-        if manifest.pad and store.installed(manifest):
-            yield from (assemble_pad(manifest, recipe, store, load) for recipe in manifest.pad)
+    for manifest in _installed_pad(catalogue):
+        yield from (assemble_pad(manifest, recipe, store, load) for recipe in manifest.pad)
+
+
+def _installed_pad(catalogue: Catalogue) -> Iterator[Manifest]:
+    store = WeightStore(catalogue.models_dir)
+    return (manifest for manifest in catalogue.readable() if manifest.pad and store.installed(manifest))

@@ -42,6 +42,10 @@ class PackEngine:
             )
         return self.stored_calibration
 
+    @property
+    def judges_passively(self) -> bool:
+        return bool(self.pad_models)
+
     def decode(self, photo: bytes) -> Image:
         return photos.decode(photo)
 

@@ -28,6 +28,7 @@ from likeness.sessions.connection import Connection
 from likeness.sessions.decision import Decision, compare, look_up
 from likeness.sessions.frames import FRAME_LONG_SIDE, observe
 from likeness.sessions.messages import FrameHeader, end_message
+from likeness.sessions.mode import choose_mode
 from likeness.sessions.repository import SessionRow
 from likeness.sessions.schemas import SessionOptions
 from likeness.sessions.service import Conclusion, SessionService
@@ -126,14 +127,7 @@ class Capture:
 
     @property
     def mode(self) -> LivenessMode:
-        options, usual = self.options, LivenessMode(self.tenant.settings.liveness_mode)
-        if options.liveness_mode is not None:
-            return LivenessMode(options.liveness_mode)
-        if options.active_liveness is None:
-            return usual
-        if not options.active_liveness:
-            return LivenessMode.PASSIVE
-        return LivenessMode.ACTIVE if usual is LivenessMode.PASSIVE else usual
+        return choose_mode(self.options, self.tenant.settings)
 
     @property
     def attempts_left(self) -> int:

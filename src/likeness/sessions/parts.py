@@ -1,5 +1,6 @@
 """The parts of a face session, put together for ``likeness.app``."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from likeness.liveness.script import LivenessMode, draw_script
 from likeness.results.service import Results
 from likeness.sessions.capture import CaptureParts, Slots
 from likeness.sessions.captures import Captures
+from likeness.sessions.mode import NO_PASSIVE_MODEL
 from likeness.sessions.service import SessionService
 from likeness.settings import Settings
 from likeness.store.database import Database
@@ -23,6 +25,8 @@ from likeness.tenants.service import Tenants
 from likeness.webhooks.courier import Courier
 from likeness.webhooks.outbox import Outbox
 from likeness.webhooks.sender import Sender
+
+log = logging.getLogger("likeness.sessions")
 
 ATTEMPTS_PER_WORKER = 8
 """Attempts under way at once; more would starve each other of frames, so they are asked to wait a moment instead."""
@@ -67,6 +71,7 @@ def compose_sessions(
     *,
     ticket_key: bytes,
 ) -> SessionParts:
+    _warn_of_passive_mode(faces.engine, tenants)
     results = Results(
         database,
         signer,
@@ -108,3 +113,15 @@ def compose_sessions(
         largest_frame_bytes=settings.max_frame_bytes,
     )
     return SessionParts(service, results, Captures(parts, tenants), courier, frames)
+
+
+def _warn_of_passive_mode(engine: Engine, tenants: Tenants) -> None:
+    if engine.judges_passively:
+        return
+    passive = tenants.names_where(lambda settings: settings.liveness_mode == "passive")
+    if passive:
+        log.warning(
+            "%s It is the mode of the tenants %s, whose face sessions cannot be opened.",
+            NO_PASSIVE_MODEL,
+            ", ".join(passive),
+        )

@@ -25,6 +25,7 @@ from likeness.results.audit_image import Obfuscation
 from likeness.results.claims import AuditFrame, Ending, OneToN
 from likeness.results.service import Results
 from likeness.sessions import repository
+from likeness.sessions.mode import check_mode, choose_mode
 from likeness.sessions.repository import SessionRow
 from likeness.sessions.schemas import SessionOptions
 from likeness.sessions.states import UNDER_WAY, EndError, Failure, State
@@ -86,8 +87,10 @@ class SessionService:
     async def open(self, tenant: Tenant, client_id: str, photo: bytes, options: SessionOptions) -> OpenedSession:
         """Open a session for the person on an ID photo, which is refused here if it shows no usable face.
 
-        The photo itself is not kept: only its template waits, sealed, for the person.
+        The photo itself is not kept: only its template waits, sealed, for the person. Raises InvalidInput for a liveness mode
+        that nobody could pass.
         """
+        check_mode(choose_mode(options, tenant.settings), self._faces.engine)
         face = await self._faces.analyse(photo, use=Use.ID_PHOTO, policy=tenant.settings.face_policy)
         now = self._clock.now()
         session_id = new_id()

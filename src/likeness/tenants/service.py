@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from argon2 import PasswordHasher
@@ -81,6 +81,11 @@ class Tenants:
 
     def all(self) -> list[Tenant]:
         return [self._open(row) for row in self._database.read_now(repository.list_tenants)]
+
+    def names_where(self, applies: Callable[[TenantSettings], bool]) -> list[str]:
+        """Name the tenants to whose settings something applies; no key is opened for it."""
+        rows = self._database.read_now(repository.list_tenants)
+        return [row.name for row in rows if applies(TenantSettings.model_validate(row.settings))]
 
     def by_name(self, name: str) -> Tenant:
         """Give a tenant by its name or id. Raises NotFound."""
