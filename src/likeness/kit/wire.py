@@ -21,7 +21,10 @@ def example(**members: Any) -> ConfigDict:
 class WireModel(BaseModel):
     """Fields are snake_case in Python and camelCase on the wire; unknown members are let through unread."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+    # A validation error that is logged must not quote what was sent.
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", hide_input_in_errors=True
+    )
 
 
 Level = Annotated[int, Field(ge=1, le=5)]

@@ -123,7 +123,7 @@ class Capture:
 
     @property
     def options(self) -> SessionOptions:
-        return SessionOptions.model_validate(self.row.options)
+        return SessionOptions.stored(self.row.options)
 
     @property
     def mode(self) -> LivenessMode:

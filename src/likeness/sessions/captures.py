@@ -97,7 +97,7 @@ class Captures:
 
     async def _capture(self, row: SessionRow, hello: Hello) -> Capture:
         tenant = await self.tenants.get(row.tenant_id)
-        options = SessionOptions.model_validate(row.options)
+        options = SessionOptions.stored(row.options)
         capture = Capture(
             parts=self.parts,
             row=row,
@@ -160,7 +160,7 @@ class Captures:
             State.FAILED: EndError.TOO_MANY_ATTEMPTS,
             State.CANCELLED: EndError.USER_CANCEL,
         }.get(State(row.state), EndError.EXPIRED)
-        await connection.send(end_message(SessionOptions.model_validate(row.options), jws, error))
+        await connection.send(end_message(SessionOptions.stored(row.options), jws, error))
 
 
 def _is_done(capture: Capture, visitor: Visitor) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, tuple_, update
 
 from likeness.sessions.states import UNDER_WAY, State
 from likeness.store.tables import face_sessions
@@ -64,10 +64,14 @@ def end_session(connection: Connection, session_id: str, state: State) -> bool:
     return connection.execute(change.values(state=state, sealed_template=None)).rowcount == 1
 
 
-def overdue_sessions(connection: Connection, *, now: float, limit: int) -> list[SessionRow]:
-    """Give sessions that are past their time and have not ended, the oldest first."""
-    query = select(*_COLUMNS).where(face_sessions.c.expires_at <= now, _UNDER_WAY).order_by(face_sessions.c.expires_at)
-    return [SessionRow(*row) for row in connection.execute(query.limit(limit))]
+def overdue_sessions(connection: Connection, *, now: float, after: SessionRow | None, limit: int) -> list[SessionRow]:
+    """Give sessions that are past their time and have not ended, the oldest first; ``after`` is the last one of the page before."""
+    place = tuple_(face_sessions.c.expires_at, face_sessions.c.id)
+    query = select(*_COLUMNS).where(face_sessions.c.expires_at <= now, _UNDER_WAY)
+    if after is not None:
+        query = query.where(place > (after.expires_at, after.id))
+    rows = connection.execute(query.order_by(face_sessions.c.expires_at, face_sessions.c.id).limit(limit))
+    return [SessionRow(*row) for row in rows]
 
 
 def remove_ended(connection: Connection, *, now: float) -> None:

@@ -1,10 +1,20 @@
 """What ``POST /api/v1/face`` takes and gives (contract §3)."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import AnyHttpUrl, Field, StringConstraints, UrlConstraints
+from pydantic import AfterValidator, AnyHttpUrl, Field, StringConstraints, UrlConstraints, ValidationError
 
 from likeness.kit.wire import Level, Photo, WireModel, example
+
+LONGEST_URL = 2048
+
+
+def _check_stored_length(url: AnyHttpUrl) -> AnyHttpUrl:
+    # Percent-encoding and punycode make an address longer than what was sent, up to six times.
+    if len(str(url)) > LONGEST_URL:
+        raise ValueError(f"must have at most {LONGEST_URL} characters once it is percent-encoded")
+    return url
 
 
 class SessionOptions(WireModel):
@@ -27,9 +37,18 @@ class SessionOptions(WireModel):
         None, description="Hide the audit image's background."
     )
     return_data_for_incomplete_session: bool = False
-    redirect_url: Annotated[AnyHttpUrl, UrlConstraints(max_length=2048)] | None = Field(
-        None, description="Where the capture page goes when it has ended."
-    )
+    redirect_url: (
+        Annotated[AnyHttpUrl, UrlConstraints(max_length=LONGEST_URL), AfterValidator(_check_stored_length)] | None
+    ) = Field(None, description="Where the capture page goes when it has ended.")
+
+    @classmethod
+    def stored(cls, members: Mapping[str, Any]) -> "SessionOptions":
+        """Read the options that a session was opened with. A member that does not read has its default: every session must end."""
+        try:
+            return cls.model_validate(members)
+        except ValidationError as error:
+            unread = {fault["loc"][0] for fault in error.errors(include_input=False) if fault["loc"]}
+            return cls.model_validate({name: value for name, value in members.items() if name not in unread})
 
 
 class SessionRequest(SessionOptions):

@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,7 +17,7 @@ from sqlalchemy import Connection
 
 from likeness.engine.base import Template, Use
 from likeness.engine.workers import FaceWorkers
-from likeness.errors import LikenessError, SessionExpiredOrNotFound, Unauthorized
+from likeness.errors import ServiceUnavailable, SessionExpiredOrNotFound, Unauthorized
 from likeness.gallery.enrolment import Occasion
 from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id
@@ -26,7 +27,7 @@ from likeness.results.claims import AuditFrame, Ending, OneToN
 from likeness.results.service import Results
 from likeness.sessions import repository
 from likeness.sessions.mode import check_mode, choose_mode
-from likeness.sessions.repository import SessionRow
+from likeness.sessions.repository import SessionRow, overdue_sessions
 from likeness.sessions.schemas import SessionOptions
 from likeness.sessions.states import UNDER_WAY, EndError, Failure, State
 from likeness.store.database import Database
@@ -194,7 +195,7 @@ class SessionService:
         tenant = await self._tenants.get(row.tenant_id)
         if row.state not in UNDER_WAY:
             return await self._results.find(tenant, session_id, jti=jti) if jti else None
-        options = SessionOptions.model_validate(row.options)
+        options = SessionOptions.stored(row.options)
         succeeded = conclusion.state is State.SUCCEEDED
         ending = Ending(
             session_id=row.id,
@@ -250,28 +251,26 @@ class SessionService:
         return await self._database.write(change)
 
     async def remove_expired(self) -> None:
-        """End what is past its time, each with a result, and delete what has ended."""
-        now = self._clock.now()
-        while True:
-            due = await self._database.read(lambda c: repository.overdue_sessions(c, now=now, limit=SWEEP_BATCH))
-            ended = [await self._try_to_expire(row) for row in due]
-            if len(due) < SWEEP_BATCH or not any(ended):  # all, or none that can be
-                break
+        """End what is past its time, each with a result, and delete what has ended. One that fails holds up no other."""
+        now, last = self._clock.now(), None
+        while due := await self._database.read(partial(overdue_sessions, now=now, after=last, limit=SWEEP_BATCH)):
+            for row in due:
+                try:
+                    await self._expire(row)
+                except ServiceUnavailable as error:
+                    log.warning("session %s is to be ended later: %s", row.id, error)
+            last = due[-1]
         await self._database.write(lambda c: repository.remove_ended(c, now=now))
 
-    async def _try_to_expire(self, row: SessionRow) -> bool:
-        try:
-            await self._expire(row)
-        except LikenessError as error:
-            log.warning("session %s could not be ended: %s", row.id, error)
-        except Exception:
-            log.exception("session %s could not be ended", row.id)
-        else:
-            return True
-        return False
-
     async def _expire(self, row: SessionRow) -> None:
-        await self.end(row.id, Conclusion(State.EXPIRED, EndError.EXPIRED), ended_at=row.expires_at)
+        """End a session by the clock, in any case: where no result can be made of it, without one. Raises ServiceUnavailable."""
+        try:
+            await self.end(row.id, Conclusion(State.EXPIRED, EndError.EXPIRED), ended_at=row.expires_at)
+        except ServiceUnavailable:
+            raise
+        except Exception:
+            log.exception("session %s ends without a result", row.id)
+            await self._database.write(lambda c: repository.end_session(c, row.id, State.EXPIRED))
 
     def _capture_token(self, row: SessionRow) -> str:
         # Good for this one session: the tenant's access token never reaches a browser.
