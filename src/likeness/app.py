@@ -97,6 +97,8 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         version=__version__,
         summary="Face sessions, 1:1 match, 1:N search.",
         lifespan=lifespan,
+        # Requests hold faces: nothing of them goes to a collector that the environment names.
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
         exception_handlers={
             LikenessError: http.handle_likeness_error,
             HTTPException: http.handle_http_exception,
