@@ -16,9 +16,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LIKENESS_", frozen=True, extra="ignore")
 
-    data_dir: Path = Field(
-        Path("data"), description="Folder of the database, the images, the key file and the model cache."
-    )
+    data_dir: Path = Field(Path("data"), description="Folder of the database, the images, the key file and the models.")
     host: str = Field("127.0.0.1", description="Address that the server listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the server listens on.")
     base_url: str | None = Field(

@@ -82,23 +82,14 @@ def test_weights_of_installed_packages_are_found_without_importing_them(tmp_path
     assert here.find(replace(pinned, package="no-such-package")) is None
 
 
-def test_a_converted_model_is_made_once_and_again_when_damaged(tmp_path):
+def test_what_runs_is_made_of_verified_bytes_whatever_else_lies_there(tmp_path):
     here = store(tmp_path, {"one.example": CONTENT})
     here.install(PACK)
-    calls = []
-
-    def convert(file):
-        calls.append(file)
-        return file.upper()
-
-    for _ in range(2):
-        assert here.read_converted(WEIGHTS, "upper", convert) == CONTENT.upper()
-    assert calls == [CONTENT]
-    (model,) = (tmp_path / "models" / "converted").glob("*.onnx")
-    model.write_bytes(b"damaged")
-    assert here.read_converted(WEIGHTS, "upper", convert) == CONTENT.upper()
-    assert len(calls) == 2
-    assert not list((tmp_path / "models" / "converted").glob(".*"))
+    assert here.read_as(WEIGHTS, bytes.upper) == CONTENT.upper()
+    assert {path for path in here.models_dir.rglob("*") if path.is_file()} == {here.find(WEIGHTS)}
+    here.find(WEIGHTS).write_bytes(b"another network's ws")
+    with pytest.raises(SetupError, match="packs install"):
+        here.read_as(WEIGHTS, bytes.upper)
 
 
 def test_a_licence_that_forbids_commercial_use_must_be_accepted_once(tmp_path):
@@ -117,9 +108,8 @@ def test_models_are_readable_for_the_user_that_serves_them(tmp_path):
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "net.onnx").write_bytes(CONTENT)
     here.install(PACK)
-    here.read_converted(WEIGHTS, "upper", bytes.upper)
     files = [path for path in here.models_dir.rglob("*") if path.is_file()]
-    assert len(files) == 3
+    assert len(files) == 1
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o644}
 
 
@@ -143,4 +133,4 @@ def test_a_file_that_is_no_model_is_told_by_its_name(tmp_path):
         raise ValueError("no protobuf")
 
     with pytest.raises(SetupError, match=r"net\.onnx is not what its manifest says: no protobuf"):
-        here.read_converted(WEIGHTS, "parsed", parse)
+        here.read_as(WEIGHTS, parse)

@@ -1,6 +1,5 @@
 """From a manifest and verified weights to networks that run."""
 
-import hashlib
 from collections.abc import Callable
 
 import numpy as np
@@ -28,11 +27,7 @@ def assemble_detector(manifest: Manifest, recipe: DetectorRecipe, store: WeightS
     """Load a pack's detector, converting its weights where they are in another format."""
 
     def network(role: str) -> Network:
-        return load(
-            store.read_converted(
-                manifest.file(recipe.files[role]), f"{recipe.kind}-{role}", _CONVERTERS[recipe.kind, role]
-            )
-        )
+        return load(store.read_as(manifest.file(recipe.files[role]), _CONVERTERS[recipe.kind, role]))
 
     locator = LandmarkLocator(network("output"))
     if recipe.kind == "yunet":
@@ -45,11 +40,8 @@ def assemble_recogniser(
 ) -> Recogniser:
     """Load one of a pack's recognition networks."""
     weights = manifest.file(recipe.file)
-    if recipe.format == "dlib":
-        model = store.read_converted(weights, _dlib_kind(recipe), lambda file: _dlib(file, recipe))
-    else:
-        model = store.read_converted(weights, _input_kind(recipe), lambda file: _recogniser(file, recipe))
-    network = load(model)
+    convert = _dlib if recipe.format == "dlib" else _recogniser
+    network = load(store.read_as(weights, lambda file: convert(file, recipe)))
     _try_out(network, recipe)
     return Recogniser(
         network=network,
@@ -77,21 +69,8 @@ def _try_out(network: Network, recipe: RecogniserRecipe) -> None:
 
 def assemble_pad(manifest: Manifest, recipe: PadRecipe, store: WeightStore, load: LoadNetwork) -> PadModel:
     """Load one of a pack's PAD models."""
-    model = store.read_converted(manifest.file(recipe.file), _input_kind(recipe), lambda file: _pixels(file, recipe))
+    model = store.read_as(manifest.file(recipe.file), lambda file: _pixels(file, recipe))
     return PadModel(recipe.model, load(model), recipe.side, recipe.crop, recipe.live_output)
-
-
-def _input_kind(recipe: RecogniserRecipe | PadRecipe) -> str:
-    """Name what was made of a network's file: the input's format goes into the converted model."""
-    return f"pixels-{_digest((recipe.side, recipe.mean, recipe.deviation, recipe.channels))}"
-
-
-def _digest(form: object) -> str:
-    return hashlib.sha256(repr(form).encode()).hexdigest()[:8]
-
-
-def _dlib_kind(recipe: RecogniserRecipe) -> str:
-    return f"dlib-8-bit-{_digest(recipe.activation_ranges)}" if recipe.activation_ranges else "dlib"
 
 
 def _dlib(file: bytes, recipe: RecogniserRecipe) -> bytes:

@@ -1,4 +1,4 @@
-"""Where a deployment's weights lie: verified files, and the ONNX models made from those in other formats."""
+"""Where a deployment's weights lie: files that are verified each time they are read."""
 
 import contextlib
 import hashlib
@@ -15,15 +15,12 @@ from likeness.engine.packs.manifest import Manifest, Weights
 from likeness.errors import SetupError
 from likeness.kit.files import PUBLIC, replacing
 
-CONVERTERS_VERSION = 3
-"""Raised when a converter gives another model for the same weights, so that cached ones are made anew."""
-
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class WeightStore:
-    """The folder ``models_dir``: ``weights/`` holds verified files, ``converted/`` models made from them."""
+    """The folder ``models_dir``: ``weights/`` holds files of the pinned hashes."""
 
     models_dir: Path
     mirror: Path | None = None
@@ -46,27 +43,15 @@ class WeightStore:
             _log.warning("%s is not the pinned file (SHA-256 %s) and is not used", path, weights.sha256)
         raise SetupError(f"The model file {weights.name} is not on this machine; run `likeness packs install`.")
 
-    def read_converted(self, weights: Weights, kind: str, convert: Callable[[bytes], bytes]) -> bytes:
-        """Read the ONNX model that ``convert`` makes of weights, from the cache where it holds the very model it was given."""
-        model_path = self.models_dir / "converted" / f"{kind}-{CONVERTERS_VERSION}-{weights.sha256[:16]}.onnx"
-        seal = model_path.with_suffix(".sha256")
-        try:
-            model = model_path.read_bytes()
-            if seal.read_text(encoding="ascii").strip() == hashlib.sha256(model).hexdigest():
-                return model
-            _log.warning("%s is damaged and is made anew", model_path)
-        except (OSError, ValueError):
-            pass
+    def read_as(self, weights: Weights, convert: Callable[[bytes], bytes]) -> bytes:
+        """Make the ONNX model of verified weights, at every load: one kept on the disk could be another by then. Raises SetupError."""
         content = self.read(weights)
         try:
-            model = convert(content)
+            return convert(content)
         except SetupError:
             raise
         except Exception as error:  # whatever a parser makes of a file that is not what the manifest says
             raise SetupError(f"The model file {weights.name} is not what its manifest says: {error}") from error
-        _write_whole(model_path, model)
-        _write_whole(seal, hashlib.sha256(model).hexdigest().encode())
-        return model
 
     def install(self, manifest: Manifest, *, accept_license: bool = False, progress: Progress | None = None) -> None:
         """See to it that every file of a pack is on this machine: found, copied from the mirror, or downloaded.
