@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -10,14 +11,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Annotated
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
 
 import httpx
 import typer
+import uvicorn
 from rich.console import Console
 from rich.text import Text
 
-from likeness.cli.demo.photos import load_photos
+from likeness.cli.demo.backend import Backend
+from likeness.cli.demo.photos import DemoPhotos, load_photos
 from likeness.cli.demo.proof import Proof, Row
 from likeness.deployment import initialise, is_initialised, open_deployment
 from likeness.errors import NotFound, SetupError
@@ -35,6 +40,7 @@ def demo(
     once: Annotated[bool, typer.Option(help="End after the table; the exit status says whether all held.")] = False,
 ) -> None:
     """Start a server, make every call of the API against it on real photos, print what came back, and stay up."""
+    signal.signal(signal.SIGTERM, _end)
     settings = Settings()
     console = Console()
     photos = load_photos()
@@ -50,9 +56,42 @@ def demo(
         console.print(f"\n{held} of {len(rows)} as promised", style="bold green" if held == len(rows) else "bold red")
         if once:
             raise typer.Exit(0 if held == len(rows) else 1)
-        _invite(console, settings, credentials)
+        _stay(console, settings, credentials, photos)
+
+
+def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """Unwind on SIGTERM as on Ctrl-C, so that the server does not outlive the command."""
+    raise SystemExit(0)
+
+
+def _stay(console: Console, settings: Settings, credentials: ClientCredentials, photos: DemoPhotos) -> None:
+    """Say what can be tried now, and play the caller's backend until stopped."""
+    with _listen_beside(settings.port) as door:
+        address = f"http://localhost:{door.getsockname()[1]}"
+        backend = Backend(settings.origin, address, credentials)
+        _invite(console, settings, credentials, try_at=address, photos=_keep(photos, settings.data_dir / "demo"))
+        config = uvicorn.Config(backend.app(), log_level="warning", access_log=False, timeout_graceful_shutdown=1)
         with contextlib.suppress(KeyboardInterrupt):
-            signal.pause()
+            uvicorn.Server(config).run([door])
+
+
+def _listen_beside(port: int) -> socket.socket:
+    """Listen on the port after the server's, or on any other, for this machine alone."""
+    for candidate in (port + 1, 0):
+        try:
+            return socket.create_server(("127.0.0.1", candidate))
+        except OSError:
+            continue
+    raise SetupError("no port is free for the page that tries a face session")
+
+
+def _keep(photos: DemoPhotos, folder: Path) -> tuple[Path, Path]:
+    """Write the two photos that the printed call compares. They are public, so they lie there in clear."""
+    folder.mkdir(exist_ok=True)
+    source, target = folder / "astronaut.jpg", folder / "astronaut-relit.jpg"
+    source.write_bytes(photos.astronaut)
+    target.write_bytes(photos.astronaut_again["relit"])
+    return source, target
 
 
 def _prepare(settings: Settings, console: Console) -> ClientCredentials:
@@ -121,15 +160,21 @@ def _show(made: Iterator[Row], console: Console) -> list[Row]:
     return rows
 
 
-def _invite(console: Console, settings: Settings, credentials: ClientCredentials) -> None:
+def _invite(
+    console: Console, settings: Settings, credentials: ClientCredentials, *, try_at: str, photos: tuple[Path, Path]
+) -> None:
     url = settings.origin
-    console.print(f"\n[bold]Likeness is up at {url}[/]   API: {url}/docs   Ctrl-C stops it\n")
-    console.print(f"client_id      {credentials.client_id}", highlight=False)
-    console.print(f"client_secret  {credentials.client_secret}\n", highlight=False)
+    source, target = (os.path.relpath(photo) for photo in photos)
+    console.print(f"\n[bold]Likeness is up at {url}[/]   API: {url}/docs   Ctrl-C stops it\n", soft_wrap=True)
+    console.print(f"[bold]Try a face session with your own camera: {try_at}[/]\n", highlight=False, soft_wrap=True)
+    console.print("Or match two photos (these two show one person):\n", highlight=False)
     console.print(
-        f"TOKEN=$(curl -s {url}/api/oauth/token -d grant_type=client_credentials -d client_id={credentials.client_id} \\\n"
-        f"  -d client_secret={credentials.client_secret} | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"access_token\"])')\n"
-        f'curl -s {url}/api/v1/face/match -H "Authorization: Bearer $TOKEN" -F sourceImage=@one.jpg -F targetImage=@other.jpg\n',
+        f"TOKEN=$(curl -sS {url}/api/oauth/token -d grant_type=client_credentials \\\n"
+        f"  -d client_id={credentials.client_id} \\\n"
+        f"  -d client_secret={credentials.client_secret} \\\n"
+        "  | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"access_token\"])')\n"
+        f'curl -sS {url}/api/v1/face/match -H "Authorization: Bearer $TOKEN" \\\n'
+        f"  -F sourceImage=@{shlex.quote(source)} -F targetImage=@{shlex.quote(target)}\n",
         highlight=False,
         markup=False,
         soft_wrap=True,
