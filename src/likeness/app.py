@@ -25,6 +25,7 @@ from likeness.kit.executors import SizedExecutor
 from likeness.kit.jose import Signer
 from likeness.kit.pagination import Cursors
 from likeness.kit.quota import Quota
+from likeness.kit.request_context import RequestContext
 from likeness.match import endpoints as match_endpoints
 from likeness.match.service import Matcher
 from likeness.sessions import endpoints as session_endpoints
@@ -99,6 +100,8 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         lifespan=lifespan,
         # Requests hold faces: nothing of them goes to a collector that the environment names.
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
+        # A redirect would lead to whatever host the caller named, and send a face there again.
+        redirect_slashes=False,
         exception_handlers={
             LikenessError: http.handle_likeness_error,
             HTTPException: http.handle_http_exception,
@@ -106,7 +109,7 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
             token_endpoints.OAuthFault: token_endpoints.handle_oauth_fault,
         },
     )
-    app.add_middleware(http.RequestContext)
+    app.add_middleware(RequestContext)
     app.state.parts = {
         http.BodyLimits: http.BodyLimits(settings.max_image_bytes),
         Cursors: Cursors(deployment.cursor_key()),

@@ -5,14 +5,14 @@ from contextlib import closing
 
 import cv2
 import uvicorn
-from rich.console import Console
-from rich.markup import escape
 
 from likeness.deployment import Deployment, open_deployment
 from likeness.engine.base import Engine
 from likeness.engine.levels import LEVELS
+from likeness.kit.logs import configure_logging
 from likeness.settings import Settings
 
+log = logging.getLogger("likeness")
 FRAME_HEADER_ROOM = 4096
 
 
@@ -22,7 +22,9 @@ def serve() -> None:
     Every setting is read from the environment (LIKENESS_HOST, LIKENESS_PORT, LIKENESS_PACK, ...). Behind a reverse proxy, set
     LIKENESS_BASE_URL to the public address.
     """
-    with closing(open_deployment(Settings())) as deployment:
+    settings = Settings()
+    configure_logging(settings.log_level)
+    with closing(open_deployment(settings)) as deployment:
         run_server(deployment)
 
 
@@ -38,23 +40,16 @@ def _serve(deployment: Deployment, engine: Engine) -> None:
     settings = deployment.settings
     # Frames of several sessions are judged side by side, one thread each: threads within one would only wait for each other.
     cv2.setNumThreads(1)
-    # uvicorn configures its own loggers alone.
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("likeness").setLevel(settings.log_level.upper())
     calibration = engine.calibration
-    console = Console(stderr=True)
-    console.print(
-        f"Model pack [bold]{engine.pack}[/], calibrated on {escape(calibration.data_set)}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    promises = ", ".join(f"{level}: FMR {calibration.false_match_rate(level):.0e}" for level in LEVELS)
-    console.print(f"Levels     {promises}", highlight=False)
+    log.info("model pack %s, calibrated on %s", engine.pack, calibration.data_set)
+    promises = ", ".join(f"{level}: {calibration.false_match_rate(level):.0e}" for level in LEVELS)
+    log.info("false match rates of the levels: %s", promises)
     uvicorn.run(
         create_app(deployment, engine),
         host=settings.host,
         port=settings.port,
-        log_level=settings.log_level,
+        log_config=None,
+        access_log=False,  # each call's line is written by likeness.kit.request_context
         server_header=False,
         timeout_graceful_shutdown=10,
         # Camera frames are JPEGs: what is larger is none, and compressing them again is work for nothing.

@@ -1,9 +1,7 @@
-"""What every endpoint shares: its parts, its body read with a cap, its errors in one shape, its request id."""
+"""What every endpoint shares: its parts, its body read with a cap, its errors in one shape."""
 
 import asyncio
 import json
-import logging
-import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -12,11 +10,10 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import MutableHeaders, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Match, Mount
 
 from likeness.errors import (
     BadRequest,
@@ -25,17 +22,12 @@ from likeness.errors import (
     LikenessError,
     LowQuality,
     PayloadTooLarge,
-    UnexpectedError,
     UnsupportedMediaType,
 )
-from likeness.kit.ids import new_id
 from likeness.kit.wire import faults_of
-
-log = logging.getLogger("likeness.http")
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
-REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
 FIELDS_BYTES = 64 * 1024
 """Room for the fields beside the photos and for multipart boundaries."""
 LINE_BREAKS = 1.05
@@ -187,7 +179,19 @@ def error_response(error: LikenessError, request_id: str) -> JSONResponse:
 
 async def handle_likeness_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, LikenessError)
+    request.state.error = error.code  # for the call's line in the log
     return error_response(error, request.state.request_id)
+
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def _allowed(request: Request) -> str:
+    """Give the methods that the path of a refused request has, of all its routes."""
+    scopes = ({**request.scope, "method": method} for method in METHODS)
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    found = [scope["method"] for scope in scopes if any(route.matches(scope)[0] is Match.FULL for route in routes)]
+    return ", ".join([*found, "HEAD"] if "GET" in found else found)
 
 
 async def handle_http_exception(request: Request, error: Exception) -> JSONResponse:
@@ -195,8 +199,12 @@ async def handle_http_exception(request: Request, error: Exception) -> JSONRespo
     assert isinstance(error, HTTPException)
     code = ErrorCode.NOT_FOUND if error.status_code == 404 else ErrorCode.BAD_REQUEST
     message = "There is no such call." if error.status_code == 404 else f"{error.detail}."
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = _allowed(request) or "GET, HEAD"  # what is mounted are files
+    request.state.error = code
     body = {"error": code, "message": message, "requestId": request.state.request_id}
-    return JSONResponse(body, error.status_code, error.headers)
+    return JSONResponse(body, error.status_code, headers)
 
 
 async def handle_validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -204,40 +212,4 @@ async def handle_validation_error(request: Request, error: Exception) -> JSONRes
     assert isinstance(error, RequestValidationError)
     faults = error.errors()
     message = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
-    return error_response(InvalidInput(message), request.state.request_id)
-
-
-class RequestContext:
-    """Middleware: echoes or makes ``X-Request-Id``, and turns a fault of ours into a plain 500."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        request_id = given if REQUEST_ID.fullmatch(given) else new_id()
-        scope.setdefault("state", {})["request_id"] = request_id
-        started = False
-
-        async def send_with_id(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                headers.setdefault("X-Content-Type-Options", "nosniff")
-            await send(message)
-
-        try:
-            await self.app(scope, receive, send_with_id)
-        except ClientDisconnect:
-            log.info("the caller left before its request was read", extra={"request_id": request_id})
-        except Exception:
-            log.exception("request %s failed", request_id)
-            if started:
-                raise
-            fault = UnexpectedError("Something failed on our side; the request id leads to the log entry.")
-            await error_response(fault, request_id)(scope, receive, send_with_id)
+    return await handle_likeness_error(request, InvalidInput(message))

@@ -23,6 +23,10 @@ class Requires:
 
     async def __call__(self, request: Request) -> Principal:
         principal = _tokens(request).verify(request.headers.get("authorization"))
+        request.state.tenant, request.state.client = (
+            principal.tenant_id,
+            principal.client_id,
+        )  # for the call's line in the log
         demand(principal, *self.any_of)
         _quota(request).take(principal.client_id)
         return principal

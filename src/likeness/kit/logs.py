@@ -1,0 +1,41 @@
+"""One format for every line of the log, and the line that every call leaves in it."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+access_log = logging.getLogger("likeness.access")
+LONGEST_PATH: Final = 200
+"""A path may fill a header's whole room; its beginning tells enough."""
+_TOLD: Final = ("tenant", "client", "error")
+
+
+class LogFormat(logging.Formatter):
+    """Time in UTC, severity, where it comes from, what happened."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802  logging's names
+        told = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        return told.removesuffix("+00:00") + "Z"
+
+
+def configure_logging(level: str) -> None:
+    """Write the log to the standard error. Call it before anything that may log: earlier lines are lost or look otherwise."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LogFormat())
+    logging.basicConfig(handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+    logging.getLogger("likeness").setLevel(level.upper())
+
+
+def log_call(method: str, path: str, status: int, seconds: float, request_id: str, told: Mapping[str, Any]) -> None:
+    """Write a call's line: never its query string, which may carry what is nobody's business."""
+    if access_log.isEnabledFor(logging.INFO):
+        known = "".join(f" {name}={told[name]}" for name in _TOLD if told.get(name))
+        access_log.info(
+            "%s %s %d %.1f ms id=%s%s", method, path[:LONGEST_PATH], status, seconds * 1000, request_id, known
+        )
