@@ -18,6 +18,8 @@ from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.packs.catalogue import Catalogue
 from likeness.errors import SetupError
 from likeness.evaluation import calibration as thresholds
+from likeness.evaluation.conditions import extract_conditions
+from likeness.evaluation.treatments import AS_IT_IS, TREATMENTS
 from likeness.settings import Settings
 
 app = typer.Typer()
@@ -74,6 +76,20 @@ def test_evaluate_tells_writes_and_draws(faces, tmp_path):
 def test_evaluate_leaves_pictures_out_when_told_to(faces, tmp_path):
     run("evaluate", faces, "--html", tmp_path / "page.html", "--no-pictures")
     assert "data:image" not in (tmp_path / "page.html").read_text()
+
+
+def test_evaluate_tells_whether_the_levels_hold_for_bad_photos(faces, tmp_path, monkeypatch):
+    few = {name: TREATMENTS[name] for name in (AS_IT_IS, "mirrored", "dark 1/40")}
+    monkeypatch.setattr(extract_conditions, "__kwdefaults__", extract_conditions.__kwdefaults__ | {"table": few})
+    numbers, page = tmp_path / "report.json", tmp_path / "report.html"
+    said = run("evaluate", faces, "--conditions", "--condition-photos", 20, "--json", numbers, "--html", page)
+    assert "mirrored" in said
+    rows = {row["condition"]: row for row in json.loads(numbers.read_text())["conditions"]}
+    assert list(rows) == list(few)
+    assert rows[AS_IT_IS]["alike"][2]["holds"]
+    assert rows["mirrored"]["againstClean"][2]["fnmr"]["value"] == 1
+    assert rows["dark 1/40"]["failures"] == {"LOW_QUALITY: UnderExposurePrevention": 19}
+    assert "<td>dark 1/40</td><td>100 %</td>" in page.read_text()
 
 
 def test_groups_may_have_any_name(faces, tmp_path):

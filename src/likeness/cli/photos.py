@@ -88,7 +88,7 @@ def extract_templates(
     cache: Path | None,
 ) -> Extraction:
     """Analyse all photos, with a progress bar on the error stream. Raises SetupError."""
-    known = TemplateCache.open(cache, pack=str(engine.pack), binding=_binding(engine, use, policy)) if cache else None
+    known = open_cache(engine, cache, use, policy)
     with progress_bar() as bar:
         task = bar.add_task(f"photos, {engine.pack}", total=len(data_set.photos))
         return extract(
@@ -100,6 +100,11 @@ def extract_templates(
             cache=known,
             progress=lambda done, _total: bar.update(task, completed=done),
         )
+
+
+def open_cache(engine: Engine, folder: Path | None, use: Use, policy: FacePolicy) -> TemplateCache | None:
+    """Open the templates that were kept in a folder; None without one. Raises SetupError."""
+    return TemplateCache.open(folder, pack=str(engine.pack), binding=_binding(engine, use, policy)) if folder else None
 
 
 def _binding(engine: Engine, use: Use, policy: FacePolicy) -> str:

@@ -90,6 +90,35 @@ def count_errors(rows: Rows, people: People, thresholds: Sequence[float]) -> Err
     )
 
 
+def count_errors_between(
+    rows: Rows,
+    others: Rows,
+    people: People,
+    others_people: People,
+    same_photo: NDArray[np.bool_],
+    thresholds: Sequence[float],
+) -> ErrorsByPerson:
+    """Count as :func:`count_errors` does, each of ``rows`` against each of ``others``; ``same_photo`` (n, m) are no comparisons."""
+    count = int(max(people.max(initial=-1), others_people.max(initial=-1))) + 1
+    same = people[:, None] == others_people[None, :]
+    scores = rows @ others.T
+
+    def by_person(chosen: NDArray[np.bool_], *, both: bool) -> NDArray[np.int64]:
+        first, second = np.nonzero(chosen)
+        counts = np.bincount(people[first], minlength=count)
+        return counts + np.bincount(others_people[second], minlength=count) if both else counts
+
+    genuine, impostor = same & ~same_photo, ~same
+    missed = [by_person(genuine & (scores < threshold), both=False) for threshold in thresholds]
+    matched = [by_person(impostor & (scores >= threshold), both=True) for threshold in thresholds]
+    return ErrorsByPerson(
+        genuine=by_person(genuine, both=False),
+        impostor=by_person(impostor, both=True),
+        false_non_matches=np.stack(missed, axis=1),
+        false_matches=np.stack(matched, axis=1),
+    )
+
+
 def _blocks(rows: Rows, people: People) -> Iterator[tuple[int, Rows, NDArray[np.bool_], NDArray[np.bool_]]]:
     """Yield (start, scores, genuine, impostor): rows from ``start`` on against all from ``start`` on, each pair in one block only."""
     for start in range(0, len(rows), _BLOCK):

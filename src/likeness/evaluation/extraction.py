@@ -61,7 +61,7 @@ def extract(
     A ``cache`` answers for photos that it has seen, and learns the others.
     """
 
-    def analyse(index: int) -> Outcome:
+    def look_at(index: int) -> Outcome:
         path = data_set.folder / data_set.photos[index]
         try:
             photo = path.read_bytes()
@@ -70,7 +70,7 @@ def extract(
         known = cache.get(photo) if cache is not None else None
         if known is not None:
             return known
-        outcome = _analyse(engine, photo, use, policy)
+        outcome = analyse(engine, photo, use, policy)
         if cache is not None:
             cache.put(photo, outcome)
         return outcome
@@ -78,7 +78,7 @@ def extract(
     outcomes = []
     with ThreadPoolExecutor(workers, thread_name_prefix="likeness-extract") as pool:
         try:
-            for outcome in pool.map(analyse, range(len(data_set.photos))):
+            for outcome in pool.map(look_at, range(len(data_set.photos))):
                 outcomes.append(outcome)
                 progress(len(outcomes), len(data_set.photos))
         finally:
@@ -88,7 +88,8 @@ def extract(
     return Extraction(data_set, tuple(outcomes))
 
 
-def _analyse(engine: Engine, photo: bytes, use: Use, policy: FacePolicy) -> Outcome:
+def analyse(engine: Engine, photo: bytes, use: Use, policy: FacePolicy) -> Outcome:
+    """Give what becomes of a photo; what the service would refuse becomes a Failure."""
     try:
         face = engine.analyse(photo, use=use, policy=policy)
     except LowQuality as error:

@@ -1,5 +1,6 @@
 """An evaluation in numbers, as JSON: what a program reads, and what the page is drawn from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from likeness import __version__
 from likeness.evaluation.comparison import ScoredPair
+from likeness.evaluation.conditions import ConditionRates
 from likeness.evaluation.histogram import ScoreHistogram, edge
 from likeness.evaluation.identification import OperatingPoint
 from likeness.evaluation.pair_accuracy import PairAccuracy
@@ -18,7 +20,7 @@ _BARS = 160
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
+class Circumstances:
     """What an evaluation was made of, beside the photos."""
 
     pack: str
@@ -28,17 +30,22 @@ class Conditions:
     calibrated_on: str | None
 
 
-def to_json(performance: Performance, conditions: Conditions, pairs: PairAccuracy | None = None) -> dict[str, Any]:
+def to_json(
+    performance: Performance,
+    circumstances: Circumstances,
+    pairs: PairAccuracy | None = None,
+    conditions: Sequence[ConditionRates] = (),
+) -> dict[str, Any]:
     """Give the whole evaluation as plain values; rates carry their 95 % intervals and counts."""
     data_set = performance.extraction.data_set
     comparisons = performance.comparisons
     return {
         "product": f"likeness {__version__}",
-        "pack": conditions.pack,
-        "use": conditions.use,
-        "policy": conditions.policy,
-        "measuredAt": conditions.measured_at,
-        "calibratedOn": conditions.calibrated_on,
+        "pack": circumstances.pack,
+        "use": circumstances.use,
+        "policy": circumstances.policy,
+        "measuredAt": circumstances.measured_at,
+        "calibratedOn": circumstances.calibrated_on,
         "dataSet": {
             "name": data_set.name,
             "people": len(data_set.people),
@@ -78,6 +85,7 @@ def to_json(performance: Performance, conditions: Conditions, pairs: PairAccurac
             }
             for group in performance.groups
         ],
+        "conditions": [condition_to_json(condition) for condition in conditions],
         "worst": {
             "falseNonMatches": [_pair_to_json(performance, pair) for pair in comparisons.lowest_genuine],
             "falseMatches": [_pair_to_json(performance, pair) for pair in comparisons.highest_impostor],
@@ -101,6 +109,17 @@ def level_to_json(level: LevelRates) -> dict[str, Any]:
         "threshold": level.threshold,
         "fmr": rate_to_json(level.fmr),
         "fnmr": rate_to_json(level.fnmr),
+    }
+
+
+def condition_to_json(condition: ConditionRates) -> dict[str, Any]:
+    return {
+        "condition": condition.condition,
+        "photos": condition.photos,
+        "failureToAcquire": rate_to_json(condition.failure_to_acquire),
+        "failures": dict(condition.failures),
+        "alike": [{**level_to_json(level), "holds": condition.holds(level.level)} for level in condition.alike],
+        "againstClean": [level_to_json(level) for level in condition.against_clean],
     }
 
 

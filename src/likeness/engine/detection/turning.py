@@ -1,0 +1,41 @@
+"""Turning a photo by eighths of a circle, and taking the faces found then back to the photo as it came."""
+
+import math
+
+import cv2
+import numpy as np
+
+from likeness.engine.base import Box, Detection, Image
+from likeness.engine.resampling import Matrix
+
+_QUARTERS = {2: cv2.ROTATE_90_COUNTERCLOCKWISE, 4: cv2.ROTATE_180, 6: cv2.ROTATE_90_CLOCKWISE}
+
+
+def turn(image: Image, eighths: int) -> tuple[Image, Matrix]:
+    """Turn anticlockwise, by 1 to 7 eighths, onto a canvas that holds all; give the matrix that takes its pixels back."""
+    height, width = image.shape[:2]
+    angle = eighths * math.pi / 4
+    cosine, sine = math.cos(angle), math.sin(angle)
+    wide = round(abs(width * cosine) + abs(height * sine))
+    high = round(abs(width * sine) + abs(height * cosine))
+    rotation = np.array([[cosine, sine], [-sine, cosine]])
+    middle, new_middle = np.array([width - 1, height - 1]) / 2, np.array([wide - 1, high - 1]) / 2
+    back = np.hstack([rotation.T, (middle - rotation.T @ new_middle)[:, None]])
+    if eighths in _QUARTERS:
+        return np.asarray(cv2.rotate(image, _QUARTERS[eighths]), np.uint8), back
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(image, back, (wide, high), flags=flags), np.uint8), back
+
+
+def turn_back(face: Detection, back: Matrix) -> Detection:
+    """Take a face that was found on a turned canvas back to the photo. Its box is that of the oval which filled the old one."""
+    landmarks = face.landmarks.astype(np.float64) @ back[:, :2].T + back[:, 2]
+    box = face.box
+    # Box edges lie between pixels, landmarks and the matrix count pixels from their middles.
+    centre = back[:, :2] @ (box.x + box.width / 2 - 0.5, box.y + box.height / 2 - 0.5) + back[:, 2] + 0.5
+    half_width, half_height = np.hypot(back[:, 0] * box.width / 2, back[:, 1] * box.height / 2).tolist()
+    return Detection(
+        Box(float(centre[0]) - half_width, float(centre[1]) - half_height, 2 * half_width, 2 * half_height),
+        landmarks.astype(np.float32),
+        face.confidence,
+    )
