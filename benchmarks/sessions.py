@@ -41,6 +41,7 @@ from likeness.liveness.check import Check
 from likeness.liveness.script import LivenessMode, draw_script
 from likeness.sessions.messages import pack_frame
 from likeness.settings import Settings
+from likeness.tenants.scopes import API_SCOPES
 
 CAMERA_SECONDS = 1 / 12
 HELD_SESSIONS = 4
@@ -102,7 +103,7 @@ def serving(data: Path, pack: str, mirror: Path | None) -> Iterator[RunningServe
     settings = Settings(data_dir=data, port=port, pack=pack, models_mirror=mirror)
     initialise(settings)
     deployment = open_deployment(settings)
-    credentials = deployment.tenants.create_client(deployment.tenants.create("benchmark").id, "benchmark")
+    credentials = deployment.tenants.create_client(deployment.tenants.create("benchmark").id, "benchmark", API_SCOPES)
     deployment.close()
     given = {"data_dir": data, "port": port, "pack": pack, "log_level": "warning"}
     given |= {"models_mirror": mirror} if mirror else {}

@@ -21,7 +21,7 @@ from likeness.engine.fake import FakeEngine
 from likeness.kit.clock import MovableClock
 from likeness.settings import Settings
 from likeness.tenants.schemas import TenantSettings
-from likeness.tenants.scopes import ALL_SCOPES, Scope
+from likeness.tenants.scopes import Scope
 from likeness.tenants.service import Tenant
 
 
@@ -134,7 +134,7 @@ _names = iter(range(1 << 30))
 
 @contextlib.contextmanager
 def calling(
-    server: Server, *, settings: TenantSettings | None = None, scopes: frozenset[Scope] = ALL_SCOPES
+    server: Server, *, settings: TenantSettings | None = None, scopes: frozenset[Scope] = frozenset(Scope)
 ) -> Iterator[Api]:
     """Give a caller in a tenant of its own."""
     tenant = server.deployment.tenants.create(f"tenant {next(_names)}", settings)

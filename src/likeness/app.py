@@ -91,7 +91,6 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
             await sessions.close()
             photos.close()
             gallery.close()
-            tokens.close()
 
     app = FastAPI(
         title="Likeness",
@@ -112,7 +111,7 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
     app.add_middleware(RequestContext)
     app.state.parts = {
         http.BodyLimits: http.BodyLimits(settings.max_image_bytes),
-        Cursors: Cursors(deployment.cursor_key()),
+        Cursors: Cursors(deployment.derived_key("cursor")),
         Galleries: gallery.galleries,
         GalleryService: gallery.service,
         Matcher: Matcher(faces),

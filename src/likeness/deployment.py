@@ -4,10 +4,10 @@ import hashlib
 import hmac
 import logging
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,23 @@ from likeness.errors import SetupError
 from likeness.gallery.reindex_rows import all_reindexes
 from likeness.gallery.repository import answering_packs
 from likeness.kit.clock import Clock, SystemClock
-from likeness.kit.envelope import FileKeyProvider, KeyProvider
+from likeness.kit.envelope import FileKeyProvider, KeyProvider, new_data_key
 from likeness.kit.files import PRIVATE
 from likeness.settings import Settings
 from likeness.store import migrations
 from likeness.store.database import Database
 from likeness.store.ownership import owned
 from likeness.store.tables import deployment, signing_keys, tenants
+from likeness.tenants.secrets import ClientSecrets
 from likeness.tenants.service import Tenants
 from likeness.tokens.keys import SigningKeys
 
 log = logging.getLogger("likeness")
 PACK_FACT = "pack"
-CURSOR_KEY_FACT = "cursor_key"
+KEY_FACT = "deployment_key"
+"""A random key, sealed with the master key: what does not open it is another deployment's master key."""
+OLD_KEY_FACT = "cursor_key"
+"""What deployments had before; there may be none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +50,18 @@ class Deployment:
     keys: KeyProvider
     tenants: Tenants
     signing_keys: SigningKeys
+    key: bytes = field(repr=False)
 
     def fact(self, name: str) -> Any:
         """Give a recorded fact, or None."""
-        return self.database.read_now(
-            lambda c: c.execute(select(deployment.c.value).where(deployment.c.name == name)).scalar_one_or_none()
-        )
+        return self.database.read_now(partial(_fact, name=name))
 
     def record(self, name: str, value: Any) -> None:
-        def change(connection: Connection) -> None:
-            connection.execute(delete(deployment).where(deployment.c.name == name))
-            connection.execute(insert(deployment).values(name=name, value=value))
-
-        self.database.write_now(change)
-
-    def cursor_key(self) -> bytes:
-        """Give the key that signs list cursors, made on first use."""
-        sealed = self.fact(CURSOR_KEY_FACT)
-        if sealed is None:
-            key = secrets.token_bytes(32)
-            self.record(CURSOR_KEY_FACT, self.keys.wrap(key, CURSOR_KEY_FACT).hex())
-            return key
-        return self.keys.unwrap(bytes.fromhex(sealed), CURSOR_KEY_FACT)
+        self.database.write_now(partial(_record, name=name, value=value))
 
     def derived_key(self, purpose: str) -> bytes:
-        """Give a key for one more purpose, which tells nothing of the key that it comes from."""
-        return hmac.digest(self.cursor_key(), purpose.encode(), hashlib.sha256)
+        """Give the deployment's key for a purpose, which tells nothing of its other keys."""
+        return _derived(self.key, purpose)
 
     def load_engine(self) -> Engine:
         """Load the pack of this data, choosing and recording one at the first start.
@@ -149,38 +139,122 @@ def is_initialised(settings: Settings) -> bool:
 
 
 def initialise(settings: Settings) -> None:
-    """Make the data folder, the master key and the database. Raises SetupError when there is data already."""
+    """Make the data folder, the database and the master key. Raises SetupError when there is data already."""
     if is_initialised(settings):
         raise SetupError(f"there is a master key at {settings.master_key_file} already; this data folder is set up")
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     _upgrade(settings)
+    keys = FileKeyProvider.new()
     with closing(Database(settings.database_address)) as database:
         if database.read_now(_holds_data):
             raise SetupError(
                 f"there is data in the database of {settings.data_dir} but no key at {settings.master_key_file}: restore the key file"
             )
-    FileKeyProvider.create(settings.master_key_file)
+        _make_key(database, keys)
+    # Last of all: where the key is, all else is.
+    keys.save(settings.master_key_file)
 
 
 def _holds_data(connection: Connection) -> bool:
-    """Whether something may be sealed with a key; a database that an ``init`` broke off in holds nothing."""
-    return any(connection.execute(select(table).limit(1)).first() for table in (deployment, tenants, signing_keys))
+    """Whether something may be sealed with a key that was used; an ``init`` that broke off left at most a key that nothing was sealed with."""
+    facts = select(deployment).where(deployment.c.name != KEY_FACT)
+    return any(connection.execute(query.limit(1)).first() for query in (facts, select(tenants), select(signing_keys)))
 
 
 def open_deployment(settings: Settings, clock: Clock | None = None) -> Deployment:
-    """Open a data folder that was made, bringing its database to the newest version. Raises SetupError."""
-    keys = FileKeyProvider(settings.master_key_file)
+    """Open a data folder that was made, bringing its database to the newest version.
+
+    Raises SetupError when the key or the database is missing, or the key is not that of the data.
+    """
+    keys = FileKeyProvider.read(settings.master_key_file)
+    with _told(settings):
+        if not migrations.was_made(settings.database_address):
+            raise _no_database(settings)
     _upgrade(settings)
     clock = clock or SystemClock()
     database = Database(settings.database_address)
+    try:
+        key = _open_key(settings, database, keys)
+    except BaseException:
+        database.close()
+        raise
     return Deployment(
         settings=settings,
         clock=clock,
         database=database,
         keys=keys,
-        tenants=Tenants(database, keys, clock),
+        tenants=Tenants(database, keys, ClientSecrets(_derived(key, "client secret")), clock),
         signing_keys=SigningKeys(database, keys, clock),
+        key=key,
     )
+
+
+def _open_key(settings: Settings, database: Database, keys: KeyProvider) -> bytes:
+    """Give the deployment's key. Raises SetupError when the master key is not that of this data, or the data is not there."""
+    sealed = database.read_now(partial(_fact, name=KEY_FACT))
+    if sealed is not None:
+        try:
+            return keys.unwrap(bytes.fromhex(sealed), KEY_FACT)
+        except SetupError as error:
+            raise _wrong_key(settings) from error
+    used = database.read_now(_stored_keys)
+    if not used:
+        raise _no_database(settings)
+    if not any(_opens(keys, *each) for each in used):
+        raise _wrong_key(settings)
+    return _make_key(database, keys)
+
+
+def _make_key(database: Database, keys: KeyProvider) -> bytes:
+    key = new_data_key()
+    database.write_now(partial(_record, name=KEY_FACT, value=keys.wrap(key, KEY_FACT).hex()))
+    return key
+
+
+def _stored_keys(connection: Connection) -> list[tuple[bytes, str]]:
+    """Give what data of before has sealed with the master key, each with what it is bound to."""
+    old = _fact(connection, OLD_KEY_FACT)
+    return [
+        *([(bytes.fromhex(old), OLD_KEY_FACT)] if old else []),
+        *((row.sealed_data_key, row.id) for row in connection.execute(select(tenants))),
+        *((row.sealed_private_key, row.kid) for row in connection.execute(select(signing_keys))),
+    ]
+
+
+def _opens(keys: KeyProvider, sealed: bytes, context: str) -> bool:
+    try:
+        keys.unwrap(sealed, context)
+    except SetupError:
+        return False
+    return True
+
+
+def _wrong_key(settings: Settings) -> SetupError:
+    return SetupError(
+        f"the key at {settings.master_key_file} is a wrong master key: it is not the one that this data was made with. "
+        "Nothing was changed; restore the key file that belongs to the data"
+    )
+
+
+def _no_database(settings: Settings) -> SetupError:
+    place = "LIKENESS_DATABASE_URL" if settings.database_url else str(settings.database_file)
+    return SetupError(
+        f"there is a master key at {settings.master_key_file}, but no database of this deployment at {place}: restore it from a "
+        "backup. To begin anew, move the key file and the data folder away and run `likeness init`"
+    )
+
+
+def _derived(key: bytes, purpose: str) -> bytes:
+    return hmac.digest(key, purpose.encode(), hashlib.sha256)
+
+
+def _fact(connection: Connection, name: str) -> Any:
+    return connection.execute(select(deployment.c.value).where(deployment.c.name == name)).scalar_one_or_none()
+
+
+def _record(connection: Connection, name: str, value: Any) -> None:
+    connection.execute(delete(deployment).where(deployment.c.name == name))
+    connection.execute(insert(deployment).values(name=name, value=value))
 
 
 def _upgrade(settings: Settings) -> None:
@@ -188,8 +262,15 @@ def _upgrade(settings: Settings) -> None:
     if settings.database_url is None:
         with suppress(OSError):  # what stands in the way is told below
             _keep_private(settings.database_file)
-    try:
+    with _told(settings):
         migrations.upgrade(settings.database_address)
+
+
+@contextmanager
+def _told(settings: Settings) -> Iterator[None]:
+    """Tell what the operator can mend of a database that cannot be opened. Raises SetupError."""
+    try:
+        yield
     except DBAPIError as error:
         raise SetupError(
             f"the database of {settings.data_dir} cannot be opened ({error.orig}): is its disk full, read-only or missing, "
@@ -199,7 +280,7 @@ def _upgrade(settings: Settings) -> None:
         # The address is not told: it may carry a password.
         raise SetupError(
             "LIKENESS_DATABASE_URL is no address of a database that can be used here, such as "
-            "postgresql+psycopg://user@host/name, which needs the extra likeness-server[postgres]"
+            "postgresql+psycopg://user@host/name, which needs likeness-server[postgres]"
         ) from error
     except CommandError as error:
         raise SetupError(

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -9,6 +11,7 @@ import jwt
 import pytest
 
 from likeness.engine.fake import fake_photo
+from likeness.kit.ids import new_id
 from likeness.settings import Settings
 from likeness.tenants.scopes import Scope
 from servers import Api, calling, serving, test_settings
@@ -101,6 +104,50 @@ def test_wrong_secrets_in_a_row_are_stopped_and_lock_nobody_out(tmp_path: Any) -
         assert api.http.post(PATH, data=form(api)).status_code == 200
         server.clock.move(61)
         assert guess().status_code == 401
+
+
+def test_a_made_up_secret_reaches_no_database_and_keeps_nobody_waiting(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the client id: known, unknown, malformed, or past its limit of failures."""
+    with serving(test_settings(tmp_path, token_failures_per_minute=3)) as server, calling(server) as api:
+        database, reads = server.deployment.database, []
+        read = database.read
+
+        async def counted(query: Any) -> Any:
+            reads.append(query)
+            return await read(query)
+
+        monkeypatch.setattr(database, "read", counted)
+        made_up = server.deployment.tenants._secrets.new("somebody else")
+        statuses = [
+            api.http.post(PATH, data=form(api, client_id=client_id, client_secret=secret)).status_code
+            for client_id in (api.client_id, new_id(), "nobody")
+            for secret in ("wrong", made_up, "x" * 64, "ü", "wrong")
+        ]
+        assert statuses == 3 * [401, 401, 401, 429, 429]
+        assert reads == []
+        assert api.http.post(PATH, data=form(api)).status_code == 200
+        assert len(reads) == 1
+
+
+def test_a_flood_of_unknown_clients_denies_nobody_a_token(tmp_path: Any) -> None:
+    with serving(test_settings(tmp_path)) as server, calling(server) as api:
+        stop = threading.Event()
+
+        def flood() -> set[int]:
+            seen = set()
+            with httpx.Client(base_url=server.url, timeout=60) as http:
+                while not stop.is_set():
+                    seen.add(http.post(PATH, data=form(api, client_id=new_id())).status_code)
+            return seen
+
+        with ThreadPoolExecutor(40) as attackers:
+            floods = [attackers.submit(flood) for _ in range(40)]
+            rightful = [api.http.post(PATH, data=form(api)).status_code for _ in range(20)]
+            stop.set()
+        assert rightful == 20 * [200]
+        assert set().union(*(flood.result() for flood in floods)) == {401}
 
 
 def test_a_disabled_client_gets_no_token(api: Api) -> None:

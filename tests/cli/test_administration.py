@@ -22,10 +22,12 @@ from likeness.errors import InvalidInput, NotFound, SetupError
 from likeness.gallery.repository import GalleryPacks, GalleryRows
 from likeness.settings import Settings
 from likeness.store.images import ImageStore
+from likeness.store.migrations import upgrade
 from likeness.store.tables import gallery_entries, gallery_templates, metadata
 from likeness.tenants.schemas import TenantSettings
+from likeness.tenants.scopes import API_SCOPES
 from processes import server_process
-from servers import b64
+from servers import b64, calling, serving, test_settings
 
 
 @pytest.fixture
@@ -105,15 +107,98 @@ def test_an_address_of_six_is_bracketed() -> None:
     assert Settings(host="::1", port=8080).origin == "http://[::1]:8080"
 
 
-def test_a_wrong_key_opens_nothing(folder: Path) -> None:
+@pytest.mark.parametrize("older", [False, True], ids=["new data", "data of before"])
+def test_a_wrong_key_changes_nothing(folder: Path, older: bool) -> None:
     run("init")
     run("tenant", "create", "acme")
-    (folder / "master.key").write_bytes(bytes(32))
-    with pytest.raises(SetupError, match="wrong master key"):
-        run("tenant", "list")
-    (folder / "master.key").write_bytes(b"short")
-    with pytest.raises(SetupError, match="damaged"):
-        run("tenant", "list")
+    if older:
+        with closing(sqlite3.connect(folder / "likeness.sqlite3")) as connection:
+            connection.execute("DELETE FROM deployment")
+            connection.commit()
+    right, before = (folder / "master.key").read_bytes(), rows_of_the_database(folder)
+    for wrong, told in ((bytes(32), "wrong master key.*restore the key file"), (b"short", "damaged")):
+        (folder / "master.key").write_bytes(wrong)
+        for command in (
+            ["tenant", "create", "second"],
+            ["tenant", "list"],
+            ["client", "create", "acme", "--scope", "KYC_FACE_MATCH"],
+            ["keys", "rotate"],
+            ["serve"],
+        ):
+            with pytest.raises(SetupError, match=told):
+                run(*command)
+    assert rows_of_the_database(folder) == before
+    (folder / "master.key").write_bytes(right)
+    run("tenant", "create", "second")
+    assert len(rows_of_the_database(folder)["deployment"]) == 1
+
+
+def rows_of_the_database(folder: Path) -> dict[str, list[Any]]:
+    with closing(sqlite3.connect(folder / "likeness.sqlite3")) as connection:
+        return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in metadata.tables}  # noqa: S608
+
+
+@pytest.mark.parametrize(
+    ("left", "own_database"),
+    [("nothing", False), ("an empty file", False), ("empty tables", False), ("nothing", True)],
+)
+def test_a_missing_database_is_never_made_anew(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, left: str, own_database: bool
+) -> None:
+    database = folder / "likeness.sqlite3"
+    if own_database:
+        database = folder.parent / "elsewhere.sqlite3"
+        monkeypatch.setenv("LIKENESS_DATABASE_URL", f"sqlite:///{database}")
+    run("init")
+    run("tenant", "create", "acme")
+    database.unlink()
+    if left == "an empty file":
+        database.touch()
+    elif left == "empty tables":
+        upgrade(f"sqlite:///{database}")
+    for command in (["tenant", "list"], ["tenant", "create", "second"], ["serve"]):
+        with pytest.raises(SetupError, match=r"no database of this deployment.*restore it"):
+            run(*command)
+    assert database.exists() == (left != "nothing")
+    with pytest.raises(SetupError, match="already"):
+        run("init")
+
+
+def test_a_tenant_whose_data_key_is_damaged_stops_no_other_and_can_be_erased(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(test_settings(folder)) as server, calling(server) as damaged, calling(server) as other:
+        assert damaged.insert(fake_photo(1)).status_code == other.insert(fake_photo(2)).status_code == 200
+    with closing(sqlite3.connect(folder / "likeness.sqlite3")) as connection:
+        connection.execute("UPDATE tenants SET sealed_data_key = zeroblob(60) WHERE id = ?", [damaged.tenant.id])
+        connection.commit()
+    with serving(test_settings(folder)) as server:
+        replies = []
+        for client in (damaged, other):
+            with httpx.Client(base_url=server.url) as http:
+                form = {"client_id": client.client_id, "client_secret": client.client_secret}
+                token = http.post("/api/oauth/token", data=form | {"grant_type": "client_credentials"}).json()
+                headers = {"Authorization": f"Bearer {token['access_token']}"}
+                replies.append(http.get("/api/v1/face/one-to-n", headers=headers))
+    assert [reply.status_code for reply in replies] == [503, 200]
+    assert len(replies[1].json()["entries"]) == 1
+    assert f"likeness tenant erase {damaged.tenant.id}" in caplog.text
+    listed = run("tenant", "list")
+    assert damaged.tenant.id in listed
+    assert damaged.client_id in run("client", "list", damaged.tenant.id)
+    run("tenant", "erase", damaged.tenant.id, "--yes")
+    assert damaged.tenant.id not in run("tenant", "list")
+
+
+def test_a_client_gets_the_permissions_that_are_named_and_no_other(folder: Path) -> None:
+    run("init")
+    run("tenant", "create", "acme")
+    listed = run("client", "list", "acme")
+    assert set(re.findall(r"KYC_\w+|ADMIN", listed)) == API_SCOPES
+    assert "ADMIN" not in API_SCOPES
+    with pytest.raises(InvalidInput, match=r"--scope.*KYC_FACE_FLOW, KYC_FACE_MATCH.*ADMIN"):
+        run("client", "create", "acme", "--name", "matcher")
+    assert run("client", "list", "acme") == listed
 
 
 @pytest.mark.parametrize(
@@ -174,7 +259,7 @@ def test_what_other_commands_are_given_is_never_cut(
     run("init")
     made = run("tenant", "create", "acme")
     names = dict(re.findall(r"(tenant|client_id|client_secret)\s+(\S+)", made))
-    assert len(names["client_secret"]) == 43
+    assert len(names["client_secret"]) == 64
     run("tenant", "set", "acme", "--search-level", "5", "--gallery-limit", "100", "--target-fpir", "0.001")
     if columns != "40":
         assert names["client_id"] in run("client", "list", "acme")
@@ -188,7 +273,10 @@ def test_what_other_commands_are_given_is_never_cut(
 def test_a_name_that_is_none_is_refused(folder: Path, name: str) -> None:
     run("init")
     run("tenant", "create", "acme")
-    for arguments in (["tenant", "create", name], ["client", "create", "acme", "--name", name]):
+    for arguments in (
+        ["tenant", "create", name],
+        ["client", "create", "acme", "--name", name, "--scope", "KYC_FACE_MATCH"],
+    ):
         with pytest.raises(InvalidInput, match="printable"):
             run(*arguments)
 
@@ -226,7 +314,7 @@ def test_an_erased_tenant_leaves_nothing_and_takes_nothing_else_along(
         deployment = open_deployment(Settings())
         staying = deployment.tenants.by_name(deployment.tenants.all()[0].id)
         leaving = deployment.tenants.create("acme")
-        others = deployment.tenants.create_client(leaving.id, "test")
+        others = deployment.tenants.create_client(leaving.id, "test", API_SCOPES)
         deployment.close()
         for credentials in (server.credentials, others):
             server.credentials = credentials

@@ -69,19 +69,19 @@ def test_many_do_not_open_with_too_few_records():
 
 def test_a_key_file_is_private_and_never_overwritten(tmp_path):
     path = tmp_path / "new" / "master.key"
-    FileKeyProvider.create(path)
+    FileKeyProvider.new().save(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert len(path.read_bytes()) == KEY_BYTES
     before = path.read_bytes()
     with pytest.raises(FileExistsError):
-        FileKeyProvider.create(path)
+        FileKeyProvider.new().save(path)
     assert path.read_bytes() == before
 
 
 def test_a_key_is_on_the_disk_before_anything_is_sealed_with_it(tmp_path: Path, monkeypatch):
     synced: list[Path] = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(Path(f"/proc/self/fd/{descriptor}").readlink()))
-    FileKeyProvider.create(tmp_path / "master.key")
+    FileKeyProvider.new().save(tmp_path / "master.key")
     assert [path.parent for path in synced] == [
         tmp_path,
         tmp_path.parent,
@@ -93,18 +93,18 @@ def test_a_key_is_on_the_disk_before_anything_is_sealed_with_it(tmp_path: Path, 
 @given(words)
 def test_a_data_key_is_wrapped_for_its_tenant(tmp_path_factory, context):
     path = tmp_path_factory.mktemp("keys") / "master.key"
-    FileKeyProvider.create(path)
-    keys, data_key = FileKeyProvider(path), new_data_key()
+    FileKeyProvider.new().save(path)
+    keys, data_key = FileKeyProvider.read(path), new_data_key()
     wrapped = keys.wrap(data_key, context)
     assert data_key not in wrapped
-    assert FileKeyProvider(path).unwrap(wrapped, context) == data_key
+    assert FileKeyProvider.read(path).unwrap(wrapped, context) == data_key
     with pytest.raises(SetupError):
         keys.unwrap(wrapped, context + "x")
 
 
 def test_a_key_file_that_is_missing_or_damaged_is_told(tmp_path):
     with pytest.raises(SetupError, match="likeness init"):
-        FileKeyProvider(tmp_path / "none")
+        FileKeyProvider.read(tmp_path / "none")
     (tmp_path / "short").write_bytes(bytes(31))
     with pytest.raises(SetupError, match="31 bytes instead of 32"):
-        FileKeyProvider(tmp_path / "short")
+        FileKeyProvider.read(tmp_path / "short")

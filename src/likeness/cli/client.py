@@ -9,8 +9,9 @@ from rich.table import Table
 
 from likeness.cli.tables import id_column, print_table
 from likeness.deployment import open_deployment
+from likeness.errors import InvalidInput
 from likeness.settings import Settings
-from likeness.tenants.scopes import ALL_SCOPES, Scope
+from likeness.tenants.scopes import Scope
 from likeness.tenants.service import ClientCredentials
 
 client = typer.Typer(help="API clients: an id and a secret that get access tokens.", no_args_is_help=True)
@@ -23,13 +24,18 @@ def create(
     tenant: TenantName,
     name: Annotated[str, typer.Option(help="What the client is for.")] = "client",
     scope: Annotated[
-        list[Scope] | None, typer.Option(help="A permission; repeat it for several. Default: all.")
+        list[Scope] | None,
+        typer.Option(help="A permission that the client gets; repeat it for several.", show_default=False),
     ] = None,
 ) -> None:
-    """Make a client; its secret is shown once and kept only as a hash."""
+    """Make a client that may do what is named; its secret is shown once and kept only as a hash."""
+    if not scope:
+        raise InvalidInput(
+            f"Name what the client may do, with --scope for each permission. There are: {', '.join(Scope)}."
+        )
     with closing(open_deployment(Settings())) as deployment:
-        owner = deployment.tenants.by_name(tenant)
-        show_credentials(deployment.tenants.create_client(owner.id, name, scope or ALL_SCOPES))
+        owner = deployment.tenants.row_by_name(tenant)
+        show_credentials(deployment.tenants.create_client(owner.id, name, scope))
 
 
 @client.command(name="list")
@@ -37,7 +43,7 @@ def list_clients(tenant: TenantName) -> None:
     """List a tenant's clients."""
     table = Table(id_column("id"), "name", "permissions", "")
     with closing(open_deployment(Settings())) as deployment:
-        for row in deployment.tenants.list_clients(deployment.tenants.by_name(tenant).id):
+        for row in deployment.tenants.list_clients(deployment.tenants.row_by_name(tenant).id):
             table.add_row(row.id, row.name, " ".join(row.scopes), "disabled" if row.disabled else "")
     print_table(table)
 

@@ -20,18 +20,22 @@ from likeness.liveness.script import LivenessMode
 from likeness.sessions.mode import NO_PASSIVE_MODEL
 from likeness.settings import Settings
 from likeness.store.images import CONCURRENT_FILES, ImageStore
+from likeness.tenants.repository import TenantRow
 from likeness.tenants.schemas import TenantSettings
-from likeness.tenants.service import Tenant
+from likeness.tenants.scopes import API_SCOPES
 
 tenant = typer.Typer(help="Tenants: each has its own gallery, clients, settings and data key.", no_args_is_help=True)
 
 
 @tenant.command()
 def create(name: Annotated[str, typer.Argument(help="A name of your choice, unique in this deployment.")]) -> None:
-    """Make a tenant and a first client with every permission; its secret is shown once."""
+    """Make a tenant and a first client, which may make every call of the API; its secret is shown once.
+
+    `likeness client create` makes clients that may do less.
+    """
     with closing(open_deployment(Settings())) as deployment:
         made = deployment.tenants.create(name)
-        credentials = deployment.tenants.create_client(made.id, "first")
+        credentials = deployment.tenants.create_client(made.id, "first", API_SCOPES)
     Console(markup=False, highlight=False, soft_wrap=True).print(f"tenant         {made.id}  {name}")
     show_credentials(credentials)
 
@@ -41,8 +45,9 @@ def list_tenants() -> None:
     """List the tenants."""
     table = Table(id_column("id"), "name", Column("settings", overflow="fold"))
     with closing(open_deployment(Settings())) as deployment:
-        for row in deployment.tenants.all():
-            table.add_row(row.id, row.name, row.settings.model_dump_json(exclude_defaults=True))
+        for row in deployment.tenants.rows():
+            settings = TenantSettings.model_validate(row.settings)
+            table.add_row(row.id, row.name, settings.model_dump_json(exclude_defaults=True))
     print_table(table)
 
 
@@ -100,7 +105,7 @@ def erase(
     """
     settings = Settings()
     with closing(open_deployment(settings)) as deployment, deployment.owned():
-        leaving = deployment.tenants.by_name(name)
+        leaving = deployment.tenants.row_by_name(name)
         people = deployment.database.read_now(GalleryRows(leaving.id).count)
         if not yes:
             typer.confirm(f"Erase {leaving.name!r} and the {people:,} entries of its gallery for good?", abort=True)
@@ -111,7 +116,7 @@ def erase(
     Console(markup=False).print(f"Erased {leaving.name} with {people:,} entries.")
 
 
-async def _delete_photos(images: ImageStore, leaving: Tenant) -> None:
+async def _delete_photos(images: ImageStore, leaving: TenantRow) -> None:
     names = [name async for batch in images.ids(leaving.id) for name in batch]
     with progress_bar() as bar:
         task = bar.add_task("deleting photos", total=len(names))

@@ -62,7 +62,18 @@ class Cipher:
 class FileKeyProvider:
     """A master key in a file that only its owner may read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._cipher = Cipher(key, "master")
+
+    @classmethod
+    def new(cls) -> "FileKeyProvider":
+        """Make a random key, which no file has yet."""
+        return cls(secrets.token_bytes(KEY_BYTES))
+
+    @classmethod
+    def read(cls, path: Path) -> "FileKeyProvider":
+        """Read the key of a deployment. Raises SetupError."""
         try:
             key = path.read_bytes()
         except FileNotFoundError as error:
@@ -71,12 +82,11 @@ class FileKeyProvider:
             ) from error
         if len(key) != KEY_BYTES:
             raise SetupError(f"the master key at {path} is damaged: {len(key)} bytes instead of {KEY_BYTES}")
-        self._cipher = Cipher(key, "master")
+        return cls(key)
 
-    @staticmethod
-    def create(path: Path) -> None:
-        """Write a new random key; an existing one is never overwritten (FileExistsError)."""
-        create_whole(path, secrets.token_bytes(KEY_BYTES))
+    def save(self, path: Path) -> None:
+        """Write the key to a new file; an existing one is never overwritten (FileExistsError)."""
+        create_whole(path, self._key)
 
     def wrap(self, data_key: bytes, context: str) -> bytes:
         return self._cipher.seal(data_key, "data key", context)

@@ -15,5 +15,5 @@ class Scope(StrEnum):
     ADMIN = "ADMIN"
 
 
-ALL_SCOPES = frozenset(Scope)
-"""What a client gets when nothing narrower is asked for."""
+API_SCOPES = frozenset(Scope) - {Scope.ADMIN}
+"""What a tenant's first client gets: every call of the API. Any other client gets what is named."""

@@ -1,24 +1,24 @@
 """Making tenants and clients, and what a request needs to know of its tenant."""
 
-import secrets
+import logging
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
 from sqlalchemy.exc import IntegrityError
 
-from likeness.errors import Conflict, InvalidInput, NotFound
+from likeness.errors import Conflict, InvalidInput, NotFound, ServiceUnavailable, SetupError
 from likeness.kit.clock import Clock
 from likeness.kit.envelope import Cipher, KeyProvider, new_data_key
-from likeness.kit.ids import is_uuid, new_id
+from likeness.kit.ids import new_id
 from likeness.store.database import Database
 from likeness.tenants import repository
 from likeness.tenants.repository import ClientRow, TenantRow
 from likeness.tenants.schemas import TenantSettings
-from likeness.tenants.scopes import ALL_SCOPES, Scope
+from likeness.tenants.scopes import Scope
+from likeness.tenants.secrets import ClientSecrets
 
+log = logging.getLogger("likeness.tenants")
 LONGEST_NAME = 256
 
 
@@ -43,15 +43,15 @@ class ClientCredentials:
 class Tenants:
     """The deployment's tenants. Opened tenants are kept in memory: no key is unwrapped per request."""
 
-    def __init__(self, database: Database, keys: KeyProvider, clock: Clock) -> None:
+    def __init__(self, database: Database, keys: KeyProvider, client_secrets: ClientSecrets, clock: Clock) -> None:
         self._database = database
         self._keys = keys
         self._clock = clock
-        self._hasher = PasswordHasher()
+        self._secrets = client_secrets
         self._opened: dict[str, Tenant] = {}
+        self._told: set[str] = set()
+        """Tenants whose data key does not open, which the log has."""
         self._lock = threading.Lock()
-        # Verified against when the client is unknown, so that its absence takes as long as a wrong secret.
-        self._decoy_hash = self._hasher.hash(secrets.token_urlsafe())
 
     def create(self, name: str, settings: TenantSettings | None = None) -> Tenant:
         """Make a tenant with a data key of its own. Raises Conflict when the name is taken, InvalidInput when it is none."""
@@ -79,38 +79,55 @@ class Tenants:
         with self._lock:
             self._opened.pop(tenant_id, None)
 
+    def rows(self) -> list[TenantRow]:
+        """Give what is stored of every tenant, whether its key opens or not."""
+        return self._database.read_now(repository.list_tenants)
+
     def all(self) -> list[Tenant]:
-        return [self._open(row) for row in self._database.read_now(repository.list_tenants)]
+        """Give every tenant whose data key opens; one that does not is told, and stops no other."""
+        opened = []
+        for row in self.rows():
+            try:
+                opened.append(self._open(row))
+            except SetupError as error:
+                self._tell_once(row, error)
+        return opened
 
     def names_where(self, applies: Callable[[TenantSettings], bool]) -> list[str]:
         """Name the tenants to whose settings something applies; no key is opened for it."""
-        rows = self._database.read_now(repository.list_tenants)
-        return [row.name for row in rows if applies(TenantSettings.model_validate(row.settings))]
+        return [row.name for row in self.rows() if applies(TenantSettings.model_validate(row.settings))]
 
-    def by_name(self, name: str) -> Tenant:
-        """Give a tenant by its name or id. Raises NotFound."""
+    def row_by_name(self, name: str) -> TenantRow:
+        """Give what is stored of a tenant, by its name or id, whether its key opens or not. Raises NotFound."""
         row = self._database.read_now(
             lambda c: repository.find_tenant(c, name=name) or repository.find_tenant(c, tenant_id=name)
         )
         if row is None:
             raise NotFound(f"There is no tenant named {name!r}.")
-        return self._open(row)
+        return row
+
+    def by_name(self, name: str) -> Tenant:
+        """Give a tenant by its name or id. Raises NotFound, and SetupError when its data key does not open."""
+        return self._open(self.row_by_name(name))
 
     async def get(self, tenant_id: str) -> Tenant:
-        """Give the tenant of an authorised request. Raises NotFound when it is gone."""
+        """Give the tenant of an authorised request. Raises NotFound when it is gone, ServiceUnavailable when its data key does not open."""
         opened = self._opened.get(tenant_id)
         if opened is None:
             row = await self._database.read(lambda c: repository.find_tenant(c, tenant_id=tenant_id))
             if row is None:
                 raise NotFound("The tenant of this token is gone.")
-            opened = self._open(row)
+            try:
+                opened = self._open(row)
+            except SetupError as error:
+                self._tell_once(row, error)
+                raise ServiceUnavailable("The data of this tenant cannot be opened now.") from error
         return opened
 
-    def create_client(self, tenant_id: str, name: str, scopes: Collection[Scope] = ALL_SCOPES) -> ClientCredentials:
-        """Make an API client and its secret. Raises InvalidInput when the name is none."""
+    def create_client(self, tenant_id: str, name: str, scopes: Collection[Scope]) -> ClientCredentials:
+        """Make an API client that holds these permissions, and its secret. Raises InvalidInput when the name is none."""
         _check_name(name)
-        credentials = ClientCredentials(new_id(), secrets.token_urlsafe(32))
-        secret_hash = self._hasher.hash(credentials.client_secret)
+        credentials, secret_hash = self._new_secret(new_id())
         row = ClientRow(credentials.client_id, tenant_id, name, secret_hash, tuple(sorted(scopes)), disabled=False)
         self._database.write_now(lambda c: repository.add_client(c, row, created_at=self._clock.now()))
         return credentials
@@ -125,21 +142,37 @@ class Tenants:
 
     def rotate_secret(self, client_id: str) -> ClientCredentials:
         """Replace a client's secret. Raises NotFound."""
-        credentials = ClientCredentials(client_id, secrets.token_urlsafe(32))
-        secret_hash = self._hasher.hash(credentials.client_secret)
+        credentials, secret_hash = self._new_secret(client_id)
         if not self._database.write_now(lambda c: repository.replace_secret_hash(c, client_id, secret_hash)):
             raise NotFound("There is no such client.")
         return credentials
 
-    def verify_secret(self, client_id: str, client_secret: str) -> ClientRow | None:
-        """Give the client whose secret this is, else None. Slow on purpose (argon2id): at token issue only."""
-        known = is_uuid(client_id)  # what has not the form of an id is nobody's, and no text for a database
-        row = self._database.read_now(lambda c: repository.find_client(c, client_id)) if known else None
-        try:
-            self._hasher.verify(row.secret_hash if row else self._decoy_hash, client_secret)
-        except VerificationError:
+    async def verify_secret(self, client_id: str, client_secret: str) -> ClientRow | None:
+        """Give the client whose secret this is, else None.
+
+        Only what was once given out reaches the database: a made-up secret costs the same for every id, known or not, and keeps nobody
+        waiting. Raises ServiceUnavailable.
+        """
+        if not self._secrets.was_given(client_id, client_secret):
             return None
-        return None if row is None or row.disabled else row
+        row = await self._database.read(lambda c: repository.find_client(c, client_id))
+        if row is None or row.disabled or not self._secrets.holds(client_id, client_secret, row.secret_hash):
+            return None
+        return row
+
+    def _new_secret(self, client_id: str) -> tuple[ClientCredentials, str]:
+        secret = self._secrets.new(client_id)
+        return ClientCredentials(client_id, secret), self._secrets.fingerprint(client_id, secret)
+
+    def _tell_once(self, row: TenantRow, error: SetupError) -> None:
+        if row.id not in self._told:
+            self._told.add(row.id)
+            log.error(
+                "tenant %s is not served: %s. Restore its row from a backup, or erase it: `likeness tenant erase %s`",
+                row.id,
+                error,
+                row.id,
+            )
 
     def _open(self, row: TenantRow) -> Tenant:
         data_key = self._keys.unwrap(row.sealed_data_key, row.id)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from likeness.errors import TooManyRequests, Unauthorized
 from likeness.kit.clock import Clock
-from likeness.kit.executors import SizedExecutor
 from likeness.kit.ids import new_id
 from likeness.kit.jose import InvalidToken, Signer
 from likeness.tenants.scopes import Scope
@@ -60,16 +59,14 @@ class Tokens:
         self._ttl_seconds = ttl_seconds
         self._failures_per_minute = failures_per_minute
         self._failures: dict[str, deque[float]] = {}
-        # Hashing is slow and memory-hungry on purpose: a flood of token requests must not take the photo workers down.
-        self._hashing = SizedExecutor("token-issue", workers=1, queue_limit=32)
 
     async def issue(self, client_id: str, client_secret: str, scopes: frozenset[str] | None = None) -> AccessToken:
         """Issue a token with the client's permissions, or with the narrower ``scopes`` asked for.
 
-        Raises InvalidClient, InvalidScope, and TooManyRequests for wrong secrets in a row. The right secret always gets its
+        Raises InvalidClient, InvalidScope, ServiceUnavailable, and TooManyRequests for wrong secrets in a row. The right secret always gets its
         token: a client's id is no secret, and whoever knows it must not keep the client out.
         """
-        client = await self._hashing.run(self._tenants.verify_secret, client_id, client_secret)
+        client = await self._tenants.verify_secret(client_id, client_secret)
         if client is None:
             tracked = client_id[:TRACKED_CHARACTERS]
             self._refuse_guessing(tracked)
@@ -106,9 +103,6 @@ class Tokens:
         except InvalidToken as error:
             raise Unauthorized("The access token is malformed, expired or not ours; get a new one.") from error
         return Principal(claims["tenant_id"], claims["client_id"], frozenset(claims["scope"]))
-
-    def close(self) -> None:
-        self._hashing.close()
 
     def _refuse_guessing(self, client_id: str) -> None:
         recent = self._failures.get(client_id)

@@ -27,6 +27,7 @@ from likeness.cli.demo.proof import Proof, Row
 from likeness.deployment import initialise, is_initialised, open_deployment
 from likeness.errors import NotFound, SetupError
 from likeness.settings import Settings
+from likeness.tenants.scopes import API_SCOPES
 from likeness.tenants.service import ClientCredentials
 
 TENANT = "demo"
@@ -117,7 +118,7 @@ def _prepare(settings: Settings, console: Console) -> ClientCredentials:
         clients = [row for row in deployment.tenants.list_clients(tenant.id) if row.name == TENANT and not row.disabled]
         if clients:
             return deployment.tenants.rotate_secret(clients[0].id)
-        return deployment.tenants.create_client(tenant.id, TENANT)
+        return deployment.tenants.create_client(tenant.id, TENANT, API_SCOPES)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,18 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import create_engine, inspect, make_url
+from sqlalchemy.pool import NullPool
+
+from likeness.store.tables import deployment
+
+
+def was_made(database_url: str) -> bool:
+    """Whether there is a database with our tables; asking makes none."""
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        return False
+    return inspect(create_engine(url, poolclass=NullPool)).has_table(deployment.name)
 
 
 def upgrade(database_url: str) -> None:
