@@ -78,7 +78,12 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        sweeps = (*sessions.sweeps, gallery.upkeep.tidy, gallery.upkeep.delete_photos)
+        sweeps: list[Callable[[], Awaitable[None]]] = [
+            *sessions.sweeps,
+            gallery.upkeep.tidy,
+            gallery.upkeep.delete_photos,
+        ]
+        sweeps.append(partial(deployment.signing_keys.take_up, signer))
         forever = (gallery.upkeep.load(), gallery.reindexer.run(), sessions.courier.run(), *map(_sweep_forever, sweeps))
         chores = [asyncio.create_task(chore) for chore in forever]
         try:

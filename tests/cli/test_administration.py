@@ -365,17 +365,42 @@ def _rows_of(tenant_id: str) -> set[str]:
         deployment.close()
 
 
-def test_a_new_signing_key_signs_and_the_old_one_is_still_published(folder: Path) -> None:
+def test_signing_keys_are_listed_rotated_and_revoked(folder: Path) -> None:
+    def listed() -> list[list[str]]:
+        return [
+            line.replace("│", " ").split()[:2]
+            for line in run("keys", "list").splitlines()
+            if "signs" in line or "verif" in line
+        ]
+
     run("init")
-    deployment = open_deployment(Settings())
-    old = deployment.signing_keys.signer().public_set()["keys"][0]["kid"]
-    deployment.close()
+    run("keys", "rotate")
+    ((old, word),) = listed()
+    assert word == "signs"
     told = run("keys", "rotate")
-    deployment = open_deployment(Settings())
-    published = [key["kid"] for key in deployment.signing_keys.signer().public_set()["keys"]]
-    deployment.close()
-    assert published[1:] == [old]
-    assert published[0] in told
+    (new, _), retired = listed()
+    assert new in told
+    assert retired == [old, "verifies"]
+    assert "new signing key" not in run("keys", "revoke", old).lower()
+    assert listed() == [[new, "signs"]]
+    assert "new signing key" in run("keys", "revoke", new).lower()
+    assert listed()[0][0] not in {old, new}
+    with pytest.raises(NotFound, match="keys list"):
+        run("keys", "revoke", new)
+
+
+def test_a_signing_key_that_was_altered_is_told_with_what_to_do(folder: Path) -> None:
+    run("init")
+    run("keys", "rotate")
+    with closing(sqlite3.connect(folder / "likeness.sqlite3")) as connection:
+        connection.execute("UPDATE signing_keys SET sealed_private_key = zeroblob(60)")
+        connection.commit()
+    with closing(open_deployment(Settings())) as deployment:
+        with pytest.raises(SetupError, match="keys revoke") as refused:
+            deployment.signing_keys.signer()
+        (told,) = re.findall(r"keys revoke (\S+)`", str(refused.value))
+        deployment.signing_keys.revoke(told)
+        deployment.signing_keys.signer()
 
 
 def _settings_of(tenant: str) -> TenantSettings:

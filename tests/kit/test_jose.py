@@ -1,6 +1,7 @@
 import base64
 import json
 import time
+from dataclasses import replace
 
 import jwt as other_library
 import pytest
@@ -11,7 +12,7 @@ from likeness.kit.jose import ALGORITHM, ExpiredToken, InvalidToken, Signer, Sig
 OLD, NEW, STRANGER = SigningKey.generate(), SigningKey.generate(), SigningKey.generate()
 SIGNER = Signer([NEW, OLD])
 NOW = int(time.time())
-CLAIMS = {"iss": "us", "aud": "them", "exp": NOW + 3600, "sub": "a"}
+CLAIMS = {"iss": "us", "aud": "them", "iat": NOW, "exp": NOW + 3600, "sub": "a"}
 
 
 def verify(token: str, *, signer: Signer = SIGNER, now: float = NOW):
@@ -32,7 +33,7 @@ def test_a_token_carries_its_claims_and_its_key():
 
 
 def test_another_library_verifies_with_the_public_set():
-    public = SIGNER.public_set()
+    public = SIGNER.public_set(now=NOW)
     assert {key["kid"] for key in public["keys"]} == {NEW.kid, OLD.kid}
     for key in public["keys"]:
         assert (key["kty"], key["use"], key["alg"]) == ("RSA", "sig", ALGORITHM)
@@ -50,7 +51,17 @@ def test_a_retired_key_still_verifies_and_a_strangers_does_not():
 
 
 @pytest.mark.parametrize(
-    "change", [{"iss": "somebody"}, {"aud": "somebody"}, {"iss": None}, {"aud": None}, {"exp": None}, {"exp": "soon"}]
+    "change",
+    [
+        {"iss": "somebody"},
+        {"aud": "somebody"},
+        {"iss": None},
+        {"aud": None},
+        {"exp": None},
+        {"exp": "soon"},
+        {"iat": None},
+        {"iat": "once"},
+    ],
 )
 def test_claims_that_are_wrong_or_missing(change):
     claims = {name: value for name, value in (CLAIMS | change).items() if value is not None}
@@ -63,8 +74,32 @@ def test_time():
     assert verify(token, now=CLAIMS["exp"] - 0.1)
     with pytest.raises(ExpiredToken):
         verify(token, now=CLAIMS["exp"] + 1)
+    with pytest.raises(ExpiredToken):
+        verify(token, now=CLAIMS["exp"])
+
+
+@pytest.mark.parametrize("claim", ["iat", "nbf"])
+def test_a_clock_that_is_behind_is_tolerated_for_a_minute(claim):
+    assert verify(SIGNER.sign(CLAIMS | {claim: NOW + 59}))
+    assert verify(SIGNER.sign(CLAIMS | {claim: NOW + 60}))
     with pytest.raises(InvalidToken):
-        verify(SIGNER.sign(CLAIMS | {"nbf": NOW + 30}))
+        verify(SIGNER.sign(CLAIMS | {claim: NOW + 61}))
+
+
+def test_what_claims_to_live_longer_than_any_token_is_refused():
+    assert verify(SIGNER.sign(CLAIMS | {"exp": NOW + 86_400}))
+    with pytest.raises(InvalidToken):
+        verify(SIGNER.sign(CLAIMS | {"exp": NOW + 86_401}))
+
+
+def test_a_key_that_has_ended_neither_verifies_nor_is_published():
+    ending = Signer([NEW, replace(OLD, ends_at=NOW + 10)])
+    token = Signer([OLD]).sign(CLAIMS)
+    assert verify(token, signer=ending, now=NOW + 9) == CLAIMS
+    assert len(ending.public_set(now=NOW + 9)["keys"]) == 2
+    with pytest.raises(InvalidToken):
+        verify(token, signer=ending, now=NOW + 10)
+    assert [key["kid"] for key in ending.public_set(now=NOW + 10)["keys"]] == [NEW.kid]
 
 
 def forgeries() -> dict[str, str]:

@@ -1,22 +1,50 @@
 """``likeness keys ...``."""
 
 from contextlib import closing
+from datetime import UTC, datetime
+from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
+from likeness.cli.tables import id_column, print_table
 from likeness.deployment import open_deployment
 from likeness.settings import Settings
 
 keys = typer.Typer(help="The keys that sign access tokens and results.", no_args_is_help=True)
 
 
+@keys.command(name="list")
+def list_keys() -> None:
+    """List the signing keys: the one that signs, and those that still verify what they signed."""
+    table = Table(id_column("key"), "")
+    with closing(open_deployment(Settings())) as deployment:
+        for kid, ends_at in deployment.signing_keys.ends().items():
+            ending = ends_at and datetime.fromtimestamp(ends_at, UTC).isoformat(" ", "minutes")
+            table.add_row(kid, f"verifies until {ending}" if ending else "signs")
+    print_table(table)
+
+
 @keys.command()
 def rotate() -> None:
     """Make a new signing key; the old one stays published until everything that it signed has ended.
 
-    Restart the server after it: a running one signs with the old key until then.
+    A running server signs with the new one within a minute.
     """
     with closing(open_deployment(Settings())) as deployment:
         kid = deployment.signing_keys.rotate()
-    Console(markup=False).print(f"New signing key {kid}; it signs from the next start of the server on.")
+    Console(markup=False).print(f"New signing key {kid}; a running server signs with it within a minute.")
+
+
+@keys.command()
+def revoke(kid: Annotated[str, typer.Argument(help="The key's id, as `likeness keys list` shows it.")]) -> None:
+    """Forget a signing key that leaked: every token and result that it signed is refused from then on.
+
+    Clients get new tokens by themselves; face sessions under way must be opened again. A running server follows within a minute, but who
+    verifies results may keep the published keys for five minutes more.
+    """
+    with closing(open_deployment(Settings())) as deployment:
+        successor = deployment.signing_keys.revoke(kid)
+    told = f" New signing key {successor}." if successor else ""
+    Console(markup=False).print(f"Revoked {kid}; a running server refuses what it signed within a minute.{told}")

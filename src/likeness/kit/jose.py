@@ -1,6 +1,6 @@
 """Signed tokens (RFC 7515, 7517, 7519): RS256 keys, their public set, signing and verifying."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -10,6 +10,10 @@ from joserfc.jwk import KeySet, RSAKey
 
 ALGORITHM = "RS256"
 KEY_BITS = 2048
+LONGEST_LIFE_SECONDS = 86_400
+"""No token lives longer (see the bounds in ``likeness.settings``); one that claims to is none of ours."""
+TOLERATED_SECONDS = 60
+"""How far a clock may be behind the one that a token was issued by: ours, when it was set back since, or a relying party's."""
 
 
 class InvalidToken(Exception):
@@ -26,6 +30,8 @@ class SigningKey:
 
     kid: str
     private_pem: bytes
+    ends_at: float | None = None
+    """When all that it signed has ended; None for the one that signs."""
 
     @classmethod
     def generate(cls) -> "SigningKey":
@@ -34,19 +40,28 @@ class SigningKey:
 
 
 class Signer:
-    """Signs with the newest key and verifies with every key given. Thread-safe."""
+    """Signs with the newest key and verifies with every key that has not ended. Thread-safe."""
 
-    def __init__(self, keys: Iterable[SigningKey]) -> None:
+    def __init__(self, keys: Sequence[SigningKey]) -> None:
         """Take the keys, newest first."""
-        imported = [
-            RSAKey.import_key(key.private_pem, {"kid": key.kid, "use": "sig", "alg": ALGORITHM}) for key in keys
-        ]
-        self._current = imported[0]
-        self._set = KeySet(list(imported))
+        self.use(keys)
+
+    def use(self, keys: Sequence[SigningKey]) -> None:
+        """Sign and verify with these keys from now on, newest first."""
+        self._keys = tuple(
+            (RSAKey.import_key(key.private_pem, {"kid": key.kid, "use": "sig", "alg": ALGORITHM}), key.ends_at)
+            for key in keys
+        )
+
+    @property
+    def ends(self) -> dict[str, float | None]:
+        """The keys' ids, newest first, and when each ends."""
+        return {str(key.kid): ends_at for key, ends_at in self._keys}
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """Give the claims as a JWS in compact form, with the key's ``kid`` in the header."""
-        return jwt.encode({"alg": ALGORITHM, "kid": self._current.kid}, dict(claims), self._current, [ALGORITHM])
+        current, _ = self._keys[0]
+        return jwt.encode({"alg": ALGORITHM, "kid": current.kid}, dict(claims), current, [ALGORITHM])
 
     def verify(self, token: str, *, issuer: str, audience: str, now: float) -> dict[str, Any]:
         """Give the claims of a token that is ours, for ``audience``, and within its time.
@@ -55,20 +70,28 @@ class Signer:
         """
         registry = jwt.JWTClaimsRegistry(
             now=int(now),
-            leeway=0,
+            leeway=TOLERATED_SECONDS,
             iss={"essential": True, "value": issuer},
             aud={"essential": True, "value": audience},
+            iat={"essential": True},
             exp={"essential": True},
         )
         try:
-            decoded = jwt.decode(token, self._set, [ALGORITHM])
-            registry.validate(decoded.claims)
+            claims = jwt.decode(token, self._live(now), [ALGORITHM]).claims
+            registry.validate(claims)
         except ExpiredTokenError as error:
             raise ExpiredToken from error
         except (JoseError, ValueError, TypeError) as error:
             raise InvalidToken(type(error).__name__) from error
-        return decoded.claims
+        if claims["exp"] <= int(now):  # the end is by our own clock, which gave it
+            raise ExpiredToken
+        if claims["exp"] - claims["iat"] > LONGEST_LIFE_SECONDS:
+            raise InvalidToken("it claims to live longer than any token of ours")
+        return claims
 
-    def public_set(self) -> dict[str, Any]:
+    def public_set(self, *, now: float) -> dict[str, Any]:
         """Give the JWK Set (RFC 7517 §5) of the public halves."""
-        return cast("dict[str, Any]", self._set.as_dict(private=False))
+        return cast("dict[str, Any]", self._live(now).as_dict(private=False))
+
+    def _live(self, now: float) -> KeySet:
+        return KeySet([key for key, ends_at in self._keys if ends_at is None or now < ends_at])

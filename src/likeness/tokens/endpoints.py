@@ -10,7 +10,6 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from likeness.kit.http import part, read_body
-from likeness.kit.jose import Signer
 from likeness.tokens.service import InvalidClient, InvalidScope, Tokens
 
 router = APIRouter(tags=["token"])
@@ -94,9 +93,9 @@ async def issue_token(request: Request, tokens: Annotated[Tokens, Depends(part(T
 
 
 @router.get("/api/.well-known/jwks.json", summary="Public keys of tokens and results")
-async def get_public_keys(signer: Annotated[Signer, Depends(part(Signer))]) -> JSONResponse:
+async def get_public_keys(tokens: Annotated[Tokens, Depends(part(Tokens))]) -> JSONResponse:
     """Give the JWK Set; a retired key stays while anything that it signed is valid."""
-    return JSONResponse(signer.public_set(), headers={"Cache-Control": "public, max-age=300"})
+    return JSONResponse(tokens.public_keys(), headers={"Cache-Control": "public, max-age=300"})
 
 
 async def _read_form(request: Request) -> dict[str, str]:

@@ -1,15 +1,22 @@
 """The deployment's signing keys: sealed in the database, newest signs, retired ones verify until what they signed has ended."""
 
-from sqlalchemy import Connection, delete, insert, select, update
+import asyncio
+from collections.abc import Sequence
+from typing import Any
 
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from likeness.errors import NotFound, SetupError
 from likeness.kit.clock import Clock
 from likeness.kit.envelope import KeyProvider
-from likeness.kit.jose import Signer, SigningKey
+from likeness.kit.jose import LONGEST_LIFE_SECONDS, TOLERATED_SECONDS, Signer, SigningKey
 from likeness.store.database import Database
 from likeness.store.tables import signing_keys
 
-LONGEST_SIGNED_LIFE_SECONDS = 86_400 + 60
-"""No token or result may live longer (see the bounds in ``likeness.settings``)."""
+TAKEN_UP_SECONDS = 60
+"""A running server signs with a new key within this time."""
+LIFE_AFTER_SECONDS = LONGEST_LIFE_SECONDS + TAKEN_UP_SECONDS + TOLERATED_SECONDS
+"""How long a key is good for after another has taken its place: as long as what it may have signed last."""
 
 
 class SigningKeys:
@@ -20,32 +27,78 @@ class SigningKeys:
 
     def signer(self) -> Signer:
         """Load the keys, making the first one where there is none."""
-        rows = self._database.read_now(self._rows)
+        rows = self._database.read_now(self._live)
         if not rows:
             self.rotate()
-            rows = self._database.read_now(self._rows)
-        return Signer(SigningKey(kid, self._keys.unwrap(sealed, kid)) for kid, sealed in rows)
+            rows = self._database.read_now(self._live)
+        return Signer(self._open(rows))
+
+    async def take_up(self, signer: Signer) -> None:
+        """Have a running server go by the keys that are stored, and forget those that have ended."""
+        rows = await self._database.read(self._live)
+        if rows and {row.kid: _ends_at(row) for row in rows} != signer.ends:
+            signer.use(await asyncio.to_thread(self._open, rows))
+            await self._database.write(self._forget_ended)
+
+    def ends(self) -> dict[str, float | None]:
+        """Give the keys' ids, the one that signs first, and when each of the others ends."""
+        return {row.kid: _ends_at(row) for row in self._database.read_now(self._live)}
 
     def rotate(self) -> str:
-        """Make a new signing key and retire the old; drop those whose signatures have all ended. Gives the new ``kid``."""
+        """Make a new signing key and retire the old. Gives the new ``kid``."""
         key = SigningKey.generate()
-        sealed = self._keys.wrap(key.private_pem, key.kid)
-        now = self._clock.now()
 
         def change(connection: Connection) -> None:
-            ended = signing_keys.c.retired_at < now - LONGEST_SIGNED_LIFE_SECONDS
-            connection.execute(delete(signing_keys).where(ended))
-            connection.execute(update(signing_keys).where(signing_keys.c.retired_at.is_(None)).values(retired_at=now))
-            connection.execute(insert(signing_keys).values(kid=key.kid, sealed_private_key=sealed, created_at=now))
+            self._forget_ended(connection)
+            self._replace(connection, key)
 
         self._database.write_now(change)
         return key.kid
 
-    @staticmethod
-    def _rows(connection: Connection) -> list[tuple[str, bytes]]:
+    def revoke(self, kid: str) -> str | None:
+        """Forget a key: what it signed is good no more. Gives the ``kid`` of a new one where it was the one that signs. Raises NotFound."""
+        key = SigningKey.generate()
+
+        def change(connection: Connection) -> str | None:
+            if not connection.execute(delete(signing_keys).where(signing_keys.c.kid == kid)).rowcount:
+                raise NotFound(f"There is no signing key {kid!r}; `likeness keys list` shows them.")
+            if any(row.retired_at is None for row in self._live(connection)):
+                return None
+            self._replace(connection, key)
+            return key.kid
+
+        return self._database.write_now(change)
+
+    def _replace(self, connection: Connection, key: SigningKey) -> None:
+        now = self._clock.now()
+        connection.execute(update(signing_keys).where(signing_keys.c.retired_at.is_(None)).values(retired_at=now))
+        sealed = self._keys.wrap(key.private_pem, key.kid)
+        connection.execute(insert(signing_keys).values(kid=key.kid, sealed_private_key=sealed, created_at=now))
+
+    def _live(self, connection: Connection) -> Sequence[Row[Any]]:
+        """Give the rows of the keys that have not ended, newest first."""
         current_first = signing_keys.c.retired_at.is_(None).desc()
-        query = select(signing_keys.c.kid, signing_keys.c.sealed_private_key)
-        return [
-            (row.kid, row.sealed_private_key)
-            for row in connection.execute(query.order_by(current_first, signing_keys.c.created_at.desc()))
-        ]
+        rows = connection.execute(select(signing_keys).order_by(current_first, signing_keys.c.created_at.desc()))
+        now = self._clock.now()
+        return [row for row in rows if row.retired_at is None or now < row.retired_at + LIFE_AFTER_SECONDS]
+
+    def _forget_ended(self, connection: Connection) -> None:
+        ended = signing_keys.c.retired_at <= self._clock.now() - LIFE_AFTER_SECONDS
+        connection.execute(delete(signing_keys).where(ended))
+
+    def _open(self, rows: Sequence[Row[Any]]) -> list[SigningKey]:
+        """Open the keys. Raises SetupError."""
+        return [SigningKey(row.kid, self._unwrap(row), _ends_at(row)) for row in rows]
+
+    def _unwrap(self, row: Row[Any]) -> bytes:
+        try:
+            return self._keys.unwrap(row.sealed_private_key, row.kid)
+        except SetupError as error:
+            raise SetupError(
+                f"the signing key {row.kid} was altered and does not open: restore its row from a backup, or run "
+                f"`likeness keys revoke {row.kid}`"
+            ) from error
+
+
+def _ends_at(row: Row[Any]) -> float | None:
+    return None if row.retired_at is None else row.retired_at + LIFE_AFTER_SECONDS

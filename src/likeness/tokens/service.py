@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 from likeness.errors import TooManyRequests, Unauthorized
 from likeness.kit.clock import Clock
@@ -103,6 +104,10 @@ class Tokens:
         except InvalidToken as error:
             raise Unauthorized("The access token is malformed, expired or not ours; get a new one.") from error
         return Principal(claims["tenant_id"], claims["client_id"], frozenset(claims["scope"]))
+
+    def public_keys(self) -> dict[str, Any]:
+        """Give the JWK Set that tokens and results are verified with."""
+        return self._signer.public_set(now=self._clock.now())
 
     def _refuse_guessing(self, client_id: str) -> None:
         recent = self._failures.get(client_id)
