@@ -13,6 +13,11 @@ class Body(WireModel):
     id_photo: Photo
 
 
+def pieces(text: str, size: int = 1 << 16) -> list[bytes]:
+    content = text.encode(errors="surrogatepass")
+    return [content[start : start + size] for start in range(0, len(content), size)]
+
+
 def read(value: object, limit: int | None = None) -> bytes:
     return Body.model_validate({"idPhoto": value}, context={"image_bytes": limit}).id_photo
 
@@ -21,14 +26,37 @@ def read(value: object, limit: int | None = None) -> bytes:
 def test_base64_may_be_broken_and_prefixed(content, width, space):
     text = base64.b64encode(content).decode()
     broken = space.join(text[start : start + width] for start in range(0, len(text), width))
-    assert decode_base64(broken) == content
-    assert decode_base64("data:image/jpeg;base64," + broken) == content
+    assert decode_base64(pieces(broken)) == content
+    assert decode_base64(pieces("data:image/jpeg;base64," + broken)) == content
 
 
-@pytest.mark.parametrize("text", ["a", "a===", "####", "data:text/plain;base64,AAAA", "AAAA=AAA", "-_-_"])
-def test_what_is_no_base64(text):
+@given(st.binary(max_size=64), st.integers(1, 9))
+def test_base64_may_be_cut_anywhere(content, size):
+    text = base64.b64encode(content)
+    assert decode_base64(text[start : start + size] for start in range(0, len(text), size)) == content
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        "data:image/jpeg;base64,",
+        "data:;base64,",
+        "data:application/octet-stream;base64,",
+        "DATA:image/PNG;charset=utf-8;name=my%20photo.png;BASE64,",
+        "  data:text/plain; base64 ,",
+    ],
+)
+def test_a_data_url_of_any_type_case_and_parameters(begin):
+    assert decode_base64([f"{begin}AAAA".encode()]) == bytes(3)
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "a===", "####", "data:text/plain,AAAA", "AAAA=AAA", "AA==AAAA", "-_-_", "AAA", "\ud800", "é"]
+)
+@pytest.mark.parametrize("size", [3, 4, 64])
+def test_what_is_no_base64(text, size):
     with pytest.raises(ValueError, match="base64"):
-        decode_base64(text)
+        decode_base64(pieces(text, size))
     with pytest.raises(ValidationError):
         read(text)
 

@@ -1,11 +1,11 @@
 """What the one-to-n calls take and give (contract §5)."""
 
-import json
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from likeness.gallery.decision import Rule
+from likeness.kit.json_object import read_object
 from likeness.kit.wire import Level, Photo, WireModel, example
 
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -16,9 +16,9 @@ def _read_labels(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise ValueError("is not a JSON object") from error
+        return read_object(value.encode())
+    except ValueError as error:
+        raise ValueError("is not a JSON object of texts") from error
 
 
 Labels = Annotated[

@@ -4,15 +4,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.routing import Match, Mount
 
 from likeness.errors import (
@@ -24,6 +23,8 @@ from likeness.errors import (
     PayloadTooLarge,
     UnsupportedMediaType,
 )
+from likeness.kit.form import read_form
+from likeness.kit.json_object import read_object
 from likeness.kit.wire import faults_of
 
 T = TypeVar("T")
@@ -63,16 +64,27 @@ async def read_fields(request: Request, model: type[M], *, photos: int) -> M:
     Call it after the caller is authorised. Raises PayloadTooLarge, UnsupportedMediaType, BadRequest and InvalidInput.
     """
     image_bytes = part(BodyLimits)(request).image_bytes
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    refuse_encoded(request)
     if media_type == "application/json":
-        body = await read_body(request, limit_bytes=int(photos * image_bytes * 4 / 3 * LINE_BREAKS) + FIELDS_BYTES)
-        if len(body) > OFFLOAD_BYTES:
-            return await asyncio.to_thread(_validate_json, body, model, image_bytes)
-        return _validate_json(body, model, image_bytes)
-    if media_type == "multipart/form-data":
-        fields = await _read_form(request, photos * image_bytes + FIELDS_BYTES)
-        return _validate(fields, model, image_bytes, strict=False)
-    raise UnsupportedMediaType("Send application/json or multipart/form-data.")
+        limit_bytes, read = int(photos * image_bytes * 4 / 3 * LINE_BREAKS), read_object
+    elif media_type == "multipart/form-data":
+        limit_bytes, read = photos * image_bytes, partial(read_form, content_type=content_type)
+    else:
+        raise UnsupportedMediaType("Send application/json or multipart/form-data.")
+    body = await read_body(request, limit_bytes=limit_bytes + FIELDS_BYTES)
+    strict = media_type == "application/json"  # a form knows only text
+    work = partial(_validate, body, read, model, strict=strict, image_bytes=image_bytes)
+    return await asyncio.to_thread(work) if len(body) > OFFLOAD_BYTES else work()
+
+
+def refuse_encoded(request: Request) -> None:
+    """Raise UnsupportedMediaType for a compressed body: what it holds would have to be unpacked to be measured."""
+    if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        # RFC 9110 section 15.5.16
+        headers = {"Accept-Encoding": "identity"}
+        raise UnsupportedMediaType("Send the body as it is, without a Content-Encoding.", headers=headers)
 
 
 async def _capped(request: Request, limit_bytes: int) -> AsyncIterator[bytes]:
@@ -88,46 +100,18 @@ async def _capped(request: Request, limit_bytes: int) -> AsyncIterator[bytes]:
         yield chunk
 
 
-class _InMemoryParser(MultiPartParser):
-    # A spooled file would put a face on the disk, unencrypted.
-    spool_max_size = 1 << 30
-
-
-async def _read_form(request: Request, limit_bytes: int) -> dict[str, Any]:
-    stream = _capped(request, limit_bytes)
-    parser = _InMemoryParser(
-        request.headers, cast("Any", stream), max_files=8, max_fields=32, max_part_size=limit_bytes
-    )
+def _validate(
+    body: bytes, read: Callable[[bytes], dict[str, Any]], model: type[M], *, strict: bool, image_bytes: int
+) -> M:
     try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        raise BadRequest(f"The multipart body is not well-formed: {error.message}") from error
-    except (KeyError, ValueError) as error:
-        raise BadRequest("The multipart body is not well-formed.") from error
+        fields = read(body)
+    except ValueError as error:
+        raise BadRequest(f"{error}.") from error
+    given = {name: value for name, value in fields.items() if value is not None}  # null is as good as left out
     try:
-        fields: dict[str, Any] = {}
-        for name, value in form.multi_items():
-            if name in fields:
-                raise InvalidInput(f"{name}: is given twice.")
-            fields[name] = await value.read() if isinstance(value, UploadFile) else value
-        return fields
-    finally:
-        await form.close()
-
-
-def _validate_json(body: bytes, model: type[M], image_bytes: int) -> M:
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest("The body is not well-formed JSON.") from error
-    if not isinstance(fields, dict):
-        raise BadRequest("The body must be a JSON object.")
-    return _validate(fields, model, image_bytes, strict=True)
-
-
-def _validate(fields: dict[str, Any], model: type[M], image_bytes: int, *, strict: bool) -> M:
-    try:
-        return model.model_validate(fields, strict=strict, context={"image_bytes": image_bytes})
+        return model.model_validate(
+            given, strict=strict, context={"image_bytes": image_bytes}, by_alias=True, by_name=False
+        )
     except ValidationError as error:
         raise InvalidInput(f"{faults_of(error)}.") from error
 

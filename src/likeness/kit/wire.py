@@ -1,16 +1,21 @@
 """Field types of request and response bodies."""
 
-import base64
 import binascii
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from likeness.errors import PayloadTooLarge
+from likeness.kit.json_object import PIECE_BYTES, LongText
 
-DATA_URL = re.compile(r"\s*data:image/[a-zA-Z0-9.+\-]+;base64,")
+DATA_URL = re.compile(rb"\s*data:[^,]{0,1024};\s*base64\s*,", re.IGNORECASE)
+"""How a data URL (RFC 2397) begins. Its type is not believed: a photo is told from its bytes."""
+LONGEST_NAME_TOLD = 64
+MOST_FAULTS_TOLD = 8
+WHITE_SPACE = b" \t\r\n\f\v"
 
 
 def example(**members: Any) -> ConfigDict:
@@ -33,7 +38,9 @@ Level = Annotated[int, Field(ge=1, le=5)]
 
 def _decode_photo(value: object, info: ValidationInfo) -> bytes:
     if isinstance(value, str):
-        value = decode_base64(value)
+        value = decode_base64(_pieces(value.encode(errors="surrogatepass")))
+    elif isinstance(value, LongText):
+        value = decode_base64(value.pieces())
     if not isinstance(value, bytes):
         raise ValueError("must be a base64 string or a file")  # noqa: TRY004  pydantic collects ValueErrors
     if not value:
@@ -56,24 +63,43 @@ Photo = Annotated[
         }
     ),
 ]
-"""A photo field: base64 (RFC 4648 §4, white space and a data URL's prefix accepted) in JSON, a file in a form."""
+"""A photo field: base64 (RFC 4648 §4, white space and a data URL's beginning accepted) or a file of a form."""
 
 
-def decode_base64(text: str) -> bytes:
-    """Decode strictly but for white space and a leading ``data:image/...;base64,``. Raises ValueError."""
-    prefix = DATA_URL.match(text)
-    if prefix:
-        text = text[prefix.end() :]
+def decode_base64(pieces: Iterable[bytes]) -> bytes:
+    """Decode strictly but for white space and a data URL's beginning, which the first piece has whole. Raises ValueError.
+
+    Piece by piece, since each call keeps the interpreter until it is done.
+    """
+    decoded, rest, over = bytearray(), b"", False
+    for nth, piece in enumerate(pieces):
+        prefix = DATA_URL.match(piece) if nth == 0 else None
+        rest += (piece[prefix.end() :] if prefix else piece).translate(None, WHITE_SPACE)
+        whole = len(rest) - len(rest) % 4
+        decoded += _decode_whole(rest[:whole], over=over)
+        over = over or rest[:whole].endswith(b"=")
+        rest = rest[whole:]
+    decoded += _decode_whole(rest, over=over)
+    return bytes(decoded)
+
+
+def _decode_whole(text: bytes, *, over: bool) -> bytes:
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
+        if over and text:
+            raise binascii.Error("data after the padding")  # noqa: TRY301  as within a piece
+        return binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error as error:
-        raise ValueError("is not valid base64") from error
+        raise ValueError("is not valid base64 (RFC 4648 section 4: letters, digits, + and /, padded with =)") from error
+
+
+def _pieces(text: bytes) -> Iterable[bytes]:
+    return (text[start : start + PIECE_BYTES] for start in range(0, len(text), PIECE_BYTES))
 
 
 def faults_of(error: ValidationError) -> str:
     """Tell what is wrong with which field, without the input itself: it may be a face, or a secret."""
     faults = error.errors(include_input=False, include_url=False, include_context=False)
     return "; ".join(
-        f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg'].removeprefix('Value error, ')}"
-        for fault in faults
+        f"{'.'.join(str(name)[:LONGEST_NAME_TOLD] for name in fault['loc']) or 'body'}: {fault['msg'].removeprefix('Value error, ')}"
+        for fault in faults[:MOST_FAULTS_TOLD]
     )
