@@ -1,0 +1,385 @@
+"""What strangers may do to a server, and whether it stays there for everybody else.
+
+    python benchmarks/abuse.py [--quick] [--json PATH] [--only NAME ...]
+
+A real ``likeness serve`` is attacked from another process, one abuse after the other. All the while ``/healthz`` is asked on
+fresh connections, and a rightful client gets tokens and makes calls. Three figures hold for each abuse: the slowest ``/healthz``,
+the share of the client's calls that succeeded, and the server's greatest resident memory.
+
+To add an abuse, write ``async def my_abuse(target: Target) -> int`` that does its worst until ``target.over()`` and gives the number
+of its rounds (``attack_with`` runs one round again and again on several tasks), and put ``@abuse("what it does")`` on it.
+"""
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import http.client
+import json
+import os
+import random
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from urllib.parse import urlencode
+
+from figures import Report
+from likeness.deployment import initialise, open_deployment
+from likeness.engine.fake import fake_photo
+from likeness.settings import Settings
+
+WORST_HEALTH_MS = 250
+LARGEST_RESIDENT_MB = 600
+QUICK_SECONDS, FULL_SECONDS = 4.0, 20.0
+HEALTH_EVERY, CALL_EVERY = 0.05, 0.2
+GIVE_UP_SECONDS = 30
+"""A call that takes longer has failed."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The server under attack; ``token`` opens everything in a tenant of its own, for abuses of those who are let in."""
+
+    host: str
+    port: int
+    client_id: str
+    client_secret: str
+    token: str
+    ends_at: float
+
+    def over(self) -> bool:
+        return time.time() >= self.ends_at
+
+    def head(self, method: str, path: str, *headers: str) -> bytes:
+        """Give a request's head; without the empty line when the last header is ''."""
+        return "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {self.host}:{self.port}", *headers, ""]).encode()
+
+
+Attack = Callable[[Target], Awaitable[int]]
+ABUSES: dict[str, Attack] = {}
+
+
+def abuse(name: str) -> Callable[[Attack], Attack]:
+    """Put an attack on the list, under the name that its figures carry."""
+
+    def enlist(attack: Attack) -> Attack:
+        ABUSES[name] = attack
+        return attack
+
+    return enlist
+
+
+# --- Means of attack
+
+
+Round = Callable[[Target, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def attack_with(target: Target, tasks: int, one_round: Round, *, pause: float = 0) -> int:
+    """Run a round on a fresh connection again and again, on so many tasks at once; gives the number of rounds begun."""
+    rounds = 0
+
+    async def go_on() -> None:
+        nonlocal rounds
+        while not target.over():
+            rounds += 1
+            with contextlib.suppress(OSError, EOFError, TimeoutError):
+                reader, writer = await asyncio.open_connection(target.host, target.port)
+                try:
+                    async with asyncio.timeout(max(0.1, target.ends_at - time.time())):
+                        await one_round(target, reader, writer)
+                finally:
+                    writer.transport.abort()
+            await asyncio.sleep(pause)
+
+    await asyncio.gather(*(go_on() for _ in range(tasks)))
+    return rounds
+
+
+async def pour(writer: asyncio.StreamWriter, piece: bytes) -> None:
+    """Send a piece again and again until the other side will have no more."""
+    while True:
+        writer.write(piece)
+        await writer.drain()
+
+
+# --- The abuses, those of nobody's client first
+
+
+@abuse("a header without end")
+async def endless_header(target: Target) -> int:
+    async def one_round(target: Target, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(target.head("GET", "/healthz") + b"X-Long: ")
+        await pour(writer, b"a" * 65536)
+
+    return await attack_with(target, 6, one_round)
+
+
+@abuse("headers without number")
+async def headers_without_number(target: Target) -> int:
+    async def one_round(target: Target, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(target.head("GET", "/healthz"))
+        await pour(writer, b"X: a\r\n" * 10_000)
+
+    return await attack_with(target, 6, one_round)
+
+
+@abuse("connections that say nothing")
+async def silent_connections(target: Target) -> int:
+    async def one_round(_: Target, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    return await attack_with(target, 2000, one_round, pause=0.5)
+
+
+@abuse("heads that never end")
+async def unfinished_heads(target: Target) -> int:
+    async def one_round(target: Target, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(target.head("GET", "/healthz"))
+        while True:
+            await asyncio.sleep(1)
+            writer.write(b"X: a\r\n")
+            await writer.drain()
+
+    return await attack_with(target, 1500, one_round, pause=0.5)
+
+
+@abuse("bodies by the drop")
+async def slow_bodies(target: Target) -> int:
+    """Half of them token calls of nobody, half uploads of a client that is let in."""
+
+    async def one_round(target: Target, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if random.random() < 0.5:
+            form = ("Content-Type: application/x-www-form-urlencoded", "Content-Length: 16000", "")
+            writer.write(target.head("POST", "/api/oauth/token", *form))
+        else:
+            body = (
+                f"Authorization: Bearer {target.token}",
+                "Content-Type: application/json",
+                "Content-Length: 9000000",
+            )
+            writer.write(target.head("POST", "/api/v1/face/match", *body, ""))
+        while True:
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(1)
+
+    return await attack_with(target, 300, one_round, pause=0.5)
+
+
+@abuse("uploads that go on after the refusal")
+async def endless_uploads(target: Target) -> int:
+    async def one_round(target: Target, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(target.head("POST", "/api/v1/face/match", "Transfer-Encoding: chunked", ""))
+        await pour(writer, b"10000\r\n" + bytes(65536) + b"\r\n")
+
+    return await attack_with(target, 8, one_round)
+
+
+@abuse("chunks of one byte")
+async def tiny_chunks(target: Target) -> int:
+    async def one_round(target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        form = ("Content-Type: application/x-www-form-urlencoded", "Transfer-Encoding: chunked", "")
+        writer.write(target.head("POST", "/api/oauth/token", *form) + b"1\r\na\r\n" * 40_000)
+        await writer.drain()
+        await reader.read()
+
+    return await attack_with(target, 8, one_round)
+
+
+@abuse("answers that nobody reads")
+async def unread_answers(target: Target) -> int:
+    async def one_round(target: Target, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await pour(writer, target.head("GET", "/openapi.json", "") * 100)
+
+    return await attack_with(target, 50, one_round)
+
+
+# --- Those who must not notice
+
+
+@dataclass
+class Observed:
+    """What the health check and the rightful client saw while one abuse went on."""
+
+    health_ms: list[float] = field(default_factory=list)
+    calls: list[bool] = field(default_factory=list)
+
+
+def ask(target: Target, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
+    """Make a call on a fresh connection, as those do who come in the middle of it; status 0 when there was no answer."""
+    connection = http.client.HTTPConnection(target.host, target.port, timeout=GIVE_UP_SECONDS)
+    try:
+        connection.request(method, path, body, headers={name.replace("_", "-"): text for name, text in headers.items()})
+        reply = connection.getresponse()
+        return reply.status, reply.read()
+    except (OSError, http.client.HTTPException):
+        return 0, b""
+    finally:
+        connection.close()
+
+
+def watch_health(target: Target, seen: Observed) -> None:
+    while not target.over():
+        began = time.perf_counter()
+        status, _ = ask(target, "GET", "/healthz")
+        took = (time.perf_counter() - began) * 1000
+        seen.health_ms.append(took if status == 200 else GIVE_UP_SECONDS * 1000)
+        time.sleep(HEALTH_EVERY)
+
+
+def get_token(target: Target) -> str | None:
+    form = {"grant_type": "client_credentials", "client_id": target.client_id, "client_secret": target.client_secret}
+    body = urlencode(form).encode()
+    status, reply = ask(target, "POST", "/api/oauth/token", body, Content_Type="application/x-www-form-urlencoded")
+    return json.loads(reply)["access_token"] if status == 200 else None
+
+
+def live_as_a_client(target: Target, seen: Observed) -> None:
+    """Get a token, match and search, as a bank's backend does."""
+    photo = base64.b64encode(fake_photo(1)).decode()
+    calls = {
+        "/api/v1/face/match": {"sourceImage": photo, "targetImage": photo},
+        "/api/v1/face/one-to-n/search": {"idPhoto": photo},
+    }
+    while not target.over():
+        token = get_token(target)
+        seen.calls.append(token is not None)
+        for path, fields in calls.items():
+            body = json.dumps(fields).encode()
+            headers = {"Authorization": f"Bearer {token}", "Content_Type": "application/json"}
+            seen.calls.append(ask(target, "POST", path, body, **headers)[0] == 200)
+        time.sleep(CALL_EVERY)
+
+
+# --- The server, and the run
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Target, Target]]:
+    """Run a server; gives its process, and it as a target of the attacker and of the rightful client."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    settings = Settings(data_dir=folder, port=port, pack="fake", workers=2)
+    initialise(settings)
+    deployment = open_deployment(settings)
+    credentials = [
+        deployment.tenants.create_client(deployment.tenants.create(name).id, name) for name in ("attacker", "bank")
+    ]
+    deployment.close()
+    chosen = {"DATA_DIR": str(folder), "PORT": str(port), "PACK": "fake", "WORKERS": "2", "LOG_LEVEL": "warning"}
+    environment = os.environ | {f"LIKENESS_{name}": value for name, value in chosen.items()}
+    process = subprocess.Popen([sys.executable, "-m", "likeness", "serve"], env=environment)
+    try:
+        targets = [Target("127.0.0.1", port, one.client_id, one.client_secret, "", 0) for one in credentials]
+        end = time.monotonic() + 60
+        while ask(targets[0], "GET", "/readyz")[0] != 200:
+            if process.poll() is not None or time.monotonic() > end:
+                raise SystemExit("the server did not start")
+            time.sleep(0.1)
+        attacked, bank = (Target(**asdict(one) | {"token": get_token(one) or ""}) for one in targets)
+        yield process, attacked, bank
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def resident_mb(process: "subprocess.Popen[bytes]") -> float:
+    """Give the greatest resident memory since the last look, and begin anew."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    Path(f"/proc/{process.pid}/clear_refs").write_text("5")
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+class Attacker:
+    """The attacker: a process of its own, which takes one order after the other."""
+
+    def __init__(self) -> None:
+        # It would bring a machine of its own: this one's processors are the server's first.
+        command = ["nice", "-n", "5", sys.executable, __file__, "--attacker"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._hear()  # it is up
+
+    def begin(self, name: str, target: Target) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps({"name": name, "target": asdict(target)}) + "\n")
+        self._process.stdin.flush()
+
+    def end(self) -> int:
+        """Give the number of rounds that the abuse had."""
+        return int(self._hear())
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _hear(self) -> str:
+        assert self._process.stdout
+        return self._process.stdout.readline()
+
+
+def attack_as_ordered() -> None:
+    """Be the attacker."""
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(least, min(most, 16384)), most))
+    print("up", flush=True)
+    for order in sys.stdin:
+        wanted = json.loads(order)
+        print(asyncio.run(ABUSES[wanted["name"]](Target(**wanted["target"]))), flush=True)
+
+
+def observe(
+    attacker: Attacker, name: str | None, attacked: Target, bank: Target, seconds: float
+) -> tuple[Observed, int]:
+    """Let one abuse go on (or none) while the others live on; gives what they saw and the attacker's rounds."""
+    seen, ends_at = Observed(), time.time() + seconds
+    attacked, bank = (Target(**asdict(one) | {"ends_at": ends_at}) for one in (attacked, bank))
+    if name:
+        attacker.begin(name, attacked)
+    threads = [threading.Thread(target=part, args=(bank, seen)) for part in (watch_health, live_as_a_client)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return seen, attacker.end() if name else 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a few seconds an abuse")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--only", nargs="+", choices=list(ABUSES), help="some abuses alone")
+    parser.add_argument("--attacker", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.attacker:
+        attack_as_ordered()
+        return
+    report = Report("abuse: what others notice of it")
+    seconds = QUICK_SECONDS if options.quick else FULL_SECONDS
+    with (
+        contextlib.closing(Attacker()) as attacker,
+        tempfile.TemporaryDirectory() as folder,
+        serving(Path(folder)) as (process, attacked, bank),
+    ):
+        for name in (None, *(options.only or ABUSES)):
+            seen, rounds = observe(attacker, name, attacked, bank, seconds)
+            title = name or "nobody attacks"
+            report.at_most(f"{title}: slowest /healthz", max(seen.health_ms), "ms", WORST_HEALTH_MS)
+            report.at_least(f"{title}: calls that succeed", 100 * sum(seen.calls) / len(seen.calls), "%", 100)
+            report.at_most(f"{title}: resident memory", resident_mb(process), "MB", LARGEST_RESIDENT_MB)
+            if name:
+                report.at_least(f"{title}: rounds of the attacker", rounds, "", 1)
+    if not report.publish(options.json):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
