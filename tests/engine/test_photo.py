@@ -1,7 +1,6 @@
 import io
 import struct
 import tracemalloc
-import zlib
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from PIL import ImageOps, PngImagePlugin
 
 from likeness.engine import photo as photos
 from likeness.errors import InvalidImage, LikenessError, UnsupportedMediaType
+from photo_files import chunk, png
 
 GRADIENT = np.stack(np.meshgrid(np.arange(60) * 4, np.arange(40) * 6), axis=2).astype(np.uint8)
 RGB = np.dstack([GRADIENT, np.full((40, 60), 90, np.uint8)])
@@ -23,15 +23,6 @@ def stored(picture: Pillow.Image | np.ndarray, form: str = "PNG", **options) -> 
     out = io.BytesIO()
     picture.save(out, form, **options)
     return out.getvalue()
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def png(width: int, height: int, depth: int, colour: int, rows: bytes, *extra: bytes, interlace: int = 0) -> bytes:
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlace))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(extra) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def test_png_is_exact():
@@ -83,6 +74,31 @@ def test_exif_orientation(form, orientation):
 )
 def test_exif_that_makes_no_sense_is_upright(exif):
     assert photos.decode(stored(RGB, "JPEG", exif=b"Exif\0\0" + exif)).shape == RGB.shape
+
+
+@pytest.mark.parametrize(("kind", "layout"), [(1, "B3x"), (3, "H2x"), (4, "I"), (6, "b3x"), (8, "h2x"), (9, "i")])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_exif_orientation_of_any_integer_type(kind, layout, order):
+    mark = {"<": b"II*\0", ">": b"MM\0*"}[order]
+    tiff = mark + struct.pack(f"{order}IHHHI{layout}", 8, 1, 0x0112, kind, 1, 6)
+    assert photos.read_header(stored(RGB, "JPEG", exif=b"Exif\0\0" + tiff)).orientation == 6
+    elsewhere = mark + struct.pack(f"{order}IHHHI{layout}", 8, 1, 0x0112, kind, 5, 6)
+    assert photos.read_header(stored(RGB, "JPEG", exif=b"Exif\0\0" + elsewhere)).orientation == 1
+
+
+@pytest.mark.parametrize("reduction", [1, 2])
+@pytest.mark.parametrize("adobe", [True, False])
+def test_inks_of_a_jpeg_are_inverted_only_where_it_says_so(adobe, reduction):
+    inks = np.asarray(Pillow.fromarray(RGB).resize((120, 80)).convert("CMYK"))
+    photo = stored(
+        Pillow.fromarray(inks if adobe else ~inks, "CMYK"), "JPEG", quality=95
+    )  # Pillow inverts, and says so
+    start = photo.index(b"\xff\xee")
+    if not adobe:
+        photo = photo[:start] + photo[start + 2 + int.from_bytes(photo[start + 2 : start + 4], "big") :]
+    decoded = photos.decode_pixels(photos.read_header(photo), reduction=reduction)
+    expected = np.asarray(Pillow.fromarray(RGB).resize((120 // reduction, 80 // reduction)))
+    assert np.abs(decoded.astype(int) - expected).mean() < 5
 
 
 def test_cmyk_and_grey_jpeg():

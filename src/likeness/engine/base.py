@@ -129,7 +129,7 @@ class Engine(Protocol):
         ...
 
     def decode(self, photo: bytes) -> Image:
-        """Decode a JPEG or PNG to an upright RGB image at full size.
+        """Decode a JPEG or PNG to an upright RGB image: at full size, or half of it where that is more than networks can use.
 
         Raises UnsupportedMediaType for any other format, InvalidImage for damage, bombs and lies in the header.
         """

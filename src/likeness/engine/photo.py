@@ -1,26 +1,24 @@
 """Photo bytes to pixels: the only place where bytes of strangers meet an image decoder.
 
 The file's structure is checked by our own readers first (:mod:`likeness.engine.jpeg`, :mod:`likeness.engine.png`), which
-hand OpenCV (JPEG) and Pillow (PNG) nothing but what makes pixels. Memory stays within a few bytes per pixel of at most 50 megapixels.
+hand OpenCV (JPEG) and Pillow (PNG, and JPEG in inks) nothing but what makes pixels, and hold it to the budgets of
+:mod:`likeness.engine.header`. What Pillow decodes is brought to RGB in bands, so that no second copy of it is made.
 """
 
 import io
 import struct
 import zlib
-from typing import Literal
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 from PIL import Image as Pillow
-from PIL import PngImagePlugin
+from PIL import JpegImagePlugin, PngImagePlugin
 
 from likeness.engine import jpeg, png
 from likeness.engine.base import Image
-from likeness.engine.header import Header
+from likeness.engine.header import Header, Reduction
 from likeness.errors import InvalidImage, UnsupportedMediaType
-
-Reduction = Literal[1, 2, 4, 8]
-"""How many times smaller each side is decoded; JPEG files can skip the work for what is not wanted."""
 
 _DECODER_FAULTS = (
     OSError,
@@ -42,14 +40,16 @@ _JPEG_MODES: dict[Reduction, int] = {
     8: cv2.IMREAD_REDUCED_COLOR_8 ^ cv2.IMREAD_COLOR_BGR | cv2.IMREAD_COLOR_RGB,
 }
 _WHITE = 255
+_BAND_PIXELS = 1 << 18
 
 
 def decode(photo: bytes) -> Image:
-    """Decode a JPEG or PNG to an upright RGB image at full size.
+    """Decode a JPEG or PNG to an upright RGB image at full size, or half of it above ``header.FINEST_PIXELS``.
 
     Raises UnsupportedMediaType for any other format, InvalidImage for damage, bombs and lies in the header.
     """
-    return decode_pixels(read_header(photo))
+    header = read_header(photo)
+    return decode_pixels(header, reduction=header.finest)
 
 
 def read_header(photo: bytes) -> Header:
@@ -62,38 +62,88 @@ def read_header(photo: bytes) -> Header:
 
 
 def decode_pixels(header: Header, *, reduction: Reduction = 1) -> Image:
-    """Decode to an upright RGB image, a JPEG with sides ``reduction`` times smaller (rounded up). Raises InvalidImage."""
+    """Decode to an upright RGB image with sides ``reduction`` times smaller (rounded up). Raises InvalidImage."""
     try:
-        pixels = _jpeg_pixels(header, reduction) if header.format == "JPEG" else _png_pixels(header)
+        pixels = _jpeg_pixels(header, reduction) if header.format == "JPEG" else _png_pixels(header, reduction)
     except _DECODER_FAULTS:
         raise InvalidImage(f"The {header.format} file is damaged and cannot be decoded.") from None
     return np.ascontiguousarray(_upright(pixels, header.orientation))
 
 
+class Picture:
+    """A photo's pixels at any reduction. A JPEG is decoded anew for each; a PNG once, at its finest, and averaged down."""
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._finest: Image | None = None
+
+    def at(self, reduction: Reduction) -> Image:
+        """Give the upright RGB image. Raises InvalidImage."""
+        header = self._header
+        if header.format == "JPEG":
+            return decode_pixels(header, reduction=reduction)
+        if self._finest is None:
+            self._finest = decode_pixels(header, reduction=header.finest)
+        factor = reduction // header.finest
+        size = (-(-self._finest.shape[1] // factor), -(-self._finest.shape[0] // factor))
+        if factor <= 1:
+            return self._finest
+        return np.asarray(cv2.resize(self._finest, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def _jpeg_pixels(header: Header, reduction: Reduction) -> Image:
+    if header.channels == 4:
+        return _ink_pixels(header, reduction)
     pixels = cv2.imdecode(np.frombuffer(header.stream, np.uint8), _JPEG_MODES[reduction])
     if pixels is None:
         raise ValueError("not a whole JPEG file")
     return np.asarray(pixels, np.uint8)
 
 
-def _png_pixels(header: Header) -> Image:
-    with PngImagePlugin.PngImageFile(io.BytesIO(header.stream)) as picture:
-        picture.load()
-        if picture.mode.startswith("I"):  # 16-bit grey
-            grey = np.asarray(picture)
-            shown = (grey >> 8).astype(np.uint8)
-            if header.transparent:
-                shown[grey == header.transparent[0]] = _WHITE
-            return np.repeat(shown[:, :, None], 3, axis=2)
-        if picture.mode in {"LA", "RGBA"} or (picture.mode == "P" and "transparency" in picture.info):
-            layer = picture if picture.mode == "RGBA" else picture.convert("RGBA")  # which copies either
+def _ink_pixels(header: Header, reduction: Reduction) -> Image:
+    """Decode a JPEG in cyan, magenta, yellow and black; OpenCV takes all of them for inverted."""
+
+    def shown(band: Pillow.Image) -> Image:
+        inks = band if header.inverted else Pillow.fromarray(~np.asarray(band), "CMYK")  # Pillow has inverted them all
+        return np.asarray(inks.convert("RGB"))
+
+    with JpegImagePlugin.JpegImageFile(io.BytesIO(header.stream)) as picture:
+        picture.draft("CMYK", (max(header.width // reduction, 1), max(header.height // reduction, 1)))
+        return _in_bands(picture, 1, shown)
+
+
+def _png_pixels(header: Header, reduction: Reduction) -> Image:
+    def shown(band: Pillow.Image) -> Image:
+        if band.mode.startswith("I"):  # 16-bit grey
+            grey = np.asarray(band)
+            white = (grey == header.transparent[0]) if header.transparent else np.zeros(grey.shape, bool)
+            eight = np.where(white, _WHITE, grey >> 8).astype(np.uint8)
+            return np.repeat(eight[:, :, None], 3, axis=2)
+        if band.mode in {"LA", "RGBA"} or (band.mode == "P" and "transparency" in band.info):
+            layer = band.convert("RGBA")
             canvas = Pillow.new("RGB", layer.size, (_WHITE, _WHITE, _WHITE))
             canvas.paste(layer, mask=layer.getchannel("A"))
             return np.asarray(canvas)
-        pixels = np.array(picture.convert("RGB"))
-    if header.transparent:
-        pixels[(pixels == np.array(header.transparent, np.uint8)).all(axis=2)] = _WHITE
+        pixels = np.asarray(band.convert("RGB"))
+        if not header.transparent:
+            return pixels
+        white = cv2.inRange(pixels, header.transparent, header.transparent)
+        return np.asarray(cv2.bitwise_or(pixels, cv2.merge((white, white, white))), np.uint8)
+
+    with PngImagePlugin.PngImageFile(io.BytesIO(header.stream)) as picture:
+        return _in_bands(picture, reduction, shown)
+
+
+def _in_bands(picture: Pillow.Image, reduction: Reduction, shown: Callable[[Pillow.Image], Image]) -> Image:
+    """Bring a picture to RGB, band by band, averaged down ``reduction`` times."""
+    width, height = picture.size
+    pixels = np.empty((-(-height // reduction), -(-width // reduction), 3), np.uint8)
+    rows = max(_BAND_PIXELS // width // reduction, 1) * reduction
+    for top in range(0, height, rows):
+        band = shown(picture.crop((0, top, width, min(top + rows, height))))
+        if reduction > 1:
+            band = np.asarray(Pillow.fromarray(band).reduce(reduction))
+        pixels[top // reduction :][: len(band)] = band
     return pixels
 
 

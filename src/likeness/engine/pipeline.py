@@ -10,6 +10,7 @@ from likeness.engine import photo as photos
 from likeness.engine import quality
 from likeness.engine.base import Box, Detection, Face, FacePolicy, Image, LiveScores, PackIdentity, Quality, Use
 from likeness.engine.detection.search import FaceSearch
+from likeness.engine.header import Reduction
 from likeness.engine.levels import Calibration
 from likeness.engine.pad import PadModel, live_scores
 from likeness.engine.recognition import Recogniser, fuse
@@ -51,13 +52,14 @@ class PackEngine:
 
     def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy = FacePolicy.LARGEST) -> Face:
         header = photos.read_header(photo)
-        reduction = _reduction(min(header.size) / _SHORTER_SIDE) if header.format == "JPEG" else 1
-        image = photos.decode_pixels(header, reduction=reduction)
+        picture = photos.Picture(header)
+        reduction = max(_reduction(min(header.size) / _SHORTER_SIDE), header.finest)
+        image = picture.at(reduction)
         seek = self.search.all_faces if policy is FacePolicy.SINGLE else self.search.subject_and_rivals
         subject = choose_subject(seek(image), (image.shape[1], image.shape[0]), policy)
-        finer = _reduction(subject.box.width * reduction / _FACE_WIDTH)
+        finer = max(_reduction(subject.box.width * reduction / _FACE_WIDTH), header.finest)
         if finer < reduction:
-            image = photos.decode_pixels(header, reduction=finer)
+            image = picture.at(finer)
             subject = enlarge(subject, reduction / finer)
             reduction = finer
         assessed = self.assess(image, subject, use=use)
@@ -89,6 +91,6 @@ def enlarge(face: Detection, factor: float) -> Detection:
     return Detection(box, (face.landmarks + np.float32(0.5)) * np.float32(factor) - np.float32(0.5), face.confidence)
 
 
-def _reduction(room: float) -> photos.Reduction:
+def _reduction(room: float) -> Reduction:
     """Give the strongest reduction that leaves enough, where ``room`` is how many times more there is than enough."""
     return 8 if room >= 8 else 4 if room >= 4 else 2 if room >= 2 else 1

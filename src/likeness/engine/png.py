@@ -8,7 +8,7 @@ import struct
 import zlib
 
 from likeness.engine.exif import UPRIGHT, orientation
-from likeness.engine.header import Header, check_size
+from likeness.engine.header import PIXELS_MAX, Header, check_size
 from likeness.errors import InvalidImage
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -20,6 +20,10 @@ _CHUNK_OVERHEAD_BYTES = 12
 _CHUNKS_MAX = 50_000
 _DEFLATE_RATIO_MAX = 1032
 """Deflate's best: a match of 258 bytes costs at least two bits."""
+_UNPACKED_BYTES_MAX = 4 * PIXELS_MAX["PNG"]
+"""What is inflated costs time: 4 bytes a pixel are enough for the largest photo, 8 (16 bits and transparency) for half of it."""
+_PIXEL_BYTES = {1: 1, 2: 4, 3: 4, 4: 4}
+"""What Pillow holds a pixel of so many channels in."""
 
 
 def read_header(data: bytes) -> Header:
@@ -30,10 +34,14 @@ def read_header(data: bytes) -> Header:
     width, height, depth, colour, compression, filtering, interlace = struct.unpack(">IIBBBBB", chunks[0][1])
     if depth not in _DEPTHS.get(colour, ()) or compression or filtering or interlace > 1:
         raise InvalidImage("The PNG file's header makes no sense.")
-    check_size(width, height)
+    check_size("PNG", width, height)
     bodies = dict(reversed(chunks))  # the first of each kind
     pixels = [body for kind, body in chunks if kind == b"IDAT"]
     row_bytes = (width * depth * _CHANNELS[colour] + 7) // 8
+    if row_bytes * height > _UNPACKED_BYTES_MAX:
+        raise InvalidImage(
+            f"The PNG file unfolds to more than {_UNPACKED_BYTES_MAX // 1_000_000} megabytes: send it smaller."
+        )
     if row_bytes * height > _DEFLATE_RATIO_MAX * sum(map(len, pixels)):
         raise InvalidImage("The PNG file holds less data than its header claims.")
     if colour == _PALETTE and b"PLTE" not in bodies:
@@ -44,11 +52,15 @@ def read_header(data: bytes) -> Header:
         kept += [(kind, bodies[kind]) for kind in (b"PLTE", b"tRNS") if kind in bodies]
     elif b"tRNS" in bodies:
         transparent = _transparent_colour(bodies[b"tRNS"], colour, depth)
-    kept += [(b"IDAT", body) for body in pixels]
-    kept.append((b"IEND", b""))
+    kept += [(b"IDAT", b"".join(pixels)), (b"IEND", b"")]
     turned = orientation(bodies[b"eXIf"]) if b"eXIf" in bodies else UPRIGHT
     stream = SIGNATURE + b"".join(_chunk(kind, body) for kind, body in kept)
-    return Header("PNG", width, height, turned, _CHANNELS[colour], depth, stream, transparent)
+    held = 2 if (colour, depth) == (_GREY, 16) else _PIXEL_BYTES[_CHANNELS[colour]]
+    header = Header(
+        "PNG", width, height, turned, _CHANNELS[colour], depth, held * width * height, stream, transparent=transparent
+    )
+    header.check_memory()
+    return header
 
 
 def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:

@@ -1,0 +1,37 @@
+"""Decode large photos in a process of their own and tell, as JSON, what each took: run by ``test_photo_budgets.py``."""
+
+import ctypes
+import gc
+import json
+import sys
+from pathlib import Path
+
+import cv2
+
+from likeness.engine import photo as photos
+
+sys.path.insert(0, str(Path(__file__).parent))
+from photo_files import large_photos
+
+
+def kibibytes(entry: str) -> int:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(entry))
+
+
+def main() -> None:
+    cv2.setNumThreads(1)
+    trim = ctypes.CDLL(None).malloc_trim
+    photos.decode(next(large_photos())[1])  # what is loaded at the first use belongs to no photo
+    for name, photo in large_photos():
+        gc.collect()
+        trim(0)
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts anew
+        before = kibibytes("VmRSS:")
+        photos.decode(photo)
+        header = photos.read_header(photo)
+        taken = (kibibytes("VmHWM:") - before) * 1024
+        sys.stdout.write(json.dumps([name, header.width * header.height, header.bytes_needed, taken]) + "\n")
+
+
+main()
