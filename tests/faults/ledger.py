@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from likeness.engine.fake import fake_photo
+from likeness.store.images import QUARANTINE
 from processes import ServerProcess
 from servers import b64
 
@@ -149,7 +150,8 @@ def listed(http: httpx.Client) -> dict[str, bool]:
 
 
 def images(server: ServerProcess) -> set[str]:
-    return {path.name for path in (server.settings.data_dir / "images").glob("*/*")}
+    folder = server.settings.data_dir / "images"
+    return {path.name for path in folder.glob("*/*") if path.parent.name != QUARANTINE}
 
 
 def wanted_images(server: ServerProcess) -> set[str]:

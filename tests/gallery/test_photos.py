@@ -5,16 +5,9 @@ import asyncio
 import pytest
 
 from likeness.deployment import initialise, open_deployment
-from likeness.engine.base import Engine
-from likeness.engine.fake import FakeEngine
-from likeness.engine.workers import FaceWorkers
-from likeness.errors import ServiceUnavailable, SetupError
-from likeness.gallery import upkeep
-from likeness.gallery.galleries import Galleries
-from likeness.gallery.packs import Packs
+from likeness.errors import ServiceUnavailable
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.upkeep import GalleryUpkeep
-from likeness.kit.executors import SizedExecutor
+from likeness.gallery.repository import GalleryRows, NewEntry, photos_to_delete
 from likeness.store.images import ImageStore
 from servers import test_settings
 
@@ -113,31 +106,24 @@ def test_a_photo_that_cannot_be_deleted_holds_up_no_other(deployment, tmp_path, 
     images.close()
 
 
-def test_photos_of_nobody_are_swept_even_if_the_store_is_down_at_first(deployment, tmp_path, monkeypatch):
-    monkeypatch.setattr(upkeep, "RETRY_SECONDS", 0.01)
+def test_a_photo_that_an_entry_let_go_of_is_deleted_after_a_crash(deployment, tmp_path, monkeypatch):
+    """Also by a start that would not touch photos that no entry refers to."""
     images = ImageStore(f"file://{tmp_path / 'images'}")
-    photos = EntryPhotos(images, deployment.database)
-    galleries = Galleries(Packs(FaceWorkers(FakeEngine(), SizedExecutor("none", workers=1, queue_limit=1)), no_pack))
-    tenants = [deployment.tenants.create(name) for name in ("first", "second")]
-    delete, refused = images.delete, []
-
-    async def refusing_at_first(tenant_id: str, image_id: str) -> None:
-        if len(refused) < 2:
-            refused.append(image_id)
-            raise ServiceUnavailable("not now")
-        await delete(tenant_id, image_id)
+    tenant = deployment.tenants.create("tenant")
+    rows = GalleryRows(tenant.id)
+    entries = [NewEntry(str(n), None, {}, 90, f"{n}" * 24, 0.0, {}) for n in range(2)]
 
     async def main() -> None:
-        for tenant in tenants:
-            await images.put(tenant.id, "0" * 24, b"photo", tenant.cipher)
-        monkeypatch.setattr(images, "delete", refusing_at_first)
-        await GalleryUpkeep(galleries, photos, deployment.database, deployment.tenants, deployment.clock).load()
-        assert [await stored(images, tenant.id) for tenant in tenants] == [set(), set()]
+        for entry in entries:
+            await images.put(tenant.id, str(entry.image_id), b"photo", tenant.cipher)
+            deployment.database.write_now(lambda c, entry=entry: rows.add(c, entry))
+        deployment.database.write_now(lambda c: rows.erase(c, "0"))
+        deployment.database.write_now(lambda c: rows.forget_image(c, "1"))  # and here the server is killed
+        photos = EntryPhotos(images, deployment.database)
+        await photos.recall_overdue()
+        await photos.delete_overdue()
+        assert await stored(images, tenant.id) == set()
+        assert deployment.database.read_now(lambda c: list(photos_to_delete(c))) == []
 
     asyncio.run(main())
-    assert len(refused) == 2
     images.close()
-
-
-def no_pack(pack_id: str) -> Engine:
-    raise SetupError(f"no pack {pack_id}")

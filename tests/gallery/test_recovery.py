@@ -162,7 +162,8 @@ def test_a_sweep_spares_a_photo_that_is_being_written(tmp_path, monkeypatch):
             patched.setattr(os, "fsync", slow)
             insert = asyncio.create_task(gallery.service.insert(tenant, picture(1)))
             await asyncio.sleep(0.1)
-            await gallery.service._photos.sweep(tenant)
+            findings = await gallery.upkeep._sweep.look([tenant])
+            assert not findings.stray_count
             await insert
         assert entries(deployment, tenant) == 2
 

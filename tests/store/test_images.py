@@ -13,7 +13,8 @@ from obstore.store import MemoryStore
 from likeness.errors import ServiceUnavailable, SetupError
 from likeness.kit.envelope import Cipher, new_data_key
 from likeness.store.folder import PART, FolderStore
-from likeness.store.images import ImageStore, _Remote
+from likeness.store.images import ImageStore
+from likeness.store.remote import RemoteObjects
 
 CIPHER = Cipher(new_data_key(), "tenant")
 PHOTO = b"\xff\xd8\xff a photo of somebody" * 100
@@ -23,7 +24,7 @@ PHOTO = b"\xff\xd8\xff a photo of somebody" * 100
 def images(request: pytest.FixtureRequest, tmp_path: Path) -> ImageStore:
     images = ImageStore((tmp_path / "images with space").as_uri())
     if request.param == "remote":
-        images._objects = _Remote(MemoryStore())
+        images._objects = RemoteObjects(MemoryStore())
     return images
 
 
@@ -176,7 +177,7 @@ def test_many_photos_at_once(tmp_path):
 
 
 def test_a_store_is_chosen_by_its_address(tmp_path):
-    assert isinstance(ImageStore("memory:///")._objects, _Remote)
+    assert isinstance(ImageStore("memory:///")._objects, RemoteObjects)
     folder = ImageStore((tmp_path / "ä b").as_uri())
     folder.close()
     assert (tmp_path / "ä b").is_dir()

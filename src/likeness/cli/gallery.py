@@ -5,6 +5,7 @@ import typer
 from likeness.cli.bulk import export, import_people
 from likeness.cli.dedupe import dedupe
 from likeness.cli.reindex import abandon, cutover, finish, reindex, rollback, status
+from likeness.cli.sweep import sweep
 
 gallery = typer.Typer(
     help="Galleries: enrol, export and compare many people at once; move to another model pack while the server answers.",
@@ -19,3 +20,4 @@ gallery.command()(cutover)
 gallery.command()(rollback)
 gallery.command()(finish)
 gallery.command()(abandon)
+gallery.command()(sweep)

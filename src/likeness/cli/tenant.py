@@ -118,6 +118,7 @@ def erase(
 
 async def _delete_photos(images: ImageStore, leaving: TenantRow) -> None:
     names = [name async for batch in images.ids(leaving.id) for name in batch]
+    names += [name async for batch in images.aside(leaving.id) for name, _ in batch]
     with progress_bar() as bar:
         task = bar.add_task("deleting photos", total=len(names))
         for start in range(0, len(names), CONCURRENT_FILES):

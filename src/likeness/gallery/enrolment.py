@@ -1,7 +1,5 @@
 """Making an entry: image stored, database committed, index fed."""
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -9,12 +7,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from likeness.errors import Conflict, TooManyRequests
+from likeness.gallery.answers import Repeatable, recall_answer, remember_answer
 from likeness.gallery.arrivals import Arrivals
 from likeness.gallery.galleries import Galleries, GalleryMoved
 from likeness.gallery.memory import View
 from likeness.gallery.packs import Probe
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.repository import Entry, GalleryPacks, GalleryRows, NewEntry, RememberedAnswer
+from likeness.gallery.repository import Entry, GalleryPacks, GalleryRows, NewEntry
 from likeness.gallery.sealing import seal_template
 from likeness.index.vectors import checked_query
 from likeness.kit.clock import Clock
@@ -43,6 +42,14 @@ class Particulars:
     labels: Mapping[str, str] = field(default_factory=dict)
     idempotency_key: str | None = None
     occasion: Occasion | None = None
+
+    def request(self, tenant: Tenant, photo: bytes) -> Repeatable | None:
+        """Give what a repeated request is known by; None where each one enrols anew."""
+        if self.occasion:
+            return Repeatable.occasion(self.occasion.name)
+        if self.idempotency_key is None:
+            return None
+        return Repeatable.call(tenant, self.idempotency_key, photo, self.external_id, self.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +88,7 @@ class Enroller:
             checked_query(
                 probe.templates[pack], view.indexes[pack].dimension
             )  # nothing may be committed that no index takes
-        occasion = said.occasion
-        key, digest = (occasion.name,) * 2 if occasion else (said.idempotency_key, digest_request(photo, said))
+        request = said.request(tenant, photo)
         try:
             self._demand_room(tenant, view.size)
             await self._demand_new(tenant, said.external_id)
@@ -90,7 +96,7 @@ class Enroller:
                 entry = self._new_entry(tenant, view, probe, said, arrival.image_id)
                 templates = {pack: probe.templates[pack] for pack in entry.sealed_templates}
                 written = await self._database.write(
-                    lambda c: self._insert(c, tenant, view, probe, entry, watch, occasion, key, digest),
+                    lambda c: self._insert(c, tenant, view, probe, entry, watch, said.occasion, request),
                     after_commit=lambda inserted: (
                         self._galleries.feed(tenant.id, lambda gallery: gallery.add(inserted, templates))
                         if isinstance(inserted, int)
@@ -100,7 +106,7 @@ class Enroller:
                 arrival.enrolled = isinstance(written, int)
         except (IntegrityError, Conflict, TooManyRequests) as error:
             # The same request may have come through meanwhile under its Idempotency-Key; then this is its answer.
-            remembered = await self.recall(tenant, key, digest)
+            remembered = await self.recall(tenant, request)
             if remembered is not None:
                 return Enrolled(remembered)
             if isinstance(error, IntegrityError):
@@ -110,14 +116,14 @@ class Enroller:
             raise
         return Enrolled(entry.id) if isinstance(written, int) else Enrolled(written[0].id, rival=written)
 
-    async def recall(self, tenant: Tenant, key: str | None, digest: str) -> str | None:
-        """Give the id that was answered under an ``Idempotency-Key``. Raises Conflict when it came with another request."""
-        if key is None:
+    async def recall(self, tenant: Tenant, request: Repeatable | None) -> str | None:
+        """Give the id that a request was answered with before. Raises Conflict when another came under its key."""
+        if request is None:
             return None
-        remembered = await self._database.read(lambda c: GalleryRows(tenant.id).recall_answer(c, key))
+        remembered = await self._database.read(lambda c: recall_answer(c, tenant.id, request.key))
         if remembered is None:
             return None
-        if remembered.request_digest != digest:
+        if remembered.request_digest != request.digest:
             raise Conflict("This Idempotency-Key came before with another request; use a new key.")
         return str(remembered.answer["id"])
 
@@ -146,8 +152,7 @@ class Enroller:
         entry: NewEntry,
         watch: Watch | None,
         occasion: Occasion | None,
-        idempotency_key: str | None,
-        digest: str,
+        request: Repeatable | None,
     ) -> int | tuple[Entry, float]:
         """Insert on the writer's thread; gives the key, or the rival that was there first and its score."""
         if occasion:
@@ -164,9 +169,8 @@ class Enroller:
                 if rival:
                     return rival, score
         self._demand_room(tenant, gallery.view.size + arrivals.unsettled)
-        if idempotency_key is not None:
-            answer = RememberedAnswer(digest, {"id": entry.id})
-            rows.remember_answer(connection, idempotency_key, answer, now=entry.created_at)
+        if request is not None:
+            remember_answer(connection, tenant.id, request, {"id": entry.id})
         if not gallery.recorded:
             rows.set_packs(connection, GalleryPacks(view.pack, view.shadow))
         inserted = rows.add(connection, entry)
@@ -186,12 +190,3 @@ class Enroller:
                 "The gallery has reached the tenant's limit; erase entries or have the limit raised.",
                 retry_after_seconds=FULL_RETRY_SECONDS,
             )
-
-
-def digest_request(photo: bytes, said: Particulars) -> str:
-    """Give what tells two requests under one ``Idempotency-Key`` apart."""
-    if said.idempotency_key is None:
-        return ""
-    digest = hashlib.sha256(photo)
-    digest.update(json.dumps([said.external_id, dict(said.labels)], sort_keys=True).encode())
-    return digest.hexdigest()

@@ -12,12 +12,14 @@ from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.reindexing import Reindexer
 from likeness.gallery.search import Searcher
 from likeness.gallery.service import GalleryService
+from likeness.gallery.sweep import PhotoSweep
 from likeness.gallery.upkeep import GalleryUpkeep
 from likeness.index.base import Index
 from likeness.index.exact import ExactIndex
 from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
 from likeness.store.database import Database
+from likeness.store.generations import Generations
 from likeness.store.images import ImageStore
 from likeness.tenants.service import Tenants
 
@@ -64,7 +66,8 @@ def compose_gallery(
     searcher = Searcher(packs, galleries, database, scans)
     enroller = Enroller(galleries, photos, database, clock)
     service = GalleryService(packs, galleries, searcher, enroller, photos, database)
-    upkeep = GalleryUpkeep(galleries, photos, database, tenants, clock)
+    sweep = PhotoSweep(images, photos, database, Generations(images, database), clock)
+    upkeep = GalleryUpkeep(galleries, photos, sweep, database, tenants)
     reindexer = Reindexer(
         packs, galleries, photos, database, tenants, scans, service.erase, clock, photos_at_once=max(1, workers // 2)
     )

@@ -1,8 +1,9 @@
 """The photos of entries, from before the entry is committed to after it is gone.
 
 A photo is stored before its entry is committed, and deleted after the entry lets go of it, so a crash between the two leaves a
-photo that no entry refers to, and never an entry without its photo. Such photos are swept after a start. A photo that could not be
-deleted at once is tried again until it is gone; the caller is told meanwhile.
+photo that no entry refers to, and never an entry without its photo. That an entry let go of its photo is written down in the same
+transaction, so the deletion is made up for after a crash; a photo whose entry was never committed is found by
+``likeness.gallery.sweep``. A photo that could not be deleted at once is tried again until it is gone; the caller is told meanwhile.
 """
 
 import logging
@@ -10,15 +11,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import Connection
-
 from likeness.errors import LikenessError, ServiceUnavailable
-from likeness.gallery.repository import GalleryRows
+from likeness.gallery.repository import GalleryRows, forget_deletions, photos_to_delete
 from likeness.kit.ids import new_object_id
 from likeness.store.database import Database
-from likeness.store.folder import PART
 from likeness.store.images import ImageStore
 from likeness.tenants.service import Tenant
 
@@ -54,6 +50,8 @@ class EntryPhotos:
         self._arriving: set[str] = set()
         # A request and the upkeep may be at the same photo: whoever is done first drops it.
         self._overdue: dict[str, _Overdue] = {}
+        self._gone: list[str] = []
+        """Photos that are deleted, and still written down as to be deleted."""
 
     @asynccontextmanager
     async def arriving(self, tenant: Tenant, photo: bytes) -> AsyncIterator[Arrival]:
@@ -91,34 +89,47 @@ class EntryPhotos:
         due = _Overdue(tenant.id, entry_id)
         for image_id in [image_id for image_id, overdue in self._overdue.items() if overdue == due]:
             await self._images.delete(tenant.id, image_id)
-            self._overdue.pop(image_id, None)
+            self._settle(image_id)
+
+    async def recall_overdue(self) -> None:
+        """Learn which deletions an earlier run left undone. Raises ServiceUnavailable."""
+        for image_id, tenant_id, entry_id in await self._database.read(lambda c: list(photos_to_delete(c))):
+            self._overdue.setdefault(image_id, _Overdue(tenant_id, entry_id))
 
     async def delete_overdue(self) -> None:
         """Try again to delete the photos that should be gone, each by itself. Raises ServiceUnavailable when one cannot be deleted."""
         due = dict(self._overdue)
-        wanted = await self._wanted([image_id for image_id, overdue in due.items() if overdue.doubtful])
+        wanted = await self.wanted([image_id for image_id, overdue in due.items() if overdue.doubtful])
         fault: LikenessError | None = None
         for image_id, overdue in due.items():
             try:
                 if image_id not in wanted:
                     await self._images.delete(overdue.tenant_id, image_id)
-                self._overdue.pop(image_id, None)
+                self._settle(image_id)
             except LikenessError as error:
                 fault = error
+        gone = tuple(self._gone)
+        if gone:
+            await self._database.write(lambda c: forget_deletions(c, gone))
+            del self._gone[: len(gone)]
         if fault:
             raise fault
 
-    async def sweep(self, tenant: Tenant) -> int:
-        """Delete photos that no entry refers to: their commit never came, or their deletion did not. Gives how many."""
-        referred = await self._database.read(lambda c: _sorted_image_ids(c, tenant.id))
-        suspects = [name async for batch in self._images.ids(tenant.id) for name in _not_among(referred, batch)]
-        # In this order: a suspect is by now still arriving, or committed before the database is asked again, or nobody's.
-        suspects = [name for name in suspects if name.removesuffix(PART) not in self._arriving]
-        wanted = await self._wanted(suspects)
-        for image_id in suspects:
-            if image_id not in wanted:
-                await self._images.delete(tenant.id, image_id)
-        return len(suspects) - len(wanted)
+    def is_under_way(self, image_id: str) -> bool:
+        """Whether a photo is being stored or deleted by this process, and nobody else's business."""
+        return image_id in self._arriving or image_id in self._overdue
+
+    async def wanted(self, image_ids: list[str]) -> set[str]:
+        """Give those of the images that an entry refers to."""
+        if not image_ids:
+            return set()
+        return await self._database.read(lambda c: GalleryRows.wanted_images(c, image_ids))
+
+    def _settle(self, image_id: str) -> None:
+        """Note that a photo is gone, or is an entry's after all."""
+        overdue = self._overdue.pop(image_id, None)
+        if overdue and overdue.entry_id:
+            self._gone.append(image_id)
 
     async def _give_up(self, tenant: Tenant, arrival: Arrival, *, doubtful: bool = False) -> None:
         self._overdue[arrival.image_id] = _Overdue(tenant.id, doubtful=doubtful)
@@ -129,22 +140,3 @@ class EntryPhotos:
                 self._overdue.pop(arrival.image_id, None)
             except LikenessError as error:
                 log.warning("a photo that nobody was enrolled with is still there and will be deleted: %s", error)
-
-    async def _wanted(self, image_ids: list[str]) -> set[str]:
-        """Give those of the images that an entry refers to."""
-        if not image_ids:
-            return set()
-        return await self._database.read(lambda c: GalleryRows.wanted_images(c, image_ids))
-
-
-def _sorted_image_ids(connection: Connection, tenant_id: str) -> NDArray[np.bytes_]:
-    ids = (image_id.encode() for image_id in GalleryRows(tenant_id).image_ids(connection))
-    return np.sort(np.fromiter(ids, "S24"))
-
-
-def _not_among(referred: NDArray[np.bytes_], names: list[str]) -> list[str]:
-    if not len(referred):
-        return names
-    wanted = np.array([name.encode() for name in names])
-    nearest = referred[np.minimum(np.searchsorted(referred, wanted), len(referred) - 1)]
-    return [name for name, found in zip(names, nearest == wanted, strict=True) if not found]

@@ -7,7 +7,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, insert, select, update
 
 from likeness.store.statements import PreparedInsert
-from likeness.store.tables import galleries, gallery_blocks, gallery_entries, gallery_templates, idempotency_keys
+from likeness.store.tables import (
+    galleries,
+    gallery_blocks,
+    gallery_entries,
+    gallery_templates,
+    photo_deletions,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +50,7 @@ class GalleryPacks:
     shadow: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class RememberedAnswer:
-    """What an ``Idempotency-Key`` was answered with, and the digest of the request that it came with."""
-
-    request_digest: str
-    answer: dict[str, Any]
-
-
+TENANTS_AT_ONCE = 500
 BLOCK_SPAN = 2048
 """Keys that share a block of templates: ``key // BLOCK_SPAN``. Stored data depend on it, so it never changes."""
 
@@ -127,26 +126,27 @@ class GalleryRows:
         return int(connection.execute(select(func.count()).select_from(gallery_entries).where(self._mine)).scalar_one())
 
     def forget_image(self, connection: Connection, entry_id: str) -> Entry | None:
-        """Unlink the image; gives the entry as it was, or None when there is none."""
+        """Unlink the image and write down that it is to go; gives the entry as it was, or None when there is none."""
         entry = self.find(connection, entry_id)
         if entry and entry.image_id:
+            self._let_go(connection, entry)
             connection.execute(update(gallery_entries).where(gallery_entries.c.key == entry.key).values(image_id=None))
         return entry
 
     def erase(self, connection: Connection, entry_id: str) -> Entry | None:
-        """Delete the entry with all its templates; gives it as it was, or None when there is none."""
+        """Delete the entry with all its templates, and write down that its photo is to go; gives it as it was, or None."""
         entry = self.find(connection, entry_id)
         if entry:
+            self._let_go(connection, entry)
             self.drop_blocks(connection, [entry.key])
             connection.execute(delete(gallery_templates).where(gallery_templates.c.entry_key == entry.key))
             connection.execute(delete(gallery_entries).where(gallery_entries.c.key == entry.key))
         return entry
 
-    def image_ids(self, connection: Connection) -> Iterator[str]:
-        """Give the ids of all images that entries refer to."""
-        query = select(gallery_entries.c.image_id).where(self._mine, gallery_entries.c.image_id.is_not(None))
-        for batch in connection.execute(query.execution_options(yield_per=10_000)).partitions():
-            yield from (row[0] for row in batch)
+    def _let_go(self, connection: Connection, entry: Entry) -> None:
+        if entry.image_id:
+            values = {"image_id": entry.image_id, "tenant_id": self.tenant_id, "entry_id": entry.id}
+            connection.execute(insert(photo_deletions).values(values))
 
     @staticmethod
     def wanted_images(connection: Connection, image_ids: list[str]) -> set[str]:
@@ -225,24 +225,48 @@ class GalleryRows:
             found.setdefault(row.pack, []).append((row.key, row.id, row.sealed_template))
         return found
 
-    def recall_answer(self, connection: Connection, key: str) -> RememberedAnswer | None:
-        query = select(idempotency_keys.c.request_digest, idempotency_keys.c.answer).where(
-            idempotency_keys.c.tenant_id == self.tenant_id, idempotency_keys.c.key == key
-        )
-        row = connection.execute(query).one_or_none()
-        return RememberedAnswer(*row) if row else None
 
-    def remember_answer(self, connection: Connection, key: str, answer: RememberedAnswer, *, now: float) -> None:
-        """Keep an answer. Raises IntegrityError when the key was used meanwhile."""
-        connection.execute(
-            insert(idempotency_keys).values(
-                tenant_id=self.tenant_id,
-                key=key,
-                request_digest=answer.request_digest,
-                answer=answer.answer,
-                created_at=now,
-            )
-        )
+def entry_counts(connection: Connection) -> dict[str, int]:
+    """Count every tenant's entries; who has none is not there."""
+    query = select(gallery_entries.c.tenant_id, func.count()).group_by(gallery_entries.c.tenant_id)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def in_groups(tenant_ids: Iterable[str], counts: Mapping[str, int], most: int) -> Iterator[list[str]]:
+    """Put tenants together until they have so many entries, so that many small ones cost one query."""
+    group: list[str] = []
+    entries = 0
+    for tenant_id in tenant_ids:
+        count = counts.get(tenant_id, 0)
+        if group and (entries + count > most or len(group) == TENANTS_AT_ONCE):
+            yield group
+            group, entries = [], 0
+        group.append(tenant_id)
+        entries += count
+    if group:
+        yield group
+
+
+def image_ids(connection: Connection, tenant_ids: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Give (tenant, id) of all images that the entries of some tenants refer to."""
+    query = select(gallery_entries.c.tenant_id, gallery_entries.c.image_id).where(
+        gallery_entries.c.tenant_id.in_(tenant_ids), gallery_entries.c.image_id.is_not(None)
+    )
+    for batch in connection.execute(query.execution_options(yield_per=10_000)).partitions():
+        yield from ((row[0], row[1]) for row in batch)
+
+
+def photos_to_delete(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """Give (image id, tenant, entry id) of the photos that entries let go of and that may be there still."""
+    query = select(photo_deletions.c.image_id, photo_deletions.c.tenant_id, photo_deletions.c.entry_id)
+    yield from ((row[0], row[1], row[2]) for row in connection.execute(query))
+
+
+def forget_deletions(connection: Connection, deleted: Sequence[str]) -> None:
+    """Strike out photos that are gone."""
+    for start in range(0, len(deleted), 10_000):
+        some = deleted[start : start + 10_000]
+        connection.execute(delete(photo_deletions).where(photo_deletions.c.image_id.in_(some)))
 
 
 def has_template(*packs: str) -> ColumnElement[bool]:
@@ -260,10 +284,6 @@ def common_pack(connection: Connection) -> str | None:
     """Give the pack that every tenant's gallery answers with; None where there is no gallery, or where they differ."""
     packs = answering_packs(connection)
     return packs.pop() if len(packs) == 1 else None
-
-
-def forget_answers(connection: Connection, *, before: float) -> None:
-    connection.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < before))
 
 
 def _entry(row: Row[*tuple[Any, ...]] | None) -> Entry | None:

@@ -1,7 +1,7 @@
 """Enrolling, finding and forgetting people.
 
 The order of a change: image stored, database committed, index fed, caller answered. What was acknowledged is therefore found after a
-crash, and what was deleted is gone; an image whose commit never came is swept at the next start.
+crash, and what was deleted is gone; an image whose commit never came is set aside at the next start.
 """
 
 from dataclasses import replace
@@ -9,7 +9,8 @@ from typing import Protocol
 
 from likeness.engine.base import Face, Image, Use
 from likeness.errors import NoFace, NotFound
-from likeness.gallery.enrolment import Enroller, Occasion, Particulars, Watch, digest_request
+from likeness.gallery.answers import Repeatable
+from likeness.gallery.enrolment import Enroller, Occasion, Particulars, Watch
 from likeness.gallery.galleries import Galleries, GalleryMoved
 from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.photos import EntryPhotos
@@ -100,7 +101,7 @@ class GalleryService:
             try:
                 with arrivals.watch() as position:
                     outcome = await self._searcher.search(tenant, view, probe, candidates=candidates, level=level)
-                    before = occasion and await self._enroller.recall(tenant, occasion.name, occasion.name)
+                    before = occasion and await self._enroller.recall(tenant, Repeatable.occasion(occasion.name))
                     if before:
                         return replace(outcome, entry_id=before, found=False)
                     if outcome.found or enrol_photo is None:
@@ -132,7 +133,7 @@ class GalleryService:
         """
         said = said or Particulars()
         self._galleries.ready(tenant.id)
-        remembered = await self._enroller.recall(tenant, said.idempotency_key, digest_request(photo, said))
+        remembered = await self._enroller.recall(tenant, said.request(tenant, photo))
         if remembered is not None:
             return remembered
         while True:

@@ -5,31 +5,45 @@ import logging
 from functools import partial
 
 from likeness.errors import LikenessError
+from likeness.gallery.answers import AnswerAges
 from likeness.gallery.blocks import seal_span
 from likeness.gallery.galleries import Galleries
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.repository import forget_answers
-from likeness.kit.clock import Clock
+from likeness.gallery.sweep import DAY_SECONDS, PhotoSweep, tell
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant, Tenants
 
 log = logging.getLogger("likeness.gallery")
-IDEMPOTENCY_TTL_SECONDS = 86_400
 RETRY_SECONDS = 15.0
+GENERATION_SECONDS = 3600.0
+"""How old a copy of the database must be to be known as one in any case."""
 
 
 class GalleryUpkeep:
     def __init__(
-        self, galleries: Galleries, photos: EntryPhotos, database: Database, tenants: Tenants, clock: Clock
+        self, galleries: Galleries, photos: EntryPhotos, sweep: PhotoSweep, database: Database, tenants: Tenants
     ) -> None:
         self._galleries = galleries
         self._photos = photos
+        self._sweep = sweep
         self._database = database
         self._tenants = tenants
-        self._clock = clock
+        self._ages = AnswerAges(database)
+
+    async def run(self) -> None:
+        """Load the galleries and look at the photos, then look at them once a day."""
+        await self.load()
+        hours = 0
+        while True:
+            await asyncio.sleep(GENERATION_SECONDS)
+            hours += 1
+            if hours * GENERATION_SECONDS % DAY_SECONDS:
+                await self._begin_generation()
+            else:
+                await self._sweep_photos()
 
     async def load(self) -> None:
-        """Load the galleries, again and again until it succeeds, then sweep the photos that a crash left to nobody."""
+        """Load the galleries, again and again until it succeeds, then look for photos that no entry refers to."""
         while not (self._galleries.progress.done or self._galleries.stopped):
             try:
                 tenants = await asyncio.to_thread(self._tenants.all)
@@ -37,33 +51,34 @@ class GalleryUpkeep:
             except Exception:
                 log.exception("loading the galleries failed; trying again in %s s", RETRY_SECONDS)
                 await asyncio.sleep(RETRY_SECONDS)
-        await self._sweep()
+        await self._sweep_photos()
 
-    async def _sweep(self) -> None:
-        """Delete the photos of no entry, again and again until every tenant's are looked at."""
-        looked_at: set[str] = set()
+    async def _sweep_photos(self) -> None:
+        """Sweep, again and again until every photo was looked at."""
         while not self._galleries.stopped:
             try:
-                for tenant in await asyncio.to_thread(self._tenants.all):
-                    if tenant.id not in looked_at:
-                        swept = await self._photos.sweep(tenant)
-                        looked_at.add(tenant.id)
-                        if swept:
-                            log.warning(
-                                "%d photos of tenant %s belonged to no entry and were deleted", swept, tenant.id
-                            )
+                await self._photos.recall_overdue()
+                tell(await self._sweep.run(await asyncio.to_thread(self._tenants.all)))
             except LikenessError as error:
                 log.warning("sweeping photos failed; trying again in %s s: %s", RETRY_SECONDS, error)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return
 
+    async def _begin_generation(self) -> None:
+        try:
+            if not await self._sweep.generations.begin_next():
+                log.error(
+                    "the photos are used with another database, too: of none that this one does not name is anything done"
+                )
+        except LikenessError as error:
+            log.warning("a new generation of the photos could not be begun: %s", error)
+
     async def tidy(self) -> None:
-        """Load again what is behind the database, drop old idempotency keys, seal templates in blocks."""
+        """Load again what is behind the database, forget answers of long ago, seal templates in blocks."""
         tenants = {tenant.id: tenant for tenant in await asyncio.to_thread(self._tenants.all)}
         await self._galleries.reload(self._database, tenants)
-        before = self._clock.now() - IDEMPOTENCY_TTL_SECONDS
-        await self._database.write(lambda c: forget_answers(c, before=before))
+        await self._ages.advance()
         for tenant in tenants.values():
             await self.seal_blocks(tenant)
 

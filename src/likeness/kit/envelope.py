@@ -4,6 +4,8 @@ A sealed value is ``nonce (12 bytes) || ciphertext || tag (16 bytes)``. The asso
 and its record, so that a row copied to another place does not open. Without the key-encryption key nothing opens, backups included.
 """
 
+import hashlib
+import hmac
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,11 +32,12 @@ class KeyProvider(Protocol):
 class Cipher:
     """Seals and opens values under one key. Thread-safe."""
 
-    __slots__ = ("_aead", "_scope")
+    __slots__ = ("_aead", "_mac_key", "_scope")
 
     def __init__(self, key: bytes, scope: str) -> None:
         self._aead = AESGCM(key)
         self._scope = scope.encode()
+        self._mac_key = hmac.digest(key, b"message authentication", hashlib.sha256)
 
     def seal(self, plaintext: bytes, purpose: str, record: str) -> bytes:
         nonce = secrets.token_bytes(NONCE_BYTES)
@@ -54,6 +57,10 @@ class Cipher:
             ]
         except (InvalidTag, ValueError) as error:
             raise SetupError(f"a stored {purpose} does not open: wrong master key, or the data was altered") from error
+
+    def mac(self, content: bytes, purpose: str) -> bytes:
+        """Give a digest that only who has the key can make: equal for equal content of one purpose."""
+        return hmac.digest(self._mac_key, self._context(purpose, "") + content, hashlib.sha256)
 
     def _context(self, purpose: str, record: str) -> bytes:
         return b"\0".join((self._scope, purpose.encode(), record.encode()))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from likeness.kit.files import sync_folder
+from likeness.kit.files import replacing, sync_folder
 
 PART = ".part"
 """Ending of a file that is being written; one left behind by a crash is an object nobody refers to."""
@@ -26,11 +26,7 @@ class FolderStore:
 
     def put(self, space: str, name: str, content: bytes) -> None:
         """Write an object, durable when this returns. Raises OSError and then leaves nothing behind."""
-        folder = self._root / space
-        if space not in self._made:
-            _make(folder)
-            sync_folder(self._root)
-            self._made.add(space)
+        folder = self._open_space(space)
         part, whole = folder / f"{name}{PART}", folder / name
         try:
             with open(part, "xb", opener=_private, buffering=0) as file:
@@ -46,6 +42,11 @@ class FolderStore:
                     path.unlink()
             raise
 
+    def replace(self, space: str, name: str, content: bytes) -> None:
+        """Write an object in the place of an earlier one, which stays if this fails. Raises OSError."""
+        with replacing(self._open_space(space) / name) as file:
+            file.write(content)
+
     def get(self, space: str, name: str) -> bytes | None:
         """Give an object's bytes, or None. Raises OSError."""
         try:
@@ -60,15 +61,45 @@ class FolderStore:
             (folder / name).unlink()
             sync_folder(folder)
 
+    def move(self, name: str, space: str, target: str) -> None:
+        """Move an object to another space, where its time is that of the move; one that is gone is let go. Raises OSError."""
+        source, goal = self._root / space, self._open_space(target)
+        with suppress(FileNotFoundError):
+            os.utime(source / name)
+            (source / name).replace(goal / name)
+            sync_folder(goal)
+            sync_folder(source)
+
     def batches(self, space: str, *, size: int = 1000) -> Iterator[list[str]]:
         """Give the names of a space's objects, unfinished ones included. Raises OSError."""
+        for batch in self._entries(space, size):
+            yield [entry.name for entry in batch]
+
+    def dated(self, space: str, *, size: int = 1000) -> Iterator[list[tuple[str, float]]]:
+        """Give the names of a space's objects, each with the time that it was put or moved there. Raises OSError."""
+        for batch in self._entries(space, size):
+            yield [(entry.name, entry.stat().st_mtime) for entry in batch]
+
+    def _entries(self, space: str, size: int) -> "Iterator[list[os.DirEntry[str]]]":
         try:
             listing = os.scandir(self._root / space)
         except FileNotFoundError:
             return
         with listing:
-            while batch := [entry.name for entry in islice(listing, size)]:
+            while batch := list(islice(listing, size)):
                 yield batch
+
+    def _open_space(self, space: str) -> Path:
+        """Give a space's folder, made for good where it is missing."""
+        folder = self._root / space
+        if space not in self._made:
+            above = self._root
+            for part in Path(space).parts:
+                _make(above / part)
+                sync_folder(above)
+                above /= part
+            self._made.add(space)
+        return folder
 
 
 def _private(path: str, flags: int) -> int:

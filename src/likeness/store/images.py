@@ -1,22 +1,31 @@
-"""Photos at rest: sealed bytes under a tenant's own prefix of a folder or of an object store."""
+"""Photos at rest: sealed bytes under a tenant's own prefix of a folder or of an object store.
 
-from collections.abc import AsyncIterator
+A photo that nobody can vouch for is not deleted but set aside, under ``quarantine/``, where :meth:`ImageStore.get` still finds it.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlparse
 
-import obstore
 from obstore.exceptions import BaseError as ObjectStoreError
-from obstore.store import ObjectStore, from_url
 
-from likeness.errors import ServiceUnavailable, SetupError
+from likeness.errors import ServiceUnavailable
 from likeness.kit.envelope import Cipher
 from likeness.kit.executors import SizedExecutor
 from likeness.store.folder import FolderStore
+from likeness.store.remote import NoBucket, RemoteObjects, cause_of
 
+log = logging.getLogger("likeness.store")
 PURPOSE = "image"
+QUARANTINE = "quarantine"
+MARK = "generation"
+"""Name of the object that says with which generation of the database the photos are stored (see ``likeness.store.generations``)."""
 CONCURRENT_FILES = 16
 """Files written at once: their fsyncs end together, so that many wait no longer than one."""
+_FAULTS = (ObjectStoreError, OSError, NoBucket)
 
 
 class _Objects(Protocol):
@@ -24,11 +33,17 @@ class _Objects(Protocol):
 
     async def put(self, space: str, name: str, content: bytes) -> None: ...
 
+    async def replace(self, space: str, name: str, content: bytes) -> None: ...
+
     async def get(self, space: str, name: str) -> bytes | None: ...
 
     async def delete(self, space: str, name: str) -> None: ...
 
+    async def move(self, name: str, space: str, target: str) -> None: ...
+
     def batches(self, space: str) -> AsyncIterator[list[str]]: ...
+
+    def dated(self, space: str) -> AsyncIterator[list[tuple[str, float]]]: ...
 
     def close(self) -> None: ...
 
@@ -39,41 +54,83 @@ class ImageStore:
     def __init__(self, url: str) -> None:
         address = urlparse(url)
         self._objects: _Objects = (
-            _Folder(Path(unquote(address.path))) if address.scheme == "file" else _Remote(_store_at(url))
+            _Folder(Path(unquote(address.path))) if address.scheme == "file" else RemoteObjects.at(url)
         )
+        self._causes: dict[str, str] = {}
+        """Why what cannot be done now cannot, by kind of call, as it was logged."""
 
     async def put(self, tenant_id: str, image_id: str, photo: bytes, cipher: Cipher) -> None:
         """Store a photo, durable when this returns. Raises ServiceUnavailable when the store refuses."""
-        try:
+        with self._told("take photos", "The image store cannot take this now; nothing was changed."):
             await self._objects.put(tenant_id, image_id, cipher.seal(photo, PURPOSE, image_id))
-        except (ObjectStoreError, OSError) as error:
-            raise ServiceUnavailable("The image store cannot take this now; nothing was changed.") from error
 
     async def get(self, tenant_id: str, image_id: str, cipher: Cipher) -> bytes | None:
-        """Give the photo, or None when there is none. Raises ServiceUnavailable when the store refuses."""
-        try:
+        """Give the photo, also one that was set aside, or None when there is none. Raises ServiceUnavailable when the store refuses."""
+        with self._told("be read", "The image store cannot be read now."):
             sealed = await self._objects.get(tenant_id, image_id)
-        except (ObjectStoreError, OSError) as error:
-            raise ServiceUnavailable("The image store cannot be read now.") from error
+            if sealed is None:
+                sealed = await self._objects.get(_aside(tenant_id), image_id)
         return None if sealed is None else cipher.open(sealed, PURPOSE, image_id)
 
     async def delete(self, tenant_id: str, image_id: str) -> None:
-        """Delete a photo for good; one that is not there is as good as deleted. Raises ServiceUnavailable."""
-        try:
+        """Delete a photo for good, wherever it lies; one that is not there is as good as deleted. Raises ServiceUnavailable."""
+        with self._told("delete photos", "The image store cannot delete this now; it will be tried again."):
             await self._objects.delete(tenant_id, image_id)
-        except (ObjectStoreError, OSError) as error:
-            raise ServiceUnavailable("The image store cannot delete this now; it will be tried again.") from error
+            await self._objects.delete(_aside(tenant_id), image_id)
 
     async def ids(self, tenant_id: str) -> AsyncIterator[list[str]]:
         """Give the ids of all of a tenant's photos in batches, and the names of what a crash left unfinished."""
-        try:
+        with self._told("be listed", "The image store cannot be read now."):
             async for batch in self._objects.batches(tenant_id):
                 yield batch
-        except (ObjectStoreError, OSError) as error:
-            raise ServiceUnavailable("The image store cannot be read now.") from error
+
+    async def set_aside(self, tenant_id: str, image_id: str) -> None:
+        """Put a photo into quarantine. Raises ServiceUnavailable."""
+        with self._told("move photos", "The image store cannot set this aside now."):
+            await self._objects.move(image_id, tenant_id, _aside(tenant_id))
+
+    async def put_back(self, tenant_id: str, image_id: str) -> None:
+        """Take a photo out of quarantine. Raises ServiceUnavailable."""
+        with self._told("move photos", "The image store cannot put this back now."):
+            await self._objects.move(image_id, _aside(tenant_id), tenant_id)
+
+    async def aside(self, tenant_id: str) -> AsyncIterator[list[tuple[str, float]]]:
+        """Give the ids of a tenant's photos in quarantine, each with the time it was put there. Raises ServiceUnavailable."""
+        with self._told("be listed", "The image store cannot be read now."):
+            async for batch in self._objects.dated(_aside(tenant_id)):
+                yield batch
+
+    async def delete_aside(self, tenant_id: str, image_id: str) -> None:
+        """Delete a photo that lies in quarantine, and only there. Raises ServiceUnavailable."""
+        with self._told("delete photos", "The image store cannot delete this now; it will be tried again."):
+            await self._objects.delete(_aside(tenant_id), image_id)
+
+    async def mark(self) -> bytes | None:
+        """Give the store's mark, or None where it has none. Raises ServiceUnavailable."""
+        with self._told("be read", "The image store cannot be read now."):
+            return await self._objects.get("", MARK)
+
+    async def set_mark(self, mark: bytes) -> None:
+        """Replace the store's mark. Raises ServiceUnavailable."""
+        with self._told("take photos", "The image store cannot take this now."):
+            await self._objects.replace("", MARK, mark)
 
     def close(self) -> None:
         self._objects.close()
+
+    @contextmanager
+    def _told(self, what: str, refusal: str) -> Iterator[None]:
+        """Turn the store's faults into the callers' refusal, and tell the log their cause, once for each change of it."""
+        try:
+            yield
+        except _FAULTS as error:
+            cause = cause_of(error)
+            if self._causes.get(what) != cause:
+                self._causes[what] = cause
+                log.error("the image store cannot %s: %s", what, cause)  # noqa: TRY400  no traceback: it is the store's fault
+            raise ServiceUnavailable(refusal) from error
+        if self._causes.pop(what, None):
+            log.warning("the image store can %s again", what)
 
 
 class _Folder:
@@ -86,14 +143,25 @@ class _Folder:
     async def put(self, space: str, name: str, content: bytes) -> None:
         await self._files.run(self._folder.put, space, name, content)
 
+    async def replace(self, space: str, name: str, content: bytes) -> None:
+        await self._files.run(self._folder.replace, space, name, content)
+
     async def get(self, space: str, name: str) -> bytes | None:
         return await self._files.run(self._folder.get, space, name)
 
     async def delete(self, space: str, name: str) -> None:
         await self._files.run(self._folder.delete, space, name)
 
+    async def move(self, name: str, space: str, target: str) -> None:
+        await self._files.run(self._folder.move, name, space, target)
+
     async def batches(self, space: str) -> AsyncIterator[list[str]]:
         listing = self._folder.batches(space)
+        while batch := await self._files.run(next, listing, None):
+            yield batch
+
+    async def dated(self, space: str) -> AsyncIterator[list[tuple[str, float]]]:
+        listing = self._folder.dated(space)
         while batch := await self._files.run(next, listing, None):
             yield batch
 
@@ -101,40 +169,5 @@ class _Folder:
         self._files.close()
 
 
-class _Remote:
-    """S3, GCS or Azure, whose answer to a ``put`` is a promise of durability already."""
-
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
-
-    async def put(self, space: str, name: str, content: bytes) -> None:
-        await obstore.put_async(self._store, f"{space}/{name}", content)
-
-    async def get(self, space: str, name: str) -> bytes | None:
-        try:
-            found = await obstore.get_async(self._store, f"{space}/{name}")
-            return bytes(await found.bytes_async())
-        except FileNotFoundError:
-            return None
-
-    async def delete(self, space: str, name: str) -> None:
-        try:
-            await obstore.delete_async(self._store, f"{space}/{name}")
-        except FileNotFoundError:
-            return
-
-    async def batches(self, space: str) -> AsyncIterator[list[str]]:
-        async for batch in obstore.list(self._store, prefix=space):
-            yield [item["path"].rsplit("/", 1)[-1] for item in batch]
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-
-def _store_at(url: str) -> ObjectStore:
-    try:
-        return from_url(url)
-    except (ObjectStoreError, ValueError) as error:  # the address is not told: it may carry a secret
-        raise SetupError(
-            "LIKENESS_IMAGES_URL is no address of an object store, such as s3://bucket/prefix, gs://bucket or az://container"
-        ) from error
+def _aside(tenant_id: str) -> str:
+    return f"{QUARANTINE}/{tenant_id}"

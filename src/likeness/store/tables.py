@@ -138,6 +138,15 @@ reindex_refusals = Table(
 )
 """Entries whose stored photo a pack could not use."""
 
+photo_deletions = Table(
+    "photo_deletions",
+    metadata,
+    Column("image_id", Text, primary_key=True),
+    _tenant(),
+    Column("entry_id", Text, nullable=False),
+)
+"""Photos that an entry let go of, from the transaction in which it did until they are gone from the image store."""
+
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
@@ -145,8 +154,9 @@ idempotency_keys = Table(
     Column("key", Text, primary_key=True),
     Column("request_digest", Text, nullable=False),
     Column("answer", JSON, nullable=False),
-    Column("created_at", Double, nullable=False),
+    Column("served_hour", Integer, nullable=False),
 )
+"""Answers to repeat. ``served_hour`` counts the hours that a server ran before (see ``likeness.gallery.answers``)."""
 
 face_sessions = Table(
     "face_sessions",

@@ -1,0 +1,104 @@
+"""Answers that repeated requests get again, and how long they are remembered.
+
+A request is known by the key that it is made under: a caller's ``Idempotency-Key``, or the occasion that enrols somebody. Both kinds
+lie in one table and never meet. An answer's age is counted in hours that a server ran, on its monotonic clock, and stored beside
+it: a wall clock that jumps makes no answer older.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Integer, Text, cast, delete, func, insert, select, update
+
+from likeness.store.database import Database
+from likeness.store.tables import deployment, idempotency_keys
+from likeness.tenants.service import Tenant
+
+REMEMBERED_HOURS = 24
+HOUR_SECONDS = 3600.0
+FACT = "served_hours"
+_SERVED_HOURS = func.coalesce(
+    select(cast(cast(deployment.c.value, Text), Integer)).where(deployment.c.name == FACT).scalar_subquery(), 0
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeatable:
+    """A request that may come again: what it is known by, and what tells it from another under the same key."""
+
+    key: str
+    digest: str
+
+    @classmethod
+    def call(
+        cls, tenant: Tenant, key: str, photo: bytes, external_id: str | None, labels: Mapping[str, str]
+    ) -> "Repeatable":
+        """Give that of a call. Its digest is keyed: whoever has the database alone cannot test which photo was sent."""
+        said = json.dumps([external_id, dict(labels)], sort_keys=True).encode()
+        digest = tenant.cipher.mac(hashlib.sha256(photo).digest() + said, "request")
+        return cls(f"call {key}", digest.hex())
+
+    @classmethod
+    def occasion(cls, name: str) -> "Repeatable":
+        """Give that of an occasion, whose request is always the same."""
+        return cls(f"occasion {name}", name)
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedAnswer:
+    """What a request was answered with, and its digest."""
+
+    request_digest: str
+    answer: dict[str, Any]
+
+
+def recall_answer(connection: Connection, tenant_id: str, key: str) -> RememberedAnswer | None:
+    query = select(idempotency_keys.c.request_digest, idempotency_keys.c.answer).where(
+        idempotency_keys.c.tenant_id == tenant_id, idempotency_keys.c.key == key
+    )
+    row = connection.execute(query).one_or_none()
+    return RememberedAnswer(*row) if row else None
+
+
+def remember_answer(connection: Connection, tenant_id: str, request: Repeatable, answer: dict[str, Any]) -> None:
+    """Keep an answer. Raises IntegrityError when the key was used meanwhile."""
+    connection.execute(
+        insert(idempotency_keys).values(
+            tenant_id=tenant_id,
+            key=request.key,
+            request_digest=request.digest,
+            answer=answer,
+            served_hour=_SERVED_HOURS,
+        )
+    )
+
+
+class AnswerAges:
+    """Counts the hours that a server runs, and forgets answers that were remembered for long enough."""
+
+    def __init__(self, database: Database, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._database = database
+        self._monotonic = monotonic
+        self._counted = monotonic()
+
+    async def advance(self) -> None:
+        """Count the hours since the last call; to be called again and again. Raises ServiceUnavailable."""
+        hours = int((self._monotonic() - self._counted) / HOUR_SECONDS)
+        if hours:
+            await self._database.write(lambda c: _advance(c, hours))
+            self._counted += hours * HOUR_SECONDS
+
+
+def _advance(connection: Connection, hours: int) -> None:
+    mine = deployment.c.name == FACT
+    before = connection.execute(select(deployment.c.value).where(mine)).scalar_one_or_none()
+    served = (before or 0) + hours
+    if before is None:
+        connection.execute(insert(deployment).values(name=FACT, value=served))
+    else:
+        connection.execute(update(deployment).where(mine).values(value=served))
+    connection.execute(delete(idempotency_keys).where(idempotency_keys.c.served_hour < served - REMEMBERED_HOURS))

@@ -1,0 +1,181 @@
+"""Photos that no entry refers to: their commit never came, or the database is older than they are.
+
+Nothing tells the two apart for sure, so no photo is deleted on the word of a database that does not name it. It is set aside, into
+the image store's quarantine, and put back as soon as a database names it; after ``QUARANTINE_DAYS`` it is deleted. A human must
+say yes (``likeness gallery sweep --yes``) where the generations of database and image store disagree (see
+``likeness.store.generations``), and where more photos are concerned than a crash leaves behind.
+
+Photos of erased entries need none of this: the transaction that erases an entry writes down which photo is to go.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from likeness.gallery.photos import EntryPhotos
+from likeness.gallery.repository import entry_counts, image_ids, in_groups
+from likeness.kit.clock import Clock
+from likeness.store.database import Database
+from likeness.store.folder import PART
+from likeness.store.generations import Generations
+from likeness.store.images import ImageStore
+from likeness.tenants.service import Tenant
+
+log = logging.getLogger("likeness.gallery")
+QUARANTINE_DAYS = 30
+MOST_AT_ONCE = 100
+"""A crash leaves behind as many photos as there were enrolments under way; more than this are no crash's."""
+ENTRIES_AT_ONCE = 100_000
+DAY_SECONDS = 86_400.0
+
+
+Photo = tuple[str, str]
+"""Tenant and image id."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a look at all photos found, and what was done about it."""
+
+    agreed: bool
+    """Whether database and image store are of one generation."""
+    most: int | None
+    """How many photos are gathered of each kind; the rest is counted alone."""
+    named: list[Photo] = field(default_factory=list)
+    """In quarantine, though an entry refers to them."""
+    strays: list[Photo] = field(default_factory=list)
+    """Of no entry."""
+    expired: list[Photo] = field(default_factory=list)
+    """In quarantine for their time."""
+    stray_count: int = 0
+    aside_count: int = 0
+    expired_count: int = 0
+    moved: int = 0
+    deleted: int = 0
+
+    def gather(self, photos: list[Photo], photo: Photo) -> None:
+        if self.most is None or len(photos) < self.most:
+            photos.append(photo)
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoSweep:
+    """Looks at every stored photo. One event loop uses it, in the process that owns the galleries."""
+
+    images: ImageStore
+    photos: EntryPhotos
+    database: Database
+    generations: Generations
+    clock: Clock
+
+    async def run(self, tenants: Sequence[Tenant], *, confirmed: bool = False) -> Findings:
+        """Put back what is named, set aside what is not, delete what lay aside for its time. Raises ServiceUnavailable."""
+        findings = await self.look(tenants, most=None if confirmed else MOST_AT_ONCE)
+        for photo in findings.named:
+            await self.images.put_back(*photo)
+        if confirmed or (findings.agreed and findings.stray_count <= MOST_AT_ONCE):
+            for photo in findings.strays:
+                await self.images.set_aside(*photo)
+            findings.moved = len(findings.strays)
+        if confirmed or (findings.agreed and findings.expired_count <= MOST_AT_ONCE):
+            for photo in findings.expired:
+                await self.images.delete_aside(*photo)
+            findings.deleted = len(findings.expired)
+        if confirmed or findings.agreed or not (findings.stray_count or findings.aside_count):
+            await self.generations.begin_next(whatever=True)
+        return findings
+
+    async def look(self, tenants: Sequence[Tenant], *, most: int | None = None) -> Findings:
+        """Look at all photos, and change nothing but what a crash left half written. Raises ServiceUnavailable."""
+        findings = Findings(await self.generations.agree(), most)
+        longest = self.clock.now() - QUARANTINE_DAYS * DAY_SECONDS
+        async for tenant_id, referred in self._referred(tenants):
+            for name in await self._unnamed(tenant_id, referred):
+                if name.endswith(PART):  # no whole photo: nobody was told that it is stored
+                    await self.images.delete(tenant_id, name)
+                else:
+                    findings.stray_count += 1
+                    findings.gather(findings.strays, (tenant_id, name))
+            aside = [each async for batch in self.images.aside(tenant_id) for each in batch]
+            unnamed = set(_not_among(referred, [name for name, _ in aside]))
+            for name, since in aside:
+                if name not in unnamed:
+                    findings.named.append((tenant_id, name))
+                    continue
+                findings.aside_count += 1
+                if since < longest:
+                    findings.expired_count += 1
+                    findings.gather(findings.expired, (tenant_id, name))
+        return findings
+
+    async def _referred(self, tenants: Sequence[Tenant]) -> AsyncIterator[tuple[str, NDArray[np.bytes_]]]:
+        """Give each tenant's id and the ids of the photos that its entries refer to, sorted; many small tenants at one query."""
+        counts = await self.database.read(entry_counts)
+        for group in in_groups([tenant.id for tenant in tenants], counts, ENTRIES_AT_ONCE):
+            named = await self.database.read(partial(_image_ids, tenant_ids=group))
+            for tenant_id in group:
+                yield tenant_id, named.get(tenant_id, np.empty(0, "S24"))
+
+    async def _unnamed(self, tenant_id: str, referred: NDArray[np.bytes_]) -> list[str]:
+        suspects = [name async for batch in self.images.ids(tenant_id) for name in _not_among(referred, batch)]
+        # In this order: a suspect is by now still arriving, or committed before the database is asked again, or nobody's.
+        suspects = [name for name in suspects if not self.photos.is_under_way(name.removesuffix(PART))]
+        wanted = await self.photos.wanted(suspects)
+        return [name for name in suspects if name not in wanted]
+
+
+def tell(findings: Findings) -> None:
+    """Log what was found and done."""
+    if findings.named:
+        log.warning("%d photos of entries were in quarantine and are back", len(findings.named))
+    if findings.moved:
+        log.warning(
+            "%d photos belonged to no entry and are in quarantine now; they are deleted in %d days unless a database names them",
+            findings.moved,
+            QUARANTINE_DAYS,
+        )
+    elif findings.stray_count:
+        log.error(
+            "%d photos belong to no entry and are left alone: %s. %s", findings.stray_count, _why(findings), ADVICE
+        )
+    if findings.deleted:
+        log.warning("%d photos that were in quarantine for %d days were deleted", findings.deleted, QUARANTINE_DAYS)
+    elif findings.expired_count:
+        log.error(
+            "%d photos in quarantine are past their time and kept: %s. %s",
+            findings.expired_count,
+            _why(findings),
+            ADVICE,
+        )
+
+
+ADVICE = "If this database is the right one, stop the server and run `likeness gallery sweep --yes`"
+
+
+def _why(findings: Findings) -> str:
+    if not findings.agreed:
+        return "the photos were stored with another database than this one, perhaps a newer one"
+    return f"they are more than {MOST_AT_ONCE}, and a crash leaves fewer: is this database older than the photos?"
+
+
+def _image_ids(connection: Connection, tenant_ids: Sequence[str]) -> dict[str, NDArray[np.bytes_]]:
+    if len(tenant_ids) == 1:
+        ids = (image_id.encode() for _, image_id in image_ids(connection, tenant_ids))
+        return {tenant_ids[0]: np.sort(np.fromiter(ids, "S24"))}
+    named: dict[str, list[str]] = {}
+    for tenant_id, image_id in image_ids(connection, tenant_ids):
+        named.setdefault(tenant_id, []).append(image_id)
+    return {tenant_id: np.sort(np.array(ids, "S24")) for tenant_id, ids in named.items()}
+
+
+def _not_among(referred: NDArray[np.bytes_], names: list[str]) -> list[str]:
+    if not (len(referred) and names):
+        return names
+    wanted = np.array([name.encode() for name in names])
+    nearest = referred[np.minimum(np.searchsorted(referred, wanted), len(referred) - 1)]
+    return [name for name, found in zip(names, nearest == wanted, strict=True) if not found]

@@ -1,0 +1,114 @@
+"""Objects in S3, GCS or Azure, whose answer to a ``put`` is a promise of durability already.
+
+A store that is slow is given up as one that is down is: within seconds, for a caller waits.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import obstore
+from obstore.exceptions import BaseError as ObjectStoreError
+from obstore.store import ObjectStore, from_url
+
+from likeness.errors import SetupError
+
+CONNECT_SECONDS = 2
+REQUEST_SECONDS = 5
+RETRY_SECONDS = 5
+"""No try begins later than this, so that the last has ended within ten seconds."""
+_SLOW: Any = {"connect_timeout": timedelta(seconds=CONNECT_SECONDS), "timeout": timedelta(seconds=REQUEST_SECONDS)}
+_PATIENCE: Any = {
+    "max_retries": 3,
+    "retry_timeout": timedelta(seconds=RETRY_SECONDS),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=1), "base": 2},
+}
+_CODE = re.compile(r"<Code>(\w{1,64})</Code>|\"code\": ?\"(\w{1,64})\"")
+_ADDRESS = re.compile(r"\w+://[^\s\"')]+")
+_LONGEST_CAUSE = 200
+
+
+class RemoteObjects:
+    """Objects named ``space/name`` of one object store."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    @classmethod
+    def at(cls, url: str) -> "RemoteObjects":
+        """Open the store at an address. Raises SetupError for one that is none."""
+        try:
+            return cls(from_url(url, client_options=_SLOW, retry_config=_PATIENCE))
+        except (ObjectStoreError, ValueError) as error:  # the address is not told: it may carry a secret
+            raise SetupError(
+                "LIKENESS_IMAGES_URL is no address of an object store, such as s3://bucket/prefix, gs://bucket or az://container"
+            ) from error
+
+    async def put(self, space: str, name: str, content: bytes) -> None:
+        await obstore.put_async(self._store, _path(space, name), content)
+
+    async def replace(self, space: str, name: str, content: bytes) -> None:
+        await self.put(space, name, content)
+
+    async def get(self, space: str, name: str) -> bytes | None:
+        try:
+            found = await obstore.get_async(self._store, _path(space, name))
+            return bytes(await found.bytes_async())
+        except FileNotFoundError as error:
+            _demand_bucket(error)
+            return None
+
+    async def delete(self, space: str, name: str) -> None:
+        try:
+            await obstore.delete_async(self._store, _path(space, name))
+        except FileNotFoundError as error:
+            _demand_bucket(error)
+
+    async def move(self, name: str, space: str, target: str) -> None:
+        """Move an object to another space; one that is gone is let go."""
+        try:
+            await obstore.copy_async(self._store, _path(space, name), _path(target, name))
+        except FileNotFoundError as error:
+            _demand_bucket(error)
+        else:
+            await self.delete(space, name)
+
+    async def batches(self, space: str) -> AsyncIterator[list[str]]:
+        async for batch in self.dated(space):
+            yield [name for name, _ in batch]
+
+    async def dated(self, space: str) -> AsyncIterator[list[tuple[str, float]]]:
+        async for batch in obstore.list(self._store, prefix=space):
+            yield [(item["path"].rsplit("/", 1)[-1], item["last_modified"].timestamp()) for item in batch]
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def cause_of(error: Exception) -> str:
+    """Give why a store refused, in a few words: the service's own code where it gave one, and never an address, which may carry a secret."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    told = str(error)
+    code = _CODE.search(told)
+    if code:
+        return str(code[1] or code[2])
+    # Rust's errors tell the outer ones first, and the innermost says most.
+    words = " ".join(_ADDRESS.sub("…", told.partition("Debug source:")[0]).split())
+    return words if len(words) <= _LONGEST_CAUSE else f"{words[:60]} … {words[60 - _LONGEST_CAUSE :]}"
+
+
+class NoBucket(Exception):
+    """The bucket itself is not there, which is not the same as one object that is not."""
+
+
+def _demand_bucket(error: FileNotFoundError) -> None:
+    """Raise NoBucket where not the object is missing, but all of them."""
+    code = _CODE.search(str(error))
+    if code and (code[1] or code[2]) in {"NoSuchBucket", "ContainerNotFound"}:
+        raise NoBucket(f"<Code>{code[1] or code[2]}</Code>") from error
+
+
+def _path(space: str, name: str) -> str:
+    return f"{space}/{name}" if space else name

@@ -1,0 +1,120 @@
+"""A repeated request gets its answer for a day that no clock shortens, and no key of one kind is taken for another's."""
+
+import asyncio
+import hashlib
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, insert, select
+
+from likeness.engine.fake import fake_photo
+from likeness.gallery.answers import (
+    HOUR_SECONDS,
+    REMEMBERED_HOURS,
+    AnswerAges,
+    Repeatable,
+    recall_answer,
+    remember_answer,
+)
+from likeness.gallery.enrolment import Occasion, Particulars
+from likeness.gallery.service import GalleryService
+from likeness.store.database import Database
+from likeness.store.tables import idempotency_keys, metadata, tenants
+from servers import Api, Server, calling
+
+DAY = 86_400.0
+
+
+def test_a_clock_that_jumps_by_days_forgets_no_answer(own_server: Server) -> None:
+    with calling(own_server) as api:
+        first = insert_under(api, "key")
+        for days in (2, -5, 400):
+            own_server.clock.move(days * DAY)
+            api.headers = {"Authorization": f"Bearer {api.token()}"}
+            assert insert_under(api, "key") == first
+        own_server.clock.move(-397 * DAY)
+
+
+def insert_under(api: Api, key: str) -> str:
+    reply = api.insert(fake_photo(1, size=(160, 120)), headers={"Idempotency-Key": key})
+    assert reply.status_code == 200, reply.text
+    return str(reply.json()["oneToNVerificationId"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 30 * HOUR_SECONDS), st.floats(-10 * DAY, 10 * DAY), st.booleans()), max_size=12))
+def test_an_answer_is_remembered_for_a_day_of_running_whatever_the_wall_clock_says(tmp_path_factory, history) -> None:
+    """Each step lets the server run, moves the wall clock, which nothing asks for, and perhaps restarts."""
+    database = Database(f"sqlite:///{tmp_path_factory.mktemp('ages') / 'db.sqlite3'}")
+    database.write_now(metadata.create_all)
+    database.write_now(tenant)
+    monotonic = 1000.0
+
+    def started() -> AnswerAges:
+        return AnswerAges(database, monotonic=lambda: monotonic)
+
+    ages = started()
+    request = Repeatable.occasion("first")
+    database.write_now(lambda c: remember_answer(c, "t", request, {"id": "1"}))
+    ran = counted = 0.0
+    for seconds, _, restart in history:
+        monotonic += seconds
+        ran += seconds
+        counted += seconds
+        asyncio.run(ages.advance())
+        remembered = database.read_now(lambda c: recall_answer(c, "t", request.key))
+        if ran < REMEMBERED_HOURS * HOUR_SECONDS:
+            assert remembered
+        if counted >= (REMEMBERED_HOURS + 2) * HOUR_SECONDS:
+            assert not remembered
+        if restart:  # what was begun of an hour is lost, and the answer lives longer for it
+            counted -= counted % HOUR_SECONDS
+            monotonic = 5.0
+            ages = started()
+    database.close()
+
+
+def tenant(connection: Connection) -> None:
+    values = {"id": "t", "name": "t", "sealed_data_key": b"", "settings": {}, "created_at": 0}
+    connection.execute(insert(tenants).values(values))
+
+
+def test_an_answer_is_as_old_as_the_running_since_it_was_given(tmp_path) -> None:
+    now = 0.0
+    database = Database(f"sqlite:///{tmp_path / 'db.sqlite3'}")
+    database.write_now(metadata.create_all)
+    database.write_now(tenant)
+    ages = AnswerAges(database, monotonic=lambda: now)
+    known = []
+    for day in range(3):
+        request = Repeatable.occasion(str(day))
+        database.write_now(lambda c, request=request: remember_answer(c, "t", request, {"id": "1"}))
+        now += 10 * HOUR_SECONDS
+        asyncio.run(ages.advance())
+        keys = database.read_now(lambda c: c.execute(select(idempotency_keys.c.key)).scalars().all())
+        known.append(sorted(keys))
+    assert known == [["occasion 0"], ["occasion 0", "occasion 1"], ["occasion 1", "occasion 2"]]
+    database.close()
+
+
+def test_a_callers_key_is_never_taken_for_an_occasion(own_server: Server) -> None:
+    with calling(own_server) as api:
+        service = own_server.app.state.parts[GalleryService]
+        theirs = insert_under(api, "face session 1")
+
+        async def enrol_on(name: str) -> str:
+            said = Particulars(occasion=Occasion(name, lambda _: None))
+            return str(await service.insert(api.tenant, fake_photo(2, size=(160, 120)), said))
+
+        assert asyncio.run(enrol_on("face session 1")) != theirs
+
+
+def test_a_stored_digest_tells_nobody_without_the_key_which_photo_was_sent(own_server: Server) -> None:
+    photo = fake_photo(1, size=(160, 120))
+    with calling(own_server) as first, calling(own_server) as second:
+        digests = [Repeatable.call(api.tenant, "key", photo, None, {}).digest for api in (first, second)]
+        assert insert_under(first, "key") == insert_under(first, "key")
+        reply = first.insert(photo, headers={"Idempotency-Key": "key"}, externalId="other")
+        assert reply.status_code == 409
+    assert digests[0] != digests[1]
+    assert hashlib.sha256(photo).hexdigest() not in digests
