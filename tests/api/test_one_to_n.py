@@ -182,6 +182,26 @@ def test_metadata_and_pages(api: Api, server: Server) -> None:
             assert other.call("GET", ROOT, params={"cursor": cursor}).status_code == 400
 
 
+def test_an_entry_is_found_by_its_external_id_in_its_tenant_alone(api: Api, server: Server) -> None:
+    entry = enrol(api, 1, externalId="customer & 1")
+    enrol(api, 2, externalId="customer & 10")
+    enrol(api, 3)
+
+    def listed(caller: Api, external_id: str) -> list[str]:
+        page = caller.call("GET", ROOT, params={"externalId": external_id}).json()
+        assert page["next"] is None
+        return [entry["oneToNVerificationId"] for entry in page["entries"]]
+
+    assert listed(api, "customer & 1") == [entry]
+    assert listed(api, "customer & 2") == []
+    with calling(server) as other:
+        assert listed(other, "customer & 1") == []
+        own = enrol(other, 1, externalId="customer & 1")
+        assert listed(other, "customer & 1") == [own] != [entry]
+    for no_reference in ("", "a" * 257, "a\nb"):
+        assert api.call("GET", ROOT, params={"externalId": no_reference}).status_code == 400
+
+
 def test_a_form_carries_metadata_as_json(api: Api) -> None:
     def insert(metadata: str) -> httpx.Response:
         photo = {"idPhoto": ("photo", fake_photo(1))}

@@ -97,6 +97,35 @@ def test_an_attack_is_no_match_and_says_nothing_of_its_likeness(caller: Api, che
     assert face["auditTrailImageId"]
 
 
+@pytest.mark.parametrize(
+    ("opened", "asked", "given"),
+    [
+        (None, None, False),
+        (None, False, False),
+        (None, True, True),
+        (False, True, False),
+        (True, None, True),
+        (True, False, True),
+    ],
+)
+def test_data_of_an_incomplete_session_as_it_was_opened_else_as_the_browser_asks(
+    caller: Api, checks: Checks, opened: bool | None, asked: bool | None, given: bool
+) -> None:
+    session = open_session(caller, maxAttempts=1, returnDataForIncompleteSession=opened)
+    hello = {} if asked is None else {"returnDataForIncompleteSession": asked}
+    with ready_browser(caller, session, **hello) as browser:
+        device = browser.ready["device"]
+        end = browser.attempt(STRANGER_FRAME)
+    face = face_of(caller, session)
+    assert (face["match"], face["failedAttempts"]) == (False, ["FACE_NO_MATCH"])
+    assert (face["auditTrailImageId"] is not None) is given
+    signed = caller.call("GET", f"/api/v1/info/{session.id}").text if given else None
+    assert (end["code"], end["jws"]) == ("SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS", signed)
+    again = {"type": "hello", "token": session.token, "device": device, **hello}
+    with browsing(caller, session, hello=again) as browser:
+        assert browser.hear_of("end")["jws"] == signed
+
+
 def test_a_second_attempt_may_succeed(caller: Api, checks: Checks) -> None:
     session = open_session(caller)
     with ready_browser(caller, session) as browser:

@@ -11,6 +11,7 @@ from likeness.sessions.service import Conclusion
 from likeness.sessions.states import EndError, State
 from likeness.store.tables import face_sessions, session_results
 from likeness.tenants.scopes import Scope
+from likeness.webhooks.service import Webhooks
 from servers import Api, Server, calling
 from session_endings import ALICE, OneToN, end, failure, header_of, opened, sessions, success, verified
 
@@ -35,6 +36,7 @@ def test_a_success_is_signed_and_its_image_has_the_stated_checksum(caller: Api) 
     assert reply.headers["content-type"] == "application/jwt"
     assert reply.headers["cache-control"] == "no-store"
     claims = verified(caller, reply.text)
+    assert header_of(reply.text).keys() == {"alg", "kid"}
     assert header_of(reply.text)["alg"] == "RS256"
     assert claims["exp"] - claims["iat"] == 600
     assert uuid.UUID(claims["jti"]).version == 4
@@ -48,10 +50,17 @@ def test_a_success_is_signed_and_its_image_has_the_stated_checksum(caller: Api) 
     assert f"sha256:{hashlib.sha256(image.content).hexdigest()}" == face["auditTrailImageIdChecksum"]
 
 
-def test_the_result_can_be_named_in_a_header(caller: Api) -> None:
+@pytest.mark.parametrize("by", ["session", "jti"])
+def test_a_result_is_named_by_its_session_or_its_jti_in_path_and_header(caller: Api, by: str) -> None:
     session_id = opened(caller)
     jws = end(caller.server, session_id, success())
-    assert caller.call("GET", "/api/v1/info", headers={"UQ-Session-ID": session_id}).text == jws
+    assert jws
+    name = session_id if by == "session" else verified(caller, jws)["jti"]
+    for spelt in (name, name.upper()):
+        assert result(caller, spelt).text == jws
+        assert caller.call("GET", "/api/v1/info", headers={"UQ-Session-ID": spelt}).text == jws
+    with calling(caller.server) as other:
+        assert result(other, name).status_code == 404
     assert caller.call("GET", "/api/v1/info", headers={"UQ-Session-ID": "x"}).status_code == 400
     assert caller.call("GET", "/api/v1/info").status_code == 400
 
@@ -115,6 +124,26 @@ def test_purge(caller: Api, by: str) -> None:
     assert caller.call("GET", f"/api/v1/info/img/{claims['data']['face']['auditTrailImageId']}").status_code == 404
 
 
+def test_a_purge_by_jti_erases_what_waits_for_the_webhook_though_the_result_is_gone(caller: Api) -> None:
+    deployment = caller.server.deployment
+    webhooks = Webhooks(deployment.database, caller.server.clock, private_addresses=True)
+    webhooks.put(caller.tenant, "http://127.0.0.1:9/", {})
+    jws = end(caller.server, session_id := opened(caller), success())
+    assert jws
+    caller.server.clock.move(1801)
+    asyncio.run(sweep(caller.server))
+    renew(caller)
+
+    def is_held() -> bool:
+        (delivery,) = (each for each in webhooks.deliveries(caller.tenant) if each.session_id == session_id)
+        return delivery.sealed_claims is not None
+
+    assert is_held()
+    assert caller.call("DELETE", f"/api/v1/info/{verified(caller, jws)['jti']}").status_code == 204
+    assert not is_held()
+    webhooks.remove(caller.tenant)
+
+
 def test_purging_a_session_under_way_ends_it_without_a_trace(caller: Api) -> None:
     session_id = opened(caller)
     assert caller.call("DELETE", f"/api/v1/info/{session_id}").status_code == 204
@@ -149,18 +178,6 @@ def test_of_two_endings_at_once_one_counts(caller: Api) -> None:
 
     outcomes = [jws for jws in asyncio.run(race()) if jws]
     assert outcomes == [result(caller, session_id).text]
-
-
-@pytest.mark.parametrize("wanted", [False, True])
-def test_data_of_an_incomplete_session_only_on_request(caller: Api, wanted: bool) -> None:
-    session_id = opened(caller, returnDataForIncompleteSession=wanted)
-    assert asyncio.run(sessions(caller.server).fail_attempt(session_id, "FACE_NO_MATCH")) == ("FACE_NO_MATCH",)
-    end(caller.server, session_id, failure(match_level=1))
-    face = verified(caller, result(caller, session_id).text)["data"]["face"]
-    assert face["match"] is False
-    assert face["error"] == "SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS"
-    assert face["failedAttempts"] == ["FACE_NO_MATCH"]
-    assert (face["auditTrailImageId"] is not None) is wanted
 
 
 def test_cancelled(caller: Api) -> None:

@@ -73,7 +73,9 @@ def test_deliveries_and_replay(folder: Path, receiver: Receiver) -> None:
     deployment = open_deployment(Settings())
     tenant = deployment.tenants.by_name("acme")
     session_id = new_id()
-    deployment.database.write_now(lambda c: Outbox(deployment.clock).add(c, tenant, session_id, {"exp": 1, "iat": 0}))
+    deployment.database.write_now(
+        lambda c: Outbox(deployment.clock).add(c, tenant, session_id, {"exp": 1, "iat": 0, "jti": new_id()})
+    )
     deployment.close()
     listed = run("deliveries", "acme")
     assert session_id in listed

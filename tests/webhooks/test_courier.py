@@ -8,6 +8,7 @@ from receiver import Receiver
 
 from likeness.errors import NotFound
 from likeness.store.tables import webhook_deliveries
+from likeness.tenants.service import Tenant
 from likeness.webhooks import repository
 from likeness.webhooks.courier import LEASE_SECONDS, LONGEST_WAIT_SECONDS, next_wait_seconds
 from likeness.webhooks.outbox import Outbox
@@ -161,6 +162,22 @@ def test_purging_a_session_stops_and_erases_its_delivery(house: House, receiver:
     assert (house.log[0].state, house.log[0].sealed_claims) == ("forgotten", None)
     with pytest.raises(NotFound):
         house.webhooks.replay(house.tenant, house.log[0].id)
+
+
+def test_a_result_that_is_gone_still_names_its_deliveries(house: House) -> None:
+    house.webhooks.put(house.tenant, "http://127.0.0.1:9/", {})
+    session_id = house.put_out()
+    jti, other = house.log[0].jti, house.deployment.tenants.create("another one")
+    assert jti
+
+    def session_of(tenant: Tenant, name: str) -> str | None:
+        return house.deployment.database.read_now(lambda c: Outbox.session_of(c, tenant, name))
+
+    assert (session_of(house.tenant, jti), session_of(other, jti), session_of(house.tenant, session_id)) == (
+        session_id,
+        None,
+        None,
+    )
 
 
 def test_content_goes_after_a_day_and_the_line_after_a_month(house: House, receiver: Receiver) -> None:

@@ -14,6 +14,7 @@ from likeness.gallery.schemas import (
     EntryReply,
     InsertReply,
     InsertRequest,
+    Reference,
     SearchDecision,
     SearchReply,
     SearchRequest,
@@ -151,11 +152,12 @@ async def list_entries(
     cursors: Annotated[Cursors, Depends(part(Cursors))],
     cursor: Annotated[str | None, Query(max_length=64, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    external_id: Annotated[Reference | None, Query(alias="externalId", description="Only the entry with this.")] = None,
 ) -> EntryPage:
-    """List the gallery in order of enrolment, page by page."""
+    """List the gallery in order of enrolment, page by page; with `externalId` the one entry that has it, or none."""
     after_key = cursors.read(cursor, principal.tenant_id) if cursor else 0
     tenant = await tenants.get(principal.tenant_id)
-    entries = await gallery.list(tenant, after_key=after_key, limit=limit)
+    entries = await gallery.list(tenant, after_key=after_key, limit=limit, external_id=external_id)
     last = len(entries) < limit
     following = None if last else cursors.write(entries[-1].key, principal.tenant_id)
     return EntryPage(entries=[_reply(entry) for entry in entries], next=following)

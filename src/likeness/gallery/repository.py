@@ -118,8 +118,13 @@ class GalleryRows:
         query = select(gallery_entries.c.key).where(self._mine, gallery_entries.c.external_id == external_id)
         return connection.execute(query).one_or_none() is not None
 
-    def page(self, connection: Connection, *, after_key: int, limit: int) -> list[Entry]:
+    def page(
+        self, connection: Connection, *, after_key: int, limit: int, external_id: str | None = None
+    ) -> list[Entry]:
+        """Give entries in order of enrolment; with an ``external_id`` only the one that has it."""
         query = select(*COLUMNS).where(self._mine, gallery_entries.c.key > after_key)
+        if external_id is not None:
+            query = query.where(gallery_entries.c.external_id == external_id)
         return [Entry(*row) for row in connection.execute(query.order_by(gallery_entries.c.key).limit(limit))]
 
     def count(self, connection: Connection) -> int:

@@ -5,6 +5,7 @@ crash, and what was deleted is gone; an image whose commit never came is set asi
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from likeness.engine.base import Face, Image, Use
@@ -148,9 +149,10 @@ class GalleryService:
         """Give an entry's metadata. Raises NotFound."""
         return _known(await self._database.read(lambda c: GalleryRows(tenant.id).find(c, entry_id)))
 
-    async def list(self, tenant: Tenant, *, after_key: int, limit: int) -> list[Entry]:
-        """Give entries in order of enrolment."""
-        return await self._database.read(lambda c: GalleryRows(tenant.id).page(c, after_key=after_key, limit=limit))
+    async def list(self, tenant: Tenant, *, after_key: int, limit: int, external_id: str | None = None) -> list[Entry]:
+        """Give entries in order of enrolment; with an ``external_id`` only the one that has it."""
+        page = partial(GalleryRows(tenant.id).page, after_key=after_key, limit=limit, external_id=external_id)
+        return await self._database.read(page)
 
     async def delete_image(self, tenant: Tenant, entry_id: str) -> None:
         """Delete the stored photo; the templates stay searchable. Repeating it is fine.

@@ -1,10 +1,11 @@
 """Signed tokens (RFC 7515, 7517, 7519): RS256 keys, their public set, signing and verifying."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.errors import ExpiredTokenError, JoseError
 from joserfc.jwk import KeySet, RSAKey
 
@@ -61,7 +62,9 @@ class Signer:
     def sign(self, claims: Mapping[str, Any]) -> str:
         """Give the claims as a JWS in compact form, with the key's ``kid`` in the header."""
         current, _ = self._keys[0]
-        return jwt.encode({"alg": ALGORITHM, "kid": current.kid}, dict(claims), current, [ALGORITHM])
+        # Not by the library's jwt.encode, which adds a "typ" that the contract does not have.
+        header = {"alg": ALGORITHM, "kid": current.kid}
+        return jws.serialize_compact(header, json.dumps(claims, separators=(",", ":")), current, [ALGORITHM])
 
     def verify(self, token: str, *, issuer: str, audience: str, now: float) -> dict[str, Any]:
         """Give the claims of a token that is ours, for ``audience``, and within its time.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
 from likeness.store.tables import session_results
 
@@ -31,13 +31,17 @@ class ResultRows:
     def __init__(self, tenant_id: str) -> None:
         self._mine = session_results.c.tenant_id == tenant_id
 
-    def find_jws(self, connection: Connection, session_id: str, *, now: float, jti: str | None = None) -> bytes | None:
-        query = select(session_results.c.sealed_jws).where(
-            self._mine, session_results.c.session_id == session_id, session_results.c.expires_at > now
+    def find_jws(
+        self, connection: Connection, session_id_or_jti: str, *, now: float, jti: str | None = None
+    ) -> tuple[str, bytes] | None:
+        """Give the session's id and the sealed result."""
+        query = select(session_results.c.session_id, session_results.c.sealed_jws).where(
+            self._mine, _named(session_id_or_jti), session_results.c.expires_at > now
         )
         if jti is not None:
             query = query.where(session_results.c.jti == jti)
-        return connection.execute(query).scalar_one_or_none()
+        row = connection.execute(query).one_or_none()
+        return (row.session_id, row.sealed_jws) if row else None
 
     def find_image(self, connection: Connection, image_id: str, *, now: float) -> bytes | None:
         query = select(session_results.c.sealed_image).where(
@@ -47,9 +51,14 @@ class ResultRows:
 
     def remove(self, connection: Connection, session_id_or_jti: str) -> str | None:
         """Delete a result with its image; gives the session's id, or None where there was no result."""
-        named = or_(session_results.c.session_id == session_id_or_jti, session_results.c.jti == session_id_or_jti)
-        removed = delete(session_results).where(self._mine, named).returning(session_results.c.session_id)
+        removed = (
+            delete(session_results).where(self._mine, _named(session_id_or_jti)).returning(session_results.c.session_id)
+        )
         return connection.execute(removed).scalar_one_or_none()
+
+
+def _named(session_id_or_jti: str) -> ColumnElement[bool]:
+    return or_(session_results.c.session_id == session_id_or_jti, session_results.c.jti == session_id_or_jti)
 
 
 def remove_expired(connection: Connection, *, now: float) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -80,11 +81,17 @@ class Results:
         repository.add_result(connection, result.row)
         self._outbox.add(connection, result.tenant, result.row.session_id, result.claims)
 
-    async def find(self, tenant: Tenant, session_id: str, *, jti: str | None = None) -> str | None:
-        """Give the signed result of a session, with ``jti`` that one alone, or None: not ended yet, gone, unknown, another tenant's."""
-        now = self._clock.now()
-        sealed = await self._database.read(lambda c: ResultRows(tenant.id).find_jws(c, session_id, now=now, jti=jti))
-        return None if sealed is None else tenant.cipher.open(sealed, JWS_PURPOSE, session_id).decode()
+    async def find(self, tenant: Tenant, session_id_or_jti: str, *, jti: str | None = None) -> str | None:
+        """Give a signed result, named by its session's id or its own ``jti``; with ``jti`` that one alone.
+
+        None: not ended yet, gone, unknown, another tenant's.
+        """
+        find = partial(ResultRows(tenant.id).find_jws, now=self._clock.now(), jti=jti)
+        found = await self._database.read(lambda c: find(c, session_id_or_jti))
+        if found is None:
+            return None
+        session_id, sealed = found
+        return tenant.cipher.open(sealed, JWS_PURPOSE, session_id).decode()
 
     async def find_image(self, tenant: Tenant, image_id: str) -> bytes | None:
         """Give the bytes of an audit image, or None: gone, unknown, another tenant's."""
@@ -94,7 +101,8 @@ class Results:
 
     def forget(self, connection: Connection, tenant: Tenant, session_id_or_jti: str) -> str:
         """Delete a result, its image and what still waits for the webhook; gives the session's id."""
-        session_id = ResultRows(tenant.id).remove(connection, session_id_or_jti) or session_id_or_jti
+        removed = ResultRows(tenant.id).remove(connection, session_id_or_jti)
+        session_id = removed or self._outbox.session_of(connection, tenant, session_id_or_jti) or session_id_or_jti
         self._outbox.forget(connection, tenant, session_id)
         return session_id
 

@@ -104,6 +104,8 @@ class Capture:
     tenant: Tenant
     max_attempts: int
     minimum_match_level: int
+    returns_data: bool
+    """Whether an ending without success gives the browser its result, and keeps an audit image."""
     failures: int
     forget: Callable[["Capture"], None]
     """Called when nobody is connected and nothing is under way any more."""
@@ -237,7 +239,7 @@ class Capture:
     async def drop(self) -> None:
         """Let go of a session that was purged."""
         async with self._lock:
-            await self._tell_end(end_message(self.options, None, EndError.EXPIRED))
+            await self._tell_end(end_message(self.options, None, EndError.EXPIRED, returns_data=False))
 
     async def close(self) -> None:
         for chore in self._chores:
@@ -330,7 +332,7 @@ class Capture:
             false_match_rate=decision.false_match_rate if decision else 1.0,
             liveness=self._liveness or unjudged,
             one_to_n=one_to_n or OneToN(),
-            audit=decision.audit if decision else audit,
+            audit=(decision.audit if decision else audit) if state is State.SUCCEEDED or self.returns_data else None,
         )
 
     async def _end(
@@ -340,7 +342,7 @@ class Capture:
         jti = new_id()
         jws = await _insist(lambda: self.parts.sessions.end(self.row.id, conclusion, ended_at=ended_at, jti=jti))
         error = conclusion.error if jws else EndError.EXPIRED
-        await self._tell_end(end_message(self.options, jws, error, failure))
+        await self._tell_end(end_message(self.options, jws, error, failure, returns_data=self.returns_data))
 
     async def _tell_end(self, message: dict[str, Any]) -> None:
         if self._check is not None:

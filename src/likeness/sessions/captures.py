@@ -18,6 +18,7 @@ from likeness.sessions.messages import (
     end_message,
     read_command,
     read_hello,
+    returns_data,
     split_frame,
 )
 from likeness.sessions.qr import draw_qr
@@ -104,6 +105,7 @@ class Captures:
             tenant=tenant,
             max_attempts=min(options.max_attempts, hello.max_attempts or options.max_attempts),
             minimum_match_level=max(options.minimum_match_level, hello.minimum_match_level or 0),
+            returns_data=returns_data(options, hello),
             failures=len(row.failures),
             untold=row.failures[-1] if row.failures else None,
             forget=self._forget,
@@ -160,7 +162,8 @@ class Captures:
             State.FAILED: EndError.TOO_MANY_ATTEMPTS,
             State.CANCELLED: EndError.USER_CANCEL,
         }.get(State(row.state), EndError.EXPIRED)
-        await connection.send(end_message(SessionOptions.stored(row.options), jws, error))
+        options = SessionOptions.stored(row.options)
+        await connection.send(end_message(options, jws, error, returns_data=returns_data(options, hello)))
 
 
 def _is_done(capture: Capture, visitor: Visitor) -> bool:

@@ -25,6 +25,8 @@ IMAGE_REPLY: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}, "description": "JPEG"}
 }
 
+NAMED = "The session's id, or the `jti` of its result."
+SessionName = Annotated[str, Path(description=NAMED)]
 Reader = Annotated[Principal, Depends(Requires(Scope.INFO_SDK, Scope.FACE_FLOW))]
 Owner = Annotated[Principal, Depends(Requires(Scope.INFO_SDK))]
 TenantsPart = Annotated[Tenants, Depends(part(Tenants))]
@@ -41,7 +43,7 @@ async def get_result_by_header(
     principal: Reader,
     tenants: TenantsPart,
     sessions: Sessions,
-    session_id: Annotated[str, Header(alias="UQ-Session-ID", description="The session's id.")],
+    session_id: Annotated[str, Header(alias="UQ-Session-ID", description=NAMED)],
 ) -> Response:
     """Give the result as `GET /api/v1/info/{sessionId}` does."""
     return await get_result(session_id, principal, tenants, sessions)
@@ -53,7 +55,7 @@ async def get_result_by_header(
     summary="Get a session's signed result",
     responses=JWS_REPLY | error_responses(400, 401, 403, 404, 429, 503),
 )
-async def get_result(session_id: str, principal: Reader, tenants: TenantsPart, sessions: Sessions) -> Response:
+async def get_result(session_id: SessionName, principal: Reader, tenants: TenantsPart, sessions: Sessions) -> Response:
     """Give the JWS that the session ended with, for 10 minutes after its end; every ending has one."""
     jws = await sessions.result(await tenants.get(principal.tenant_id), _uuid(session_id))
     return Response(jws, media_type="application/jwt", headers=NO_STORE)
@@ -66,7 +68,7 @@ async def get_result(session_id: str, principal: Reader, tenants: TenantsPart, s
     responses=error_responses(400, 401, 403, 429, 503),
 )
 async def purge_result(
-    session_id: Annotated[str, Path(description="The session's id, or the `jti` of its result.")],
+    session_id: SessionName,
     principal: Owner,
     tenants: TenantsPart,
     sessions: Sessions,
@@ -99,5 +101,5 @@ async def get_audit_image(
 
 def _uuid(text: str) -> str:
     if not is_uuid(text):
-        raise InvalidInput("The session's id must be a UUID.")
+        raise InvalidInput("The session's id, or the jti of its result, must be a UUID.")
     return text.lower()

@@ -21,7 +21,7 @@ _LENGTH = struct.Struct(">H")
 
 
 class Hello(WireModel):
-    """The first message: who is speaking, and what it wants tightened (a browser can loosen nothing)."""
+    """The first message: who is speaking, what it wants tightened (a browser can loosen nothing), and told."""
 
     type: Literal["hello"]
     token: Annotated[str, StringConstraints(max_length=4096)]
@@ -29,6 +29,10 @@ class Hello(WireModel):
     watch: bool = Field(default=False, description="Leave the session where it is carried out; only be told the end.")
     max_attempts: Annotated[int, Field(ge=1, le=3)] | None = None
     minimum_match_level: Annotated[int, Field(ge=1, le=5)] | None = None
+    return_data_for_incomplete_session: bool = Field(
+        default=False,
+        description="Give the signed result of an ending without success, unless the session says whether.",
+    )
 
 
 class Start(WireModel):
@@ -105,15 +109,26 @@ def pack_frame(jpeg: bytes, *, t: float | None = None, flash: int | None = None)
     return _LENGTH.pack(len(header)) + header + jpeg
 
 
+def returns_data(options: SessionOptions, hello: Hello) -> bool:
+    """Whether the browser is given the result of an ending without success: as the session was opened, else as the browser asks."""
+    opened = options.return_data_for_incomplete_session
+    return hello.return_data_for_incomplete_session if opened is None else opened
+
+
 def end_message(
-    options: SessionOptions, jws: str | None, error: EndError | None, failure: Failure | None = None
+    options: SessionOptions,
+    jws: str | None,
+    error: EndError | None,
+    failure: Failure | None = None,
+    *,
+    returns_data: bool,
 ) -> dict[str, Any]:
     """Tell the browser how the session ended; the result of one without success only where that was asked for."""
     return {
         "type": "end",
         "code": error,
         "statusCode": failure,
-        "jws": jws if error is None or options.return_data_for_incomplete_session else None,
+        "jws": jws if error is None or returns_data else None,
         "redirectUrl": str(options.redirect_url) if options.redirect_url else None,
     }
 

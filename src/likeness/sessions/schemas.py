@@ -36,7 +36,11 @@ class SessionOptions(WireModel):
     audit_trail_image_obfuscation: Literal["FILLED", "FILLED_WHITE", "BLURRED"] | None = Field(
         None, description="Hide the audit image's background."
     )
-    return_data_for_incomplete_session: bool = False
+    return_data_for_incomplete_session: bool | None = Field(
+        None,
+        description="Whether the browser is given the signed result of an ending without success, and an audit image of it is kept; "
+        "by default as the browser asks.",
+    )
     redirect_url: (
         Annotated[AnyHttpUrl, UrlConstraints(max_length=LONGEST_URL), AfterValidator(_check_stored_length)] | None
     ) = Field(None, description="Where the capture page goes when it has ended.")

@@ -59,6 +59,7 @@ class Conclusion:
     liveness: Mapping[str, Any] = field(default_factory=lambda: {"live": False, "signals": []})
     one_to_n: OneToN = field(default_factory=OneToN)
     audit: AuditFrame | None = None
+    """An ending without success has one only with ``returnDataForIncompleteSession``."""
 
 
 class SessionService:
@@ -186,7 +187,6 @@ class SessionService:
     ) -> str | None:
         """End a session with a signed result; gives it, or None when the session had ended before.
 
-        An ending without success carries an audit image only where the session was opened with ``returnDataForIncompleteSession``.
         A call with a ``jti`` of its own, the new result's, may be repeated when its answer was lost.
         """
         row = await self._database.read(lambda c: repository.find_session(c, session_id))
@@ -210,7 +210,7 @@ class SessionService:
             failures=tuple(row.failures),
             error=conclusion.error,
             one_to_n=None if options.one_to_n == "none" else conclusion.one_to_n,
-            audit=conclusion.audit if succeeded or options.return_data_for_incomplete_session else None,
+            audit=conclusion.audit,
         )
         wanted = options.audit_trail_image_obfuscation
         obfuscation = Obfuscation(wanted) if wanted else None
@@ -225,17 +225,17 @@ class SessionService:
 
         return result.jws if await self._database.write(change) else None
 
-    async def result(self, tenant: Tenant, session_id: str) -> str:
-        """Give the signed result of a session. Raises SessionExpiredOrNotFound."""
-        jws = await self._results.find(tenant, session_id)
+    async def result(self, tenant: Tenant, session_id_or_jti: str) -> str:
+        """Give the signed result of a session, named by the session's id or the result's jti. Raises SessionExpiredOrNotFound."""
+        jws = await self._results.find(tenant, session_id_or_jti)
         if jws is None:
-            row = await self._database.read(lambda c: repository.find_session(c, session_id))
+            row = await self._database.read(lambda c: repository.find_session(c, session_id_or_jti))
             if row is None or row.tenant_id != tenant.id:
                 raise SessionExpiredOrNotFound("There is no such session, or its result is gone.")
             if row.state in UNDER_WAY and row.expires_at > self._clock.now():
                 raise SessionExpiredOrNotFound("The session has not ended: it has no result yet.")
             await self._expire(row)
-            jws = await self._results.find(tenant, session_id)
+            jws = await self._results.find(tenant, row.id)
         if jws is None:
             raise SessionExpiredOrNotFound("There is no such session, or its result is gone.")
         return jws
@@ -259,6 +259,8 @@ class SessionService:
                     await self._expire(row)
                 except ServiceUnavailable as error:
                     log.warning("session %s is to be ended later: %s", row.id, error)
+                except Exception:
+                    log.exception("session %s is to be ended later", row.id)
             last = due[-1]
         await self._database.write(lambda c: repository.remove_ended(c, now=now))
 

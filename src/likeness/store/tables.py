@@ -204,6 +204,7 @@ webhook_deliveries = Table(
     Column("id", Text, primary_key=True),
     _tenant(),
     Column("session_id", Text, nullable=False, index=True),
+    Column("jti", Text, index=True),
     Column("sealed_claims", LargeBinary),
     Column("state", Text, nullable=False),
     Column("tries", Integer, nullable=False),
@@ -214,4 +215,5 @@ webhook_deliveries = Table(
     Column("created_at", Double, nullable=False, index=True),
     Column("delivered_at", Double),
 )
-"""The outbox and its log. ``next_try_at`` is null when nothing is left to do; the claims go long before the row."""
+"""The outbox and its log. ``next_try_at`` is null when nothing is left to do; the claims go long before the row.
+``jti`` is null in rows from before it was kept."""

@@ -31,6 +31,7 @@ class Outbox:
             id=delivery_id,
             tenant_id=tenant.id,
             session_id=session_id,
+            jti=claims["jti"],
             sealed_claims=tenant.cipher.seal(json.dumps(claims).encode(), CLAIMS_PURPOSE, delivery_id),
             state=DeliveryState.PENDING,
             tries=0,
@@ -42,6 +43,11 @@ class Outbox:
             delivered_at=None,
         )
         repository.add_delivery(connection, delivery)
+
+    @staticmethod
+    def session_of(connection: Connection, tenant: Tenant, jti: str) -> str | None:
+        """Give the session of a result that has deliveries: they may outlive it."""
+        return repository.find_session(connection, tenant.id, jti)
 
     @staticmethod
     def forget(connection: Connection, tenant: Tenant, session_id: str) -> None:

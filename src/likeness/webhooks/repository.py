@@ -27,6 +27,7 @@ class Delivery:
     id: str
     tenant_id: str
     session_id: str
+    jti: str | None
     sealed_claims: bytes | None
     state: str
     tries: int
@@ -128,6 +129,12 @@ def list_deliveries(connection: Connection, tenant_id: str, *, limit: int) -> li
         _delivery(row)
         for row in connection.execute(query.order_by(webhook_deliveries.c.created_at.desc()).limit(limit))
     ]
+
+
+def find_session(connection: Connection, tenant_id: str, jti: str) -> str | None:
+    """Give the session whose result has this ``jti``."""
+    mine = (webhook_deliveries.c.tenant_id == tenant_id) & (webhook_deliveries.c.jti == jti)
+    return connection.execute(select(webhook_deliveries.c.session_id).where(mine).limit(1)).scalar_one_or_none()
 
 
 def forget_session(connection: Connection, tenant_id: str, session_id: str) -> None:

@@ -27,11 +27,14 @@ export class Transport {
   }
 
   connect() {
-    const { server, sessionId, token, maxAttempts, minimumMatchLevel } = this.#options;
+    const { server, sessionId, token, maxAttempts, minimumMatchLevel, returnDataForIncompleteSession } = this.#options;
     const [scheme, rest] = server.split("://");
     const socket = new WebSocket(`${PROTOCOL[scheme] ?? "wss"}://${rest}/api/v1/capture/${sessionId}`);
     socket.binaryType = "arraybuffer";
-    const hello = { type: "hello", token, device: this.#device, watch: this.#watching, maxAttempts, minimumMatchLevel };
+    const tightened = { maxAttempts, minimumMatchLevel };
+    const hello = {
+      type: "hello", token, device: this.#device, watch: this.#watching, ...tightened, returnDataForIncompleteSession,
+    };
     socket.onopen = () => socket.send(JSON.stringify(hello));
     socket.onmessage = (event) => this.#hear(socket, event);
     socket.onclose = () => this.#lose(socket);
