@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 
 from likeness.app import create_app
@@ -19,6 +18,7 @@ from likeness.deployment import Deployment, initialise, is_initialised, open_dep
 from likeness.engine.base import Engine
 from likeness.engine.fake import FakeEngine
 from likeness.kit.clock import MovableClock
+from likeness.server.running import make_server
 from likeness.settings import Settings
 from likeness.tenants.schemas import TenantSettings
 from likeness.tenants.scopes import Scope
@@ -51,7 +51,8 @@ def serving(settings: Settings, engine: Engine | None = None) -> Iterator[Server
     clock = MovableClock(time.time())
     deployment = open_deployment(settings, clock)
     app = create_app(deployment, engine or FakeEngine())
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=5))
+    server = make_server(app, settings, refuse_waiting=app.state.refuse_waiting)
+    app.state.server = server
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     try:

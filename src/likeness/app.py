@@ -25,7 +25,7 @@ from likeness.kit.executors import SizedExecutor
 from likeness.kit.jose import Signer
 from likeness.kit.pagination import Cursors
 from likeness.kit.quota import Quota
-from likeness.kit.request_context import RequestContext
+from likeness.kit.request_context import Pace, RequestContext
 from likeness.match import endpoints as match_endpoints
 from likeness.match.service import Matcher
 from likeness.sessions import endpoints as session_endpoints
@@ -113,7 +113,8 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
             token_endpoints.OAuthFault: token_endpoints.handle_oauth_fault,
         },
     )
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, pace=Pace(settings.request_seconds, settings.body_bytes_per_second))
+    app.state.refuse_waiting = photos.refuse_waiting
     app.state.parts = {
         http.BodyLimits: http.BodyLimits(settings.max_image_bytes),
         Cursors: Cursors(deployment.derived_key("cursor")),

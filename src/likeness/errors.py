@@ -3,7 +3,8 @@
     LikenessError
     ├── BadRequest                      400  the request is not what the call takes
     │   ├── InvalidInput                400  a field is missing or out of range
-    │   └── InvalidImage                400  the bytes claim to be a photo and are not
+    │   ├── InvalidImage                400  the bytes claim to be a photo and are not
+    │   └── RequestTimeout              408  the body comes too slowly
     ├── FaceRefused                     400  the photo shows no face to work with
     │   ├── NoFace
     │   ├── MultipleFaces
@@ -71,6 +72,10 @@ class InvalidInput(BadRequest):
 
 class InvalidImage(BadRequest):
     code = ErrorCode.INVALID_IMAGE
+
+
+class RequestTimeout(BadRequest):
+    status = 408
 
 
 class FaceRefused(LikenessError):

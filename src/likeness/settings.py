@@ -19,6 +19,24 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("data"), description="Folder of the database, the images, the key file and the models.")
     host: str = Field("127.0.0.1", description="Address that the server listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the server listens on.")
+    max_connections: int = Field(
+        1000,
+        ge=8,
+        le=100_000,
+        description="Connections held at once; beyond, those that have kept the server waiting for longest are closed.",
+    )
+    keep_alive_seconds: int = Field(
+        75, ge=1, le=3600, description="How long a connection may be idle between two requests."
+    )
+    request_seconds: int = Field(
+        10,
+        ge=1,
+        le=600,
+        description="Time for a request's headers, for the pauses of its body, and for taking an answer.",
+    )
+    body_bytes_per_second: int = Field(
+        8192, ge=1, description="Least rate of a request's body, once LIKENESS_REQUEST_SECONDS have passed."
+    )
     base_url: str | None = Field(
         None,
         description="Public address of the server, without a path: the issuer of tokens and results, and the root of captureUrl.",

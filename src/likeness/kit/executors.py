@@ -30,7 +30,17 @@ class SizedExecutor:
             raise ServiceUnavailable("The server is stopping.") from error
         # Given back when the work ends, not when the caller stops waiting: a cancelled call still occupies its thread.
         future.add_done_callback(lambda _: self._places.release())
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if future.cancelled() and task is not None and not task.cancelling():
+                raise ServiceUnavailable("The server is stopping.") from None
+            raise
+
+    def refuse_waiting(self) -> None:
+        """Refuse what has no worker yet, and what comes from now on; the work under way is finished."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
         """Wait for the work under way; what still waits is cancelled."""

@@ -1,15 +1,17 @@
 """Middleware around every call: its request id, its line in the log, HEAD wherever GET is, and faults in the contract's shape."""
 
+import asyncio
 import logging
 import re
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from likeness.errors import UnexpectedError
+from likeness.errors import RequestTimeout, ServiceUnavailable, UnexpectedError
 from likeness.kit.http import error_response
 from likeness.kit.ids import new_id
 from likeness.kit.logs import log_call
@@ -27,11 +29,20 @@ def request_id_of(scope: Scope) -> str:
     return given if REQUEST_ID.fullmatch(given) else new_id()
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a body must come: so many seconds in all, and one more for so many bytes."""
+
+    seconds: float
+    bytes_per_second: float
+
+
 class RequestContext:
     """See the module's text."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, pace: Pace) -> None:
         self.app = app
+        self.pace = pace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -63,9 +74,14 @@ class RequestContext:
         # Whatever can be got has a head; the server itself leaves the body out.
         asked: dict[str, Any] = {**scope, "method": "GET"} if scope["method"] == "HEAD" else dict(scope)
         try:
-            await self.app(asked, receive, send_with_id)
+            await self.app(asked, self._in_time(receive), send_with_id)
         except ClientDisconnect:
             pass
+        except asyncio.CancelledError:  # the server stops, and its time for requests under way is over
+            if status != NO_ANSWER:
+                raise
+            stopping = ServiceUnavailable("The server is stopping.")
+            await error_response(stopping, request_id)(asked, receive, send_with_id)
         except Exception:
             log.exception("request %s failed", request_id)
             if status != NO_ANSWER:
@@ -73,6 +89,27 @@ class RequestContext:
             fault = UnexpectedError("Something failed on our side; the request id leads to the log entry.")
             await error_response(fault, request_id)(asked, receive, send_with_id)
         return status
+
+    def _in_time(self, receive: Receive) -> Receive:
+        """Give a body's pieces as long as they come at the pace asked for; only the time counts in which the server waits."""
+        whole = False
+        left = self.pace.seconds
+
+        async def receive_in_time() -> Message:
+            nonlocal whole, left
+            if whole:
+                return await receive()
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(left):
+                    message = await receive()
+            except TimeoutError as error:
+                raise RequestTimeout("The request's body came too slowly.") from error
+            left += len(message.get("body", b"")) / self.pace.bytes_per_second - (time.monotonic() - began)
+            whole = not message.get("more_body", False)
+            return message
+
+        return receive_in_time
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send, _request_id: str) -> int:
         status = 403

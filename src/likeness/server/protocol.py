@@ -1,0 +1,325 @@
+"""HTTP/1.1 on one connection: uvicorn's protocol on httptools, and what it lacks.
+
+Bytes and number of headers are limited, heads have a deadline (a body's is kept where it is read: ``likeness.kit.request_context``), an
+answer that nobody takes is dropped, an upload is read on for a while after its refusal so that the refusal arrives, and not for ever. A
+caller may close his half of the connection, and may offer an upgrade that is not taken.
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr
+
+from likeness.errors import ErrorCode
+from likeness.kit.ids import new_id
+from likeness.kit.logs import log_call
+from likeness.server.connections import Connections
+
+HEADER_BYTES: Final = 32 * 1024
+HEADERS: Final = 100
+PIPELINED: Final = 16
+"""Requests that may wait on one connection for the answer to the one before."""
+DRAIN_BYTES: Final = 32 * 1024 * 1024
+"""More than any request that is accepted: who sent one of that size hears why it was refused."""
+DRAIN_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long a caller may keep the server waiting, in seconds."""
+
+    head: float
+    """For a request's head, and for taking any of an answer."""
+    idle: float
+    """Between two requests."""
+
+
+class _Refused(Exception):
+    """Breaks off the parser."""
+
+
+class _Transport:
+    """The connection, which is closed when its caller can know why."""
+
+    def __init__(self, transport: asyncio.Transport, protocol: "HttpProtocol") -> None:
+        self._transport = transport
+        self._protocol = protocol
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def close(self) -> None:
+        self._protocol.part()
+
+    def is_closing(self) -> bool:
+        return self._protocol.parting or self._transport.is_closing()
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """See the module's text."""
+
+    def __init__(self, *args: Any, connections: Connections, deadlines: Deadlines, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.timeout_keep_alive = deadlines.idle  # type: ignore[assignment]  # any number of seconds
+        self._places = connections
+        self._deadlines = deadlines
+        self._real: asyncio.Transport
+        self._timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._in_head = False
+        self._receiving = False
+        self._completed = False
+        self._fed = self._header_bytes = self._hosts = 0
+        self._refusal: tuple[int, str] | None = None
+        self._offered_upgrade = False
+        self._deaf = False
+        self.parting = False
+        self._drained = 0
+
+    # Connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._real = transport
+        self.connections.add(self)
+        self.transport = _Transport(transport, self)  # type: ignore[assignment]
+        self.flow = FlowControl(transport)
+        self.server, self.client = get_local_addr(transport), get_remote_addr(transport)
+        self.scheme = "http"
+        if self._places.enter(self, transport.get_extra_info("socket").fileno()):
+            self._set_timer(self._deadlines.head, self._head_is_late)
+        else:
+            self._answer(503, "The server holds as many connections as it can.", ErrorCode.SERVICE_UNAVAILABLE)
+            self._deaf = self.parting = True
+            transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.parting = True
+        self._stop_timer()
+        self.resume_writing()
+        self._unset_keepalive_if_required()
+        self._places.leave(self)
+        super().connection_lost(exc)
+
+    def drop(self) -> None:
+        self._real.abort()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer whoever closed his half after a whole request; what was cut off is over."""
+        if self._deaf or self._in_head or self._receiving or not self._busy():
+            return False
+        (self.pipeline[0][0] if self.pipeline else self.cycle).keep_alive = False
+        return True
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        if self._deaf:
+            self._drained += len(data)
+            if self._drained > DRAIN_BYTES:
+                self._real.close()
+            return
+        while data and not self._deaf:
+            # A head is read in pieces, so that one without end is noticed before much of it is held.
+            piece, data = (data, b"") if self._receiving else (data[:HEADER_BYTES], data[HEADER_BYTES:])
+            if (rest := self._feed(piece)) is not None:
+                data = rest + data
+                if self._real.get_protocol() is not self:
+                    self._real.get_protocol().data_received(data)  # type: ignore[attr-defined]  # a socket's first frame
+                    return
+        if not (self._in_head or self._busy() or self._timer):
+            self._set_timer(self._deadlines.head, self._head_is_late)  # empty lines are no request
+
+    def _busy(self) -> bool:
+        """Whether an answer is owed."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _feed(self, piece: bytes) -> bytes | None:
+        """Parse; gives what follows a head that offers an upgrade."""
+        self._completed = False
+        try:
+            self.parser.feed_data(piece)
+            self._fed = self._fed + len(piece) if self._in_head and not self._completed else 0
+            if self._fed > HEADER_BYTES:
+                self._refuse(431, "The request's headers are too large.")
+        except httptools.HttpParserUpgrade as upgrade:
+            rest = piece[upgrade.args[0] :]
+            if not self._offered_upgrade:
+                self.handle_websocket_upgrade()
+            else:
+                rest = self._without_upgrade() + rest
+            return rest
+        except httptools.HttpParserError:
+            self._refuse(*(self._refusal or (400, "The request is not well-formed HTTP/1.1.")))
+        return None
+
+    def _without_upgrade(self) -> bytes:
+        """Begin the request anew without the offer to go on in another protocol, whose parser would leave out the body."""
+        self._offered_upgrade = False
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        lines = [b"%s %s HTTP/%s" % (self.scope["method"].encode(), self.url, self.scope["http_version"].encode())]
+        lines += [b"%s: %s" % header for header in self.headers if header[0] not in {b"upgrade", b"http2-settings"}]
+        return b"\r\n".join([*lines, b"", b""])
+
+    # Parser
+
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= PIPELINED:
+            self._break_off(400, "Wait for answers before you ask for more.")
+        super().on_message_begin()
+        self._in_head = True
+        self._header_bytes = self._hosts = 0
+        if not self._busy():
+            self._places.wait_for(self)
+        if self._timer is None:
+            self._set_timer(self._deadlines.head, self._head_is_late)
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value) + 4)
+        if len(self.headers) >= HEADERS:
+            self._break_off(431, f"A request may have at most {HEADERS} headers.")
+        super().on_header(name, value)
+        self._hosts += self.headers[-1][0] == b"host"
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._stop_timer()
+        version = self.parser.get_http_version()
+        if self._hosts != 1 and (self._hosts or version != "1.0"):
+            self._break_off(400, "A request has exactly one Host header.")
+        if self.parser.get_method() == b"CONNECT":
+            self._break_off(400, "This is no proxy.")
+        self._receiving = True
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            self._offered_upgrade = True
+            self.scope["method"], self.scope["http_version"] = self.parser.get_method().decode("ascii"), version
+            return
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._receiving = False
+        self._completed = True
+        self._places.heard(self)
+        if not self._offered_upgrade:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
+        if not self._busy():
+            self._places.wait_for(self)
+
+    def handle_websocket_upgrade(self) -> None:
+        self._unset_keepalive_if_required()
+        self._stop_timer()
+        self._places.leave(self)
+        self.transport = self._real
+        super().handle_websocket_upgrade()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            async def send_closing(message: Any) -> None:
+                if cycle.more_body:  # what is left of the body would be taken for the next request, or be read for ever
+                    cycle.keep_alive = False
+                await send(message)
+
+            await app(scope, receive, send_closing)
+
+        super()._start_asgi_task(cycle, answer)
+
+    def _count(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > HEADER_BYTES:
+            self._break_off(431, f"A request's headers may have at most {HEADER_BYTES} bytes.")
+
+    def _break_off(self, status: int, message: str) -> None:
+        self._refusal = (status, message)
+        raise _Refused
+
+    # Ends
+
+    def part(self) -> None:
+        """Close the connection; a caller who is still sending is heard out for a while, since closing at once would take the answer from him."""
+        if self.parting:
+            return
+        self.parting = self._deaf = True
+        self._unset_keepalive_if_required()
+        if self._receiving or self._in_head:
+            self._real.write_eof()
+            self.flow.resume_reading()
+            self._set_timer(DRAIN_SECONDS, self.drop)
+        else:
+            self._real.close()
+            self._set_timer(self._deadlines.head, self.drop)
+
+    def shutdown(self) -> None:
+        if self._busy() and not self.parting:
+            super().shutdown()
+        else:
+            self._real.close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(self._deadlines.head, self.drop)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.part()
+
+    def _head_is_late(self) -> None:
+        self._timer = None
+        if self._busy():
+            self._set_timer(self._deadlines.head, self._head_is_late)  # it is we who keep the other waiting
+        elif self._in_head:
+            self._refuse(408, "The request's headers took too long.")
+        else:
+            self.part()
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer, and part; an answer under way is finished first."""
+        self._deaf = True
+        if self._busy():
+            (self.pipeline[0][0] if self.pipeline else self.cycle).keep_alive = False
+            return
+        self._answer(status, message)
+        self._in_head = True  # whatever comes is heard out
+        self.part()
+
+    def _answer(self, status: int, message: str, code: ErrorCode = ErrorCode.BAD_REQUEST) -> None:
+        """Answer in the contract's shape where no application comes to it."""
+        request_id = new_id()
+        body = json.dumps({"error": code, "message": message, "requestId": request_id}).encode()
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", request_id.encode()),
+            (b"connection", b"close"),
+            *([(b"retry-after", b"2")] if status == 503 else []),
+        ]
+        lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+        self._real.write(STATUS_LINE[status] + lines + b"\r\n" + body)
+        log_call("-", "-", status, 0, request_id, {"error": code})
+
+    def _set_timer(self, seconds: float, then: Any) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, then)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

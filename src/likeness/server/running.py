@@ -1,0 +1,113 @@
+"""Running an application until a signal ends it."""
+
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from likeness.errors import SetupError
+from likeness.server.connections import make_connections
+from likeness.server.protocol import Deadlines, HttpProtocol
+from likeness.server.sockets import SocketProtocol
+from likeness.settings import Settings
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+FRAME_HEADER_ROOM = 4096
+STOP_SECONDS = 10
+"""For the requests under way, once the server is to stop."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which a signal ends without killing the process: what the application holds is closed after it."""
+
+    def __init__(self, config: uvicorn.Config, refuse_waiting: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._refuse_waiting = refuse_waiting
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._refuse_waiting()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, _ignore if self.should_exit else handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  as uvicorn calls it
+        """Stop; at the second signal without waiting for the requests under way."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def make_server(app: Any, settings: Settings, *, refuse_waiting: Callable[[], None]) -> Server:
+    """Give a server; ``refuse_waiting`` is called when it is to stop, and refuses what waits for a worker."""
+    connections = make_connections(settings.max_connections)
+    deadlines = Deadlines(head=settings.request_seconds, idle=settings.keep_alive_seconds)
+    config = uvicorn.Config(
+        app,
+        http=partial(HttpProtocol, connections=connections, deadlines=deadlines),  # type: ignore[arg-type]  # as good as a class
+        ws=partial(SocketProtocol, connections=connections),  # type: ignore[arg-type]
+        log_config=None,
+        access_log=False,  # each call's line is written by likeness.kit.request_context
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        # Camera frames are JPEGs: what is larger is none, and compressing them again is work for nothing.
+        ws_max_size=settings.max_frame_bytes + FRAME_HEADER_ROOM,
+        ws_per_message_deflate=False,
+    )
+    return Server(config, refuse_waiting)
+
+
+def bind(settings: Settings) -> list[socket.socket]:
+    """Take the address, before the work of a start is done for nothing. Raises SetupError."""
+    taken = []
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, *_, address in dict.fromkeys(found):
+            one = socket.socket(family)
+            taken.append(one)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            one.bind(address)
+    except OSError as error:
+        for one in taken:
+            one.close()
+        raise SetupError(
+            f"{settings.own_address} cannot be listened on ({error.strerror}): stop what runs there, or set LIKENESS_HOST and LIKENESS_PORT"
+        ) from error
+    return taken
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGINT end the block alike, with exit status 0; a second one does not disturb what is being closed."""
+
+    def stop(*_: object) -> None:
+        for number in SIGNALS:
+            signal.signal(number, _ignore)
+        raise SystemExit(0)
+
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ignore(*_: object) -> None:
+    """Let a signal pass."""
