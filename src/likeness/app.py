@@ -28,6 +28,7 @@ from likeness.kit.quota import Quota
 from likeness.kit.request_context import Pace, RequestContext
 from likeness.match import endpoints as match_endpoints
 from likeness.match.service import Matcher
+from likeness.openapi import describer
 from likeness.sessions import endpoints as session_endpoints
 from likeness.sessions import info as info_endpoints
 from likeness.sessions import page
@@ -131,6 +132,7 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
     for endpoints in routers:
         app.include_router(endpoints.router)
     app.mount("/static", page.StaticAssets())
+    app.openapi = describer(app, origin=settings.origin)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
 

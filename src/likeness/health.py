@@ -1,9 +1,10 @@
 """Is the process up, and may it be sent traffic?"""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from likeness.gallery.galleries import Galleries
 from likeness.kit.http import part
@@ -11,14 +12,28 @@ from likeness.kit.http import part
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz", summary="The process is up")
-async def get_health() -> dict[str, str]:
+class Health(BaseModel):
+    status: Literal["ok"]
+
+
+class Readiness(BaseModel):
+    status: Literal["ready", "loading", "failed"]
+    loaded: int
+    total: int
+
+
+@router.get("/healthz", operation_id="getHealth", summary="The process is up")
+async def get_health() -> Health:
     """Do no work at all."""
-    return {"status": "ok"}
+    return Health(status="ok")
 
 
 @router.get(
-    "/readyz", summary="The server takes traffic", responses={503: {"description": "Still loading the gallery"}}
+    "/readyz",
+    response_model=Readiness,
+    operation_id="getReadiness",
+    summary="The server takes traffic",
+    responses={503: {"model": Readiness, "description": "Still loading the gallery"}},
 )
 async def get_readiness(galleries: Annotated[Galleries, Depends(part(Galleries))]) -> JSONResponse:
     """Say whether the gallery is in memory, and how far it is."""

@@ -70,9 +70,15 @@ def test_the_description_names_every_call_with_its_refusals(api: Api) -> None:
     for path in ("/api/v1/face", "/api/v1/face/match", "/api/v1/face/one-to-n/search", "/api/v1/face/one-to-n/insert"):
         call = description["paths"][path]["post"]
         assert {"400", "401", "403", "413", "415", "429", "503"} <= call["responses"].keys()
-        assert call["requestBody"]["content"]["application/json"]["schema"]["example"]
         assert call["requestBody"]["content"].keys() == {"application/json", "multipart/form-data"}
     assert api.http.get("/docs").status_code == 200
+
+
+def test_a_token_outlives_its_tenant_and_opens_nothing(server: Server) -> None:
+    with calling(server) as api:
+        server.deployment.tenants.erase(api.tenant.id)
+        replies = [api.match(fake_photo(1), fake_photo(1)), api.call("GET", "/api/v1/face/one-to-n")]
+        assert [reply.status_code for reply in replies] == [401, 401]
 
 
 @pytest.mark.parametrize(

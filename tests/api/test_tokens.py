@@ -94,7 +94,20 @@ def test_faults_follow_rfc_6749(api: Api, changes: dict[str, Any], status: int, 
 def test_a_form_is_demanded_and_its_size_is_bounded(api: Api) -> None:
     assert api.http.post(PATH, json=form(api)).json()["error"] == "invalid_request"
     reply = api.http.post(PATH, data=form(api, padding="x" * 20_000))
-    assert (reply.status_code, reply.json()["error"]) == (413, "PAYLOAD_TOO_LARGE")
+    assert_oauth_error(reply, 413, "invalid_request")
+
+
+def test_a_compressed_form_is_415(api: Api) -> None:
+    assert_oauth_error(
+        api.http.post(PATH, data=form(api), headers={"Content-Encoding": "gzip"}), 415, "invalid_request"
+    )
+
+
+def assert_oauth_error(reply: httpx.Response, status: int, error: str) -> None:
+    """Every refusal of this call has the shape of RFC 6749 §5.2, so that OAuth libraries read it."""
+    assert (reply.status_code, reply.json()["error"]) == (status, error), reply.text
+    assert reply.json().keys() == {"error", "error_description"}
+    assert reply.headers["cache-control"] == "no-store"
 
 
 def test_wrong_secrets_in_a_row_are_stopped_and_lock_nobody_out(tmp_path: Any) -> None:
@@ -105,6 +118,7 @@ def test_wrong_secrets_in_a_row_are_stopped_and_lock_nobody_out(tmp_path: Any) -
             return api.http.post(PATH, data=form(api, client_secret="wrong"))
 
         assert [guess().status_code for _ in range(4)] == [401, 401, 401, 429]
+        assert_oauth_error(guess(), 429, "temporarily_unavailable")
         assert 1 <= int(guess().headers["retry-after"]) <= 61
         assert api.http.post(PATH, data=form(api)).status_code == 200
         server.clock.move(61)

@@ -22,7 +22,7 @@ from likeness.gallery.schemas import (
 from likeness.gallery.service import GalleryService
 from likeness.kit.http import PHOTO_ERRORS, body_schema, error_responses, part, read_fields
 from likeness.kit.ids import is_uuid
-from likeness.kit.pagination import Cursors
+from likeness.kit.pagination import CURSOR_PATTERN, Cursors
 from likeness.tenants.scopes import Scope
 from likeness.tenants.service import Tenants
 from likeness.tokens.access import Requires, demand
@@ -32,7 +32,7 @@ router = APIRouter(prefix="/api/v1/face/one-to-n", tags=["one to n"])
 
 Service = Annotated[GalleryService, Depends(part(GalleryService))]
 TenantsPart = Annotated[Tenants, Depends(part(Tenants))]
-EntryId = Annotated[str, Path(description="The oneToNVerificationId.")]
+EntryId = Annotated[str, Path(description="The oneToNVerificationId.", json_schema_extra={"format": "uuid"})]
 Searcher = Annotated[Principal, Depends(Requires(Scope.FACE_SEARCH, Scope.FACE_INSERT))]
 Inserter = Annotated[Principal, Depends(Requires(Scope.FACE_INSERT))]
 Reader = Annotated[Principal, Depends(Requires(Scope.FACE_SEARCH))]
@@ -41,6 +41,7 @@ Deleter = Annotated[Principal, Depends(Requires(Scope.FACE_DELETE))]
 
 @router.post(
     "/search",
+    operation_id="faceSearch",
     summary="Search the gallery for a person (1:N)",
     responses=PHOTO_ERRORS,
     openapi_extra=body_schema(SearchRequest),
@@ -94,6 +95,7 @@ async def search_gallery(request: Request, principal: Searcher, tenants: Tenants
 
 @router.post(
     "/insert",
+    operation_id="faceSearchInsert",
     summary="Enrol a person",
     responses=PHOTO_ERRORS | error_responses(409),
     openapi_extra=body_schema(InsertRequest),
@@ -123,6 +125,7 @@ async def insert_entry(
 @router.delete(
     "/search/{entry_id}",
     status_code=204,
+    operation_id="deleteEntryImage",
     summary="Delete an entry's photo",
     responses=error_responses(401, 403, 404, 429, 503),
 )
@@ -132,25 +135,34 @@ async def delete_entry_image(entry_id: EntryId, principal: Deleter, tenants: Ten
 
 
 @router.delete(
-    "/{entry_id}", status_code=204, summary="Erase an entry", responses=error_responses(401, 403, 404, 429, 503)
+    "/{entry_id}",
+    status_code=204,
+    operation_id="eraseEntry",
+    summary="Erase an entry",
+    responses=error_responses(401, 403, 404, 429, 503),
 )
 async def erase_entry(entry_id: EntryId, principal: Deleter, tenants: TenantsPart, gallery: Service) -> None:
     """Erase photo and templates for good: the person is not found any more."""
     await gallery.erase(await tenants.get(principal.tenant_id), _known_form(entry_id))
 
 
-@router.get("/{entry_id}", summary="Read an entry's metadata", responses=error_responses(401, 403, 404, 429, 503))
+@router.get(
+    "/{entry_id}",
+    operation_id="getEntry",
+    summary="Read an entry's metadata",
+    responses=error_responses(401, 403, 404, 429, 503),
+)
 async def get_entry(entry_id: EntryId, principal: Reader, tenants: TenantsPart, gallery: Service) -> EntryReply:
     return _reply(await gallery.get(await tenants.get(principal.tenant_id), _known_form(entry_id)))
 
 
-@router.get("", summary="List entries", responses=error_responses(400, 401, 403, 429, 503))
+@router.get("", operation_id="listEntries", summary="List entries", responses=error_responses(400, 401, 403, 429, 503))
 async def list_entries(
     principal: Reader,
     tenants: TenantsPart,
     gallery: Service,
     cursors: Annotated[Cursors, Depends(part(Cursors))],
-    cursor: Annotated[str | None, Query(max_length=64, description="`next` of the page before.")] = None,
+    cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     external_id: Annotated[Reference | None, Query(alias="externalId", description="Only the entry with this.")] = None,
 ) -> EntryPage:

@@ -6,7 +6,8 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from likeness.gallery.decision import Rule
 from likeness.kit.json_object import read_object
-from likeness.kit.wire import Level, Photo, WireModel, example
+from likeness.kit.pagination import CURSOR_PATTERN
+from likeness.kit.wire import EXAMPLE_ID, EXAMPLE_PHOTO, Level, Photo, Time, Uuid, WireModel, example
 
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -29,7 +30,7 @@ Labels = Annotated[
 
 
 class SearchRequest(WireModel):
-    model_config = example(idPhoto="/9j/4AAQSkZJRgABAQAAAQABAAD...", insert=False, candidates=0)
+    model_config = example(idPhoto=EXAMPLE_PHOTO, insert=False, candidates=0)
 
     id_photo: Photo
     insert: bool = Field(default=False, description="Enrol the person when nobody is found.")
@@ -38,7 +39,7 @@ class SearchRequest(WireModel):
 
 
 class Candidate(WireModel):
-    one_to_n_verification_id: str
+    one_to_n_verification_id: Uuid
     external_id: str | None
     score: float
     match_level: int
@@ -56,19 +57,26 @@ class SearchDecision(WireModel):
 
 class SearchReply(WireModel):
     model_config = example(
-        oneToNVerificationId="5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2",
+        oneToNVerificationId=EXAMPLE_ID,
         oneToNVerificationMatch=True,
         matchLevel=5,
         score=0.9547,
         falseMatchRate=1e-06,
         model="builtin@2",
         decisionLevel=4,
+        decision={
+            "rule": "level",
+            "threshold": 0.6123,
+            "falseMatchRate": 1e-05,
+            "expectedFpir": 0.7,
+            "extrapolated": False,
+        },
         gallerySize=120000,
         certified=True,
         candidates=None,
     )
 
-    one_to_n_verification_id: str | None
+    one_to_n_verification_id: Uuid | None
     one_to_n_verification_match: bool
     match_level: int = Field(description="Level of the best comparison, 0..5.")
     score: float | None = Field(description="Cosine to the nearest entry, 4 decimals; null for an empty gallery.")
@@ -82,9 +90,7 @@ class SearchReply(WireModel):
 
 
 class InsertRequest(WireModel):
-    model_config = example(
-        idPhoto="/9j/4AAQSkZJRgABAQAAAQABAAD...", externalId="customer-4711", metadata={"branch": "Dubai"}
-    )
+    model_config = example(idPhoto=EXAMPLE_PHOTO, externalId="customer-4711", metadata={"branch": "Dubai"})
 
     id_photo: Photo
     external_id: Reference | None = Field(None, description="Your own reference, unique in your gallery.")
@@ -92,20 +98,22 @@ class InsertRequest(WireModel):
 
 
 class InsertReply(WireModel):
-    model_config = example(oneToNVerificationId="5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2")
+    model_config = example(oneToNVerificationId=EXAMPLE_ID)
 
-    one_to_n_verification_id: str
+    one_to_n_verification_id: Uuid
 
 
 class EntryReply(WireModel):
-    one_to_n_verification_id: str
+    one_to_n_verification_id: Uuid
     external_id: str | None
     metadata: dict[str, str]
     quality: int
     image_stored: bool
-    created_at: str
+    created_at: Time
 
 
 class EntryPage(WireModel):
     entries: list[EntryReply]
-    next: str | None = Field(description="Cursor of the next page; null on the last.")
+    next: Annotated[str, Field(pattern=CURSOR_PATTERN)] | None = Field(
+        description="Cursor of the next page; null on the last."
+    )

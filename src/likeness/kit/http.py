@@ -1,7 +1,6 @@
 """What every endpoint shares: its parts, its body read with a cap, its errors in one shape."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +9,7 @@ from typing import Any, TypeVar, cast
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Mount
 
@@ -25,10 +24,11 @@ from likeness.errors import (
 )
 from likeness.kit.form import read_form
 from likeness.kit.json_object import read_object
-from likeness.kit.wire import faults_of
+from likeness.kit.wire import WireModel, example, faults_of
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
+NULL = {"type": "null"}
 FIELDS_BYTES = 64 * 1024
 """Room for the fields beside the photos and for multipart boundaries."""
 LINE_BREAKS = 1.05
@@ -118,19 +118,52 @@ def _validate(
 
 def body_schema(model: type[BaseModel]) -> dict[str, Any]:
     """Give ``openapi_extra`` for an endpoint that reads its body with :func:`read_fields`."""
-    schema = model.model_json_schema(by_alias=True)
-    form = json.loads(json.dumps(schema).replace('"format": "byte"', '"format": "binary"'))
-    content = {"application/json": {"schema": schema}, "multipart/form-data": {"schema": form}}
+    schema = model.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
+    members = schema.pop("properties")
+    required = schema["required"]
+    in_json = {name: member if name in required else _nullable(member) for name, member in members.items()}
+    in_form = {name: in_text(member) for name, member in members.items()}
+    shown = {"example": schema.pop("example")}
+    content = {
+        "application/json": {"schema": schema | {"title": model.__name__, "properties": in_json} | shown},
+        "multipart/form-data": {"schema": schema | {"title": f"{model.__name__}Form", "properties": in_form}},
+    }
     return {"requestBody": {"required": True, "content": content}}
 
 
-class ErrorBody(BaseModel):
+def _nullable(member: dict[str, Any]) -> dict[str, Any]:
+    """Let a member be null, which is as good as left out."""
+    if NULL in member.get("anyOf", []):
+        return member
+    outer: dict[str, Any] = {name: member[name] for name in ("description", "default") if name in member}
+    return {"anyOf": [{name: value for name, value in member.items() if name not in outer}, NULL], **outer}
+
+
+def in_text(member: dict[str, Any]) -> dict[str, Any]:
+    """Describe a member as a part of a form, or of an address: a photo is a file, and nothing is null."""
+    if member.get("format") == "byte":
+        return {"type": "string", "format": "binary", "description": "JPEG or PNG, at most 5 MB."}
+    kinds: list[dict[str, Any]] = [kind for kind in member.get("anyOf", []) if kind != NULL]
+    if len(kinds) != 1:
+        return member
+    return kinds[0] | {name: member[name] for name in ("description",) if name in member}
+
+
+class ErrorBody(WireModel):
     """The body of every refusal."""
+
+    model_config = example(
+        error=ErrorCode.NO_FACE,
+        message="No face was found in the photo.",
+        requestId="5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2",
+    )
 
     error: ErrorCode
     message: str
-    requestId: str  # noqa: N815  the wire's spelling
-    reasons: list[str] | None = None
+    request_id: str
+    reasons: list[str] = Field(
+        default_factory=list, description="Of `LOW_QUALITY`: the ISO/IEC 29794-5 measures that fell short, worst first."
+    )
 
 
 ERRORS_BY_STATUS: dict[int, str] = {
@@ -141,6 +174,7 @@ ERRORS_BY_STATUS: dict[int, str] = {
     409: "Contradicts what is stored: `CONFLICT`",
     413: "Too many bytes: `PAYLOAD_TOO_LARGE`",
     415: "Not a JPEG or PNG, or a body of another kind: `UNSUPPORTED_MEDIA_TYPE`",
+    500: "A fault of ours; the request id leads to the log entry: `UNEXPECTED_ERROR`",
     429: "Too many calls, see `Retry-After`: `TOO_MANY_REQUESTS`",
     503: "Full or not ready, see `Retry-After`: `SERVICE_UNAVAILABLE`",
 }

@@ -8,6 +8,7 @@ import hmac
 from likeness.errors import InvalidInput
 
 TAG_BYTES = 12
+CURSOR_PATTERN = "^[A-Za-z0-9_-]{27}=$"
 
 
 class Cursors:

@@ -32,6 +32,11 @@ class WireModel(BaseModel):
     )
 
 
+EXAMPLE_PHOTO = "/9j/4AAQSkZJRgABAQAAAQABAAD/2w=="
+EXAMPLE_ID = "5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2"
+
+Uuid = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Level = Annotated[int, Field(ge=1, le=5)]
 """A match level that can be asked for; see ``likeness.engine.levels``."""
 
@@ -59,7 +64,7 @@ Photo = Annotated[
             "type": "string",
             "format": "byte",
             "description": "JPEG or PNG, base64; at most 5 MB decoded.",
-            "examples": ["/9j/4AAQSkZJRgABAQAAAQABAAD..."],
+            "examples": [EXAMPLE_PHOTO],
         }
     ),
 ]

@@ -17,6 +17,7 @@ router = APIRouter(tags=["match"])
 
 @router.post(
     "/api/v1/face/match",
+    operation_id="faceMatch",
     summary="Compare two photos (1:1)",
     responses=PHOTO_ERRORS,
     openapi_extra=body_schema(MatchRequest),

@@ -5,13 +5,11 @@ from typing import Annotated
 from pydantic import Field
 
 from likeness.engine.base import Face, Quality
-from likeness.kit.wire import Level, Photo, WireModel, example
+from likeness.kit.wire import EXAMPLE_PHOTO, Level, Photo, WireModel, example
 
 
 class MatchRequest(WireModel):
-    model_config = example(
-        sourceImage="/9j/4AAQSkZJRgABAQAAAQABAAD...", targetImage="/9j/4AAQSkZJRgABAQAAAQABAAD...", minimumMatchLevel=3
-    )
+    model_config = example(sourceImage=EXAMPLE_PHOTO, targetImage=EXAMPLE_PHOTO, minimumMatchLevel=3)
 
     source_image: Photo
     target_image: Photo

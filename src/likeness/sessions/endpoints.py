@@ -19,6 +19,7 @@ router = APIRouter(tags=["face session"])
 @router.post(
     "/api/v1/face",
     status_code=201,
+    operation_id="initSession",
     summary="Open a face session",
     responses=PHOTO_ERRORS,
     openapi_extra=body_schema(SessionRequest),

@@ -26,7 +26,7 @@ IMAGE_REPLY: dict[int | str, dict[str, Any]] = {
 }
 
 NAMED = "The session's id, or the `jti` of its result."
-SessionName = Annotated[str, Path(description=NAMED)]
+SessionName = Annotated[str, Path(description=NAMED, json_schema_extra={"format": "uuid"})]
 Reader = Annotated[Principal, Depends(Requires(Scope.INFO_SDK, Scope.FACE_FLOW))]
 Owner = Annotated[Principal, Depends(Requires(Scope.INFO_SDK))]
 TenantsPart = Annotated[Tenants, Depends(part(Tenants))]
@@ -36,6 +36,7 @@ Sessions = Annotated[SessionService, Depends(part(SessionService))]
 @router.get(
     "",
     response_class=Response,
+    operation_id="getResultByHeader",
     summary="Get a session's signed result, named in a header",
     responses=JWS_REPLY | error_responses(400, 401, 403, 404, 429, 503),
 )
@@ -43,7 +44,7 @@ async def get_result_by_header(
     principal: Reader,
     tenants: TenantsPart,
     sessions: Sessions,
-    session_id: Annotated[str, Header(alias="UQ-Session-ID", description=NAMED)],
+    session_id: Annotated[str, Header(alias="UQ-Session-ID", description=NAMED, json_schema_extra={"format": "uuid"})],
 ) -> Response:
     """Give the result as `GET /api/v1/info/{sessionId}` does."""
     return await get_result(session_id, principal, tenants, sessions)
@@ -52,6 +53,7 @@ async def get_result_by_header(
 @router.get(
     "/{session_id}",
     response_class=Response,
+    operation_id="getResult",
     summary="Get a session's signed result",
     responses=JWS_REPLY | error_responses(400, 401, 403, 404, 429, 503),
 )
@@ -64,6 +66,7 @@ async def get_result(session_id: SessionName, principal: Reader, tenants: Tenant
 @router.delete(
     "/{session_id}",
     status_code=204,
+    operation_id="purgeResult",
     summary="Purge a session's result and image",
     responses=error_responses(400, 401, 403, 429, 503),
 )
@@ -82,11 +85,14 @@ async def purge_result(
 @router.get(
     "/img/{image_id}",
     response_class=Response,
+    operation_id="getAuditImage",
     summary="Get an audit image",
     responses=IMAGE_REPLY | error_responses(401, 403, 404, 429, 503),
 )
 async def get_audit_image(
-    image_id: Annotated[str, Path(description="The result's `auditTrailImageId`.")],
+    image_id: Annotated[
+        str, Path(description="The result's `auditTrailImageId`.", json_schema_extra={"pattern": "^[0-9a-f]{24}$"})
+    ],
     principal: Owner,
     tenants: TenantsPart,
     results: Annotated[Results, Depends(part(Results))],

@@ -3,9 +3,17 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AnyHttpUrl, Field, StringConstraints, UrlConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    Field,
+    StringConstraints,
+    UrlConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 
-from likeness.kit.wire import Level, Photo, WireModel, example
+from likeness.kit.wire import EXAMPLE_ID, EXAMPLE_PHOTO, Level, Photo, Time, Uuid, WireModel, example
 
 LONGEST_URL = 2048
 
@@ -56,20 +64,18 @@ class SessionOptions(WireModel):
 
 
 class SessionRequest(SessionOptions):
-    model_config = example(
-        idPhoto="/9j/4AAQSkZJRgABAQAAAQABAAD...", nonce="a1b2c3", minimumMatchLevel=3, oneToN="search"
-    )
+    model_config = example(idPhoto=EXAMPLE_PHOTO, nonce="a1b2c3", minimumMatchLevel=3, oneToN="search")
 
     id_photo: Photo
 
 
 class SessionReply(WireModel):
     model_config = example(
-        sessionId="5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2",
+        sessionId=EXAMPLE_ID,
         captureUrl="https://face.example.com/capture/5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2#token=eyJ...",
         expiresAt="2026-11-22T21:10:00+00:00",
     )
 
-    session_id: str
-    capture_url: str
-    expires_at: str
+    session_id: Uuid
+    capture_url: Annotated[str, WithJsonSchema({"type": "string", "format": "uri"})]
+    expires_at: Time

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError
 
-from likeness.errors import Conflict, InvalidInput, NotFound, ServiceUnavailable, SetupError
+from likeness.errors import Conflict, InvalidInput, NotFound, ServiceUnavailable, SetupError, Unauthorized
 from likeness.kit.clock import Clock
 from likeness.kit.envelope import Cipher, KeyProvider, new_data_key
 from likeness.kit.ids import new_id
@@ -116,7 +116,7 @@ class Tenants:
         if opened is None:
             row = await self._database.read(lambda c: repository.find_tenant(c, tenant_id=tenant_id))
             if row is None:
-                raise NotFound("The tenant of this token is gone.")
+                raise Unauthorized("The tenant of this token is gone.")
             try:
                 opened = self._open(row)
             except SetupError as error:

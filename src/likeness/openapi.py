@@ -1,0 +1,191 @@
+"""The description of the API (OpenAPI 3.1): what FastAPI finds in the routes, completed with what holds for every call.
+
+Written for client generators: short operation ids, named schemas for each kind of body, every status that comes.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from likeness.kit.http import error_responses, in_text
+from likeness.tenants.scopes import Scope
+from likeness.tokens.access import Requires
+
+Document = dict[str, Any]
+
+DESCRIPTION = "Get a token with a client's id and secret, and send it with every other call. Photos are JPEG or PNG, at most 5 MB."
+SCOPES = {
+    Scope.FACE_FLOW: "Open face sessions and read their results",
+    Scope.FACE_MATCH: "Compare two photos",
+    Scope.FACE_SEARCH: "Search and read the gallery",
+    Scope.FACE_INSERT: "Enrol people",
+    Scope.FACE_DELETE: "Delete photos and entries",
+    Scope.INFO_SDK: "Read and purge results and audit images",
+    Scope.ADMIN: "Administer the tenant",
+}
+SECURITY_SCHEMES = {
+    "oauth2": {
+        "type": "oauth2",
+        "description": "OAuth 2.0 client credentials (RFC 6749 section 4.4).",
+        "flows": {
+            "clientCredentials": {
+                "tokenUrl": "/api/oauth/token",
+                "scopes": {str(scope): meaning for scope, meaning in SCOPES.items()},
+            }
+        },
+    },
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The token itself."},
+}
+HEADERS = {
+    "RequestId": {"description": "The call's id, echoed or made.", "required": True, "schema": {"type": "string"}},
+    "RetryAfter": {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer", "minimum": 1}},
+    "Authenticate": {
+        "description": "The scheme to authenticate with (RFC 9110 section 11.6.1).",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+}
+HEADERS_BY_STATUS = {
+    "401": {"WWW-Authenticate": "Authenticate"},
+    "429": {"Retry-After": "RetryAfter"},
+    "503": {"Retry-After": "RetryAfter"},
+}
+SESSION_ENDED = {
+    "post": {
+        "operationId": "sessionEnded",
+        "summary": "A face session has ended",
+        "description": "Posted to the tenant's webhook for every ending, again and again for two hours until a 2xx comes.",
+        "tags": ["result"],
+        "security": [],
+        "parameters": [
+            {
+                "name": "Likeness-Delivery",
+                "in": "header",
+                "required": True,
+                "description": "The delivery's id, the same at every try.",
+                "schema": {"type": "string", "format": "uuid"},
+            },
+            {
+                "name": "Likeness-Signature",
+                "in": "header",
+                "required": True,
+                "description": "`v1` is HMAC-SHA-256, under the webhook's secret, of `<t>.<body>`.",
+                "schema": {"type": "string", "pattern": "^t=[0-9]+,v1=[0-9a-f]{64}$"},
+            },
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/SessionEnded"}}},
+        },
+        "responses": {"2XX": {"description": "The delivery is taken."}},
+    }
+}
+SESSION_ENDED_BODY = {
+    "type": "object",
+    "description": "The signed result of a face session.",
+    "required": ["jwsResult"],
+    "properties": {"jwsResult": {"type": "string", "description": "JWS in compact form, as the info calls give it."}},
+}
+
+
+def describer(app: FastAPI, *, origin: str) -> Callable[[], Document]:
+    """Give what is to be ``app.openapi``: it describes the application once, when it is first asked."""
+
+    def describe() -> Document:
+        described = app.openapi_schema or _describe(app, origin)
+        app.openapi_schema = described
+        return described
+
+    return describe
+
+
+def _describe(app: FastAPI, origin: str) -> Document:
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        description=DESCRIPTION,
+        routes=app.routes,
+        servers=[{"url": origin}],
+    )
+    wanted = {(route.path, method): _scopes(route) for route in _calls(app.routes) for method in route.methods or ()}
+    components = document["components"]
+    schemas = components["schemas"]
+    schemas["SessionEnded"] = SESSION_ENDED_BODY
+    for path, call in ((path, call) for path, calls in document["paths"].items() for call in calls.items()):
+        method, operation = call
+        scopes = wanted[path, method.upper()]
+        operation["security"] = [{"oauth2": [scope]} for scope in scopes] + [{"bearer": []}] if scopes else []
+        for parameter in operation.get("parameters", []):
+            parameter["schema"] = in_text(parameter["schema"])
+            parameter["schema"].pop("description", None)  # the parameter has it
+        _complete_responses(operation["responses"])
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            _name_schema(content, schemas)
+    for unused in ("HTTPValidationError", "ValidationError"):  # FastAPI's own: refusals have the contract's shape
+        schemas.pop(unused, None)
+    components["securitySchemes"] = SECURITY_SCHEMES
+    components["headers"] = HEADERS
+    document["webhooks"] = {"sessionEnded": SESSION_ENDED}
+    described: Document = _without_titles(document)
+    return described
+
+
+def _calls(routes: Sequence[BaseRoute]) -> Iterator[APIRoute]:
+    for route in routes:
+        router = getattr(route, "original_router", None)
+        if router is not None:
+            yield from _calls(router.routes)
+        elif isinstance(route, APIRoute):
+            yield route
+
+
+def _scopes(route: APIRoute) -> list[str]:
+    """Give the permissions of which a call needs one; none for a public call."""
+    waiting = [route.dependant]
+    while waiting:
+        dependant = waiting.pop()
+        if isinstance(dependant.call, Requires):
+            return [str(scope) for scope in dependant.call.any_of]
+        waiting.extend(dependant.dependencies)
+    return []
+
+
+def _complete_responses(responses: Document) -> None:
+    responses.pop("422", None)
+    (fault,) = error_responses(500).values()
+    responses["500"] = {
+        "description": fault["description"],
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}},
+    }
+    for status, response in responses.items():
+        named = {"X-Request-Id": "RequestId"} | HEADERS_BY_STATUS.get(status, {})
+        response["headers"] = {
+            name: {"$ref": f"#/components/headers/{header}"} for name, header in named.items()
+        } | response.get("headers", {})
+
+
+def _name_schema(content: Document, schemas: Document) -> None:
+    """Put a body's schema among the named ones: generators make a class of it, once."""
+    schema = content["schema"]
+    if "title" in schema:
+        schemas.update(schema.pop("$defs", {}))
+        name = schema.pop("title")
+        schemas[name] = schema
+        content["schema"] = {"$ref": f"#/components/schemas/{name}"}
+
+
+def _without_titles(part: Any) -> Any:
+    """Drop the titles that are made from names ("Sourceimage")."""
+    if isinstance(part, dict):
+        is_schema = "properties" in part or "type" in part or "anyOf" in part or "$ref" in part or "enum" in part
+        return {
+            name: _without_titles(value)
+            for name, value in part.items()
+            if not (name == "title" and is_schema and isinstance(value, str))
+        }
+    return [_without_titles(each) for each in part] if isinstance(part, list) else part
