@@ -85,7 +85,13 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
             gallery.upkeep.delete_photos,
         ]
         sweeps.append(partial(deployment.signing_keys.take_up, signer))
-        forever = (gallery.upkeep.run(), gallery.reindexer.run(), sessions.courier.run(), *map(_sweep_forever, sweeps))
+        forever = (
+            gallery.upkeep.run(),
+            gallery.upkeep.watch(),
+            gallery.reindexer.run(),
+            sessions.courier.run(),
+            *map(_sweep_forever, sweeps),
+        )
         chores = [asyncio.create_task(chore) for chore in forever]
         try:
             yield

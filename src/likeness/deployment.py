@@ -118,10 +118,13 @@ class Deployment:
 
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """Be the one process that holds this data's galleries, within the block; closes at its end. Raises SetupError when another does."""
-        with owned(self.settings.data_dir):
+        """Be the one process that holds this data's galleries, within the block; closes at its end.
+
+        Raises SetupError when another does, unless this one is to stand by until that ends.
+        """
+        with owned(self.settings.data_dir, wait=self.settings.standby):
             try:
-                self.database.claim()
+                self.database.claim(wait=self.settings.standby)
                 yield
             finally:
                 self.close()  # what is still queued is written before another process may load

@@ -33,11 +33,10 @@ async def get_health() -> Health:
     response_model=Readiness,
     operation_id="getReadiness",
     summary="The server takes traffic",
-    responses={503: {"model": Readiness, "description": "Still loading the gallery"}},
+    responses={503: {"model": Readiness, "description": "Not ready: `loading`, `failed`, `suspended` or `reloading`"}},
 )
 async def get_readiness(galleries: Annotated[Galleries, Depends(part(Galleries))]) -> JSONResponse:
-    """Say whether the gallery is in memory, and how far it is."""
-    progress = galleries.progress
-    status = "ready" if progress.done else "failed" if progress.fault else "loading"
+    """Say whether calls are answered: the galleries are in memory, and this server owns the database."""
+    progress, status = galleries.progress, galleries.status
     body = {"status": status, "loaded": progress.loaded, "total": progress.total}
-    return JSONResponse(body, 200 if progress.done else 503)
+    return JSONResponse(body, 200 if status == "ready" else 503)

@@ -44,6 +44,10 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         None, description="SQLAlchemy address of the database; by default an SQLite file in the data folder."
     )
+    standby: bool = Field(
+        default=False,
+        description="Wait for the server that owns the data, and take over when it ends, instead of ending with an error.",
+    )
     images_url: str | None = Field(
         None,
         description="Object store of the images (file:///..., s3://..., gs://..., az://...); by default a folder in the data folder.",

@@ -22,10 +22,12 @@ from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.reindex_rows import ReindexRows
 from likeness.gallery.repository import GalleryPacks, GalleryRows, NewEntry
 from likeness.gallery.sealing import seal_template
+from likeness.gallery.sweep import PhotoSweep
 from likeness.gallery.upkeep import GalleryUpkeep
 from likeness.kit.envelope import Cipher, new_data_key
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.ids import new_id
+from likeness.store.generations import Generations
 from likeness.store.images import ImageStore
 from likeness.store.tables import gallery_blocks, metadata
 from likeness.tenants.schemas import TenantSettings
@@ -209,8 +211,11 @@ def test_what_lay_loose_is_sealed_for_the_next_start(tmp_path, monkeypatch):
     deployment.database.write_now(enrol_many)
     first = loaded()
     assert first.ready(tenant.id).loose == {0, 1, 2, 3}
-    photos = EntryPhotos(ImageStore(f"file://{tmp_path / 'images'}"), deployment.database)
-    upkeep = GalleryUpkeep(first, photos, deployment.database, deployment.tenants, deployment.clock)
+    images = ImageStore(f"file://{tmp_path / 'images'}")
+    photos = EntryPhotos(images, deployment.database)
+    generations = Generations(images, deployment.database)
+    sweep = PhotoSweep(images, photos, deployment.database, generations, deployment.clock)
+    upkeep = GalleryUpkeep(first, photos, sweep, deployment.database, deployment.tenants)
     asyncio.run(upkeep.tidy())
     assert first.ready(tenant.id).loose == {3}
     assert loaded().ready(tenant.id).loose == {3}

@@ -19,10 +19,12 @@ from likeness.gallery.repository import GalleryPacks, GalleryRows, common_pack
 from likeness.gallery.sealing import open_templates
 from likeness.index.base import Index
 from likeness.index.exact import ExactIndex
+from likeness.store.claim import Ownership
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant
 
 log = logging.getLogger("likeness.gallery")
+RELOADING = "The gallery is being loaded again; try again shortly."
 REBUILD_ROWS = 16384
 """What the index takes in at once: one of its chunks."""
 Keys = NDArray[np.int64]
@@ -58,6 +60,12 @@ class Galleries:
     """Why a tenant's gallery cannot be asked, by tenant id."""
     _distrusted: set[str] = field(default_factory=set)
     """Those of them that may be loaded again; the others wait for a start with their packs."""
+    attention: Callable[[], None] = lambda: None
+    """Called, on any thread, when a gallery must be loaded anew or the claim on the database be taken again."""
+    _suspended: bool = False
+    """Whether another process may own the database."""
+    _all_behind: bool = False
+    """Whether all galleries had to be loaded anew at once, rather than one."""
     _common: str | None = None
     """The pack that all galleries answer with, for a tenant that has none yet."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -70,6 +78,8 @@ class Galleries:
             raise ServiceUnavailable(
                 f"The gallery is being loaded ({progress.loaded} of {progress.total}); try again shortly."
             )
+        if self._suspended:
+            raise ServiceUnavailable("Another server may own the database now; try again shortly.")
         refusal = self._refusals.get(tenant_id)
         if refusal is not None:
             raise ServiceUnavailable(refusal)
@@ -102,13 +112,36 @@ class Galleries:
     def distrust(self, tenant_id: str) -> None:
         """Have a gallery that differs from the database loaded anew; until then it refuses its calls."""
         log.error("the gallery of tenant %s is loaded anew", tenant_id)
-        self._refusals[tenant_id] = "The gallery is being loaded again; try again shortly."
+        self._refusals[tenant_id] = RELOADING
         self._distrusted.add(tenant_id)
+        self.attention()
 
-    def distrust_all(self) -> None:
+    def follow_ownership(self, became: Ownership) -> None:
+        """Answer no call while another may own the database, and load all anew where it may have written."""
+        if became is Ownership.DOUBTFUL:
+            self._distrust_all()
+        self._suspended = became is Ownership.LOST
+        self.attention()
+
+    @property
+    def behind(self) -> bool:
+        """Whether a gallery is to be loaded anew."""
+        return bool(self._distrusted)
+
+    @property
+    def status(self) -> str:
+        """Give in one word whether calls are answered: ``ready`` if so."""
+        if not self.progress.done:
+            return "failed" if self.progress.fault else "loading"
+        if self._suspended:
+            return "suspended"
+        return "reloading" if self._all_behind and RELOADING in list(self._refusals.values()) else "ready"
+
+    def _distrust_all(self) -> None:
         """Have every gallery loaded anew: the database may hold other entries than memory does."""
         with self._lock:
             tenants = list(self._galleries)
+        self._all_behind = True
         for tenant_id in tenants:
             if tenant_id not in self._refusals:
                 self.distrust(tenant_id)
@@ -155,6 +188,8 @@ class Galleries:
             except BaseException:
                 self._distrusted.add(tenant_id)
                 raise
+        if not self._distrusted:
+            self._all_behind = False
 
     def _load_again(self, tenant: Tenant, connection: Connection) -> None:
         self.follow(self._find_common(connection))

@@ -61,7 +61,7 @@ def compose_gallery(
     scans = SizedExecutor("scan", workers=CONCURRENT_SCANS, queue_limit=queue_limit)
     packs = Packs(faces, load_pack)
     galleries = Galleries(packs, make_index=make_index)
-    database.on_doubt(galleries.distrust_all)
+    database.on_ownership(galleries.follow_ownership)
     photos = EntryPhotos(images, database)
     searcher = Searcher(packs, galleries, database, scans)
     enroller = Enroller(galleries, photos, database, clock)

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from functools import partial
 
-from likeness.errors import LikenessError
+from likeness.errors import LikenessError, ServiceUnavailable
 from likeness.gallery.answers import AnswerAges
 from likeness.gallery.blocks import seal_span
 from likeness.gallery.galleries import Galleries
@@ -15,6 +16,10 @@ from likeness.tenants.service import Tenant, Tenants
 
 log = logging.getLogger("likeness.gallery")
 RETRY_SECONDS = 15.0
+CLAIM_SECONDS = 2.0
+"""How often a claim on the database is looked at when nobody writes."""
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
+"""Between two tries to load again."""
 GENERATION_SECONDS = 3600.0
 """How old a copy of the database must be to be known as one in any case."""
 
@@ -74,10 +79,40 @@ class GalleryUpkeep:
         except LikenessError as error:
             log.warning("a new generation of the photos could not be begun: %s", error)
 
+    async def watch(self) -> None:
+        """Take the claim on the database again when it was lost, and load again what is behind, at once and until it succeeds."""
+        loop, wanted, pause = asyncio.get_running_loop(), asyncio.Event(), FIRST_PAUSE_SECONDS
+
+        def attend() -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(wanted.set)
+
+        self._galleries.attention = attend
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wanted.wait(), CLAIM_SECONDS)
+            wanted.clear()
+            try:
+                await self._database.keep_claim()
+                await self.catch_up()
+            except Exception as error:
+                if not isinstance(error, ServiceUnavailable):
+                    log.exception("loading a gallery again failed")
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                wanted.set()
+            else:
+                pause = FIRST_PAUSE_SECONDS
+
+    async def catch_up(self) -> None:
+        """Load again what is behind the database. Raises ServiceUnavailable."""
+        if self._galleries.progress.done and self._galleries.behind:
+            tenants = {tenant.id: tenant for tenant in await asyncio.to_thread(self._tenants.all)}
+            await self._galleries.reload(self._database, tenants)
+
     async def tidy(self) -> None:
-        """Load again what is behind the database, forget answers of long ago, seal templates in blocks."""
+        """Forget answers of long ago, seal templates in blocks."""
         tenants = {tenant.id: tenant for tenant in await asyncio.to_thread(self._tenants.all)}
-        await self._galleries.reload(self._database, tenants)
         await self._ages.advance()
         for tenant in tenants.values():
             await self.seal_blocks(tenant)

@@ -8,48 +8,39 @@ A group is first run plainly. If one of its changes fails, all is rolled back an
 only the faulty one is refused. If the database itself refuses (full, read-only, unreachable), every change of the group is.
 
 A server that holds galleries in memory claims the database: on PostgreSQL its writing connection holds a lock, taken anew by each
-connection after it, and without it nothing is written. SQLite's file lies in the data folder (see ``likeness.store.ownership``).
+connection after it, and without it nothing is written (see ``likeness.store.claim``). SQLite's file lies in the data folder (see
+``likeness.store.ownership``).
 """
 
 import asyncio
 import logging
 import queue
-import sqlite3
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any, Never, TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from likeness.errors import ServiceUnavailable, SetupError
 from likeness.kit.executors import SizedExecutor
-from likeness.store.statements import run_on_driver
+from likeness.store.claim import Claim, Ownership, Unowned
+from likeness.store.sqlite import LogRemains, cut_log, tune
 
 log = logging.getLogger("likeness.store")
 T = TypeVar("T")
 GROUP_LIMIT = 256
 READERS = 4
-CHECKPOINT_PAGES = 4000
-"""Pages in SQLite's log before they are moved into the database file: 16 MB."""
-LARGEST_LOG_BYTES = 64 << 20
-"""What SQLite's log file is cut to after a long reader made it grow."""
-
-OWNER_LOCK = 0x4C696B656E657373
-"""Key of PostgreSQL's advisory lock on a database: "Likeness" in ASCII."""
-_LOCK_HELD = "likeness_owner"
+STANDBY_SECONDS = 1.0
 
 _OWN_FAULTS = (IntegrityError, DataError, ProgrammingError)
 """Database errors that say something of the one change, and nothing of the database."""
-
-
-class _Unowned(Exception):
-    """The lock is another process's, or was nobody's for a moment in which another may have written."""
 
 
 class _CommitUnknown(Exception):
@@ -71,8 +62,9 @@ class Database:
         self.url = url
         self._writer = _engine(url, pool_size=1, read_only=False)
         self._writing: Connection | None = None
-        self._claimed = False
-        self._on_doubt: Callable[[], None] | None = None
+        self._claim = Claim()
+        self._follow: Callable[[Ownership], None] | None = None
+        self._remains = LogRemains(self._writer) if self._is_sqlite else None
         self._readers = _engine(url, pool_size=readers, read_only=True)
         self._pool = SizedExecutor("database-reader", workers=readers, queue_limit=1024)
         self._waiting: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
@@ -127,26 +119,39 @@ class Database:
         self._enqueue(_Change(work, after_commit, alone, done))
         return done.result()
 
-    def claim(self) -> None:
-        """Be the one process that writes galleries, until closed. Raises SetupError when another is, ServiceUnavailable."""
-        if self._writer.dialect.name == "sqlite":
-            return
-        try:
-            self.write_now(_take_lock)
-        except ServiceUnavailable as error:
-            if not isinstance(error.__cause__, _Unowned):
-                raise
-            raise SetupError(
-                "another server or import runs on this PostgreSQL database, perhaps on another machine: stop it first"
-            ) from error
-        self._claimed = True
+    def claim(self, *, wait: bool = False) -> None:
+        """Be the one process that writes galleries, until closed; ``wait`` for the one that is.
 
-    def on_doubt(self, follow: Callable[[], None]) -> None:
-        """Have ``follow`` called, on the writer's thread, when the database may hold other than what was fed to memory.
-
-        That is when the connection was lost during a commit, or another process may have written.
+        Raises SetupError when another is, ServiceUnavailable.
         """
-        self._on_doubt = follow
+        if self._is_sqlite:
+            return
+        waiting = False
+        while True:
+            try:
+                self.write_now(self._claim.take, after_commit=self._claim.made)
+            except ServiceUnavailable as error:
+                if not (wait or isinstance(error.__cause__, Unowned)):
+                    raise
+                if not wait:
+                    raise SetupError(
+                        "another server or import runs on this PostgreSQL database, perhaps on another machine: stop it first"
+                    ) from error
+            else:
+                return
+            if not waiting:
+                log.warning("standing by until no other server owns this database")
+                waiting = True
+            time.sleep(STANDBY_SECONDS)
+
+    async def keep_claim(self) -> None:
+        """See to it that a claim that was made still holds, or is made again. Raises ServiceUnavailable when it cannot be."""
+        if self._claim.is_made:
+            await self.write(lambda c: c.exec_driver_sql("SELECT 1").scalar_one())
+
+    def on_ownership(self, follow: Callable[[Ownership], None]) -> None:
+        """Have ``follow`` called, on the writer's thread, when the claim on the database changes, or a commit's outcome is unknown."""
+        self._follow = follow
 
     def close(self) -> None:
         """Carry out what is queued, then let go of the database."""
@@ -155,8 +160,15 @@ class Database:
             self._waiting.put(None)
         self._thread.join()
         self._pool.close()
-        self._writer.dispose()
         self._readers.dispose()
+        if self._remains:
+            with suppress(DBAPIError), self._writer.connect() as connection:
+                cut_log(connection)
+        self._writer.dispose()
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self._writer.dialect.name == "sqlite"
 
     def _enqueue(self, change: _Change) -> None:
         """Queue a change. From here on it is carried out: a caller that goes away must not leave the index behind the database."""
@@ -168,11 +180,27 @@ class Database:
     def _write_groups(self) -> None:
         for group in self._groups():
             self._commit(group)
+            self._cut_log()
         self._leave_connection()
+
+    def _next(self) -> _Change | None:
+        """Wait for a change; meanwhile, cut the log when that is due."""
+        while True:
+            try:
+                return self._waiting.get(timeout=self._remains.seconds_left() if self._remains else None)
+            except queue.Empty:
+                self._cut_log()
+
+    def _cut_log(self) -> None:
+        if self._remains and self._remains.seconds_left() == 0:
+            try:
+                self._remains.cut(self._connection())
+            except DBAPIError:  # the next change tells the cause
+                self._remains.postpone()
 
     def _groups(self) -> Iterator[list[_Change]]:
         """Give the changes as they come, those that wait together at once, until ``None`` comes."""
-        change = self._waiting.get()
+        change = self._next()
         while change is not None:
             group = [change]
             while True:
@@ -180,7 +208,7 @@ class Database:
                     change = self._waiting.get_nowait()
                 except queue.Empty:
                     yield group
-                    change = self._waiting.get()
+                    change = self._next()
                     break
                 if change is None or change.alone or group[0].alone or len(group) == GROUP_LIMIT:
                     yield group
@@ -192,7 +220,8 @@ class Database:
             outcomes = self._carry_out(group)
         except Exception as error:  # noqa: BLE001  the writer's thread must outlive any fault
             # Nothing of the group was committed, so nothing that one of its changes saw there may be told either.
-            log.error("%d changes were refused: %s", len(group), _cause(error))  # noqa: TRY400  no traceback: it is the disk's fault
+            if not isinstance(error, Unowned) or self._claim.is_made:
+                log.error("%d changes were refused: %s", len(group), _cause(error))  # noqa: TRY400  no traceback: it is the disk's fault
             outcomes = [_Outcome(change, failure=_refusal(error)) for change in group]
         _tell(outcomes)
 
@@ -211,31 +240,36 @@ class Database:
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         """Begin on the connection that the writer keeps; one that the database refused on is not used again."""
-        if self._writing is None:
-            self._writing = self._writer.connect()
+        connection = self._connection()
         committing = False
         try:
-            if self._claimed and not self._writing.info.get(_LOCK_HELD):
-                _take_lock_back(self._writing)
-            with self._writing.begin():
-                yield self._writing
+            if self._claim.is_made and not self._claim.is_held_on(connection):
+                self._tell_ownership(self._claim.take_back(connection))
+            with connection.begin():
+                yield connection
                 committing = True
-        except _Unowned:
-            self._doubt()
+        except Unowned:
             raise
         except Exception as error:
             if _is_refusal(error):
-                self._writing.invalidate()
+                connection.invalidate()
                 self._leave_connection()
+                if self._claim.is_made:
+                    self._tell_ownership(Ownership.LOST)
             # SQLite commits in this process, and knows.
-            if committing and isinstance(error, DBAPIError) and self._writer.dialect.name != "sqlite":
-                self._doubt()
+            if committing and isinstance(error, DBAPIError) and not self._is_sqlite:
+                self._tell_ownership(Ownership.DOUBTFUL)
                 raise _CommitUnknown from error
             raise
 
-    def _doubt(self) -> None:
-        if self._on_doubt:
-            self._on_doubt()
+    def _connection(self) -> Connection:
+        if self._writing is None:
+            self._writing = self._writer.connect()
+        return self._writing
+
+    def _tell_ownership(self, became: Ownership) -> None:
+        if self._follow:
+            self._follow(became)
 
     def _leave_connection(self) -> None:
         if self._writing is not None:
@@ -304,37 +338,20 @@ def _try(change: _Change, connection: Connection) -> _Outcome:
 
 def _is_refusal(error: Exception) -> bool:
     """Whether the database itself refuses: then no change of the group can go through."""
-    refusals = (DBAPIError, PoolTimeoutError, _Unowned, _CommitUnknown)
+    refusals = (DBAPIError, PoolTimeoutError, Unowned, _CommitUnknown)
     return isinstance(error, refusals) and not isinstance(error, _OWN_FAULTS)
 
 
 def _refusal(error: Exception) -> ServiceUnavailable:
     if isinstance(error, _CommitUnknown):
         told = "The database was lost while it committed; the change may have been made: look before you repeat it."
-    elif isinstance(error, _Unowned):
+    elif isinstance(error, Unowned):
         told = "Another server may be writing to this database; nothing was changed."
     else:
         told = "The database cannot take this now (full, read-only or unreachable); nothing was changed."
     refusal = ServiceUnavailable(told)
     refusal.__cause__ = error
     return refusal
-
-
-def _take_lock(connection: Connection) -> None:
-    """Take the owner's lock, which ends with the connection. Raises _Unowned when another has it."""
-    if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": OWNER_LOCK}).scalar_one():
-        raise _Unowned
-    # A machine that vanished must not keep the next one out for the two hours that TCP waits by default.
-    for setting, value in (("idle", 10), ("interval", 5), ("count", 3)):
-        connection.execute(text(f"SET tcp_keepalives_{setting} = {value}"))
-    connection.info[_LOCK_HELD] = True
-
-
-def _take_lock_back(connection: Connection) -> Never:
-    """Take the owner's lock on a new connection. Raises _Unowned even so: another may have had it and written."""
-    with connection.begin():
-        _take_lock(connection)
-    raise _Unowned
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -351,29 +368,8 @@ def _engine(url: str, *, pool_size: int, read_only: bool) -> Engine:
     # What is bound to a statement may be somebody's name: it is kept out of error messages and so of the log.
     engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True)
     if engine.dialect.name == "sqlite":
-        _tune_sqlite(engine, read_only=read_only)
+        tune(engine, read_only=read_only)
     elif read_only:
         # As SQLite's readers do, these see one moment, and cannot write.
         return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return engine
-
-
-def _tune_sqlite(engine: Engine, *, read_only: bool) -> None:
-    @event.listens_for(engine, "connect")
-    def _connect(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # transactions are begun below, not guessed by the driver
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA busy_timeout = 10000")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("PRAGMA secure_delete = ON")
-        cursor.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        cursor.execute(f"PRAGMA journal_size_limit = {LARGEST_LOG_BYTES}")
-        if read_only:
-            cursor.execute("PRAGMA query_only = ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        run_on_driver(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE")

@@ -4,6 +4,7 @@ The owner holds a lock on a file of the folder. The kernel lets go of it when th
 """
 
 import fcntl
+import itertools
 import os
 import time
 from collections.abc import Iterator
@@ -19,11 +20,11 @@ _PAUSE_SECONDS = 0.05
 
 
 @contextmanager
-def owned(data_dir: Path) -> Iterator[None]:
-    """Own a data folder within the block. Raises SetupError when another process does."""
+def owned(data_dir: Path, *, wait: bool = False) -> Iterator[None]:
+    """Own a data folder within the block; ``wait`` for another process that does. Raises SetupError when one does."""
     descriptor = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _lock(descriptor, data_dir)
+        _lock(descriptor, data_dir, wait=wait)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
@@ -46,8 +47,8 @@ def is_owned(data_dir: Path) -> bool:
     return False
 
 
-def _lock(descriptor: int, data_dir: Path) -> None:
-    for _ in range(_TRIES):
+def _lock(descriptor: int, data_dir: Path, *, wait: bool) -> None:
+    for _ in itertools.count() if wait else range(_TRIES):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

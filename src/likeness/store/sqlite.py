@@ -1,0 +1,99 @@
+"""What SQLite needs beside the statements: its settings, and its log cut once something was erased.
+
+SQLite overwrites what is deleted in the database file (``secure_delete``), but its log keeps the pages as they were before until it
+is written over, which may be never. So what deletes or overwrites a row has the log moved into the file and cut to nothing,
+a moment later, so that many erasures share it.
+"""
+
+import logging
+import sqlite3
+import time
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError
+
+from likeness.store.statements import run_on_driver
+
+log = logging.getLogger("likeness.store")
+CHECKPOINT_PAGES = 4000
+"""Pages in the log before they are moved into the database file: 16 MB."""
+LARGEST_LOG_BYTES = 64 << 20
+"""What the log file is cut to after a long reader made it grow."""
+BUSY_MILLISECONDS = 10_000
+CUT_SECONDS = 2.0
+"""How long after an erasure the log is cut, and when it is tried again while somebody reads."""
+_CUT_MILLISECONDS = 50
+"""How long the writer waits for readers to end before it tries again later."""
+TOLD_SECONDS = 60.0
+
+
+def tune(engine: Engine, *, read_only: bool) -> None:
+    """Set up each connection of an engine."""
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # transactions are begun below, not guessed by the driver
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA secure_delete = ON")
+        cursor.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        cursor.execute(f"PRAGMA journal_size_limit = {LARGEST_LOG_BYTES}")
+        if read_only:
+            cursor.execute("PRAGMA query_only = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        run_on_driver(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+class LogRemains:
+    """Whether the log may hold what was erased. Belongs to the writer's thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        now = time.monotonic()
+        self._due: float | None = now + CUT_SECONDS  # a crash may have left something
+        self._since = now
+
+        @event.listens_for(engine, "after_cursor_execute")
+        def _notice(_connection: object, cursor: sqlite3.Cursor, *details: object) -> None:
+            context = details[2]
+            if (getattr(context, "isdelete", False) or getattr(context, "isupdate", False)) and cursor.rowcount > 0:
+                self._notice()
+
+    def seconds_left(self) -> float | None:
+        """Give the time until the log is to be cut; None when it need not be."""
+        return None if self._due is None else max(0.0, self._due - time.monotonic())
+
+    def cut(self, connection: Connection) -> None:
+        """Move the log into the database file and cut it, outside of a transaction; try again later where that cannot be."""
+        if cut_log(connection):
+            self._due = None
+        else:
+            self.postpone()
+
+    def postpone(self) -> None:
+        now = time.monotonic()
+        if self._since + TOLD_SECONDS < now:
+            log.warning("what was erased is still in the database's log: somebody reads for long, or the disk refuses")
+            self._since = now
+        self._due = now + CUT_SECONDS
+
+    def _notice(self) -> None:
+        if self._due is None:
+            self._since = time.monotonic()
+            self._due = self._since + CUT_SECONDS
+
+
+def cut_log(connection: Connection) -> bool:
+    """Move the log into the database file and cut it; False where somebody reads, or the disk refuses."""
+    try:
+        run_on_driver(connection, f"PRAGMA busy_timeout = {_CUT_MILLISECONDS}")
+        busy = run_on_driver(connection, "PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        run_on_driver(connection, f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+    except DBAPIError:
+        return False
+    return not busy
