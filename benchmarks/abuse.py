@@ -19,12 +19,14 @@ import json
 import os
 import random
 import resource
+import secrets
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -182,6 +184,36 @@ async def endless_uploads(target: Target) -> int:
         await pour(writer, b"10000\r\n" + bytes(65536) + b"\r\n")
 
     return await attack_with(target, 8, one_round)
+
+
+def token_call(target: Target, client_id: str, client_secret: str) -> bytes:
+    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
+    body = urlencode(form).encode()
+    headers = (
+        "Content-Type: application/x-www-form-urlencoded",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+        "",
+    )
+    return target.head("POST", "/api/oauth/token", *headers) + body
+
+
+@abuse("token calls of unknown clients")
+async def unknown_clients(target: Target) -> int:
+    async def one_round(target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(token_call(target, str(uuid.uuid4()), secrets.token_urlsafe(48)))
+        await reader.read()
+
+    return await attack_with(target, 40, one_round)
+
+
+@abuse("wrong secrets of a client that is known")
+async def wrong_secrets(target: Target) -> int:
+    async def one_round(target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(token_call(target, target.client_id, secrets.token_urlsafe(48)))
+        await reader.read()
+
+    return await attack_with(target, 40, one_round)
 
 
 @abuse("chunks of one byte")

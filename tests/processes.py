@@ -35,10 +35,13 @@ class ServerProcess:
         return self.settings.origin
 
     def start(self, *, wrap: tuple[str, ...] = ()) -> None:
-        command = [*wrap, sys.executable, "-m", "likeness", "serve"]
-        process = subprocess.Popen(command, env=self.environment)
-        self.process = process
+        process = self.launch(wrap=wrap)
         wait_until_ready(self.url, seconds=180, runs=lambda: process.poll() is None)
+
+    def launch(self, *, wrap: tuple[str, ...] = ()) -> "subprocess.Popen[bytes]":
+        """Start without waiting."""
+        self.process = subprocess.Popen([*wrap, sys.executable, "-m", "likeness", "serve"], env=self.environment)
+        return self.process
 
     def kill(self) -> None:
         assert self.process is not None

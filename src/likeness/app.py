@@ -79,11 +79,8 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        sweeps: list[Callable[[], Awaitable[None]]] = [
-            *sessions.sweeps,
-            gallery.upkeep.tidy,
-            gallery.upkeep.delete_photos,
-        ]
+        sweeps: list[Callable[[], Awaitable[None]]]
+        sweeps = [*sessions.sweeps, gallery.upkeep.tidy, gallery.upkeep.delete_photos]
         sweeps.append(partial(deployment.signing_keys.take_up, signer))
         forever = (
             gallery.upkeep.run(),

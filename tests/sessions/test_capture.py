@@ -517,12 +517,22 @@ def error_of(browser: Browser, *messages: str | bytes) -> dict[str, Any]:
         b"\x00\x02{}" + fake_photo(1, format="PNG"),
         b"\x00\x02{}" + fake_photo(1, size=(160, 120)),
         b"\x00\x02{}" + fake_photo(1, size=(1920, 1080)),
-        b"\x00\x02{}" + PERSON_FRAME + bytes(600_000),
+        b"\x00\x02{}" + PERSON_FRAME + bytes(512 * 1024 + 1 - len(PERSON_FRAME)),
     ],
     ids=range(21),
 )
 def test_nonsense_ends_the_connection_and_not_the_server(caller: Api, checks: Checks, message: str | bytes) -> None:
     assert error_after(caller, open_session(caller), message)["code"] == "INVALID_INPUT"
+
+
+def test_a_message_larger_than_any_frame_is_not_read(caller: Api, checks: Checks) -> None:
+    with browsing(caller, open_session(caller)) as browser:
+        browser.hear_of("ready")
+        with pytest.raises(ConnectionClosed) as closed:  # noqa: PT012  it may close before all is sent
+            browser.socket.send(b"\x00\x02{}" + PERSON_FRAME + bytes(600_000))
+            browser.hear()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
 
 
 @pytest.mark.parametrize(
