@@ -43,5 +43,5 @@ class SizedExecutor:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
-        """Wait for the work under way; what still waits is cancelled."""
+        """Wait for the work under way; what still waits is refused."""
         self._pool.shutdown(wait=True, cancel_futures=True)
