@@ -1,6 +1,7 @@
 """Running an application until a signal ends it."""
 
 import contextlib
+import logging
 import signal
 import socket
 import threading
@@ -56,6 +57,7 @@ def make_server(app: Any, settings: Settings, *, refuse_waiting: Callable[[], No
     """Give a server; ``refuse_waiting`` is called when it is to stop, and refuses what waits for a worker."""
     connections = make_connections(settings.max_connections)
     deadlines = Deadlines(head=settings.request_seconds, idle=settings.keep_alive_seconds)
+    logging.getLogger("uvicorn.access").disabled = True  # its lines would hold query strings
     config = uvicorn.Config(
         app,
         http=partial(HttpProtocol, connections=connections, deadlines=deadlines),  # type: ignore[arg-type]  # as good as a class
