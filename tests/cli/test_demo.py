@@ -61,7 +61,7 @@ def test_a_demo_that_stays_can_be_tried_as_it_says_and_leaves_nothing_behind(tmp
         assert '"matchLevel"' in called.stdout, called.stdout + called.stderr
         page = re.findall(r"http://localhost:\d+", told)[0].replace("localhost", "127.0.0.1")
         assert "Try a face session" in httpx.get(page).text
-        opened = httpx.post(f"{page}/sessions", files={"idPhoto": ("id.png", fake_photo(1))})
+        opened = httpx.post(f"{page}/sessions", content=fake_photo(1))
         assert opened.json()["captureUrl"].startswith(f"{server}/capture/")
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) in {0, -signal.SIGTERM}

@@ -9,6 +9,7 @@ import pytest
 
 from likeness.cli.demo.backend import Backend
 from likeness.engine.fake import fake_photo
+from likeness.tenants.scopes import API_SCOPES
 from servers import Server, serving, test_settings
 from session_endings import end, failure, success
 
@@ -24,14 +25,14 @@ def server(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture
 def backend(server: Server) -> Backend:
     tenants = server.deployment.tenants
-    return Backend(server.url, PAGE, tenants.create_client(tenants.create("demo").id, "demo"))
+    return Backend(server.url, PAGE, tenants.create_client(tenants.create("demo").id, "demo", API_SCOPES))
 
 
-def ask(backend: Backend, method: str, path: str, photo: bytes | None = None) -> httpx.Response:
+def ask(backend: Backend, method: str, path: str, photo: bytes = b"") -> httpx.Response:
     async def call() -> httpx.Response:
         backend.http = httpx.AsyncClient(base_url=backend.server, trust_env=False)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(backend.app()), base_url=PAGE) as visitor:
-            reply = await visitor.request(method, path, files={"idPhoto": ("id", photo)} if photo else None)
+            reply = await visitor.request(method, path, content=photo)
         await backend.http.aclose()
         return reply
 
@@ -69,7 +70,7 @@ def test_a_result_of_another_session_is_not_believed(server: Server, backend: Ba
     assert "does not verify" not in ask(backend, "GET", f"/result/{nonce}").text
 
 
-@pytest.mark.parametrize(("photo", "status"), [(None, 400), (b"GIF89a" + bytes(100), 415), (bytes(7 << 20), 413)])
-def test_what_is_no_photo_is_told_in_a_sentence(backend: Backend, photo: bytes | None, status: int) -> None:
+@pytest.mark.parametrize(("photo", "status"), [(b"", 400), (b"GIF89a" + bytes(100), 415), (bytes(7 << 20), 413)])
+def test_what_is_no_photo_is_told_in_a_sentence(backend: Backend, photo: bytes, status: int) -> None:
     reply = ask(backend, "POST", "/sessions", photo)
     assert (reply.status_code, reply.json()["message"][-1]) == (status, ".")

@@ -16,14 +16,13 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from starlette.applications import Starlette
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from likeness.tenants.service import ClientCredentials
 
-FORM_BYTES = 6 * 1024 * 1024
+PHOTO_BYTES = 5 * 1024 * 1024
 SESSIONS_KEPT = 100
 CLOCK_TOLERANCE_SECONDS = 60
 _PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
@@ -60,19 +59,17 @@ class Backend:
         return _page("start.html", server=self.server)
 
     async def open_session(self, request: Request) -> Response:
-        """Open a session with the photo of the form; the nonce ties the result to this opening."""
-        if int(request.headers.get("content-length", FORM_BYTES + 1)) > FORM_BYTES:
+        """Open a session with the photo that is the body; the nonce ties the result to this opening."""
+        if int(request.headers.get("content-length", PHOTO_BYTES + 1)) > PHOTO_BYTES:
             return JSONResponse({"message": "Send a photo of at most 5 MB."}, 413)
-        async with request.form(max_files=1, max_fields=1, max_part_size=FORM_BYTES) as form:
-            photo = form.get("idPhoto")
-            if not isinstance(photo, UploadFile):
-                return JSONResponse({"message": "Choose a photo first."}, 400)
-            content = await photo.read()
+        photo = await request.body()
+        if not photo:
+            return JSONResponse({"message": "Choose a photo first."}, 400)
         nonce = secrets.token_urlsafe(16)
         reply = await self.http.post(
             "/api/v1/face",
             headers=await self._authorisation(),
-            files={"idPhoto": ("id.jpg", content)},
+            files={"idPhoto": ("id.jpg", photo)},
             data={
                 "nonce": nonce,
                 "redirectUrl": f"{self.own_address}/result/{nonce}",
