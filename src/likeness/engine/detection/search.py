@@ -4,6 +4,7 @@ A portrait's face is large, so a small picture of the photo shows it. Finer pict
 the circle, are looked at only while nothing convincing was found.
 """
 
+import math
 from dataclasses import dataclass
 
 from likeness.engine.base import Detection, Image
@@ -24,6 +25,8 @@ _TURNS = (2, 6, 4, 1, 7, 3, 5)
 Halfway between two quarter turns a face looks like another one to detector and recogniser, so no orientation may be farther off
 than a sixteenth.
 """
+_LEVEL_DEGREES = 30.0
+"""Largest angle between the eyes' line and the canvas' rows after the right turn: a sixteenth of the circle, and some room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +78,13 @@ class FaceSearch:
     def _look_turned(self, image: Image, smallest: float) -> list[Detection]:
         """Turn the photo until a face is convincing, and give what is seen then.
 
-        Texture looks like a small face in one orientation or another: a turned face must be large and convincing.
+        Texture looks like a small face in one orientation or another: a turned face must be large and convincing. It must be
+        level, too: a face that leans on the turned canvas belongs to another turn, and its landmarks are worse on this one.
         """
         for eighths in _TURNS:
             turned, back = turn(image, eighths)
             found = self.detector.detect(turned, smallest=max(smallest, _MEDIUM * min(image.shape[:2])))
-            if self._convincing(found):
+            if self._convincing([face for face in found if _is_level(face)]):
                 return [turn_back(face, back) for face in found]
         return []
 
@@ -92,6 +96,11 @@ class FaceSearch:
 
     def _convincing(self, faces: list[Detection]) -> bool:
         return _confidence(faces) >= self.detector.convincing
+
+
+def _is_level(face: Detection) -> bool:
+    across, down = face.landmarks[1] - face.landmarks[0]
+    return abs(math.degrees(math.atan2(down, across))) <= _LEVEL_DEGREES
 
 
 def _confidence(faces: list[Detection]) -> float:
