@@ -1,5 +1,6 @@
 """What every test may ask for."""
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,18 @@ from postgres import new_database, postgres_server
 from servers import Api, Server, calling, serving, test_settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Take back what a command sets up for its log, so that the next test hears all that is logged."""
+    root, ours = logging.getLogger(), logging.getLogger("likeness")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+    logging.captureWarnings(capture=False)
 
 
 @pytest.fixture(scope="session")
