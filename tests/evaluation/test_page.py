@@ -19,9 +19,9 @@ from likeness.evaluation.pair_accuracy import PairAccuracy
 from likeness.evaluation.performance import measure
 from likeness.evaluation.pictures import picture_pairs
 from likeness.evaluation.plots import Axis, Plot, decades, round_steps
-from likeness.evaluation.report import Conditions, to_json
+from likeness.evaluation.report import Circumstances, to_json
 
-CONDITIONS = Conditions("fake@1", "probe", "largest", "2030-01-31", "painted faces")
+CIRCUMSTANCES = Circumstances("fake@1", "probe", "largest", "2030-01-31", "painted faces")
 CALIBRATION = Calibration((0.4, 0.5, 0.6, 0.7, 0.8), (1e-2, 1e-3, 1e-4, 1e-5, 1e-6), "painted faces", 0, 0)
 
 
@@ -55,7 +55,7 @@ def performance(extraction):
 
 @pytest.fixture(scope="module")
 def report(performance):
-    return to_json(performance, CONDITIONS, PairAccuracy(0.9912, 0.002, 100, 50))
+    return to_json(performance, CIRCUMSTANCES, PairAccuracy(0.9912, 0.002, 100, 50))
 
 
 def test_the_numbers_agree_with_each_other(performance, report):
@@ -87,7 +87,7 @@ def test_groups_are_measured_within_themselves(extraction, report):
 
 
 def test_a_pack_without_calibration_is_measured_too(extraction):
-    report = to_json(measure(extraction, None), Conditions("own@1", "probe", "largest", "2030-01-31", None))
+    report = to_json(measure(extraction, None), Circumstances("own@1", "probe", "largest", "2030-01-31", None))
     assert report["levelsInForce"] == []
     assert "Thresholds" in render_page(report)
 

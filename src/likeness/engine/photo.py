@@ -127,8 +127,9 @@ def _png_pixels(header: Header, reduction: Reduction) -> Image:
         pixels = np.asarray(band.convert("RGB"))
         if not header.transparent:
             return pixels
-        white = cv2.inRange(pixels, header.transparent, header.transparent)
-        return np.asarray(cv2.bitwise_or(pixels, cv2.merge((white, white, white))), np.uint8)
+        # NumPy, not cv2.inRange: with one number for three channels that reads what lies behind the number
+        white = (pixels == np.array(header.transparent, np.uint8)).all(axis=2, keepdims=True)
+        return np.where(white, np.uint8(_WHITE), pixels)
 
     with PngImagePlugin.PngImageFile(io.BytesIO(header.stream)) as picture:
         return _in_bands(picture, reduction, shown)
