@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from likeness import __version__, health
+from likeness import __version__, documentation, health
 from likeness.deployment import Deployment
 from likeness.engine.base import Engine
 from likeness.engine.workers import FaceWorkers
@@ -108,6 +108,8 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         lifespan=lifespan,
         # Requests hold faces: nothing of them goes to a collector that the environment names.
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
+        # In likeness.documentation: the framework's pages load their scripts from the internet.
+        openapi_url=None,
         # A redirect would lead to whatever host the caller named, and send a face there again.
         redirect_slashes=False,
         exception_handlers={
@@ -131,9 +133,10 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         Tokens: tokens,
         **sessions.by_type,
     }
+    described = documentation.router(app, settings.origin)
     routers = (token_endpoints, match_endpoints, gallery_endpoints, session_endpoints, info_endpoints, page, health)
-    for endpoints in routers:
-        app.include_router(endpoints.router)
+    for router in (*(endpoints.router for endpoints in routers), described):
+        app.include_router(router)
     app.mount("/static", page.StaticAssets())
     app.openapi = describer(app, origin=settings.origin)  # type: ignore[method-assign]  # FastAPI's documented way
     return app

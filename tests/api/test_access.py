@@ -20,9 +20,8 @@ PUBLIC = {
     "/capture/{session_id}": "the capture page, which says nothing of the session",
     "/api/v1/capture/{session_id}": "the capture socket: its first message must bring the session's capture token",
     "/static": "the capture page's and the component's files, the same for everybody",
+    "/": "the way in, without data",
     "/docs": "the description of the API, without data",
-    "/docs/oauth2-redirect": "belongs to /docs",
-    "/redoc": "the description of the API, without data",
     "/openapi.json": "the description of the API, without data",
 }
 

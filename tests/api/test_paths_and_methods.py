@@ -33,7 +33,7 @@ def test_every_call_that_can_be_got_has_a_head(server: Server) -> None:
     got = [path for path, methods in calls(server).items() if "GET" in methods]
     assert "/healthz" in got
     with httpx.Client(base_url=server.url) as http:
-        for path in [*got, f"/capture/{ID}", "/openapi.json", "/static/capture/page.html"]:
+        for path in [*got, f"/capture/{ID}", "/", "/docs", "/openapi.json", "/static/capture/page.html"]:
             full, head = (http.request(method, path) for method in ("GET", "HEAD"))
             assert (head.status_code, head.content) == (full.status_code, b""), path
             for name in ("content-type", "allow"):

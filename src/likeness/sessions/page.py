@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from likeness.errors import SessionExpiredOrNotFound
 from likeness.kit.ids import is_uuid
+from likeness.kit.pages import content_policy
 from likeness.sessions.captures import Captures
 from likeness.sessions.connection import Connection
 
@@ -18,21 +19,8 @@ router = APIRouter(include_in_schema=False)
 
 STATIC = files("likeness") / "static"
 PAGE: Final = (STATIC / "capture" / "page.html").read_text(encoding="utf-8")
-_POLICY = (
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "connect-src 'self'",
-    "img-src 'self' data:",
-    "media-src 'self' blob:",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-    "require-trusted-types-for 'script'",
-)
-"""No inline script or style, nothing from elsewhere, in nobody's frame."""
 PAGE_HEADERS: Final = {
-    "Content-Security-Policy": "; ".join(_POLICY),
+    "Content-Security-Policy": content_policy({"media-src": "'self' blob:", "require-trusted-types-for": "'script'"}),
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), display-capture=()",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",

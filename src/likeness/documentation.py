@@ -1,0 +1,42 @@
+"""The pages for whoever opens the server's address in a browser: the way in, and the API's description with its calls to try."""
+
+import json
+from functools import cache
+from importlib.resources import files
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import HTMLResponse
+from starlette.responses import Response
+
+from likeness.kit.pages import content_policy, page_template
+
+
+def router(app: FastAPI, origin: str) -> APIRouter:
+    """Give the routes of ``/``, ``/docs`` and ``/openapi.json``; each answers with bytes that are made once."""
+    routes = APIRouter(include_in_schema=False)
+    headers = {
+        "Content-Security-Policy": content_policy(),
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cache-Control": "no-cache",
+    }
+    start = page_template("likeness", "start.html").render(version=app.version, origin=origin)
+    reference = (files("likeness") / "static" / "documentation" / "page.html").read_text(encoding="utf-8")
+
+    @cache
+    def description() -> bytes:
+        return json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode()
+
+    @routes.get("/")
+    async def get_start() -> HTMLResponse:
+        return HTMLResponse(start, headers=headers)
+
+    @routes.get("/docs")
+    async def get_reference() -> HTMLResponse:
+        return HTMLResponse(reference, headers=headers)
+
+    @routes.get("/openapi.json")
+    def get_description() -> Response:  # on a thread: describing takes a moment, the first time
+        return Response(description(), media_type="application/json")
+
+    return routes
