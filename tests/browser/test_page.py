@@ -87,7 +87,7 @@ def test_a_second_use(context: BrowserContext, api: Api, checks: Checks, album: 
     first.click("[data-action=start]")
     first.wait_for_selector("[data-screen=success]")
     second = enter(context, session, wait_for="[data-screen=failure]")
-    expect(second.locator("h1")).to_have_text("This session is over")
+    expect(second.locator(".panel h1")).to_have_text("This face check has ended")
     album.add(second, "second-use")
 
 
@@ -101,7 +101,7 @@ def test_attempts_are_used_up(context: BrowserContext, api: Api, checks: Checks,
     album.add(page, "no-match")
     page.click("[data-action=retry]")
     page.click("[data-action=start]")
-    page.wait_for_selector("[data-screen=failure] .note >> text=All attempts are used up")
+    page.wait_for_selector("[data-screen=failure] .note >> text=no attempts left")
     album.add(page, "used-up")
     face = face_of(api, session)
     assert (face["match"], face["failedAttempts"]) == (False, ["FACE_NO_MATCH"] * 2)
@@ -145,7 +145,7 @@ def test_the_sessions_time_runs_out(context: BrowserContext, api: Api, checks: C
     page = enter(context, session)
     api.server.clock.move(601)
     page.wait_for_selector("[data-screen=failure]")
-    expect(page.locator("h1")).to_have_text("This session is over")
+    expect(page.locator(".panel h1")).to_have_text("This face check has ended")
     album.add(page, "expired")
     assert face_of(api, session)["error"] == "SESSION_EXPIRED_OR_NOT_FOUND"
 
@@ -187,7 +187,7 @@ def test_the_camera_is_denied(chromium: Browser, chromium_path: str, api: Api, c
     page = enter(context, open_session(api))
     page.click("[data-action=start]")
     page.wait_for_selector("[data-screen=camera]")
-    expect(page.locator(".lead")).to_contain_text("may not use your camera")
+    expect(page.locator(".lead")).to_contain_text("access is blocked")
     album.add(page, "denied")
     # Allowed after all: it goes on where it was.
     context.grant_permissions(["camera"])
@@ -328,8 +328,8 @@ def test_a_page_loaded_anew_goes_on(context: BrowserContext, api: Api, checks: C
 def test_without_coloured_light(context: BrowserContext, api: Api, checks: Checks) -> None:
     put_camera(context)
     page = enter(context, open_session(api))
-    expect(page.get_by_role("switch", name="Without coloured light")).not_to_be_checked()
-    page.get_by_role("switch", name="Without coloured light").check()
+    expect(page.get_by_role("switch", name="Use head movements instead")).not_to_be_checked()
+    page.get_by_role("switch", name="Use head movements instead").check()
     page.click("[data-action=start]")
     page.wait_for_selector("[data-screen=success]")
     assert checks.made[0].flash is False
@@ -339,7 +339,7 @@ def test_who_wants_little_motion_gets_no_flashes_unless_wanted(chromium: Browser
     context = chromium.new_context(reduced_motion="reduce", locale="en-GB")
     put_camera(context)
     page = enter(context, open_session(api))
-    expect(page.get_by_role("switch", name="Without coloured light")).to_be_checked()
+    expect(page.get_by_role("switch", name="Use head movements instead")).to_be_checked()
     context.close()
 
 
@@ -356,7 +356,7 @@ def test_another_camera(context: BrowserContext, api: Api, checks: Checks) -> No
 def test_the_keyboard_alone_suffices(context: BrowserContext, api: Api, checks: Checks) -> None:
     put_camera(context)
     page = enter(context, open_session(api))
-    expect(page.locator("h1")).to_be_focused()
+    expect(page.locator(".panel h1")).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("Space")
     expect(page.get_by_role("switch")).to_be_checked()
@@ -380,6 +380,11 @@ def test_arabic(chromium: Browser, api: Api, checks: Checks, album: Album) -> No
     page = enter(context, open_session(api))
     assert page.locator(".root").get_attribute("dir") == "rtl"
     assert page.locator(".root").get_attribute("lang") == "ar"
+    assert page.evaluate("[document.documentElement.lang, document.documentElement.dir, document.title]") == [
+        "ar",
+        "rtl",
+        "التحقق من الوجه",
+    ]
     album.add(page, "intro")
     page.click("[data-action=start]")
     page.wait_for_selector(".stage:not([hidden])")
@@ -390,11 +395,76 @@ def test_arabic(chromium: Browser, api: Api, checks: Checks, album: Album) -> No
     context.close()
 
 
-def test_a_page_without_a_token(context: BrowserContext, api: Api) -> None:
-    session = open_session(api)
+SCREENS = {
+    "small-phone": (320, 568),
+    "phone": (375, 553),
+    "landscape": (667, 375),
+    "zoomed-200": (640, 400),
+    "zoomed-400": (320, 200),
+}
+
+
+def test_nothing_is_cut_off_on_small_and_zoomed_screens(
+    context: BrowserContext, api: Api, checks: Checks, album: Album
+) -> None:
+    put_camera(context)
+    checks.frames_needed = 10_000
+    page = enter(context, open_session(api))
+    for name, (width, height) in SCREENS.items():
+        page.set_viewport_size({"width": width, "height": height})
+        album.add(page, name)
+        panel, heading = (page.locator(part).bounding_box() for part in (".panel", ".panel h1"))
+        assert panel is not None, name
+        assert heading is not None, name
+        assert 0 <= panel["y"] <= heading["y"], name
+        assert page.evaluate("document.documentElement.scrollWidth") == width, name
+        page.locator("[data-action=cancel]").scroll_into_view_if_needed()
+        expect(page.locator("[data-action=cancel]")).to_be_in_viewport(ratio=0.95)
+        page.locator(".panel").evaluate("(panel) => panel.scrollTo(0, 0)")
+    page.click("[data-action=start]")
+    for name, (width, height) in SCREENS.items():
+        page.set_viewport_size({"width": width, "height": height})
+        for part in (".guide", "[data-action=cancel]", ".chooser", ".room"):
+            box = page.locator(part).bounding_box()
+            assert box, (name, part)
+            assert min(box["x"], box["y"]) >= 0, (name, part)
+            assert box["x"] + box["width"] <= width, (name, part)
+            assert height < 300 or box["y"] + box["height"] <= height, (name, part)
+
+
+def test_the_dark_and_the_forced_colours(context: BrowserContext, api: Api, checks: Checks, album: Album) -> None:
+    page = enter(context, open_session(api))
+    shown = "(element, name) => getComputedStyle(element)[name]"
+    panel, switch = page.locator(".panel"), page.get_by_role("switch")
+    assert panel.evaluate(shown, "backgroundColor") == "rgb(255, 255, 255)"
+    page.emulate_media(color_scheme="dark")
+    assert panel.evaluate(shown, "backgroundColor") == "rgb(25, 33, 30)"
+    assert page.locator("body").evaluate(shown, "backgroundColor") == "rgb(15, 21, 19)"
+    album.add(page, "dark")
+    page.emulate_media(color_scheme="light", forced_colors="active")
+    album.add(page, "forced")
+    assert switch.evaluate(shown, "borderTopStyle") == "solid"
+    off = switch.evaluate(shown, "backgroundColor")
+    assert switch.evaluate(shown, "borderTopColor") != off
+    switch.check()
+    album.add(page, "forced-on")
+    page.wait_for_function(
+        "(off) => getComputedStyle(document.querySelector('face-session').shadowRoot"
+        ".querySelector('[role=switch]')).backgroundColor !== off",
+        arg=off,
+    )
+
+
+@pytest.mark.parametrize("link", ["without-token", "mangled"])
+def test_a_link_that_was_damaged_on_its_way_is_told(
+    context: BrowserContext, api: Api, faults: list[str], link: str
+) -> None:
+    url = open_session(api).url
     page = context.new_page()
-    page.goto(session.url.partition("#")[0])
-    expect(page.locator("body")).to_contain_text("not set up properly")
+    page.goto(url.partition("#")[0] if link == "without-token" else f"{api.server.url}/capture/nonsense")
+    expect(page.locator("main")).to_contain_text("Open it again from the message")
+    assert all("404" in fault for fault in faults)
+    faults.clear()
 
 
 def test_the_pages_headers(api: Api) -> None:

@@ -9,7 +9,6 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from likeness.errors import SessionExpiredOrNotFound
 from likeness.kit.ids import is_uuid
 from likeness.kit.pages import content_policy
 from likeness.sessions.captures import Captures
@@ -30,10 +29,8 @@ PAGE_HEADERS: Final = {
 
 @router.get("/capture/{session_id}")
 async def get_capture_page(session_id: str) -> HTMLResponse:
-    """Give the page; it says nothing of the session, which the token in the fragment opens."""
-    if not is_uuid(session_id):
-        raise SessionExpiredOrNotFound("There is no such session.")
-    return HTMLResponse(PAGE, headers=PAGE_HEADERS)
+    """Give the page; it says nothing of the session, which the token in the fragment opens. A mangled link is told on it, too."""
+    return HTMLResponse(PAGE, 200 if is_uuid(session_id) else 404, headers=PAGE_HEADERS)
 
 
 @router.websocket("/api/v1/capture/{session_id}")

@@ -1,12 +1,19 @@
 // The hosted capture page: one face session over the whole window, and the way back to where the person came from.
 
 import "/static/face-session/index.js";
+import { chooseLanguage, loadTexts } from "/static/face-session/texts.js";
 
 const REDIRECT_MS = 1500;
 const READ_MS = 8000; // what went wrong must be read, or heard, first
 
+const language = chooseLanguage(new URLSearchParams(location.search).get("lang"));
+const say = await loadTexts(language);
+Object.assign(document.documentElement, { lang: language, dir: say.direction });
+document.title = say("pageTitle");
+
 const element = document.createElement("face-session");
-element.options = { captureUrl: location.href, language: new URLSearchParams(location.search).get("lang") };
+// Nobody set this page up but us: what is wrong with its options is wrong with the link.
+element.options = { captureUrl: location.href, language, texts: { INVALID_CONFIG: say("UNAUTHORIZED") } };
 
 function leave({ detail }) {
   const wait = detail.code && detail.code !== "USER_CANCEL" ? READ_MS : REDIRECT_MS;
@@ -15,4 +22,6 @@ function leave({ detail }) {
 
 element.addEventListener("success", leave);
 element.addEventListener("error", leave);
-document.body.replaceChildren(element);
+const main = document.createElement("main");
+main.append(element);
+document.body.replaceChildren(main);

@@ -3,14 +3,13 @@
 import { svg } from "./dom.js";
 
 const EASE = 0.18;
-const TOP_SHARE = 0.2;
-const BOTTOM_PIXELS = 92;
 const RING_GAP = 7;
 const NEAR = { width: 0.61, height: 0.86 }; // the near oval's size as a share of the frame's shorter side
 const STEADY = 1.35;
 
 export class Oval {
   #stage;
+  #room;
   #video;
   #sheet = svg("path", { class: "sheet", "fill-rule": "evenodd" });
   #rim = svg("ellipse", { class: "rim" });
@@ -22,9 +21,10 @@ export class Oval {
   #calm;
   #onMove;
 
-  /** `stage` is the element that it fills, `video` the picture that it places; `onMove` hears where the window is now. */
-  constructor(stage, video, onMove) {
+  /** `stage` is the element that it fills, `room` where the window may be, `video` the picture that it places; `onMove` hears where the window is now. */
+  constructor({ stage, room, video }, onMove) {
     this.#stage = stage;
+    this.#room = room;
     this.#onMove = onMove;
     this.#video = video;
     this.#calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -47,17 +47,16 @@ export class Oval {
   }
 
   #target() {
-    const { clientWidth: width, clientHeight: height } = this.#stage;
+    const { offsetLeft: left, offsetTop: top, offsetWidth: width, offsetHeight: height } = this.#room;
+    const room = { width, height: Math.max(height, 120) };
     const frame = this.#frame;
     const oval = this.#wanted ?? { x: frame.width / 2, y: frame.height / 2, width: frame.height * 0.42, height: frame.height * 0.56 };
-    const top = Math.max(height * TOP_SHARE, 104);
-    const room = { width: width * 0.9, height: Math.max(height - top - BOTTOM_PIXELS, 120) };
     // Far and near are shown at nearly one scale, so that coming closer is seen to be that.
     const short = Math.min(frame.width, frame.height);
     const steady = STEADY * Math.min(room.width / (NEAR.width * short), room.height / (NEAR.height * short));
     const scale = Math.min(steady, room.width / oval.width, room.height / oval.height);
     // The picture is mirrored: what the camera has on the left is shown on the right.
-    const centre = { x: width / 2, y: top + room.height / 2 };
+    const centre = { x: left + width / 2, y: top + room.height / 2 };
     return {
       x: centre.x,
       y: centre.y,

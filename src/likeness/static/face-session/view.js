@@ -4,6 +4,7 @@ import { h, icon, svg } from "./dom.js";
 import { Oval } from "./oval.js";
 
 const ANNOUNCE_MS = 1200;
+const GESTURE_ROOM = 48; // from the edge to the middle of a gesture's badge, with its swing
 const TURNS = {
   FACE_LIVENESS_TURN_LEFT: ["turn", "left"],
   FACE_LIVENESS_TURN_RIGHT: ["turn", "right"],
@@ -20,7 +21,7 @@ export class View {
   #panel = h("div", { class: "panel" });
   #stage;
   #guide = h("p", { class: "guide", tabindex: "-1" });
-  #notice = h("p", { class: "notice", role: "alert" });
+  #notice = h("p", { class: "notice", role: "alert", hidden: true });
   #spoken = h("p", { class: "spoken", role: "status", "aria-live": "polite" });
   #gesture = h("div", { class: "gesture", "aria-hidden": "true", hidden: true });
   #cameras = h("select", { class: "cameras" });
@@ -37,8 +38,10 @@ export class View {
     this.video = h("video", { playsinline: true, muted: true, disablepictureinpicture: true, "aria-hidden": "true", tabindex: "-1" });
     this.video.muted = true;
     this.#stage = h("div", { class: "stage", hidden: true });
-    this.oval = new Oval(this.#stage, this.video, (shape) => this.#placeGesture(shape));
-    this.#stage.append(this.video, this.oval.element, this.#gesture, h("div", { class: "head" }, this.#guide, this.#notice), this.#controls);
+    const room = h("div", { class: "room" });
+    this.oval = new Oval({ stage: this.#stage, room, video: this.video }, (shape) => this.#placeGesture(shape));
+    const head = h("div", { class: "head" }, h("h1", { class: "spoken" }, say("pageTitle")), this.#guide, this.#notice);
+    this.#stage.append(this.video, this.oval.element, room, this.#gesture, head, this.#controls);
     root.replaceChildren(this.#panel, this.#stage, this.#spoken);
   }
 
@@ -53,7 +56,7 @@ export class View {
   }
 
   waiting(key, hintKey = null) {
-    this.#show("waiting", h("div", { class: "spinner", "aria-hidden": "true" }), this.#title(key), hintKey && this.#text(hintKey));
+    this.#show("waiting", [h("div", { class: "spinner", "aria-hidden": "true" }), this.#title(key), hintKey && this.#text(hintKey)]);
     this.announce(this.#say(key));
   }
 
@@ -65,23 +68,28 @@ export class View {
     const choice = h(
       "div",
       { class: "choice" },
-      h("div", {}, h("label", { for: "gentle" }, say("flashTitle")), h("p", { id: "gentle-text" }, say("flashText"))),
+      h("label", { for: "gentle" }, say("flashTitle")),
       gentle,
+      h("p", { id: "gentle-text" }, say("flashText")),
     );
     this.#show(
       "intro",
-      this.assets.logo ? h("img", { class: "logo", src: this.assets.logo, alt: "" }) : null,
-      this.#title("introTitle"),
-      this.#text("introLead"),
-      h("ul", { class: "tips" }, tips.map(([name, key]) => h("li", {}, icon(name), h("span", {}, say(key))))),
-      hasFlash ? choice : null,
-      h(
-        "div",
-        { class: "actions" },
-        this.#button("start", () => onStart(!gentle.checked), "primary"),
-        onPhone && this.#button("usePhone", onPhone, "plain", "phone"),
-        this.#button("cancel", onCancel, "plain"),
-      ),
+      [
+        this.assets.logo ? h("img", { class: "logo", src: this.assets.logo, alt: "" }) : null,
+        this.#title("introTitle"),
+        this.#text("introLead"),
+        h("ul", { class: "tips" }, tips.map(([name, key]) => h("li", {}, icon(name), h("span", {}, say(key))))),
+      ],
+      [
+        hasFlash ? choice : null,
+        h(
+          "div",
+          { class: "actions" },
+          this.#button("start", () => onStart(!gentle.checked), "primary"),
+          onPhone && this.#button("usePhone", onPhone, "plain", "phone"),
+          this.#button("cancel", onCancel, "plain"),
+        ),
+      ],
     );
   }
 
@@ -90,11 +98,13 @@ export class View {
     const text = this.#say(textKey);
     this.#show(
       kind,
-      h("div", { class: `badge ${kind}` }, icon(BADGES[kind])),
-      this.#title(titleKey),
-      h("p", { class: "lead" }, text),
-      note && h("p", { class: "note" }, this.#say(...note)),
-      h("div", { class: "actions" }, actions.map(([key, call, name], index) => this.#button(key, call, index ? "plain" : "primary", name))),
+      [
+        h("div", { class: `badge ${kind}` }, icon(BADGES[kind])),
+        this.#title(titleKey),
+        h("p", { class: "lead" }, text),
+        note && h("p", { class: "note" }, this.#say(...note)),
+      ],
+      actions.length ? [h("div", { class: "actions" }, actions.map(([key, call, name], index) => this.#button(key, call, index ? "plain" : "primary", name)))] : [],
     );
     this.announce(`${this.#say(titleKey)}. ${text}`);
   }
@@ -116,7 +126,7 @@ export class View {
   qr({ size, path }, onBack) {
     const drawn = svg("svg", { viewBox: `0 0 ${size} ${size}`, "shape-rendering": "crispEdges" }, svg("path", { d: path }));
     const code = h("div", { class: "qr", role: "img", "aria-label": this.#say("qrLabel") }, drawn);
-    this.#show("qr-screen", this.#title("qrTitle"), code, this.#text("qrText"), h("div", { class: "actions" }, this.#button("back", onBack, "plain")));
+    this.#show("qr-screen", [this.#title("qrTitle"), code], [this.#text("qrText"), h("div", { class: "actions" }, this.#button("back", onBack, "plain"))]);
   }
 
   /** Show the camera. Calls `onCancel()` and `onCamera(deviceId)`. */
@@ -182,15 +192,17 @@ export class View {
     if (!kind || !shape) return;
     const sign = side === "left" ? -1 : 1;
     const [dx, dy] = kind === "turn" ? [shape.rx, 0] : [shape.rx * 0.72, -shape.ry * 0.7];
-    this.#gesture.style.translate = `calc(${shape.x + sign * dx}px - 50%) calc(${shape.y + dy}px - 50%)`;
+    const x = Math.min(Math.max(shape.x + sign * dx, GESTURE_ROOM), this.#stage.clientWidth - GESTURE_ROOM);
+    this.#gesture.style.translate = `calc(${x}px - 50%) calc(${shape.y + dy}px - 50%)`;
   }
 
-  #show(screen, ...children) {
+  /** Show a screen: what it tells, and below or beside it what can be done. */
+  #show(screen, told, done = []) {
     this.paint(null);
     this.#stage.hidden = true;
     this.#panel.hidden = false;
     this.#root.dataset.screen = screen;
-    this.#panel.replaceChildren(...children.filter((child) => child != null));
+    this.#panel.replaceChildren(h("div", {}, told), ...(done.length ? [h("div", { class: "act" }, done)] : []));
     this.#panel.querySelector("h1")?.focus({ preventScroll: true });
   }
 
