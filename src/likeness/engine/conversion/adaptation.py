@@ -71,6 +71,43 @@ def take_pixels(
     return bytes(network.SerializeToString())
 
 
+def restore_weights(model: bytes) -> bytes:
+    """Compute now what a model would compute of its constants at each load: weights kept in 8 bits, block by block.
+
+    The nodes are DequantizeLinear with a ``block_size``, and Reshape. The constants that such a model lists among its inputs are not.
+    """
+    network = onnx.load_from_string(model)
+    constants = {constant.name: numpy_helper.to_array(constant) for constant in network.graph.initializer}
+    kept = []
+    for node in network.graph.node:
+        values = [constants[name] for name in node.input if name in constants]
+        if len(values) != len(node.input) or node.op_type not in {"DequantizeLinear", "Reshape"}:
+            kept.append(node)
+        elif node.op_type == "Reshape":
+            constants[node.output[0]] = values[0].reshape(values[1])
+        else:
+            attributes = {attribute.name: attribute.i for attribute in node.attribute}
+            constants[node.output[0]] = _restored(values, attributes["block_size"], attributes.get("axis", 1))
+    read = {name for node in kept for name in node.input}
+    given = [entry for entry in network.graph.input if entry.name not in constants and entry.name in read]
+    del network.graph.node[:], network.graph.initializer[:], network.graph.input[:]
+    network.graph.node.extend(kept)
+    network.graph.input.extend(given)
+    network.graph.initializer.extend(
+        numpy_helper.from_array(values, name) for name, values in constants.items() if name in read
+    )
+    network.ir_version = max(network.ir_version, 4)
+    return bytes(network.SerializeToString())
+
+
+def _restored(values: Sequence[NDArray[Any]], block: int, axis: int) -> NDArray[np.float32]:
+    """Give (integers - zeros) * steps, where each step and zero holds for ``block`` values in a row."""
+    integers, steps, zeros = values
+    places = np.arange(integers.shape[axis]) // block
+    difference = integers.astype(np.float32) - zeros.take(places, axis).astype(np.float32)
+    return np.asarray(difference * steps.take(places, axis), np.float32)
+
+
 def _load(model: bytes) -> onnx.ModelProto:
     network = onnx.load_from_string(model)
     # Before version 4 every constant had to be listed among the inputs; those that are added here are not.

@@ -38,11 +38,24 @@ class Graph:
         return self.add("Transpose", self.add("Cast", source, to=TensorProto.FLOAT), perm=[0, 3, 1, 2])
 
     def conv(
-        self, source: str, weights: NDArray[np.float32], bias: NDArray[np.float32], *, stride: int = 1, padding: int = 0
+        self,
+        source: str,
+        weights: NDArray[np.float32],
+        bias: NDArray[np.float32],
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        depthwise: bool = False,
     ) -> str:
-        """Convolve with (out, in, rows, columns) weights."""
+        """Convolve with (out, in, rows, columns) weights; ``depthwise``: each channel alone, with (channels, 1, rows, columns)."""
         return self.add(
-            "Conv", source, self.constant(weights), self.constant(bias), strides=[stride] * 2, pads=[padding] * 4
+            "Conv",
+            source,
+            self.constant(weights),
+            self.constant(bias),
+            strides=[stride] * 2,
+            pads=[padding] * 4,
+            group=len(weights) if depthwise else 1,
         )
 
     def build(self, inputs: Mapping[str, tuple[int, Shape]], outputs: Mapping[str, tuple[str, Shape]]) -> bytes:
