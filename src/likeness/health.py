@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from likeness.gallery.galleries import Galleries
 from likeness.kit.http import part
@@ -20,6 +20,9 @@ class Readiness(BaseModel):
     status: Literal["ready", "loading", "failed", "suspended", "reloading"]
     loaded: int
     total: int
+    unreadable: int = Field(
+        description="Entries whose stored template is damaged; searches do without them. `likeness gallery verify` names them."
+    )
 
 
 @router.get("/healthz", operation_id="getHealth", summary="The process is up")
@@ -38,5 +41,10 @@ async def get_health() -> Health:
 async def get_readiness(galleries: Annotated[Galleries, Depends(part(Galleries))]) -> JSONResponse:
     """Say whether calls are answered: the galleries are in memory, and this server owns the database."""
     progress, status = galleries.progress, galleries.status
-    body = {"status": status, "loaded": progress.loaded, "total": progress.total}
+    body = {
+        "status": status,
+        "loaded": progress.loaded,
+        "total": progress.total,
+        "unreadable": galleries.unreadable,
+    }
     return JSONResponse(body, 200 if status == "ready" else 503)

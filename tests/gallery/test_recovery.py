@@ -3,63 +3,24 @@
 import asyncio
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from likeness.deployment import Deployment, initialise, open_deployment
-from likeness.engine.fake import FakeEngine, fake_photo
-from likeness.engine.workers import FaceWorkers
+from composition import composed, entries, picture
+from likeness.deployment import initialise, open_deployment
 from likeness.errors import Conflict, ServiceUnavailable
 from likeness.gallery.enrolment import Particulars
 from likeness.gallery.packs import Packs
-from likeness.gallery.parts import GalleryParts, compose_gallery
 from likeness.gallery.reindex_rows import ReindexRows, State, Wish
 from likeness.gallery.reindexing import Superseded, _Move
 from likeness.gallery.repository import GalleryRows
-from likeness.kit.executors import SizedExecutor
 from likeness.store.images import ImageStore
 from likeness.tenants.schemas import TenantSettings
 from likeness.tenants.service import Tenant
 from servers import test_settings
-
-
-def picture(person: int) -> bytes:
-    return fake_photo(person, size=(160, 120))
-
-
-@contextmanager
-def composed(folder: Path, **settings: Any) -> Iterator[tuple[Deployment, GalleryParts]]:
-    """Give a deployment with its galleries, and no server."""
-    chosen = test_settings(folder, **settings)
-    initialise(chosen)
-    deployment = open_deployment(chosen)
-    photos = SizedExecutor("photo", workers=2, queue_limit=100)
-    gallery = compose_gallery(
-        FaceWorkers(FakeEngine(), photos),
-        deployment.load_pack,
-        deployment.database,
-        deployment.tenants,
-        deployment.clock,
-        images_url=chosen.images_address,
-        workers=2,
-        queue_limit=100,
-    )
-    try:
-        yield deployment, gallery
-    finally:
-        photos.close()
-        gallery.close()
-        deployment.close()
-
-
-def entries(deployment: Deployment, tenant: Tenant) -> int:
-    return deployment.database.read_now(GalleryRows(tenant.id).count)
 
 
 class Held:

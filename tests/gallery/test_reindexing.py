@@ -15,7 +15,7 @@ from likeness.deployment import open_deployment
 from likeness.engine.base import PackIdentity
 from likeness.engine.fake import FAKES, FakeEngine, fake_photo
 from likeness.errors import SetupError
-from likeness.gallery.galleries import Galleries
+from likeness.gallery.galleries import Galleries, _Notes
 from likeness.gallery.memory import View
 from likeness.gallery.reindex_rows import Reindex, ReindexRows, State, Wish
 from likeness.gallery.repository import GalleryRows
@@ -112,7 +112,7 @@ def assert_memory_is_true(server: Server, tenant: Tenant) -> None:
     def both(connection):  # type: ignore[no-untyped-def]
         rows = GalleryRows(tenant.id)
         keys = [entry.key for entry in rows.page(connection, after_key=0, limit=10_000)]
-        loaded = galleries._read(tenant, rows, rows.packs(connection), connection, set())
+        loaded = galleries._read(tenant, rows, rows.packs(connection), connection, _Notes())
         return outline(loaded, keys), outline(galleries.gallery(tenant.id).view, keys), len(keys)
 
     loaded, held, count = server.deployment.database.write_now(both, alone=True)

@@ -62,8 +62,13 @@ def dedupe(
         packs = deployment.database.read_now(GalleryRows(owner.id).packs)
         if packs is None:
             raise NotFound(f"The gallery of {owner.name!r} is empty.")
-        groups = deployment.database.read_now(lambda c: read_templates(c, owner, packs.pack))
-        engines = {group.pack: load_stored(deployment.load_pack, group.pack) for group in groups}
+        engines: dict[str, Engine] = {}
+
+        def size_of(pack: str) -> int:
+            engines[pack] = load_stored(deployment.load_pack, pack)
+            return engines[pack].pack.template_size
+
+        groups = deployment.database.read_now(lambda c: read_templates(c, owner, packs.pack, size_of))
         search = _Search(deployment, owner, engines, level)
         best = search.run(groups, csv_file, pictures)
         if html_file:

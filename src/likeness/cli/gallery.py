@@ -6,6 +6,7 @@ from likeness.cli.bulk import export, import_people
 from likeness.cli.dedupe import dedupe
 from likeness.cli.reindex import abandon, cutover, finish, reindex, rollback, status
 from likeness.cli.sweep import sweep
+from likeness.cli.verify import verify
 
 gallery = typer.Typer(
     help="Galleries: enrol, export and compare many people at once; move to another model pack while the server answers.",
@@ -21,3 +22,4 @@ gallery.command()(rollback)
 gallery.command()(finish)
 gallery.command()(abandon)
 gallery.command()(sweep)
+gallery.command()(verify)

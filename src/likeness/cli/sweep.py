@@ -39,6 +39,10 @@ def sweep(
     console.print(
         f"in quarantine: {findings.aside_count:,}, past their time {findings.expired_count:,}, deleted {findings.deleted:,}"
     )
+    if findings.failed:
+        console.print(
+            f"not looked at, for the image store refuses them: the photos of {', '.join(sorted(findings.failed))}"
+        )
     console.print(
         f"in quarantine, though an entry refers to them: {len(findings.named):,}{' (put back)' if yes else ''}"
     )

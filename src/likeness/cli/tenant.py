@@ -23,6 +23,7 @@ from likeness.store.images import CONCURRENT_FILES, ImageStore
 from likeness.tenants.repository import TenantRow
 from likeness.tenants.schemas import TenantSettings
 from likeness.tenants.scopes import API_SCOPES
+from likeness.tenants.service import settings_of
 
 tenant = typer.Typer(help="Tenants: each has its own gallery, clients, settings and data key.", no_args_is_help=True)
 
@@ -46,8 +47,8 @@ def list_tenants() -> None:
     table = Table(id_column("id"), "name", Column("settings", overflow="fold"))
     with closing(open_deployment(Settings())) as deployment:
         for row in deployment.tenants.rows():
-            settings = TenantSettings.model_validate(row.settings)
-            table.add_row(row.id, row.name, settings.model_dump_json(exclude_defaults=True))
+            settings = settings_of(row)
+            table.add_row(row.id, row.name, settings.model_dump_json(exclude_defaults=True) if settings else "damaged")
     print_table(table)
 
 
@@ -70,7 +71,10 @@ def change(
     ] = None,
     gallery_limit: Annotated[int | None, typer.Option(min=1, help="Most entries of the gallery.")] = None,
 ) -> None:
-    """Change a tenant's settings; a running server takes them up when it starts again."""
+    """Change a tenant's settings; a running server takes them up when it starts again.
+
+    Where the stored ones are damaged, all that is not given is at its default again.
+    """
     given = {
         "face_policy": face_policy,
         "search_level": search_level,
@@ -79,14 +83,14 @@ def change(
         "gallery_limit": gallery_limit,
     }
     with closing(open_deployment(Settings())) as deployment:
-        row = deployment.tenants.by_name(name)
+        row = deployment.tenants.row_by_name(name)
         if liveness_mode is LivenessMode.PASSIVE and not judges_passively(
             deployment.served_pack(), deployment.settings.models_dir
         ):
             raise InvalidInput(
                 f"{NO_PASSIVE_MODEL} Install one first, e.g. with `likeness packs install minifasnet-80`."
             )
-        kept = row.settings.model_dump(exclude_unset=True)
+        kept = (settings_of(row) or TenantSettings()).model_dump(exclude_unset=True)
         changed = kept | {key: value for key, value in given.items() if value is not None}
         settings = TenantSettings.model_validate(changed | {"target_fpir": changed.get("target_fpir") or None})
         deployment.tenants.change_settings(row.id, settings)

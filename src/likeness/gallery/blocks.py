@@ -6,9 +6,12 @@ its rows hold.** Who changes the templates of a span deletes its blocks in the s
 an erased template is nowhere the moment its erasure is committed, and no crash brings it back; the others of its span are
 read row by row until they are sealed again. New entries need no such care: a span is sealed only when a key behind it
 was given out, and keys only rise.
+
+A row that is damaged is left out and told, and its span gets no block, so that the next start tells of it, too. For a block that is
+damaged its rows are read, until it is made anew.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +20,7 @@ from sqlalchemy import Connection
 
 from likeness.gallery.repository import BLOCK_SPAN, GalleryRows
 from likeness.gallery.sealing import open_block, open_templates, seal_block
+from likeness.store.tables import gallery_blocks
 from likeness.tenants.service import Tenant
 
 READ_ROWS = 8192
@@ -31,6 +35,8 @@ class Piece:
     keys: NDArray[np.int64]
     rows: NDArray[np.float32]
     loose: bool
+    damaged: tuple[int, ...] = ()
+    """Keys of entries between these whose template cannot be read."""
 
     @property
     def spans(self) -> list[int]:
@@ -38,19 +44,20 @@ class Piece:
         return spans
 
 
-def stored_templates(connection: Connection, tenant: Tenant, pack: str) -> Iterator[Piece]:
-    """Read all templates that a tenant has of a pack, by rising key. Raises SetupError when one does not open."""
+def stored_templates(connection: Connection, tenant: Tenant, pack: str, size: int) -> Iterator[Piece]:
+    """Read all templates, each ``size`` numbers long, that a tenant has of a pack, by rising key."""
     gallery = GalleryRows(tenant.id)
     start = 0
     for span in gallery.block_spans(connection, pack):
         sealed, first = gallery.block(connection, pack, span), span * BLOCK_SPAN
-        if sealed is None:  # dropped since its span was listed, where a running server writes beside this reading
+        block = open_block(tenant, pack, span, sealed, size) if sealed is not None else None
+        if block is None:  # damaged, or dropped since its span was listed, where a server writes beside this reading
             continue
         if start < first:
-            yield from _read_rows(connection, tenant, pack, start, first)
-        yield Piece(*open_block(tenant, pack, span, sealed), loose=False)
+            yield from _read_rows(connection, tenant, pack, size, start, first)
+        yield Piece(*block, loose=False)
         start = first + BLOCK_SPAN
-    yield from _read_rows(connection, tenant, pack, start, None)
+    yield from _read_rows(connection, tenant, pack, size, start, None)
 
 
 def gathered(pieces: Iterable[Piece], count: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
@@ -65,30 +72,41 @@ def gathered(pieces: Iterable[Piece], count: int) -> Iterator[tuple[NDArray[np.i
         yield joined(waiting)
 
 
-def seal_span(connection: Connection, tenant: Tenant, packs: Iterable[str], span: int) -> bool:
-    """Make the blocks of a span that are missing and worth it; False while the span may still get new entries.
+def seal_span(connection: Connection, tenant: Tenant, sizes: Mapping[str, int], span: int) -> bool:
+    """Make the blocks of a span that are missing or damaged, and worth it; False while the span may still get new entries.
 
-    Belongs on the writer's thread: nothing may change between the reading and the commit.
+    ``sizes``: the packs, each with the length of its templates. Belongs on the writer's thread: nothing may change between the reading
+    and the commit.
     """
     gallery = GalleryRows(tenant.id)
     first, end = span * BLOCK_SPAN, (span + 1) * BLOCK_SPAN
     if gallery.newest_key(connection) < end:
         return False
-    for pack in packs:
-        if not gallery.has_block(connection, pack, span):
-            pieces = list(_read_rows(connection, tenant, pack, first, end))
-            if sum(len(piece.keys) for piece in pieces) >= FEWEST_ROWS:
-                gallery.add_block(connection, pack, span, seal_block(tenant, pack, span, *joined(pieces)))
+    for pack, size in sizes.items():
+        there = gallery.block(connection, pack, span)
+        if there is not None:
+            if open_block(tenant, pack, span, there, size) is not None:
+                continue
+            gallery.drop_blocks(connection, [first], gallery_blocks.c.pack == pack)
+        pieces = list(_read_rows(connection, tenant, pack, size, first, end))
+        if sum(len(piece.keys) for piece in pieces) >= FEWEST_ROWS and not any(piece.damaged for piece in pieces):
+            gallery.add_block(connection, pack, span, seal_block(tenant, pack, span, *joined(pieces)))
     return True
 
 
 def _read_rows(
-    connection: Connection, tenant: Tenant, pack: str, first_key: int, end_key: int | None
+    connection: Connection, tenant: Tenant, pack: str, size: int, first_key: int, end_key: int | None
 ) -> Iterator[Piece]:
     batches = GalleryRows(tenant.id).templates(connection, pack, first_key=first_key, end_key=end_key, batch=READ_ROWS)
     for batch in batches:
         keys, ids, sealed = zip(*batch, strict=True)
-        yield Piece(np.array(keys, np.int64), open_templates(tenant, pack, ids, sealed), loose=True)
+        opened = open_templates(tenant, pack, ids, sealed, size)
+        numbers = np.array(keys, np.int64)
+        if not opened.damaged:
+            yield Piece(numbers, opened.rows, loose=True)
+        else:
+            sound, damaged = opened.sound, tuple(keys[position] for position in opened.damaged)
+            yield Piece(numbers[sound], opened.rows[sound], loose=True, damaged=damaged)
 
 
 def joined(pieces: list[Piece]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

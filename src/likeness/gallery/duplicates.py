@@ -41,13 +41,17 @@ class Pair:
     pack: str
 
 
-def read_templates(connection: Connection, tenant: Tenant, main: str) -> list[Templates]:
-    """Read a gallery's templates of the pack that answers, and by pack those of entries that have none of it."""
-    pieces = list(stored_templates(connection, tenant, main))
+def read_templates(connection: Connection, tenant: Tenant, main: str, size_of: Callable[[str], int]) -> list[Templates]:
+    """Read a gallery's templates of the pack that answers, and by pack those of entries that have none of it.
+
+    ``size_of`` gives the length of a pack's templates. Those that are damaged are left out.
+    """
+    pieces = list(stored_templates(connection, tenant, main, size_of(main)))
     groups = [Templates(main, *joined(pieces))] if pieces else []
     for pack, found in GalleryRows(tenant.id).orphan_templates(connection, (main,)).items():
         keys, ids, sealed = zip(*found, strict=True)
-        groups.append(Templates(pack, np.array(keys, np.int64), open_templates(tenant, pack, ids, sealed)))
+        opened = open_templates(tenant, pack, ids, sealed, size_of(pack))
+        groups.append(Templates(pack, np.array(keys, np.int64)[opened.sound], opened.rows[opened.sound]))
     return groups
 
 

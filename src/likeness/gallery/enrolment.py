@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -14,7 +15,7 @@ from likeness.gallery.memory import View
 from likeness.gallery.packs import Probe
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import Entry, GalleryPacks, GalleryRows, NewEntry
-from likeness.gallery.sealing import seal_template
+from likeness.gallery.sealing import seal_template, unit_rows
 from likeness.index.vectors import checked_query
 from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id
@@ -85,9 +86,10 @@ class Enroller:
         TooManyRequests when the gallery is full, GalleryMoved, ServiceUnavailable, and what the ``occasion`` does.
         """
         for pack in probe.templates.keys() & set(view.enrolling):
-            checked_query(
-                probe.templates[pack], view.indexes[pack].dimension
-            )  # nothing may be committed that no index takes
+            # Nothing may be committed that no index takes, or that the next start takes for damaged.
+            template = checked_query(probe.templates[pack], view.indexes[pack].dimension)
+            if not unit_rows(template[np.newaxis]).all():
+                raise ValueError("a template is no unit vector")
         request = said.request(tenant, photo)
         try:
             self._demand_room(tenant, view.size)

@@ -49,6 +49,16 @@ class RebuildProgress:
 
 
 @dataclass(slots=True)
+class _Notes:
+    """What the loading of one gallery saw on its way."""
+
+    loose: set[int] = field(default_factory=set)
+    """Spans that no block covers."""
+    unreadable: set[int] = field(default_factory=set)
+    """Keys of entries with a damaged template."""
+
+
+@dataclass(slots=True)
 class Galleries:
     """The tenants' galleries. Loading blocks; a gallery is changed on the database's writer thread alone."""
 
@@ -129,6 +139,12 @@ class Galleries:
         return bool(self._distrusted)
 
     @property
+    def unreadable(self) -> int:
+        """How many entries have a stored template that is damaged."""
+        with self._lock:
+            return sum(len(gallery.unreadable) for gallery in self._galleries.values())
+
+    @property
     def status(self) -> str:
         """Give in one word whether calls are answered: ``ready`` if so."""
         if not self.progress.done:
@@ -207,40 +223,53 @@ class Galleries:
         self._distrusted.discard(tenant.id)
         recorded = rows.packs(connection)
         packs = recorded or GalleryPacks(self._common or self.packs.main, None)
-        loose: set[int] = set()
+        notes = _Notes()
         try:
-            view = self._read(tenant, rows, packs, connection, loose)
+            view = self._read(tenant, rows, packs, connection, notes)
         except SetupError as error:
             log.error("the gallery of tenant %s is not served: %s", tenant.id, error)  # noqa: TRY400  the operator must act
             self._refusals[tenant.id] = f"The gallery is not served: {error}."
             return
-        self._galleries[tenant.id] = Gallery(view, recorded=recorded is not None, loose=loose)
+        before = self._galleries.get(tenant.id)
+        if notes.unreadable and not (before and before.unreadable == notes.unreadable):
+            log.error(
+                "%d entries of tenant %s cannot be read, and searches do without them: stop the server and run `likeness gallery verify`",
+                len(notes.unreadable),
+                tenant.id,
+            )
+        loaded = Gallery(view, recorded=recorded is not None, loose=notes.loose, unreadable=notes.unreadable)
+        with self._lock:
+            self._galleries[tenant.id] = loaded
         self._refusals.pop(tenant.id, None)
 
     def _read(
-        self, tenant: Tenant, rows: GalleryRows, packs: GalleryPacks, connection: Connection, loose: set[int]
+        self, tenant: Tenant, rows: GalleryRows, packs: GalleryPacks, connection: Connection, notes: "_Notes"
     ) -> View:
         indexes: dict[str, Index] = {}
-        answered = self._fill(tenant, packs.pack, indexes, connection, loose)
-        shadowed = self._fill(tenant, packs.shadow, indexes, connection, loose) if packs.shadow else answered
+        answered = self._fill(tenant, packs.pack, indexes, connection, notes)
+        shadowed = self._fill(tenant, packs.shadow, indexes, connection, notes) if packs.shadow else answered
         alone = {packs.shadow: len(np.setdiff1d(shadowed, answered, assume_unique=True))} if packs.shadow else {}
         view = View(packs.pack, packs.shadow, indexes, alone)
         everybody = len(answered) + sum(alone.values()) == rows.count(connection)
         return view if everybody else view.with_orphans(self.orphans(tenant, connection, view.enrolling))
 
     def orphans(self, tenant: Tenant, connection: Connection, packs: Sequence[str]) -> dict[str, Index]:
-        """Read the entries that have no template of ``packs`` into new indexes, by the pack that they have one of."""
+        """Read the entries that have no template of ``packs`` into new indexes, by the pack that they have one of.
+
+        One that is damaged is left out.
+        """
         indexes: dict[str, Index] = {}
         for pack, found in GalleryRows(tenant.id).orphan_templates(connection, packs).items():
             index = indexes[pack] = self.new_index(pack)
             keys, ids, sealed = zip(*found, strict=True)
-            index.add_many(keys, open_templates(tenant, pack, ids, sealed))
+            opened = open_templates(tenant, pack, ids, sealed, index.dimension)
+            index.add_many(np.array(keys, np.int64)[opened.sound], opened.rows[opened.sound])
         return indexes
 
     def _fill(
-        self, tenant: Tenant, pack: str, indexes: dict[str, Index], connection: Connection, loose: set[int]
+        self, tenant: Tenant, pack: str, indexes: dict[str, Index], connection: Connection, notes: "_Notes"
     ) -> Keys:
-        """Load a pack's templates into a new index; gives their keys, rising, and adds to the spans that no block covers."""
+        """Load a pack's templates into a new index; gives their keys, rising."""
         index = indexes[pack] = self.new_index(pack)
         loaded: list[Keys] = [np.empty(0, np.int64)]
 
@@ -249,14 +278,16 @@ class Galleries:
                 if self._stop.is_set():
                     raise Stopped
                 if piece.loose:
-                    loose.update(piece.spans)
+                    notes.loose.update(piece.spans)
+                notes.unreadable.update(piece.damaged)
                 self.progress.loaded += len(piece.keys)
                 yield piece
 
+        stored = stored_templates(connection, tenant, pack, index.dimension)
         # The index takes a batch in while the next is read and opened.
         with ThreadPoolExecutor(1, thread_name_prefix="gallery-load") as filling:
             added: Future[None] | None = None
-            for keys, templates in gathered(watched(stored_templates(connection, tenant, pack)), REBUILD_ROWS):
+            for keys, templates in gathered(watched(stored), REBUILD_ROWS):
                 if added:
                     added.result()
                 added = filling.submit(index.add_many, keys, templates)

@@ -85,13 +85,17 @@ class View:
 class Gallery:
     """A tenant's view, and the entries on their way into it. Every method belongs on the writer's thread."""
 
-    def __init__(self, view: View, *, recorded: bool, loose: Iterable[int] = ()) -> None:
+    def __init__(
+        self, view: View, *, recorded: bool, loose: Iterable[int] = (), unreadable: Iterable[int] = ()
+    ) -> None:
         self.view = view
         self.arrivals = Arrivals(view.index.dimension)
         self.recorded = recorded
         """Whether the database says which pack this gallery answers with; it does from the first entry on."""
         self.loose = set(loose)
         """Spans of keys that some templates are stored of outside of blocks (see ``likeness.gallery.blocks``)."""
+        self.unreadable = set(unreadable)
+        """Keys of entries that a stored template could not be read of; they may be found through another pack, or not at all."""
 
     def add(self, key: int, templates: Mapping[str, Template]) -> None:
         """Feed a committed entry to the index of each pack."""
@@ -120,6 +124,7 @@ class Gallery:
 
     def remove(self, key: int) -> None:
         """Take an erased entry out of every index."""
+        self.unreadable.discard(key)
         self.loose.add(key // BLOCK_SPAN)
         view = self.view
         answered = view.index.remove(key)

@@ -39,7 +39,7 @@ from likeness.gallery.reindex_rows import (
     all_reindexes,
 )
 from likeness.gallery.repository import GalleryPacks, GalleryRows, common_pack
-from likeness.gallery.sealing import open_templates, seal_template
+from likeness.gallery.sealing import Opened, open_templates, seal_template
 from likeness.gallery.shadow_comparison import Nearest, compare, other_than
 from likeness.index.base import Hit, Index
 from likeness.kit.clock import Clock
@@ -238,25 +238,28 @@ class _Move:
         packs = (view.pack, self._row.pack)
         rows = await self._parts.database.read(lambda c: self._rows.sample(c, packs, size=COMPARED_ENTRIES))
         keys, ids = [row[0] for row in rows], [row[1] for row in rows]
-        old_hits = await self._nearest(packs[0], keys, ids, [row[2] for row in rows])
-        new_hits = await self._nearest(packs[1], keys, ids, [row[3] for row in rows])
-        answers = [Nearest(*each) for each in zip(ids, old_hits, new_hits, strict=True)]
+        old = self._open(packs[0], ids, [row[2] for row in rows])
+        new = self._open(packs[1], ids, [row[3] for row in rows])
+        answers = [
+            Nearest(
+                ids[n],
+                await self._nearest(packs[0], keys[n], old.rows[n]),
+                await self._nearest(packs[1], keys[n], new.rows[n]),
+            )
+            for n in np.flatnonzero(old.sound & new.sound)
+        ]
         hit = list({hit.key for each in answers for hit in (each.old, each.new) if hit})
         entries = await self._parts.database.read(lambda c: GalleryRows(self._tenant.id).find_keys(c, hit))
-        old, new = (decide(self._parts.packs.calibration(p), settings, level=None, size=view.size) for p in packs)
-        return compare(answers, (old, new), {key: entry.id for key, entry in entries.items()})
+        before, after = (decide(self._parts.packs.calibration(p), settings, level=None, size=view.size) for p in packs)
+        return compare(answers, (before, after), {key: entry.id for key, entry in entries.items()})
 
-    async def _nearest(
-        self, pack: str, keys: Sequence[int], ids: Sequence[str], sealed: Sequence[bytes]
-    ) -> list[Hit | None]:
-        """Give each entry's nearest other entry through one pack."""
-        if not keys:
-            return []
-        index, found = self._view.indexes[pack], []
-        for key, template in zip(keys, open_templates(self._tenant, pack, ids, sealed), strict=True):
-            answer = await self._parts.scans.run(index.search, template, k=2)
-            found.append(other_than(key, answer.hits))
-        return found
+    def _open(self, pack: str, ids: Sequence[str], sealed: Sequence[bytes]) -> Opened:
+        return open_templates(self._tenant, pack, ids, sealed, self._view.indexes[pack].dimension)
+
+    async def _nearest(self, pack: str, key: int, template: Template) -> Hit | None:
+        """Give an entry's nearest other entry through one pack."""
+        answer = await self._parts.scans.run(self._view.indexes[pack].search, template, k=2)
+        return other_than(key, answer.hits)
 
     async def _swap(self) -> None:
         """Cut over or roll back: the pack that answers and its shadow change places."""

@@ -148,6 +148,29 @@ class GalleryRows:
             connection.execute(delete(gallery_entries).where(gallery_entries.c.key == entry.key))
         return entry
 
+    def drop_template(self, connection: Connection, key: int, pack: str) -> bool:
+        """Delete an entry's template of one pack; False when it was its last."""
+        self.drop_blocks(connection, [key], gallery_blocks.c.pack == pack)
+        mine = gallery_templates.c.entry_key == key
+        connection.execute(delete(gallery_templates).where(mine, gallery_templates.c.pack == pack))
+        return bool(connection.execute(select(exists().where(mine))).scalar_one())
+
+    def replace_template(self, connection: Connection, key: int, pack: str, sealed: bytes) -> None:
+        mine = gallery_templates.c.entry_key == key, gallery_templates.c.pack == pack
+        connection.execute(update(gallery_templates).where(*mine).values(sealed_template=sealed))
+
+    def stored_packs(self, connection: Connection) -> Sequence[str]:
+        """Give the packs that the entries have templates of."""
+        query = select(gallery_templates.c.pack).distinct()
+        mine = query.join(gallery_entries, gallery_entries.c.key == gallery_templates.c.entry_key).where(self._mine)
+        return connection.execute(mine.order_by(gallery_templates.c.pack)).scalars().all()
+
+    def bare_entries(self, connection: Connection) -> Iterator[tuple[int, str]]:
+        """Give (key, id) of the entries without any template."""
+        any_template = exists().where(gallery_templates.c.entry_key == gallery_entries.c.key)
+        query = select(gallery_entries.c.key, gallery_entries.c.id).where(self._mine, ~any_template)
+        yield from ((row[0], row[1]) for row in connection.execute(query.order_by(gallery_entries.c.key)))
+
     def _let_go(self, connection: Connection, entry: Entry) -> None:
         if entry.image_id:
             values = {"image_id": entry.image_id, "tenant_id": self.tenant_id, "entry_id": entry.id}
@@ -190,10 +213,6 @@ class GalleryRows:
     def block(self, connection: Connection, pack: str, span: int) -> bytes | None:
         query = select(gallery_blocks.c.sealed_block).where(*self._blocks(pack), gallery_blocks.c.span == span)
         return connection.execute(query).scalar_one_or_none()
-
-    def has_block(self, connection: Connection, pack: str, span: int) -> bool:
-        query = select(gallery_blocks.c.span).where(*self._blocks(pack), gallery_blocks.c.span == span)
-        return connection.execute(query).one_or_none() is not None
 
     def add_block(self, connection: Connection, pack: str, span: int, sealed: bytes) -> None:
         values = {"tenant_id": self.tenant_id, "pack": pack, "span": span, "sealed_block": sealed}

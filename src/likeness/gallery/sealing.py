@@ -1,15 +1,44 @@
 """Templates as they are stored: little-endian float32 numbers, sealed under the tenant's key, one entry's or a block of many."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.base import Template
+from likeness.errors import SetupError
 from likeness.tenants.service import Tenant
 
 TEMPLATE_PURPOSE = "template"
 BLOCK_PURPOSE = "block of templates"
+_NORM_TOLERANCE = 1e-3
+"""More than float32 arithmetic makes of a unit vector's length."""
+
+
+class Damage(StrEnum):
+    """Why a stored template cannot be compared."""
+
+    SEAL = "does not open"
+    SIZE = "has the wrong length"
+    NUMBERS = "holds a number that is not finite"
+    NORM = "is no unit vector"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """Templates of one pack: (n, d) float32 rows. Those of ``damaged`` positions mean nothing."""
+
+    rows: NDArray[np.float32]
+    damaged: Mapping[int, Damage] = field(default_factory=dict)
+
+    @property
+    def sound(self) -> NDArray[np.bool_]:
+        """Which rows can be compared: (n,)."""
+        sound = np.ones(len(self.rows), np.bool_)
+        sound[list(self.damaged)] = False
+        return sound
 
 
 def seal_template(tenant: Tenant, template: Template, *, pack: str, entry_id: str) -> bytes:
@@ -17,10 +46,31 @@ def seal_template(tenant: Tenant, template: Template, *, pack: str, entry_id: st
     return tenant.cipher.seal(template.astype("<f4").tobytes(), TEMPLATE_PURPOSE, _record(pack, entry_id))
 
 
-def open_templates(tenant: Tenant, pack: str, entry_ids: Sequence[str], sealed: Sequence[bytes]) -> NDArray[np.float32]:
-    """Open templates of one pack: (n, d) float32. Raises SetupError when one does not open."""
-    opened = tenant.cipher.open_many(sealed, TEMPLATE_PURPOSE, [_record(pack, entry_id) for entry_id in entry_ids])
-    return np.frombuffer(b"".join(opened), "<f4").astype(np.float32, copy=False).reshape(len(sealed), -1)
+def open_templates(tenant: Tenant, pack: str, entry_ids: Sequence[str], sealed: Sequence[bytes], size: int) -> Opened:
+    """Open templates of one pack, each ``size`` numbers long. One that is damaged stops no other."""
+    records = [_record(pack, entry_id) for entry_id in entry_ids]
+    contents: Sequence[bytes | None]
+    try:
+        contents = tenant.cipher.open_many(sealed, TEMPLATE_PURPOSE, records)
+    except SetupError:
+        contents = [_open(tenant, *each) for each in zip(sealed, records, strict=True)]
+    damaged: dict[int, Damage] = {}
+    nothing = bytes(4 * size)
+    for position, content in enumerate(contents):
+        if content is None or len(content) != len(nothing):
+            damaged[position] = Damage.SEAL if content is None else Damage.SIZE
+    whole = b"".join(nothing if n in damaged or each is None else each for n, each in enumerate(contents))
+    rows = np.frombuffer(whole, "<f4").astype(np.float32, copy=False).reshape(len(sealed), size)
+    for position in np.flatnonzero(~unit_rows(rows)).tolist():
+        damaged.setdefault(position, Damage.NORM if np.isfinite(rows[position]).all() else Damage.NUMBERS)
+    return Opened(rows, damaged)
+
+
+def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Say which of (n, d) rows are unit vectors: (n,)."""
+    squares = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+    units: NDArray[np.bool_] = np.abs(squares - 1) <= 2 * _NORM_TOLERANCE  # NaN compares false
+    return units
 
 
 def seal_block(tenant: Tenant, pack: str, span: int, keys: NDArray[np.int64], rows: NDArray[np.float32]) -> bytes:
@@ -29,13 +79,25 @@ def seal_block(tenant: Tenant, pack: str, span: int, keys: NDArray[np.int64], ro
     return tenant.cipher.seal(content, BLOCK_PURPOSE, _record(pack, str(span)))
 
 
-def open_block(tenant: Tenant, pack: str, span: int, sealed: bytes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Open a block: its (n,) keys and (n, d) float32 templates. Raises SetupError when it does not open."""
-    content = tenant.cipher.open(sealed, BLOCK_PURPOSE, _record(pack, str(span)))
-    count = int(np.frombuffer(content, "<i8", 1)[0])
-    keys = np.frombuffer(content, "<i8", count, offset=8).astype(np.int64, copy=False)
-    rows = np.frombuffer(content, "<f4", offset=8 + 8 * count).astype(np.float32, copy=False)
-    return keys, rows.reshape(count, -1)
+def open_block(
+    tenant: Tenant, pack: str, span: int, sealed: bytes, size: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
+    """Open a block: its (n,) keys and (n, size) float32 templates; None when it is damaged."""
+    try:
+        content = tenant.cipher.open(sealed, BLOCK_PURPOSE, _record(pack, str(span)))
+        count = int(np.frombuffer(content, "<i8", 1)[0])
+        keys = np.frombuffer(content, "<i8", count, offset=8).astype(np.int64, copy=False)
+        rows = np.frombuffer(content, "<f4", offset=8 + 8 * count).reshape(count, size)
+    except (SetupError, ValueError):
+        return None
+    return (keys, rows.astype(np.float32, copy=False)) if unit_rows(rows).all() else None
+
+
+def _open(tenant: Tenant, sealed: bytes, record: str) -> bytes | None:
+    try:
+        return tenant.cipher.open(sealed, TEMPLATE_PURPOSE, record)
+    except SetupError:
+        return None
 
 
 def _record(pack: str, name: str) -> str:

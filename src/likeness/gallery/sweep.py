@@ -9,7 +9,8 @@ Photos of erased entries need none of this: the transaction that erases an entry
 """
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from likeness.errors import ServiceUnavailable
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import entry_counts, image_ids, in_groups
 from likeness.kit.clock import Clock
@@ -57,6 +59,8 @@ class Findings:
     expired_count: int = 0
     moved: int = 0
     deleted: int = 0
+    failed: set[str] = field(default_factory=set)
+    """Tenants whose photos could not all be looked at and dealt with: to be tried again."""
 
     def gather(self, photos: list[Photo], photo: Photo) -> None:
         if self.most is None or len(photos) < self.most:
@@ -74,44 +78,70 @@ class PhotoSweep:
     clock: Clock
 
     async def run(self, tenants: Sequence[Tenant], *, confirmed: bool = False) -> Findings:
-        """Put back what is named, set aside what is not, delete what lay aside for its time. Raises ServiceUnavailable."""
+        """Put back what is named, set aside what is not, delete what lay aside for its time.
+
+        A tenant whose photos the store refuses holds up no other. Raises ServiceUnavailable where it refuses all.
+        """
         findings = await self.look(tenants, most=None if confirmed else MOST_AT_ONCE)
-        for photo in findings.named:
-            await self.images.put_back(*photo)
+        await self._each(self.images.put_back, findings.named, findings)
         if confirmed or (findings.agreed and findings.stray_count <= MOST_AT_ONCE):
-            for photo in findings.strays:
-                await self.images.set_aside(*photo)
-            findings.moved = len(findings.strays)
+            findings.moved = await self._each(self.images.set_aside, findings.strays, findings)
         if confirmed or (findings.agreed and findings.expired_count <= MOST_AT_ONCE):
-            for photo in findings.expired:
-                await self.images.delete_aside(*photo)
-            findings.deleted = len(findings.expired)
-        if confirmed or findings.agreed or not (findings.stray_count or findings.aside_count):
+            findings.deleted = await self._each(self.images.delete_aside, findings.expired, findings)
+        nothing_there = not (findings.stray_count or findings.aside_count or findings.failed)
+        if confirmed or findings.agreed or nothing_there:
             await self.generations.begin_next(whatever=True)
         return findings
 
     async def look(self, tenants: Sequence[Tenant], *, most: int | None = None) -> Findings:
-        """Look at all photos, and change nothing but what a crash left half written. Raises ServiceUnavailable."""
+        """Look at all photos, and change nothing but what a crash left half written.
+
+        A tenant whose photos the store refuses holds up no other. Raises ServiceUnavailable where it refuses all.
+        """
         findings = Findings(await self.generations.agree(), most)
-        longest = self.clock.now() - QUARANTINE_DAYS * DAY_SECONDS
         async for tenant_id, referred in self._referred(tenants):
-            for name in await self._unnamed(tenant_id, referred):
-                if name.endswith(PART):  # no whole photo: nobody was told that it is stored
-                    await self.images.delete(tenant_id, name)
-                else:
-                    findings.stray_count += 1
-                    findings.gather(findings.strays, (tenant_id, name))
-            aside = [each async for batch in self.images.aside(tenant_id) for each in batch]
-            unnamed = set(_not_among(referred, [name for name, _ in aside]))
-            for name, since in aside:
-                if name not in unnamed:
-                    findings.named.append((tenant_id, name))
-                    continue
-                findings.aside_count += 1
-                if since < longest:
-                    findings.expired_count += 1
-                    findings.gather(findings.expired, (tenant_id, name))
+            async with self._alone(tenant_id, findings):
+                await self._look_at(tenant_id, referred, findings)
         return findings
+
+    async def _look_at(self, tenant_id: str, referred: NDArray[np.bytes_], findings: Findings) -> None:
+        longest = self.clock.now() - QUARANTINE_DAYS * DAY_SECONDS
+        for name in await self._unnamed(tenant_id, referred):
+            if name.endswith(PART):  # no whole photo: nobody was told that it is stored
+                await self.images.delete(tenant_id, name)
+            else:
+                findings.stray_count += 1
+                findings.gather(findings.strays, (tenant_id, name))
+        aside = [each async for batch in self.images.aside(tenant_id) for each in batch]
+        unnamed = set(_not_among(referred, [name for name, _ in aside]))
+        for name, since in aside:
+            if name not in unnamed:
+                findings.named.append((tenant_id, name))
+                continue
+            findings.aside_count += 1
+            if since < longest:
+                findings.expired_count += 1
+                findings.gather(findings.expired, (tenant_id, name))
+
+    async def _each(
+        self, deal: Callable[[str, str], Awaitable[None]], photos: Sequence[Photo], findings: Findings
+    ) -> int:
+        """Deal with photos, each by itself; gives with how many."""
+        done = 0
+        for tenant_id, name in photos:
+            async with self._alone(tenant_id, findings):
+                await deal(tenant_id, name)
+                done += 1
+        return done
+
+    @asynccontextmanager
+    async def _alone(self, tenant_id: str, findings: Findings) -> AsyncIterator[None]:
+        """Go on with the others where the store refuses one tenant's photos. Raises ServiceUnavailable where it refuses all."""
+        try:
+            yield
+        except ServiceUnavailable:
+            await self.images.mark()
+            findings.failed.add(tenant_id)
 
     async def _referred(self, tenants: Sequence[Tenant]) -> AsyncIterator[tuple[str, NDArray[np.bytes_]]]:
         """Give each tenant's id and the ids of the photos that its entries refer to, sorted; many small tenants at one query."""

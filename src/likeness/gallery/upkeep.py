@@ -60,15 +60,23 @@ class GalleryUpkeep:
 
     async def _sweep_photos(self) -> None:
         """Sweep, again and again until every photo was looked at."""
+        tenants, pause = None, RETRY_SECONDS
         while not self._galleries.stopped:
             try:
                 await self._photos.recall_overdue()
-                tell(await self._sweep.run(await asyncio.to_thread(self._tenants.all)))
+                if tenants is None:
+                    tenants = await asyncio.to_thread(self._tenants.all)
+                findings = await self._sweep.run(tenants)
+                tell(findings)
             except LikenessError as error:
-                log.warning("sweeping photos failed; trying again in %s s: %s", RETRY_SECONDS, error)
-                await asyncio.sleep(RETRY_SECONDS)
+                log.warning("sweeping photos failed; trying again in %s s: %s", pause, error)
             else:
-                return
+                tenants = [tenant for tenant in tenants if tenant.id in findings.failed]
+                if not tenants:
+                    return
+                log.warning("the photos of %d tenants cannot be swept; trying again in %s s", len(tenants), pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, GENERATION_SECONDS)
 
     async def _begin_generation(self) -> None:
         try:
@@ -124,9 +132,10 @@ class GalleryUpkeep:
     async def seal_blocks(self, tenant: Tenant) -> None:
         """Seal the templates that lie loose, as far as no more will come between them, for the next start."""
         gallery = self._galleries.gallery(tenant.id)
+        sizes = {pack: index.dimension for pack, index in gallery.view.indexes.items()}
         for span in sorted(gallery.loose):
             await self._database.write(
-                partial(seal_span, tenant=tenant, packs=tuple(gallery.view.indexes), span=span),
+                partial(seal_span, tenant=tenant, sizes=sizes, span=span),
                 after_commit=lambda sealed, span=span: gallery.loose.discard(span) if sealed else None,  # type: ignore[misc]
             )
 

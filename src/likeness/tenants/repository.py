@@ -1,9 +1,10 @@
 """Tenants and clients in the database."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, Text, cast, delete, insert, select, update
 
 from likeness.store.tables import clients, metadata, tenants
 
@@ -13,7 +14,8 @@ class TenantRow:
     id: str
     name: str
     sealed_data_key: bytes
-    settings: dict[str, Any]
+    settings: str
+    """As JSON, read by nobody yet: that of one tenant may be damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,7 @@ class ClientRow:
     disabled: bool
 
 
-def _tenant(row: Row[Any]) -> TenantRow:
-    return TenantRow(row.id, row.name, row.sealed_data_key, row.settings)
+_TENANTS = select(tenants.c.id, tenants.c.name, tenants.c.sealed_data_key, cast(tenants.c.settings, Text))
 
 
 def _client(row: Row[Any]) -> ClientRow:
@@ -40,7 +41,7 @@ def add_tenant(connection: Connection, row: TenantRow, *, created_at: float) -> 
             id=row.id,
             name=row.name,
             sealed_data_key=row.sealed_data_key,
-            settings=row.settings,
+            settings=json.loads(row.settings),
             created_at=created_at,
         )
     )
@@ -60,12 +61,12 @@ def erase_tenant(connection: Connection, tenant_id: str) -> None:
 
 def find_tenant(connection: Connection, *, tenant_id: str | None = None, name: str | None = None) -> TenantRow | None:
     condition = tenants.c.id == tenant_id if tenant_id is not None else tenants.c.name == name
-    row = connection.execute(select(tenants).where(condition)).one_or_none()
-    return _tenant(row) if row else None
+    row = connection.execute(_TENANTS.where(condition)).one_or_none()
+    return TenantRow(*row) if row else None
 
 
 def list_tenants(connection: Connection) -> list[TenantRow]:
-    return [_tenant(row) for row in connection.execute(select(tenants).order_by(tenants.c.created_at))]
+    return [TenantRow(*row) for row in connection.execute(_TENANTS.order_by(tenants.c.created_at))]
 
 
 def add_client(connection: Connection, row: ClientRow, *, created_at: float) -> None:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from pydantic import ValidationError
 from sqlalchemy.exc import IntegrityError
 
 from likeness.errors import Conflict, InvalidInput, NotFound, ServiceUnavailable, SetupError, Unauthorized
@@ -50,7 +51,7 @@ class Tenants:
         self._secrets = client_secrets
         self._opened: dict[str, Tenant] = {}
         self._told: set[str] = set()
-        """Tenants whose data key does not open, which the log has."""
+        """Tenants that cannot be opened, which the log has."""
         self._lock = threading.Lock()
 
     def create(self, name: str, settings: TenantSettings | None = None) -> Tenant:
@@ -58,9 +59,7 @@ class Tenants:
         _check_name(name)
         tenant_id = new_id()
         sealed = self._keys.wrap(new_data_key(), tenant_id)
-        row = TenantRow(
-            tenant_id, name, sealed, (settings or TenantSettings()).model_dump(mode="json", exclude_unset=True)
-        )
+        row = TenantRow(tenant_id, name, sealed, (settings or TenantSettings()).model_dump_json(exclude_unset=True))
         try:
             self._database.write_now(lambda c: repository.add_tenant(c, row, created_at=self._clock.now()))
         except IntegrityError as error:
@@ -84,7 +83,7 @@ class Tenants:
         return self._database.read_now(repository.list_tenants)
 
     def all(self) -> list[Tenant]:
-        """Give every tenant whose data key opens; one that does not is told, and stops no other."""
+        """Give every tenant whose data key and settings can be read; one whose cannot is told, and stops no other."""
         opened = []
         for row in self.rows():
             try:
@@ -95,7 +94,8 @@ class Tenants:
 
     def names_where(self, applies: Callable[[TenantSettings], bool]) -> list[str]:
         """Name the tenants to whose settings something applies; no key is opened for it."""
-        return [row.name for row in self.rows() if applies(TenantSettings.model_validate(row.settings))]
+        read = ((row.name, settings_of(row)) for row in self.rows())
+        return [name for name, settings in read if settings and applies(settings)]
 
     def row_by_name(self, name: str) -> TenantRow:
         """Give what is stored of a tenant, by its name or id, whether its key opens or not. Raises NotFound."""
@@ -107,11 +107,11 @@ class Tenants:
         return row
 
     def by_name(self, name: str) -> Tenant:
-        """Give a tenant by its name or id. Raises NotFound, and SetupError when its data key does not open."""
+        """Give a tenant by its name or id. Raises NotFound, and SetupError when its data key or its settings cannot be read."""
         return self._open(self.row_by_name(name))
 
     async def get(self, tenant_id: str) -> Tenant:
-        """Give the tenant of an authorised request. Raises NotFound when it is gone, ServiceUnavailable when its data key does not open."""
+        """Give the tenant of an authorised request. Raises NotFound when it is gone, ServiceUnavailable when it cannot be opened."""
         opened = self._opened.get(tenant_id)
         if opened is None:
             row = await self._database.read(lambda c: repository.find_tenant(c, tenant_id=tenant_id))
@@ -168,7 +168,7 @@ class Tenants:
         if row.id not in self._told:
             self._told.add(row.id)
             log.error(
-                "tenant %s is not served: %s. Restore its row from a backup, or erase it: `likeness tenant erase %s`",
+                "tenant %s is not served: %s. Or restore its row from a backup, or erase it: `likeness tenant erase %s`",
                 row.id,
                 error,
                 row.id,
@@ -176,9 +176,20 @@ class Tenants:
 
     def _open(self, row: TenantRow) -> Tenant:
         data_key = self._keys.unwrap(row.sealed_data_key, row.id)
-        tenant = Tenant(row.id, row.name, TenantSettings.model_validate(row.settings), Cipher(data_key, row.id))
+        settings = settings_of(row)
+        if settings is None:
+            raise SetupError(f"its stored settings are damaged: set them anew with `likeness tenant set {row.id}`")
+        tenant = Tenant(row.id, row.name, settings, Cipher(data_key, row.id))
         with self._lock:
             return self._opened.setdefault(row.id, tenant)
+
+
+def settings_of(row: TenantRow) -> TenantSettings | None:
+    """Give a tenant's settings; None when what is stored of them is damaged."""
+    try:
+        return TenantSettings.model_validate_json(row.settings)
+    except ValidationError:
+        return None
 
 
 def _check_name(name: str) -> None:

@@ -1,0 +1,49 @@
+"""A deployment with its galleries, and no server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from likeness.deployment import Deployment, initialise, is_initialised, open_deployment
+from likeness.engine.fake import FakeEngine, fake_photo
+from likeness.engine.workers import FaceWorkers
+from likeness.gallery.parts import GalleryParts, compose_gallery
+from likeness.gallery.repository import GalleryRows
+from likeness.kit.executors import SizedExecutor
+from likeness.tenants.service import Tenant
+from servers import test_settings
+
+
+def picture(person: int) -> bytes:
+    return fake_photo(person, size=(160, 120))
+
+
+@contextmanager
+def composed(folder: Path, **settings: Any) -> Iterator[tuple[Deployment, GalleryParts]]:
+    """Open a deployment, made where there is none, with its galleries."""
+    chosen = test_settings(folder, **settings)
+    if not is_initialised(chosen):
+        initialise(chosen)
+    deployment = open_deployment(chosen)
+    photos = SizedExecutor("photo", workers=2, queue_limit=100)
+    gallery = compose_gallery(
+        FaceWorkers(FakeEngine(), photos),
+        deployment.load_pack,
+        deployment.database,
+        deployment.tenants,
+        deployment.clock,
+        images_url=chosen.images_address,
+        workers=2,
+        queue_limit=100,
+    )
+    try:
+        yield deployment, gallery
+    finally:
+        photos.close()
+        gallery.close()
+        deployment.close()
+
+
+def entries(deployment: Deployment, tenant: Tenant) -> int:
+    return deployment.database.read_now(GalleryRows(tenant.id).count)
