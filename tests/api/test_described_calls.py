@@ -1,0 +1,84 @@
+"""Requests that Schemathesis makes from the published description: every answer is one that it describes, whoever asks."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import jwt
+import pytest
+import schemathesis
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.specs.openapi import checks
+
+from likeness.engine.fake import fake_photo
+from servers import Api, Server, calling
+
+PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
+PHOTOS = {"idPhoto", "sourceImage", "targetImage"}
+MEMBERS = {
+    name
+    for schema in json.loads(PUBLISHED.read_bytes())["components"]["schemas"].values()
+    for name in schema.get("properties", {})
+}
+
+described = schemathesis.openapi.from_path(str(PUBLISHED))
+described.config.phases.coverage.unexpected_methods = set()  # in test_paths_and_methods.py
+bounded = settings(
+    max_examples=5,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate],
+)
+HELD_ELSEWHERE = [
+    checks.negative_data_rejection,  # what clients write in many ways is read alike: test_bodies.py
+    checks.positive_data_acceptance,  # below, with photos that show somebody
+    checks.ignored_auth,  # two of the callers here
+]
+
+
+@pytest.fixture(scope="module")
+def caller(server: Server) -> Iterator[Api]:
+    with calling(server) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def strangers(caller: Api) -> list[dict[str, str]]:
+    """Give the headers of who has no token, and of who has one that another server has signed."""
+    good = caller.token()
+    key = rsa.generate_private_key(65537, 2048)
+    claims = jwt.decode(good, options={"verify_signature": False})
+    foreign = jwt.encode(claims, key, "RS256", {"kid": jwt.get_unverified_header(good)["kid"]})
+    return [{}, {"Authorization": f"Bearer {foreign}"}]
+
+
+@described.parametrize()
+@bounded
+def test_every_answer_is_a_described_one(case: schemathesis.Case, caller: Api, strangers: list[dict[str, str]]) -> None:
+    guarded = bool(case.operation.definition.raw["security"])
+    for headers in [*strangers, caller.headers]:
+        reply = case.call_and_validate(base_url=caller.server.url, headers=headers, excluded_checks=HELD_ELSEWHERE)
+        assert not guarded or (reply.status_code == 401) == (headers is not caller.headers)
+
+
+@pytest.mark.parametrize("call", ["faceMatch", "faceSearch", "faceSearchInsert", "initSession"])
+def test_what_the_description_allows_is_accepted(caller: Api, call: str) -> None:
+    @bounded
+    @given(case=described.find_operation_by_id(call).as_strategy())
+    def accepted(case: schemathesis.Case) -> None:
+        # What a schema cannot say: a photo shows somebody, an address is measured once it is percent-encoded.
+        photo = fake_photo(1) if case.media_type == "multipart/form-data" else base64.b64encode(fake_photo(1)).decode()
+        case.body.update(dict.fromkeys(PHOTOS & case.body.keys(), photo))
+        case.body.pop("redirectUrl", None)
+        if case.media_type == "multipart/form-data":
+            case.body = {name: case.body[name] for name in MEMBERS & case.body.keys()}  # nor that no name comes twice
+        reply = case.call_and_validate(
+            base_url=caller.server.url, headers=caller.headers, excluded_checks=HELD_ELSEWHERE
+        )
+        assert reply.status_code in {200, 201, 409}, reply.text
+
+    accepted()
