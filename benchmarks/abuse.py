@@ -15,22 +15,28 @@ import asyncio
 import base64
 import contextlib
 import http.client
+import io
 import json
+import math
 import os
 import random
 import resource
 import secrets
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import uuid
+import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
+
+from PIL import Image as Pillow
 
 from figures import Report
 from likeness.deployment import initialise, open_deployment
@@ -42,6 +48,7 @@ WORST_HEALTH_MS = 250
 LARGEST_RESIDENT_MB = 600
 QUICK_SECONDS, FULL_SECONDS = 4.0, 20.0
 HEALTH_EVERY, CALL_EVERY = 0.05, 0.2
+SESSION_SECONDS, SWEEPS_WITHIN = 30, 20
 GIVE_UP_SECONDS = 30
 """A call that takes longer has failed."""
 
@@ -236,6 +243,104 @@ async def unread_answers(target: Target) -> int:
     return await attack_with(target, 50, one_round)
 
 
+# --- The abuses of a client that is let in
+
+
+def call_with_token(target: Target, path: str, content_type: str, body: bytes) -> bytes:
+    headers = (
+        f"Authorization: Bearer {target.token}",
+        f"Content-Type: {content_type}",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+        "",
+    )
+    return target.head("POST", path, *headers) + body
+
+
+def a_call(path: str, content_type: str, *bodies: bytes) -> Round:
+    """Give a round of one call, with one of the bodies."""
+
+    async def one_round(target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(call_with_token(target, path, content_type, random.choice(bodies)))
+        await reader.read()
+
+    return one_round
+
+
+def form_of(photo: bytes, *names: str) -> bytes:
+    part = b'--cut\r\nContent-Disposition: form-data; name="%b"; filename="a"\r\n\r\n%b\r\n'
+    return b"".join(part % (name.encode(), photo) for name in names) + b"--cut--\r\n"
+
+
+FORM, JSON = "multipart/form-data; boundary=cut", "application/json"
+
+
+def png_bomb(width: int, height: int, depth: int, colour: int, *extra: tuple[bytes, bytes]) -> bytes:
+    """Give a PNG of one colour, in the filter that costs most: some kilobytes that unfold to much."""
+    row = b"\x04" + bytes((width * depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour] + 7) // 8)
+    packed = zlib.compressobj(9)
+    body = b"".join(packed.compress(row) for _ in range(height)) + packed.flush()
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    chunks = ((b"IHDR", header), *extra, (b"IDAT", body), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+
+
+def large_jpeg(width: int, height: int) -> bytes:
+    """Give a progressive JPEG, which is decoded as a whole."""
+    stored = io.BytesIO()
+    Pillow.new("RGB", (width, height), (120, 120, 120)).save(stored, "JPEG", progressive=True, subsampling=2)
+    return stored.getvalue()
+
+
+@abuse("photos that unfold to gigabytes")
+async def bombs(target: Target) -> int:
+    clear = (b"tRNS", bytes(6))
+    photos = [
+        png_bomb(7071, 7071, 1, 0),
+        png_bomb(7071, 7071, 8, 3, (b"PLTE", bytes(6)), (b"tRNS", b"\0\xff")),
+        png_bomb(7071, 7071, 8, 2, clear),
+        png_bomb(1, 50_000_000, 1, 0),
+        # the most that is let in
+        png_bomb(6144, 4096, 8, 2),
+        png_bomb(4096, 3072, 8, 2, clear),
+        large_jpeg(6000, 4000),
+    ]
+    bodies = [form_of(photo, "sourceImage", "targetImage") for photo in photos]
+    return await attack_with(target, 16, a_call("/api/v1/face/match", FORM, *bodies))
+
+
+@abuse("JSON of brackets")
+async def brackets(target: Target) -> int:
+    bodies = [b'{"a":[' + b"[]," * 4_600_000 + b"[]]}", b"[" * 13_000_000, b'{"a":' * 2_000_000, b'"' * 13_000_000]
+    return await attack_with(target, 8, a_call("/api/v1/face/match", JSON, *bodies))
+
+
+@abuse("the largest bodies that are let in")
+async def large_bodies(target: Target) -> int:
+    photo = fake_photo(1)
+    padded = photo + bytes(5 * 1024 * 1024 - len(photo))
+    text = base64.b64encode(padded)
+    body = b'{"sourceImage":"%b","targetImage":"%b"}' % (text, text)
+    return await attack_with(target, 30, a_call("/api/v1/face/match", JSON, body))
+
+
+@abuse("sessions whose redirectUrl grows")
+async def growing_addresses(target: Target) -> int:
+    """Kept as they come, they could not be read again, and would stop the expiry of everybody's sessions."""
+    photo = base64.b64encode(fake_photo(1)).decode()
+    urls = [
+        "https://a/" + "é" * 1000,
+        "https://a/" + " " * 2000,
+        "https://a/?" + "ü" * 340,
+        "https://" + "ß" * 60 + ".de",
+    ]
+    bodies = [json.dumps({"idPhoto": photo, "redirectUrl": url}, ensure_ascii=False).encode() for url in urls]
+    return await attack_with(target, 8, a_call("/api/v1/face", JSON, *bodies))
+
+
 # --- Those who must not notice
 
 
@@ -245,6 +350,8 @@ class Observed:
 
     health_ms: list[float] = field(default_factory=list)
     calls: list[bool] = field(default_factory=list)
+    sessions: list[tuple[float, str]] = field(default_factory=list)
+    """What the client opened: when, and the id."""
 
 
 def ask(target: Target, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
@@ -277,11 +384,12 @@ def get_token(target: Target) -> str | None:
 
 
 def live_as_a_client(target: Target, seen: Observed) -> None:
-    """Get a token, match and search, as a bank's backend does."""
+    """Get a token, match, search and open a session, as a bank's backend does."""
     photo = base64.b64encode(fake_photo(1)).decode()
     calls = {
         "/api/v1/face/match": {"sourceImage": photo, "targetImage": photo},
         "/api/v1/face/one-to-n/search": {"idPhoto": photo},
+        "/api/v1/face": {"idPhoto": photo},
     }
     while not target.over():
         token = get_token(target)
@@ -289,8 +397,19 @@ def live_as_a_client(target: Target, seen: Observed) -> None:
         for path, fields in calls.items():
             body = json.dumps(fields).encode()
             headers = {"Authorization": f"Bearer {token}", "Content_Type": "application/json"}
-            seen.calls.append(ask(target, "POST", path, body, **headers)[0] == 200)
+            status, reply = ask(target, "POST", path, body, **headers)
+            seen.calls.append(status in {200, 201})
+            if status == 201:
+                seen.sessions.append((time.time(), json.loads(reply)["sessionId"]))
         time.sleep(CALL_EVERY)
+
+
+def share_ended(bank: Target, sessions: list[tuple[float, str]]) -> float:
+    """Give the share of the sessions past their time, in percent, that the server ended: each then has a result."""
+    due = [session for opened, session in sessions if opened < time.time() - SESSION_SECONDS - SWEEPS_WITHIN]
+    headers = {"Authorization": f"Bearer {get_token(bank)}"}
+    ended = [ask(bank, "GET", f"/api/v1/info/{session}", **headers)[0] == 200 for session in due]
+    return 100 * sum(ended) / len(ended) if ended else math.nan
 
 
 # --- The server, and the run
@@ -310,6 +429,7 @@ def serving(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Target, T
     ]
     deployment.close()
     chosen = {"DATA_DIR": str(folder), "PORT": str(port), "PACK": "fake", "WORKERS": "2", "LOG_LEVEL": "warning"}
+    chosen["SESSION_TTL_SECONDS"] = str(SESSION_SECONDS)
     environment = os.environ | {f"LIKENESS_{name}": value for name, value in chosen.items()}
     process = subprocess.Popen([sys.executable, "-m", "likeness", "serve"], env=environment)
     try:
@@ -403,14 +523,19 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         serving(Path(folder)) as (process, attacked, bank),
     ):
+        sessions: list[tuple[float, str]] = []
         for name in (None, *(options.only or ABUSES)):
             seen, rounds = observe(attacker, name, attacked, bank, seconds)
+            sessions += seen.sessions
             title = name or "nobody attacks"
             report.at_most(f"{title}: slowest /healthz", max(seen.health_ms), "ms", WORST_HEALTH_MS)
             report.at_least(f"{title}: calls that succeed", 100 * sum(seen.calls) / len(seen.calls), "%", 100)
             report.at_most(f"{title}: resident memory", resident_mb(process), "MB", LARGEST_RESIDENT_MB)
             if name:
                 report.at_least(f"{title}: rounds of the attacker", rounds, "", 1)
+        while time.time() < sessions[-1][0] + SESSION_SECONDS + SWEEPS_WITHIN:
+            time.sleep(1)
+        report.at_least("sessions past their time that were ended", share_ended(bank, sessions), "%", 100)
     if not report.publish(options.json):
         sys.exit(1)
 

@@ -35,7 +35,6 @@ def composed(folder: Path, **settings: Any) -> Iterator[tuple[Deployment, Galler
         deployment.clock,
         images_url=chosen.images_address,
         workers=2,
-        queue_limit=100,
     )
     try:
         yield deployment, gallery

@@ -13,9 +13,9 @@ from websockets.sync.client import ClientConnection, connect
 from likeness.engine.base import Engine, Use
 from likeness.engine.fake import fake_photo
 from likeness.errors import ServiceUnavailable
+from likeness.kit.fairness import Shares
 from likeness.liveness.base import Frame, Instruction, KeyFrame, Oval, SignalName, SignalResult, StatusCode, Verdict
 from likeness.liveness.script import LivenessMode
-from likeness.sessions.capture import Slots
 from likeness.sessions.captures import Captures
 from likeness.sessions.messages import pack_frame
 from servers import Api, Server
@@ -99,7 +99,7 @@ def scripted(server: Server, **changes: Any) -> Iterator[Checks]:
     captures = server.app.state.parts[Captures]
     before, checks = captures.parts, Checks()
     # Slots of its own: an attempt that the test before left still waits for its device, and must not make the server busy.
-    own = {"new_check": checks, "slots": Slots(ATTEMPTS_AT_ONCE)}
+    own = {"new_check": checks, "slots": Shares(ATTEMPTS_AT_ONCE)}
     captures.parts = dataclasses.replace(before, **own | changes)
     try:
         yield checks

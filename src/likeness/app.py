@@ -45,7 +45,7 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
     """Build the application on an open deployment; closing it is the caller's business."""
     settings, clock, database = deployment.settings, deployment.clock, deployment.database
     signer = deployment.signing_keys.signer()
-    photos = SizedExecutor("photo", workers=settings.workers, queue_limit=settings.queue_limit)
+    photos = SizedExecutor("photo", workers=settings.workers)
     faces = FaceWorkers(engine, photos)
     tokens = Tokens(
         deployment.tenants,
@@ -63,7 +63,6 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         clock,
         images_url=settings.images_address,
         workers=settings.workers,
-        queue_limit=settings.queue_limit,
         make_index=partial(ExactIndex, threads=settings.scan_threads, scans_at_once=settings.scans_at_once),
     )
     sessions = compose_sessions(
@@ -122,7 +121,6 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
     app.add_middleware(RequestContext, pace=Pace(settings.request_seconds, settings.body_bytes_per_second))
     app.state.refuse_waiting = photos.refuse_waiting
     app.state.parts = {
-        http.BodyLimits: http.BodyLimits(settings.max_image_bytes),
         Cursors: Cursors(deployment.derived_key("cursor")),
         Galleries: gallery.galleries,
         GalleryService: gallery.service,
@@ -131,11 +129,11 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         Signer: signer,
         Tenants: deployment.tenants,
         Tokens: tokens,
+        **http.parts_that_read(settings),
         **sessions.by_type,
     }
-    described = documentation.router(app, settings.origin)
     routers = (token_endpoints, match_endpoints, gallery_endpoints, session_endpoints, info_endpoints, page, health)
-    for router in (*(endpoints.router for endpoints in routers), described):
+    for router in (*(endpoints.router for endpoints in routers), documentation.router(app, settings.origin)):
         app.include_router(router)
     app.mount("/static", page.StaticAssets())
     app.openapi = describer(app, origin=settings.origin)  # type: ignore[method-assign]  # FastAPI's documented way

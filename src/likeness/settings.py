@@ -70,7 +70,12 @@ class Settings(BaseSettings):
     workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="Photos worked on at once; one thread each."
     )
-    queue_limit: int = Field(64, ge=1, description="Photos that may wait for a worker before callers are told 503.")
+    queue_seconds: float = Field(
+        0.5,
+        gt=0,
+        le=60,
+        description="Work that may stand before a request, in seconds as measured lately, before it is told 503 instead.",
+    )
     scan_threads: int = Field(
         1, ge=1, le=256, description="Threads that share one pass over a gallery; worth it where memory outruns a core."
     )

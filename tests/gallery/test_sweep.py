@@ -43,7 +43,6 @@ def started(folder: Path, clock: MovableClock | None = None) -> Iterator[tuple[D
         deployment.clock,
         images_url=settings.images_address,
         workers=2,
-        queue_limit=1000,
     )
     try:
         asyncio.run(gallery.upkeep.load())

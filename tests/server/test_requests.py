@@ -96,7 +96,8 @@ def test_who_closes_his_half_is_answered(api: Api, make: object) -> None:
 
 def test_who_is_cut_off_is_let_go(api: Api) -> None:
     with Line(api.server) as line:
-        line.send(line.head("POST /api/oauth/token", "Content-Length: 1000") + b"grant_type=")
+        form = ("Content-Type: application/x-www-form-urlencoded", "Content-Length: 1000")
+        line.send(line.head("POST /api/oauth/token", *form) + b"grant_type=")
         line.socket.shutdown(1)
         assert line.is_closed()
 

@@ -1,5 +1,6 @@
 """The capture socket, with a check that ends as the test wants."""
 
+import contextlib
 import json
 import re
 import time
@@ -13,8 +14,8 @@ from websockets.exceptions import ConnectionClosed
 
 from likeness.engine.fake import fake_photo
 from likeness.errors import ServiceUnavailable
+from likeness.kit.fairness import Shares
 from likeness.sessions import capture
-from likeness.sessions.capture import Slots
 from likeness.sessions.captures import Captures
 from likeness.sessions.service import SessionService
 from likeness.tenants.schemas import TenantSettings
@@ -398,7 +399,7 @@ def test_too_many_connections(caller: Api, checks: Checks) -> None:
 
 def test_a_full_server_asks_to_wait(caller: Api, checks: Checks) -> None:
     captures = caller.server.app.state.parts[Captures]
-    with scripted(caller.server, slots=Slots(1)):
+    with scripted(caller.server, slots=Shares(1)):
         one, two = open_session(caller), open_session(caller)
         with ready_browser(caller, one) as first, ready_browser(caller, two) as second:
             first.start()
@@ -411,6 +412,21 @@ def test_a_full_server_asks_to_wait(caller: Api, checks: Checks) -> None:
             second.say(type="cancel")
             second.hear_of("end")
         assert captures.parts.slots.free == 1
+
+
+def test_one_tenant_leaves_another_an_attempt(caller: Api, checks: Checks) -> None:
+    with (
+        scripted(caller.server, slots=Shares(4)),
+        calling(caller.server) as other,
+        contextlib.ExitStack() as stack,
+    ):
+        one, two, three, four = (stack.enter_context(ready_browser(caller, open_session(caller))) for _ in range(4))
+        for browser in (one, two, three):
+            browser.start()
+        four.say(type="start")
+        assert four.hear_of("busy")
+        with ready_browser(other, open_session(other)) as theirs:
+            assert theirs.attempt(PERSON_FRAME)["code"] is None
 
 
 def test_qr(caller: Api, checks: Checks) -> None:

@@ -140,7 +140,6 @@ def _composed(deployment: Deployment, tenant: Tenant) -> Iterator[GalleryParts]:
         deployment.clock,
         images_url=settings.images_address,
         workers=settings.workers,
-        queue_limit=settings.queue_limit,
     )
     try:
         gallery.galleries.rebuild(deployment.database, [tenant])

@@ -1,8 +1,10 @@
 """The engine on a sized executor: as many photos at once as there are workers, one thread each."""
 
 import asyncio
+import time
 
 from likeness.engine.base import Engine, Face, FacePolicy, Use
+from likeness.kit.admission import PLACE, Place
 from likeness.kit.executors import SizedExecutor
 
 
@@ -15,7 +17,7 @@ class FaceWorkers:
 
     async def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy) -> Face:
         """See :meth:`Engine.analyse`; raises ServiceUnavailable when too many photos wait."""
-        return await self.executor.run(self.engine.analyse, photo, use=use, policy=policy)
+        return await self.executor.run(self._analyse, photo, use, policy, PLACE.get())
 
     async def analyse_both(
         self, first: bytes, second: bytes, *, uses: tuple[Use, Use], policy: FacePolicy
@@ -29,6 +31,14 @@ class FaceWorkers:
         # Both are awaited before the first refusal is told: a photo still being worked on must not outlive its request.
         source, target = (_or_raise(face) for face in faces)
         return source, target
+
+    def _analyse(self, photo: bytes, use: Use, policy: FacePolicy, place: Place | None) -> Face:
+        began = time.monotonic()
+        try:
+            return self.engine.analyse(photo, use=use, policy=policy)
+        finally:
+            if place:
+                place.analysed(time.monotonic() - began)
 
 
 def _or_raise(face: Face | BaseException) -> Face:

@@ -53,12 +53,11 @@ def compose_gallery(
     *,
     images_url: str,
     workers: int,
-    queue_limit: int,
     make_index: Callable[[int], Index] = ExactIndex,
 ) -> GalleryParts:
     """Put the gallery together, empty: ``upkeep.load`` fills it."""
     images = ImageStore(images_url)
-    scans = SizedExecutor("scan", workers=CONCURRENT_SCANS, queue_limit=queue_limit)
+    scans = SizedExecutor("scan", workers=CONCURRENT_SCANS)
     packs = Packs(faces, load_pack)
     galleries = Galleries(packs, make_index=make_index)
     database.on_ownership(galleries.follow_ownership)

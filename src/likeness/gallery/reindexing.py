@@ -44,6 +44,7 @@ from likeness.gallery.shadow_comparison import Nearest, compare, other_than
 from likeness.index.base import Hit, Index
 from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
+from likeness.kit.fairness import BACKGROUND, OWNER
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant, Tenants
 
@@ -77,6 +78,7 @@ class Reindexer:
 
     async def run(self) -> None:
         """Look for something to do, again and again."""
+        OWNER.set(BACKGROUND)
         while True:
             pause = POLL_SECONDS
             try:

@@ -1,7 +1,7 @@
 """What every endpoint shares: its parts, its body read with a cap, its errors in one shape."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -22,9 +22,12 @@ from likeness.errors import (
     PayloadTooLarge,
     UnsupportedMediaType,
 )
+from likeness.kit.admission import PLACE, Admission
+from likeness.kit.fairness import OWNER
 from likeness.kit.form import read_form
 from likeness.kit.json_object import read_object
 from likeness.kit.wire import WireModel, example, faults_of
+from likeness.settings import Settings
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -33,15 +36,22 @@ FIELDS_BYTES = 64 * 1024
 """Room for the fields beside the photos and for multipart boundaries."""
 LINE_BREAKS = 1.05
 """Base64 broken into lines of 64 or 76 characters grows by less than this."""
+LARGEST_BODIES_PER_WORKER = 2
+"""That are in memory at once; most bodies are much smaller, and many more may be."""
 OFFLOAD_BYTES = 64 * 1024
 """Bodies larger than this are parsed on a thread."""
 
 
-def part(kind: type[T]) -> Callable[[Request], T]:
-    """Give a dependency that hands over the application's one object of a type (see ``likeness.app``)."""
+def part_of(request: Request, kind: type[T]) -> T:
+    """Give the application's one object of a type (see ``likeness.app``)."""
+    return cast("T", request.app.state.parts[kind])
 
-    def get(request: Request) -> T:
-        return cast("T", request.app.state.parts[kind])
+
+def part(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
+    """Give a dependency that hands over the application's one object of a type."""
+
+    async def get(request: Request) -> T:  # FastAPI would run a plain function on a thread
+        return part_of(request, kind)
 
     return get
 
@@ -52,6 +62,22 @@ class BodyLimits:
 
     image_bytes: int
 
+    def in_json(self, photos: int) -> int:
+        """Give the bytes of the largest JSON body with so many photos."""
+        return int(photos * self.image_bytes * 4 / 3 * LINE_BREAKS) + FIELDS_BYTES
+
+    def in_form(self, photos: int) -> int:
+        """Give the bytes of the largest form with so many photos."""
+        return photos * self.image_bytes + FIELDS_BYTES
+
+
+def parts_that_read(settings: Settings) -> dict[type, Any]:
+    """Give the application's parts that :func:`read_fields` asks for."""
+    limits = BodyLimits(settings.max_image_bytes)
+    body_bytes = LARGEST_BODIES_PER_WORKER * settings.workers * limits.in_json(photos=2)
+    admission = Admission(workers=settings.workers, wait_seconds=settings.queue_seconds, body_bytes=body_bytes)
+    return {Admission: admission, BodyLimits: limits}
+
 
 async def read_body(request: Request, *, limit_bytes: int) -> bytes:
     """Give the body. Raises PayloadTooLarge from the declared length where it suffices, else at the cap."""
@@ -61,21 +87,27 @@ async def read_body(request: Request, *, limit_bytes: int) -> bytes:
 async def read_fields(request: Request, model: type[M], *, photos: int) -> M:
     """Read a JSON or multipart body with at most ``photos`` photos and validate it.
 
-    Call it after the caller is authorised. Raises PayloadTooLarge, UnsupportedMediaType, BadRequest and InvalidInput.
+    Call it after the caller is authorised. Raises PayloadTooLarge, UnsupportedMediaType, BadRequest and InvalidInput,
+    and ServiceUnavailable before the body is read. The request's place in the line is given back at its end, by RequestContext.
     """
-    image_bytes = part(BodyLimits)(request).image_bytes
+    limits = part_of(request, BodyLimits)
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     refuse_encoded(request)
     if media_type == "application/json":
-        limit_bytes, read = int(photos * image_bytes * 4 / 3 * LINE_BREAKS), read_object
+        limit_bytes, read = limits.in_json(photos), read_object
     elif media_type == "multipart/form-data":
-        limit_bytes, read = photos * image_bytes, partial(read_form, content_type=content_type)
+        limit_bytes, read = limits.in_form(photos), partial(read_form, content_type=content_type)
     else:
         raise UnsupportedMediaType("Send application/json or multipart/form-data.")
-    body = await read_body(request, limit_bytes=limit_bytes + FIELDS_BYTES)
+    size = _declared(request, limit_bytes)
+    place = part_of(request, Admission).ask(OWNER.get(), photos=photos, size=limit_bytes if size is None else size)
+    request.state.place = place
+    PLACE.set(place)
+    body = await read_body(request, limit_bytes=limit_bytes)
+    place.arrived(len(body))
     strict = media_type == "application/json"  # a form knows only text
-    work = partial(_validate, body, read, model, strict=strict, image_bytes=image_bytes)
+    work = partial(_validate, body, read, model, strict=strict, image_bytes=limits.image_bytes)
     return await asyncio.to_thread(work) if len(body) > OFFLOAD_BYTES else work()
 
 
@@ -87,17 +119,28 @@ def refuse_encoded(request: Request) -> None:
         raise UnsupportedMediaType("Send the body as it is, without a Content-Encoding.", headers=headers)
 
 
-async def _capped(request: Request, limit_bytes: int) -> AsyncIterator[bytes]:
-    refusal = f"The request may have at most {limit_bytes} bytes."
+def _declared(request: Request, limit_bytes: int) -> int | None:
+    """Give the body's length, where it is told. Raises PayloadTooLarge."""
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit_bytes:
-        raise PayloadTooLarge(refusal)
+    if not declared.isdigit():
+        return None
+    if int(declared) > limit_bytes:
+        raise _too_large(limit_bytes)
+    return int(declared)
+
+
+async def _capped(request: Request, limit_bytes: int) -> AsyncIterator[bytes]:
+    _declared(request, limit_bytes)
     received = 0
     async for chunk in request.stream():
         received += len(chunk)
         if received > limit_bytes:
-            raise PayloadTooLarge(refusal)
+            raise _too_large(limit_bytes)
         yield chunk
+
+
+def _too_large(limit_bytes: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The request may have at most {limit_bytes} bytes.")
 
 
 def _validate(

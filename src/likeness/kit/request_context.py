@@ -1,4 +1,4 @@
-"""Middleware around every call: its request id, its line in the log, HEAD wherever GET is, and faults in the contract's shape."""
+"""Middleware around every call: its request id, the end of its place in the line, its line in the log, HEAD wherever GET is, and faults in the contract's shape."""
 
 import asyncio
 import logging
@@ -56,6 +56,8 @@ class RequestContext:
         try:
             status = await serve(scope, receive, send, request_id)
         finally:
+            if place := state.get("place"):
+                place.leave()
             path = scope["raw_path"].decode("ascii", "replace")
             log_call(scope.get("method", "GET"), path, status, time.monotonic() - began, request_id, state)
 

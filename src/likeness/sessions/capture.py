@@ -20,6 +20,7 @@ from likeness.errors import FaceRefused, InvalidInput, LikenessError, ServiceUna
 from likeness.gallery.service import GalleryService
 from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
+from likeness.kit.fairness import Shares
 from likeness.kit.ids import new_id
 from likeness.liveness.base import Instruction, KeyFrame, LivenessCheck, StatusCode, Verdict
 from likeness.liveness.script import LivenessMode
@@ -53,22 +54,6 @@ class NewCheck(Protocol):
     def __call__(self, engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> LivenessCheck: ...
 
 
-@dataclass(slots=True)
-class Slots:
-    """Attempts that may be under way at once on this server."""
-
-    free: int
-
-    def take(self) -> bool:
-        if self.free <= 0:
-            return False
-        self.free -= 1
-        return True
-
-    def give_back(self) -> None:
-        self.free += 1
-
-
 @dataclass(frozen=True, slots=True)
 class CaptureParts:
     """What every capture works with."""
@@ -78,7 +63,8 @@ class CaptureParts:
     sessions: SessionService
     gallery: GalleryService
     clock: Clock
-    slots: Slots
+    slots: Shares
+    """Attempts that may be under way at once on this server, shared by tenants."""
     new_check: NewCheck
     largest_frame_bytes: int
     grace_seconds: float = GRACE_SECONDS
@@ -179,7 +165,7 @@ class Capture:
                 return
             if await self._end_if_used_up():
                 return
-            if not self.parts.slots.take():
+            if not self.parts.slots.take(self.tenant.id):
                 await visitor.connection.send({"type": "busy", "retryAfterSeconds": 3})
                 return
             self._device = visitor.device
@@ -189,7 +175,7 @@ class Capture:
                 check = self.parts.new_check(self.parts.engine, self.mode, flash=flash, camera=camera)
             except BaseException:
                 self._device = None
-                self.parts.slots.give_back()
+                self.parts.slots.give_back(self.tenant.id)
                 raise
             self._check = check
             await visitor.connection.send({"type": "started", "credit": CREDIT})
@@ -358,7 +344,7 @@ class Capture:
     def _drop_check(self) -> LivenessCheck:
         check, self._check, self._device = self._check, None, None
         assert check is not None
-        self.parts.slots.give_back()
+        self.parts.slots.give_back(self.tenant.id)
         return check
 
     def _ready(self, visitor: Visitor) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from likeness.errors import ErrorCode, Forbidden, LikenessError, SessionExpiredOrNotFound, Unauthorized
+from likeness.kit.fairness import OWNER
 from likeness.kit.ids import is_uuid
 from likeness.sessions.capture import Capture, CaptureParts, Visitor, digest
 from likeness.sessions.connection import Connection, ConnectionLost
@@ -46,6 +47,7 @@ class Captures:
         try:
             hello = await self._hear_hello(connection)
             row = await self._admit(session_id, hello)
+            OWNER.set(row.tenant_id)
             if row.state in UNDER_WAY:
                 await self._carry_out(connection, hello, row)
             else:

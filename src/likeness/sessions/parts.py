@@ -10,12 +10,13 @@ from likeness.engine.workers import FaceWorkers
 from likeness.gallery.service import GalleryService
 from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
+from likeness.kit.fairness import Shares
 from likeness.kit.jose import Signer
 from likeness.liveness.base import LivenessCheck
 from likeness.liveness.check import Check
 from likeness.liveness.script import LivenessMode, draw_script
 from likeness.results.service import Results
-from likeness.sessions.capture import CaptureParts, Slots
+from likeness.sessions.capture import CaptureParts
 from likeness.sessions.captures import Captures
 from likeness.sessions.mode import NO_PASSIVE_MODEL
 from likeness.sessions.service import SessionService
@@ -101,14 +102,14 @@ def compose_sessions(
         replay_seconds=settings.webhook_replay_hours * 3600,
     )
     # A pool of their own: a frame must not wait behind a queue of photos.
-    frames = SizedExecutor("frame", workers=settings.workers, queue_limit=settings.queue_limit)
+    frames = SizedExecutor("frame", workers=settings.workers)
     parts = CaptureParts(
         engine=faces.engine,
         executor=frames,
         sessions=service,
         gallery=gallery,
         clock=clock,
-        slots=Slots(settings.workers * ATTEMPTS_PER_WORKER),
+        slots=Shares(settings.workers * ATTEMPTS_PER_WORKER),
         new_check=open_check,
         largest_frame_bytes=settings.max_frame_bytes,
     )

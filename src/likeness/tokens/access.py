@@ -3,13 +3,11 @@
 from fastapi import Request
 
 from likeness.errors import Forbidden
-from likeness.kit.http import part
+from likeness.kit.fairness import OWNER
+from likeness.kit.http import part_of
 from likeness.kit.quota import Quota
 from likeness.tenants.scopes import Scope
 from likeness.tokens.service import Principal, Tokens
-
-_tokens = part(Tokens)
-_quota = part(Quota)
 
 
 class Requires:
@@ -22,13 +20,14 @@ class Requires:
         self.any_of = any_of
 
     async def __call__(self, request: Request) -> Principal:
-        principal = _tokens(request).verify(request.headers.get("authorization"))
+        principal = part_of(request, Tokens).verify(request.headers.get("authorization"))
         request.state.tenant, request.state.client = (
             principal.tenant_id,
             principal.client_id,
         )  # for the call's line in the log
         demand(principal, *self.any_of)
-        _quota(request).take(principal.client_id)
+        part_of(request, Quota).take(principal.client_id)
+        OWNER.set(principal.tenant_id)
         return principal
 
 

@@ -1,0 +1,145 @@
+"""Whether a request's body is read at all: a server with more to do than it can do refuses at once, before it has worked."""
+
+import math
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from likeness.errors import ServiceUnavailable
+from likeness.kit.fairness import Shares
+
+FIRST_GUESS_SECONDS = 0.05
+LEAST_SECONDS = 0.005
+"""Photos that are refused at a glance must not make the line seem short."""
+LEARNING = 0.1
+ROUNDS = 4
+LAPSE_SECONDS = 1.0
+
+
+class Place:
+    """One request's place in the line. It counts from the start for as many photos as its body is to bring."""
+
+    def __init__(self, admission: "Admission", tenant: str, photos: int, size: int) -> None:
+        self._admission = admission
+        self.tenant = tenant
+        self.photos = photos
+        """How many are still to be analysed."""
+        self.size = size
+        """Bytes of memory that are kept for the body."""
+        self.asked_at = admission.monotonic()
+
+    def arrived(self, size: int) -> None:
+        """Note that the body is there, in so many bytes. Raises ServiceUnavailable when it came late and its place is gone."""
+        self._admission.arrived(self, size)
+
+    def analysed(self, seconds: float) -> None:
+        """Note that a photo is done, and what time a worker spent on it. Any thread may call this."""
+        self._admission.analysed(self, seconds)
+
+    def leave(self) -> None:
+        """Give everything back, however the request ended."""
+        self._admission.leave(self)
+
+
+PLACE: ContextVar[Place | None] = ContextVar("place", default=None)
+"""The place of the request that the current task answers."""
+
+
+class Admission:
+    """Gives places to requests: the line in front of the workers is bounded in time, and fair.
+
+    Tenants take turns at the workers (:class:`~likeness.kit.fairness.FairQueue`). So what is ahead of a tenant's new request is its
+    own work, and of each other tenant's as much as its own. That many photos, each at the time that photos have taken lately, may
+    take ``wait_seconds``. Work for ``ROUNDS`` of the workers is let in whatever it takes, so that none of them is idle.
+
+    A body that does not come within ``LAPSE_SECONDS`` holds up nobody: its place lapses, and is asked for anew when the body is there.
+    """
+
+    def __init__(
+        self, *, workers: int, wait_seconds: float, body_bytes: int, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.monotonic = monotonic
+        self.seconds = FIRST_GUESS_SECONDS
+        """What a photo takes a worker, lately."""
+        self._workers = workers
+        self._wait_seconds = wait_seconds
+        self._bytes = Shares(body_bytes)
+        self._photos: Counter[str] = Counter()
+        """In the line, by tenant."""
+        self._counted: set[Place] = set()
+        self._arriving: dict[Place, None] = {}
+        """Places whose bodies have not come, the oldest first."""
+        self._lock = threading.Lock()
+
+    def ask(self, tenant: str, *, photos: int, size: int) -> Place:
+        """Give a place for a request of so many photos, in at most ``size`` bytes. Raises ServiceUnavailable."""
+        with self._lock:
+            place = Place(self, tenant, photos, size)
+            while self._arriving and next(iter(self._arriving)).asked_at <= place.asked_at - LAPSE_SECONDS:
+                lapsed = next(iter(self._arriving))
+                del self._arriving[lapsed]
+                self._uncount(lapsed)
+            self._refuse_if_long(tenant, photos)
+            if not self._bytes.take(tenant, size):
+                raise self._refusal(self._ahead(tenant, photos))
+            self._count(place)
+            self._arriving[place] = None
+            return place
+
+    def arrived(self, place: Place, size: int) -> None:
+        with self._lock:
+            self._bytes.give_back(place.tenant, place.size - size)
+            place.size = size
+            if place in self._arriving:
+                del self._arriving[place]
+            else:
+                self._refuse_if_long(place.tenant, place.photos)
+                self._count(place)
+
+    def analysed(self, place: Place, seconds: float) -> None:
+        with self._lock:
+            self.seconds += LEARNING * (max(seconds, LEAST_SECONDS) - self.seconds)
+            if place in self._counted and place.photos:
+                place.photos -= 1
+                self._take_from_line(place.tenant, 1)
+
+    def leave(self, place: Place) -> None:
+        with self._lock:
+            self._arriving.pop(place, None)
+            self._uncount(place)
+            self._bytes.give_back(place.tenant, place.size)
+            place.size = 0
+
+    def _ahead(self, tenant: str, photos: int) -> int:
+        """Give how many photos go before a tenant's next ones."""
+        turns = self._photos[tenant] + photos
+        return self._photos[tenant] + sum(
+            min(waiting, turns) for other, waiting in self._photos.items() if other != tenant
+        )
+
+    def _refuse_if_long(self, tenant: str, photos: int) -> None:
+        ahead = self._ahead(tenant, photos)
+        if ahead >= max(self._wait_seconds * self._workers / self.seconds, ROUNDS * self._workers):
+            raise self._refusal(ahead)
+
+    def _refusal(self, ahead: int) -> ServiceUnavailable:
+        # Those who are refused together should not come back together.
+        wait = math.ceil(ahead * self.seconds / self._workers + random.random())  # noqa: S311  no secret
+        return ServiceUnavailable("The server has more to do than it can; try again shortly.", retry_after_seconds=wait)
+
+    def _count(self, place: Place) -> None:
+        self._counted.add(place)
+        self._photos[place.tenant] += place.photos
+
+    def _uncount(self, place: Place) -> None:
+        if place in self._counted:
+            self._counted.remove(place)
+            self._take_from_line(place.tenant, place.photos)
+
+    def _take_from_line(self, tenant: str, photos: int) -> None:
+        self._photos[tenant] -= photos
+        if not self._photos[tenant]:
+            del self._photos[tenant]

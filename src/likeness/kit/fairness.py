@@ -1,0 +1,76 @@
+"""Sharing what is scarce between the owners of work: nobody's flood takes another's part."""
+
+import heapq
+import itertools
+from contextvars import ContextVar
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+SERVER: Final = "server"
+BACKGROUND: Final = "background"
+OWNER: ContextVar[str] = ContextVar("owner", default=SERVER)
+"""Whose work the current task does: a tenant's id, ``SERVER``, or ``BACKGROUND`` for what nobody waits for."""
+
+BACKGROUND_COST = 8
+MOST_OF_THE_REST = 3
+
+
+class FairQueue(Generic[T]):
+    """Start-time fair queueing (Goyal, Vin and Cheng 1997): owners who have work waiting take turns, whatever each has waiting.
+
+    An owner's own pieces keep their order. Between two whose turn it is, the one with less waiting goes first: so both photos of a
+    small tenant's match go together. ``BACKGROUND`` has one turn where another has eight.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, int, str, T]] = []
+        self._numbers = itertools.count()
+        self._now = 0.0
+        """The turn that is being served."""
+        self._next: dict[str, float] = {}
+        self._waiting: dict[str, int] = {}
+
+    def put(self, owner: str, piece: T) -> None:
+        turn = max(self._now, self._next.get(owner, 0.0))
+        self._next[owner] = turn + (BACKGROUND_COST if owner == BACKGROUND else 1)
+        waiting = self._waiting[owner] = self._waiting.get(owner, 0) + 1
+        heapq.heappush(self._heap, (turn, waiting, next(self._numbers), owner, piece))
+
+    def pop(self) -> T | None:
+        """Give the piece whose turn it is, or None where none waits."""
+        if not self._heap:
+            return None
+        self._now, _, _, owner, piece = heapq.heappop(self._heap)
+        self._waiting[owner] -= 1
+        if not self._waiting[owner]:
+            del self._waiting[owner]
+        if not self._heap:
+            self._next.clear()
+        return piece
+
+
+class Shares:
+    """A number of places (or bytes) that owners take and give back.
+
+    Nobody takes more than three times what is left: a lone owner may have three quarters of all, and a newcomer finds a place.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total = self.free = total
+        self._held: dict[str, int] = {}
+
+    def take(self, owner: str, amount: int = 1) -> bool:
+        """Take some, if the owner may."""
+        held = self._held.get(owner, 0)
+        if amount > self.free or held >= MOST_OF_THE_REST * self.free:
+            return False
+        self._held[owner] = held + amount
+        self.free -= amount
+        return True
+
+    def give_back(self, owner: str, amount: int = 1) -> None:
+        self.free += amount
+        held = self._held.pop(owner, 0) - amount
+        if held:
+            self._held[owner] = held
