@@ -14,7 +14,17 @@ from likeness.engine.base import Engine, Use
 from likeness.engine.fake import fake_photo
 from likeness.errors import ServiceUnavailable
 from likeness.kit.fairness import Shares
-from likeness.liveness.base import Frame, Instruction, KeyFrame, Oval, SignalName, SignalResult, StatusCode, Verdict
+from likeness.liveness.base import (
+    Frame,
+    Hint,
+    Instruction,
+    KeyFrame,
+    Oval,
+    SignalName,
+    SignalResult,
+    StatusCode,
+    Verdict,
+)
 from likeness.liveness.script import LivenessMode
 from likeness.sessions.captures import Captures
 from likeness.sessions.messages import pack_frame
@@ -42,6 +52,7 @@ class ScriptedCheck:
     attacked: bool = False
     times_out: bool = False
     frames_needed: int = FRAMES
+    guidance: tuple[StatusCode, Hint | None] | None = None
     frames: list[Frame] = field(default_factory=list)
 
     @property
@@ -73,10 +84,11 @@ class ScriptedCheck:
         self.verdict = Verdict(live, ended, str(self.mode), self.flash, (signal,))
 
     def _instruction(self) -> Instruction:
-        code = self.verdict.status_code if self.verdict else StatusCode.FACE_LIVENESS_HOLD_STILL
-        return Instruction(
-            code, min(self.seen / self.frames_needed, 1), 0, 1, Oval(320, 240, 200, 280), verdict=self.verdict
-        )
+        code, hint = self.guidance or (StatusCode.FACE_LIVENESS_HOLD_STILL, None)
+        if self.verdict:
+            code, hint = self.verdict.status_code, None
+        done = min(self.seen / self.frames_needed, 1)
+        return Instruction(code, done, 0, 1, Oval(320, 240, 200, 280), hint=hint, verdict=self.verdict)
 
 
 @dataclass
@@ -86,9 +98,19 @@ class Checks:
     made: list[ScriptedCheck] = field(default_factory=list)
     times_out: bool = False
     frames_needed: int = FRAMES
+    guidance: tuple[StatusCode, Hint | None] | None = None
+    """What the person is told instead of to hold still."""
 
     def __call__(self, engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> ScriptedCheck:
-        check = ScriptedCheck(engine, mode, flash, camera, times_out=self.times_out, frames_needed=self.frames_needed)
+        check = ScriptedCheck(
+            engine,
+            mode,
+            flash,
+            camera,
+            times_out=self.times_out,
+            frames_needed=self.frames_needed,
+            guidance=self.guidance,
+        )
         self.made.append(check)
         return check
 

@@ -1,4 +1,4 @@
-({ jpeg, label }) => {
+({ jpeg, label, dead }) => {
   if (!navigator.mediaDevices) return; // about:blank, before the page
   const devices = ["first", "second"].map((deviceId) => ({ kind: "videoinput", deviceId, label: `${label} ${deviceId}` }));
   window.opened = [];
@@ -6,6 +6,7 @@
   navigator.mediaDevices.getUserMedia = async ({ video }) => {
     const wanted = video.deviceId?.exact ?? "first";
     window.opened.push(wanted);
+    if (dead === "mute" && wanted === "first") return document.createElement("canvas").captureStream(0); // allowed, and never a frame
     const bytes = Uint8Array.from(atob(jpeg), (letter) => letter.charCodeAt(0));
     const picture = await createImageBitmap(new Blob([bytes], { type: "image/jpeg" }));
     const canvas = document.createElement("canvas");
@@ -14,6 +15,7 @@
     let frame = 0;
     const draw = () => {
       context.drawImage(picture, 0, 0);
+      if (dead === "still" && wanted === "first") return;
       context.fillStyle = `rgb(${frame % 200} 200 200)`;
       context.fillRect(0, 0, 4, 4);
       frame += 1;

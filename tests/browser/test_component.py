@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from album import Album
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, expect
 
 from scripted_sessions import ATTACK_FRAME, PERSON_FRAME, Checks, Session, open_session, scripted
 from servers import Api, Server, calling
@@ -128,6 +128,7 @@ def test_cancel(shop: Page, api: Api, checks: Checks, way: str) -> None:
         shop.click("[data-action=cancel]")
     else:
         shop.keyboard.press("Escape")
+    shop.click("[data-action=cancelNow]")
     assert outcome(shop) == {"code": "USER_CANCEL", "data": None, "name": "FaceSessionError"}
     assert [trace["event"] for trace in said(shop, "onTrace")][-2:] == ["SKIP", "FINISH"]
 
@@ -139,8 +140,33 @@ def test_no_camera(context: BrowserContext, api: Api, checks: Checks) -> None:
     page.wait_for_selector("[data-screen=camera]")
     # The integrator hears of it at once; the person may still mend it or take a phone.
     assert [trace["statusCode"] for trace in said(page, "onTrace")][-1] == "MEDIA_NOT_FOUND_ERROR"
-    page.click("[data-action=close]")
+    page.click("[data-action=leave]")
     assert outcome(page)["code"] == "MEDIA_NOT_FOUND_ERROR"
+
+
+def test_a_frame_that_may_not_use_the_camera_leads_out_of_it(
+    context: BrowserContext, api: Api, checks: Checks, faults: list[str]
+) -> None:
+    page = visit(context, api)
+    session = open_session(api)
+    address = page.url.replace("shop.", "kyc.")
+    context.route(f"{address}**", lambda route: route.fulfill(body=PAGE, content_type="text/html"))
+    page.evaluate("(src) => document.body.append(Object.assign(document.createElement('iframe'), { src }))", address)
+    frame = page.frame_locator("iframe")
+    frame.locator("h1").wait_for()
+    frame.locator("body").evaluate(
+        f"(_, captureUrl) => import('{api.server.url}/static/face-session/index.js')"
+        ".then((module) => void module.faceSession({ captureUrl }))",
+        session.url,
+    )
+    frame.locator("[data-action=start]").click()
+    expect(frame.locator(".lead")).to_contain_text("a tab of its own")
+    with context.expect_page() as opened:
+        frame.locator("[data-action=openTab]").click()
+    opened.value.wait_for_selector("[data-action=start]")
+    assert opened.value.url == session.url
+    assert all("Permissions policy" in fault for fault in faults)
+    faults.clear()
 
 
 @pytest.mark.parametrize(
@@ -160,7 +186,7 @@ def test_every_camera_fault_has_its_code(shop: Page, api: Api, checks: Checks, n
     )
     begin(shop, {"captureUrl": open_session(api).url})
     shop.click("[data-action=start]")
-    shop.click("[data-action=close]")
+    shop.click("[data-action=leave]")
     assert outcome(shop)["code"] == code
 
 

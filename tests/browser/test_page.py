@@ -12,6 +12,7 @@ from loopback_proxy import Proxy, proxying
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from conftest import FLAGS
+from likeness.liveness.base import Hint, StatusCode
 from likeness.sessions import capture
 from likeness.sessions.service import SessionService
 from scripted_sessions import (
@@ -42,8 +43,9 @@ def api(own_server: Server) -> Iterator[Api]:
         yield caller
 
 
-def put_camera(context: BrowserContext, jpeg: bytes = PERSON_FRAME) -> None:
-    given = {"jpeg": base64.b64encode(jpeg).decode(), "label": "Camera"}
+def put_camera(context: BrowserContext, jpeg: bytes = PERSON_FRAME, *, dead: str | None = None) -> None:
+    """Put two cameras into the browser; the first is dead in some way: "mute" gives no frame, "still" always the same."""
+    given = {"jpeg": base64.b64encode(jpeg).decode(), "label": "Camera", "dead": dead}
     context.add_init_script(f"({CAMERA})({json.dumps(given)});")
 
 
@@ -93,7 +95,8 @@ def test_a_second_use(context: BrowserContext, api: Api, checks: Checks, album: 
 
 def test_attempts_are_used_up(context: BrowserContext, api: Api, checks: Checks, album: Album) -> None:
     put_camera(context, STRANGER_FRAME)
-    session = open_session(api, maxAttempts=2)
+    context.route("https://shop.example/**", lambda route: route.fulfill(body="welcome back"))
+    session = open_session(api, maxAttempts=2, redirectUrl="https://shop.example/back")
     page = enter(context, session)
     page.click("[data-action=start]")
     page.wait_for_selector("[data-action=retry]")
@@ -102,7 +105,10 @@ def test_attempts_are_used_up(context: BrowserContext, api: Api, checks: Checks,
     page.click("[data-action=retry]")
     page.click("[data-action=start]")
     page.wait_for_selector("[data-screen=failure] .note >> text=no attempts left")
+    expect(page.locator("[data-screen=failure]")).to_contain_text("take you back in a few seconds")
     album.add(page, "used-up")
+    page.click("[data-action=goOn]")
+    page.wait_for_url("https://shop.example/back")
     face = face_of(api, session)
     assert (face["match"], face["failedAttempts"]) == (False, ["FACE_NO_MATCH"] * 2)
 
@@ -119,9 +125,117 @@ def test_cancel(context: BrowserContext, api: Api, checks: Checks, album: Album)
     session = open_session(api)
     page = enter(context, session)
     page.click("[data-action=cancel]")
+    album.add(page, "question")
+    expect(page.locator("[data-action=keepGoing]")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(page.locator("[data-action=start]")).to_be_visible()
+    page.click("[data-action=cancel]")
+    page.click("[data-action=cancelNow]")
     page.wait_for_selector("[data-screen=cancelled]")
     album.add(page, "cancelled")
     assert face_of(api, session)["error"] == "USER_CANCEL"
+
+
+def test_who_only_thought_of_cancelling_goes_on(context: BrowserContext, api: Api, checks: Checks) -> None:
+    put_camera(context)
+    checks.frames_needed = 10_000
+    session = open_session(api)
+    page = enter(context, session)
+    page.click("[data-action=start]")
+    page.wait_for_selector(".stage:not([hidden])")
+    page.click("[data-action=cancel]")
+    page.click("[data-action=keepGoing]")
+    wait_until(lambda: bool(checks.made))
+    checks.made[0].frames_needed = checks.made[0].seen + 10
+    page.wait_for_selector("[data-screen=success]")
+
+
+def test_the_whole_picture_is_seen_until_the_face_is_in_its_place(
+    context: BrowserContext, api: Api, checks: Checks, album: Album
+) -> None:
+    put_camera(context)
+    checks.frames_needed = 10_000
+    checks.guidance = StatusCode.FACE_INCORRECT_POSITION_DETECTED, Hint.LEFT
+    page = enter(context, open_session(api))
+    page.set_viewport_size({"width": 375, "height": 667})
+    page.click("[data-action=start]")
+    expect(page.locator(".guide")).to_have_text("Move to your left")
+    expect(page.locator(".gesture.move.left")).to_be_visible()
+    opacity = "Number(getComputedStyle(document.querySelector('face-session').shadowRoot.querySelector('.sheet')).fillOpacity)"
+    wait_until(lambda: bool(page.evaluate(opacity) < 0.5))
+    album.add(page, "seeking")
+    picture = page.locator("video").bounding_box()
+    assert picture is not None
+    assert picture["x"] >= -1
+    assert picture["x"] + picture["width"] <= 376
+    checks.made[0].guidance = StatusCode.FACE_INCORRECT_DISTANCE_DETECTED, Hint.CLOSER
+    expect(page.locator(".guide")).to_have_text("Move a little closer")
+    wait_until(lambda: bool(page.evaluate(opacity) == 1))
+    expect(page.locator(".gesture")).not_to_be_visible()
+
+
+@pytest.mark.parametrize(("dead", "told"), [("mute", "sends no picture"), ("still", "the same picture")])
+def test_a_dead_camera_is_told_and_costs_no_attempt(
+    context: BrowserContext, api: Api, checks: Checks, album: Album, dead: str, told: str
+) -> None:
+    put_camera(context, dead=dead)
+    context.clock.install()
+    session = open_session(api)
+    page = enter(context, session)
+    page.click("[data-action=start]")
+    page.wait_for_selector("[data-screen=waiting] [data-action=cancel]")
+    expect(page.locator(".panel h1")).to_contain_text("Starting your camera")
+    page.clock.fast_forward(10_000)
+    expect(page.locator(".lead")).to_contain_text(told)
+    expect(page.locator("[data-action=leave]")).to_be_visible()
+    album.add(page, "told")
+    assert checks.made == []
+    page.get_by_role("combobox", name="Camera").select_option("second")
+    page.wait_for_selector("[data-screen=success]")
+    assert face_of(api, session)["failedAttempts"] == []
+
+
+def test_a_camera_that_stops_on_the_way_may_be_changed(context: BrowserContext, api: Api, checks: Checks) -> None:
+    put_camera(context)
+    context.clock.install()
+    checks.frames_needed = 10_000
+    session = open_session(api)
+    page = enter(context, session)
+    page.click("[data-action=start]")
+    wait_until(lambda: bool(checks.made) and checks.made[0].seen > 5)
+    page.evaluate("document.querySelector('face-session').shadowRoot.querySelector('video').srcObject = null")
+    page.clock.fast_forward(6_000)
+    expect(page.locator(".lead")).to_contain_text("sends no picture")
+    checks.made[0].frames_needed = checks.made[0].seen + 10
+    page.get_by_role("combobox", name="Camera").select_option("second")
+    page.wait_for_selector("[data-screen=success]")
+    assert len(checks.made) == 1
+    assert face_of(api, session)["failedAttempts"] == []
+
+
+def test_a_browser_inside_an_app_is_told_where_to_go(chromium: Browser, api: Api, checks: Checks, album: Album) -> None:
+    context = chromium.new_context(
+        user_agent="Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Instagram 350.0",
+        viewport={"width": 375, "height": 667},
+        locale="en-GB",
+    )
+    session = open_session(api)
+    page = enter(context, session)
+    page.evaluate(
+        "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError')); }"
+    )
+    page.evaluate("() => { navigator.clipboard.writeText = async (text) => { window.copied = text; }; }")
+    page.click("[data-action=start]")
+    expect(page.locator(".lead")).to_contain_text("built-in browser")
+    page.click("[data-action=copyLink]")
+    expect(page.locator(".note")).to_have_text("Link copied")
+    album.add(page, "told")
+    assert page.evaluate("window.copied") == session.url
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")
+    page.click("[data-action=copyLink]")
+    expect(page.locator(".note")).to_have_text(session.url)
+    context.close()
 
 
 def test_an_attempt_that_takes_too_long(context: BrowserContext, api: Api, checks: Checks, album: Album) -> None:
@@ -424,6 +538,7 @@ def test_nothing_is_cut_off_on_small_and_zoomed_screens(
     page.click("[data-action=start]")
     for name, (width, height) in SCREENS.items():
         page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_selector(".stage:not([hidden])")
         for part in (".guide", "[data-action=cancel]", ".chooser", ".room"):
             box = page.locator(part).bounding_box()
             assert box, (name, part)
@@ -448,11 +563,7 @@ def test_the_dark_and_the_forced_colours(context: BrowserContext, api: Api, chec
     assert switch.evaluate(shown, "borderTopColor") != off
     switch.check()
     album.add(page, "forced-on")
-    page.wait_for_function(
-        "(off) => getComputedStyle(document.querySelector('face-session').shadowRoot"
-        ".querySelector('[role=switch]')).backgroundColor !== off",
-        arg=off,
-    )
+    wait_until(lambda: bool(switch.evaluate(shown, "backgroundColor") != off))
 
 
 @pytest.mark.parametrize("link", ["without-token", "mangled"])

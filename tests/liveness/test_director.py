@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from observations import FAR, NEAR, Walk, face, seen
 
-from likeness.liveness.base import Hint, SignalName, StatusCode
+from likeness.liveness.base import Frame, Hint, SignalName, StatusCode
 from likeness.liveness.director import Director
-from likeness.liveness.observation import guide
+from likeness.liveness.observation import Observation, guide
 from likeness.liveness.script import (
     ChallengeScript,
     Flash,
@@ -53,7 +53,12 @@ def signal(verdict, name):
         (face(), 2, (StatusCode.FACE_MULTIPLE_FACES_DETECTED, None)),
         (face(0.8 * FAR), 1, (StatusCode.FACE_INCORRECT_DISTANCE_DETECTED, Hint.CLOSER)),
         (face(1.3 * FAR), 1, (StatusCode.FACE_INCORRECT_DISTANCE_DETECTED, Hint.FARTHER)),
-        (face(x=380.0), 1, (StatusCode.FACE_INCORRECT_POSITION_DETECTED, Hint.CENTRE)),
+        (face(x=380.0), 1, (StatusCode.FACE_INCORRECT_POSITION_DETECTED, Hint.RIGHT)),
+        (face(x=260.0), 1, (StatusCode.FACE_INCORRECT_POSITION_DETECTED, Hint.LEFT)),
+        (face(y=300.0), 1, (StatusCode.FACE_INCORRECT_POSITION_DETECTED, Hint.UP)),
+        (face(y=180.0), 1, (StatusCode.FACE_INCORRECT_POSITION_DETECTED, Hint.DOWN)),
+        (face(0.5 * FAR, x=380.0), 1, (StatusCode.FACE_INCORRECT_POSITION_DETECTED, Hint.RIGHT)),
+        (face(0.5 * FAR, x=380.0, brightness=20.0), 1, (StatusCode.FACE_DARK_ENVIRONMENT_DETECTED, None)),
         (face(brightness=20.0), 1, (StatusCode.FACE_DARK_ENVIRONMENT_DETECTED, None)),
         (face(brightness=250.0), 1, (StatusCode.FACE_BRIGHT_ENVIRONMENT_DETECTED, None)),
         (face(yaw=0.3), 1, (StatusCode.FACE_INCORRECT_POSE_DETECTED, Hint.LOOK_STRAIGHT)),
@@ -66,6 +71,20 @@ def signal(verdict, name):
 def test_guidance_names_what_is_wrong(view, faces, told):
     limits = THRESHOLDS.guidance
     assert guide(seen(1.0, view, faces=faces), limits.far_scale, limits) == told
+
+
+@pytest.mark.parametrize(
+    ("brightness", "status"),
+    [
+        (5, StatusCode.FACE_DARK_ENVIRONMENT_DETECTED),
+        (120, StatusCode.FACE_NOT_DETECTED),
+        (250, StatusCode.FACE_BRIGHT_ENVIRONMENT_DETECTED),
+    ],
+)
+def test_who_is_not_seen_is_told_of_the_light(brightness, status):
+    limits = THRESHOLDS.guidance
+    frame = Frame(np.full((48, 64, 3), brightness, np.uint8), 1.0, b"")
+    assert guide(Observation(frame, 0, None), limits.far_scale, limits) == (status, None)
 
 
 def test_who_stands_well_may_move_a_little():

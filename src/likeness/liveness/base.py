@@ -42,7 +42,10 @@ class Hint(StrEnum):
     CLOSER = "closer"
     FARTHER = "farther"
     LOOK_STRAIGHT = "lookStraight"
-    CENTRE = "centre"
+    LEFT = "left"
+    RIGHT = "right"
+    UP = "up"
+    DOWN = "down"
 
 
 @dataclass(frozen=True, slots=True)

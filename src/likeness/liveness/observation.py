@@ -136,26 +136,41 @@ def guide(
 ) -> tuple[StatusCode, Hint | None] | None:
     """Say what keeps a frame from being judged, the most helpful thing first; None when it is good.
 
-    ``scale`` is the wanted eye distance as a share of the frame's shorter side. ``slack`` > 1 widens what is allowed of place
+    Light comes before place, since a face is not found in the dark, and place before distance: who comes closer from a place
+    at the edge leaves the picture. ``scale`` is the wanted eye distance as a share of the frame's shorter side. ``slack`` > 1 widens what is allowed of place
     and pose, so that a person on the edge is not told one thing and the other in turns.
     """
     face = seen.face
     if face is None:
+        brightness = float(seen.frame.image.mean())
+        if brightness < limits.dark_picture:
+            return StatusCode.FACE_DARK_ENVIRONMENT_DETECTED, None
+        if brightness > limits.bright:
+            return StatusCode.FACE_BRIGHT_ENVIRONMENT_DETECTED, None
         return StatusCode.FACE_NOT_DETECTED, None
     width, height = seen.size
-    ratio = face.eye_distance_pixels / (scale * min(width, height))
-    away = float(np.hypot(face.centre_x - width / 2, face.centre_y - height / 2)) / face.eye_distance_pixels
+    wanted = scale * min(width, height)
+    ratio = face.eye_distance_pixels / wanted
+    aside, below = face.centre_x - width / 2, face.centre_y - height / 2
+    away = float(np.hypot(aside, below)) / max(face.eye_distance_pixels, wanted)
     faults = (
         (seen.faces > 1, StatusCode.FACE_MULTIPLE_FACES_DETECTED, None),
-        (ratio < 1 - limits.scale_tolerance * slack, StatusCode.FACE_INCORRECT_DISTANCE_DETECTED, Hint.CLOSER),
-        (ratio > 1 + limits.scale_tolerance * slack, StatusCode.FACE_INCORRECT_DISTANCE_DETECTED, Hint.FARTHER),
-        (away > limits.off_centre * slack, StatusCode.FACE_INCORRECT_POSITION_DETECTED, Hint.CENTRE),
         (face.brightness < limits.dark, StatusCode.FACE_DARK_ENVIRONMENT_DETECTED, None),
         (face.brightness > limits.bright, StatusCode.FACE_BRIGHT_ENVIRONMENT_DETECTED, None),
+        (away > limits.off_centre * slack, StatusCode.FACE_INCORRECT_POSITION_DETECTED, _way_back(aside, below)),
+        (ratio < 1 - limits.scale_tolerance * slack, StatusCode.FACE_INCORRECT_DISTANCE_DETECTED, Hint.CLOSER),
+        (ratio > 1 + limits.scale_tolerance * slack, StatusCode.FACE_INCORRECT_DISTANCE_DETECTED, Hint.FARTHER),
         (not is_frontal(face, limits, slack=slack), StatusCode.FACE_INCORRECT_POSE_DETECTED, Hint.LOOK_STRAIGHT),
         (face.sharpness < limits.sharpness, StatusCode.FACE_BLUR_DETECTED, None),
     )
     return next(((status, hint) for present, status, hint in faults if present), None)
+
+
+def _way_back(aside: float, below: float) -> Hint:
+    """Say where to go from an offset in the image: its right is the person's left."""
+    if abs(aside) >= abs(below):
+        return Hint.RIGHT if aside > 0 else Hint.LEFT
+    return Hint.UP if below > 0 else Hint.DOWN
 
 
 def is_frontal(face: FaceView, limits: Guidance, *, slack: float = 1.0) -> bool:

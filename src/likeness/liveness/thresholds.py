@@ -14,7 +14,7 @@ class Guidance:
     scale_tolerance: float = 0.15
     """How far the eye distance may be from the wanted one, as a share of it."""
     off_centre: float = 0.75
-    """How far the face may be from the oval's centre, in eye distances."""
+    """How far the face may be from the oval's centre, in eye distances (of the wanted size, while the face is smaller)."""
     frontal_yaw: float = 0.18
     """Largest sideways offset of the nose in eye distances, some 15 degrees of yaw."""
     frontal_pitch: tuple[float, float] = (0.32, 0.88)
@@ -25,6 +25,9 @@ class Guidance:
     dark: float = 35.0
     """Mean brightness of the face, 0..255, below which there is too little light."""
     bright: float = 235.0
+    """The same for too much. Where no face is found, that of the whole picture counts."""
+    dark_picture: float = 20.0
+    """Mean brightness of a picture without a face below which it is told to be too dark; a room at dusk is brighter."""
     sharpness: float = 2.0
     """Mean absolute Laplacian of the face at chart size below which it is blurred."""
     second_face: float = 0.25

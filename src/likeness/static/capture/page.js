@@ -5,6 +5,7 @@ import { chooseLanguage, loadTexts } from "/static/face-session/texts.js";
 
 const REDIRECT_MS = 1500;
 const READ_MS = 8000; // what went wrong must be read, or heard, first
+const MAY_PASS = /^(MEDIA_.*|FORBIDDEN|UNEXPECTED_ERROR)$/;
 
 const language = chooseLanguage(new URLSearchParams(location.search).get("lang"));
 const say = await loadTexts(language);
@@ -13,7 +14,14 @@ document.title = say("pageTitle");
 
 const element = document.createElement("face-session");
 // Nobody set this page up but us: what is wrong with its options is wrong with the link.
-element.options = { captureUrl: location.href, language, texts: { INVALID_CONFIG: say("UNAUTHORIZED") } };
+element.options = { captureUrl: location.href, language, onward, texts: { INVALID_CONFIG: say("UNAUTHORIZED") } };
+
+/** Give the buttons of the last screen: back to the caller, once more where that can help, or back in the browser's history. */
+function onward({ code, redirectUrl }) {
+  if (redirectUrl) return [["goOn", () => location.assign(redirectUrl)]];
+  if (MAY_PASS.test(code)) return [["retry", () => location.reload()]];
+  return history.length > 1 ? [["goBack", () => history.back()]] : [];
+}
 
 function leave({ detail }) {
   const wait = detail.code && detail.code !== "USER_CANCEL" ? READ_MS : REDIRECT_MS;

@@ -1,12 +1,16 @@
 // The camera: opening it, choosing among several, and taking one picture per new camera frame.
 
-import { FaceSessionError, mediaErrorCode } from "./errors.js";
+import { mediaFault } from "./errors.js";
 
 const JPEG_QUALITY = 0.85;
+const PICTURE_MS = 6000; // for a slow camera to wake up
+const LOOK_MS = 60;
+const LOOK_SIDE = 320;
 
 export class Camera {
   #video;
   #stream = null;
+  #live = false;
   #canvas = document.createElement("canvas");
   #context = this.#canvas.getContext("2d", { alpha: false });
   #taken = new Uint8Array();
@@ -18,8 +22,9 @@ export class Camera {
     this.#onLost = onLost;
   }
 
-  get isOpen() {
-    return this.#stream !== null;
+  /** Whether it was seen to give pictures. */
+  get isLive() {
+    return this.#live;
   }
 
   /** The open camera's name, as the system gives it. */
@@ -31,11 +36,11 @@ export class Camera {
     return this.#stream?.getVideoTracks()[0]?.getSettings?.().deviceId ?? null;
   }
 
-  /** Open the camera that faces the person, or a chosen one. Throws FaceSessionError with a MEDIA_ code. */
+  /** Open the camera that faces the person, or a chosen one; to be waited for with `prove`. Throws FaceSessionError with a MEDIA_ code. */
   async open(deviceId = null) {
     this.close();
     if (!navigator.mediaDevices?.getUserMedia) {
-      throw new FaceSessionError("MEDIA_SECURITY_ERROR", "the camera needs a secure context");
+      throw mediaFault({ name: "SecurityError", message: "the camera needs a secure context" });
     }
     const which = deviceId ? { deviceId: { exact: deviceId } } : { facingMode: "user" };
     const wanted = { ...which, width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
@@ -43,14 +48,33 @@ export class Camera {
       this.#stream = await navigator.mediaDevices.getUserMedia({ audio: false, video: wanted });
       this.#stream.getVideoTracks()[0].addEventListener("ended", this.#onLost);
       this.#video.srcObject = this.#stream;
-      await this.#video.play();
+      this.#video.play().catch(() => {}); // what comes of it is seen in the pictures
     } catch (fault) {
       this.close();
-      throw new FaceSessionError(mediaErrorCode(fault), fault?.message ?? String(fault));
+      throw mediaFault(fault);
     }
   }
 
+  /** Wait for two pictures that differ, as any camera's do by their noise. Throws FaceSessionError with a MEDIA_ code. */
+  async prove() {
+    const stream = this.#stream;
+    this.#taken = new Uint8Array();
+    let end = Date.now() + PICTURE_MS;
+    for (let pictures = 0; pictures < 2; ) {
+      if (this.#stream !== stream) return; // closed meanwhile
+      if (document.hidden) end = Date.now() + PICTURE_MS;
+      if (Date.now() > end) {
+        this.close();
+        throw pictures ? mediaFault({ message: "the camera's picture stands still" }, "cameraStill") : withoutPicture();
+      }
+      if (await this.take(LOOK_SIDE)) pictures += 1;
+      else await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+    this.#live = this.#stream === stream;
+  }
+
   close() {
+    this.#live = false;
     for (const track of this.#stream?.getTracks() ?? []) {
       track.removeEventListener("ended", this.#onLost);
       track.stop();
@@ -96,6 +120,11 @@ export class Camera {
     this.#taken = bytes;
     return { bytes, width, height };
   }
+}
+
+/** The fault of a camera that is open and shows nothing. */
+export function withoutPicture() {
+  return mediaFault({ message: "the camera gives no picture" }, "cameraWithoutPicture");
 }
 
 function equal(some, others) {

@@ -1,13 +1,14 @@
 // The course of a session in the browser: what the server says becomes what is shown, what is done is told to the server.
 // Nothing is decided here: the server guides, judges and ends.
 
-import { Camera } from "./camera.js";
-import { FaceSessionError } from "./errors.js";
+import { Camera, withoutPicture } from "./camera.js";
+import { FaceSessionError, mediaFault } from "./errors.js";
 import { tracer } from "./trace.js";
 import { Transport } from "./transport.js";
 
 const CANCEL_WAIT_MS = 3000;
-const GUIDANCE = /_DETECTED$/;
+const STALL_MS = 4000; // without a new picture; the server waits twice as long
+const FAILURE = /_(DETECTED|FAILED|TIMEOUT|NO_MATCH)$/;
 
 export class Conductor {
   #options;
@@ -24,7 +25,9 @@ export class Conductor {
   #pumping = false;
   #painted = null;
   #tracedCode = null;
-  #mediaFault = null;
+  #cameraId = null;
+  #pictureAt = 0;
+  #watch = null;
 
   constructor(options, view) {
     this.#options = options;
@@ -47,6 +50,11 @@ export class Conductor {
     this.#view.waiting("connecting");
     this.#transport.connect();
     return this.#outcome;
+  }
+
+  /** Ask the person whether to end the session. */
+  askToCancel() {
+    if (this.#phase !== "over" && this.#phase !== "cancelling") this.#view.askToCancel(() => this.cancel());
   }
 
   /** End the session as the person wishes. */
@@ -86,7 +94,7 @@ export class Conductor {
     this.#view.notice(null);
     if (this.#phase === "cancelling") {
       this.#transport.send({ type: "cancel" });
-    } else if (message.underWay && this.#camera.isOpen) {
+    } else if (message.underWay && this.#camera.isLive) {
       this.#phase = "capturing";
       this.#credit = 0;
       this.#grant(message.credit);
@@ -95,7 +103,7 @@ export class Conductor {
     } else if (message.failed) {
       this.#onAttemptFailed({ statusCode: message.failed, attemptsLeft: message.attemptsLeft }); // while the connection was lost
     } else if (this.#phase === "opening") {
-      if (this.#camera.isOpen) this.#askToStart(); // what was asked before may not have arrived
+      if (this.#camera.isLive) this.#askToStart(); // what was asked before may not have arrived
     } else if (this.#phase !== "problem" && this.#phase !== "between") {
       this.#showIntro();
     }
@@ -112,7 +120,7 @@ export class Conductor {
         this.#openCamera();
       },
       onPhone: isDesktop() ? () => this.#askForQr() : null,
-      onCancel: () => this.cancel(),
+      onCancel: () => this.askToCancel(),
     });
     this.#trace("VIEW");
   }
@@ -121,20 +129,24 @@ export class Conductor {
     this.#transport.send({ type: "qr" });
   }
 
-  async #openCamera(deviceId = null) {
+  // No attempt is begun before the camera was seen to give pictures.
+  async #openCamera(deviceId = this.#cameraId) {
     this.#phase = "opening";
-    this.#view.waiting("waitingForCamera", "waitingForCameraHint");
+    this.#cameraId = deviceId;
+    const actions = [["cancel", () => this.askToCancel()]];
+    this.#view.waiting("waitingForCamera", { hintKey: "waitingForCameraHint", actions });
     try {
       await this.#camera.open(deviceId);
+      if (this.#phase === "opening") this.#view.waiting("startingCamera", { actions });
+      await this.#camera.prove();
     } catch (fault) {
-      this.#onMediaFault(fault);
+      if (this.#phase === "opening") this.#onMediaFault(fault);
       return;
     }
     if (this.#phase !== "opening") {
       this.#camera.close();
       return;
     }
-    this.#mediaFault = null;
     await this.#showCapture();
     if (this.#ready.underWay) {
       this.#ready.underWay = false;
@@ -153,41 +165,64 @@ export class Conductor {
     this.#view.capture({
       cameras: await this.#camera.list(),
       current: this.#camera.deviceId,
-      onCancel: () => this.cancel(),
+      onCancel: () => this.askToCancel(),
       onCamera: (deviceId) => this.#changeCamera(deviceId),
     });
   }
 
   async #changeCamera(deviceId) {
+    this.#cameraId = deviceId;
     try {
       await this.#camera.open(deviceId);
+      await this.#camera.prove();
       this.#pump();
     } catch (fault) {
       this.#onMediaFault(fault);
     }
   }
 
-  #onMediaFault(fault) {
-    if (this.#phase === "over") return;
+  async #onMediaFault(fault) {
+    if (this.#phase === "over" || this.#phase === "cancelling") return;
     this.#phase = "problem";
-    this.#mediaFault = fault;
     this.#camera.close();
     this.#trace("START", { status: "FAILURE", statusCode: fault.code, statusMessage: fault.message });
+    const cameras = await this.#camera.list();
+    if (this.#phase !== "problem") return;
+    const elsewhere = {
+      inAppBrowser: [["copyLink", () => this.#copyLink()]],
+      insideFrame: [["openTab", () => open(this.#captureUrl, "_blank", "noopener")]],
+    };
     this.#view.message({
       kind: "camera",
       titleKey: "cameraProblem",
-      textKey: fault.code,
+      textKey: fault.advice,
+      cameras: { cameras, current: this.#cameraId, onCamera: (deviceId) => this.#openCamera(deviceId) },
       actions: [
+        ...(elsewhere[fault.advice] ?? []),
         ["retry", () => this.#openCamera()],
         ...(isDesktop() ? [["usePhone", () => this.#askForQr(), "phone"]] : []),
-        ["close", () => this.#fail(fault.code, fault.message)],
+        ["leave", () => this.#fail(fault.code, fault.message)],
       ],
     });
   }
 
+  get #captureUrl() {
+    const { server, sessionId, token } = this.#options;
+    return `${server}/capture/${sessionId}#${new URLSearchParams({ token })}`;
+  }
+
+  async #copyLink() {
+    try {
+      await navigator.clipboard.writeText(this.#captureUrl);
+      this.#view.note("linkCopied");
+    } catch {
+      this.#view.note(null, this.#captureUrl); // to be copied by hand
+    }
+  }
+
   #onCameraLost() {
     if (this.#phase === "capturing" || this.#phase === "opening") {
-      this.#onMediaFault(new FaceSessionError("MEDIA_UNKNOWN_ERROR", "the camera was taken away"));
+      this.#onMediaFault(mediaFault({ message: "the camera was taken away" }));
     }
   }
 
@@ -212,7 +247,7 @@ export class Conductor {
     this.#paint(message);
     if (message.statusCode !== this.#tracedCode) {
       this.#tracedCode = message.statusCode;
-      const status = GUIDANCE.test(message.statusCode) ? "FAILURE" : "SUCCESS";
+      const status = FAILURE.test(message.statusCode) ? "FAILURE" : "SUCCESS";
       this.#trace("IN_PROGRESS", { status, statusCode: message.statusCode });
     }
     if (message.done) {
@@ -238,12 +273,15 @@ export class Conductor {
   async #pump() {
     if (this.#pumping) return;
     this.#pumping = true;
+    this.#pictureAt = Date.now();
+    this.#watch ??= setInterval(() => this.#lookForStall(), 1000);
     try {
-      while (this.#phase === "capturing" && this.#credit > 0 && this.#camera.isOpen) {
+      while (this.#phase === "capturing" && this.#credit > 0 && this.#camera.isLive) {
         await this.#camera.nextPicture();
         const header = { t: performance.timeOrigin + performance.now(), flash: this.#painted };
         const picture = await this.#camera.take(this.#ready.frame.longSide);
         if (!picture || this.#phase !== "capturing" || this.#credit <= 0) continue;
+        this.#pictureAt = Date.now();
         this.#view.oval.setFrame(picture.width, picture.height);
         if (!this.#transport.sendFrame(picture.bytes, header)) break;
         this.#credit -= 1;
@@ -251,6 +289,13 @@ export class Conductor {
     } finally {
       this.#pumping = false;
     }
+  }
+
+  // A camera that stops in the middle of an attempt: the attempt goes on when pictures come again before the server gives it up.
+  #lookForStall() {
+    if (!this.#pumping || document.hidden) this.#pictureAt = Date.now();
+    const stalled = this.#phase === "capturing" && Date.now() - this.#pictureAt > STALL_MS;
+    if (stalled && this.#camera.isLive) this.#onMediaFault(withoutPicture());
   }
 
   #onAttemptFailed({ statusCode, attemptsLeft }) {
@@ -261,10 +306,10 @@ export class Conductor {
       kind: "failure",
       titleKey: "attemptTitle",
       textKey: statusCode,
-      note: ["attemptsLeft", { count: attemptsLeft }],
+      notes: [["attemptsLeft", { count: attemptsLeft }]],
       actions: [
         ["retry", () => this.#showIntro()],
-        ["cancel", () => this.cancel()],
+        ["cancel", () => this.askToCancel()],
       ],
     });
   }
@@ -290,7 +335,9 @@ export class Conductor {
   #onLost() {
     this.#credit = 0;
     if (this.#phase === "capturing" || this.#phase === "opening") this.#view.notice("reconnecting");
-    else if (this.#phase === "connecting" || this.#phase === "deciding") this.#view.waiting("reconnecting");
+    else if (this.#phase === "connecting" || this.#phase === "deciding") {
+      this.#view.waiting("reconnecting", { actions: [["cancel", () => this.askToCancel()]] });
+    }
   }
 
   #onEnd({ code, statusCode, jws, redirectUrl }) {
@@ -300,7 +347,12 @@ export class Conductor {
     }
     this.#trace("COMPLETE");
     this.#stop("FINISH", {});
-    this.#view.message({ kind: "success", titleKey: "successTitle", textKey: redirectUrl ? "redirecting" : "successText" });
+    this.#view.message({
+      kind: "success",
+      titleKey: "successTitle",
+      textKey: redirectUrl ? "redirecting" : "successText",
+      actions: this.#options.onward({ code: null, redirectUrl }),
+    });
     this.#settle.resolve({ jws, redirectUrl });
   }
 
@@ -311,12 +363,13 @@ export class Conductor {
     if (fault.code === "USER_CANCEL") this.#trace("SKIP", { status: "FAILURE", statusCode: fault.code });
     else this.#trace("COMPLETE", { status: "FAILURE", statusCode: reason ?? fault.code, statusMessage: message });
     this.#stop("FINISH", { status: "FAILURE", statusCode: fault.code });
-    this.#view.fault(fault.code, reason);
+    this.#view.fault(fault.code, { reason, leaves: Boolean(redirectUrl), actions: this.#options.onward({ code: fault.code, redirectUrl }) });
     this.#settle.reject(fault);
   }
 
   #stop(event, details) {
     this.#phase = "over";
+    clearInterval(this.#watch);
     this.#camera.close();
     this.#transport.close();
     this.#trace(event, details);

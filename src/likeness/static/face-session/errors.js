@@ -24,9 +24,29 @@ export class FaceSessionError extends Error {
   }
 }
 
-/** Tell a fault of getUserMedia (W3C Media Capture and Streams, §10.2) in the contract's words. */
-export function mediaErrorCode(fault) {
-  switch (fault?.name) {
+/**
+ * Tell a fault of getUserMedia (W3C Media Capture and Streams, §10.2) in the contract's words. Its `advice` is the key of the text
+ * that helps; that of its code, where there is no better one.
+ */
+export function mediaFault(fault, advice = null) {
+  const code = mediaErrorCode(fault?.name);
+  const told = advice ?? whoWithholds(code) ?? code;
+  return Object.assign(new FaceSessionError(code, fault?.message ?? String(fault)), { advice: told });
+}
+
+// By their names in the user agent: the browsers inside social networks' apps, and Android's for any app.
+const IN_APP = /FBA[NV]|FB_IAB|Instagram|\bLine\/|MicroMessenger|LinkedInApp|Snapchat|Twitter|musical_ly|Bytedance|TikTok|Pinterest|; wv\)/i;
+
+function whoWithholds(code) {
+  const allowed = document.featurePolicy?.allowsFeature("camera"); // not every browser can say
+  if (allowed === false) return "insideFrame";
+  if (code !== "MEDIA_NOT_ALLOWED_ERROR" && code !== "MEDIA_SECURITY_ERROR") return null;
+  if (IN_APP.test(navigator.userAgent)) return "inAppBrowser";
+  return window.top !== window && allowed === undefined ? "insideFrame" : null;
+}
+
+function mediaErrorCode(name) {
+  switch (name) {
     case "NotAllowedError":
       return "MEDIA_NOT_ALLOWED_ERROR";
     case "NotFoundError":

@@ -50,9 +50,10 @@ export class FaceSession extends HTMLElement {
     }
   }
 
-  /** End the session as the person wishes. */
-  cancel() {
-    this.#conductor?.cancel();
+  /** End the session as the person wishes; with `ask`, once the person has said yes. */
+  cancel({ ask = false } = {}) {
+    if (ask) this.#conductor?.askToCancel();
+    else this.#conductor?.cancel();
   }
 
   async #conduct(given) {
@@ -62,7 +63,7 @@ export class FaceSession extends HTMLElement {
     try {
       options = readOptions(given);
     } catch (fault) {
-      view.fault(fault.code);
+      view.fault(fault.code, { actions: given.onward?.({ code: fault.code, redirectUrl: null }) });
       throw fault;
     }
     const onTrace = (event) => this.#tell("trace", given.onTrace, event, event);
@@ -109,19 +110,33 @@ export function faceSession(options) {
 }
 
 async function runInDialog(options) {
-  const element = Object.assign(h("face-session", { manual: true }), { options });
+  const element = h("face-session", { manual: true });
   const dialog = h("dialog", { "aria-label": document.title || "Face session" }, element);
   const fullscreen = { position: "fixed", inset: "0", width: "100%", height: "100%", maxWidth: "none", maxHeight: "none", margin: "0", padding: "0", border: "0" };
   Object.assign(dialog.style, fullscreen);
+  let over = false;
+  const close = () => {
+    dialog.close(); // gives the focus back
+    dialog.remove();
+  };
   dialog.addEventListener("cancel", (event) => {
     event.preventDefault();
-    element.cancel();
+    if (over) close();
+    else element.cancel({ ask: true });
   });
+  // What went wrong stays until it was read.
+  const staysOpen = (code) => code !== null && code !== "USER_CANCEL";
+  element.options = { onward: ({ code }) => (staysOpen(code) ? [["close", close]] : []), ...options };
   (options.container ?? document.body).append(dialog);
   dialog.showModal();
   try {
-    return await element.run();
+    const jws = await element.run();
+    setTimeout(close, CLOSE_AFTER_MS);
+    return jws;
+  } catch (fault) {
+    if (!staysOpen(fault.code)) setTimeout(close, CLOSE_AFTER_MS);
+    throw fault;
   } finally {
-    setTimeout(() => dialog.remove(), CLOSE_AFTER_MS);
+    over = true;
   }
 }

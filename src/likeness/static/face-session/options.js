@@ -15,7 +15,7 @@ export function readOptions(given) {
   if (typeof token !== "string" || !token) throw invalid("captureUrl (or the token in its fragment) is needed");
   checkInteger(given, "maxAttempts", 1, 3);
   checkInteger(given, "minimumMatchLevel", 1, 5);
-  for (const name of ["onSuccess", "onError", "onTrace", "onFinally"]) {
+  for (const name of ["onSuccess", "onError", "onTrace", "onFinally", "onward"]) {
     if (given[name] != null && typeof given[name] !== "function") throw invalid(`${name} must be a function`);
   }
   for (const name of ["texts", "assets"]) {
@@ -33,6 +33,7 @@ export function readOptions(given) {
     onError: given.onError ?? nothing,
     onTrace: given.onTrace ?? nothing,
     onFinally: given.onFinally ?? nothing,
+    onward: given.onward ?? (() => []),
     texts: given.texts ?? {},
     assets: given.assets ?? {},
     language: given.language ?? null,

@@ -16,6 +16,7 @@ export class Oval {
   #done = svg("path", { class: "done", pathLength: "1" });
   #frame = { width: 640, height: 480 };
   #wanted = null;
+  #whole = false;
   #shown = null;
   #moving = null;
   #calm;
@@ -39,9 +40,13 @@ export class Oval {
     this.#place(true);
   }
 
-  /** Move to the server's oval ({x, y, width, height} in pixels of the frame) and show the progress (0..1). */
-  follow(oval, progress) {
+  /**
+   * Move to the server's oval ({x, y, width, height} in pixels of the frame) and show the progress (0..1). `whole`: show the
+   * camera's whole picture, for who looks for his place in it.
+   */
+  follow(oval, progress, whole) {
     this.#wanted = oval;
+    this.#whole = whole;
     this.#done.style.strokeDasharray = `${progress} 1`;
     this.#place(false);
   }
@@ -54,9 +59,11 @@ export class Oval {
     // Far and near are shown at nearly one scale, so that coming closer is seen to be that.
     const short = Math.min(frame.width, frame.height);
     const steady = STEADY * Math.min(room.width / (NEAR.width * short), room.height / (NEAR.height * short));
-    const scale = Math.min(steady, room.width / oval.width, room.height / oval.height);
+    const near = Math.min(steady, room.width / oval.width, room.height / oval.height);
+    const all = { width: this.#stage.clientWidth, height: this.#stage.clientHeight };
+    const scale = this.#whole ? Math.min(near, all.width / frame.width, all.height / frame.height) : near;
     // The picture is mirrored: what the camera has on the left is shown on the right.
-    const centre = { x: left + width / 2, y: top + room.height / 2 };
+    const centre = this.#whole ? { x: all.width / 2, y: all.height / 2 } : { x: left + width / 2, y: top + room.height / 2 };
     return {
       x: centre.x,
       y: centre.y,

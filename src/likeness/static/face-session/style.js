@@ -61,7 +61,7 @@ sheet.replaceSync(`
 h1 { margin: 0 0 0.5rem; font-size: clamp(1.5rem, 4.5vw, 1.85rem); line-height: 1.2; font-weight: 650; letter-spacing: -0.015em; outline: none; text-wrap: balance; }
 [dir="rtl"] h1 { letter-spacing: 0; }
 .lead { margin: 0; color: var(--_soft); text-wrap: pretty; }
-.note { margin: 0.75rem 0 0; color: var(--_ink); font-weight: 600; font-size: 0.95rem; }
+.note { margin: 0.75rem 0 0; overflow-wrap: anywhere; user-select: text; color: var(--_ink); font-weight: 600; font-size: 0.95rem; }
 .logo { display: block; max-width: 10rem; max-height: 3rem; margin: 0 auto 1.5rem; }
 
 .icon { width: 1.5rem; height: 1.5rem; flex: none; fill: none; stroke: currentColor; stroke-width: 1.6; stroke-linecap: round; stroke-linejoin: round; }
@@ -105,7 +105,9 @@ button:active { transform: scale(0.985); }
 @keyframes appear { from { opacity: 0; } }
 .stage video { position: absolute; object-fit: cover; transform: scaleX(-1); background: #dfe3e0; }
 .oval { position: absolute; inset: 0; width: 100%; height: 100%; }
-.sheet { fill: var(--sheet, var(--_ground)); }
+.sheet { fill: var(--sheet, var(--_ground)); transition: fill-opacity 0.3s; }
+.seeking .sheet { fill-opacity: 0.45; }
+.flashing .sheet { fill-opacity: 1; transition: none; }
 .rim { fill: none; stroke: rgb(23 33 30 / 16%); stroke-width: 2; }
 .done { fill: none; stroke: var(--_accent); stroke-width: 5; stroke-linecap: round; stroke-dasharray: 0 1; transition: stroke-dasharray 0.25s; }
 .stage[data-mood="asking"] .rim { stroke: rgb(23 33 30 / 30%); stroke-dasharray: 3 9; stroke-linecap: round; stroke-width: 3; }
@@ -114,20 +116,30 @@ button:active { transform: scale(0.985); }
 .head { position: absolute; inset: 0 0 auto; height: max(20%, 104px); padding: 0.75rem 1rem 1.4rem; display: grid; place-items: end center; text-align: center; }
 .guide, .notice { margin: 0; outline: none; padding: 0.55rem 1.2rem; max-width: 34rem; border-radius: 999px; font-size: clamp(1.2rem, 4.6vw, 1.7rem); font-weight: 650; line-height: 1.25; letter-spacing: -0.01em; text-wrap: balance; }
 [dir="rtl"] :is(.guide, .notice) { letter-spacing: 0; }
-.flashing .guide { color: #111; background: rgb(255 255 255 / 72%); }
+:is(.flashing, .seeking) .guide { color: #111; background: rgb(255 255 255 / 80%); }
 .notice { background: var(--_ink); color: var(--_card); font-size: 1.05rem; }
 .controls { position: absolute; inset: auto 0 0; height: 84px; padding: 0 1rem max(0.75rem, env(safe-area-inset-bottom)); display: flex; gap: 0.75rem; align-items: center; justify-content: center; }
 .ghost, .chooser { color: #17211e; background: rgb(255 255 255 / 82%); box-shadow: 0 0 0 1px rgb(23 33 30 / 10%); }
 .ghost:hover { background: #fff; }
 .chooser { display: inline-flex; min-width: 0; max-width: 16rem; gap: 0.4rem; align-items: center; min-height: 3.1rem; padding-inline: 1rem; border-radius: 999px; }
+.act > .chooser { display: flex; max-width: none; margin-bottom: 0.75rem; color: inherit; background: transparent; box-shadow: 0 0 0 1px var(--_control); }
 .cameras { min-width: 0; width: 100%; border: 0; border-radius: 999px; background: transparent; color: inherit; font: 500 0.95rem var(--_font); padding: 0.6rem 0.2rem; text-overflow: ellipsis; }
 
 .gesture { position: absolute; left: 0; top: 0; width: 4rem; height: 4rem; display: grid; place-items: center; border-radius: 50%; color: var(--_on-accent); background: var(--_accent); animation: nudge 1.1s ease-in-out infinite alternate; }
 .gesture .icon { width: 2.25rem; height: 2.25rem; stroke-width: 2.4; }
 .gesture.right .icon { transform: scaleX(-1); }
-.gesture { --_way: -10px; }
-.gesture.right { --_way: 10px; }
-@keyframes nudge { to { transform: translateX(var(--_way)); } }
+.gesture.up .icon { transform: rotate(90deg); }
+.gesture.down .icon { transform: rotate(-90deg); }
+.gesture { --_way: -10px, 0; }
+.gesture.right { --_way: 10px, 0; }
+.gesture.up { --_way: 0, -10px; }
+.gesture.down { --_way: 0, 10px; }
+@keyframes nudge { to { transform: translate(var(--_way)); } }
+
+.question { width: min(24rem, 100% - 2rem); padding: 1.75rem; border: 0; border-radius: var(--_corner); color: var(--_ink); background: var(--_card); text-align: center; }
+.question::backdrop { background: rgb(10 16 14 / 55%); }
+.question .actions { margin-top: 1.25rem; }
+h2 { margin: 0 0 0.5rem; font-size: 1.3rem; line-height: 1.25; font-weight: 650; text-wrap: balance; }
 
 :is(h1, p).spoken { position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 
@@ -165,7 +177,7 @@ button:active { transform: scale(0.985); }
 }
 @media (forced-colors: active) {
   .primary, .ghost, .plain, .chooser { border: 1px solid ButtonText; }
-  .badge, .tips .icon { border: 1px solid CanvasText; }
+  .badge, .tips .icon, .question { border: 1px solid CanvasText; }
   .sheet { forced-color-adjust: none; }
   .guide, .notice, .gesture { border: 1px solid CanvasText; background: Canvas; }
   [role="switch"], .spinner { forced-color-adjust: none; }

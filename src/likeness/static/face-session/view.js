@@ -4,6 +4,14 @@ import { h, icon, svg } from "./dom.js";
 import { Oval } from "./oval.js";
 
 const ANNOUNCE_MS = 1200;
+const LOST_MS = 700; // a face that is missed in one picture is not lost
+const UNPLACED = new Set([
+  "FACE_NOT_DETECTED",
+  "FACE_MULTIPLE_FACES_DETECTED",
+  "FACE_INCORRECT_POSITION_DETECTED",
+  "FACE_DARK_ENVIRONMENT_DETECTED",
+  "FACE_BRIGHT_ENVIRONMENT_DETECTED",
+]);
 const GESTURE_ROOM = 48; // from the edge to the middle of a gesture's badge, with its swing
 const TURNS = {
   FACE_LIVENESS_TURN_LEFT: ["turn", "left"],
@@ -11,7 +19,16 @@ const TURNS = {
   FACE_LIVENESS_TILT_LEFT: ["tilt", "left"],
   FACE_LIVENESS_TILT_RIGHT: ["tilt", "right"],
 };
-const HINTS = { closer: "hintCloser", farther: "hintFarther", lookStraight: "hintLookStraight", centre: "hintCentre" };
+const HINTS = {
+  closer: "hintCloser",
+  farther: "hintFarther",
+  lookStraight: "hintLookStraight",
+  left: "hintLeft",
+  right: "hintRight",
+  up: "hintUp",
+  down: "hintDown",
+};
+const WAYS = new Set(["left", "right", "up", "down"]);
 const BADGES = { success: "done", phone: "phone", camera: "camera", failure: "problem", cancelled: "close" };
 const HINTED = new Set(["FACE_INCORRECT_POSITION_DETECTED", "FACE_INCORRECT_DISTANCE_DETECTED", "FACE_INCORRECT_POSE_DETECTED"]);
 
@@ -24,12 +41,13 @@ export class View {
   #notice = h("p", { class: "notice", role: "alert", hidden: true });
   #spoken = h("p", { class: "spoken", role: "status", "aria-live": "polite" });
   #gesture = h("div", { class: "gesture", "aria-hidden": "true", hidden: true });
-  #cameras = h("select", { class: "cameras" });
   #controls = h("div", { class: "controls" });
   #gestureName = null;
   #shape = null;
   #announcing = null;
   #lastSpokenAt = 0;
+  #placedAt = -Infinity;
+  #question = null;
 
   constructor(root, say, assets) {
     this.#say = say;
@@ -55,9 +73,27 @@ export class View {
     }, wait);
   }
 
-  waiting(key, hintKey = null) {
-    this.#show("waiting", [h("div", { class: "spinner", "aria-hidden": "true" }), this.#title(key), hintKey && this.#text(hintKey)]);
+  waiting(key, { hintKey = null, actions = [] } = {}) {
+    this.#show("waiting", [h("div", { class: "spinner", "aria-hidden": "true" }), this.#title(key), hintKey && this.#text(hintKey)], this.#actions(actions, "plain"));
     this.announce(this.#say(key));
+  }
+
+  /** Ask whether to cancel; calls `onYes()`. */
+  askToCancel(onYes) {
+    if (this.#question) return;
+    const answer = (call) => () => {
+      this.#question.close();
+      call?.();
+    };
+    const title = h("h2", { id: "question" }, this.#say("cancelTitle"));
+    const actions = this.#actions([["keepGoing", answer()], ["cancelNow", answer(onYes)]]);
+    this.#question = h("dialog", { class: "question", "aria-labelledby": "question" }, title, this.#text("cancelText"), ...actions);
+    this.#question.addEventListener("close", () => {
+      this.#question.remove();
+      this.#question = null;
+    });
+    this.#root.append(this.#question);
+    this.#question.showModal();
   }
 
   /** The first screen. Calls `onStart(flash)`, `onPhone()`, `onCancel()`. */
@@ -82,19 +118,21 @@ export class View {
       ],
       [
         hasFlash ? choice : null,
-        h(
-          "div",
-          { class: "actions" },
-          this.#button("start", () => onStart(!gentle.checked), "primary"),
-          onPhone && this.#button("usePhone", onPhone, "plain", "phone"),
-          this.#button("cancel", onCancel, "plain"),
-        ),
+        ...this.#actions([
+          ["start", () => onStart(!gentle.checked)],
+          ...(onPhone ? [["usePhone", onPhone, "phone"]] : []),
+          ["cancel", onCancel],
+        ]),
       ],
     );
   }
 
-  /** A message with actions: a list of [text key, callback, icon]. The first is the main one. `note`: a text key and values. */
-  message({ kind, titleKey, textKey, note = null, actions = [] }) {
+  /**
+   * A message with actions: a list of [text key, callback, icon]. The first is the main one. `notes`: text keys with values.
+   * `cameras`: a choice as for `capture`.
+   */
+  message({ kind, titleKey, textKey, notes = [], cameras = null, actions = [] }) {
+    this.#question?.close();
     const text = this.#say(textKey);
     this.#show(
       kind,
@@ -102,15 +140,20 @@ export class View {
         h("div", { class: `badge ${kind}` }, icon(BADGES[kind])),
         this.#title(titleKey),
         h("p", { class: "lead" }, text),
-        note && h("p", { class: "note" }, this.#say(...note)),
+        h("div", { class: "notes", role: "status" }, notes.map((note) => h("p", { class: "note" }, this.#say(...note)))),
       ],
-      actions.length ? [h("div", { class: "actions" }, actions.map(([key, call, name], index) => this.#button(key, call, index ? "plain" : "primary", name)))] : [],
+      [cameras && this.#chooser(cameras), ...this.#actions(actions)],
     );
     this.announce(`${this.#say(titleKey)}. ${text}`);
   }
 
-  /** Say what went wrong, by its code; `reason` is the code of why, where there is more to say. */
-  fault(code, reason = null) {
+  /** Put a note below the message that is shown: a text by its key, or one that no language knows. */
+  note(key, text = null) {
+    this.#panel.querySelector(".notes")?.replaceChildren(h("p", { class: "note" }, text ?? this.#say(key)));
+  }
+
+  /** Say what went wrong, by its code; `reason` is the code of why, where there is more to say. `leaves`: the page goes on by itself. */
+  fault(code, { reason = null, leaves = false, actions = [] } = {}) {
     const titles = { USER_CANCEL: "cancelledTitle", SESSION_EXPIRED_OR_NOT_FOUND: "expiredTitle" };
     const usedUp = code.startsWith("SESSION_INVALIDATED");
     const known = reason !== null && this.#say.has(reason);
@@ -118,7 +161,8 @@ export class View {
       kind: code === "USER_CANCEL" ? "cancelled" : "failure",
       titleKey: titles[code] ?? (usedUp ? "failedTitle" : "problem"),
       textKey: code === "USER_CANCEL" ? "cancelledText" : known ? reason : code,
-      note: usedUp && known ? [code] : null,
+      notes: [...(usedUp && known ? [[code]] : []), ...(leaves ? [["takingBack"]] : [])],
+      actions,
     });
   }
 
@@ -126,30 +170,25 @@ export class View {
   qr({ size, path }, onBack) {
     const drawn = svg("svg", { viewBox: `0 0 ${size} ${size}`, "shape-rendering": "crispEdges" }, svg("path", { d: path }));
     const code = h("div", { class: "qr", role: "img", "aria-label": this.#say("qrLabel") }, drawn);
-    this.#show("qr-screen", [this.#title("qrTitle"), code], [this.#text("qrText"), h("div", { class: "actions" }, this.#button("back", onBack, "plain"))]);
+    this.#show("qr-screen", [this.#title("qrTitle"), code], [this.#text("qrText"), ...this.#actions([["back", onBack]], "plain")]);
   }
 
-  /** Show the camera. Calls `onCancel()` and `onCamera(deviceId)`. */
+  /** Show the camera. Calls `onCancel()` and, for one of several `cameras`, `onCamera(deviceId)`. */
   capture({ cameras, current, onCamera, onCancel }) {
-    const say = this.#say;
-    const names = cameras.map((camera, index) => [camera.deviceId, camera.label || say("cameraNumber", { number: index + 1 })]);
-    this.#cameras.replaceChildren(...names.map(([id, name]) => h("option", { value: id, selected: id === current }, name)));
-    this.#cameras.setAttribute("aria-label", say("camera"));
-    this.#cameras.onchange = () => onCamera(this.#cameras.value);
-    this.#controls.replaceChildren(
-      ...(names.length > 1 ? [h("label", { class: "chooser" }, icon("camera"), this.#cameras)] : []),
-      this.#button("cancel", onCancel, "ghost"),
-    );
+    const chooser = this.#chooser({ cameras, current, onCamera });
+    this.#controls.replaceChildren(...(chooser ? [chooser] : []), this.#button("cancel", onCancel, "ghost"));
     this.#panel.hidden = true;
+    this.#panel.replaceChildren();
     this.#stage.hidden = false;
     this.#root.dataset.screen = "capture";
     this.paint(null);
-    this.guide({ statusCode: "FACE_INCORRECT_POSITION_DETECTED", hint: "centre", oval: null, progress: 0 });
+    this.#placedAt = -Infinity;
+    this.guide({ statusCode: "FACE_INCORRECT_POSITION_DETECTED", hint: null, colour: null, oval: null, progress: 0 });
     this.#guide.focus({ preventScroll: true }); // what had the focus is hidden now
   }
 
   /** Show the server's instruction. */
-  guide({ statusCode, hint, oval, progress }) {
+  guide({ statusCode, hint, colour, oval, progress }) {
     const text = this.#say(HINTED.has(statusCode) && HINTS[hint] ? HINTS[hint] : statusCode);
     if (this.#guide.textContent !== text) {
       this.#guide.textContent = text;
@@ -157,8 +196,11 @@ export class View {
     }
     this.#stage.dataset.status = statusCode;
     this.#stage.dataset.mood = statusCode.endsWith("_DETECTED") ? "asking" : "good";
-    this.oval.follow(oval, progress);
-    this.#showGesture(TURNS[statusCode]);
+    if (!UNPLACED.has(statusCode)) this.#placedAt = performance.now();
+    const seeking = !colour && performance.now() - this.#placedAt > LOST_MS;
+    this.#stage.classList.toggle("seeking", seeking);
+    this.oval.follow(oval, progress, seeking);
+    this.#showGesture(TURNS[statusCode] ?? (WAYS.has(hint) ? ["move", hint] : null));
   }
 
   /** Fill everything around the face with a colour; null for the page's own ground. */
@@ -190,10 +232,11 @@ export class View {
     this.#shape = shape;
     const [kind, side] = this.#gestureName?.split("-") ?? [];
     if (!kind || !shape) return;
-    const sign = side === "left" ? -1 : 1;
-    const [dx, dy] = kind === "turn" ? [shape.rx, 0] : [shape.rx * 0.72, -shape.ry * 0.7];
-    const x = Math.min(Math.max(shape.x + sign * dx, GESTURE_ROOM), this.#stage.clientWidth - GESTURE_ROOM);
-    this.#gesture.style.translate = `calc(${x}px - 50%) calc(${shape.y + dy}px - 50%)`;
+    const [across, down] = { left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1] }[side];
+    const [dx, dy] = kind === "tilt" ? [across * 0.72, -0.7] : [across, down];
+    const gap = kind === "move" ? GESTURE_ROOM : 0; // beside the oval, where it covers no face that comes in
+    const x = Math.min(Math.max(shape.x + dx * (shape.rx + gap), GESTURE_ROOM), this.#stage.clientWidth - GESTURE_ROOM);
+    this.#gesture.style.translate = `calc(${x}px - 50%) calc(${shape.y + dy * (shape.ry + gap)}px - 50%)`;
   }
 
   /** Show a screen: what it tells, and below or beside it what can be done. */
@@ -202,7 +245,8 @@ export class View {
     this.#stage.hidden = true;
     this.#panel.hidden = false;
     this.#root.dataset.screen = screen;
-    this.#panel.replaceChildren(h("div", {}, told), ...(done.length ? [h("div", { class: "act" }, done)] : []));
+    const act = h("div", { class: "act" }, done);
+    this.#panel.replaceChildren(h("div", {}, told), ...(act.childElementCount ? [act] : []));
     this.#panel.querySelector("h1")?.focus({ preventScroll: true });
   }
 
@@ -212,6 +256,22 @@ export class View {
 
   #text(key) {
     return h("p", { class: "lead" }, this.#say(key));
+  }
+
+  #actions(list, first = "primary") {
+    const buttons = list.map(([key, call, name], index) => this.#button(key, call, index ? "plain" : first, name));
+    return buttons.length ? [h("div", { class: "actions" }, buttons)] : [];
+  }
+
+  #chooser({ cameras, current, onCamera }) {
+    if (cameras.length < 2) return null;
+    const name = (camera, index) => camera.label || this.#say("cameraNumber", { number: index + 1 });
+    const options = cameras.map((camera, index) =>
+      h("option", { value: camera.deviceId, selected: camera.deviceId === current }, name(camera, index)),
+    );
+    const select = h("select", { class: "cameras", "aria-label": this.#say("camera") }, options);
+    select.addEventListener("change", () => onCamera(select.value));
+    return h("label", { class: "chooser" }, icon("camera"), select);
   }
 
   #button(key, call, kind, iconName = null) {
