@@ -1,6 +1,9 @@
 """Every setting, once, with its default and meaning. Read from ``LIKENESS_<NAME>`` in the environment."""
 
+import difflib
+import ipaddress
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -9,12 +12,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL
 
 MEBIBYTE = 1024 * 1024
+PREFIX = "LIKENESS_"
+OF_COMMANDS = frozenset({"LIKENESS_WEBHOOK_PASSWORD"})
+"""Variables that one command reads as an option."""
 
 
 class Settings(BaseSettings):
     """The deployment's settings; docs/operations.md has a heading for each."""
 
-    model_config = SettingsConfigDict(env_prefix="LIKENESS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     data_dir: Path = Field(Path("data"), description="Folder of the database, the images, the key file and the models.")
     host: str = Field("127.0.0.1", description="Address that the server listens on.")
@@ -121,6 +127,16 @@ class Settings(BaseSettings):
             raise ValueError("must be a bare origin such as https://face.example.com, without a path")
         return str(url).rstrip("/")
 
+    def doubts(self) -> Iterator[str]:
+        """Tell what can be meant, but seldom is; a sentence each."""
+        if self.base_url is None and _is_every_address(self.host):
+            yield (
+                f"LIKENESS_BASE_URL is not set, so tokens, results and captureUrl name {self.own_address}, where nobody can visit. "
+                "Set it to the public address before the first token is given out: with another address they are another issuer's"
+            )
+        if self.models_mirror and not self.models_mirror.is_dir():
+            yield f"LIKENESS_MODELS_MIRROR names no folder: {self.models_mirror}. Model files are looked for elsewhere"
+
     @property
     def origin(self) -> str:
         """The public address, without a trailing slash."""
@@ -152,3 +168,19 @@ class Settings(BaseSettings):
     @property
     def models_dir(self) -> Path:
         return self.data_dir / "models"
+
+
+def _is_every_address(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return not host
+
+
+def unknown_settings(environment: Mapping[str, str]) -> Iterator[str]:
+    """Tell of each variable that looks like a setting and is none, with the setting that it may be meant for."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | OF_COMMANDS
+    for name in sorted(environment):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8)
+            yield f"{name} is no setting and is not read" + (f"; is {near[0]} meant?" if near else "")

@@ -1,5 +1,7 @@
 """The ``likeness`` command."""
 
+import logging
+import os
 import sys
 from typing import Annotated, NoReturn
 
@@ -22,8 +24,11 @@ from likeness.cli.serve import serve
 from likeness.cli.tenant import tenant
 from likeness.cli.webhook import webhook
 from likeness.errors import LikenessError, SetupError
+from likeness.kit.logs import configure_logging
 from likeness.kit.wire import faults_of
+from likeness.settings import unknown_settings
 
+log = logging.getLogger("likeness")
 app = typer.Typer(
     name="likeness",
     help="A self-hosted Face API: `init` makes a data folder, `serve` runs the server, `demo` shows everything on real photos.",
@@ -63,6 +68,9 @@ app.add_typer(keys, name="keys")
 
 def main() -> None:
     """Run a command; what the operator must mend is told in a sentence, not in a traceback."""
+    configure_logging("warning")  # `serve` has a level of its own
+    for doubt in unknown_settings(os.environ):
+        log.warning("%s", doubt)
     try:
         app()
     except ValidationError as error:

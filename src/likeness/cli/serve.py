@@ -24,6 +24,8 @@ def serve() -> None:
     """
     settings = Settings()
     configure_logging(settings.log_level)
+    for doubt in settings.doubts():
+        log.warning("%s", doubt)
     with ended_by_signals(), closing(open_deployment(settings)) as deployment:
         run_server(deployment)
 

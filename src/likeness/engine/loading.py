@@ -59,23 +59,24 @@ def judges_passively(pack: str, models_dir: Path) -> bool:
 
 
 def _best(catalogue: Catalogue, store: WeightStore) -> Manifest:
-    """Give the best pack whose weights are on this machine or can be fetched now."""
-    reasons = []
+    """Give the best pack whose weights are on this machine or can be fetched now; a lesser one with a warning that says why."""
+    reasons: list[str] = []
     for name in BEST_FIRST:
         try:
             manifest = catalogue.get(name)
-        except SetupError as error:
-            log.warning("the pack %s is damaged, and a lesser one is looked for: %s", name, error)
-            reasons.append(str(error))
-            continue
-        try:
             store.install(manifest)
         except SetupError as error:
-            log.info("the pack %s cannot be had here: %s", name, error)
-            reasons.append(str(error))
-        else:
-            return manifest
-    raise SetupError(f"No model pack can be had, not even 'builtin': {' '.join(reasons)}")
+            reasons.append(f"{name}: {error}")
+            continue
+        if reasons:
+            log.warning(
+                "`auto` takes the pack %s, since no better one can be had. %s The data of a deployment stays with the pack of its "
+                "first start until `likeness gallery reindex` moves it: mend this first, then start on a new data folder.",
+                name,
+                " ".join(reasons),
+            )
+        return manifest
+    raise SetupError(f"No model pack can be had: {' '.join(reasons)}")
 
 
 def _pad_models(catalogue: Catalogue, load: LoadNetwork) -> Iterator[PadModel]:

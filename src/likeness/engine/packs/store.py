@@ -89,6 +89,7 @@ class WeightStore:
         target = self._place(weights)
         faults = []
         for url in weights.urls:
+            _log.info("fetching %s", url)
             try:
                 download(
                     url, target, sha256=weights.sha256, size=weights.bytes, progress=progress, transport=self.transport

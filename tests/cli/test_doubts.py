@@ -1,0 +1,68 @@
+"""What is seldom meant is told before the work: settings that are none, and addresses and folders that lead nowhere."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from likeness.cli import main
+from likeness.settings import Settings, unknown_settings
+
+
+def told_by(*command: str, capsys: pytest.CaptureFixture[Any], monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr("sys.argv", ["likeness", *command])
+    with pytest.raises(SystemExit):
+        main()
+    return str(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("LIKENESS_PROT", "LIKENESS_PORT"),
+        ("LIKENESS_WORKER", "LIKENESS_WORKERS"),
+        ("LIKENESS_DATADIR", "LIKENESS_DATA_DIR"),
+        ("likeness_mirror", "LIKENESS_MODELS_MIRROR"),
+        ("LIKENESS_COLOUR", None),
+    ],
+)
+def test_a_setting_that_is_none_is_told_with_the_nearest(name: str, meant: str | None) -> None:
+    (doubt,) = unknown_settings({name: "9", "LIKENESS_PACK": "fake", "likeness_port": "1", "PATH": "/bin"})
+    assert doubt == f"{name} is no setting and is not read" + (f"; is {meant} meant?" if meant else "")
+
+
+def test_every_command_tells_of_a_setting_that_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[Any]
+) -> None:
+    monkeypatch.setenv("LIKENESS_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("LIKENESS_PROT", "9")
+    told = told_by("tenant", "list", capsys=capsys, monkeypatch=monkeypatch)
+    assert re.search(r"^\S+Z WARNING likeness: LIKENESS_PROT is no setting", told)
+
+
+def test_a_start_tells_what_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[Any]
+) -> None:
+    monkeypatch.setenv("LIKENESS_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("LIKENESS_HOST", "0.0.0.0")  # noqa: S104  what is told
+    monkeypatch.setenv("LIKENESS_MODELS_MIRROR", str(tmp_path / "none"))
+    told = told_by("serve", capsys=capsys, monkeypatch=monkeypatch)
+    assert (
+        "WARNING likeness: LIKENESS_BASE_URL is not set, so tokens, results and captureUrl name http://0.0.0.0" in told
+    )
+    assert f"WARNING likeness: LIKENESS_MODELS_MIRROR names no folder: {tmp_path / 'none'}" in told
+
+
+@pytest.mark.parametrize(
+    ("host", "base_url", "doubts"),
+    [
+        ("0.0.0.0", None, 1),  # noqa: S104
+        ("::", None, 1),
+        ("0.0.0.0", "https://face.example", 0),  # noqa: S104
+        ("10.0.0.7", None, 0),
+        ("localhost", None, 0),
+    ],
+)
+def test_an_address_that_nobody_can_visit_is_told(tmp_path: Path, host: str, base_url: str | None, doubts: int) -> None:
+    assert len(list(Settings(host=host, base_url=base_url, models_mirror=tmp_path).doubts())) == doubts

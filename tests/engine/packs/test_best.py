@@ -1,0 +1,50 @@
+import json
+
+import pytest
+
+from likeness.engine import loading
+from likeness.engine.packs.catalogue import SHIPPED, Catalogue
+from likeness.engine.packs.store import WeightStore
+from likeness.errors import SetupError
+
+
+class Closed(WeightStore):
+    """A machine without the internet, which has the weights of one pack."""
+
+    def install(self, manifest, **_):
+        if manifest.id != "here":
+            raise SetupError("the proxy is mute")
+
+
+@pytest.fixture
+def best(tmp_path, monkeypatch):
+    """Give what ``auto`` takes of packs of these names; one that is "broken" has no manifest."""
+    for name in ("here", "elsewhere", "broken"):
+        own = tmp_path / "packs" / name
+        own.mkdir(parents=True)
+        manifest = json.loads((SHIPPED / "builtin.json").read_text()) | {"id": name}
+        (own / "manifest.json").write_text("{" if name == "broken" else json.dumps(manifest))
+
+    def take(*names):
+        monkeypatch.setattr(loading, "BEST_FIRST", names)
+        return loading._best(Catalogue(tmp_path), Closed(tmp_path)).id
+
+    return take
+
+
+def test_a_lesser_pack_is_taken_with_a_warning_that_says_why(best, caplog):
+    assert best("broken", "elsewhere", "here") == "here"
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "elsewhere: the proxy is mute" in warning
+    assert "broken: " in warning
+    assert "takes the pack here" in warning
+
+
+def test_the_best_pack_is_taken_without_a_word(best, caplog):
+    assert best("here", "elsewhere") == "here"
+    assert caplog.messages == []
+
+
+def test_no_pack_at_all_is_told_with_every_reason(best):
+    with pytest.raises(SetupError, match=r"elsewhere: the proxy is mute"):
+        best("broken", "elsewhere")
