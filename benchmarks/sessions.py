@@ -59,7 +59,7 @@ def main() -> None:
     photos = load_photos()
     report = Report(f"face sessions, a server on {os.cpu_count()} cores, frames of a simulated person")
     with tempfile.TemporaryDirectory() as folder:
-        for pack in ("mobilefacenet", "builtin") if options.mirror else ("builtin",):
+        for pack in ("best", "builtin") if options.mirror else ("builtin",):
             data = Path(folder) / pack
             shots = record(pack, photos, data / "models", options.mirror)
             with serving(data, pack, options.mirror) as server:

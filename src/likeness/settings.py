@@ -63,7 +63,7 @@ class Settings(BaseSettings):
         description="File of the master key that wraps every tenant's data key; by default in the data folder. Back it up apart from the data.",
     )
     pack: str = Field(
-        "auto", description="Model pack: auto, builtin, mobilefacenet, duo, an installed pack, or fake (tests only)."
+        "auto", description="Model pack: auto, builtin, best, fast, an installed pack, or fake (tests only)."
     )
     models_mirror: Path | None = Field(
         None,

@@ -15,7 +15,7 @@ from processes import ServerProcess, server_process
 
 pytestmark = [pytest.mark.data, pytest.mark.timeout(1500)]
 
-REQUIRED_ACCURACY = 0.985
+REQUIRED_ACCURACY = 0.99
 REQUIRED_ACQUISITION = 0.98
 FOLDS = 10
 DOCUMENTED = {200, 201, 400, 413, 415}
@@ -62,39 +62,38 @@ def cross_validated_accuracy(scores: NDArray[np.float64], genuine: NDArray[np.bo
     return float(np.mean(accuracies))
 
 
-@pytest.mark.parametrize("pack", ["builtin", "mobilefacenet"])
-def test_view_2_accuracy_through_the_api(data: Path, tmp_path: Path, pack: str) -> None:
-    pairs = read_pairs(data)
-    assert len(pairs) > 2000
-    with server_process(tmp_path, pack=pack, models_mirror=data / "models") as server, server.client() as http:
+def test_view_2_accuracy_through_the_api(data: Path, tmp_path: Path) -> None:
+    """Every third pair: a pack of 97 % accuracy would pass about once in a thousand times."""
+    pairs = read_pairs(data)[::3]
+    assert len(pairs) > 750
+    with server_process(tmp_path, pack="auto", models_mirror=data / "models") as server, server.client() as http:
 
-        def compare(pair: tuple[Path, Path, bool]) -> float:
+        def compare(pair: tuple[Path, Path, bool]) -> tuple[float, str]:
             files = {"sourceImage": pair[0].read_bytes(), "targetImage": pair[1].read_bytes()}
             reply = http.post("/api/v1/face/match", files=files)
             # Failure to acquire is a rate of its own (ISO/IEC 19795-1): held below, and apart from accuracy.
-            return float(reply.json()["score"]) if reply.status_code == 200 else float("nan")
+            return (reply.json()["score"], reply.json()["model"]) if reply.status_code == 200 else (np.nan, "")
 
         with ThreadPoolExecutor(4) as pool:
-            scores = np.array(list(pool.map(compare, pairs)))
+            scored, models = zip(*pool.map(compare, pairs), strict=True)
+    assert {model.partition("@")[0] for model in models} <= {"best", ""}
+    scores = np.array(scored, np.float64)
     acquired = ~np.isnan(scores)
     assert acquired.mean() >= REQUIRED_ACQUISITION
     genuine = np.array([same for _, _, same in pairs])
     accuracy = cross_validated_accuracy(scores[acquired], genuine[acquired])
-    print(f"{pack}: View 2 accuracy through the API {accuracy:.4f} on {len(pairs)} pairs")  # noqa: T201
+    print(f"View 2 accuracy through the API {accuracy:.4f} on {len(pairs)} pairs")  # noqa: T201
     assert accuracy >= REQUIRED_ACCURACY
 
 
-@pytest.fixture(scope="module", params=["builtin", "mobilefacenet"])
-def real_server(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    folder = tmp_path_factory.mktemp(request.param)
-    with server_process(folder, pack=request.param, workers=2, models_mirror=data / "models") as server:
+@pytest.fixture(scope="module")
+def real_server(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with server_process(tmp_path_factory.mktemp("builtin"), pack="builtin", workers=2) as server:
         yield server
 
 
-@pytest.mark.parametrize("calls", [0, 1])
-def test_hostile_files_meet_documented_statuses_only(data: Path, real_server: ServerProcess, calls: int) -> None:
-    """Each pack's detector sees every file, each call receives every file; four runs cover both."""
-    path = list(IMAGE_CALLS)[calls + (2 if real_server.settings.pack == "builtin" else 0)]
+@pytest.mark.parametrize("path", IMAGE_CALLS)
+def test_hostile_files_meet_documented_statuses_only(data: Path, real_server: ServerProcess, path: str) -> None:
     files = [file for file in sorted((data / "hostile").rglob("*")) if file.is_file()]
     assert len(files) > 400
     with real_server.client() as http:

@@ -65,14 +65,8 @@ def chromium(chromium_path: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> Engine:
-    """Load the better pack where its weights are at hand, else the one that always can be had."""
-    models, mirror = tmp_path_factory.mktemp("models"), data_folder / "models"
-    pack = "mobilefacenet" if mirror.is_dir() else "builtin"
-    made = load_engine(pack, models_dir=models, mirror=mirror if mirror.is_dir() else None)
-    if made.stored_calibration is None:
-        made = load_engine("builtin", models_dir=models)
-    return made
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return load_engine("builtin", models_dir=tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="session")

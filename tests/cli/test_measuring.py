@@ -129,12 +129,12 @@ def test_the_cache_spares_the_work(faces, tmp_path, monkeypatch):
 
 
 def test_calibrate_asks_for_enough_people(faces):
-    with pytest.raises(SetupError, match="takes at least 1,000,000"):
+    with pytest.raises(SetupError, match="level 5 takes 1,415"):
         run("calibrate", faces)
 
 
 def test_calibrate_tells_and_writes_only_when_told_to(faces, tmp_path, monkeypatch):
-    monkeypatch.setattr(thresholds, "FEWEST_IMPOSTOR_COMPARISONS", 100)
+    monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
     said = run("calibrate", faces, "--splits", 2)
     assert "Nothing was written" in said
     assert "measured on the other half" in said
@@ -151,7 +151,7 @@ def test_calibrate_tells_and_writes_only_when_told_to(faces, tmp_path, monkeypat
 
 
 def test_applied_thresholds_are_in_force(faces, tmp_path, monkeypatch):
-    monkeypatch.setattr(thresholds, "FEWEST_IMPOSTOR_COMPARISONS", 100)
+    monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
     # The fake pack has no manifest, so the thresholds are applied to one that has.
     monkeypatch.setattr(FakeEngine, "pack", replace(FakeEngine.pack, id="builtin"))
     said = run("calibrate", faces, "--splits", 0, "--apply")

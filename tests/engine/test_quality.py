@@ -193,7 +193,7 @@ def test_enrolment_asks_for_at_least_as_much_as_a_probe(rule: Rule):
 
 @pytest.mark.data
 def test_ordinary_press_photos_are_hardly_ever_refused(data, engine_of):
-    engine = engine_of("mobilefacenet")
+    engine = engine_of("builtin")
     folder = read_folder(data / "faces" / "lfw")
     refused = 0
     photos = folder.photos[::48]
@@ -206,7 +206,7 @@ def test_ordinary_press_photos_are_hardly_ever_refused(data, engine_of):
 
 @pytest.mark.data
 def test_a_real_face_loses_quality_when_blurred_and_darkened(data, engine_of):
-    engine = engine_of("mobilefacenet")
+    engine = engine_of("builtin")
     image = decode((data / "faces" / "photos" / "obama.jpg").read_bytes())
     face = engine.detect(image, minimum_face_pixels=100)[0]
     eyes_pixels = float(np.linalg.norm(face.landmarks[1] - face.landmarks[0]))

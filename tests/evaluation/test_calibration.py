@@ -34,12 +34,21 @@ def test_a_rate_that_is_uncertain_is_kept_to_with_care(crowd):
     assert levels[-1].fmr.value <= TARGET_FMR[-1] / 2
 
 
-def test_too_few_comparisons_are_refused_with_what_it_takes(crowd):
+def test_levels_that_too_few_people_support_are_refused_with_what_it_takes(crowd):
     rows, people = crowd
-    with pytest.raises(SetupError, match=r"1,415 photos"):
+    with pytest.raises(SetupError, match=r"540 people.*: level 5 takes 1,415\."):
         calibrate(rows[-600:], people[-600:])
+    with pytest.raises(SetupError, match=r"level 3 takes 142, level 4 takes 448, level 5 takes 1,415\."):
+        calibrate(rows[:102], people[:102] // 2)
     with pytest.raises(SetupError, match="Too few photos"):
         calibrate(rows[:1500], people[:1500])
+
+
+def test_many_photos_of_two_people_support_no_level():
+    people = np.arange(2002) % 2
+    rows = unit_rows(np.random.default_rng(1), people, size=24, likeness=2.0)
+    with pytest.raises(SetupError, match=r"2 people.*level 1 takes 15"):
+        calibrate(rows, people)
 
 
 def test_people_alike_keep_the_promise_on_each_other(crowd):

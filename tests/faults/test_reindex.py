@@ -181,11 +181,11 @@ def test_a_move_survives_a_kill(tmp_path: Path) -> None:
 
 
 @pytest.mark.data
-def test_real_photos_move_from_builtin_to_mobilefacenet(tmp_path: Path, data: Path) -> None:
+def test_real_photos_move_from_builtin_to_best(tmp_path: Path, data: Path) -> None:
     photos = [next(iter(sorted(person.glob("*.jpg")))) for person in sorted((data / "faces" / "lfw").iterdir())]
     chosen = [photo.read_bytes() for photo in photos[: REAL_PHOTOS + 4]]
     mirror = data / "models"
     with server_process(
         tmp_path / "data", pack="builtin", models_mirror=mirror, workers=2, log_level="error"
     ) as server:
-        prove(Moved(server), chosen[4:], chosen[:4], old="builtin", new="mobilefacenet")
+        prove(Moved(server), chosen[4:], chosen[:4], old="builtin", new="best")

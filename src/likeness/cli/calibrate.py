@@ -40,10 +40,10 @@ def calibrate(
 
     Compares every two photos of DIR. A level's threshold is the lowest score that no more than its share of the comparisons of
     different people reaches: 1e-2, 1e-3, 1e-4, 1e-5, 1e-6; where few pairs of people decide, down to half of it, so that the rate on
-    other people stays within twice with confidence. The last level needs a million such comparisons, some 1,415 photos, each of
-    another person; more photos of the same people add little. Without --apply nothing in force changes.
+    other people stays within twice with confidence. The last level takes 1,415 people; more photos of the same people
+    are no substitute. Without --apply nothing in force changes.
 
-    Example: likeness calibrate faces/ --pack duo --apply
+    Example: likeness calibrate faces/ --pack builtin --apply
     """
     check_outputs(out)
     data_set = read_folder(folder)

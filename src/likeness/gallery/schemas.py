@@ -62,7 +62,7 @@ class SearchReply(WireModel):
         matchLevel=5,
         score=0.9547,
         falseMatchRate=1e-06,
-        model="builtin@2",
+        model="builtin@3",
         decisionLevel=4,
         decision={
             "rule": "level",

@@ -55,7 +55,7 @@ class MatchReply(WireModel):
         matchLevel=4,
         score=0.9312,
         falseMatchRate=1e-05,
-        model="builtin@2",
+        model="builtin@3",
         source={
             "box": {"x": 178.2, "y": 62.9, "width": 89.9, "height": 113.3},
             "quality": {"score": 81, "measures": {"Sharpness": 77}},
@@ -70,6 +70,6 @@ class MatchReply(WireModel):
     match_level: Annotated[int, Field(ge=0, le=5)]
     score: Annotated[float, Field(description="Cosine of the two templates, 4 decimals.")]
     false_match_rate: Annotated[float, Field(description="Measured false match rate of the level reached.")]
-    model: Annotated[str, Field(description="Model pack and version.", examples=["builtin@2"])]
+    model: Annotated[str, Field(description="Model pack and version.", examples=["builtin@3"])]
     source: FaceReport
     target: FaceReport

@@ -1,16 +1,11 @@
-"""Networks in 8 bits say what they say in 32: on a small network of our own, and on dlib's."""
+"""Networks in 8 bits say what they say in 32."""
 
 import numpy as np
 import pytest
 from onnx import TensorProto
 
-from dlib_faces import chips, weights_file
-from likeness.engine.conversion.dlib_weights import read_layers, recognition_network
 from likeness.engine.conversion.graph import Graph
 from likeness.engine.conversion.quantisation import measure_ranges, quantise
-from likeness.engine.packs.catalogue import SHIPPED
-from likeness.engine.packs.manifest import read_manifest
-from likeness.engine.recognition import unit
 from likeness.engine.runtime import Network
 
 RNG = np.random.default_rng(4)
@@ -58,15 +53,3 @@ def test_bright_pixels_and_large_weights_do_not_overflow():
 def test_ranges_of_another_network_are_refused():
     with pytest.raises(ValueError, match="argument"):
         quantise(small_network(), [(0.0, 1.0)])
-
-
-@pytest.mark.parametrize("pack", ["builtin", "duo"])
-def test_the_shipped_ranges_keep_dlibs_templates(pack):
-    (recipe,) = (each for each in read_manifest(SHIPPED / f"{pack}.json").recognisers if each.format == "dlib")
-    assert recipe.activation_ranges
-    exact = recognition_network(*read_layers(weights_file().read_bytes()))
-    rounded = Network(quantise(exact, recipe.activation_ranges))
-    faces = chips()[:2]
-    templates = rounded.run(pixels=faces)["templates"]
-    assert (unit(Network(exact).run(pixels=faces)["templates"]) * unit(templates)).sum(axis=1).min() > 0.998
-    assert np.array_equal(rounded.run(pixels=faces[:1])["templates"], templates[:1])

@@ -27,9 +27,9 @@ def catalogue(tmp_path):
 
 def test_shipped_and_own_packs_are_listed(catalogue):
     assert catalogue.ids()[-1] == "own"
-    assert set(BEST_FIRST) | {"sface", "auraface", "buffalo_l"} <= set(catalogue.ids())
+    assert set(BEST_FIRST) | {"fast", "buffalo_l"} <= set(catalogue.ids())
     assert catalogue.get("own").id == "own"
-    assert not catalogue.get("buffalo_l").commercial_use
+    assert [weights.name for weights in catalogue.get("buffalo_l").to_accept] == ["w600k_r50.onnx"]
 
 
 def test_an_unknown_pack(catalogue):
@@ -45,17 +45,17 @@ def test_a_manifest_in_another_packs_folder(catalogue):
 
 
 def test_own_calibration_wins_and_is_bound_to_the_version(catalogue, caplog):
-    assert catalogue.get("sface").calibration is None
-    path = catalogue.calibrate("sface", STORED)
-    assert path == catalogue.folder("sface") / "calibration.json"
-    assert catalogue.get("sface").calibration.calibration == STORED.calibration
+    assert catalogue.get("buffalo_l").calibration is None
+    path = catalogue.calibrate("buffalo_l", STORED)
+    assert path == catalogue.folder("buffalo_l") / "calibration.json"
+    assert catalogue.get("buffalo_l").calibration.calibration == STORED.calibration
     catalogue.calibrate("builtin", STORED)
     assert catalogue.get("builtin").calibration.data_set == "our staff"
     path.write_text(path.read_text().replace('"pack_version": "1"', '"pack_version": "0"'))
-    assert catalogue.get("sface").calibration is None
+    assert catalogue.get("buffalo_l").calibration is None
     assert "likeness calibrate" in caplog.text
-    catalogue.calibrate("sface", STORED)
-    assert catalogue.get("sface").calibration is not None
+    catalogue.calibrate("buffalo_l", STORED)
+    assert catalogue.get("buffalo_l").calibration is not None
 
 
 def test_a_broken_pack_stops_no_other(catalogue, caplog):

@@ -21,7 +21,7 @@ def weights(name="net.onnx", **changes):
         "name": name,
         "sha256": "0" * 64,
         "bytes": 5,
-        "licence": "MIT",
+        "licences": {"code": "stated: MIT", "weights": "stated: MIT", "training_data": "unstated: ours"},
         "training_data": "ours",
         "origin": "us",
     } | changes
@@ -52,7 +52,6 @@ def test_shipped_manifests(path):
     assert shipped.id == path.stem
     for file in shipped.weights:
         assert file.package or file.urls or "mirror" in file.origin
-        assert file.licence
         assert file.training_data
     assert shipped.pad or shipped.identity.template_size >= 128
 
@@ -62,7 +61,7 @@ def test_what_a_manifest_says(tmp_path):
     assert str(own.identity) == "own@3"
     assert own.identity.template_size == 64
     assert own.recognisers[0].views == (View(), View(mirrored=True))
-    assert own.commercial_use
+    assert own.to_accept == ()
     assert own.file("net.onnx").bytes == 5
     assert own.calibration is None
 
@@ -73,7 +72,7 @@ def test_views_and_licence(tmp_path):
     content["weights"][0]["commercial_use"] = False
     own = read(tmp_path, content)
     assert own.recognisers[0].views == (View(), View(mirrored=True, zoom=1.1, shift=(0, 0.1)))
-    assert not own.commercial_use
+    assert own.to_accept == (own.file("net.onnx"),)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +88,7 @@ def test_views_and_licence(tmp_path):
         ({"weights": [weights("../../etc/passwd"), *manifest()["weights"]]}, "name"),
         ({"weights": [weights(sha256="short"), *manifest()["weights"][1:]]}, "sha256"),
         ({"weights": [weights(urls=["http://plain.example/net.onnx"]), *manifest()["weights"][1:]]}, "urls"),
+        ({"weights": [weights(licences={"code": "MIT"}), *manifest()["weights"][1:]]}, "licences"),
         ({"recognisers": []}, "net.onnx"),
         ({"recognisers": [manifest()["recognisers"][0] | {"reference": [[1, 2]] * 4}]}, "reference"),
         ({"recognisers": [manifest()["recognisers"][0] | {"deviation": [1, 0, 1]}]}, "deviation"),

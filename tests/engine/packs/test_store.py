@@ -5,7 +5,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from likeness.engine.packs.manifest import Manifest, Weights
+from likeness.engine.packs.manifest import Licences, Manifest, Weights
 from likeness.engine.packs.store import WeightStore
 from likeness.errors import SetupError
 
@@ -14,7 +14,7 @@ WEIGHTS = Weights(
     name="net.onnx",
     sha256=hashlib.sha256(CONTENT).hexdigest(),
     bytes=len(CONTENT),
-    licence="MIT",
+    licences=Licences(code="stated: MIT", weights="stated: MIT", training_data="unstated: ours"),
     training_data="ours",
     origin="us",
     urls=("https://one.example/net.onnx", "https://two.example/net.onnx"),
@@ -92,15 +92,38 @@ def test_what_runs_is_made_of_verified_bytes_whatever_else_lies_there(tmp_path):
         here.read_as(WEIGHTS, bytes.upper)
 
 
-def test_a_licence_that_forbids_commercial_use_must_be_accepted_once(tmp_path):
-    limited = replace(PACK, weights=(replace(WEIGHTS, commercial_use=False, licence="research only"),))
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"commercial_use": False},
+        {"licences": replace(WEIGHTS.licences, weights="unclear: two files say two things")},
+        {"licences": replace(WEIGHTS.licences, code="unclear: two files say two things")},
+    ],
+)
+def test_what_is_not_free_or_unclear_is_accepted_by_name_once(tmp_path, limits):
+    limited = replace(PACK, weights=(replace(WEIGHTS, **limits),))
     here = store(tmp_path, {"one.example": CONTENT})
-    with pytest.raises(SetupError, match=r"research only.*--accept-license"):
+    with pytest.raises(SetupError, match=r"net\.onnx.*install own --accept net\.onnx"):
         here.install(limited)
     assert here.find(WEIGHTS) is None
-    here.install(limited, accept_license=True)
+    with pytest.raises(SetupError, match="no file named other"):
+        here.install(limited, accept=["net.onnx", "other"])
+    here.install(limited, accept=["net.onnx"])
     here.install(limited)
     assert here.installed(limited)
+
+
+def test_what_was_accepted_is_this_file_alone(tmp_path):
+    here = store(tmp_path, {"one.example": CONTENT})
+    here.install(replace(PACK, weights=(replace(WEIGHTS, commercial_use=False),)), accept=["net.onnx"])
+    newer = replace(WEIGHTS, commercial_use=False, sha256="0" * 64)
+    with pytest.raises(SetupError, match="--accept"):
+        here.install(replace(PACK, weights=(newer,)))
+
+
+def test_training_data_that_nobody_names_is_told_and_not_asked_about(tmp_path):
+    unclear = replace(WEIGHTS, licences=replace(WEIGHTS.licences, training_data="unclear: withdrawn"))
+    store(tmp_path, {"one.example": CONTENT}).install(replace(PACK, weights=(unclear,)))
 
 
 def test_models_are_readable_for_the_user_that_serves_them(tmp_path):

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from likeness.engine.conversion import dlib_weights, mtcnn_weights
-from likeness.engine.conversion.adaptation import resize_input, take_pixels
+from likeness.engine.conversion import mtcnn_weights, retail_0095_weights, sface_weights
+from likeness.engine.conversion.adaptation import resize_input, restore_weights, take_pixels
 from likeness.engine.conversion.graph import Shape
 from likeness.engine.conversion.quantisation import quantise
 from likeness.engine.detection import Detector
@@ -40,8 +40,7 @@ def assemble_recogniser(
 ) -> Recogniser:
     """Load one of a pack's recognition networks."""
     weights = manifest.file(recipe.file)
-    convert = _dlib if recipe.format == "dlib" else _recogniser
-    network = load(store.read_as(weights, lambda file: convert(file, recipe)))
+    network = load(store.read_as(weights, lambda file: _recogniser(file, recipe)))
     _try_out(network, recipe)
     return Recogniser(
         network=network,
@@ -73,26 +72,30 @@ def assemble_pad(manifest: Manifest, recipe: PadRecipe, store: WeightStore, load
     return PadModel(recipe.model, load(model), recipe.side, recipe.crop, recipe.live_output)
 
 
-def _dlib(file: bytes, recipe: RecogniserRecipe) -> bytes:
-    model = dlib_weights.recognition_network(*dlib_weights.read_layers(file))
-    if not recipe.activation_ranges:
-        return model
-    try:
-        return quantise(model, recipe.activation_ranges)
-    except ValueError:
-        raise SetupError(f"activation_ranges are of another network than the one in {recipe.file}.") from None
-
-
 def _yunet(file: bytes) -> bytes:
-    resized = resize_input(file, (1, 3, "height", "width"), YUNET_OUTPUTS)
+    resized = resize_input(restore_weights(file), (1, 3, "height", "width"), YUNET_OUTPUTS)
     return take_pixels(
         resized, height="height", width="width", mean=(0, 0, 0), deviation=(1, 1, 1), reverse_channels=True
     )
 
 
 def _recogniser(file: bytes, recipe: RecogniserRecipe) -> bytes:
+    if recipe.format == "retail-0095":
+        return retail_0095_weights.recognition_network(file)
+    if recipe.format == "sface":
+        return _sface(file, recipe)
     resized = resize_input(file, ("n", 3, recipe.side, recipe.side), [("n", recipe.template_size)])
     return _pixels(resized, recipe)
+
+
+def _sface(file: bytes, recipe: RecogniserRecipe) -> bytes:
+    model = sface_weights.recognition_network(file)
+    if not recipe.activation_ranges:
+        return model
+    try:
+        return quantise(model, recipe.activation_ranges)
+    except ValueError:
+        raise SetupError(f"activation_ranges are of another network than the one in {recipe.file}.") from None
 
 
 def _pixels(file: bytes, recipe: RecogniserRecipe | PadRecipe) -> bytes:

@@ -15,7 +15,7 @@ from likeness.engine.packs.manifest import (
 from likeness.errors import SetupError
 
 SHIPPED = Path(__file__).parent / "manifests"
-BEST_FIRST = ("duo", "mobilefacenet", "builtin")
+BEST_FIRST = ("best", "builtin")
 """What ``auto`` tries, in this order; the last can always be had."""
 
 _log = logging.getLogger(__name__)

@@ -19,6 +19,8 @@ T = TypeVar("T")
 PackId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Terms = Annotated[str, StringConstraints(pattern=r"^(stated|unstated|unclear): .+")]
+"""Whether a licence is stated, and which one, or what there is to know in its place."""
 Https = Annotated[str, StringConstraints(pattern=r"^https://")]
 Five = tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
 Pixels = Annotated[int, Field(ge=16, le=1024)]
@@ -32,20 +34,38 @@ _as_written = with_config(ConfigDict(extra="forbid", strict=False))
 
 @_as_written
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Licences:
+    """The terms of the three things that a file of weights is made of; one of them says nothing of the others."""
+
+    code: Terms
+    """Of the network, and of the program that trained it."""
+    weights: Terms
+    training_data: Terms
+
+
+@_as_written
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
     """One file of weights, and where it may be had. It is used only while its SHA-256 is the pinned one."""
 
     name: FileName
     sha256: Sha256
     bytes: Annotated[int, Field(gt=0)]
-    licence: str
+    licences: Licences
     training_data: str
     origin: str
     commercial_use: bool = True
+    """Whether the licences of code and weights allow it."""
     urls: tuple[Https, ...] = ()
     package: str | None = None
     """The installed Python package that ships the file at ``package_path``; it is read, never imported."""
     package_path: str | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether code and weights may be used commercially, and nothing about that is unclear; else an operator must accept the file by name."""
+        terms = (self.licences.code, self.licences.weights)
+        return self.commercial_use and not any(each.startswith("unclear") for each in terms)
 
 
 @_as_written
@@ -63,7 +83,7 @@ class RecogniserRecipe:
     """One recognition network, what it eats, and its share of the pack's template."""
 
     file: FileName
-    format: Literal["onnx", "dlib"] = "onnx"
+    format: Literal["onnx", "sface", "retail-0095"] = "onnx"
     side: Pixels
     reference: Annotated[tuple[tuple[FiniteFloat, FiniteFloat], ...], Field(min_length=5, max_length=5)]
     """Where the five landmarks go on the chip, in pixels."""
@@ -74,7 +94,7 @@ class RecogniserRecipe:
     deviation: Spread = (1.0, 1.0, 1.0)
     views: Annotated[tuple[View, ...], Field(min_length=1, max_length=32)] = (View(), View(mirrored=True))
     activation_ranges: tuple[tuple[FiniteFloat, FiniteFloat], ...] | None = None
-    """Least and greatest values between the convolutions of a ``dlib`` network, which runs in 8 bits where they are given."""
+    """Least and greatest values between the convolutions of an ``sface`` network, which runs in 8 bits where they are given."""
 
 
 @_as_written
@@ -133,9 +153,9 @@ class Manifest:
         return PackIdentity(self.id, self.version, sum(recogniser.template_size for recogniser in self.recognisers))
 
     @property
-    def commercial_use(self) -> bool:
-        """Whether the licences of all weights allow it."""
-        return all(file.commercial_use for file in self.weights)
+    def to_accept(self) -> tuple[Weights, ...]:
+        """The files that an operator must accept by name."""
+        return tuple(file for file in self.weights if not file.free)
 
     def file(self, name: str) -> Weights:
         return next(file for file in self.weights if file.name == name)
@@ -157,8 +177,8 @@ def read_manifest(path: Path) -> Manifest:
         )
     if bool(manifest.detector) != bool(manifest.recognisers):
         raise SetupError(f"{path}: a detector and recognisers go together.")
-    if any(recogniser.activation_ranges and recogniser.format != "dlib" for recogniser in manifest.recognisers):
-        raise SetupError(f"{path}: only a network of the format dlib takes activation_ranges.")
+    if any(recogniser.activation_ranges and recogniser.format != "sface" for recogniser in manifest.recognisers):
+        raise SetupError(f"{path}: only a network of the format sface takes activation_ranges.")
     if manifest.calibration:
         _check_ascending(manifest.calibration, path)
     return manifest

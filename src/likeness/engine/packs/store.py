@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import importlib.metadata
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,37 +53,49 @@ class WeightStore:
         except Exception as error:  # whatever a parser makes of a file that is not what the manifest says
             raise SetupError(f"The model file {weights.name} is not what its manifest says: {error}") from error
 
-    def install(self, manifest: Manifest, *, accept_license: bool = False, progress: Progress | None = None) -> None:
+    def install(self, manifest: Manifest, *, accept: Collection[str] = (), progress: Progress | None = None) -> None:
         """See to it that every file of a pack is on this machine: found, copied from the mirror, or downloaded.
 
-        Raises SetupError where a licence forbids commercial use and was not accepted, or a file cannot be had.
+        ``accept`` names the files whose terms the operator accepts though they forbid commercial use, or are unclear; that
+        is recorded. Raises SetupError where such a file was never accepted, or a file cannot be had.
         """
-        self.check_licence(manifest, accept_license=accept_license)
+        self._check_accepted(manifest, accept)
         for weights in manifest.weights:
             found = self.find(weights)
             if found is None:
                 self._obtain(weights, progress)
             elif self.mirror and found.is_relative_to(self.mirror):
                 _write_whole(self._place(weights), found.read_bytes())
-        if not manifest.commercial_use:
-            _write_whole(self._acceptance(manifest), manifest.version.encode())
+        for weights in manifest.to_accept:
+            _write_whole(self._acceptance(weights), f"{weights.sha256}\n".encode())
 
     def installed(self, manifest: Manifest) -> bool:
-        """Whether every file of a pack is on this machine and its licence needs no acceptance or has it."""
-        free = manifest.commercial_use or self._acceptance(manifest).exists()
-        return free and all(self.find(weights) is not None for weights in manifest.weights)
+        """Whether every file of a pack is on this machine, and accepted where that is needed."""
+        accepted = all(self._acceptance(weights).exists() for weights in manifest.to_accept)
+        return accepted and all(self.find(weights) is not None for weights in manifest.weights)
 
-    def check_licence(self, manifest: Manifest, *, accept_license: bool) -> None:
-        if manifest.commercial_use or accept_license or self._acceptance(manifest).exists():
-            return
-        terms = "; ".join(sorted({file.licence for file in manifest.weights if not file.commercial_use}))
-        raise SetupError(
-            f"The weights of pack {manifest.id!r} are not free for commercial use ({terms}). "
-            f"To accept that, run `likeness packs install {manifest.id} --accept-license`."
-        )
+    def _check_accepted(self, manifest: Manifest, accept: Collection[str]) -> None:
+        unknown = set(accept) - {weights.name for weights in manifest.weights}
+        if unknown:
+            raise SetupError(f"The pack {manifest.id!r} has no file named {', '.join(sorted(unknown))}.")
+        missing = [
+            weights
+            for weights in manifest.to_accept
+            if weights.name not in accept and not self._acceptance(weights).exists()
+        ]
+        if missing:
+            terms = "; ".join(
+                f"{weights.name} (code {weights.licences.code}; weights {weights.licences.weights})"
+                for weights in missing
+            )
+            options = " ".join(f"--accept {weights.name}" for weights in missing)
+            raise SetupError(
+                f"Weights of the pack {manifest.id!r} are not free for commercial use, or it is unclear whether they are: {terms}. "
+                f"To accept that, run `likeness packs install {manifest.id} {options}`."
+            )
 
-    def _acceptance(self, manifest: Manifest) -> Path:
-        return self.models_dir / "packs" / manifest.id / "licence-accepted"
+    def _acceptance(self, weights: Weights) -> Path:
+        return self.models_dir / "accepted" / f"{weights.sha256[:12]}-{weights.name}"
 
     def _obtain(self, weights: Weights, progress: Progress | None) -> None:
         target = self._place(weights)
