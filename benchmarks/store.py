@@ -128,7 +128,9 @@ async def fill(deployment: Deployment, tenant: Tenant, count: int) -> None:
 async def seal_blocks(deployment: Deployment, tenant: Tenant, count: int) -> None:
     """Seal the templates in blocks, as a running server does by and by."""
     for span in range(count // BLOCK_SPAN + 1):
-        await deployment.database.write(partial(seal_span, tenant=tenant, packs=(str(Engine512.pack),), span=span))
+        await deployment.database.write(
+            partial(seal_span, tenant=tenant, sizes={str(Engine512.pack): DIMENSION}, span=span)
+        )
 
 
 async def await_raw_write(raw: RawFile, count: int) -> float:

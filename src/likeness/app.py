@@ -79,11 +79,12 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         sweeps: list[Callable[[], Awaitable[None]]]
-        sweeps = [*sessions.sweeps, gallery.upkeep.tidy, gallery.upkeep.delete_photos]
+        sweeps = [*sessions.sweeps, gallery.upkeep.tidy]
         sweeps.append(partial(deployment.signing_keys.take_up, signer))
         forever = (
             gallery.upkeep.run(),
             gallery.upkeep.watch(),
+            gallery.upkeep.delete_photos(),
             gallery.reindexer.run(),
             sessions.courier.run(),
             *map(_sweep_forever, sweeps),

@@ -11,12 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from alembic.util.exc import CommandError
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from likeness.engine.base import Engine
-from likeness.engine.loading import load_engine
 from likeness.errors import SetupError
 from likeness.gallery.reindex_rows import all_reindexes
 from likeness.gallery.repository import answering_packs
@@ -109,12 +107,20 @@ class Deployment:
 
     def load_pack(self, pack_id: str) -> Engine:
         """Load a pack by its id, whatever this data was made with. Raises SetupError."""
+        from likeness.engine.loading import load_engine  # noqa: PLC0415  what reads networks takes a second to import
+
         return load_engine(
             pack_id,
             models_dir=self.settings.models_dir,
             mirror=self.settings.models_mirror,
             provider=self.settings.provider,
         )
+
+    def judges_passively(self) -> bool:
+        """Whether the pack that a start would serve has a passive PAD model."""
+        from likeness.engine.loading import judges_passively  # noqa: PLC0415  as above
+
+        return judges_passively(self.served_pack(), self.settings.models_dir)
 
     @contextmanager
     def owned(self) -> Iterator[None]:
@@ -285,7 +291,7 @@ def _told(settings: Settings) -> Iterator[None]:
             "LIKENESS_DATABASE_URL is no address of a database that can be used here, such as "
             "postgresql+psycopg://user@host/name, which needs likeness-server[postgres]"
         ) from error
-    except CommandError as error:
+    except migrations.UnknownVersion as error:
         raise SetupError(
             f"the database of {settings.data_dir} was made by another version of Likeness, probably a newer one ({error}): "
             "install that one"

@@ -23,11 +23,11 @@ from likeness.gallery.repository import GalleryPacks, GalleryRows
 from likeness.settings import Settings
 from likeness.store.images import ImageStore
 from likeness.store.migrations import upgrade
+from likeness.store.ownership import owned
 from likeness.store.tables import gallery_entries, gallery_templates, metadata
 from likeness.tenants.schemas import TenantSettings
 from likeness.tenants.scopes import API_SCOPES
-from processes import server_process
-from servers import b64, calling, serving, test_settings
+from servers import calling, serving, test_settings
 
 
 @pytest.fixture
@@ -306,41 +306,33 @@ def test_a_liveness_mode_that_nobody_could_pass_is_not_set(folder: Path, monkeyp
     assert _settings_of("acme") == TenantSettings(liveness_mode="passive")
 
 
-def test_an_erased_tenant_leaves_nothing_and_takes_nothing_else_along(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with server_process(folder, pack="fake", workers=1, log_level="error") as server:
-        monkeypatch.setenv("LIKENESS_PORT", server.environment["LIKENESS_PORT"])
-        deployment = open_deployment(Settings())
-        staying = deployment.tenants.by_name(deployment.tenants.all()[0].id)
-        leaving = deployment.tenants.create("acme")
-        others = deployment.tenants.create_client(leaving.id, "test", API_SCOPES)
-        deployment.close()
-        for credentials in (server.credentials, others):
-            server.credentials = credentials
-            with server.client() as http:
-                for person in range(3):
-                    photo = b64(fake_photo(person, size=(160, 120)))
-                    http.post("/api/v1/face/one-to-n/insert", json={"idPhoto": photo}).raise_for_status()
-                http.post("/api/v1/face", json={"idPhoto": photo}).raise_for_status()
-        with pytest.raises(SetupError, match="stop it first"):
-            run("tenant", "erase", "acme", "--yes")
-        server.stop()
-        refused = CliRunner().invoke(app, ["tenant", "erase", "acme"], input="n\n")
-        assert refused.exit_code == 1
-        assert "3 entries" in refused.output
-        assert (
-            _rows_of(leaving.id) == _rows_of(staying.id) == {"clients", "face_sessions", "galleries", "gallery_entries"}
-        )
-        run("tenant", "erase", "acme", "--yes")
-        assert _rows_of(leaving.id) == set()
-        assert _rows_of(staying.id) == {"clients", "face_sessions", "galleries", "gallery_entries"}
-        assert [len(list((folder / "images" / each.id).iterdir())) for each in (leaving, staying)] == [0, 3]
-        with pytest.raises(NotFound):
-            run("tenant", "erase", "acme", "--yes")
-        server.start()
-        with pytest.raises(httpx.HTTPStatusError, match="401"):
-            server.client()
+def test_an_erased_tenant_leaves_nothing_and_takes_nothing_else_along(folder: Path) -> None:
+    known = {"clients", "face_sessions", "galleries", "gallery_entries"}
+    with serving(test_settings(folder)) as server, calling(server) as staying, calling(server) as leaving:
+        for caller in (staying, leaving):
+            for person in range(3):
+                photo = fake_photo(person, size=(160, 120))
+                caller.insert(photo).raise_for_status()
+            caller.open_session(photo).raise_for_status()
+        with owned(folder), pytest.raises(SetupError, match="stop it first"):
+            run("tenant", "erase", leaving.tenant.name, "--yes")
+    refused = CliRunner().invoke(app, ["tenant", "erase", leaving.tenant.name], input="n\n")
+    assert refused.exit_code == 1
+    assert "3 entries" in refused.output
+    assert _rows_of(leaving.tenant.id) == _rows_of(staying.tenant.id) == known
+    run("tenant", "erase", leaving.tenant.name, "--yes")
+    assert _rows_of(leaving.tenant.id) == set()
+    assert _rows_of(staying.tenant.id) == known
+    assert [len(list((folder / "images" / each.tenant.id).iterdir())) for each in (leaving, staying)] == [0, 3]
+    with pytest.raises(NotFound):
+        run("tenant", "erase", leaving.tenant.name, "--yes")
+    with serving(test_settings(folder)) as server:
+        replies = []
+        for caller in (leaving, staying):
+            form = {"client_id": caller.client_id, "client_secret": caller.client_secret}
+            form["grant_type"] = "client_credentials"
+            replies.append(httpx.post(f"{server.url}/api/oauth/token", data=form).status_code)
+    assert replies == [401, 200]
 
 
 def _rows_of(tenant_id: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""``likeness demo --once``: every call on real photos, with the pack that needs nothing but a package index."""
+"""``likeness demo``: every call on real photos, with the pack that needs nothing but a package index."""
 
 import contextlib
 import os
@@ -12,8 +12,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
-from likeness.engine.fake import fake_photo
+from likeness.cli import app
+from likeness.cli.demo import command
+from likeness.cli.demo.photos import load_photos
+from likeness.cli.demo.proof import Proof, Row
 
 
 def settings(folder: Path, pack: str) -> dict[str, str]:
@@ -26,7 +30,7 @@ def settings(folder: Path, pack: str) -> dict[str, str]:
 @contextlib.contextmanager
 def staying(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", str, str]]:
     """Run a demo that stays up; give its process, all that it printed, and the server's address."""
-    environment = settings(folder, "fake")
+    environment = settings(folder, "builtin")
     command = [sys.executable, "-m", "likeness", "demo"]
     with subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -42,28 +46,33 @@ def staying(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", str, str]]:
 
 
 @pytest.mark.timeout(400)
-def test_every_call_is_as_promised(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "likeness", "demo", "--once"]
-    environment = settings(tmp_path, "builtin")
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=380, check=False)
-    told = done.stdout + done.stderr
-    assert done.returncode == 0, told
-    held, rows = map(int, re.findall(r"(\d+) of (\d+) as promised", told)[0])
-    assert held == rows > 40
-    assert "✗" not in told
-
-
-@pytest.mark.timeout(300)
-def test_a_demo_that_stays_can_be_tried_as_it_says_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_every_call_is_as_promised_and_what_is_printed_can_be_tried(tmp_path: Path) -> None:
     with staying(tmp_path) as (process, told, server):
+        held, rows = map(int, re.findall(r"(\d+) of (\d+) as promised", told)[0])
+        assert held == rows > 40, told
+        assert "✗" not in told
         printed = told[told.index("TOKEN=$(") :]
         called = subprocess.run(["sh", "-c", printed], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert '"matchLevel"' in called.stdout, called.stdout + called.stderr
         page = re.findall(r"http://localhost:\d+", told)[0].replace("localhost", "127.0.0.1")
         assert "Try a face session" in httpx.get(page).text
-        opened = httpx.post(f"{page}/sessions", content=fake_photo(1))
+        opened = httpx.post(f"{page}/sessions", content=load_photos().astronaut)
         assert opened.json()["captureUrl"].startswith(f"{server}/capture/")
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) in {0, -signal.SIGTERM}
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{server}/healthz")
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_the_exit_status_of_a_demo_that_ends_says_whether_all_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ok: bool
+) -> None:
+    for name, value in settings(tmp_path, "fake").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(command, "_server", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr(command.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(Proof, "before_restart", lambda _: [Row("call", "asked", "came back", ok=True, milliseconds=1)])
+    monkeypatch.setattr(Proof, "after_restart", lambda _: [Row("call", "asked", "came back", ok=ok, milliseconds=1)])
+    ended = CliRunner().invoke(app, ["demo", "--once"])
+    assert (ended.exit_code, f"{1 + ok} of 2 as promised" in ended.stdout) == (not ok, True)

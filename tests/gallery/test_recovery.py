@@ -20,7 +20,7 @@ from likeness.gallery.repository import GalleryRows
 from likeness.store.images import ImageStore
 from likeness.tenants.schemas import TenantSettings
 from likeness.tenants.service import Tenant
-from servers import test_settings
+from servers import test_settings, wait_until
 
 
 class Held:
@@ -149,8 +149,11 @@ def test_a_slow_image_store_holds_up_no_other_upkeep(tmp_path, monkeypatch):
                 await gallery.service.insert(tenant, picture(1))
             patched.setattr(ImageStore, "delete", never)
             await gallery.upkeep.tidy()
-        await gallery.upkeep.delete_photos()
-        assert not gallery.service._photos._overdue
+            assert gallery.service._photos._overdue
+            assert gallery.service._photos.due.is_set()
+        deleting = asyncio.create_task(gallery.upkeep.delete_photos())
+        await asyncio.to_thread(wait_until, lambda: not gallery.service._photos._overdue)
+        deleting.cancel()
 
     with composed(tmp_path) as (deployment, gallery):
         tenant = deployment.tenants.create("tenant")

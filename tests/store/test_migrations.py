@@ -27,7 +27,7 @@ def engine(url: str) -> Engine:
 
 
 def test_there_is_one_newest_version(url):
-    assert len(ScriptDirectory.from_config(migrations.configuration(url)).get_heads()) == 1
+    assert ScriptDirectory.from_config(migrations.configuration(url)).get_heads() == [migrations.newest()]
 
 
 def test_a_new_database_has_the_tables_of_the_code(url, engine):

@@ -14,7 +14,6 @@ from likeness.cli.progress import progress_bar
 from likeness.deployment import is_initialised, open_deployment
 from likeness.engine import quality
 from likeness.engine.base import Engine, FacePolicy, Use
-from likeness.engine.loading import load_engine
 from likeness.engine.packs.catalogue import Catalogue
 from likeness.errors import SetupError
 from likeness.evaluation.data_set import DataSet
@@ -45,6 +44,8 @@ CORES = os.cpu_count() or 1
 
 def load_pack(pack: str | None) -> Engine:
     """Load a pack by its id, or the one that the deployment serves. Raises SetupError."""
+    from likeness.engine.loading import load_engine  # noqa: PLC0415  what reads networks takes a second to import
+
     settings = Settings()
     if pack is None and is_initialised(settings):
         with closing(open_deployment(settings)) as deployment:

@@ -13,7 +13,6 @@ from likeness.cli.progress import progress_bar
 from likeness.cli.tables import id_column, print_table
 from likeness.deployment import open_deployment
 from likeness.engine.base import FacePolicy
-from likeness.engine.loading import judges_passively
 from likeness.errors import InvalidInput
 from likeness.gallery.repository import GalleryRows
 from likeness.liveness.script import LivenessMode
@@ -84,9 +83,7 @@ def change(
     }
     with closing(open_deployment(Settings())) as deployment:
         row = deployment.tenants.row_by_name(name)
-        if liveness_mode is LivenessMode.PASSIVE and not judges_passively(
-            deployment.served_pack(), deployment.settings.models_dir
-        ):
+        if liveness_mode is LivenessMode.PASSIVE and not deployment.judges_passively():
             raise InvalidInput(
                 f"{NO_PASSIVE_MODEL} Install one first, e.g. with `likeness packs install minifasnet-80`."
             )

@@ -6,6 +6,7 @@ transaction, so the deletion is made up for after a crash; a photo whose entry w
 ``likeness.gallery.sweep``. A photo that could not be deleted at once is tried again until it is gone; the caller is told meanwhile.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -50,6 +51,8 @@ class EntryPhotos:
         self._arriving: set[str] = set()
         # A request and the upkeep may be at the same photo: whoever is done first drops it.
         self._overdue: dict[str, _Overdue] = {}
+        self.due = asyncio.Event()
+        """Set when a photo is left that should be gone."""
         self._gone: list[str] = []
         """Photos that are deleted, and still written down as to be deleted."""
 
@@ -88,13 +91,18 @@ class EntryPhotos:
         """Delete what is overdue of an entry, if anything is. Raises ServiceUnavailable."""
         due = _Overdue(tenant.id, entry_id)
         for image_id in [image_id for image_id, overdue in self._overdue.items() if overdue == due]:
-            await self._images.delete(tenant.id, image_id)
+            try:
+                await self._images.delete(tenant.id, image_id)
+            except LikenessError:
+                self.due.set()
+                raise
             self._settle(image_id)
 
     async def recall_overdue(self) -> None:
         """Learn which deletions an earlier run left undone. Raises ServiceUnavailable."""
         for image_id, tenant_id, entry_id in await self._database.read(lambda c: list(photos_to_delete(c))):
             self._overdue.setdefault(image_id, _Overdue(tenant_id, entry_id))
+            self.due.set()
 
     async def delete_overdue(self) -> None:
         """Try again to delete the photos that should be gone, each by itself. Raises ServiceUnavailable when one cannot be deleted."""
@@ -134,9 +142,12 @@ class EntryPhotos:
     async def _give_up(self, tenant: Tenant, arrival: Arrival, *, doubtful: bool = False) -> None:
         self._overdue[arrival.image_id] = _Overdue(tenant.id, doubtful=doubtful)
         self._arriving.discard(arrival.image_id)
-        if not doubtful:
-            try:
-                await self._images.delete(tenant.id, arrival.image_id)
-                self._overdue.pop(arrival.image_id, None)
-            except LikenessError as error:
-                log.warning("a photo that nobody was enrolled with is still there and will be deleted: %s", error)
+        if doubtful:
+            self.due.set()
+            return
+        try:
+            await self._images.delete(tenant.id, arrival.image_id)
+            self._overdue.pop(arrival.image_id, None)
+        except LikenessError as error:
+            self.due.set()
+            log.warning("a photo that nobody was enrolled with is still there and will be deleted: %s", error)

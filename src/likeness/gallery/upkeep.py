@@ -126,8 +126,22 @@ class GalleryUpkeep:
             await self.seal_blocks(tenant)
 
     async def delete_photos(self) -> None:
-        """Delete overdue photos, as long as it takes: the store may be slow, or down. Raises ServiceUnavailable."""
-        await self._photos.delete_overdue()
+        """Delete overdue photos as they come, until cancelled: each again and again, for the store may be slow, or down."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._photos.due.wait(), RETRY_SECONDS)
+            self._photos.due.clear()
+            try:
+                await self._photos.delete_overdue()
+            except Exception as error:
+                if not isinstance(error, LikenessError):
+                    log.exception("deleting photos failed; trying again")
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, RETRY_SECONDS)
+                self._photos.due.set()
+            else:
+                pause = FIRST_PAUSE_SECONDS
 
     async def seal_blocks(self, tenant: Tenant) -> None:
         """Seal the templates that lie loose, as far as no more will come between them, for the next start."""
