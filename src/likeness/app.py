@@ -19,7 +19,7 @@ from likeness.gallery import endpoints as gallery_endpoints
 from likeness.gallery.galleries import Galleries
 from likeness.gallery.parts import compose_gallery
 from likeness.gallery.service import GalleryService
-from likeness.index.exact import ExactIndex
+from likeness.index.exact import index_maker
 from likeness.kit import http
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.jose import Signer
@@ -63,7 +63,7 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         clock,
         images_url=settings.images_address,
         workers=settings.workers,
-        make_index=partial(ExactIndex, threads=settings.scan_threads, scans_at_once=settings.scans_at_once),
+        make_index=index_maker(threads=settings.scan_threads, scans_at_once=settings.scans_at_once),
     )
     sessions = compose_sessions(
         settings,

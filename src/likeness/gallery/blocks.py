@@ -99,14 +99,18 @@ def _read_rows(
 ) -> Iterator[Piece]:
     batches = GalleryRows(tenant.id).templates(connection, pack, first_key=first_key, end_key=end_key, batch=READ_ROWS)
     for batch in batches:
-        keys, ids, sealed = zip(*batch, strict=True)
-        opened = open_templates(tenant, pack, ids, sealed, size)
-        numbers = np.array(keys, np.int64)
-        if not opened.damaged:
-            yield Piece(numbers, opened.rows, loose=True)
-        else:
-            sound, damaged = opened.sound, tuple(keys[position] for position in opened.damaged)
-            yield Piece(numbers[sound], opened.rows[sound], loose=True, damaged=damaged)
+        yield open_rows(tenant, pack, size, batch)
+
+
+def open_rows(tenant: Tenant, pack: str, size: int, rows: Iterable[tuple[int, str, bytes]]) -> Piece:
+    """Open the templates of one or more entries: (key, id, sealed template), by rising key."""
+    keys, ids, sealed = zip(*rows, strict=True)
+    opened = open_templates(tenant, pack, ids, sealed, size)
+    numbers = np.array(keys, np.int64)
+    if not opened.damaged:
+        return Piece(numbers, opened.rows, loose=True)
+    sound, damaged = opened.sound, tuple(keys[position] for position in opened.damaged)
+    return Piece(numbers[sound], opened.rows[sound], loose=True, damaged=damaged)
 
 
 def joined(pieces: list[Piece]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

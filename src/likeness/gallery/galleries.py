@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,10 +12,19 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from likeness.errors import ServiceUnavailable, SetupError
-from likeness.gallery.blocks import Piece, gathered, stored_templates
+from likeness.gallery.blocks import Piece, gathered, open_rows, stored_templates
 from likeness.gallery.memory import Gallery, View
 from likeness.gallery.packs import Packs
-from likeness.gallery.repository import GalleryPacks, GalleryRows, common_pack
+from likeness.gallery.repository import (
+    GalleryPacks,
+    GalleryRows,
+    PlainGallery,
+    common_pack,
+    entry_counts,
+    in_groups,
+    plain_galleries,
+    recorded_galleries,
+)
 from likeness.gallery.sealing import open_templates
 from likeness.index.base import Index
 from likeness.index.exact import ExactIndex
@@ -80,6 +89,7 @@ class Galleries:
     """The pack that all galleries answer with, for a tenant that has none yet."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
+    _filling: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "gallery-load"))
 
     def ready(self, tenant_id: str) -> Gallery:
         """Give a tenant's gallery, new and empty where there is none. Raises ServiceUnavailable when it cannot be asked."""
@@ -173,6 +183,10 @@ class Galleries:
         """Give a rebuild under way up."""
         self._stop.set()
 
+    def close(self) -> None:
+        """Let go of the thread that loads."""
+        self._filling.shutdown()
+
     @property
     def stopped(self) -> bool:
         return self._stop.is_set()
@@ -184,11 +198,14 @@ class Galleries:
         """
         progress = self.progress
         progress.loaded, progress.fault = 0, None
-        progress.total = sum(database.read_now(GalleryRows(tenant.id).count) for tenant in tenants)
+        counts = database.read_now(entry_counts)
+        progress.total = sum(counts.get(tenant.id, 0) for tenant in tenants)
         try:
             self._common = database.read_now(self._find_common)
-            for tenant in tenants:
-                database.read_now(partial(self._load, tenant))
+            known = database.read_now(recorded_galleries) | counts.keys()
+            by_id = {tenant.id: tenant for tenant in tenants if tenant.id in known}
+            for group in in_groups(by_id, counts, REBUILD_ROWS):
+                database.read_now(partial(self._load_some, [by_id[tenant_id] for tenant_id in group]))
         except Stopped:
             return
         except (ServiceUnavailable, SetupError) as error:
@@ -218,14 +235,29 @@ class Galleries:
         except SetupError:
             return None  # those galleries refuse their calls; a new one need not
 
+    def _load_some(self, tenants: Sequence[Tenant], connection: Connection) -> None:
+        """Load several galleries; the queries are shared where they can be."""
+        plain = plain_galleries(connection, [tenant.id for tenant in tenants]) if len(tenants) > 1 else {}
+        for tenant in tenants:
+            found = plain.get(tenant.id)
+            if found is None:
+                self._load(tenant, connection)
+            else:
+                self._take_in(tenant, lambda notes, tenant=tenant, found=found: self._open(tenant, found, notes))  # type: ignore[misc]
+
     def _load(self, tenant: Tenant, connection: Connection) -> None:
         rows = GalleryRows(tenant.id)
-        self._distrusted.discard(tenant.id)
         recorded = rows.packs(connection)
         packs = recorded or GalleryPacks(self._common or self.packs.main, None)
+        read = partial(self._read, tenant, rows, packs, connection)
+        self._take_in(tenant, read, recorded=recorded is not None)
+
+    def _take_in(self, tenant: Tenant, read: Callable[["_Notes"], View], *, recorded: bool = True) -> None:
+        """Serve a gallery as it is read now; one whose packs cannot be had refuses its calls."""
+        self._distrusted.discard(tenant.id)
         notes = _Notes()
         try:
-            view = self._read(tenant, rows, packs, connection, notes)
+            view = read(notes)
         except SetupError as error:
             log.error("the gallery of tenant %s is not served: %s", tenant.id, error)  # noqa: TRY400  the operator must act
             self._refusals[tenant.id] = f"The gallery is not served: {error}."
@@ -237,10 +269,27 @@ class Galleries:
                 len(notes.unreadable),
                 tenant.id,
             )
-        loaded = Gallery(view, recorded=recorded is not None, loose=notes.loose, unreadable=notes.unreadable)
+        loaded = Gallery(view, recorded=recorded, loose=notes.loose, unreadable=notes.unreadable)
         with self._lock:
             self._galleries[tenant.id] = loaded
         self._refusals.pop(tenant.id, None)
+
+    def _open(self, tenant: Tenant, plain: PlainGallery, notes: "_Notes") -> View:
+        index = self.new_index(plain.pack)
+        if plain.entries:
+            piece = self._note(open_rows(tenant, plain.pack, index.dimension, plain.entries), notes)
+            index.add_many(piece.keys, piece.rows)
+        return View(plain.pack, None, {plain.pack: index}, {})
+
+    def _note(self, piece: Piece, notes: "_Notes") -> Piece:
+        """Note what is to be known of templates that were read. Raises Stopped."""
+        if self._stop.is_set():
+            raise Stopped
+        if piece.loose:
+            notes.loose.update(piece.spans)
+        notes.unreadable.update(piece.damaged)
+        self.progress.loaded += len(piece.keys)
+        return piece
 
     def _read(
         self, tenant: Tenant, rows: GalleryRows, packs: GalleryPacks, connection: Connection, notes: "_Notes"
@@ -272,26 +321,14 @@ class Galleries:
         """Load a pack's templates into a new index; gives their keys, rising."""
         index = indexes[pack] = self.new_index(pack)
         loaded: list[Keys] = [np.empty(0, np.int64)]
-
-        def watched(pieces: Iterable[Piece]) -> Iterator[Piece]:
-            for piece in pieces:
-                if self._stop.is_set():
-                    raise Stopped
-                if piece.loose:
-                    notes.loose.update(piece.spans)
-                notes.unreadable.update(piece.damaged)
-                self.progress.loaded += len(piece.keys)
-                yield piece
-
         stored = stored_templates(connection, tenant, pack, index.dimension)
         # The index takes a batch in while the next is read and opened.
-        with ThreadPoolExecutor(1, thread_name_prefix="gallery-load") as filling:
-            added: Future[None] | None = None
-            for keys, templates in gathered(watched(stored), REBUILD_ROWS):
-                if added:
-                    added.result()
-                added = filling.submit(index.add_many, keys, templates)
-                loaded.append(keys)
+        added: Future[None] | None = None
+        for keys, templates in gathered((self._note(piece, notes) for piece in stored), REBUILD_ROWS):
             if added:
                 added.result()
+            added = self._filling.submit(index.add_many, keys, templates)
+            loaded.append(keys)
+        if added:
+            added.result()
         return np.concatenate(loaded)

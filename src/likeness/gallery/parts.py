@@ -41,6 +41,7 @@ class GalleryParts:
     def close(self) -> None:
         """Let go of threads, once no call is under way."""
         self.scans.close()
+        self.galleries.close()
         self.images.close()
 
 

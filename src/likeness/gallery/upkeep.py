@@ -6,6 +6,7 @@ from contextlib import suppress
 from functools import partial
 
 from likeness.errors import LikenessError, ServiceUnavailable
+from likeness.gallery import blocks
 from likeness.gallery.answers import AnswerAges
 from likeness.gallery.blocks import seal_span
 from likeness.gallery.galleries import Galleries
@@ -146,6 +147,8 @@ class GalleryUpkeep:
     async def seal_blocks(self, tenant: Tenant) -> None:
         """Seal the templates that lie loose, as far as no more will come between them, for the next start."""
         gallery = self._galleries.gallery(tenant.id)
+        if gallery.view.size < blocks.FEWEST_ROWS:  # no span has enough for a block
+            return
         sizes = {pack: index.dimension for pack, index in gallery.view.indexes.items()}
         for span in sorted(gallery.loose):
             await self._database.write(

@@ -23,6 +23,7 @@ the codes is read from memory with them. The codes are made with the scale so ro
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,6 +182,12 @@ class Codec:
             minimum=minimum_score,
             wanted=wanted,
         )
+
+
+@cache
+def codec_of(dimension: int) -> Codec:
+    """Give the one codec of a dimension, for as many indexes as there are."""
+    return Codec(dimension)
 
 
 def scales_of(terms: NDArray[np.uint32]) -> NDArray[np.float32]:

@@ -9,16 +9,17 @@ holds in hindsight: no exact score lies above its upper bound, and the last hit 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from likeness.index import compiled
 from likeness.index.base import Answer
-from likeness.index.codes import Codec, Goal
+from likeness.index.codes import Goal, codec_of
 from likeness.index.combiner import Combiner
-from likeness.index.scans import Candidates, Scan, best_scan
+from likeness.index.scans import Candidates, CompiledScan, Scan, best_scan
 from likeness.index.scores import best_hits, settled
 from likeness.index.table import Table
 from likeness.index.vectors import checked_bounds, checked_key, checked_keys, checked_query, checked_rows
@@ -51,7 +52,7 @@ class ExactIndex:
     ) -> None:
         self.dimension = dimension
         self._scan = scan or best_scan(dimension, threads=threads)
-        self._codec = Codec(dimension)
+        self._codec = codec_of(dimension)
         self._table = Table(self._codec, chunk_rows=chunk_rows)
         self._combiner = Combiner(self._answer_all, at_once=scans_at_once)
 
@@ -108,6 +109,12 @@ class ExactIndex:
             ]
             found = self._scan(view.parts, goals)
             return [_answer(view, *each) for each in zip(searches, goals, found, strict=True)]
+
+
+def index_maker(*, threads: int = 1, scans_at_once: int = 1) -> Callable[[int], ExactIndex]:
+    """Give what makes indexes, by dimension, that share one scan and its threads, however many they are."""
+    scan = CompiledScan(threads=threads) if compiled.BUILT else None
+    return lambda dimension: ExactIndex(dimension, scans_at_once=scans_at_once, scan=scan)
 
 
 def _answer(view: View, search: _Search, goal: Goal, found: Candidates) -> Answer:

@@ -87,7 +87,7 @@ class Tenants:
         opened = []
         for row in self.rows():
             try:
-                opened.append(self._open(row))
+                opened.append(self._opened.get(row.id) or self._open(row))
             except SetupError as error:
                 self._tell_once(row, error)
         return opened

@@ -1,0 +1,86 @@
+"""Many galleries are loaded with few queries, no thread each, and as each would be by itself."""
+
+import asyncio
+import threading
+from typing import Any
+
+import numpy as np
+from sqlalchemy import event
+
+from composition import composed
+from likeness.deployment import Deployment
+from likeness.gallery.galleries import Galleries
+from likeness.gallery.memory import Gallery
+from likeness.gallery.repository import GalleryPacks, GalleryRows, NewEntry
+from likeness.gallery.sealing import seal_template
+from likeness.kit.ids import new_id
+from likeness.tenants.service import Tenant
+
+MAIN, OTHER = "fake@1", "fake-2@1"
+PLAIN_TENANTS = 40
+MOST_QUERIES = 30
+"""Some for all, and a few for each of the three galleries that are not plain."""
+
+
+def enrol(
+    deployment: Deployment, galleries: Galleries, name: str, *templates: tuple[str, ...], **shadow: str
+) -> Tenant:
+    """Make a tenant with an entry for each set of packs."""
+    tenant = deployment.tenants.create(name)
+    rows = GalleryRows(tenant.id)
+
+    def write(connection: Any) -> None:
+        rows.set_packs(connection, GalleryPacks(MAIN, shadow.get("shadow")))
+        for packs in templates:
+            entry_id, sealed = new_id(), {}
+            for pack in packs:
+                row = np.eye(1, galleries.new_index(pack).dimension, dtype=np.float32)[0]
+                sealed[pack] = seal_template(tenant, row, pack=pack, entry_id=entry_id)
+            rows.add(connection, NewEntry(entry_id, None, {}, 90, None, 0.0, sealed))
+
+    deployment.database.write_now(write)
+    return tenant
+
+
+def outline(gallery: Gallery) -> Any:
+    view = gallery.view
+    sizes = {pack: len(index) for pack, index in view.indexes.items()}
+    return view.pack, view.shadow, sizes, dict(view.orphans), gallery.loose, gallery.unreadable, gallery.recorded
+
+
+def test_many_galleries_are_loaded_as_each_by_itself_with_few_queries(tmp_path):
+    with composed(tmp_path) as (deployment, gallery):
+        galleries = gallery.galleries
+        tenants = [enrol(deployment, galleries, f"plain {n}", (MAIN,), (MAIN,)) for n in range(PLAIN_TENANTS)]
+        tenants += [
+            enrol(deployment, galleries, "moving", (MAIN, OTHER), (MAIN,), (OTHER,), shadow=OTHER),
+            enrol(deployment, galleries, "left behind", (MAIN,), (OTHER,)),
+            enrol(deployment, galleries, "bare", (MAIN,), ()),
+            enrol(deployment, galleries, "emptied"),
+        ]
+        never = deployment.tenants.create("never used")
+        said: list[str] = []
+        event.listen(deployment.database._readers, "before_cursor_execute", lambda *call: said.append(call[2]))
+        threads = threading.active_count()
+        galleries.rebuild(deployment.database, [*tenants, never])
+        queries = [statement for statement in said if statement.startswith("SELECT")]
+        assert len(queries) <= MOST_QUERIES
+        assert threading.active_count() <= threads + 1
+        assert galleries.progress.loaded == 2 * PLAIN_TENANTS + 6
+        together = {tenant.id: outline(galleries.gallery(tenant.id)) for tenant in (*tenants, never)}
+        for tenant in (*tenants, never):
+            deployment.database.read_now(lambda c, tenant=tenant: galleries._load(tenant, c))
+            assert together[tenant.id] == outline(galleries.gallery(tenant.id)), tenant.name
+
+
+def test_an_upkeep_opens_no_key_again_and_writes_nothing_for_small_galleries(tmp_path, monkeypatch):
+    with composed(tmp_path) as (deployment, gallery):
+        for n in range(3):
+            enrol(deployment, gallery.galleries, f"plain {n}", (MAIN,))
+        asyncio.run(gallery.upkeep.load())
+        deployment.tenants.all()
+        said: list[str] = []
+        event.listen(deployment.database._writer, "before_cursor_execute", lambda *call: said.append(call[2]))
+        monkeypatch.setattr(deployment.tenants, "_keys", None)  # what asks it fails
+        asyncio.run(gallery.upkeep.tidy())
+        assert not [statement for statement in said if "gallery" in statement]
