@@ -103,20 +103,28 @@ def test_success(shop: Page, api: Api, checks: Checks, album: Album) -> None:
     shop.wait_for_function("document.querySelector('dialog') === null")
 
 
-def test_a_session_without_success(context: BrowserContext, api: Api, checks: Checks) -> None:
-    given = {"jpeg": base64.b64encode(ATTACK_FRAME).decode(), "label": "Camera"}
-    context.add_init_script(f"({CAMERA})({json.dumps(given)});")
+@pytest.mark.parametrize(("opened", "asked", "given"), [(True, False, True), (None, True, True), (False, True, False)])
+def test_a_session_without_success(
+    context: BrowserContext, api: Api, checks: Checks, opened: bool | None, asked: bool, given: bool
+) -> None:
+    """The result is given as the session was opened, else as the browser asks."""
+    camera = {"jpeg": base64.b64encode(ATTACK_FRAME).decode(), "label": "Camera"}
+    context.add_init_script(f"({CAMERA})({json.dumps(camera)});")
     page = visit(context, api)
-    session = open_session(api, returnDataForIncompleteSession=True)
-    begin(page, {"captureUrl": session.url, "maxAttempts": 1, "returnDataForIncompleteSession": True})
+    session = open_session(api, **({} if opened is None else {"returnDataForIncompleteSession": opened}))
+    begin(page, {"captureUrl": session.url, "maxAttempts": 1, "returnDataForIncompleteSession": asked})
     page.click("[data-action=start]")
     ended = outcome(page)
     assert ended["code"] == "SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS"
-    assert ended["data"] == api.call("GET", f"/api/v1/info/{session.id}").text
+    assert ended["data"] == (api.call("GET", f"/api/v1/info/{session.id}").text if given else None)
     (fault,) = said(page, "onError")
     assert (fault["code"], fault["data"]) == (ended["code"], ended["data"])
     failed = [trace for trace in said(page, "onTrace") if trace["event"] == "COMPLETE"]
     assert (failed[0]["status"], failed[0]["statusCode"]) == ("FAILURE", "FACE_LIVENESS_FAILED")
+    told = [trace["status"] for trace in said(page, "onTrace") if trace["statusCode"] == "FACE_LIVENESS_FAILED"]
+    assert set(told) == {"FAILURE"}
+    page.click("[data-action=close]")  # stays until it was read
+    page.wait_for_function("document.querySelector('dialog') === null")
 
 
 @pytest.mark.parametrize("way", ["button", "escape"])
@@ -196,9 +204,6 @@ def test_every_camera_fault_has_its_code(shop: Page, api: Api, checks: Checks, n
         {"sessionId": "nonsense"},
         {"captureUrl": None},
         {"captureUrl": "nonsense"},
-        {"maxAttempts": 4},
-        {"maxAttempts": "2"},
-        {"minimumMatchLevel": 0},
         {"server": "nonsense"},
         {"texts": "nonsense"},
     ],
@@ -208,6 +213,44 @@ def test_invalid_options(shop: Page, api: Api, change: dict[str, Any]) -> None:
     begin(shop, {"sessionId": session.id, "captureUrl": session.url} | change)
     assert outcome(shop)["code"] == "INVALID_CONFIG"
     assert [fault["code"] for fault in said(shop, "onError")] == ["INVALID_CONFIG"]
+
+
+@pytest.mark.parametrize("value", [-1, "3"])
+def test_a_number_out_of_its_range_is_passed_over(shop: Page, api: Api, checks: Checks, value: object) -> None:
+    begin(shop, {"captureUrl": open_session(api).url, "maxAttempts": value, "minimumMatchLevel": value})
+    shop.click("[data-action=start]")
+    assert "jws" in outcome(shop)
+
+
+def test_a_client_needs_no_more_than_the_sessions_id(shop: Page, api: Api, checks: Checks) -> None:
+    session = open_session(api)
+    shop.evaluate(
+        """([id, url]) => {
+            window.asked = [];
+            const getCaptureUrl = async (sessionId) => (asked.push(sessionId), url);
+            const client = likeness.default.create({ accessToken: "goes nowhere", getCaptureUrl });
+            client.faceSession({ sessionId: id, maxAttempts: 3, onSuccess: (jws) => (window.given = jws) });
+        }""",
+        [session.id, session.url],
+    )
+    shop.click("[data-action=start]")
+    shop.wait_for_function("window.given")
+    assert shop.evaluate("window.asked") == [session.id]
+    assert shop.evaluate("window.given") == api.call("GET", f"/api/v1/info/{session.id}").text
+
+
+def test_a_backend_that_gives_no_address_is_told(shop: Page, api: Api) -> None:
+    shop.evaluate(
+        """(sessionId) => {
+            const getCaptureUrl = () => Promise.reject(new Error("503"));
+            likeness.create({ getCaptureUrl }).faceSession({ sessionId }).catch((fault) => (window.fault = [fault.code, fault.message]));
+        }""",
+        open_session(api).id,
+    )
+    shop.wait_for_function("window.fault")
+    assert shop.evaluate("window.fault") == ["UNEXPECTED_ERROR", "getCaptureUrl failed: Error: 503"]
+    shop.click("[data-action=close]")
+    shop.wait_for_function("document.querySelector('dialog') === null")
 
 
 @pytest.mark.parametrize(("token", "code"), [("nonsense", "UNAUTHORIZED"), (None, "SESSION_EXPIRED_OR_NOT_FOUND")])

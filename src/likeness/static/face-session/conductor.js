@@ -358,8 +358,7 @@ export class Conductor {
 
   #fail(code, message, jws = null, redirectUrl = null, reason = null) {
     if (this.#phase === "over") return;
-    const data = this.#options.returnDataForIncompleteSession ? jws : null;
-    const fault = Object.assign(new FaceSessionError(code, message, data), { redirectUrl });
+    const fault = Object.assign(new FaceSessionError(code, message, jws), { redirectUrl });
     if (fault.code === "USER_CANCEL") this.#trace("SKIP", { status: "FAILURE", statusCode: fault.code });
     else this.#trace("COMPLETE", { status: "FAILURE", statusCode: reason ?? fault.code, statusMessage: message });
     this.#stop("FINISH", { status: "FAILURE", statusCode: fault.code });

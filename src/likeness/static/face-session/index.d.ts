@@ -18,7 +18,7 @@ export declare const ERROR_CODES: readonly FaceSessionErrorCode[];
 export interface FaceSessionFault {
   code: FaceSessionErrorCode;
   message: string;
-  /** The signed result of an ending without success, where session and caller asked for it; else null. */
+  /** The signed result of an ending without success, where it was asked for here or as the session was opened; else null. */
   data: string | null;
 }
 
@@ -43,29 +43,42 @@ export interface TraceEvent {
 export interface Assets {
   /** Address of an image shown above the first screen. */
   logo?: string;
-  /** Colours and shapes by name: `accent`, `on-accent`, `ground`, `card`, `ink`, `soft`, `line`, `bad`, `corner`, `font`. */
+  /**
+   * Colours and shapes by name: `accent`, `on-accent`, `ground`, `card`, `ink`, `soft`, `line`, `control`, `bad`, `corner`, `font`.
+   * The shipped colours are dark where the page's `color-scheme` is.
+   */
   colours?: Record<string, string>;
 }
 
+/** How a session ended: `code` is null for success. */
+export interface Ending {
+  code: FaceSessionErrorCode | null;
+  redirectUrl: string | null;
+}
+
 export interface FaceSessionOptions {
-  /** The session's id. Together with `token`, or leave both and give `captureUrl`. */
+  /** The session's id: alone with `getCaptureUrl`, or with `token`. `captureUrl` carries both. */
   sessionId?: string;
   /** The address that opening the session answered with; it carries the session's capture token in its fragment. */
   captureUrl?: string;
+  /** Asks your backend for the address of a session of which the page knows the id alone. */
+  getCaptureUrl?(sessionId: string): string | Promise<string>;
   /** The capture token alone. */
   token?: string;
   /** Origin of the Likeness server; by default that of `captureUrl`, else the one this module was loaded from. */
   server?: string;
-  /** 1 to 3. Can only lower what the session was opened with. */
+  /** 1 to 3; anything else is passed over. Can only lower what the session was opened with. */
   maxAttempts?: number;
-  /** 1 to 5. Can only raise what the session was opened with. */
+  /** 1 to 5; anything else is passed over. Can only raise what the session was opened with. */
   minimumMatchLevel?: number;
-  /** Have `data` in `onError`; the session must have been opened with it too. */
+  /** Have `data` in `onError`, unless the session was opened with `false`. */
   returnDataForIncompleteSession?: boolean;
   onSuccess?(jws: string): void;
   onError?(fault: FaceSessionFault): void;
   onTrace?(event: TraceEvent): void;
   onFinally?(): void;
+  /** The buttons of the last screen: keys of texts, and what they do. A dialog has one to close it, where something went wrong. */
+  onward?(ending: Ending): [textKey: string, onPress: () => void][];
   /** `en` or `ar`; by default the browser's choice. */
   language?: string;
   /** Texts to put in place of the shipped ones, by key (see texts/en.js). */
@@ -75,8 +88,17 @@ export interface FaceSessionOptions {
   container?: HTMLElement;
 }
 
-/** Carry a session out in a dialog over the page; the promise gives the signed result. */
+/**
+ * Carry a session out in a dialog over the page; the promise gives the signed result. The dialog closes by itself after a success and
+ * when the person cancels. Where something went wrong, it stays until the person closes it.
+ */
 export declare function faceSession(options: FaceSessionOptions): Promise<string>;
+
+/** Give a client: its `faceSession(options)` lays what it is called with over these options. */
+export declare function create(defaults?: FaceSessionOptions): { faceSession(options?: FaceSessionOptions): Promise<string> };
+
+declare const client: { create: typeof create; faceSession: typeof faceSession };
+export default client;
 
 /**
  * `<face-session capture-url="…">`. Attributes: `capture-url`, `session-id`, `token`, `server`, `language`, `max-attempts`,
@@ -86,11 +108,13 @@ export declare class FaceSession extends HTMLElement {
   /** Laid over the attributes. */
   options: FaceSessionOptions;
   run(): Promise<string>;
-  cancel(): void;
+  /** End the session; with `ask`, once the person has said yes. */
+  cancel(how?: { ask?: boolean }): void;
   addEventListener(type: "success", listener: (event: CustomEvent<{ jws: string; redirectUrl: string | null }>) => void): void;
   addEventListener(type: "error", listener: (event: CustomEvent<FaceSessionFault & { redirectUrl: string | null }>) => void): void;
   addEventListener(type: "trace", listener: (event: CustomEvent<TraceEvent>) => void): void;
   addEventListener(type: "finally", listener: (event: CustomEvent<null>) => void): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
 }
 
 declare global {

@@ -58,14 +58,15 @@ export class FaceSession extends HTMLElement {
 
   async #conduct(given) {
     const view = await this.#show(given);
-    if (!this.isConnected) throw new FaceSessionError("USER_CANCEL", "the page was left");
     let options;
     try {
-      options = readOptions(given);
+      view.waiting("connecting");
+      options = await readOptions(given);
     } catch (fault) {
-      view.fault(fault.code, { actions: given.onward?.({ code: fault.code, redirectUrl: null }) });
+      view.fault(fault.code, { actions: typeof given.onward === "function" ? given.onward({ code: fault.code, redirectUrl: null }) : [] });
       throw fault;
     }
+    if (!this.isConnected) throw new FaceSessionError("USER_CANCEL", "the page was left");
     const onTrace = (event) => this.#tell("trace", given.onTrace, event, event);
     this.#conductor = new Conductor({ ...options, onTrace }, view);
     return this.#conductor.run();
@@ -108,6 +109,13 @@ export function faceSession(options) {
   outcome.catch(() => {}); // who uses callbacks alone need not handle the promise
   return outcome;
 }
+
+/** Give a client: its `faceSession(options)` lays what it is called with over these options. */
+export function create(defaults = {}) {
+  return { faceSession: (options) => faceSession({ ...defaults, ...options }) };
+}
+
+export default { create, faceSession };
 
 async function runInDialog(options) {
   const element = h("face-session", { manual: true });

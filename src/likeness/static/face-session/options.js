@@ -4,18 +4,18 @@ import { FaceSessionError } from "./errors.js";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** Give complete options. Throws FaceSessionError with INVALID_CONFIG. */
-export function readOptions(given) {
+/** Give complete options. Throws FaceSessionError: INVALID_CONFIG, or UNEXPECTED_ERROR where `getCaptureUrl` fails. */
+export async function readOptions(given) {
   if (given === null || typeof given !== "object") throw invalid("options must be an object");
-  const address = readCaptureUrl(given.captureUrl);
+  const address = readCaptureUrl(given.captureUrl ?? (given.token ? null : await askForCaptureUrl(given)));
   const sessionId = given.sessionId ?? address?.sessionId;
   const token = given.token ?? address?.token;
   if (typeof sessionId !== "string" || !UUID.test(sessionId)) throw invalid("sessionId must be the session's UUID");
   if (address && address.sessionId !== sessionId) throw invalid("captureUrl is for another session");
-  if (typeof token !== "string" || !token) throw invalid("captureUrl (or the token in its fragment) is needed");
-  checkInteger(given, "maxAttempts", 1, 3);
-  checkInteger(given, "minimumMatchLevel", 1, 5);
-  for (const name of ["onSuccess", "onError", "onTrace", "onFinally", "onward"]) {
+  if (typeof token !== "string" || !token) {
+    throw invalid("beside the sessionId the session's captureUrl is needed, or getCaptureUrl");
+  }
+  for (const name of ["onSuccess", "onError", "onTrace", "onFinally", "getCaptureUrl", "onward"]) {
     if (given[name] != null && typeof given[name] !== "function") throw invalid(`${name} must be a function`);
   }
   for (const name of ["texts", "assets"]) {
@@ -26,8 +26,8 @@ export function readOptions(given) {
     sessionId: sessionId.toLowerCase(),
     token,
     server: readServer(given.server) ?? address?.origin ?? new URL(import.meta.url).origin,
-    maxAttempts: given.maxAttempts ?? null,
-    minimumMatchLevel: given.minimumMatchLevel ?? null,
+    maxAttempts: integerOrNull(given.maxAttempts, 1, 3),
+    minimumMatchLevel: integerOrNull(given.minimumMatchLevel, 1, 5),
     returnDataForIncompleteSession: given.returnDataForIncompleteSession === true,
     onSuccess: given.onSuccess ?? nothing,
     onError: given.onError ?? nothing,
@@ -38,6 +38,15 @@ export function readOptions(given) {
     assets: given.assets ?? {},
     language: given.language ?? null,
   };
+}
+
+async function askForCaptureUrl({ sessionId, getCaptureUrl }) {
+  if (typeof getCaptureUrl !== "function") return null;
+  try {
+    return await getCaptureUrl(sessionId);
+  } catch (fault) {
+    throw new FaceSessionError("UNEXPECTED_ERROR", `getCaptureUrl failed: ${fault}`);
+  }
 }
 
 /** Take a captureUrl apart. Throws FaceSessionError with INVALID_CONFIG. */
@@ -62,11 +71,9 @@ function readServer(text) {
   }
 }
 
-function checkInteger(given, name, least, most) {
-  const value = given[name];
-  if (value != null && !(Number.isInteger(value) && value >= least && value <= most)) {
-    throw invalid(`${name} must be a whole number from ${least} to ${most}`);
-  }
+// A number out of its range is passed over: it could tighten nothing.
+function integerOrNull(value, least, most) {
+  return Number.isInteger(value) && value >= least && value <= most ? value : null;
 }
 
 function invalid(message) {
