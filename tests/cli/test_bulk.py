@@ -65,7 +65,11 @@ def run(*arguments: object) -> str:
 
 
 def import_into(tenant: str, source: Path, *options: object) -> str:
-    return run("gallery", "import", source, "--tenant", tenant, *options)
+    """Import; the exit status must tell whether somebody was refused."""
+    arguments = ["gallery", "import", source, "--tenant", tenant, *options]
+    result = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == (0 if "refused 0" in result.stdout else 3), result.output
+    return result.stdout
 
 
 def entries(tenant: str) -> dict[str | None, Entry]:
@@ -92,6 +96,27 @@ def test_a_folder_is_enrolled_and_what_is_refused_is_told(people: Path, tmp_path
     assert reasons == {"dim.jpg": "LOW_QUALITY", "nobody.jpg": "NO_FACE", "note.jpg": "UNSUPPORTED_MEDIA_TYPE"}
     assert stat.S_IMODE(refused.stat().st_mode) == 0o600
     assert all(row["message"] for row in read_csv(refused))
+
+
+def test_a_photo_is_told_by_its_bytes_and_what_is_passed_over_is_counted(people: Path) -> None:
+    (people / "from a scanner").write_bytes(photo(7))
+    (people / "8.jfif").write_bytes(photo(8))
+    for left_out in (".hidden.jpg", "._0.jpg", "0_thumb.jpg", ".cache/9.jpg", "@eaDir/0.jpg", "more/Thumbnails/4.png"):
+        (people / left_out).parent.mkdir(exist_ok=True)
+        (people / left_out).write_bytes(photo(9))
+    os.mkfifo(people / "pipe")
+    told = import_into("acme", people)
+    assert "enrolled 7, there already 0, refused 3" in told
+    assert "files passed over: hidden 3, no photo 2, thumbnail 3" in told
+    assert entries("acme").keys() >= {"from a scanner", "8.jfif"}
+
+
+def test_a_folder_of_nothing_but_other_files_is_told_with_what_is_in_it(people: Path) -> None:
+    for file in people.rglob("*.*"):
+        if file.suffix != ".txt":
+            file.unlink()
+    with pytest.raises(SetupError, match="nobody to enrol; files passed over: no photo 1"):
+        import_into("acme", people)
 
 
 def test_an_import_goes_on_where_it_broke_off(people: Path) -> None:

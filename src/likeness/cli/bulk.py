@@ -19,7 +19,7 @@ from likeness.engine.workers import FaceWorkers
 from likeness.errors import SetupError
 from likeness.gallery import bulk_export
 from likeness.gallery.bulk_import import Importer, Refusal, Tally
-from likeness.gallery.bulk_source import open_source
+from likeness.gallery.bulk_source import Source, open_source
 from likeness.gallery.parts import GalleryParts, compose_gallery
 from likeness.gallery.repository import GalleryRows
 from likeness.kit.executors import SizedExecutor
@@ -29,6 +29,8 @@ from likeness.tenants.service import Tenant
 
 TenantName = Annotated[str, typer.Option("--tenant", help="Name or id of the tenant.")]
 _REPORT = ("row", "name", "code", "message")
+_SOME_REFUSED = 3
+"""Exit status of an import that went through and refused somebody; 1 is that of one that did not."""
 _WAITING_PER_WORKER = 4
 """Rows under way for each photo worked on, so that files are read and written meanwhile."""
 
@@ -45,8 +47,9 @@ def import_people(
     """Enrol many people, as many photos at once as LIKENESS_WORKERS; begin again to go on where it broke off.
 
     A table has a column `photo` (a path, relative to the table) and may have `externalId` and `metadata` (a JSON object); without
-    an `externalId` the photo's path is taken. Who is enrolled under an `externalId` already is passed over. A refused row holds up
-    nobody, and the command ends with status 0: look at what it counts.
+    an `externalId` the photo's path is taken. Who is enrolled under an `externalId` already is left as is. A refused row holds up
+    nobody; where there was one, the command ends with status 3. Hidden files, thumbnails and what is no photo are passed over and
+    counted.
 
     Needs the data folder for itself: stop the server first. Beside a running server, use the API's insert call.
     """
@@ -58,7 +61,7 @@ def import_people(
         with _refusals(refused, reasons) as refuse, progress_bar() as bar:
             total = people.count()
             if not total:
-                raise SetupError(f"{source} holds nobody to enrol")
+                raise SetupError(f"{source} holds nobody to enrol{'; '.join(['', *_left_out(people)])}")
             task = bar.add_task(f"enrolling into {owner.name}", total=total)
 
             def progress(tally: Tally) -> None:
@@ -78,12 +81,22 @@ def import_people(
                     asyncio.run(importer.run(at_once=settings.workers * _WAITING_PER_WORKER))
                 finally:
                     bar.stop()
-                    _print_tally(importer.tally, reasons)
+                    _print_tally(importer.tally, reasons, people)
+    if importer.tally.refused:
+        raise typer.Exit(_SOME_REFUSED)
 
 
-def _print_tally(tally: Tally, reasons: Counter[str]) -> None:
+def _left_out(people: Source) -> list[str]:
+    """Give a line on the files that were passed over, if there are any."""
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(people.passed_over.items()))
+    return [f"files passed over: {kinds}"] if kinds else []
+
+
+def _print_tally(tally: Tally, reasons: Counter[str], people: Source) -> None:
     console = Console()
     console.print(f"enrolled {tally.enrolled:,}, there already {tally.known:,}, refused {tally.refused:,}")
+    for line in _left_out(people):
+        console.print(line)
     for code, count in reasons.most_common():
         console.print(f"  {code} {count:,}")
 

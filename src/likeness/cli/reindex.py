@@ -81,11 +81,13 @@ def status(
 ) -> None:
     """Tell how far each gallery is on its way, what would change, and which entries would stay behind with the old pack."""
     with closing(open_deployment(Settings())) as deployment:
-        moving = _moving(deployment, tenant)
+        moving = _found(deployment, tenant)
         if ids:
             _list_orphans(deployment, moving)
-        else:
+        elif moving:
             _report(deployment, moving)
+        else:
+            Console(markup=False).print("No gallery is being moved to another pack.")
 
 
 def cutover(tenant: TenantOption = None, *, wait: Wait = True) -> None:
@@ -177,10 +179,15 @@ def _chosen(deployment: Deployment, name: str | None) -> list[Tenant]:
     return deployment.tenants.all() if name is None else [deployment.tenants.by_name(name)]
 
 
+def _found(deployment: Deployment, name: str | None) -> dict[Tenant, Reindex]:
+    """Give the re-indexes of one tenant or all."""
+    found = {each: deployment.database.read_now(ReindexRows(each.id).find) for each in _chosen(deployment, name)}
+    return {each: row for each, row in found.items() if row}
+
+
 def _moving(deployment: Deployment, name: str | None) -> dict[Tenant, Reindex]:
     """Give the re-indexes of one tenant or all. Raises NotFound when there is none."""
-    found = {each: deployment.database.read_now(ReindexRows(each.id).find) for each in _chosen(deployment, name)}
-    moving = {each: row for each, row in found.items() if row}
+    moving = _found(deployment, name)
     if not moving:
         raise NotFound("No gallery is being moved to another pack; begin with `likeness gallery reindex --pack PACK`.")
     return moving

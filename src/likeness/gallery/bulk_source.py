@@ -9,15 +9,21 @@ import csv
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Never
 
+from likeness.engine import jpeg, png
 from likeness.errors import SetupError
 
 PHOTO_ENDINGS = frozenset({".jpg", ".jpeg", ".png"})
+_SIGNATURES = (jpeg.SIGNATURE, png.SIGNATURE)
+_THUMBNAIL_FOLDERS = frozenset({"thumbnails", "thumbs", "@eadir", "__macosx"})
+"""Where picture viewers, a maker of disk stations and macOS keep small copies and files of their own."""
+_THUMBNAIL = re.compile(r"(^|[-_. ])thumb(nail)?s?([-_. ]|$)", re.IGNORECASE)
 _COLUMNS = ("photo", "externalId", "metadata")
 _LONGEST_CELL = 1 << 20
 """Characters; more than the largest metadata that an export can write."""
@@ -52,6 +58,8 @@ class Source:
     folder: Path
     rows: Callable[[], Iterator[Row]]
     count: Callable[[], int]
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    """How many files of a folder are no rows, by kind: ``hidden``, ``thumbnail``, ``no photo``."""
 
     def read(self, row: Row, *, at_most: int) -> bytes:
         """Give a row's photo, or its first bytes. Raises OSError, and ValueError for what is no file or cannot be named."""
@@ -67,12 +75,14 @@ class Source:
 def open_source(path: Path) -> Source:
     """Open a folder, or a ``.csv``, ``.jsonl`` or ``.parquet`` file. Raises SetupError for anything else.
 
-    In a folder, links to other folders are not followed. Reading the rows raises SetupError where the table is damaged.
+    In a folder, links to other folders are not followed; hidden files and thumbnails are passed over, and so is what neither has the
+    ending of a JPEG or PNG file nor begins like one. Reading the rows raises SetupError where the table is damaged.
     """
     if path.is_dir():
-        photos = sorted(_photos(path))
+        passed_over: Counter[str] = Counter()
+        photos = sorted(_photos(path, passed_over))
         rows = [Row(number, photo.as_posix(), photo.as_posix(), None) for number, photo in enumerate(photos, start=1)]
-        return Source(path, lambda: iter(rows), lambda: len(rows))
+        return Source(path, lambda: iter(rows), lambda: len(rows), passed_over)
     readers: Mapping[str, Callable[[Path], Iterator[Mapping[Any, Any]]]] = {
         ".csv": _csv,
         ".jsonl": _jsonl,
@@ -89,15 +99,38 @@ def open_source(path: Path) -> Source:
     )
 
 
-def _photos(folder: Path) -> Iterator[Path]:
+def _photos(folder: Path, passed_over: Counter[str]) -> Iterator[Path]:
     def unreadable(error: OSError) -> Never:
         raise SetupError(f"the folder {error.filename} cannot be read: {error.strerror}") from error
 
     for where, _, names in os.walk(folder, onerror=unreadable):
         for name in names:
-            photo = Path(where, name)
-            if photo.suffix.lower() in PHOTO_ENDINGS:
-                yield photo.relative_to(folder)
+            file = Path(where, name).relative_to(folder)
+            kind = _passed_over(folder, file)
+            if kind is None:
+                yield file
+            else:
+                passed_over[kind] += 1
+
+
+def _passed_over(folder: Path, file: Path) -> str | None:
+    """Tell what a file is that nobody is enrolled with, or None for a photo."""
+    *folders, name = file.parts
+    if any(part.startswith(".") for part in file.parts):
+        return "hidden"
+    if _THUMBNAIL.search(name) or not _THUMBNAIL_FOLDERS.isdisjoint(map(str.casefold, folders)):
+        return "thumbnail"
+    return None if file.suffix.lower() in PHOTO_ENDINGS or _begins_like_a_photo(folder / file) else "no photo"
+
+
+def _begins_like_a_photo(file: Path) -> bool:
+    if not file.is_file():  # a pipe would be waited for
+        return False
+    try:
+        with file.open("rb") as opened:
+            return opened.read(max(map(len, _SIGNATURES))).startswith(_SIGNATURES)
+    except OSError:
+        return False
 
 
 def _row(number: int, values: Mapping[Any, Any]) -> Row:
