@@ -66,6 +66,7 @@ def test_evaluate_tells_writes_and_draws(faces, tmp_path):
     assert "LOW_QUALITY: UnderExposurePrevention 1" in said
     assert "accuracy on pairs   100 %" in said
     assert "age: young" in said
+    assert "too few" in said
     report = json.loads(numbers.read_text())
     assert report["pack"] == "fake@1"
     assert report["pairs"] == {"accuracy": 1.0, "standardError": 0.0, "genuine": 11, "impostor": 10}

@@ -1,7 +1,7 @@
 """``likeness evaluate``."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -33,11 +33,14 @@ from likeness.evaluation.data_set import Pairs, read_folder, read_labels, read_p
 from likeness.evaluation.extraction import Extraction
 from likeness.evaluation.page import percent, rate, render_page
 from likeness.evaluation.pair_accuracy import PairAccuracy, pair_accuracy
-from likeness.evaluation.performance import LevelRates, Performance, measure
+from likeness.evaluation.performance import GroupRates, LevelRates, Performance, measure
 from likeness.evaluation.pictures import picture_pairs
+from likeness.evaluation.rates import Rate
 from likeness.evaluation.report import Circumstances, to_json
 
 _PICTURED_PAIRS = 12
+_FEWEST_GENUINE = 30
+"""Genuine comparisons below which a group's rate says nothing."""
 
 
 def evaluate(
@@ -184,7 +187,7 @@ def print_performance(console: Console, pack: str, performance: Performance, acc
         table.add_row(percent(discarded.discarded), percent(discarded.fnmr))
     console.print(table)
     for group in performance.groups:
-        print_levels(console, f"{group.label}: {group.group}, {group.photos:,} photos", group.levels)
+        _print_group(console, group, performance.promised or performance.measured)
 
 
 def print_levels(console: Console, title: str, levels: Sequence[LevelRates]) -> None:
@@ -201,6 +204,28 @@ def print_levels(console: Console, title: str, levels: Sequence[LevelRates]) -> 
             f"{1 - level.fnmr.value:.4f}",
         )
     console.print(table)
+
+
+def _print_group(console: Console, group: GroupRates, whole: Sequence[LevelRates]) -> None:
+    """Print a group's rates beside those of all photos (ISO/IEC 19795-10): both photos of a comparison are of the group."""
+    acquired = percent(group.failure_to_acquire.value)
+    title = f"{group.label}: {group.group}, {group.photos:,} photos of {group.people:,} people, {acquired} not acquired"
+    table = Table("level", "FMR", "95 %", "of all", "FNMR", "95 %", "of all", title=escape(title), box=box.SIMPLE_HEAD)
+    for own, of_all in zip(group.levels, whole, strict=True):
+        table.add_row(
+            f"{own.level} ({rate(TARGET_FMR[own.level - 1])})",
+            *_beside(own.fmr, of_all.fmr, rate, fewest=1 / TARGET_FMR[own.level - 1]),
+            *_beside(own.fnmr, of_all.fnmr, percent, fewest=_FEWEST_GENUINE),
+        )
+    console.print(table)
+
+
+def _beside(own: Rate, of_all: Rate, shown: Callable[[float], str], *, fewest: float) -> tuple[str, str, str]:
+    """Give a rate, its interval, and how many times the rate of all it is; only "too few" where the comparisons cannot tell."""
+    if own.comparisons < fewest:
+        return "too few", "", ""
+    ratio = f"x{own.value / of_all.value:.3g}" if of_all.value else ""
+    return shown(own.value), f"{shown(own.low)} - {shown(own.high)}", ratio
 
 
 def _calibration(engine: Engine) -> Calibration | None:

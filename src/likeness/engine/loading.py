@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from likeness.engine.base import Engine
+from likeness.engine.defects import DefectFinder
 from likeness.engine.detection.search import FaceSearch
 from likeness.engine.fake import FAKES
 from likeness.engine.packs.assembly import LoadNetwork, assemble_detector, assemble_pad, assemble_recogniser
@@ -46,6 +47,7 @@ def load_engine(
     return PackEngine(
         pack=manifest.identity,
         search=FaceSearch(assemble_detector(manifest, manifest.detector, store, load)),
+        defects=DefectFinder.load(load),
         recognisers=tuple(assemble_recogniser(manifest, recipe, store, load) for recipe in manifest.recognisers),
         pad_models=tuple(_pad_models(catalogue, load)),
         stored_calibration=manifest.calibration.calibration if manifest.calibration else None,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from likeness.engine import photo as photos
 from likeness.engine import quality
 from likeness.engine.base import Box, Detection, Face, FacePolicy, Image, LiveScores, PackIdentity, Quality, Use
+from likeness.engine.defects import DefectFinder
 from likeness.engine.detection.search import FaceSearch
 from likeness.engine.header import Reduction
 from likeness.engine.levels import Calibration
@@ -29,6 +30,7 @@ class PackEngine:
 
     pack: PackIdentity
     search: FaceSearch
+    defects: DefectFinder
     recognisers: tuple[Recogniser, ...]
     pad_models: tuple[PadModel, ...] = ()
     stored_calibration: Calibration | None = None
@@ -73,7 +75,7 @@ class PackEngine:
         return self.search.all_faces(image, minimum_face_pixels, upright=upright)
 
     def assess(self, image: Image, detection: Detection, *, use: Use) -> Quality:
-        return quality.assess(image, detection, use=use)
+        return quality.assess(image, detection, self.defects, use=use)
 
     def embed(self, image: Image, detections: Sequence[Detection]) -> NDArray[np.float32]:
         return fuse(self.recognisers, image, [detection.landmarks for detection in detections])

@@ -23,7 +23,7 @@ _EYES_APART = 42
 """Pixels between the eyes that the names of blurs are for."""
 _FACE = np.array([(-0.5, 0), (0.5, 0), (0, 0.6), (-0.42, 1.1), (0.42, 1.1)], np.float32)
 """The five landmarks of a common face, in eye distances from the middle between the eyes."""
-_MASK = ((-0.95, 0.4), (0, 0.22), (0.95, 0.4), (0.85, 1.2), (0.45, 1.65), (0, 1.75), (-0.45, 1.65), (-0.85, 1.2))
+MASK = ((-0.95, 0.4), (0, 0.22), (0.95, 0.4), (0.85, 1.2), (0.45, 1.65), (0, 1.75), (-0.45, 1.65), (-0.85, 1.2))
 _LIGHT, _DARK, _BLACK, _GREY = (205, 216, 222), (38, 40, 46), (14, 14, 16), (128, 128, 128)
 _LENS = (0.42, 0.33)
 _CANVAS_BORDER = cv2.BORDER_REPLICATE
@@ -96,19 +96,34 @@ def covered(
     glasses: Sequence[int] | None = None,
 ) -> Image:
     """Draw a mask over nose and mouth, or dark glasses over the eyes, or both, with some light and shade on them."""
-    drawn, to_photo = image.copy(), _affine(_FACE, landmarks)
+    pieces: list[tuple[NDArray[np.float64], Sequence[int]]] = []
     if glasses is not None:
         for middle in (-0.5, 0.5):
             turn = np.linspace(0, 2 * np.pi, 40)
             lens = np.stack([middle + _LENS[0] * np.cos(turn), 0.04 + _LENS[1] * np.sin(turn)], axis=1)
-            _fill(drawn, lens, to_photo, glasses)
-        _fill(drawn, np.array([(-0.1, -0.06), (0.1, -0.06), (0.1, 0.02), (-0.1, 0.02)]), to_photo, glasses)
+            pieces.append((lens, glasses))
+        pieces.append((np.array([(-0.1, -0.06), (0.1, -0.06), (0.1, 0.02), (-0.1, 0.02)]), glasses))
     if mask is not None:
-        _fill(drawn, np.array(_MASK), to_photo, mask)
-    painted = (drawn != image).any(axis=2, keepdims=True)
+        pieces.append((np.array(MASK), mask))
+    return painted(image, landmarks, generator, pieces)
+
+
+def painted(
+    image: Image,
+    landmarks: Points,
+    generator: np.random.Generator,
+    pieces: Sequence[tuple[NDArray[np.float64], Sequence[int]]],
+    *,
+    grain: float = 3,
+) -> Image:
+    """Paint outlines, in eye distances from the middle between the eyes, with some light and shade and a grain on them."""
+    drawn, to_photo = image.copy(), _affine(_FACE, landmarks)
+    for outline, colour in pieces:
+        _fill(drawn, outline, to_photo, colour)
+    paint = (drawn != image).any(axis=2, keepdims=True)
     shade = cv2.resize(generator.uniform(0.85, 1.1, (4, 4)), image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-    cloth = drawn * shade[:, :, None] + generator.normal(0, 3, (*image.shape[:2], 1))
-    return _image(np.where(painted, cloth, image))
+    cloth = drawn * shade[:, :, None] + generator.normal(0, grain, (*image.shape[:2], 1))
+    return _image(np.where(paint, cloth, image))
 
 
 def negative(image: Image, _: Points, __: np.random.Generator) -> Image:

@@ -83,5 +83,10 @@ class Check:
         if not key.lit_by_flash:
             evidence.live_scores.append(self._engine.live_scores(image, detection))
         self._key_frames.append(key)
-        self._key_frames.sort(key=lambda kept: (kept.lit_by_flash, -kept.quality.score, kept.at_seconds))
+        self._key_frames.sort(key=_rank)
         del self._key_frames[_KEPT:]
+
+
+def _rank(key: KeyFrame) -> tuple[bool, bool, int, float]:
+    """Put the frame first that is best for the match: in plain light, nothing short for its use, of high quality, early."""
+    return key.lit_by_flash, bool(key.quality.reasons), -key.quality.score, key.at_seconds
