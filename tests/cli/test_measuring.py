@@ -129,7 +129,8 @@ def test_the_cache_spares_the_work(faces, tmp_path, monkeypatch):
     assert (tmp_path / "1.json").read_text() == (tmp_path / "2.json").read_text()
 
 
-def test_calibrate_asks_for_enough_people(faces):
+def test_calibrate_asks_for_enough_people_before_the_work(faces, monkeypatch):
+    monkeypatch.delattr(FakeEngine, "analyse")
     with pytest.raises(SetupError, match="level 5 takes 1,415"):
         run("calibrate", faces)
 
@@ -151,6 +152,14 @@ def test_calibrate_tells_and_writes_only_when_told_to(faces, tmp_path, monkeypat
     assert stored["data_set"].endswith("23 photos of 12 people")
 
 
+def test_four_levels_leave_the_fifth_to_nobody(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2, 2, 2, 2, 1000))
+    monkeypatch.setattr(FakeEngine, "pack", replace(FakeEngine.pack, id="builtin"))
+    assert "level 5" not in run("calibrate", faces, "--splits", 0, "--levels", 4, "--apply")
+    calibration = Catalogue(tmp_path / "data" / "models").get("builtin").calibration.calibration
+    assert [calibration.level(score) for score in (calibration.threshold(4), 1.0)] == [4, 4]
+
+
 def test_applied_thresholds_are_in_force(faces, tmp_path, monkeypatch):
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
     # The fake pack has no manifest, so the thresholds are applied to one that has.
@@ -163,6 +172,7 @@ def test_applied_thresholds_are_in_force(faces, tmp_path, monkeypatch):
 
 
 def test_a_pack_that_cannot_be_calibrated_is_refused_before_the_work(faces, monkeypatch):
+    monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
     monkeypatch.delattr(FakeEngine, "analyse")
     with pytest.raises(SetupError, match="no model pack named 'fake'"):
         run("calibrate", faces, "--apply")

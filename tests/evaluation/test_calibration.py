@@ -44,6 +44,16 @@ def test_levels_that_too_few_people_support_are_refused_with_what_it_takes(crowd
         calibrate(rows[:1500], people[:1500])
 
 
+def test_where_people_are_too_few_for_level_5_the_others_are_offered_and_chosen(crowd):
+    rows, people = (part[:500] for part in crowd)
+    rows, people = np.concatenate([rows, crowd[0][1500:1510]]), np.concatenate([people, crowd[1][1500:1510]])
+    with pytest.raises(SetupError, match="`--levels 4` leaves level 5 out"):
+        calibrate(rows, people)
+    chosen = calibrate(rows, people, levels=4)
+    assert [level.level for level in chosen] == [1, 2, 3, 4]
+    assert all(level.threshold < 1 for level in chosen)
+
+
 def test_many_photos_of_two_people_support_no_level():
     people = np.arange(2002) % 2
     rows = unit_rows(np.random.default_rng(1), people, size=24, likeness=2.0)

@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likeness.engine.fake import FakeEngine
-from likeness.engine.levels import TARGET_FMR, Calibration
+from likeness.engine.levels import NEVER, TARGET_FMR, Calibration
 from likeness.gallery.decision import Rule, decide, decide_by_fpir, decide_by_level, expected_fpir
 from likeness.tenants.schemas import TenantSettings
 
 CALIBRATION = Calibration((0.2, 0.31, 0.4, 0.48, 0.55), (1e-2, 1e-3, 1e-4, 1e-5, 1e-6), "made up", 1, 1)
+FOUR_LEVELS = Calibration((0.2, 0.31, 0.4, 0.48, NEVER), (1e-2, 1e-3, 1e-4, 1e-5, 0.0), "too few people", 1, 1)
 sizes = st.integers(1, 10**8)
 targets = st.floats(1e-6, 0.5)
 
@@ -111,3 +112,15 @@ def test_what_the_model_promises_is_what_happens_to_independent_scores():
 
 def test_the_fake_engines_calibration_serves():
     assert decide_by_fpir(FakeEngine.calibration, 0.01, size=1000).threshold == pytest.approx(0.7, abs=0.001)
+
+
+def test_a_level_that_is_not_given_finds_nobody_and_bends_no_threshold():
+    assert decide_by_level(FOUR_LEVELS, 5, size=100).threshold > 1
+    assert FOUR_LEVELS.level(1.0) == 4
+    for size in (10, 1000):
+        assert decide_by_fpir(FOUR_LEVELS, 0.05, size=size).threshold == pytest.approx(
+            decide_by_fpir(CALIBRATION, 0.05, size=size).threshold
+        )
+    past = decide_by_fpir(FOUR_LEVELS, 0.001, size=10_000)
+    assert past.extrapolated
+    assert 0.48 < past.threshold < 1

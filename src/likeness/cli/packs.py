@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
-from likeness.engine.levels import LEVELS
+from likeness.engine.levels import LEVELS, NEVER
 from likeness.engine.packs.catalogue import Catalogue
 from likeness.engine.packs.manifest import Manifest
 from likeness.engine.packs.store import WeightStore
@@ -74,7 +74,9 @@ def show(pack: PackId) -> None:
     calibration = manifest.calibration.calibration
     table = Table("level", "threshold", "false match rate", title=f"calibrated on {escape(calibration.data_set)}")
     for level in LEVELS:
-        table.add_row(str(level), f"{calibration.threshold(level):.4f}", f"{calibration.false_match_rate(level):.2e}")
+        threshold, rate = calibration.threshold(level), calibration.false_match_rate(level)
+        given = threshold < NEVER
+        table.add_row(str(level), f"{threshold:.4f}" if given else "not given", f"{rate:.2e}" if given else "")
     console.print(table)
 
 

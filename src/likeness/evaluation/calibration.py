@@ -43,31 +43,38 @@ class Promise:
     """The share of the splits whose ratio was at most 2."""
 
 
-def calibrate(rows: Rows, people: People) -> tuple[LevelRates, ...]:
+def check_people(count: int, *, levels: int = len(LEVELS)) -> None:
+    """Raise SetupError where people are too few to show the rate of one of the first ``levels`` levels."""
+    takes = tuple(zip(LEVELS, FEWEST_PEOPLE, strict=True))[:levels]
+    unsupported = [f"level {level} takes {fewest:,}" for level, fewest in takes if count < fewest]
+    if not unsupported:
+        return
+    enough_for_four = levels == 5 and count >= FEWEST_PEOPLE[3]
+    offer = " `--levels 4` leaves level 5 out: no comparison is then given it." if enough_for_four else ""
+    raise SetupError(
+        f"The photos show {count:,} people, and that is too few: {', '.join(unsupported)}. "
+        f"More photos of the same people do not help.{offer}"
+    )
+
+
+def calibrate(rows: Rows, people: People, *, levels: int = len(LEVELS)) -> tuple[LevelRates, ...]:
     """Give the lowest thresholds that keep to the target rates on all impostor comparisons with confidence, and the rates at them.
 
-    Raises SetupError where there are too few people to show a level's rate, or no threshold keeps to a rate.
+    Of the first ``levels`` levels, 1..5. Raises SetupError where there are too few people to show a level's rate, or no threshold keeps
+    to a rate.
     """
     comparisons = compare_all(rows, people, keep=0)
     check_comparisons(comparisons)
-    count = len(np.unique(people))
-    unsupported = [
-        f"level {level} takes {fewest:,}" for level, fewest in zip(LEVELS, FEWEST_PEOPLE, strict=True) if count < fewest
-    ]
-    if unsupported:
-        raise SetupError(
-            f"The photos that gave a template show {count:,} people, and that is too few: {', '.join(unsupported)}. "
-            "More photos of the same people do not help."
-        )
-    levels = _choose(rows, people, comparisons)
+    check_people(len(np.unique(people)), levels=levels)
+    chosen = _choose(rows, people, comparisons)[:levels]
     # A cosine of 1 is the highest threshold there is, and identical photos reach it.
-    broken = [str(level.level) for level in levels if level.threshold >= 1]
+    broken = [str(level.level) for level in chosen if level.threshold >= 1]
     if broken:
         raise SetupError(
             f"No threshold keeps the false match rate of level {', '.join(broken)}: too many photos of different people are the "
             "same to the network. Somebody may be filed under two names; the worst pairs of `likeness evaluate DIR --html PAGE` show who."
         )
-    return levels
+    return chosen
 
 
 def check_promise(rows: Rows, people: People, *, splits: int = 20, seed: int = 0) -> tuple[Promise, ...]:

@@ -5,7 +5,7 @@ entries compares N times. Or from the score that keeps the chance of a false fin
 
 With a false match rate *f* per comparison and N independent comparisons, a stranger is found with probability
 FPIR = 1 - (1 - f)^N (ISO/IEC 19795-1, the binomial model); so the target asks for f = 1 - (1 - FPIR)^(1/N). The score for *f* is
-interpolated between the pack's calibrated thresholds, linearly in log f. Past the last of them (f < 1e-6) the last segment is
+interpolated between the pack's calibrated thresholds, linearly in log f. Past the last of them (mostly f < 1e-6) the last segment is
 continued: false match rates fall faster than that in measured tails, so the threshold errs to the strict side, but it is not
 measured, and the decision says so.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from likeness.engine.levels import TARGET_FMR, Calibration
+from likeness.engine.levels import NEVER, TARGET_FMR, Calibration
 from likeness.tenants.schemas import TenantSettings
 
 
@@ -60,16 +60,17 @@ def decide_by_level(calibration: Calibration, level: int, *, size: int) -> Decis
 def decide_by_fpir(calibration: Calibration, target: float, *, size: int) -> Decision:
     """Find from the score on that keeps the expected FPIR at ``target`` (0 < target < 1), or from level 1 if that suffices."""
     wanted = -math.expm1(math.log1p(-target) / max(size, 1))
-    rates = _rates(calibration)
-    rate = min(wanted, rates[0])
-    threshold = _threshold_for(calibration, rate)
+    points = _points(calibration)
+    (loosest, _), *_, (strictest, _) = points
+    rate = min(wanted, loosest)
+    threshold = _threshold_for(points, rate)
     return Decision(
         Rule.TARGET_FPIR,
         threshold,
         calibration.level(threshold),
         rate,
         expected_fpir(rate, size),
-        extrapolated=rate < rates[-1],
+        extrapolated=rate < strictest,
     )
 
 
@@ -80,19 +81,18 @@ def expected_fpir(false_match_rate: float, size: int) -> float:
     return -math.expm1(size * math.log1p(-false_match_rate))
 
 
-def _threshold_for(calibration: Calibration, rate: float) -> float:
+def _threshold_for(points: list[tuple[float, float]], rate: float) -> float:
     """Give the score for a rate no larger than the loosest calibrated one."""
-    points = [
-        (math.log10(each), score) for each, score in zip(_rates(calibration), calibration.thresholds, strict=True)
-    ]
     wanted = math.log10(rate)
-    for (loose, low), (strict, high) in pairwise(points):
+    in_logs = [(math.log10(each), score) for each, score in points]
+    for (loose, low), (strict, high) in pairwise(in_logs):
         if wanted >= strict:
             return low + (high - low) * (loose - wanted) / (loose - strict or 1.0)
-    (loose, low), (strict, high) = points[-2:]
+    (loose, low), (strict, high) = in_logs[-2:]
     return high + (high - low) * (strict - wanted) / (loose - strict or 1.0)
 
 
-def _rates(calibration: Calibration) -> list[float]:
-    """Give the measured rates; where too few pairs were compared to measure one, its target."""
-    return [measured or target for measured, target in zip(calibration.measured_fmr, TARGET_FMR, strict=True)]
+def _points(calibration: Calibration) -> list[tuple[float, float]]:
+    """Give rate and threshold of each level that is given; where too few pairs were compared to measure a rate, its target."""
+    levels = zip(calibration.measured_fmr, TARGET_FMR, calibration.thresholds, strict=True)
+    return [(measured or target, threshold) for measured, target, threshold in levels if threshold < NEVER]
