@@ -23,6 +23,8 @@ class Ownership(Enum):
     """The lock went with its connection: another may come to own the database."""
     KEPT = "kept"
     """The lock is back, and nobody else had it."""
+    GONE = "gone"
+    """The database's file is not under its name any more: what would be written is lost."""
     DOUBTFUL = "doubtful"
     """The database may hold other than what this process wrote."""
 
