@@ -190,6 +190,9 @@ class Database:
         for group in self._groups():
             self._commit(group)
             self._cut_log()
+        if self._writing is not None and self._claim.is_made:
+            with suppress(DBAPIError):
+                self._claim.let_go(self._writing)
         self._leave_connection()
 
     def _next(self) -> _Change | None:
