@@ -29,6 +29,14 @@ def test_every_setting_has_its_heading(name: str) -> None:
     assert f"\n### `LIKENESS_{name.upper()}`\n" in OPERATIONS
 
 
+@pytest.mark.parametrize("name", [name for name in Settings.model_fields if name != "workers"])
+def test_every_default_is_the_described_one(name: str) -> None:
+    default = Settings.model_fields[name].default
+    written = "none" if default is None else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    (section,) = re.findall(rf"\n### `LIKENESS_{name.upper()}`\n(.+)\n", OPERATIONS)
+    assert section.endswith(f" Default: {written}.")
+
+
 def test_no_setting_is_described_that_is_not_there() -> None:
     described = set(re.findall(r"\n### `LIKENESS_([A-Z_]+)`\n", OPERATIONS))
     assert described == {name.upper() for name in Settings.model_fields}
@@ -55,6 +63,21 @@ def test_every_command_is_described() -> None:
         assert f"`likeness {name}" in OPERATIONS
 
 
+def test_the_table_of_commands_has_each_subcommand_and_no_other() -> None:
+    told = set()
+    for cell in re.findall(r"\n\| (`likeness [^|]+) \|", OPERATIONS):
+        first, *others = re.findall(r"`([^`]+)`", cell)
+        _, group, *sub = first.split()
+        told |= {(group, name) for name in [*sub, *others]} or {(group, "")}
+    root = typer.main.get_command(command)
+    there = {
+        (name, sub)
+        for name, group in root.commands.items()  # type: ignore[attr-defined]
+        for sub in getattr(group, "commands", {"": None})
+    }
+    assert told == there
+
+
 def test_every_call_is_in_the_table_with_its_statuses(server: Server) -> None:
     listed = {
         (method, path): {status.strip() for status in statuses.split(",")}
@@ -69,6 +92,11 @@ def test_every_call_is_in_the_table_with_its_statuses(server: Server) -> None:
     assert listed.keys() == calls.keys()
     for call, statuses in calls.items():
         assert statuses <= listed[call], call
+
+
+def test_the_time_between_two_calls_is_the_described_one() -> None:
+    assert f"kept for {Settings().keep_alive_seconds} seconds between two calls" in API
+    assert Settings().keep_alive_seconds >= 75
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,15 @@ def test_every_example_is_valid(description: dict[str, Any]) -> None:
             jsonschema_rs.validate(schemas[name], content["example"])
 
 
+def test_the_example_of_a_refusal_is_of_its_status(description: dict[str, Any]) -> None:
+    codes = {"401": "UNAUTHORIZED", "404": "NOT_FOUND", "429": "TOO_MANY_REQUESTS", "503": "SERVICE_UNAVAILABLE"}
+    shown = description["paths"]["/api/v1/info/{session_id}"]["get"]["responses"]
+    for status, code in codes.items():
+        example = shown[status]["content"]["application/json"]["example"]
+        assert example["error"] == code
+        jsonschema_rs.validate({"type": "string", "minLength": 4}, example["message"])
+
+
 def test_the_webhook_is_described(description: dict[str, Any]) -> None:
     call = description["webhooks"]["sessionEnded"]["post"]
     body = call["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]

@@ -54,6 +54,8 @@ HEADERS_BY_STATUS = {
     "429": {"Retry-After": "RetryAfter"},
     "503": {"Retry-After": "RetryAfter"},
 }
+ERROR_BODY = {"$ref": "#/components/schemas/ErrorBody"}
+REQUEST_ID = "5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2"
 SESSION_ENDED = {
     "post": {
         "operationId": "sessionEnded",
@@ -160,13 +162,19 @@ def _complete_responses(responses: Document) -> None:
     (fault,) = error_responses(500).values()
     responses["500"] = {
         "description": fault["description"],
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}},
+        "content": {"application/json": {"schema": ERROR_BODY}},
     }
     for status, response in responses.items():
         named = {"X-Request-Id": "RequestId"} | HEADERS_BY_STATUS.get(status, {})
         response["headers"] = {
             name: {"$ref": f"#/components/headers/{header}"} for name, header in named.items()
         } | response.get("headers", {})
+        for content in response.get("content", {}).values():
+            if content.get("schema") == ERROR_BODY and status != "400":
+                # The example of the schema is of a photo; this one is of the status.
+                meaning, _, codes = response["description"].rpartition(": ")
+                code = codes.partition(", ")[0].strip("`")
+                content["example"] = {"error": code, "message": f"{meaning}.", "requestId": REQUEST_ID}
 
 
 def _name_schema(content: Document, schemas: Document) -> None:

@@ -61,6 +61,12 @@ def test_http_basic(api: Api) -> None:
     assert reply.status_code == 200
 
 
+def test_a_secret_is_sent_once(api: Api) -> None:
+    form = {"grant_type": "client_credentials", "client_secret": api.client_secret}
+    reply = api.http.post("/api/oauth/token", data=form, auth=(api.client_id, api.client_secret))
+    assert (reply.status_code, reply.json()["error"]) == (400, "invalid_request")
+
+
 def test_a_scope_narrows_the_token(api: Api) -> None:
     reply = api.http.post(PATH, data=form(api, scope="KYC_FACE_MATCH KYC_FACE_SEARCH"))
     assert reply.json()["scope"] == "KYC_FACE_MATCH KYC_FACE_SEARCH"

@@ -118,15 +118,20 @@ def raise_full(*_: object) -> None:
 
 
 @pytest.mark.parametrize("failing", ["fsync", "open"])
-def test_a_full_disk_is_told_and_nothing_is_left(tmp_path, monkeypatch, failing):
+def test_a_full_disk_is_told_and_nothing_is_left(tmp_path, monkeypatch, caplog, failing):
     images = ImageStore(tmp_path.joinpath("images").as_uri())
     asyncio.run(images.put("t", "1", PHOTO, CIPHER))
     with monkeypatch.context() as patched:
         patched.setattr(os, failing, raise_full)
-        with pytest.raises(ServiceUnavailable, match="cannot take this now"):
-            asyncio.run(images.put("t", "2", PHOTO, CIPHER))
+        for _ in range(2):
+            with pytest.raises(ServiceUnavailable, match="cannot take this now"):
+                asyncio.run(images.put("t", "2", PHOTO, CIPHER))
+    (logged,) = caplog.messages  # once, not for every caller
+    assert logged.startswith("the image store cannot take photos: ")
+    assert "No space left on device" in logged
     assert listed(images, "t") == {"1"}
     asyncio.run(images.put("t", "2", PHOTO, CIPHER))
+    assert caplog.messages[1:] == ["the image store can take photos again"]
     assert listed(images, "t") == {"1", "2"}
     images.close()
 
