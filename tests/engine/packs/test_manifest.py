@@ -81,7 +81,6 @@ def test_views_and_licence(tmp_path):
         ({"id": "Not An Id"}, "id"),
         ({"id": "../up"}, "id"),
         ({"surprise": 1}, "surprise"),
-        ({"recognisers": [manifest()["recognisers"][0] | {"activation_ranges": [[0, 1]]}]}, "activation_ranges"),
         ({"weights": []}, "weights"),
         ({"weights": [weights()]}, "proposal.lz4"),
         ({"weights": [*manifest()["weights"], weights("more.onnx")]}, "more.onnx"),

@@ -7,7 +7,6 @@ import numpy as np
 from likeness.engine.conversion import mtcnn_weights, retail_0095_weights, sface_weights
 from likeness.engine.conversion.adaptation import resize_input, restore_weights, take_pixels
 from likeness.engine.conversion.graph import Shape
-from likeness.engine.conversion.quantisation import quantise
 from likeness.engine.detection import Detector
 from likeness.engine.detection.mtcnn import LandmarkLocator, Mtcnn
 from likeness.engine.detection.yunet import STRIDES, YuNet
@@ -83,19 +82,9 @@ def _recogniser(file: bytes, recipe: RecogniserRecipe) -> bytes:
     if recipe.format == "retail-0095":
         return retail_0095_weights.recognition_network(file)
     if recipe.format == "sface":
-        return _sface(file, recipe)
+        return sface_weights.recognition_network(file)
     resized = resize_input(file, ("n", 3, recipe.side, recipe.side), [("n", recipe.template_size)])
     return _pixels(resized, recipe)
-
-
-def _sface(file: bytes, recipe: RecogniserRecipe) -> bytes:
-    model = sface_weights.recognition_network(file)
-    if not recipe.activation_ranges:
-        return model
-    try:
-        return quantise(model, recipe.activation_ranges)
-    except ValueError:
-        raise SetupError(f"activation_ranges are of another network than the one in {recipe.file}.") from None
 
 
 def _pixels(file: bytes, recipe: RecogniserRecipe | PadRecipe) -> bytes:

@@ -93,8 +93,6 @@ class RecogniserRecipe:
     mean: PerChannel = (0.0, 0.0, 0.0)
     deviation: Spread = (1.0, 1.0, 1.0)
     views: Annotated[tuple[View, ...], Field(min_length=1, max_length=32)] = (View(), View(mirrored=True))
-    activation_ranges: tuple[tuple[FiniteFloat, FiniteFloat], ...] | None = None
-    """Least and greatest values between the convolutions of an ``sface`` network, which runs in 8 bits where they are given."""
 
 
 @_as_written
@@ -177,8 +175,6 @@ def read_manifest(path: Path) -> Manifest:
         )
     if bool(manifest.detector) != bool(manifest.recognisers):
         raise SetupError(f"{path}: a detector and recognisers go together.")
-    if any(recogniser.activation_ranges and recogniser.format != "sface" for recogniser in manifest.recognisers):
-        raise SetupError(f"{path}: only a network of the format sface takes activation_ranges.")
     if manifest.calibration:
         _check_ascending(manifest.calibration, path)
     return manifest
