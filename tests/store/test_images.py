@@ -169,6 +169,24 @@ def test_a_store_that_fails_is_unavailable(tmp_path, monkeypatch):
     images.close()
 
 
+def test_a_disk_that_fails_is_told_once_with_its_cause_and_once_more_when_it_is_over(tmp_path, monkeypatch, caplog):
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    images = ImageStore((tmp_path / "images").as_uri())
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fails)
+        for name in ("1", "2"):
+            with pytest.raises(ServiceUnavailable):
+                asyncio.run(images.put("t", name, PHOTO, CIPHER))
+    asyncio.run(images.put("t", "3", PHOTO, CIPHER))
+    assert [record.getMessage() for record in caplog.records] == [
+        "the image store cannot take photos: Input/output error",
+        "the image store can take photos again",
+    ]
+    images.close()
+
+
 def test_many_photos_at_once(tmp_path):
     images = ImageStore(tmp_path.joinpath("images").as_uri())
 

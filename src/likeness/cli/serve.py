@@ -1,5 +1,6 @@
 """``likeness serve``."""
 
+import asyncio
 import logging
 import socket
 from contextlib import closing
@@ -9,9 +10,11 @@ import cv2
 from likeness.deployment import Deployment, open_deployment
 from likeness.engine.base import Engine
 from likeness.engine.levels import LEVELS
+from likeness.errors import ServiceUnavailable
 from likeness.kit.logs import configure_logging
 from likeness.server.running import bind, ended_by_signals, make_server
 from likeness.settings import Settings
+from likeness.store.images import ImageStore
 
 log = logging.getLogger("likeness")
 
@@ -33,8 +36,18 @@ def serve() -> None:
 def run_server(deployment: Deployment) -> None:
     """Load the pack, say loudly which it is and how good, and serve until stopped. Raises SetupError."""
     with deployment.owned():
+        probe_images(deployment.settings)
         listeners = bind(deployment.settings)
         _serve(deployment, deployment.load_engine(), listeners)
+
+
+def probe_images(settings: Settings) -> None:
+    """See whether the image store takes photos. Raises SetupError where it refuses us; one that is down is told, and may come back."""
+    with closing(ImageStore(settings.images_address)) as images:
+        try:
+            asyncio.run(images.probe())
+        except ServiceUnavailable:
+            log.error("nobody can be enrolled until the image store answers; searches and matches go on")  # noqa: TRY400  the store logged the cause
 
 
 def _serve(deployment: Deployment, engine: Engine, listeners: list[socket.socket]) -> None:

@@ -4,6 +4,7 @@ A photo that nobody can vouch for is not deleted but set aside, under ``quaranti
 """
 
 import logging
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Protocol
 from urllib.parse import unquote, urlparse
 
 from obstore.exceptions import BaseError as ObjectStoreError
+from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 
-from likeness.errors import ServiceUnavailable
+from likeness.errors import ServiceUnavailable, SetupError
 from likeness.kit.envelope import Cipher
 from likeness.kit.executors import SizedExecutor
 from likeness.store.folder import FolderStore
@@ -26,6 +28,8 @@ MARK = "generation"
 CONCURRENT_FILES = 16
 """Files written at once: their fsyncs end together, so that many wait no longer than one."""
 _FAULTS = (ObjectStoreError, OSError, NoBucket)
+_DENIALS = (NoBucket, FileNotFoundError, PermissionError, PermissionDeniedError, UnauthenticatedError)
+"""Faults that waiting does not mend."""
 
 
 class _Objects(Protocol):
@@ -114,6 +118,27 @@ class ImageStore:
         """Replace the store's mark. Raises ServiceUnavailable."""
         with self._told("take photos", "The image store cannot take this now."):
             await self._objects.replace("", MARK, mark)
+
+    async def probe(self) -> None:
+        """Store, read and delete an object of no meaning.
+
+        Raises SetupError where the store will never take one as it is set up, ServiceUnavailable where it may later.
+        """
+        name, content = f"probe-{secrets.token_hex(8)}", b"probe"
+        try:
+            with self._told("take photos", "The image store cannot take photos now."):
+                await self._objects.put("", name, content)
+                stored = await self._objects.get("", name)
+                await self._objects.delete("", name)
+        except ServiceUnavailable as error:
+            cause = error.__cause__
+            if isinstance(cause, _DENIALS):
+                raise SetupError(
+                    f"the image store refuses us ({cause_of(cause)}): are LIKENESS_IMAGES_URL and the credentials for it right?"
+                ) from error
+            raise
+        if stored != content:
+            raise SetupError("the image store does not give back what was stored there a moment ago")
 
     def close(self) -> None:
         self._objects.close()

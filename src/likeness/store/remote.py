@@ -3,6 +3,7 @@
 A store that is slow is given up as one that is down is: within seconds, for a caller waits.
 """
 
+import os
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -24,7 +25,14 @@ _PATIENCE: Any = {
     "retry_timeout": timedelta(seconds=RETRY_SECONDS),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=1), "base": 2},
 }
+_SWITCHES, _PROXY = (
+    ("allow_http", "allow_invalid_certificates"),
+    ("proxy_url", "proxy_ca_certificate", "proxy_excludes"),
+)
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>|\"code\": ?\"(\w{1,64})\"")
+_CONNECTION = re.compile(r"HttpError \{\s*kind: (\w+)")
+_INMOST = re.compile(r'(?:message|error): "([^"]{1,100})"')
+_KINDS = {"Timeout": "it does not answer in time", "Connect": "it cannot be reached"}
 _ADDRESS = re.compile(r"\w+://[^\s\"')]+")
 _LONGEST_CAUSE = 200
 
@@ -38,8 +46,9 @@ class RemoteObjects:
     @classmethod
     def at(cls, url: str) -> "RemoteObjects":
         """Open the store at an address. Raises SetupError for one that is none."""
+        options = _client_options(url.partition(":")[0])
         try:
-            return cls(from_url(url, client_options=_SLOW, retry_config=_PATIENCE))
+            return cls(from_url(url, client_options=options, retry_config=_PATIENCE))
         except (ObjectStoreError, ValueError) as error:  # the address is not told: it may carry a secret
             raise SetupError(
                 "LIKENESS_IMAGES_URL is no address of an object store, such as s3://bucket/prefix, gs://bucket or az://container"
@@ -86,6 +95,14 @@ class RemoteObjects:
         """Nothing is held open."""
 
 
+def _client_options(scheme: str) -> Any:
+    """Give the limits of time, and what the environment says besides: the library reads it only where it is given no options."""
+    prefix = {"s3": "AWS", "gs": "GOOGLE"}.get(scheme, "AZURE")
+    said = {name: os.environ.get(f"{prefix}_{name.upper()}") for name in (*_SWITCHES, *_PROXY)}
+    switches = {name: True for name in _SWITCHES if (said[name] or "").lower() in {"true", "1", "yes", "on"}}
+    return {**_SLOW, **switches, **{name: said[name] for name in _PROXY if said[name]}}
+
+
 def cause_of(error: Exception) -> str:
     """Give why a store refused, in a few words: the service's own code where it gave one, and never an address, which may carry a secret."""
     if isinstance(error, OSError) and error.strerror:
@@ -94,6 +111,10 @@ def cause_of(error: Exception) -> str:
     code = _CODE.search(told)
     if code:
         return str(code[1] or code[2])
+    kind = _CONNECTION.search(told)
+    if kind:
+        inmost = _INMOST.search(told)
+        return f"{_KINDS.get(kind[1], kind[1])}{f' ({inmost[1]})' if inmost else ''}"
     # Rust's errors tell the outer ones first, and the innermost says most.
     words = " ".join(_ADDRESS.sub("…", told.partition("Debug source:")[0]).split())
     return words if len(words) <= _LONGEST_CAUSE else f"{words[:60]} … {words[60 - _LONGEST_CAUSE :]}"

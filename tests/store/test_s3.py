@@ -1,0 +1,166 @@
+"""An S3 server that takes photos, refuses them, or never answers."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from moto.server import ThreadedMotoServer
+
+from composition import composed, picture
+from likeness.cli.serve import probe_images, run_server
+from likeness.deployment import initialise, open_deployment
+from likeness.errors import ServiceUnavailable, SetupError
+from likeness.kit.envelope import Cipher, new_data_key
+from likeness.store import remote
+from likeness.store.images import ImageStore
+from servers import test_settings
+
+CIPHER = Cipher(new_data_key(), "tenant")
+PHOTO = b"\xff\xd8\xff a photo of somebody" * 100
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """Run a server that has the bucket ``photos``; gives its address."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    httpx.put(f"{address}/photos").raise_for_status()
+    yield address
+    server.stop()
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    for name, value in (("ACCESS_KEY_ID", "key"), ("SECRET_ACCESS_KEY", "secret"), ("REGION", "us-east-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    return monkeypatch
+
+
+@pytest.fixture
+def here(at: pytest.MonkeyPatch, s3: str) -> str:
+    at.setenv("AWS_ENDPOINT_URL", s3)
+    return s3
+
+
+@contextlib.contextmanager
+def mute() -> Iterator[str]:
+    """Accept connections and never say a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        held: list[socket.socket] = []
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    held.append(listener.accept()[0])
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for each in held:
+            each.close()
+
+
+def test_a_photo_comes_goes_aside_comes_back_and_is_deleted(here):
+    async def main() -> None:
+        await images.probe()
+        await images.put("t", "1", PHOTO, CIPHER)
+        await images.set_aside("t", "1")
+        assert [name async for batch in images.aside("t") for name, _ in batch] == ["1"]
+        assert [name async for batch in images.ids("t") for name in batch] == []
+        assert await images.get("t", "1", CIPHER) == PHOTO
+        await images.put_back("t", "1")
+        assert [name async for batch in images.ids("t") for name in batch] == ["1"]
+        for _ in range(2):
+            await images.delete("t", "1")
+        assert await images.get("t", "1", CIPHER) is None
+
+    images = ImageStore("s3://photos/prefix")
+    asyncio.run(main())
+    assert "probe" not in httpx.get(f"{here}/photos?list-type=2").text
+
+
+@pytest.fixture
+def guarded(here: str) -> Iterator[str]:
+    """Have the server ask for credentials that it knows; it knows none."""
+    httpx.post(f"{here}/moto-api/reset-auth", content=b"0").raise_for_status()
+    yield here
+    httpx.post(f"{here}/moto-api/reset-auth", content=b"inf").raise_for_status()
+
+
+def refused_at_start(folder: Path, caplog: pytest.LogCaptureFixture, *, bucket: str, cause: str) -> None:
+    settings = test_settings(folder, images_url=f"s3://{bucket}/prefix")
+    initialise(settings)
+    with pytest.raises(SetupError, match=f"{cause}.*LIKENESS_IMAGES_URL"):
+        run_server(open_deployment(settings))
+    assert f"the image store cannot take photos: {cause}" in caplog.text
+
+
+def test_a_server_does_not_start_on_a_bucket_that_is_not_there(here, tmp_path, caplog):
+    refused_at_start(tmp_path, caplog, bucket="phtos", cause="NoSuchBucket")
+
+
+def test_a_server_does_not_start_with_wrong_credentials(guarded, tmp_path, caplog):
+    refused_at_start(tmp_path, caplog, bucket="photos", cause="InvalidAccessKeyId")
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up after a moment rather than after ten seconds."""
+    moment = timedelta(milliseconds=200)
+    monkeypatch.setattr(remote, "_SLOW", {"connect_timeout": moment, "timeout": moment})
+    monkeypatch.setattr(remote, "_PATIENCE", {**remote._PATIENCE, "max_retries": 1, "retry_timeout": moment})
+
+
+def test_a_server_starts_though_its_store_never_answers_and_says_so(at, hurried, tmp_path, caplog):
+    with mute() as address:
+        at.setenv("AWS_ENDPOINT_URL", address)
+        probe_images(test_settings(tmp_path, images_url="s3://photos"))
+    assert "the image store cannot take photos: " in caplog.text
+    assert "searches and matches go on" in caplog.text
+
+
+def test_a_store_that_cannot_be_reached_is_told_the_same_each_time(at, hurried, caplog):
+    at.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    images = ImageStore("s3://photos")
+    for _ in range(2):
+        with pytest.raises(ServiceUnavailable):
+            asyncio.run(images.put("t", "1", PHOTO, CIPHER))
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.endswith("it cannot be reached (Connection refused)")
+
+
+def test_an_insert_is_refused_once_the_store_is_given_up_and_the_cause_is_told_once(at, s3, hurried, tmp_path, caplog):
+    async def insert_twice_and_search() -> None:
+        gallery.galleries.rebuild(deployment.database, [tenant])
+        for _ in range(2):
+            with pytest.raises(ServiceUnavailable, match="cannot take this now"):
+                await gallery.service.insert(tenant, picture(1))
+        assert not (await gallery.service.search(tenant, picture(1))).found
+
+    async def insert() -> None:
+        await again.service.insert(tenant, picture(1))
+
+    with mute() as address:
+        at.setenv("AWS_ENDPOINT_URL", address)
+        with composed(tmp_path, images_url="s3://photos/here") as (deployment, gallery):
+            tenant = deployment.tenants.create("tenant")
+            asyncio.run(insert_twice_and_search())
+    told = [record.getMessage() for record in caplog.records if "cannot take photos" in record.getMessage()]
+    assert len(told) == 1
+    assert told[0].endswith("it does not answer in time")
+    at.setenv("AWS_ENDPOINT_URL", s3)
+    with composed(tmp_path, images_url="s3://photos/here") as (deployment, again):
+        again.galleries.rebuild(deployment.database, [tenant])
+        asyncio.run(insert())
+    assert f"here/{tenant.id}/" in httpx.get(f"{s3}/photos?list-type=2").text
