@@ -13,7 +13,7 @@ from likeness.evaluation.simulator.attacks import AttackKind
 from likeness.evaluation.simulator.subject import Presentation
 from servers import Api, b64
 
-ENDED = "[data-screen=success], [data-screen=failure], [data-screen=cancelled]"
+ENDED = "[data-screen=success], [data-screen=failure], [data-screen=cancelled], [data-screen=camera]"
 ATTEMPT_MILLISECONDS = 300_000
 
 

@@ -3,7 +3,7 @@
 import { mediaFault } from "./errors.js";
 
 const JPEG_QUALITY = 0.85;
-const PICTURE_MS = 6000; // for a slow camera to wake up
+const PICTURE_MS = 8000; // for a slow camera to wake up
 const LOOK_MS = 60;
 const LOOK_SIDE = 320;
 
@@ -59,11 +59,11 @@ export class Camera {
   async prove() {
     const stream = this.#stream;
     this.#taken = new Uint8Array();
-    let end = Date.now() + PICTURE_MS;
+    let end = performance.now() + PICTURE_MS;
     for (let pictures = 0; pictures < 2; ) {
       if (this.#stream !== stream) return; // closed meanwhile
-      if (document.hidden) end = Date.now() + PICTURE_MS;
-      if (Date.now() > end) {
+      if (document.hidden) end = performance.now() + PICTURE_MS;
+      if (performance.now() > end) {
         this.close();
         throw pictures ? mediaFault({ message: "the camera's picture stands still" }, "cameraStill") : withoutPicture();
       }

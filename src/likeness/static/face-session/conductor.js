@@ -273,7 +273,7 @@ export class Conductor {
   async #pump() {
     if (this.#pumping) return;
     this.#pumping = true;
-    this.#pictureAt = Date.now();
+    this.#pictureAt = performance.now();
     this.#watch ??= setInterval(() => this.#lookForStall(), 1000);
     try {
       while (this.#phase === "capturing" && this.#credit > 0 && this.#camera.isLive) {
@@ -281,7 +281,7 @@ export class Conductor {
         const header = { t: performance.timeOrigin + performance.now(), flash: this.#painted };
         const picture = await this.#camera.take(this.#ready.frame.longSide);
         if (!picture || this.#phase !== "capturing" || this.#credit <= 0) continue;
-        this.#pictureAt = Date.now();
+        this.#pictureAt = performance.now();
         this.#view.oval.setFrame(picture.width, picture.height);
         if (!this.#transport.sendFrame(picture.bytes, header)) break;
         this.#credit -= 1;
@@ -293,8 +293,8 @@ export class Conductor {
 
   // A camera that stops in the middle of an attempt: the attempt goes on when pictures come again before the server gives it up.
   #lookForStall() {
-    if (!this.#pumping || document.hidden) this.#pictureAt = Date.now();
-    const stalled = this.#phase === "capturing" && Date.now() - this.#pictureAt > STALL_MS;
+    if (!this.#pumping || document.hidden) this.#pictureAt = performance.now();
+    const stalled = this.#phase === "capturing" && performance.now() - this.#pictureAt > STALL_MS;
     if (stalled && this.#camera.isLive) this.#onMediaFault(withoutPicture());
   }
 

@@ -164,10 +164,13 @@ h2 { margin: 0 0 0.5rem; font-size: 1.3rem; line-height: 1.25; font-weight: 650;
   .choice { margin-bottom: 1rem; }
   .actions { gap: 0.25rem; }
   .qr { margin-block: 0; }
+}
+@media (max-height: 34rem) and (orientation: landscape) {
   .head { inset-block: 0; inset-inline: 0 auto; width: 28%; height: auto; padding: 0.75rem; place-items: center; }
   .guide, .notice { border-radius: var(--_corner); font-size: clamp(1.05rem, 2.6vw, 1.4rem); }
-  .room { inset-block: 4%; inset-inline: 28% 24%; }
-  .controls { inset-block: 0; inset-inline: auto 0; width: 24%; height: auto; flex-direction: column; padding: 0.75rem; }
+  .room { inset-block: 4%; inset-inline: 28%; }
+  .controls { inset-block: 0; inset-inline: auto 0; width: 28%; height: auto; flex-direction: column; padding: 0.5rem; }
+  .controls button { padding-inline: 0.75rem; font-size: 1rem; }
   .chooser { max-width: 100%; }
 }
 @media (prefers-reduced-motion: reduce) {
