@@ -64,7 +64,7 @@ RULES = MappingProxyType(
         "MouthOcclusionPrevention": Rule(2, -6, weight=0.1, enrol=38, id_photo=25, probe=25),
         "EyesVisible": Rule(2, -6, weight=0.4, enrol=38, id_photo=25, probe=25),
         "FaceOcclusionPrevention": Rule(2, -6, weight=0.1, enrol=38, id_photo=25, probe=25),
-        "NaturalColour": Rule(2, -6, weight=0.1, enrol=38, id_photo=25, probe=25),
+        "NaturalColour": Rule(2, -6, weight=0.1, enrol=25, id_photo=12, probe=12),
         "OverExposurePrevention": Rule(2, -6, weight=0.6, enrol=25, id_photo=12, probe=12),
         "PixelAspectRatio": Rule(2, -6, weight=0.1, enrol=38, id_photo=25, probe=25),
     }
