@@ -32,6 +32,8 @@ from likeness.tokens.keys import SigningKeys
 
 log = logging.getLogger("likeness")
 PACK_FACT = "pack"
+PACK_FILES_FACT = "pack_files"
+PACK_FILES = ("calibration.json", "manifest.json")
 KEY_FACT = "deployment_key"
 """A random key, sealed with the master key: what does not open it is another deployment's master key."""
 OLD_KEY_FACT = "cursor_key"
@@ -105,8 +107,45 @@ class Deployment:
         settled = len(answering) == 1 and not self.database.read_now(all_reindexes)
         return _pack_id(*answering) if settled else str(recorded["id"])
 
+    def pack_files(self) -> dict[str, str]:
+        """Give the authentication code of each calibration and manifest in the models' folder, by ``PACK/FILE``.
+
+        They set the thresholds that decide. Who can write to that folder, but does not have the master key, can make no such code.
+        """
+        folder, key = self.settings.models_dir / "packs", self.derived_key("pack files")
+        files = sorted(file for name in PACK_FILES for file in folder.glob(f"*/{name}"))
+        named = {str(file.relative_to(folder)): file.read_bytes() for file in files}
+        return {
+            name: hmac.digest(key, f"{name}\0".encode() + content, hashlib.sha256).hex()
+            for name, content in named.items()
+        }
+
+    def changed_pack_files(self) -> list[str]:
+        """Name the calibrations and manifests that were changed, added or removed since they were accepted; the first ones are."""
+        accepted, present = self.fact(PACK_FILES_FACT), self.pack_files()
+        if accepted is None:
+            if present:
+                log.warning("taken as they are from now on: %s", ", ".join(present))
+            self.record(PACK_FILES_FACT, present)
+            return []
+        return sorted(name for name in accepted.keys() | present if accepted.get(name) != present.get(name))
+
+    def accept_pack_files(self, *names: str) -> None:
+        """Go by these files as they are now."""
+        accepted, present = self.fact(PACK_FILES_FACT), self.pack_files()
+        if accepted is not None:
+            others = {name: code for name, code in accepted.items() if name not in names}
+            present = others | {name: code for name, code in present.items() if name in names}
+        self.record(PACK_FILES_FACT, present)
+
     def load_pack(self, pack_id: str) -> Engine:
         """Load a pack by its id, whatever this data was made with. Raises SetupError."""
+        changed = self.changed_pack_files()
+        if changed:
+            raise SetupError(
+                f"changed in {self.settings.models_dir / 'packs'} since they were accepted: {', '.join(changed)}. "
+                "They set the thresholds: put them back, or accept them with `likeness packs verify PACK --accept`"
+            )
         from likeness.engine.loading import load_engine  # noqa: PLC0415  what reads networks takes a second to import
 
         return load_engine(

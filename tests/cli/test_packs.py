@@ -1,12 +1,16 @@
 """The packs commands."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from likeness.cli import app
+from likeness.deployment import Deployment, initialise, open_deployment
 from likeness.errors import SetupError
+from likeness.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -59,3 +63,76 @@ def test_a_missing_or_altered_file_fails_the_check(folder: Path, data: Path) -> 
         copy.write_bytes(copy.read_bytes()[:-1] + b"x")
     with pytest.raises(SetupError, match="MobileFaceNet"):
         run("verify", "fast")
+
+
+@pytest.fixture
+def deployment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    monkeypatch.setenv("LIKENESS_PACK", "fake")
+    run("install", "builtin")
+    initialise(Settings())
+    with closing(open_deployment(Settings())) as deployment:
+        yield deployment
+
+
+def calibration(folder: Path, content: str = "{}", *, pack: str = "builtin", name: str = "calibration.json") -> Path:
+    file = folder / "models" / "packs" / pack / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content)
+    return file
+
+
+@pytest.mark.parametrize("harm", ["added", "changed", "removed", "swapped"])
+def test_a_calibration_that_another_hand_changed_is_noticed_and_serves_nothing(
+    folder: Path, deployment: Deployment, harm: str
+) -> None:
+    file = folder / "models" / "packs" / "builtin" / "calibration.json"
+    other = calibration(folder, "[2]", pack="other")
+    if harm != "added":
+        calibration(folder)
+    deployment.load_pack("fake")  # the first start takes them as they are
+    right = file.read_bytes() if file.exists() else None
+    if harm == "removed":
+        file.unlink()
+    elif harm == "swapped":
+        file.write_bytes(other.read_bytes())
+    else:
+        calibration(folder, "[1]")
+    with pytest.raises(SetupError, match=r"builtin/calibration\.json.*--accept"):
+        deployment.load_pack("fake")
+    if right is None:
+        file.unlink()
+    else:
+        file.write_bytes(right)
+    deployment.load_pack("fake")
+
+
+def test_a_changed_calibration_is_told_by_verify_and_taken_with_accept(
+    folder: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment.load_pack("fake")
+    monkeypatch.setattr("likeness.engine.packs.catalogue.read_calibration", lambda _: None)
+    calibration(folder)
+    calibration(folder, pack="other")
+    with pytest.raises(SetupError, match=r"builtin/calibration\.json"):
+        run("verify", "builtin")
+    run("verify", "builtin", "--accept")
+    run("verify", "builtin")
+    with pytest.raises(SetupError, match=r"accepted: other/calibration\.json"):
+        deployment.load_pack("fake")
+
+
+def test_what_was_accepted_is_no_plain_hash(folder: Path, deployment: Deployment) -> None:
+    """Who writes to the database alone cannot make the code of another file."""
+    calibration(folder)
+    (code,) = deployment.pack_files().values()
+    others = [initialised(folder.parent / name) for name in ("first", "second")]
+    assert len({code, *others}) == 3
+
+
+def initialised(folder: Path) -> str:
+    settings = Settings(data_dir=folder)
+    initialise(settings)
+    calibration(folder)
+    with closing(open_deployment(settings)) as deployment:
+        (code,) = deployment.pack_files().values()
+        return code

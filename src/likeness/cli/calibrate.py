@@ -1,5 +1,6 @@
 """``likeness calibrate``."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from likeness.cli.evaluate import print_levels
 from likeness.cli.photos import CORES, Cache, Folder, Pack, Workers, check_outputs, extract_templates, load_pack
+from likeness.deployment import is_initialised, open_deployment
 from likeness.engine.levels import NEVER
 from likeness.engine.packs.catalogue import Catalogue
 from likeness.engine.packs.manifest import StoredCalibration, write_calibration
@@ -53,7 +55,8 @@ def calibrate(
     data_set = read_folder(folder)
     check_people(len(data_set.people), levels=levels)  # whose photos give no template is seen after the work
     engine = load_pack(pack)
-    catalogue = Catalogue(Settings().models_dir)
+    settings = Settings()
+    catalogue = Catalogue(settings.models_dir)
     if apply:
         catalogue.get(engine.pack.id)  # a pack that cannot be calibrated is told before the work, not after
     extraction = extract_templates(engine, data_set, workers=workers, cache=cache)
@@ -84,6 +87,9 @@ def calibrate(
         console.print(f"Written to {out}", markup=False)
     if apply:
         place = catalogue.calibrate(engine.pack.id, stored)
+        if is_initialised(settings):
+            with closing(open_deployment(settings)) as deployment:
+                deployment.accept_pack_files(f"{engine.pack.id}/{place.name}")
         console.print(f"In force from the next start on: {place}", markup=False)
     if not (out or apply):
         console.print(

@@ -1,5 +1,6 @@
 """``likeness packs ...``."""
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
+from likeness.deployment import is_initialised, open_deployment
 from likeness.engine.levels import LEVELS, NEVER
 from likeness.engine.packs.catalogue import Catalogue
 from likeness.engine.packs.manifest import Manifest
@@ -113,9 +115,28 @@ def install(
 
 
 @packs.command()
-def verify(pack: PackId) -> None:
-    """Read a pack's weights and check every hash; fails where a file is missing or altered."""
+def verify(
+    pack: PackId,
+    *,
+    accept: Annotated[
+        bool,
+        typer.Option("--accept", help="Accept the pack's calibration and manifest in the models' folder as they are."),
+    ] = False,
+) -> None:
+    """Read a pack's weights and check every hash; fails where a file is missing or altered.
+
+    A calibration or manifest in the models' folder is held against what was accepted: at the first start, by `likeness calibrate
+    --apply`, or with --accept.
+    """
     catalogue, store = _parts()
+    settings = Settings()
+    if is_initialised(settings):
+        with closing(open_deployment(settings)) as deployment:
+            changed = [name for name in deployment.changed_pack_files() if name.startswith(f"{pack}/")]
+            if accept:
+                deployment.accept_pack_files(*changed)
+            elif changed:
+                raise SetupError(f"changed since they were accepted: {', '.join(changed)}; see --accept")
     manifest = catalogue.get(pack)
     missing = [weights.name for weights in manifest.weights if store.find(weights) is None]
     if missing:
