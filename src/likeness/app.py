@@ -78,8 +78,7 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        sweeps: list[Callable[[], Awaitable[None]]]
-        sweeps = [*sessions.sweeps, gallery.upkeep.tidy]
+        sweeps: list[Callable[[], Awaitable[None]]] = [*sessions.sweeps, gallery.upkeep.tidy]
         sweeps.append(partial(deployment.signing_keys.take_up, signer))
         forever = (
             gallery.upkeep.run(),
@@ -108,8 +107,7 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         lifespan=lifespan,
         # Requests hold faces: nothing of them goes to a collector that the environment names.
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
-        # In likeness.documentation: the framework's pages load their scripts from the internet.
-        openapi_url=None,
+        openapi_url=None,  # likeness.documentation has pages that load nothing from the internet
         # A redirect would lead to whatever host the caller named, and send a face there again.
         redirect_slashes=False,
         exception_handlers={

@@ -47,3 +47,10 @@ def test_the_reference_follows_the_readers_dark_mode(context: BrowserContext, se
     assert max(page.evaluate(brightness)) < 64
     page.emulate_media(color_scheme="light")
     page.wait_for_function("() => !document.documentElement.classList.contains('dark-mode')")
+
+
+def test_the_way_in_fits_a_phone(context: BrowserContext, server: Server) -> None:
+    page = context.new_page()
+    page.set_viewport_size({"width": 360, "height": 640})
+    page.goto(server.url)
+    assert page.evaluate("() => document.documentElement.scrollWidth") == 360

@@ -36,6 +36,14 @@ def test_a_folder_for_each_person(folder):
     assert data_set.person_of == (0, 0, 1, 2)
 
 
+def test_hidden_files_and_thumbnails_are_nobodys_photos(folder):
+    before = read_folder(folder)
+    for name in ("Ada/._Ada_0001.jpg", ".trash/Ada_0003.jpg", "Bo/Bo_0001_thumb.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"")
+    assert read_folder(folder) == before
+
+
 def test_what_gives_no_comparison_is_refused(tmp_path, folder):
     with pytest.raises(SetupError, match="not a folder"):
         read_folder(tmp_path / "nowhere")

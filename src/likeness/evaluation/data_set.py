@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from likeness.engine.photo_files import passed_over
 from likeness.errors import SetupError
 
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 PHOTO_COLUMN = "photo"
 
 
@@ -36,7 +36,7 @@ class Pairs:
 
 
 def read_folder(folder: Path) -> DataSet:
-    """Read ``folder/PERSON/PHOTO``; deeper files and other suffixes are left out.
+    """Read ``folder/PERSON/PHOTO``; deeper files, hidden ones, thumbnails and what is no photo are left out.
 
     Raises SetupError where there are not at least two people and one person with two photos: without them there is
     no comparison of either kind.
@@ -47,7 +47,8 @@ def read_folder(folder: Path) -> DataSet:
     photos: list[Path] = []
     person_of: list[int] = []
     for home in sorted(path for path in folder.iterdir() if path.is_dir()):
-        own = sorted(path for path in home.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file())
+        files = (path for path in home.iterdir() if path.is_file())
+        own = sorted(path for path in files if passed_over(folder, path.relative_to(folder)) is None)
         if own:
             person_of += [len(people)] * len(own)
             people.append(home.name)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.base import Engine
+from likeness.engine.photo_files import passed_over
 from likeness.errors import LikenessError, SetupError
-from likeness.evaluation.data_set import PHOTO_SUFFIXES
 from likeness.evaluation.liveness_rates import Presentation, PresentationRates, tally
 
 FUSED = "all models, mean"
@@ -38,9 +38,8 @@ class ModelRates:
 
 def photos_in(folder: Path) -> tuple[Path, ...]:
     """Give the photos in a folder and below, sorted. Raises SetupError where there are none."""
-    found = tuple(
-        sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file())
-    )
+    files = (path for path in folder.rglob("*") if path.is_file())
+    found = tuple(sorted(path for path in files if passed_over(folder, path.relative_to(folder)) is None))
     if not found:
         raise SetupError(f"There are no JPEG or PNG photos in {folder}.")
     return found

@@ -16,14 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Never
 
-from likeness.engine import jpeg, png
+from likeness.engine.photo_files import passed_over
 from likeness.errors import SetupError
 
-PHOTO_ENDINGS = frozenset({".jpg", ".jpeg", ".png"})
-_SIGNATURES = (jpeg.SIGNATURE, png.SIGNATURE)
-_THUMBNAIL_FOLDERS = frozenset({"thumbnails", "thumbs", "@eadir", "__macosx"})
-"""Where picture viewers, a maker of disk stations and macOS keep small copies and files of their own."""
-_THUMBNAIL = re.compile(r"(^|[-_. ])thumb(nail)?s?([-_. ]|$)", re.IGNORECASE)
 _COLUMNS = ("photo", "externalId", "metadata")
 _LONGEST_CELL = 1 << 20
 """Characters; more than the largest metadata that an export can write."""
@@ -79,10 +74,10 @@ def open_source(path: Path) -> Source:
     ending of a JPEG or PNG file nor begins like one. Reading the rows raises SetupError where the table is damaged.
     """
     if path.is_dir():
-        passed_over: Counter[str] = Counter()
-        photos = sorted(_photos(path, passed_over))
+        others: Counter[str] = Counter()
+        photos = sorted(_photos(path, others))
         rows = [Row(number, photo.as_posix(), photo.as_posix(), None) for number, photo in enumerate(photos, start=1)]
-        return Source(path, lambda: iter(rows), lambda: len(rows), passed_over)
+        return Source(path, lambda: iter(rows), lambda: len(rows), others)
     readers: Mapping[str, Callable[[Path], Iterator[Mapping[Any, Any]]]] = {
         ".csv": _csv,
         ".jsonl": _jsonl,
@@ -99,38 +94,18 @@ def open_source(path: Path) -> Source:
     )
 
 
-def _photos(folder: Path, passed_over: Counter[str]) -> Iterator[Path]:
+def _photos(folder: Path, others: Counter[str]) -> Iterator[Path]:
     def unreadable(error: OSError) -> Never:
         raise SetupError(f"the folder {error.filename} cannot be read: {error.strerror}") from error
 
     for where, _, names in os.walk(folder, onerror=unreadable):
         for name in names:
             file = Path(where, name).relative_to(folder)
-            kind = _passed_over(folder, file)
+            kind = passed_over(folder, file)
             if kind is None:
                 yield file
             else:
-                passed_over[kind] += 1
-
-
-def _passed_over(folder: Path, file: Path) -> str | None:
-    """Tell what a file is that nobody is enrolled with, or None for a photo."""
-    *folders, name = file.parts
-    if any(part.startswith(".") for part in file.parts):
-        return "hidden"
-    if _THUMBNAIL.search(name) or not _THUMBNAIL_FOLDERS.isdisjoint(map(str.casefold, folders)):
-        return "thumbnail"
-    return None if file.suffix.lower() in PHOTO_ENDINGS or _begins_like_a_photo(folder / file) else "no photo"
-
-
-def _begins_like_a_photo(file: Path) -> bool:
-    if not file.is_file():  # a pipe would be waited for
-        return False
-    try:
-        with file.open("rb") as opened:
-            return opened.read(max(map(len, _SIGNATURES))).startswith(_SIGNATURES)
-    except OSError:
-        return False
+                others[kind] += 1
 
 
 def _row(number: int, values: Mapping[Any, Any]) -> Row:
