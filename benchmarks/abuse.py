@@ -33,6 +33,7 @@ import uuid
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -279,7 +280,9 @@ def png_bomb(width: int, height: int, depth: int, colour: int, *extra: tuple[byt
     """Give a PNG of one colour, in the filter that costs most: some kilobytes that unfold to much."""
     row = b"\x04" + bytes((width * depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour] + 7) // 8)
     packed = zlib.compressobj(9)
-    body = b"".join(packed.compress(row) for _ in range(height)) + packed.flush()
+    rows = max(1, (1 << 16) // len(row))
+    body = b"".join(packed.compress(row * min(rows, height - first)) for first in range(0, height, rows))
+    body += packed.flush()
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     chunks = ((b"IHDR", header), *extra, (b"IDAT", body), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -295,8 +298,8 @@ def large_jpeg(width: int, height: int) -> bytes:
     return stored.getvalue()
 
 
-@abuse("photos that unfold to gigabytes")
-async def bombs(target: Target) -> int:
+@cache
+def bombs() -> list[bytes]:
     clear = (b"tRNS", bytes(6))
     photos = [
         png_bomb(7071, 7071, 1, 0),
@@ -308,8 +311,12 @@ async def bombs(target: Target) -> int:
         png_bomb(4096, 3072, 8, 2, clear),
         large_jpeg(6000, 4000),
     ]
-    bodies = [form_of(photo, "sourceImage", "targetImage") for photo in photos]
-    return await attack_with(target, 16, a_call("/api/v1/face/match", FORM, *bodies))
+    return [form_of(photo, "sourceImage", "targetImage") for photo in photos]
+
+
+@abuse("photos that unfold to gigabytes")
+async def unfolding_photos(target: Target) -> int:
+    return await attack_with(target, 16, a_call("/api/v1/face/match", FORM, *bombs()))
 
 
 @abuse("JSON of brackets")
@@ -446,11 +453,15 @@ def serving(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Target, T
         process.wait(60)
 
 
-def resident_mb(process: "subprocess.Popen[bytes]") -> float:
-    """Give the greatest resident memory since the last look, and begin anew."""
+def resident_mb(process: "subprocess.Popen[bytes]") -> tuple[float, float]:
+    """Give the resident memory, now and the greatest since the last look, and begin anew."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     Path(f"/proc/{process.pid}/clear_refs").write_text("5")
-    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+    now, most = (
+        int(next(line for line in status.splitlines() if line.startswith(name)).split()[1]) / 1024
+        for name in ("VmRSS", "VmHWM")
+    )
+    return now, most
 
 
 class Attacker:
@@ -484,6 +495,7 @@ def attack_as_ordered() -> None:
     """Be the attacker."""
     least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(least, min(most, 16384)), most))
+    bombs()  # making them takes a while
     print("up", flush=True)
     for order in sys.stdin:
         wanted = json.loads(order)
@@ -530,11 +542,12 @@ def main() -> None:
             title = name or "nobody attacks"
             report.at_most(f"{title}: slowest /healthz", max(seen.health_ms), "ms", WORST_HEALTH_MS)
             report.at_least(f"{title}: calls that succeed", 100 * sum(seen.calls) / len(seen.calls), "%", 100)
-            report.at_most(f"{title}: resident memory", resident_mb(process), "MB", LARGEST_RESIDENT_MB)
+            report.at_most(f"{title}: resident memory", resident_mb(process)[1], "MB", LARGEST_RESIDENT_MB)
             if name:
                 report.at_least(f"{title}: rounds of the attacker", rounds, "", 1)
         while time.time() < sessions[-1][0] + SESSION_SECONDS + SWEEPS_WITHIN:
             time.sleep(1)
+        report.add("afterwards: resident memory", resident_mb(process)[0], "MB")
         report.at_least("sessions past their time that were ended", share_ended(bank, sessions), "%", 100)
     if not report.publish(options.json):
         sys.exit(1)

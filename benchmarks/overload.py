@@ -4,14 +4,15 @@
 
 So the capacity is known (two workers: 20 matches or 40 searches a second) and the machine's own speed hardly matters. A server of
 its own process is called in an open loop: calls come at random times, whether or not those before them are answered. One tenant
-makes them; another tenant asks beside it, five times a second and one call at a time, and counts as part of the load. "At capacity" is a closed loop of eight
-callers, which keeps every worker busy and no more.
+makes them; another tenant asks beside it, five times a second and one call at a time, and counts as part of the load. "At capacity" is a closed
+loop whose callers always have sixteen photos in the line: every worker is busy, and nobody is refused.
 """
 
 import argparse
 import asyncio
 import contextlib
 import json
+import os
 import random
 import socket
 import subprocess
@@ -38,7 +39,7 @@ from likeness.tenants.scopes import API_SCOPES
 PHOTO_SECONDS = 0.05
 WORKERS = 2
 UNDER, OVER = 0.8, 4.0
-CALLERS_AT_CAPACITY = 8
+PHOTOS_AT_CAPACITY = 16
 OTHERS_EVERY = 0.2
 FULL_SECONDS, QUICK_SECONDS = 60.0, 6.0
 GIVE_UP_SECONDS = 30
@@ -56,6 +57,8 @@ class SimulatedEngine(FakeEngine):
 
 
 # --- The server
+
+Process = subprocess.Popen[bytes]
 
 
 def settings_of(folder: str, port: int) -> Settings:
@@ -82,8 +85,8 @@ class Client:
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[tuple[Client, Client]]:
-    """Run a server; gives the clients of the tenant that floods it and of the other."""
+def serving() -> Iterator[tuple[Process, Client, Client]]:
+    """Run a server; gives its process, and the clients of the tenant that floods it and of the other."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
@@ -95,10 +98,16 @@ def serving() -> Iterator[tuple[Client, Client]]:
         process = subprocess.Popen([sys.executable, __file__, "--serve", folder, str(port)])
         try:
             flood, other = (Client(port, one.client_id, one.client_secret) for one in made)
-            yield flood, other
+            yield process, flood, other
         finally:
             process.terminate()
             process.wait(60)
+
+
+def cpu_seconds(process: Process) -> float:
+    """Give the processor's time that a process has taken: fields 14 and 15 of proc(5)."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 # --- Callers
@@ -197,14 +206,14 @@ async def token_of(pool: Pool, client: Client) -> str:
     raise SystemExit("the server did not start")
 
 
-async def closed_loop(caller: Caller, seconds: float) -> Seen:
+async def closed_loop(caller: Caller, callers: int, seconds: float) -> Seen:
     seen, end = Seen(), time.monotonic() + seconds
 
     async def go_on() -> None:
         while time.monotonic() < end:
             await caller.call(seen)
 
-    await asyncio.gather(*(go_on() for _ in range(CALLERS_AT_CAPACITY)))
+    await asyncio.gather(*(go_on() for _ in range(callers)))
     return seen
 
 
@@ -239,18 +248,19 @@ CALLS = {
 }
 
 
-async def measure(report: Report, flood: Client, other: Client, seconds: float) -> None:
+async def measure(report: Report, process: Process, flood: Client, other: Client, seconds: float) -> None:
     pool = Pool(flood.port)
     tokens = [await token_of(pool, client) for client in (flood, other)]
     for kind, (path, photos) in CALLS.items():
         capacity = WORKERS / PHOTO_SECONDS / len(photos)
         flooding, others = (Caller(pool, token, path, *photos) for token in tokens)
-        busy = await closed_loop(flooding, seconds)
+        busy = await closed_loop(flooding, PHOTOS_AT_CAPACITY // len(photos), seconds)
         at_capacity = ms(busy.of(200), 99)
         report.add(f"{kind} at capacity: answered", len(busy.of(200)) / seconds, "/s")
         report.add(f"{kind} at capacity: p99", at_capacity, "ms")
         usual = 0.0
         for times in (UNDER, OVER):
+            spent = cpu_seconds(process)
             seen, noticed = await asyncio.gather(
                 open_loop(flooding, times * capacity - 1 / OTHERS_EVERY, seconds), beside(others, seconds)
             )
@@ -261,6 +271,7 @@ async def measure(report: Report, flood: Client, other: Client, seconds: float) 
             report.at_most(f"{title}: accepted p99", ms(seen.of(200), 99), "ms", 2 * at_capacity)
             report.add(f"{title}: accepted p50", ms(seen.of(200), 50), "ms")
             report.add(f"{title}: refused", len(seen.of(503)) / seconds, "/s")
+            report.add(f"{title}: the server's CPU", (cpu_seconds(process) - spent) / seconds, "cores")
             if seen.of(503):
                 report.at_most(f"{title}: refusals p99", ms(seen.of(503), 99), "ms", 100)
             report.at_most(f"{title}: neither answered nor refused", seen.asked - len(seen.of(200, 503)), "calls", 0)
@@ -284,8 +295,8 @@ def main() -> None:
         serve(options.serve[0], int(options.serve[1]))
         return
     report = Report(f"overload: a simulated engine that sleeps {PHOTO_SECONDS * 1000:g} ms a photo, {WORKERS} workers")
-    with serving() as (flood, other):
-        asyncio.run(measure(report, flood, other, QUICK_SECONDS if options.quick else FULL_SECONDS))
+    with serving() as (process, flood, other):
+        asyncio.run(measure(report, process, flood, other, QUICK_SECONDS if options.quick else FULL_SECONDS))
     if not report.publish(options.json):
         sys.exit(1)
 

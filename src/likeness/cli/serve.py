@@ -12,6 +12,7 @@ from likeness.engine.base import Engine
 from likeness.engine.levels import LEVELS
 from likeness.errors import ServiceUnavailable
 from likeness.kit.logs import configure_logging
+from likeness.server.memory import give_large_blocks_back
 from likeness.server.running import bind, ended_by_signals, make_server
 from likeness.settings import Settings
 from likeness.store.images import ImageStore
@@ -29,6 +30,7 @@ def serve() -> None:
     configure_logging(settings.log_level)
     for doubt in settings.doubts():
         log.warning("%s", doubt)
+    give_large_blocks_back()
     with ended_by_signals(), closing(open_deployment(settings)) as deployment:
         run_server(deployment)
 
