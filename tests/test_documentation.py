@@ -8,7 +8,14 @@ import typer
 
 from likeness.cli import app as command
 from likeness.errors import ErrorCode
+from likeness.kit.admission import ROUNDS
+from likeness.kit.fairness import MOST_OF_THE_REST
+from likeness.kit.form import MOST_PARTS
+from likeness.kit.http import LARGEST_BODIES_PER_WORKER
+from likeness.kit.json_object import SHORT_TEXTS_BYTES, STRUCTURE_BYTES
+from likeness.server import protocol
 from likeness.sessions.messages import Cancel, Hello, Qr, Start, Take
+from likeness.sessions.parts import ATTEMPTS_PER_WORKER
 from likeness.sessions.schemas import SessionOptions
 from likeness.settings import Settings
 from servers import Server
@@ -17,6 +24,16 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 API = (REPOSITORY / "docs" / "api.md").read_text()
 SESSIONS = (REPOSITORY / "docs" / "sessions.md").read_text()
 OPERATIONS = (REPOSITORY / "docs" / "operations.md").read_text()
+SECURITY = (REPOSITORY / "docs" / "security.md").read_text()
+LIMITS = {
+    "a request's headers": f"{protocol.HEADER_BYTES // 1024} KiB, {protocol.HEADERS} headers",
+    "requests that wait on one connection": f"{protocol.PIPELINED}",
+    "an upload after its refusal": f"{protocol.DRAIN_BYTES >> 20} MiB, {protocol.DRAIN_SECONDS:g} s",
+    "a JSON body beside its photos": f"{STRUCTURE_BYTES // 1024} KiB of structure, {SHORT_TEXTS_BYTES // 1024} KiB of text",
+    "a form": f"{MOST_PARTS} parts",
+    "work before a request": f"`LIKENESS_QUEUE_SECONDS`, or {ROUNDS} photos for each worker if that is more",
+    "attempts of face sessions": f"{ATTEMPTS_PER_WORKER} for each worker; a tenant has at most three times what it leaves",
+}
 
 
 @pytest.mark.parametrize("code", ErrorCode)
@@ -40,6 +57,22 @@ def test_every_default_is_the_described_one(name: str) -> None:
 def test_no_setting_is_described_that_is_not_there() -> None:
     described = set(re.findall(r"\n### `LIKENESS_([A-Z_]+)`\n", OPERATIONS))
     assert described == {name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_limit_is_told_as_it_is(limit: str) -> None:
+    assert f"\n| {limit} | {LIMITS[limit]} | " in SECURITY
+
+
+def test_shares_are_told_as_they_are() -> None:
+    assert (MOST_OF_THE_REST, LARGEST_BODIES_PER_WORKER) == (3, 2)
+
+
+def test_every_setting_that_is_named_is_there() -> None:
+    for text in (API, SESSIONS, OPERATIONS, SECURITY):
+        assert set(re.findall(r"LIKENESS_([A-Z_]+[A-Z])", text)) - {"TEST_DATA"} <= {
+            name.upper() for name in Settings.model_fields
+        }
 
 
 def test_every_option_of_a_session_is_described() -> None:
