@@ -95,7 +95,9 @@ def serving() -> Iterator[tuple[Process, Client, Client]]:
         with contextlib.closing(open_deployment(settings)) as deployment:
             tenants = deployment.tenants
             made = [tenants.create_client(tenants.create(name).id, name, API_SCOPES) for name in ("flood", "other")]
-        process = subprocess.Popen([sys.executable, __file__, "--serve", folder, str(port)])
+        # In a session of its own: Linux shares out the processor between sessions, and this one has the callers.
+        command = [sys.executable, __file__, "--serve", folder, str(port)]
+        process = subprocess.Popen(command, start_new_session=True)
         try:
             flood, other = (Client(port, one.client_id, one.client_secret) for one in made)
             yield process, flood, other

@@ -16,9 +16,7 @@ from likeness.engine.base import Engine
 from likeness.engine.workers import FaceWorkers
 from likeness.errors import LikenessError
 from likeness.gallery import endpoints as gallery_endpoints
-from likeness.gallery.galleries import Galleries
 from likeness.gallery.parts import compose_gallery
-from likeness.gallery.service import GalleryService
 from likeness.index.exact import index_maker
 from likeness.kit import http
 from likeness.kit.executors import SizedExecutor
@@ -121,14 +119,13 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
     app.state.refuse_waiting = photos.refuse_waiting
     app.state.parts = {
         Cursors: Cursors(deployment.derived_key("cursor")),
-        Galleries: gallery.galleries,
-        GalleryService: gallery.service,
         Matcher: Matcher(faces),
         Quota: Quota(settings.requests_per_minute, clock),
         Signer: signer,
         Tenants: deployment.tenants,
         Tokens: tokens,
         **http.parts_that_read(settings),
+        **gallery.by_type,
         **sessions.by_type,
     }
     routers = (token_endpoints, match_endpoints, gallery_endpoints, session_endpoints, info_endpoints, page, health)

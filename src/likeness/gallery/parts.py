@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from likeness.engine.base import Engine
 from likeness.engine.workers import FaceWorkers
@@ -37,6 +38,11 @@ class GalleryParts:
     reindexer: Reindexer
     images: ImageStore
     scans: SizedExecutor
+
+    @property
+    def by_type(self) -> dict[type, Any]:
+        """What endpoints ask for."""
+        return {Galleries: self.galleries, GalleryService: self.service}
 
     def close(self) -> None:
         """Let go of threads, once no call is under way."""
