@@ -1,7 +1,7 @@
 """Put uv into a folder with nothing but Python: bootstrap_uv.py FOLDER.
 
 pip is used where there is one, since it knows the machine's package index; a bare Debian has none, and there the wheel is fetched
-from the index, checked against the hash below and unpacked.
+from the index and unpacked. Either way it must have one of the hashes below.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ import re
 import stat
 import subprocess
 import sys
+import tempfile
 import urllib.parse
 import urllib.request
 import zipfile
@@ -35,8 +36,14 @@ def main(folder: Path) -> None:
 
 
 def install_with_pip(folder: Path) -> bool:
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", str(folder)]
-    done = subprocess.run([*pip, f"uv=={UV}"], check=False, capture_output=True)
+    """Have pip fetch the wheel, and refuse one of another hash."""
+    hashes = " ".join(f"--hash=sha256:{digest}" for _, digest in WHEELS.values())
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
+        wanted.write(f"uv=={UV} {hashes}\n")
+        wanted.flush()
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+        pip += ["--only-binary", ":all:", "--no-deps", "--target", str(folder), "--requirement", wanted.name]
+        done = subprocess.run(pip, check=False, capture_output=True)
     return done.returncode == 0 and (folder / "bin" / "uv").exists()
 
 
