@@ -3,6 +3,7 @@
   const heard = [];
   const UNWANTED_MS = 300;
   const ANSWER_MS = 5000;
+  let begun = false;
   let sent = 0;
   let answered = 0;
   let now = null;
@@ -14,6 +15,7 @@
       super(...given);
       this.addEventListener("message", (event) => {
         const message = JSON.parse(event.data);
+        if (message.type === "started") begun = true;
         if (message.type === "instruct") heard.push(message);
         if (message.type === "instruct" || message.type === "skipped") answered += 1;
       });
@@ -52,7 +54,7 @@
     const context = canvas.getContext("2d");
     let open = true;
     const show = async () => {
-      const answer = await window.simulatedFrame({ messages: heard.splice(0), colour: painted() });
+      const answer = await window.simulatedFrame({ begun, messages: heard.splice(0), colour: painted() });
       now = answer.now;
       const bytes = Uint8Array.from(atob(answer.jpeg), (letter) => letter.charCodeAt(0));
       const picture = await createImageBitmap(new Blob([bytes], { type: "image/jpeg" }));

@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 from playwright.sync_api import BrowserContext
 
+from likeness.engine.base import Image
 from likeness.evaluation.simulator.subject import Presentation
 
 FRAME_SECONDS = 0.09
@@ -47,6 +48,8 @@ class SimulatedCamera:
     clock: SceneClock
     presentation: Presentation
     told: dict[str, Any] = field(default_factory=dict)
+    _waiting: Image | None = None
+    _pictures: int = 0
 
     def install(self, context: BrowserContext) -> None:
         context.expose_binding("simulatedFrame", lambda _source, seen: self._frame(seen))
@@ -54,6 +57,8 @@ class SimulatedCamera:
 
     def _frame(self, seen: dict[str, Any]) -> dict[str, Any]:
         """Give the next picture to a page that was told ``messages`` since the last and now paints ``colour``."""
+        if not seen["begun"]:
+            return self._before()
         for message in seen["messages"]:
             self.told = {**message, "colour": seen["colour"]}
             self.presentation.react(self.told, self.clock())
@@ -61,7 +66,20 @@ class SimulatedCamera:
             self.told["colour"] = seen["colour"]
             self.presentation.react(self.told, self.clock())
         now = self.clock.go_on()
-        picture = cv2.cvtColor(self.presentation.frame(now), cv2.COLOR_RGB2BGR)
+        return self._give(self.presentation.frame(now), now)
+
+    def _before(self) -> dict[str, Any]:
+        """Give a picture before the attempt: the scene waits, however many the page looks at, and only a corner flickers."""
+        now = self.clock()
+        if self._waiting is None:
+            self._waiting = self.presentation.frame(now).copy()
+        self._pictures += 1
+        self._waiting[:8, :8] = self._pictures * 37 % 256
+        return self._give(self._waiting, now)
+
+    @staticmethod
+    def _give(image: Image, now: float) -> dict[str, Any]:
+        picture = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         done, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 96])
         assert done
         return {"jpeg": base64.b64encode(encoded.tobytes()).decode(), "now": now * 1000}
