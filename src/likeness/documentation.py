@@ -36,7 +36,7 @@ def router(app: FastAPI, origin: str) -> APIRouter:
         return HTMLResponse(reference, headers=headers)
 
     @routes.get("/openapi.json")
-    def get_description() -> Response:  # on a thread: describing takes a moment, the first time
+    async def get_description() -> Response:  # not on a thread, which would cost more than the answer
         return Response(description(), media_type="application/json")
 
     return routes
