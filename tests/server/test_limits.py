@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from wire import Answer, Line
 
 from likeness.engine.fake import fake_photo
-from likeness.server import protocol
+from likeness.server import protocol, running
 from likeness.server.connections import Connections
 from servers import Server, calling, serving, test_settings, wait_until
 
@@ -200,6 +201,11 @@ def test_who_is_being_worked_for_keeps_his_place(tmp_path: Path) -> None:
     places.leave(second)
     places.heard(third)
     assert not places.enter(Someone(), 8)
+
+
+def test_workers_leave_the_event_loop_its_turn(strict: Server) -> None:
+    assert sys.getswitchinterval() == pytest.approx(running.SWITCH_SECONDS)
+    assert running.SWITCH_SECONDS <= 0.001
 
 
 def test_descriptors_are_kept_for_the_servers_own_work(caplog: pytest.LogCaptureFixture) -> None:

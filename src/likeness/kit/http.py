@@ -1,6 +1,5 @@
 """What every endpoint shares: its parts, its body read with a cap, its errors in one shape."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ from likeness.errors import (
     UnsupportedMediaType,
 )
 from likeness.kit.admission import PLACE, Admission
+from likeness.kit.executors import SizedExecutor
 from likeness.kit.fairness import OWNER
 from likeness.kit.form import read_form
 from likeness.kit.json_object import read_object
@@ -40,6 +40,8 @@ LARGEST_BODIES_PER_WORKER = 2
 """That are in memory at once; most bodies are much smaller, and many more may be."""
 OFFLOAD_BYTES = 64 * 1024
 """Bodies larger than this are parsed on a thread."""
+_parsing = SizedExecutor("parse", workers=1)
+"""Parsing keeps the interpreter busy: a second thread would take it from the event loop, and make nothing faster."""
 
 
 def part_of(request: Request, kind: type[T]) -> T:
@@ -108,7 +110,7 @@ async def read_fields(request: Request, model: type[M], *, photos: int) -> M:
     place.arrived(len(body))
     strict = media_type == "application/json"  # a form knows only text
     work = partial(_validate, body, read, model, strict=strict, image_bytes=limits.image_bytes)
-    return await asyncio.to_thread(work) if len(body) > OFFLOAD_BYTES else work()
+    return await _parsing.run(work) if len(body) > OFFLOAD_BYTES else work()
 
 
 def refuse_encoded(request: Request) -> None:

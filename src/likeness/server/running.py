@@ -4,6 +4,7 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -22,6 +23,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 FRAME_HEADER_ROOM = 4096
 STOP_SECONDS = 10
 """For the requests under way, once the server is to stop."""
+SWITCH_SECONDS = 0.0005
 
 
 class Server(uvicorn.Server):
@@ -55,6 +57,8 @@ class Server(uvicorn.Server):
 
 def make_server(app: Any, settings: Settings, *, refuse_waiting: Callable[[], None]) -> Server:
     """Give a server; ``refuse_waiting`` is called when it is to stop, and refuses what waits for a worker."""
+    # The event loop lets go of the interpreter at every read: a worker must hand it back at once, not after five milliseconds.
+    sys.setswitchinterval(SWITCH_SECONDS)
     connections = make_connections(settings.max_connections)
     deadlines = Deadlines(head=settings.request_seconds, idle=settings.keep_alive_seconds)
     logging.getLogger("uvicorn.access").disabled = True  # its lines would hold query strings
