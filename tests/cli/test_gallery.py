@@ -1,6 +1,6 @@
 """``likeness gallery ...`` beside a running server, and without one."""
 
-import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -92,11 +92,16 @@ def test_a_command_for_all_passes_over_those_who_are_there(server: ServerProcess
 
 def test_a_server_that_ends_before_its_work_is_told(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     enrol(server, 2)
-    with server.paused():
-        kill = threading.Timer(1.5, server.kill)
-        kill.start()
+
+    def kill_and_sleep(seconds: float) -> None:
+        """Stand in for the first pause of the command that waits."""
+        waiting.undo()
+        server.kill()
+        time.sleep(seconds)
+
+    with server.paused(), pytest.MonkeyPatch.context() as waiting:
+        waiting.setattr(time, "sleep", kill_and_sleep)
         told = CliRunner().invoke(app, ["gallery", "reindex", "--pack", "fake-2"], catch_exceptions=False)
-        kill.join()
     assert told.exit_code == 1
     assert "server ended before" in told.output
     server.start()
