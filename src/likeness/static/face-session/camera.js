@@ -3,7 +3,7 @@
 import { mediaFault } from "./errors.js";
 
 const JPEG_QUALITY = 0.85;
-const PICTURE_MS = 8000; // for a slow camera to wake up
+const PICTURE_MS = 12_000; // for a slow camera, or a slow computer, to wake up
 const LOOK_MS = 60;
 const LOOK_SIDE = 320;
 

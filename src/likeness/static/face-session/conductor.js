@@ -7,7 +7,7 @@ import { tracer } from "./trace.js";
 import { Transport } from "./transport.js";
 
 const CANCEL_WAIT_MS = 3000;
-const STALL_MS = 4000; // without a new picture; the server waits twice as long
+const STALL_MS = 6000; // without a new picture; the server gives the attempt up after eight seconds
 const FAILURE = /_(DETECTED|FAILED|TIMEOUT|NO_MATCH)$/;
 
 export class Conductor {
