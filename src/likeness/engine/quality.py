@@ -59,7 +59,7 @@ RULES = MappingProxyType(
         "MarginAboveOfTheFaceImage": Rule(0, 0.9, enrol=20, id_photo=10, probe=10),
         "MarginBelowOfTheFaceImage": Rule(0, 1.4, enrol=60, id_photo=50, probe=50),
         # What the network tells, by log-odds: 25 are even odds, at 38 a defect is a third as likely, at 12 three times.
-        "Sharpness": Rule(2, -6, weight=0.2, enrol=38, id_photo=25, probe=25),
+        "Sharpness": Rule(2, -6, weight=0.2, enrol=38, id_photo=31, probe=31),
         "CompressionArtifacts": Rule(2, -6, weight=0.1, enrol=25, id_photo=12, probe=12),
         "MouthOcclusionPrevention": Rule(2, -6, weight=0.1, enrol=38, id_photo=25, probe=25),
         "EyesVisible": Rule(2, -6, weight=0.4, enrol=38, id_photo=25, probe=25),

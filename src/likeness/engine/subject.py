@@ -13,6 +13,8 @@ _RIVAL_AREA = 0.5
 """A face of less than this part of the subject's area stands at least 1.4 times farther off: no rival."""
 _ASIDE_AREA, _ASIDE = 0.8, 0.15
 """A smaller face this much farther from the middle (in diagonals) is no rival either."""
+_SEEN = 0.7
+"""A face that the detector is less sure of is hidden, cut off or none, and no rival."""
 _CUT_MARGIN, _CUT_AREA = 0.1, 1.5
 """A face nearer to the edge than this part of its width is cut off: somebody walking by, unless it is this much larger."""
 
@@ -40,7 +42,7 @@ def _rivals(other: Detection, subject: Detection, size: tuple[int, int]) -> bool
     """Whether ``other`` could be meant as well as ``subject``."""
     ratio = other.box.area / max(subject.box.area, 1e-6)
     aside = _off_centre(other, size) > _off_centre(subject, size) + _ASIDE
-    if ratio < _RIVAL_AREA or (ratio < _ASIDE_AREA and aside):
+    if other.confidence < _SEEN or ratio < _RIVAL_AREA or (ratio < _ASIDE_AREA and aside):
         return False
     box = other.box
     to_edge = min(box.x, box.y, size[0] - box.x - box.width, size[1] - box.y - box.height)

@@ -126,6 +126,20 @@ def test_a_face_seen_better_in_another_orientation_is_taken_from_there():
     assert face.confidence == 0.99
 
 
+def test_the_likeliest_orientation_is_taken_where_none_convinces():
+    turned = np.ascontiguousarray(np.rot90(picture(face=(120, 160))))
+    (face,) = FaceSearch(MarkerDetector(confidence_upright=0.8)).subject_and_rivals(turned)
+    x, y = (int(value) for value in face.landmarks[0])
+    assert turned[y, x, 0] == 255
+
+
+@pytest.mark.parametrize(("right", "wrong"), [(0.7, 0.0), (0.8, 0.65)])
+def test_an_orientation_that_is_hardly_likely_is_not_taken(right, wrong):
+    turned = np.ascontiguousarray(np.rot90(picture(face=(120, 160))))
+    detector = MarkerDetector(confidence_upright=right, confidence_turned=wrong)
+    assert [face.confidence for face in FaceSearch(detector).subject_and_rivals(turned)] == [wrong] * bool(wrong)
+
+
 def test_something_doubtful_beside_a_convincing_face_is_dropped():
     class Two(MarkerDetector):
         def detect(self, image, *, smallest):

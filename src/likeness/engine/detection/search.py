@@ -25,6 +25,8 @@ _TURNS = (2, 6, 4, 1, 7, 3, 5)
 Halfway between two quarter turns a face looks like another one to detector and recogniser, so no orientation may be farther off
 than a sixteenth.
 """
+_LIKELY, _MORE_LIKELY = 0.75, 0.2
+"""Least confidence of a turned face where none is convincing, and how far it must be above what is seen upright."""
 _LEVEL_DEGREES = 30.0
 """Largest angle between the eyes' line and the canvas' rows after the right turn: a sixteenth of the circle, and some room."""
 
@@ -43,7 +45,7 @@ class FaceSearch:
         wanted = self._finest(image) if smallest is None else max(smallest, self.detector.finest)
         found = self.detector.detect(image, smallest=wanted)
         if not upright and not self._convincing(found):
-            found = self._look_turned(image, wanted) or found
+            found = self._likelier(found, self._look_turned(image, wanted))
         return _largest_first(self._believed(found))
 
     def subject_and_rivals(self, image: Image) -> list[Detection]:
@@ -54,13 +56,16 @@ class FaceSearch:
             found = self.detector.detect(image, smallest=smallest)
             if self._subject_found(found, smallest):
                 return _largest_first(self._believed(found))
+        likeliest: list[Detection] = []
         if not self._convincing(found):
             # Only after a closer look at the photo upright has failed too, but before the dearest look.
             for smallest in widths or [finest]:
                 turned = self._look_turned(image, smallest)
-                if turned:
+                if self._convincing(turned):
                     return _largest_first(self._believed(turned))
-        return _largest_first(self._believed(self.detector.detect(image, smallest=finest)))
+                likeliest = max(likeliest, turned, key=_confidence)
+        upright = self.detector.detect(image, smallest=finest)
+        return _largest_first(self._believed(self._likelier(upright, likeliest)))
 
     def _subject_found(self, faces: list[Detection], smallest: float) -> bool:
         """Whether a look shows the subject, and would have shown its rivals."""
@@ -76,17 +81,26 @@ class FaceSearch:
         return max(self.detector.finest, _FINE * float(max(image.shape[:2])))
 
     def _look_turned(self, image: Image, smallest: float) -> list[Detection]:
-        """Turn the photo until a face is convincing, and give what is seen then.
+        """Turn the photo until a face is convincing, and give what is seen then; else the faces of the likeliest turn.
 
-        Texture looks like a small face in one orientation or another: a turned face must be large and convincing. It must be
-        level, too: a face that leans on the turned canvas belongs to another turn, and its landmarks are worse on this one.
+        Texture looks like a small face in one orientation or another: a turned face must be large. It must be level, too: a face
+        that leans on the turned canvas belongs to another turn, and its landmarks are worse on this one.
         """
+        likeliest: list[Detection] = []
         for eighths in _TURNS:
             turned, back = turn(image, eighths)
             found = self.detector.detect(turned, smallest=max(smallest, _MEDIUM * min(image.shape[:2])))
-            if self._convincing([face for face in found if _is_level(face)]):
+            level = [face for face in found if _is_level(face)]
+            if self._convincing(level):
                 return [turn_back(face, back) for face in found]
-        return []
+            if _confidence(level) > _confidence(likeliest):
+                likeliest = [turn_back(face, back) for face in level]
+        return likeliest
+
+    def _likelier(self, upright: list[Detection], turned: list[Detection]) -> list[Detection]:
+        """Choose between what is seen upright, where nothing convinces, and what is seen turned."""
+        enough = max(_LIKELY, _confidence(upright) + _MORE_LIKELY)
+        return turned if self._convincing(turned) or _confidence(turned) >= enough else upright
 
     def _believed(self, faces: list[Detection]) -> list[Detection]:
         """Beside a face that leaves no doubt, something doubtful is no face; on its own it must at least be large."""
