@@ -46,3 +46,9 @@ def composed(folder: Path, **settings: Any) -> Iterator[tuple[Deployment, Galler
 
 def entries(deployment: Deployment, tenant: Tenant) -> int:
     return deployment.database.read_now(GalleryRows(tenant.id).count)
+
+
+def empty_database(file: Path) -> str:
+    """Make SQLite's file, which a database is opened from and never makes; gives its address."""
+    file.touch()
+    return f"sqlite:///{file}"

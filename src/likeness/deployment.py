@@ -338,8 +338,12 @@ def _told(settings: Settings) -> Iterator[None]:
 
 
 def _keep_private(database: Path) -> None:
-    """See to it that SQLite's file, made before SQLite makes it, and its log are their owner's alone."""
-    os.close(os.open(database, os.O_RDWR | os.O_CREAT, PRIVATE))
+    """See to it that SQLite's file, made before SQLite makes it, and its log are their owner's alone.
+
+    A file that is there is not opened: closing it would drop the locks of every connection that this process has to it.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
     for ending in ("", "-wal", "-shm"):
         file = database.with_name(database.name + ending)
         if file.exists():

@@ -17,7 +17,7 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    status: Literal["ready", "loading", "failed", "suspended", "reloading"]
+    status: Literal["ready", "loading", "failed", "detached", "suspended", "reloading"]
     loaded: int
     total: int
     unreadable: int = Field(
@@ -36,10 +36,15 @@ async def get_health() -> Health:
     response_model=Readiness,
     operation_id="getReadiness",
     summary="The server takes traffic",
-    responses={503: {"model": Readiness, "description": "Not ready: `loading`, `failed`, `suspended` or `reloading`"}},
+    responses={
+        503: {
+            "model": Readiness,
+            "description": "Not ready: `loading`, `failed`, `detached`, `suspended` or `reloading`",
+        }
+    },
 )
 async def get_readiness(galleries: Annotated[Galleries, Depends(part(Galleries))]) -> JSONResponse:
-    """Say whether calls are answered: the galleries are in memory, and this server owns the database."""
+    """Say whether calls are answered: the galleries are in memory, and this server owns the database, whose file is in its place."""
     progress, status = galleries.progress, galleries.status
     body = {
         "status": status,

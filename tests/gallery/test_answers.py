@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert, select
 
+from composition import empty_database
 from likeness.engine.fake import fake_photo
 from likeness.gallery.answers import (
     HOUR_SECONDS,
@@ -45,7 +46,7 @@ def insert_under(api: Api, key: str) -> str:
 @given(st.lists(st.tuples(st.floats(0, 30 * HOUR_SECONDS), st.floats(-10 * DAY, 10 * DAY), st.booleans()), max_size=12))
 def test_an_answer_is_remembered_for_a_day_of_running_whatever_the_wall_clock_says(tmp_path_factory, history) -> None:
     """Each step lets the server run, moves the wall clock, which nothing asks for, and perhaps restarts."""
-    database = Database(f"sqlite:///{tmp_path_factory.mktemp('ages') / 'db.sqlite3'}")
+    database = Database(empty_database(tmp_path_factory.mktemp("ages") / "db.sqlite3"))
     database.write_now(metadata.create_all)
     database.write_now(tenant)
     monotonic = 1000.0
@@ -81,7 +82,7 @@ def tenant(connection: Connection) -> None:
 
 def test_an_answer_is_as_old_as_the_running_since_it_was_given(tmp_path) -> None:
     now = 0.0
-    database = Database(f"sqlite:///{tmp_path / 'db.sqlite3'}")
+    database = Database(empty_database(tmp_path / "db.sqlite3"))
     database.write_now(metadata.create_all)
     database.write_now(tenant)
     ages = AnswerAges(database, monotonic=lambda: now)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, event, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from composition import empty_database
 from likeness.errors import ServiceUnavailable
 from likeness.store.database import GROUP_LIMIT, Database, _Change
 
@@ -34,7 +35,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{folder / 'db.sqlite3'}")
+    database = Database(empty_database(folder / "db.sqlite3"))
     database.write_now(notes.create)
     yield database
     database.close()
@@ -177,7 +178,7 @@ def test_a_database_that_cannot_be_written_or_read_is_unavailable(tmp_path, capl
 
 
 def test_too_many_readers_on_threads_are_refused(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'db.sqlite3'}", readers=1)
+    database = Database(empty_database(tmp_path / "db.sqlite3"), readers=1)
     database._readers.pool._timeout = 0.01
     with pytest.raises(ServiceUnavailable), database._readers.connect():
         database.read_now(lambda c: c.execute(select(1)))
@@ -269,7 +270,7 @@ def test_a_caller_whose_event_loop_is_gone_does_not_stop_the_writer(database):
 
 
 def test_closing_carries_out_what_is_queued_and_refuses_what_comes_after(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'db.sqlite3'}")
+    database = Database(empty_database(tmp_path / "db.sqlite3"))
     database.write_now(notes.create)
     done: list[Future[Any]] = []
     with held(database):
@@ -288,7 +289,7 @@ def test_closing_carries_out_what_is_queued_and_refuses_what_comes_after(tmp_pat
 
 @contextmanager
 def opened_again(folder: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{folder / 'db.sqlite3'}")
+    database = Database(empty_database(folder / "db.sqlite3"))
     yield database
     database.close()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Column, MetaData, Table, Text, delete, select, text, update
 
+from composition import empty_database
 from likeness.engine.fake import fake_photo
 from likeness.store import sqlite
 from likeness.store.database import Database
@@ -63,7 +64,7 @@ def test_a_reader_holds_up_the_cut_and_no_writer(api: Api) -> None:
 
 def test_the_log_is_cut_at_close_though_another_process_has_the_database_open(tmp_path) -> None:
     file = tmp_path / "db.sqlite3"
-    database = Database(f"sqlite:///{file}")
+    database = Database(empty_database(file))
     database.write_now(lambda c: c.exec_driver_sql("CREATE TABLE notes (text TEXT)"))
     with closing(sqlite3.connect(file)) as other:
         assert other.execute("SELECT count(*) FROM notes").fetchone() == (0,)
@@ -76,7 +77,7 @@ def test_the_log_is_cut_at_close_though_another_process_has_the_database_open(tm
 
 def test_the_log_is_cut_after_erasures_alone(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(sqlite, "CUT_SECONDS", 0.05)
-    database = Database(f"sqlite:///{tmp_path / 'db.sqlite3'}")
+    database = Database(empty_database(tmp_path / "db.sqlite3"))
     remains = database._remains
     assert remains
 

@@ -83,6 +83,8 @@ class Galleries:
     """Called, on any thread, when a gallery must be loaded anew or the claim on the database be taken again."""
     _suspended: bool = False
     """Whether another process may own the database."""
+    _detached: bool = False
+    """Whether the database's file is not under its name any more."""
     _all_behind: bool = False
     """Whether all galleries had to be loaded anew at once, rather than one."""
     _common: str | None = None
@@ -98,6 +100,8 @@ class Galleries:
             raise ServiceUnavailable(
                 f"The gallery is being loaded ({progress.loaded} of {progress.total}); try again shortly."
             )
+        if self._detached:
+            raise ServiceUnavailable("The database's file was removed or replaced under the server.")
         if self._suspended:
             raise ServiceUnavailable("Another server may own the database now; try again shortly.")
         refusal = self._refusals.get(tenant_id)
@@ -141,6 +145,7 @@ class Galleries:
         if became is Ownership.DOUBTFUL:
             self._distrust_all()
         self._suspended = became is Ownership.LOST
+        self._detached = became is Ownership.GONE
         self.attention()
 
     @property
@@ -159,6 +164,8 @@ class Galleries:
         """Give in one word whether calls are answered: ``ready`` if so."""
         if not self.progress.done:
             return "failed" if self.progress.fault else "loading"
+        if self._detached:
+            return "detached"
         if self._suspended:
             return "suspended"
         return "reloading" if self._all_behind and RELOADING in list(self._refusals.values()) else "ready"

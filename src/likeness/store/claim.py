@@ -23,6 +23,8 @@ class Ownership(Enum):
     """The lock went with its connection: another may come to own the database."""
     KEPT = "kept"
     """The lock is back, and nobody else had it."""
+    GONE = "gone"
+    """The database's file is not under its name any more: what would be written is lost."""
     DOUBTFUL = "doubtful"
     """The database may hold other than what this process wrote."""
 
@@ -55,6 +57,11 @@ class Claim:
 
     def is_held_on(self, connection: Connection) -> bool:
         return bool(connection.info.get(_LOCK_HELD))
+
+    def let_go(self, connection: Connection) -> None:
+        """Give the lock back at once; by itself, the database would when it notices that the connection has ended."""
+        if connection.info.pop(_LOCK_HELD, None):
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": OWNER_LOCK})
 
     def take_back(self, connection: Connection) -> Ownership:
         """Take the lock on a new connection, in a transaction of its own. Raises Unowned when another has it."""

@@ -22,16 +22,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from likeness.errors import ServiceUnavailable, SetupError
 from likeness.kit.executors import SizedExecutor
 from likeness.store.claim import Claim, Ownership, Unowned
-from likeness.store.sqlite import LogRemains, cut_log, tune
+from likeness.store.sqlite import FilesInPlace, Gone, LogRemains, cut_log, opener, tune
 
 log = logging.getLogger("likeness.store")
 T = TypeVar("T")
@@ -56,7 +57,7 @@ class _Change:
 
 
 class Database:
-    """The deployment's database, SQLite or PostgreSQL, reached with SQLAlchemy Core."""
+    """The deployment's database, SQLite (a file that is there already) or PostgreSQL, reached with SQLAlchemy Core."""
 
     def __init__(self, url: str, *, readers: int = READERS) -> None:
         self.url = url
@@ -65,6 +66,9 @@ class Database:
         self._claim = Claim()
         self._follow: Callable[[Ownership], None] | None = None
         self._remains = LogRemains(self._writer) if self._is_sqlite else None
+        file = self._writer.url.database
+        self._files = FilesInPlace(Path(file)) if self._is_sqlite and file else None
+        self._gone = False
         self._readers = _engine(url, pool_size=readers, read_only=True)
         self._pool = SizedExecutor("database-reader", workers=readers, queue_limit=1024)
         self._waiting: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
@@ -145,7 +149,12 @@ class Database:
             time.sleep(STANDBY_SECONDS)
 
     async def keep_claim(self) -> None:
-        """See to it that a claim that was made still holds, or is made again. Raises ServiceUnavailable when it cannot be."""
+        """See to it that a claim that was made still holds, or is made again, and that the database's file is in place.
+
+        Raises ServiceUnavailable where it cannot be.
+        """
+        if self._files and (self._gone or not self._files.are()):
+            await self.write(lambda _: None)
         if self._claim.is_made:
             await self.write(lambda c: c.exec_driver_sql("SELECT 1").scalar_one())
 
@@ -181,6 +190,9 @@ class Database:
         for group in self._groups():
             self._commit(group)
             self._cut_log()
+        if self._writing is not None and self._claim.is_made:
+            with suppress(DBAPIError):
+                self._claim.let_go(self._writing)
         self._leave_connection()
 
     def _next(self) -> _Change | None:
@@ -220,7 +232,8 @@ class Database:
             outcomes = self._carry_out(group)
         except Exception as error:  # noqa: BLE001  the writer's thread must outlive any fault
             # Nothing of the group was committed, so nothing that one of its changes saw there may be told either.
-            if not isinstance(error, Unowned) or self._claim.is_made:
+            told = isinstance(error, Gone) or (isinstance(error, Unowned) and not self._claim.is_made)
+            if not told:
                 log.error("%d changes were refused: %s", len(group), _cause(error))  # noqa: TRY400  no traceback: it is the disk's fault
             outcomes = [_Outcome(change, failure=_refusal(error)) for change in group]
         _tell(outcomes)
@@ -240,6 +253,7 @@ class Database:
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         """Begin on the connection that the writer keeps; one that the database refused on is not used again."""
+        self._demand_files()
         connection = self._connection()
         committing = False
         try:
@@ -248,7 +262,10 @@ class Database:
             with connection.begin():
                 yield connection
                 committing = True
-        except Unowned:
+            if self._files:
+                self._files.written()
+                self._demand_files()
+        except (Unowned, Gone):
             raise
         except Exception as error:
             if _is_refusal(error):
@@ -262,9 +279,24 @@ class Database:
                 raise _CommitUnknown from error
             raise
 
+    def _demand_files(self) -> None:
+        """Raise Gone where the open file is not the one under the database's name, and tell it once."""
+        gone = self._files is not None and not self._files.are()
+        if gone != self._gone:
+            self._gone = gone
+            if gone:
+                log.critical("%s: stop it and restore the database; until then every call is refused", Gone())
+            else:
+                log.warning("the database's file is in its place again")
+            self._tell_ownership(Ownership.GONE if gone else Ownership.KEPT)
+        if gone:
+            raise Gone
+
     def _connection(self) -> Connection:
         if self._writing is None:
             self._writing = self._writer.connect()
+            if self._files:
+                self._files.opened()
         return self._writing
 
     def _tell_ownership(self, became: Ownership) -> None:
@@ -338,13 +370,15 @@ def _try(change: _Change, connection: Connection) -> _Outcome:
 
 def _is_refusal(error: Exception) -> bool:
     """Whether the database itself refuses: then no change of the group can go through."""
-    refusals = (DBAPIError, PoolTimeoutError, Unowned, _CommitUnknown)
+    refusals = (DBAPIError, PoolTimeoutError, Unowned, Gone, _CommitUnknown)
     return isinstance(error, refusals) and not isinstance(error, _OWN_FAULTS)
 
 
 def _refusal(error: Exception) -> ServiceUnavailable:
     if isinstance(error, _CommitUnknown):
         told = "The database was lost while it committed; the change may have been made: look before you repeat it."
+    elif isinstance(error, Gone):
+        told = "The database's file was removed or replaced under the server; nothing is kept."
     elif isinstance(error, Unowned):
         told = "Another server may be writing to this database; nothing was changed."
     else:
@@ -366,7 +400,10 @@ def _cause(error: BaseException) -> BaseException:
 
 def _engine(url: str, *, pool_size: int, read_only: bool) -> Engine:
     # What is bound to a statement may be somebody's name: it is kept out of error messages and so of the log.
-    engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True)
+    parsed = make_url(url)
+    open_file = opener(parsed) if parsed.get_backend_name() == "sqlite" else None
+    settings: dict[str, Any] = {"creator": open_file} if open_file else {}
+    engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True, **settings)
     if engine.dialect.name == "sqlite":
         tune(engine, read_only=read_only)
     elif read_only:

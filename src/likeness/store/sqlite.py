@@ -8,8 +8,10 @@ a moment later, so that many erasures share it.
 import logging
 import sqlite3
 import time
+from collections.abc import Callable
+from pathlib import Path
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
 
 from likeness.store.statements import run_on_driver
@@ -48,6 +50,54 @@ def tune(engine: Engine, *, read_only: bool) -> None:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         run_on_driver(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+class Gone(Exception):
+    """What is open is not what lies under the database's name."""
+
+    def __str__(self) -> str:
+        return "the database's file, or its log, was removed or replaced under this server"
+
+
+class FilesInPlace:
+    """Whether the database's file and its log are still those that are open. Belongs to the writer's thread.
+
+    A file that is unlinked takes writes as before, and they are gone when the process ends.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._log = file, file.with_name(f"{file.name}-wal")
+        self._known = _identity(file)
+        self._known_log: tuple[int, int] | None = None
+
+    def are(self) -> bool:
+        same_log = self._known_log is None or _identity(self._log) == self._known_log
+        return same_log and _identity(self._file) == self._known
+
+    def opened(self) -> None:
+        """Note that the writer has a new connection: where it was the only one, there is a new log."""
+        self._known_log = None
+
+    def written(self) -> None:
+        """Note that the open log was written to, and so is there."""
+        if self._known_log is None:
+            self._known_log = _identity(self._log)
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def opener(url: URL) -> Callable[[], sqlite3.Connection] | None:
+    """Give what opens a database in a file, and never makes one; None for a database in memory."""
+    if not url.database or url.database == ":memory:" or url.query:
+        return None
+    address = f"{Path(url.database).resolve().as_uri()}?mode=rw"
+    return lambda: sqlite3.connect(address, uri=True, check_same_thread=False)
 
 
 class LogRemains:
