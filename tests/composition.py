@@ -26,6 +26,7 @@ def composed(folder: Path, **settings: Any) -> Iterator[tuple[Deployment, Galler
     if not is_initialised(chosen):
         initialise(chosen)
     deployment = open_deployment(chosen)
+    deployment.load_pack("fake")  # as a start does, which accepts the files of the packs
     photos = SizedExecutor("photo", workers=2, queue_limit=100)
     gallery = compose_gallery(
         FaceWorkers(FakeEngine(), photos),

@@ -349,3 +349,10 @@ def test_any_history_ends_as_if_its_changes_came_one_by_one(tmp_path_factory, hi
                     feeds.append(f"{step}.{place}")
         assert dict(database.read_now(lambda c: c.execute(select(notes.c.id, notes.c.text)).all())) == expected
         assert fed == feeds
+
+
+def test_a_change_that_waits_for_another_is_refused_and_does_not_hang(database: Database) -> None:
+    with pytest.raises(RuntimeError, match="waits"):
+        database.write_now(lambda _: database.write_now(put(1)))
+    assert database.write_now(put(2)) == 2
+    assert ids(database) == [2]

@@ -118,7 +118,9 @@ class Database:
         after_commit: Callable[[T], None] | None = None,
         alone: bool = False,
     ) -> T:
-        """Run a change and wait on this thread; for start-up, commands and worker threads."""
+        """Run a change and wait on this thread; for start-up, commands and worker threads, never from within a change."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("A change waits for another one, which cannot come before it ends.")
         done: Future[T] = Future()
         self._enqueue(_Change(work, after_commit, alone, done))
         return done.result()
