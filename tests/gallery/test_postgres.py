@@ -43,10 +43,9 @@ def test_what_was_answered_outlives_a_restart(tmp_path, postgres_url, monkeypatc
         ids = list(pool.map(lambda person: enrolled(api, person), range(PEOPLE)))
         assert len(set(pool.map(lambda _: found(api, PEOPLE, insert=True), range(8))) - {None}) == 1
         view = server.app.state.parts[Galleries].ready(api.tenant.id).view
+        sizes = {pack: index.dimension for pack, index in view.indexes.items()}
         for span in range(PEOPLE // 8 if sealed else 0):
-            server.deployment.database.write_now(
-                lambda c, span=span: seal_span(c, api.tenant, tuple(view.indexes), span)
-            )
+            server.deployment.database.write_now(lambda c, span=span: seal_span(c, api.tenant, sizes, span))
         assert api.call("DELETE", f"/api/v1/face/one-to-n/{ids[0]}").status_code == 204
         assert api.insert(fake_photo(90, size=SIZE), externalId="a").status_code == 200
         assert api.insert(fake_photo(91, size=SIZE), externalId="a").status_code == 409
