@@ -2,6 +2,12 @@
   if (!navigator.mediaDevices) return; // about:blank, before the page
   const devices = ["first", "second"].map((deviceId) => ({ kind: "videoinput", deviceId, label: `${label} ${deviceId}` }));
   window.opened = [];
+  window.looks = 0; // how often the page has taken the camera's picture
+  const drawImage = CanvasRenderingContext2D.prototype.drawImage;
+  CanvasRenderingContext2D.prototype.drawImage = function (source, ...places) {
+    if (source instanceof HTMLVideoElement) window.looks += 1;
+    return drawImage.call(this, source, ...places);
+  };
   navigator.mediaDevices.enumerateDevices = async () => devices;
   navigator.mediaDevices.getUserMedia = async ({ video }) => {
     const wanted = video.deviceId?.exact ?? "first";

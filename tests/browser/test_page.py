@@ -186,6 +186,8 @@ def test_a_dead_camera_is_told_and_costs_no_attempt(
     page.click("[data-action=start]")
     page.wait_for_selector("[data-screen=waiting] [data-action=cancel]")
     expect(page.locator(".panel h1")).to_contain_text("Starting your camera")
+    if dead == "still":
+        wait_until(lambda: bool(page.evaluate("window.looks > 1")))  # the first picture has been seen, and then again
     page.clock.fast_forward(15_000)
     expect(page.locator(".lead")).to_contain_text(told)
     expect(page.locator("[data-action=leave]")).to_be_visible()
