@@ -1,17 +1,21 @@
 # Two commands: `make run` sets up, starts and proves the server; `make test` runs the tests.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench
+.PHONY: help run test test-all check bench
 
 UV := sh scripts/uv
 
 help: ## say what there is
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
 
 run: ## set up, start on http://127.0.0.1:8000 and prove every call on real photos; ONCE=1 ends after the table
 	@$(UV) sync --quiet --locked --extra demo
 	@$(UV) run --no-sync likeness demo $(if $(ONCE),--once)
 
-test: ## run the tests
+test: ## run the tests, but for the long ones
+	@$(UV) sync --quiet --locked --all-extras --group test
+	@$(UV) run --no-sync pytest -n 2 -q -m "not long" $(ARGS)
+
+test-all: ## run all tests
 	@$(UV) sync --quiet --locked --all-extras --group test
 	@$(UV) run --no-sync pytest -n 2 -q $(ARGS)
 

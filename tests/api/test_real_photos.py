@@ -62,6 +62,7 @@ def cross_validated_accuracy(scores: NDArray[np.float64], genuine: NDArray[np.bo
     return float(np.mean(accuracies))
 
 
+@pytest.mark.long
 def test_view_2_accuracy_through_the_api(data: Path, tmp_path: Path) -> None:
     """Every third pair: a pack of 97 % accuracy would pass about once in a thousand times."""
     pairs = read_pairs(data)[::3]

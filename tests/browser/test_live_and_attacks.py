@@ -16,6 +16,8 @@ from servers import Api, b64
 ENDED = "[data-screen=success], [data-screen=failure], [data-screen=cancelled], [data-screen=camera]"
 ATTEMPT_MILLISECONDS = 300_000
 
+pytestmark = pytest.mark.long
+
 
 def open_session(api: Api, people: People, **fields: Any) -> dict[str, Any]:
     reply = api.call("POST", "/api/v1/face", {"idPhoto": b64(people.id_photo), **fields})
