@@ -38,6 +38,7 @@ from likeness.errors import FaceRefused
 from likeness.evaluation import treatments
 from likeness.evaluation.conditions import PHOTOS, choose_photos
 from likeness.evaluation.data_set import read_folder
+from likeness.evaluation.treatments import Treatment
 
 SPOILED_PEOPLE = 700
 """People of whom one photo is spoiled in every way; of all others the photos are only looked at as they are."""
@@ -55,63 +56,44 @@ _COLOURS = (
 class Variant:
     """One way to treat a photo, and what the network shall say of the outcome."""
 
-    treat: Callable[[Image, Points, Chance], Image]
+    treat: Treatment
     spoiled: frozenset[str] = frozenset()
     unknown: frozenset[str] = frozenset()
     """What the network may say what it likes about: too close to call, or not to be seen any more."""
     times: int = 1
 
 
-def _blur(least: float, most: float) -> Callable[[Image, Points, Chance], Image]:
-    return lambda image, points, chance: treatments.blurred(image, points, chance, pixels=chance.uniform(least, most))
+def _between(treatment: Callable[..., Image], **ranges: tuple[float, float]) -> Treatment:
+    """Give a treatment whose strength is drawn anew, from a range, each time."""
+
+    def treat(image: Image, points: Points, chance: Chance) -> Image:
+        return treatment(image, points, chance, **{name: chance.uniform(*ends) for name, ends in ranges.items()})
+
+    return treat
 
 
-def _motion(least: float, most: float) -> Callable[[Image, Points, Chance], Image]:
-    return lambda image, points, chance: treatments.moved(image, points, chance, pixels=chance.uniform(least, most))
-
-
-def _pixels(least: float, most: float) -> Callable[[Image, Points, Chance], Image]:
-    return lambda image, points, chance: treatments.pixelated(
-        image, points, chance, eyes_apart=chance.uniform(least, most)
-    )
-
-
-def _light(least: float, most: float) -> Callable[[Image, Points, Chance], Image]:
+def _light(least: float, most: float) -> Treatment:
     return lambda image, points, chance: treatments.exposed(
         image, points, chance, times=np.exp(chance.uniform(np.log(least), np.log(most)))
     )
 
 
-def _noise(least: float, most: float) -> Callable[[Image, Points, Chance], Image]:
-    return lambda image, points, chance: treatments.noisy(
-        image, points, chance, grey_levels=chance.uniform(least, most)
-    )
-
-
-def _jpeg(least: int, most: int) -> Callable[[Image, Points, Chance], Image]:
+def _jpeg(least: int, most: int) -> Treatment:
     return lambda image, points, chance: treatments.compressed(
         image, points, chance, quality=int(chance.integers(least, most + 1))
     )
 
 
-def _stretch(*ranges: tuple[float, float]) -> Callable[[Image, Points, Chance], Image]:
+def _stretch(*ranges: tuple[float, float]) -> Treatment:
     return lambda image, points, chance: treatments.stretched(
         image, points, chance, width=chance.uniform(*ranges[chance.integers(len(ranges))])
     )
 
 
-def _small(image: Image, points: Points, chance: Chance) -> Image:
-    return treatments.small(image, points, chance, eyes_apart=chance.uniform(9, 22))
-
-
-def _turn(image: Image, points: Points, chance: Chance) -> Image:
-    return treatments.turned(image, points, chance, degrees=chance.uniform(0, 360))
-
-
 def _side_light(image: Image, points: Points, chance: Chance) -> Image:
     angle = chance.uniform(0, 2 * np.pi)
     rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
-    middle, apart = points.mean(axis=0), float(np.linalg.norm(points[1] - points[0]))
+    middle, apart = points.mean(axis=0), treatments.between_the_eyes(points)
     along = ((columns - middle[0]) * np.cos(angle) + (rows - middle[1]) * np.sin(angle)) / apart
     dim = chance.uniform(0.15, 0.7)
     lit = dim + (1 - dim) / (1 + np.exp(-along * chance.uniform(1, 8)))
@@ -124,7 +106,7 @@ def _tint(image: Image, _: Points, chance: Chance) -> Image:
 
 def _vivid(image: Image, points: Points, chance: Chance) -> Image:
     """Make colours, contrast and edges stronger, as telephones do at night."""
-    apart = float(np.linalg.norm(points[1] - points[0]))
+    apart = treatments.between_the_eyes(points)
     values = image.astype(np.float32)
     plain = values.mean(axis=2, keepdims=True)
     values = plain + (values - plain) * chance.uniform(1, 2)
@@ -140,7 +122,7 @@ def _few_levels(image: Image, _: Points, chance: Chance) -> Image:
 
 def _crop(image: Image, points: Points, chance: Chance) -> Image:
     """Cut the photo off near the eyes' outer corners, the brow or the chin: little of the face is lost."""
-    apart = float(np.linalg.norm(points[1] - points[0]))
+    apart = treatments.between_the_eyes(points)
     left, top = np.maximum(points.min(axis=0) - apart * chance.uniform((0.12, 0.3), (0.6, 0.9)), 0).astype(int)
     right, bottom = (points.max(axis=0) + apart * chance.uniform((0.12, 0.35), (0.6, 0.9))).astype(int)
     side = chance.integers(5)
@@ -202,7 +184,7 @@ def _half(chance: Chance) -> list[tuple[Outline, tuple[int, ...]]]:
 
 def _cover(
     *pieces: Callable[[Chance], list[tuple[Outline, tuple[int, ...]]]],
-) -> Callable[[Image, Points, Chance], Image]:
+) -> Treatment:
     def cover(image: Image, points: Points, chance: Chance) -> Image:
         outlines = [outline for piece in pieces for outline in piece(chance)]
         return treatments.painted(image, points, chance, outlines, grain=chance.uniform(0, 8))
@@ -212,7 +194,7 @@ def _cover(
 
 def _frames(image: Image, points: Points, chance: Chance) -> Image:
     """Draw the frames of common spectacles: they spoil nothing."""
-    drawn, apart = image.copy(), float(np.linalg.norm(points[1] - points[0]))
+    drawn, apart = image.copy(), treatments.between_the_eyes(points)
     colour, thick = (
         tuple(chance.uniform(0, 120, 3).astype(int).tolist()),
         max(round(apart * chance.uniform(0.02, 0.08)), 1),
@@ -237,29 +219,29 @@ BLUR, BLOCKS, MOUTH, EYES, HALF, COLOUR, GLARE, STRETCH = (
 )  # fmt: skip
 VARIANTS = (
     Variant(treatments.TREATMENTS[treatments.AS_IT_IS]),
-    Variant(_blur(0.3, 2.1), times=2),
-    Variant(_blur(3, 5), _named(BLUR), _named(BLOCKS)),
-    Variant(_blur(5, 9), _named(BLUR), ALL - {BLUR}),
-    Variant(_motion(3, 7.5), times=2),
-    Variant(_motion(10.5, 14), _named(BLUR), _named(BLOCKS)),
-    Variant(_motion(14, 22), _named(BLUR), ALL - {BLUR}),
-    Variant(_pixels(14, 20), unknown=_named(BLUR, BLOCKS)),
-    Variant(_pixels(7, 10), _named(BLOCKS), _named(BLUR)),
-    Variant(_pixels(4, 7), _named(BLOCKS), ALL - {BLOCKS}),
-    Variant(_small, times=2),
+    Variant(_between(treatments.blurred, pixels=(0.3, 2.1)), times=2),
+    Variant(_between(treatments.blurred, pixels=(3, 5)), _named(BLUR), _named(BLOCKS)),
+    Variant(_between(treatments.blurred, pixels=(5, 9)), _named(BLUR), ALL - {BLUR}),
+    Variant(_between(treatments.moved, pixels=(3, 7.5)), times=2),
+    Variant(_between(treatments.moved, pixels=(10.5, 14)), _named(BLUR), _named(BLOCKS)),
+    Variant(_between(treatments.moved, pixels=(14, 22)), _named(BLUR), ALL - {BLUR}),
+    Variant(_between(treatments.pixelated, eyes_apart=(14, 20)), unknown=_named(BLUR, BLOCKS)),
+    Variant(_between(treatments.pixelated, eyes_apart=(7, 10)), _named(BLOCKS), _named(BLUR)),
+    Variant(_between(treatments.pixelated, eyes_apart=(4, 7)), _named(BLOCKS), ALL - {BLOCKS}),
+    Variant(_between(treatments.small, eyes_apart=(9, 22)), times=2),
     Variant(_jpeg(2, 5), _named(BLOCKS), ALL - {BLOCKS}, times=2),
     Variant(_jpeg(8, 30), times=2),
     Variant(_light(1 / 60, 1 / 2), times=2),
     Variant(_light(1.3, 3)),
     Variant(_light(6, 14), _named(GLARE), ALL - {GLARE}, times=2),
-    Variant(_noise(8, 30)),
-    Variant(_noise(45, 70), _named(BLUR), ALL - {BLUR}),
+    Variant(_between(treatments.noisy, grey_levels=(8, 30))),
+    Variant(_between(treatments.noisy, grey_levels=(45, 70)), _named(BLUR), ALL - {BLUR}),
     Variant(treatments.grey),
     Variant(_tint),
     Variant(_side_light, times=2),
     Variant(_frames, times=2),
     Variant(_crop, times=3),
-    Variant(_turn, times=3),
+    Variant(_between(treatments.turned, degrees=(0, 360)), times=3),
     Variant(_cover(_mask), _named(MOUTH), _named(BLUR, STRETCH), times=4),
     Variant(_cover(_glasses), _named(EYES), _named(BLUR, STRETCH), times=3),
     Variant(_cover(_mask, _glasses), _named(MOUTH, EYES), _named(BLUR, HALF, STRETCH), times=3),

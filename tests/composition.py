@@ -10,6 +10,7 @@ from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.workers import FaceWorkers
 from likeness.gallery.parts import GalleryParts, compose_gallery
 from likeness.gallery.repository import GalleryRows
+from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
 from likeness.tenants.service import Tenant
 from servers import test_settings
@@ -20,14 +21,14 @@ def picture(person: int) -> bytes:
 
 
 @contextmanager
-def composed(folder: Path, **settings: Any) -> Iterator[tuple[Deployment, GalleryParts]]:
+def composed(folder: Path, clock: Clock | None = None, **settings: Any) -> Iterator[tuple[Deployment, GalleryParts]]:
     """Open a deployment, made where there is none, with its galleries."""
     chosen = test_settings(folder, **settings)
     if not is_initialised(chosen):
         initialise(chosen)
-    deployment = open_deployment(chosen)
+    deployment = open_deployment(chosen, clock)
     deployment.load_pack("fake")  # as a start does, which accepts the files of the packs
-    photos = SizedExecutor("photo", workers=2, queue_limit=100)
+    photos = SizedExecutor("photo", workers=2)
     gallery = compose_gallery(
         FaceWorkers(FakeEngine(), photos),
         deployment.load_pack,

@@ -10,15 +10,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from composition import composed
 from likeness.cli import app
-from likeness.deployment import Deployment, initialise, is_initialised, open_deployment
-from likeness.engine.fake import FakeEngine, fake_photo
-from likeness.engine.workers import FaceWorkers
+from likeness.deployment import Deployment, open_deployment
+from likeness.engine.fake import fake_photo
 from likeness.errors import ServiceUnavailable
 from likeness.gallery import sweep, upkeep
-from likeness.gallery.parts import GalleryParts, compose_gallery
+from likeness.gallery.parts import GalleryParts
 from likeness.kit.clock import MovableClock
-from likeness.kit.executors import SizedExecutor
 from likeness.store.generations import Generations
 from likeness.store.images import ImageStore
 from likeness.tenants.service import Tenant
@@ -30,27 +29,9 @@ DATABASE = "likeness.sqlite3"
 @contextmanager
 def started(folder: Path, clock: MovableClock | None = None) -> Iterator[tuple[Deployment, GalleryParts]]:
     """Give a deployment with its galleries loaded and its photos looked at, as a server has them after its start."""
-    settings = test_settings(folder)
-    if not is_initialised(settings):
-        initialise(settings)
-    deployment = open_deployment(settings, clock)
-    photos = SizedExecutor("photo", workers=2, queue_limit=1000)
-    gallery = compose_gallery(
-        FaceWorkers(FakeEngine(), photos),
-        deployment.load_pack,
-        deployment.database,
-        deployment.tenants,
-        deployment.clock,
-        images_url=settings.images_address,
-        workers=2,
-    )
-    try:
+    with composed(folder, clock) as (deployment, gallery):
         asyncio.run(gallery.upkeep.load())
         yield deployment, gallery
-    finally:
-        photos.close()
-        gallery.close()
-        deployment.close()
 
 
 def tenant_of(deployment: Deployment) -> Tenant:

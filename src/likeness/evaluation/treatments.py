@@ -43,12 +43,12 @@ def turned(image: Image, _: Points, __: np.random.Generator, *, degrees: float) 
 
 def blurred(image: Image, landmarks: Points, _: np.random.Generator, *, pixels: float) -> Image:
     """Put out of focus (a Gaussian)."""
-    return _image(cv2.GaussianBlur(image, (0, 0), pixels * _eyes_apart(landmarks) / _EYES_APART))
+    return _image(cv2.GaussianBlur(image, (0, 0), pixels * between_the_eyes(landmarks) / _EYES_APART))
 
 
 def moved(image: Image, landmarks: Points, generator: np.random.Generator, *, pixels: float) -> Image:
     """Smear along a line of any direction."""
-    length = max(pixels * _eyes_apart(landmarks) / _EYES_APART, 1.0)
+    length = max(pixels * between_the_eyes(landmarks) / _EYES_APART, 1.0)
     side = 2 * int(np.ceil(length / 2)) + 1
     angle = generator.uniform(0, np.pi)
     kernel = np.zeros((side, side), np.float32)
@@ -72,7 +72,7 @@ def noisy(image: Image, _: Points, generator: np.random.Generator, *, grey_level
 
 def small(image: Image, landmarks: Points, _: np.random.Generator, *, eyes_apart: float) -> Image:
     """Shrink until the eyes are so many pixels apart."""
-    return _resized(image, eyes_apart / _eyes_apart(landmarks), eyes_apart / _eyes_apart(landmarks))
+    return _resized(image, eyes_apart / between_the_eyes(landmarks), eyes_apart / between_the_eyes(landmarks))
 
 
 def pixelated(image: Image, landmarks: Points, generator: np.random.Generator, *, eyes_apart: float) -> Image:
@@ -153,15 +153,15 @@ def half_hidden(image: Image, landmarks: Points, _: np.random.Generator) -> Imag
 
 def cut_at_the_temple(image: Image, landmarks: Points, _: np.random.Generator) -> Image:
     """Cut the photo off just beside the eye on its left."""
-    left = min(max(int(landmarks[0, 0] - 0.12 * _eyes_apart(landmarks)), 0), image.shape[1] - 1)
+    left = min(max(int(landmarks[0, 0] - 0.12 * between_the_eyes(landmarks)), 0), image.shape[1] - 1)
     return np.ascontiguousarray(image[:, left:])
 
 
 def fax(image: Image, landmarks: Points, generator: np.random.Generator) -> Image:
     """Keep one bit of each pixel: above or below the face's median."""
     plain = grey(image, landmarks, generator)
-    left, top = (max(int(value), 0) for value in landmarks.min(axis=0) - 0.4 * _eyes_apart(landmarks))
-    right, bottom = (int(value) for value in landmarks.max(axis=0) + 0.4 * _eyes_apart(landmarks))
+    left, top = (max(int(value), 0) for value in landmarks.min(axis=0) - 0.4 * between_the_eyes(landmarks))
+    right, bottom = (int(value) for value in landmarks.max(axis=0) + 0.4 * between_the_eyes(landmarks))
     face = plain[top : max(bottom, top + 1), left : max(right, left + 1)]
     middle = float(np.median(face)) if face.size else 128.0
     return np.where(plain > middle, 255, 0).astype(np.uint8)
@@ -200,7 +200,8 @@ TREATMENTS: Mapping[str, Treatment] = MappingProxyType(_table())
 """By name, in the order of the table; the first leaves the photo as it is."""
 
 
-def _eyes_apart(landmarks: Points) -> float:
+def between_the_eyes(landmarks: Points) -> float:
+    """Give the distance between the eyes in pixels, at least 1."""
     return max(float(np.linalg.norm(landmarks[1] - landmarks[0])), 1.0)
 
 

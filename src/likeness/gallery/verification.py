@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from likeness.engine.base import Template
 from likeness.errors import SetupError
+from likeness.gallery.blocks import READ_ROWS
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import BLOCK_SPAN, Entry, GalleryRows
 from likeness.gallery.sealing import open_block, open_templates, seal_template
@@ -22,7 +23,6 @@ from likeness.store.database import Database
 from likeness.store.images import ImageStore
 from likeness.tenants.service import Tenant
 
-READ_ROWS = 8192
 PHOTOS_AT_ONCE = 16
 NO_TEMPLATE = "has no template"
 PHOTO_MISSING, PHOTO_DAMAGED = "its photo is missing", "its photo does not open"
