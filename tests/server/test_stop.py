@@ -95,11 +95,11 @@ class SlowEngine(FakeEngine):
 def stopping(folder: Path, engine: SlowEngine, *, stop_seconds: float) -> Iterator[list[httpx.Response]]:
     """Stop a server in the middle of ten searches on two workers; gives their answers."""
     with serving(test_settings(folder), engine) as server, calling(server) as api, ThreadPoolExecutor(10) as callers:
-        server.app.state.server.config.timeout_graceful_shutdown = stop_seconds
+        running = server.app.state.server
+        running.config.timeout_graceful_shutdown = stop_seconds
         asked: list[Future[httpx.Response]] = [callers.submit(search, api) for _ in range(10)]
-        wait_until(lambda: engine.begun == 2)
-        time.sleep(0.2)
-        server.app.state.server.should_exit = True
+        wait_until(lambda: engine.begun == 2 and len(running.server_state.tasks) == 10)
+        running.should_exit = True
         yield [each.result() for each in asked]
 
 
