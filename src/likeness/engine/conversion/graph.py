@@ -58,6 +58,13 @@ class Graph:
             group=len(weights) if depthwise else 1,
         )
 
+    def prelu(self, source: str, slopes: NDArray[np.float32]) -> str:
+        """Give slope * x + (1 - slope) * relu(x), one slope a channel: PReLU in operations that the runtime keeps in its own fast layout."""
+        each = slopes.reshape(-1, 1, 1, 1)
+        kept = self.add("Conv", source, self.constant(each), group=len(each))
+        raised = self.add("Conv", self.add("Relu", source), self.constant(1 - each), group=len(each))
+        return self.add("Add", kept, raised)
+
     def build(self, inputs: Mapping[str, tuple[int, Shape]], outputs: Mapping[str, tuple[str, Shape]]) -> bytes:
         """Serialise: inputs by name (type, shape), outputs by name (node output, shape). Checked before it is returned."""
         for name, (source, _) in outputs.items():

@@ -97,19 +97,12 @@ def _convolution(graph: Graph, source: str, layers: Iterator[Array], *, normalis
     added = _whole_blocks(len(bias)) - len(bias)
     weights = np.pad(weights, ((0, 0), (0, 0), (0, inner - weights.shape[2]), (0, added)))
     x = graph.conv(source, _channels_first(weights), np.pad(bias, (0, added)))
-    return _prelu(graph, x, np.pad(slopes.ravel(), (0, added)).reshape(-1, 1, 1, 1))
+    return graph.prelu(x, np.pad(slopes.ravel(), (0, added)))
 
 
 def _whole_blocks(channels: int) -> int:
     """Round up to what the runtime's fast layout holds: channels that are all zero cost less than leaving it and coming back."""
     return -(-channels // _BLOCK) * _BLOCK
-
-
-def _prelu(graph: Graph, source: str, slopes: Array) -> str:
-    """Give slope * x + (1 - slope) * relu(x), which is PReLU in operations that the runtime keeps in its own fast layout."""
-    kept = graph.add("Conv", source, graph.constant(slopes), group=len(slopes))
-    raised = graph.add("Conv", graph.add("Relu", source), graph.constant(1 - slopes), group=len(slopes))
-    return graph.add("Add", kept, raised)
 
 
 def _channels_first(weights: Array) -> Array:
