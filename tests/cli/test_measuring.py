@@ -152,6 +152,59 @@ def test_calibrate_tells_and_writes_only_when_told_to(faces, tmp_path, monkeypat
     assert stored["data_set"].endswith("23 photos of 12 people")
 
 
+def labelled(tmp_path, groups: dict[int, str]) -> Path:
+    file = tmp_path / "labels.csv"
+    file.write_text("photo,origin\n" + "".join(f"Person_{person},{group}\n" for person, group in groups.items()))
+    return file
+
+
+def test_calibrate_within_groups_tells_who_decided_and_who_is_too_few(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (3, 3, 4, 4, 5))
+    labels = labelled(tmp_path, {p: "north" if p < 7 else "south" if p < 10 else "west [/b]" for p in range(12)})
+    out = tmp_path / "calibration.json"
+    said = run("calibrate", faces, "--impostors", "same-group", "--groups", labels, "--splits", 1, "--out", out)
+    table = {line.split("  ")[1]: line.split() for line in said.splitlines() if line.startswith("  origin: ")}
+    assert list(table) == ["origin: north", "origin: south", "origin: west [/b]"]
+    assert table["origin: north"][2] == "7"
+    assert "few" not in table["origin: north"]
+    assert table["origin: south"].count("few") == 3
+    assert table["origin: west [/b]"].count("few") == 5
+    stored = json.loads(out.read_text())
+    assert stored["data_set"].endswith(
+        "23 photos of 12 people; each level also holds within origin: north (levels 1 to 5), "
+        "origin: south (levels 1 to 2), origin: west [/b] (no level: too few people)"
+    )
+    assert stored["notes"].count("decided by ") == 5
+    decided = [note.rpartition("decided by ")[2] for note in stored["notes"].split("; ")]
+    assert all(f"{name}: calibrated on half" in said for name in decided)
+    plain = tmp_path / "plain.json"
+    run("calibrate", faces, "--splits", 0, "--out", plain)
+    assert all(np.array(stored["thresholds"]) >= json.loads(plain.read_text())["thresholds"])
+
+
+@pytest.mark.parametrize(
+    ("groups", "told"),
+    [
+        (None, "add `--groups labels.csv`"),
+        (dict.fromkeys(range(11), "north"), r"no 'origin' of 2 photos, such as Person_11/Person_11_0001.jpg"),
+        (dict.fromkeys(range(13), "north"), "line 14: .* holds no 'Person_12'"),
+        ({p: str(p % 3) for p in range(12)}, r"largest group \(origin: 0\) has 4 people.*level 5 takes 5"),
+    ],
+)
+def test_groups_that_cannot_be_gone_by_are_told_before_the_work(faces, tmp_path, monkeypatch, groups, told):
+    monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2, 2, 2, 4, 5))
+    monkeypatch.setenv("LIKENESS_PACK", "none-that-could-be-loaded")
+    given = ("--groups", labelled(tmp_path, groups)) if groups else ()
+    with pytest.raises(SetupError, match=told):
+        run("calibrate", faces, "--impostors", "same-group", *given)
+
+
+def test_groups_without_a_use_are_told(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
+    with pytest.raises(SetupError, match="--impostors same-group"):
+        run("calibrate", faces, "--groups", labelled(tmp_path, {0: "north"}))
+
+
 def test_four_levels_leave_the_fifth_to_nobody(faces, tmp_path, monkeypatch):
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2, 2, 2, 2, 1000))
     monkeypatch.setattr(FakeEngine, "pack", replace(FakeEngine.pack, id="builtin"))
@@ -182,7 +235,14 @@ def test_a_pack_that_cannot_be_calibrated_is_refused_before_the_work(faces, monk
 def test_help_teaches(command):
     said = run(command, "--help")
     assert f"likeness {command} faces/" in said
+    assert "--groups" in said
     assert Path(__file__).name not in said
+
+
+def test_help_of_calibrate_shows_a_file_of_groups():
+    said = " ".join(run("calibrate", "--help").split())
+    assert "likeness calibrate faces/ --impostors same-group --groups labels.csv" in said
+    assert "`photo,origin`, `anna,north`" in said
 
 
 @pytest.mark.parametrize("arguments", [("evaluate", "--json"), ("evaluate", "--html"), ("calibrate", "--out")])

@@ -1,25 +1,58 @@
 """``likeness calibrate``."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from likeness.cli.evaluate import print_levels
-from likeness.cli.photos import CORES, Cache, Folder, Pack, Workers, check_outputs, extract_templates, load_pack
+from likeness.cli.photos import (
+    CORES,
+    Cache,
+    Folder,
+    Groups,
+    Pack,
+    Workers,
+    check_outputs,
+    extract_templates,
+    load_pack,
+)
 from likeness.deployment import is_initialised, open_deployment
 from likeness.engine.levels import NEVER
 from likeness.engine.packs.catalogue import Catalogue
 from likeness.engine.packs.manifest import StoredCalibration, write_calibration
-from likeness.evaluation.calibration import Promise, check_people, check_promise
+from likeness.errors import SetupError
+from likeness.evaluation.calibration import (
+    ALL_PHOTOS,
+    Demand,
+    Labels,
+    Promise,
+    Subset,
+    Thresholds,
+    check_groups,
+    check_people,
+    check_promise,
+    same_group,
+)
 from likeness.evaluation.calibration import calibrate as find_thresholds
-from likeness.evaluation.data_set import read_folder
+from likeness.evaluation.data_set import DataSet, read_folder, read_labels
+from likeness.evaluation.extraction import Extraction
 from likeness.settings import Settings
+
+
+class Impostors(StrEnum):
+    """Which pairs of different people a level's threshold is chosen on."""
+
+    ALL = "all"
+    SAME_GROUP = "same-group"
 
 
 def calibrate(
@@ -39,6 +72,13 @@ def calibrate(
     levels: Annotated[
         int, typer.Option(min=4, max=5, help="The levels to choose; with 4, no comparison is given level 5.")
     ] = 5,
+    impostors: Annotated[
+        Impostors,
+        typer.Option(
+            help="Which pairs of different people count: all, or those within each group of --groups, group by group."
+        ),
+    ] = Impostors.ALL,
+    groups: Groups = None,
     workers: Workers = CORES,
     cache: Cache = None,
 ) -> None:
@@ -49,11 +89,21 @@ def calibrate(
     other people stays within twice with confidence. Level 5 takes 1,415 people and level 4 takes 448; more photos of the
     same people are no substitute. Without --apply nothing in force changes.
 
+    People of one group look more alike: of one origin, sex and age, say. With --impostors same-group a level keeps its promise within
+    every group that has enough people for it, so the group whose people are most alike decides; no threshold is lower than for all pairs.
+    A group with too few people is told and decides nothing. Each label is looked at by itself: for groups by two of them, write both into
+    one column, such as `north f`.
+
     Example: likeness calibrate faces/ --pack builtin --apply
+
+    Example: likeness calibrate faces/ --impostors same-group --groups labels.csv --apply
+
+    where labels.csv has the lines `photo,origin`, `anna,north`, `ben,south` and so on: a line for each folder of faces/.
     """
     check_outputs(out)
     data_set = read_folder(folder)
     check_people(len(data_set.people), levels=levels)  # whose photos give no template is seen after the work
+    labels = _labels(impostors, groups, data_set, levels)
     engine = load_pack(pack)
     settings = Settings()
     catalogue = Catalogue(settings.models_dir)
@@ -61,27 +111,20 @@ def calibrate(
         catalogue.get(engine.pack.id)  # a pack that cannot be calibrated is told before the work, not after
     extraction = extract_templates(engine, data_set, workers=workers, cache=cache)
     rows, people = extraction.rows, extraction.people
-    chosen = find_thresholds(rows, people, levels=levels)
+    subsets = same_group(extraction, labels, levels=levels)
+    chosen = find_thresholds(rows, people, levels=levels, subsets=subsets)
     console = Console()
-    print_levels(console, f"{engine.pack} on {data_set.name}", chosen)
-    promises = check_promise(rows, people, splits=splits)[:levels] if splits else ()
-    if promises:
-        _print_promises(console, promises)
-    first, second, third, fourth = chosen[:4]
-    fifth, measured_fifth = (chosen[4].threshold, chosen[4].fmr.value) if levels == 5 else (NEVER, 0.0)
-    stored = StoredCalibration(
-        data_set=f"{data_set.name}: {len(rows):,} photos of {len(set(people.tolist())):,} people",
-        thresholds=(first.threshold, second.threshold, third.threshold, fourth.threshold, fifth),
-        measured_fmr=(first.fmr.value, second.fmr.value, third.fmr.value, fourth.fmr.value, measured_fifth),
-        genuine_pairs=first.fnmr.comparisons,
-        impostor_pairs=first.fmr.comparisons,
-        measured_at=datetime.now(UTC).date().isoformat(),
-        pack_version=engine.pack.version,
-        notes="; ".join(
-            f"level {level.level}: FMR {level.fmr.low:.1e} to {level.fmr.high:.1e} (95 %), FNMR {level.fnmr.value:.4f}"
-            for level in chosen
-        ),
-    )
+    print_levels(console, f"{engine.pack} on {data_set.name}", chosen.levels)
+    if subsets:
+        _print_demands(console, chosen)
+    for subset in (Subset(ALL_PHOTOS, rows, people, levels), *subsets) if splits else ():
+        decided = [
+            level for level, name in enumerate(chosen.decided_by) if name == subset.name and level < subset.levels
+        ]
+        if decided:
+            promises = check_promise(subset.rows, subset.people, splits=splits)
+            _print_promises(console, subset.name, [promises[level] for level in decided])
+    stored = _stored(extraction, chosen, engine.pack.version)
     if out:
         write_calibration(out, stored)
         console.print(f"Written to {out}", markup=False)
@@ -97,13 +140,73 @@ def calibrate(
         )
 
 
-def _print_promises(console: Console, promises: tuple[Promise, ...]) -> None:
+def _labels(impostors: Impostors, groups: Path | None, data_set: DataSet, levels: int) -> Labels:
+    """Read the groups and see to it, before the work, that they are enough; nothing where all pairs count. Raises SetupError."""
+    if impostors is Impostors.ALL:
+        if groups:
+            raise SetupError("--groups is for `--impostors same-group`; without it all pairs count.")
+        return {}
+    if not groups:
+        raise SetupError(
+            "`--impostors same-group` must know the groups: add `--groups labels.csv`; --help shows such a file."
+        )
+    labels = read_labels(groups, data_set)
+    check_groups(labels, data_set, levels=levels)
+    return labels
+
+
+def _stored(extraction: Extraction, chosen: Thresholds, pack_version: str) -> StoredCalibration:
+    thresholds, measured = [level.threshold for level in chosen.levels], list(chosen.highest_fmr)
+    if len(thresholds) == 4:
+        thresholds.append(NEVER)
+        measured.append(0.0)
+    everything, *subsets = chosen.demands
+    within = f"; each level also holds within {', '.join(map(_told, subsets))}" if subsets else ""
+    return StoredCalibration(
+        data_set=f"{extraction.data_set.name}: {len(extraction.rows):,} photos of {everything.people:,} people{within}",
+        thresholds=(thresholds[0], thresholds[1], thresholds[2], thresholds[3], thresholds[4]),
+        measured_fmr=(measured[0], measured[1], measured[2], measured[3], measured[4]),
+        genuine_pairs=chosen.levels[0].fnmr.comparisons,
+        impostor_pairs=chosen.levels[0].fmr.comparisons,
+        measured_at=datetime.now(UTC).date().isoformat(),
+        pack_version=pack_version,
+        notes="; ".join(
+            f"level {level.level}: FMR {level.fmr.low:.1e} to {level.fmr.high:.1e} (95 %), FNMR {level.fnmr.value:.4f}"
+            + (f", decided by {decided_by}" if subsets else "")
+            for level, decided_by in zip(chosen.levels, chosen.decided_by, strict=True)
+        ),
+    )
+
+
+def _told(demand: Demand) -> str:
+    """Name a subset with the levels that it has enough people for."""
+    highest = len(demand.thresholds)
+    return f"{demand.name} ({f'levels 1 to {highest}' if highest else 'no level: too few people'})"
+
+
+def _print_demands(console: Console, chosen: Thresholds) -> None:
+    table = Table(
+        "within",
+        "people",
+        *(f"level {level.level}" for level in chosen.levels),
+        title="the threshold that each asks for; * decides",
+        box=box.SIMPLE_HEAD,
+    )
+    for demand in chosen.demands:
+        cells = ["too few"] * len(chosen.levels)
+        for level, threshold in enumerate(demand.thresholds):
+            cells[level] = f"{threshold:.4f}{' *' if chosen.decided_by[level] == demand.name else ''}"
+        table.add_row(escape(demand.name), f"{demand.people:,}", *cells)
+    console.print(table)
+
+
+def _print_promises(console: Console, within: str, promises: Sequence[Promise]) -> None:
     table = Table(
         "level",
         "FMR on unseen people over target: median",
         "middle 90 %",
         "at most twice",
-        title="calibrated on half of the people, measured on the other half",
+        title=f"{escape(within)}: calibrated on half of the people, measured on the other half",
         box=box.SIMPLE_HEAD,
     )
     for promise in promises:

@@ -18,6 +18,7 @@ from likeness.cli.photos import (
     CORES,
     Cache,
     Folder,
+    Groups,
     Pack,
     Workers,
     check_outputs,
@@ -53,13 +54,7 @@ def evaluate(
             help="Also tell the accuracy on these pairs, in the format of LFW's pairs.txt.", show_default=False
         ),
     ] = None,
-    groups: Annotated[
-        Path | None,
-        typer.Option(
-            help="Also tell the rates by group: a CSV with a column `photo` (PERSON/PHOTO or PERSON) and a column for each label.",
-            show_default=False,
-        ),
-    ] = None,
+    groups: Groups = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all numbers to this file.", show_default=False)
     ] = None,
@@ -92,6 +87,8 @@ def evaluate(
 
     Compares every two photos of DIR and tells the false match and false non-match rates with 95 % intervals, the failures to
     acquire a face, the errors of searching a gallery, and what refusing bad photos gains. Nothing is changed or sent anywhere.
+
+    With --groups the rates within each group are told beside those of all photos.
 
     With --conditions some of the photos are also turned, blurred, darkened, covered and more, and told for each: how many are
     refused, and the false match rates among those that are not.

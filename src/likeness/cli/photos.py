@@ -39,6 +39,13 @@ Cache = Annotated[
         show_default=False,
     ),
 ]
+Groups = Annotated[
+    Path | None,
+    typer.Option(
+        help="Groups of the people: a CSV with a column `photo` (PERSON/PHOTO or PERSON) and a column for each label.",
+        show_default=False,
+    ),
+]
 CORES = os.cpu_count() or 1
 
 

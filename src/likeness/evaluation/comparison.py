@@ -52,6 +52,13 @@ class ErrorsByPerson:
     false_matches: NDArray[np.int64]
 
 
+def count_pairs(people: People) -> tuple[int, int]:
+    """Give how many (genuine, impostor) comparisons the rows of these people make."""
+    _, photos = np.unique(people, return_counts=True)
+    genuine = int((photos * (photos - 1) // 2).sum())
+    return genuine, len(people) * (len(people) - 1) // 2 - genuine
+
+
 def compare_all(rows: Rows, people: People, *, keep: int = 24) -> Comparisons:
     """Compare every two rows once; keep the ``keep`` worst pairs of either kind."""
     genuine, impostor = ScoreHistogram(), ScoreHistogram()

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,18 @@ class Pairs:
     first: tuple[int, ...]
     second: tuple[int, ...]
     genuine: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The photos, by index, that one label says the same of."""
+
+    label: str
+    name: str
+    photos: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.name}"
 
 
 def read_folder(folder: Path) -> DataSet:
@@ -125,6 +137,15 @@ def read_labels(file: Path, data_set: DataSet) -> Mapping[str, tuple[str | None,
             for index in places[row[PHOTO_COLUMN]]:
                 labels[name][index] = (row[name] or "").strip() or None
     return {name: tuple(values) for name, values in labels.items()}
+
+
+def groups_of(labels: Mapping[str, Sequence[str | None]]) -> tuple[Group, ...]:
+    """Give the groups that each label makes of the photos, by name; a photo without a value is in none."""
+    return tuple(
+        Group(label, name, tuple(index for index, value in enumerate(values) if value == name))
+        for label, values in labels.items()
+        for name in sorted({value for value in values if value is not None})
+    )
 
 
 def _lines(file: Path) -> list[str]:

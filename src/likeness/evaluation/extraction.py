@@ -1,6 +1,6 @@
 """From photos to templates, by the very path that the service takes, several photos at a time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -44,6 +44,11 @@ class Extraction:
     def people(self) -> People:
         """The person of each row."""
         return np.array([self.data_set.person_of[index] for index in self.samples], np.int64)
+
+    def templates_of(self, photos: Collection[int]) -> tuple[Rows, People]:
+        """Give the (rows, people) of some photos of the data set, those that gave a template."""
+        chosen = np.isin(np.fromiter(self.samples, np.int64), np.fromiter(photos, np.int64))
+        return self.rows[chosen], self.people[chosen]
 
 
 def extract(

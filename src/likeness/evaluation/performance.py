@@ -8,7 +8,15 @@ import numpy as np
 
 from likeness.engine.levels import LEVELS, TARGET_FMR, Calibration
 from likeness.errors import SetupError
-from likeness.evaluation.comparison import Comparisons, ErrorsByPerson, compare_all, count_errors
+from likeness.evaluation.comparison import (
+    Comparisons,
+    ErrorsByPerson,
+    People,
+    compare_all,
+    count_errors,
+    count_pairs,
+)
+from likeness.evaluation.data_set import groups_of
 from likeness.evaluation.discard import DiscardPoint, discard_curve
 from likeness.evaluation.extraction import Extraction
 from likeness.evaluation.identification import OperatingPoint, Searches, search_galleries
@@ -69,8 +77,8 @@ def measure(
 ) -> Performance:
     """Make all comparisons and all searches, and read the rates off. ``labels``: for each label every photo's group."""
     rows, people = extraction.rows, extraction.people
+    check_comparisons(people)
     comparisons = compare_all(rows, people)
-    check_comparisons(comparisons)
     own = own_thresholds(comparisons)
     promised = calibration.thresholds if calibration else ()
     errors = count_errors(rows, people, [*own, *promised])
@@ -92,9 +100,9 @@ def measure(
     )
 
 
-def check_comparisons(comparisons: Comparisons) -> None:
+def check_comparisons(people: People) -> None:
     """Raise SetupError where too few photos gave a template for comparisons of both kinds."""
-    if not (comparisons.genuine.total and comparisons.impostor.total):
+    if not all(count_pairs(people)):
         raise SetupError("Too few photos gave a template: there is no comparison of one person, or none of two.")
 
 
@@ -139,22 +147,14 @@ def _operating_points(searches: Searches, thresholds: Sequence[float]) -> tuple[
 def _groups(
     extraction: Extraction, labels: Mapping[str, Sequence[str | None]], thresholds: Sequence[float]
 ) -> list[GroupRates]:
-    rows, people = extraction.rows, extraction.people
-    row_of = {index: row for row, index in enumerate(extraction.samples)}
-    groups = []
-    for label, values in labels.items():
-        for group in sorted({value for value in values if value is not None}):
-            photos = [index for index, value in enumerate(values) if value == group]
-            chosen = [row_of[index] for index in photos if index in row_of]
-            errors = count_errors(rows[chosen], people[chosen], thresholds)
-            groups.append(
-                GroupRates(
-                    label,
-                    group,
-                    len(photos),
-                    len({extraction.data_set.person_of[index] for index in photos}),
-                    failure_to_acquire(extraction, photos),
-                    level_rates(errors, thresholds),
-                )
-            )
-    return groups
+    return [
+        GroupRates(
+            group.label,
+            group.name,
+            len(group.photos),
+            len({extraction.data_set.person_of[index] for index in group.photos}),
+            failure_to_acquire(extraction, group.photos),
+            level_rates(count_errors(*extraction.templates_of(group.photos), thresholds), thresholds),
+        )
+        for group in groups_of(labels)
+    ]
