@@ -205,6 +205,62 @@ def test_groups_without_a_use_are_told(faces, tmp_path, monkeypatch):
         run("calibrate", faces, "--groups", labelled(tmp_path, {0: "north"}))
 
 
+def blended(image, _landmarks, _generator):
+    """Make all faces half one face, as a strong blur does."""
+    common = FakeEngine().decode(fake_photo(77, size=image.shape[1::-1], format="PNG"))
+    return (image // 2 + common // 2).astype(np.uint8)
+
+
+def test_calibrate_under_conditions_tells_which_decided(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
+    few = {name: TREATMENTS[name] for name in (AS_IT_IS, "noise 15", "dark 1/40")} | {"blended": blended}
+    monkeypatch.setattr(extract_conditions, "__kwdefaults__", extract_conditions.__kwdefaults__ | {"table": few})
+    plain, out = tmp_path / "plain.json", tmp_path / "out.json"
+    run("calibrate", faces, "--splits", 0, "--out", plain)
+    said = run("calibrate", faces, "--conditions", "--splits", 1, "--out", out)
+    table = {line.split("  ")[1]: line.split() for line in said.splitlines() if line.startswith("  ")}
+    assert AS_IT_IS not in table
+    # Of 23 photos of 12 people are 242 pairs of different people: enough for level 1 alone.
+    assert (table["blended"].count("few"), table["noise 15"].count("few"), table["dark 1/40"].count("few")) == (4, 4, 5)
+    assert "*" in table["blended"]
+    assert "*" not in table["all photos"]
+    assert all(f"level {level} is decided by blended" in said for level in (1, 2, 3, 4, 5))
+    stored = json.loads(out.read_text())
+    assert min(stored["thresholds"]) > max(json.loads(plain.read_text())["thresholds"])
+    assert stored["measured_fmr"][0] <= 1e-2
+    assert stored["data_set"].endswith(
+        "of 3 conditions those with enough pairs: level 1 2, level 2 0, level 3 0, level 4 0, level 5 0)"
+    )
+    assert stored["notes"].count("decided by blended") == 5
+
+
+def test_an_interrupted_calibration_writes_nothing_and_is_taken_up_again(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
+    few = {name: TREATMENTS[name] for name in (AS_IT_IS, "noise 15")}
+    monkeypatch.setattr(extract_conditions, "__kwdefaults__", extract_conditions.__kwdefaults__ | {"table": few})
+    looks = 0
+    look = FakeEngine.analyse
+
+    def counted(self, *arguments, **options):
+        nonlocal looks
+        looks += 1
+        if looks == interrupted_at:
+            raise KeyboardInterrupt
+        return look(self, *arguments, **options)
+
+    monkeypatch.setattr(FakeEngine, "analyse", counted)
+    out = tmp_path / "calibration.json"
+    arguments = ["calibrate", faces, "--conditions", "--splits", 0, "--workers", 1, "--cache", tmp_path, "--out", out]
+    interrupted_at = 60  # after the 24 photos as they are
+    assert CliRunner().invoke(app, [str(argument) for argument in arguments]).exit_code == 130
+    assert not out.exists()
+    first, looks, interrupted_at = looks, 0, None
+    run(*arguments)
+    assert out.exists()
+    # Each photo is looked at as it is, to find its face, and in two conditions. The photo under way begins anew.
+    assert first + looks <= 24 * 4 + 3
+
+
 def test_four_levels_leave_the_fifth_to_nobody(faces, tmp_path, monkeypatch):
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2, 2, 2, 2, 1000))
     monkeypatch.setattr(FakeEngine, "pack", replace(FakeEngine.pack, id="builtin"))
@@ -236,6 +292,7 @@ def test_help_teaches(command):
     said = run(command, "--help")
     assert f"likeness {command} faces/" in said
     assert "--groups" in said
+    assert "--conditions" in said
     assert Path(__file__).name not in said
 
 

@@ -6,11 +6,21 @@ from brute_force import unit_rows
 
 from likeness.engine.levels import TARGET_FMR
 from likeness.errors import SetupError
-from likeness.evaluation.calibration import ALL_PHOTOS, Subset, calibrate, check_groups, check_promise, same_group
+from likeness.evaluation.calibration import (
+    ALL_PHOTOS,
+    Subset,
+    calibrate,
+    check_groups,
+    check_promise,
+    same_group,
+    under_conditions,
+)
 from likeness.evaluation.comparison import compare_all
+from likeness.evaluation.conditions import Conditions
 from likeness.evaluation.data_set import DataSet
 from likeness.evaluation.extraction import Extraction
 from likeness.evaluation.outcomes import Failure, Sample
+from likeness.evaluation.treatments import AS_IT_IS
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +183,42 @@ def test_groups_that_cannot_be_gone_by_are_refused():
     )
     with pytest.raises(SetupError, match=r"origin: west\) has 30 people"):
         same_group(Extraction(data_set, refused), labels, levels=4)
+
+
+def treated(seed):
+    """480 people, a photo each: as they are, somewhat alike under a fog, and in a storm that few are accepted in."""
+    generator = np.random.default_rng(seed)
+    people = np.arange(480)
+    plain = unit_rows(generator, people, size=24)
+    fog = plain + np.float32(0.1)
+    fog /= np.linalg.norm(fog, axis=1, keepdims=True)
+    one = np.tile(plain[:1], (480, 1))
+    data_set = DataSet(
+        "faces", Path("faces"), tuple(map(str, people)), tuple(map(Path, map(str, people))), tuple(people)
+    )
+    return Conditions(
+        data_set,
+        tuple(people.tolist()),
+        {
+            AS_IT_IS: tuple(Sample(row, 90, None) for row in plain),
+            "fog": tuple(Sample(row, 90, None) if i % 40 else Failure("LOW_QUALITY") for i, row in enumerate(fog)),
+            "storm": tuple(Sample(row, 90, None) if i < 5 else Failure("LOW_QUALITY") for i, row in enumerate(one)),
+        },
+    )
+
+
+def test_thresholds_under_conditions_keep_a_promise_that_those_of_clean_photos_break():
+    extraction, _ = looked_at(3)
+    fog, storm = under_conditions(treated(0))
+    # Twelve of the 480 are refused: 109,278 pairs, enough for level 4. Five accepted photos show nothing.
+    assert [(subset.name, len(subset.rows), subset.levels) for subset in (fog, storm)] == [
+        ("fog", 468, 4),
+        ("storm", 5, 0),
+    ]
+    clean = calibrate(extraction.rows, extraction.people, levels=4)
+    foggy = calibrate(extraction.rows, extraction.people, levels=4, subsets=(fog, storm))
+    assert foggy.decided_by == ("fog",) * 4
+    assert all(rate <= target for rate, target in zip(foggy.highest_fmr, TARGET_FMR, strict=False))
+    unseen, _ = under_conditions(treated(1))
+    assert (rates_within(unseen, clean.levels)[:3] > 2).all()
+    assert (rates_within(unseen, foggy.levels)[:3] <= 2).all()

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from likeness.cli.conditions import measure_treated, print_conditions
+from likeness.cli.conditions import ConditionPhotos, extract_treated, print_conditions
 from likeness.cli.photos import (
     CORES,
     Cache,
@@ -29,7 +29,7 @@ from likeness.cli.photos import (
 from likeness.engine.base import Engine, FacePolicy, Use
 from likeness.engine.levels import TARGET_FMR, Calibration
 from likeness.errors import SetupError
-from likeness.evaluation.conditions import PHOTOS
+from likeness.evaluation.conditions import PHOTOS, measure_conditions
 from likeness.evaluation.data_set import Pairs, read_folder, read_labels, read_pairs
 from likeness.evaluation.extraction import Extraction
 from likeness.evaluation.page import percent, rate, render_page
@@ -69,13 +69,7 @@ def evaluate(
             help="Also tell whether the levels hold for bad photos: turned, blurred, dark, covered and so on.",
         ),
     ] = False,
-    condition_photos: Annotated[
-        int,
-        typer.Option(
-            min=20,
-            help="Photos that are treated for --conditions. 100 show in minutes what is far off, the default what is twice off.",
-        ),
-    ] = PHOTOS,
+    condition_photos: ConditionPhotos = PHOTOS,
     gallery_size: Annotated[int, typer.Option(min=1, help="People in the gallery that is searched.")] = 1000,
     use: Annotated[Use, typer.Option(help="Which use's quality thresholds refuse photos.")] = Use.PROBE,
     policy: Annotated[FacePolicy, typer.Option(help="What to do with several faces in a photo.")] = FacePolicy.LARGEST,
@@ -105,15 +99,17 @@ def evaluate(
     performance = measure(extraction, calibration, gallery_size=gallery_size, labels=labels)
     accuracy = _accuracy(extraction, chosen_pairs) if chosen_pairs else None
     treated = (
-        measure_treated(
-            engine,
-            data_set,
+        measure_conditions(
+            extract_treated(
+                engine,
+                data_set,
+                photos=condition_photos,
+                use=use,
+                policy=policy,
+                workers=workers,
+                cache=cache,
+            ),
             [level.threshold for level in performance.promised or performance.measured],
-            photos=condition_photos,
-            use=use,
-            policy=policy,
-            workers=workers,
-            cache=cache,
         )
         if conditions
         else ()

@@ -4,8 +4,9 @@ A level promises a false match rate on people nobody has seen yet. A threshold r
 as often as it keeps it, and by far where few pairs of people decide. So it is chosen with care: at most the target as measured, and at
 most twice the target with confidence, which the jackknife over people tells (see ``likeness.evaluation.rates``).
 
-People of one group look more alike than people at large (ISO/IEC 19795-10). So the levels can be made to hold within subsets of
-the templates, too: each level then has the highest of the thresholds that all templates, and each subset that is large enough, ask for.
+People of one group look more alike than people at large (ISO/IEC 19795-10), and so do photos that are bad in one way. So the levels can
+be made to hold within such subsets, too: each level then has the highest of the thresholds that all photos, and each subset that is
+large enough, ask for.
 """
 
 import math
@@ -16,10 +17,12 @@ import numpy as np
 
 from likeness.engine.levels import LEVELS, TARGET_FMR
 from likeness.errors import SetupError
-from likeness.evaluation.comparison import People, Rows, compare_all, count_errors
+from likeness.evaluation.comparison import People, Rows, compare_all, count_errors, count_pairs
+from likeness.evaluation.conditions import Conditions
 from likeness.evaluation.data_set import DataSet, groups_of
 from likeness.evaluation.extraction import Extraction
 from likeness.evaluation.performance import LevelRates, check_comparisons, level_rates
+from likeness.evaluation.treatments import AS_IT_IS
 
 FEWEST_PEOPLE = tuple(math.ceil((1 + math.sqrt(1 + 8 / target)) / 2) for target in TARGET_FMR)
 """The people that each level takes: with fewer there are not as many pairs of them as the level lets pass none or one of.
@@ -40,7 +43,7 @@ Labels = Mapping[str, Sequence[str | None]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subset:
-    """Templates whose comparisons with each other keep the promises, too."""
+    """Templates whose comparisons with each other are to keep the promises, too: of a group, or of photos treated alike."""
 
     name: str
     rows: Rows
@@ -120,6 +123,15 @@ def same_group(extraction: Extraction, labels: Labels, *, levels: int = len(LEVE
     _check_largest(labels, {index: extraction.data_set.person_of[index] for index in extraction.samples}, levels)
     found = ((str(group), *extraction.templates_of(group.photos)) for group in groups_of(labels))
     return tuple(Subset(name, rows, people, _levels_of(len(np.unique(people)))) for name, rows, people in found)
+
+
+def under_conditions(conditions: Conditions) -> tuple[Subset, ...]:
+    """Give a subset for each treatment: the treated photos that are not refused. It has the levels that its impostor pairs are enough for."""
+    found = ((name, *conditions.templates_under(name)) for name in conditions.outcomes if name != AS_IT_IS)
+    return tuple(
+        Subset(name, rows, people, sum(count_pairs(people)[1] * target >= 1 for target in TARGET_FMR))
+        for name, rows, people in found
+    )
 
 
 def calibrate(rows: Rows, people: People, *, levels: int = len(LEVELS), subsets: Sequence[Subset] = ()) -> Thresholds:

@@ -68,6 +68,16 @@ class Conditions:
     outcomes: Mapping[str, tuple[Outcome, ...]]
     """By treatment, in the order of ``photos``."""
 
+    def templates_under(self, condition: str) -> tuple[Rows, People]:
+        """Give the (rows, people) of the photos that are not refused under a treatment."""
+        rows, places = _templates(self.outcomes[condition])
+        return rows, self.person_of[places]
+
+    @property
+    def person_of(self) -> People:
+        """The person of each of ``photos``."""
+        return np.array([self.data_set.person_of[index] for index in self.photos], np.int64)
+
 
 def choose_photos(data_set: DataSet, most: int) -> tuple[int, ...]:
     """Choose photos: two of a person where there are two, such people first, and otherwise by chance, but always the same."""
@@ -141,7 +151,7 @@ def extract_conditions(
 
 def measure_conditions(conditions: Conditions, thresholds: Sequence[float]) -> tuple[ConditionRates, ...]:
     """Read the rates off at the thresholds of levels 1 to 5."""
-    person_of = np.array([conditions.data_set.person_of[index] for index in conditions.photos], np.int64)
+    person_of = conditions.person_of
     clean, clean_places = _templates(conditions.outcomes[AS_IT_IS])
     measured = []
     for name, outcomes in conditions.outcomes.items():
