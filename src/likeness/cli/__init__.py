@@ -20,6 +20,7 @@ from likeness.cli.gallery import gallery
 from likeness.cli.init import init
 from likeness.cli.keys import keys
 from likeness.cli.packs import packs
+from likeness.cli.quality import quality
 from likeness.cli.serve import serve
 from likeness.cli.tenant import tenant
 from likeness.cli.webhook import webhook
@@ -57,6 +58,7 @@ app.command()(serve)
 app.command()(demo)
 app.command()(calibrate)
 app.command()(evaluate)
+app.command()(quality)
 app.command(name="evaluate-liveness")(evaluate_liveness)
 app.add_typer(tenant, name="tenant")
 app.add_typer(client, name="client")

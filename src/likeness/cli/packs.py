@@ -29,7 +29,7 @@ def list_packs() -> None:
     catalogue, store = _parts()
     table = Table(Column("pack", no_wrap=True), "version", "what", "to accept", "weights here", "calibrated")
     for manifest in catalogue.readable():
-        # Models of presentation attack detection serve once they are installed, and add to other packs' levels nothing.
+        # What adds to another pack serves once it is installed, and has no levels.
         here = (
             _installed(store, manifest) if manifest.recognisers else WeightStore(store.models_dir).installed(manifest)
         )
@@ -70,6 +70,8 @@ def show(pack: PackId) -> None:
         }
         for what, value in told.items():
             console.print(f"  {what:<16}  {escape(value)}", highlight=False)
+    if not manifest.recognisers:
+        return
     if manifest.calibration is None:
         console.print("\nno calibration: serves no levels until `likeness calibrate` has run")
         return

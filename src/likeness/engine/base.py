@@ -83,6 +83,20 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """The one face of a photo that counts, before it is judged or recognised."""
+
+    image: Image
+    """The upright photo, made smaller where that leaves all that networks can use."""
+    detection: Detection
+    """In pixels of ``image``."""
+    reduction: int
+    """How many times larger the photo is than ``image``, each way."""
+    photo_size: tuple[int, int]
+    """(width, height) of the upright photo."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Face:
     """The one face of a photo that counts."""
 
@@ -135,11 +149,12 @@ class Engine(Protocol):
         """
         ...
 
-    def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy = FacePolicy.LARGEST) -> Face:
-        """Go from photo bytes to the one face that counts, embedding nothing else.
+    def locate(self, photo: bytes, *, policy: FacePolicy = FacePolicy.LARGEST) -> Subject:
+        """Go from photo bytes to the one face that counts. Raises what :meth:`decode` raises, NoFace and MultipleFaces."""
+        ...
 
-        Raises what :meth:`decode` raises, NoFace, MultipleFaces and LowQuality.
-        """
+    def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy = FacePolicy.LARGEST) -> Face:
+        """Assess and embed the face that :meth:`locate` gives. Raises what that raises, and LowQuality."""
         ...
 
     def detect(

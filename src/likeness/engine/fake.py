@@ -28,6 +28,7 @@ from likeness.engine.base import (
     PackIdentity,
     Quality,
     QualityMeasure,
+    Subject,
     Use,
 )
 from likeness.engine.levels import Calibration
@@ -141,16 +142,20 @@ class FakeEngine:
     def decode(self, photo: bytes) -> Image:
         return photos.decode(photo)
 
-    def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy = FacePolicy.LARGEST) -> Face:
+    def locate(self, photo: bytes, *, policy: FacePolicy = FacePolicy.LARGEST) -> Subject:
         header = photos.read_header(photo)
         large = header.width * header.height > _LARGE_PIXELS
         image = photos.decode_pixels(header, reduction=4 if large else 1)
         height, width = image.shape[:2]
-        detection = choose_subject(self.detect(image), (width, height), policy)
-        quality = self.assess(image, detection, use=use)
+        return Subject(image, choose_subject(self.detect(image), (width, height), policy), 1, (width, height))
+
+    def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy = FacePolicy.LARGEST) -> Face:
+        subject = self.locate(photo, policy=policy)
+        quality = self.assess(subject.image, subject.detection, use=use)
         if quality.reasons:
             raise LowQuality("The face is too dark.", reasons=quality.reasons)
-        return Face(detection, self.embed(image, [detection])[0], quality, (width, height))
+        (template,) = self.embed(subject.image, [subject.detection])
+        return Face(subject.detection, template, quality, subject.photo_size)
 
     def detect(
         self,

@@ -8,7 +8,14 @@ from likeness.engine.base import Engine
 from likeness.engine.defects import DefectFinder
 from likeness.engine.detection.search import FaceSearch
 from likeness.engine.fake import FAKES
-from likeness.engine.packs.assembly import LoadNetwork, assemble_detector, assemble_pad, assemble_recogniser
+from likeness.engine.landmarks import LandmarkEstimator
+from likeness.engine.packs.assembly import (
+    LoadNetwork,
+    assemble_detector,
+    assemble_landmarks,
+    assemble_pad,
+    assemble_recogniser,
+)
 from likeness.engine.packs.catalogue import BEST_FIRST, Catalogue
 from likeness.engine.packs.manifest import Manifest
 from likeness.engine.packs.store import WeightStore
@@ -57,6 +64,17 @@ def load_engine(
 def judges_passively(pack: str, models_dir: Path) -> bool:
     """Whether an engine on this pack would have a passive PAD model; nothing is loaded for the answer."""
     return FAKES[pack].judges_passively if pack in FAKES else any(True for _ in _installed_pad(Catalogue(models_dir)))
+
+
+def load_landmarks(models_dir: Path, *, threads: int = 1, provider: Provider = "cpu") -> LandmarkEstimator | None:
+    """Load the landmarks of the whole face; None where no pack that has them was installed. Raises SetupError."""
+    catalogue, store = Catalogue(models_dir), WeightStore(models_dir)
+    for manifest in catalogue.readable():
+        if manifest.landmarks and store.installed(manifest):
+            return assemble_landmarks(
+                manifest, manifest.landmarks, store, lambda model: Network(model, threads=threads, provider=provider)
+            )
+    return None
 
 
 def _best(catalogue: Catalogue, store: WeightStore) -> Manifest:

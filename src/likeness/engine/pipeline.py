@@ -8,7 +8,18 @@ from numpy.typing import NDArray
 
 from likeness.engine import photo as photos
 from likeness.engine import quality
-from likeness.engine.base import Box, Detection, Face, FacePolicy, Image, LiveScores, PackIdentity, Quality, Use
+from likeness.engine.base import (
+    Box,
+    Detection,
+    Face,
+    FacePolicy,
+    Image,
+    LiveScores,
+    PackIdentity,
+    Quality,
+    Subject,
+    Use,
+)
 from likeness.engine.defects import DefectFinder
 from likeness.engine.detection.search import FaceSearch
 from likeness.engine.header import Reduction
@@ -52,22 +63,27 @@ class PackEngine:
     def decode(self, photo: bytes) -> Image:
         return photos.decode(photo)
 
-    def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy = FacePolicy.LARGEST) -> Face:
+    def locate(self, photo: bytes, *, policy: FacePolicy = FacePolicy.LARGEST) -> Subject:
         header = photos.read_header(photo)
         picture = photos.Picture(header)
         reduction = max(_reduction(min(header.size) / _SHORTER_SIDE), header.finest)
         image = picture.at(reduction)
         seek = self.search.all_faces if policy is FacePolicy.SINGLE else self.search.subject_and_rivals
-        subject = choose_subject(seek(image), (image.shape[1], image.shape[0]), policy)
-        finer = max(_reduction(subject.box.width * reduction / _FACE_WIDTH), header.finest)
+        face = choose_subject(seek(image), (image.shape[1], image.shape[0]), policy)
+        finer = max(_reduction(face.box.width * reduction / _FACE_WIDTH), header.finest)
         if finer < reduction:
             image = picture.at(finer)
-            subject = enlarge(subject, reduction / finer)
+            face = enlarge(face, reduction / finer)
             reduction = finer
-        assessed = self.assess(image, subject, use=use)
+        return Subject(image, face, reduction, header.size)
+
+    def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy = FacePolicy.LARGEST) -> Face:
+        subject = self.locate(photo, policy=policy)
+        image, face = subject.image, subject.detection
+        assessed = self.assess(image, face, use=use)
         if assessed.reasons:
             raise LowQuality(f"The photo is not good enough: {', '.join(assessed.reasons)}.", reasons=assessed.reasons)
-        return Face(enlarge(subject, reduction), self.embed(image, [subject])[0], assessed, header.size)
+        return Face(enlarge(face, subject.reduction), self.embed(image, [face])[0], assessed, subject.photo_size)
 
     def detect(
         self, image: Image, *, minimum_face_pixels: float | None = None, upright: bool = False

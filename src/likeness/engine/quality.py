@@ -109,7 +109,7 @@ def assess(image: Image, detection: Detection, finder: DefectFinder, *, use: Use
     measures, short, score = [], [], 1.0
     for name, rule in RULES.items():
         value = raw[name]
-        scalar = rule.scalar(math.cos(math.radians(value)) ** 2 if name.startswith("HeadPose") else value)
+        scalar = rule.scalar(squared_cosine(value) if name.startswith("HeadPose") else value)
         measures.append(QualityMeasure(name, round(value, 3), round(scalar)))
         score *= max(scalar / 100, 0.01) ** rule.weight
         if scalar < rule.least(use):
@@ -126,7 +126,12 @@ def estimate_pose(landmarks: Points) -> Pose:
     centred = landmarks.astype(np.float64) - landmarks.mean(axis=0, dtype=np.float64)
     camera = (_FROM_LANDMARKS @ centred).T
     turned, _, axes = np.linalg.svd(camera, full_matrices=False)
-    (right_x, right_y, right_z), (down_x, down_y, down_z) = (turned @ axes).tolist()
+    return pose_of(*(turned @ axes).tolist())
+
+
+def pose_of(image_x: Sequence[float], image_y: Sequence[float]) -> Pose:
+    """Give the angles of a head, where (3,) each tell what its own axes show of the image's: right, down, towards the camera."""
+    (right_x, right_y, right_z), (down_x, down_y, down_z) = image_x, image_y
     # The third axis is the cross product of the other two.
     forward_x = right_y * down_z - right_z * down_y
     forward_y = right_z * down_x - right_x * down_z
@@ -136,6 +141,11 @@ def estimate_pose(landmarks: Points) -> Pose:
         pitch=math.degrees(math.asin(min(max(forward_y, -1.0), 1.0))),
         roll=math.degrees(math.atan2(-right_y, down_y)),
     )
+
+
+def squared_cosine(angle: float) -> float:
+    """Rate an angle of the head, in degrees, as the standard does: 1 is straight, 0 is turned by 90 degrees."""
+    return math.cos(math.radians(angle)) ** 2
 
 
 def _geometry(image: Image, landmarks: Points) -> dict[str, float]:

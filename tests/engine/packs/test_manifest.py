@@ -51,9 +51,9 @@ def test_shipped_manifests(path):
     shipped = read_manifest(path)
     assert shipped.id == path.stem
     for file in shipped.weights:
-        assert file.package or file.urls or "mirror" in file.origin
+        assert file.package or file.urls or file.archive or "mirror" in file.origin
         assert file.training_data
-    assert shipped.pad or shipped.identity.template_size >= 128
+    assert shipped.pad or shipped.landmarks or shipped.identity.template_size >= 128
 
 
 def test_what_a_manifest_says(tmp_path):

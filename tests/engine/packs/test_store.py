@@ -1,11 +1,13 @@
 import hashlib
+import io
 import stat
+import zipfile
 from dataclasses import replace
 
 import httpx
 import pytest
 
-from likeness.engine.packs.manifest import Licences, Manifest, Weights
+from likeness.engine.packs.manifest import Archive, Licences, Manifest, Weights
 from likeness.engine.packs.store import WeightStore
 from likeness.errors import SetupError
 
@@ -19,6 +21,7 @@ WEIGHTS = Weights(
     origin="us",
     urls=("https://one.example/net.onnx", "https://two.example/net.onnx"),
 )
+ARCHIVE_URL = "https://three.example/nets.zip"
 PACK = Manifest(id="own", version="1", title="Ours", weights=(WEIGHTS,))
 
 
@@ -38,6 +41,41 @@ def test_installing_downloads_from_the_first_address_that_gives_the_file(tmp_pat
     assert here.read(WEIGHTS) == CONTENT
     assert here.installed(PACK)
     assert told
+
+
+def archived(content, **changes):
+    """Give an archive with one file, and a pack whose weights are to be had from there alone."""
+    stored = io.BytesIO()
+    with zipfile.ZipFile(stored, "w") as archive:
+        archive.writestr("net.onnx", content)
+    whole = stored.getvalue()
+    pinned = {"sha256": hashlib.sha256(whole).hexdigest(), "bytes": len(whole), "member": "net.onnx"}
+    weights = replace(WEIGHTS, urls=(), archive=Archive(url=ARCHIVE_URL, **pinned | changes))
+    return {"three.example": whole}, replace(PACK, weights=(weights,))
+
+
+def test_weights_are_taken_out_of_an_archive(tmp_path):
+    answers, pack = archived(CONTENT)
+    here = store(tmp_path, answers)
+    here.install(pack)
+    assert here.read(pack.weights[0]) == CONTENT
+    assert {path for path in here.models_dir.rglob("*") if path.is_file()} == {here.find(WEIGHTS)}
+
+
+@pytest.mark.parametrize(
+    ("content", "changes", "complaint"),
+    [
+        (CONTENT[::-1], {}, r"net\.onnx in https://three\.example/nets\.zip is not the file that was pinned"),
+        (CONTENT, {"member": "other.onnx"}, r"has no other\.onnx in it"),
+        (CONTENT, {"sha256": "0" * 64}, "thrown away"),
+    ],
+)
+def test_an_archive_that_is_another_leaves_nothing(tmp_path, content, changes, complaint):
+    answers, pack = archived(content, **changes)
+    here = store(tmp_path, answers)
+    with pytest.raises(SetupError, match=complaint):
+        here.install(pack)
+    assert not [path for path in here.models_dir.rglob("*") if path.is_file()]
 
 
 def test_what_cannot_be_had_is_said_with_what_to_do(tmp_path):

@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from likeness.engine.conversion import mtcnn_weights, retail_0095_weights, sface_weights
+from likeness.engine.conversion import face_landmarks_weights, mtcnn_weights, retail_0095_weights, sface_weights
 from likeness.engine.conversion.adaptation import resize_input, restore_weights, take_pixels
 from likeness.engine.conversion.graph import Shape
 from likeness.engine.detection import Detector
 from likeness.engine.detection.mtcnn import LandmarkLocator, Mtcnn
 from likeness.engine.detection.yunet import STRIDES, YuNet
-from likeness.engine.packs.manifest import DetectorRecipe, Manifest, PadRecipe, RecogniserRecipe
+from likeness.engine.landmarks import LandmarkEstimator
+from likeness.engine.packs.manifest import DetectorRecipe, LandmarksRecipe, Manifest, PadRecipe, RecogniserRecipe
 from likeness.engine.packs.store import WeightStore
 from likeness.engine.pad import PadModel
 from likeness.engine.recognition import Recogniser
@@ -69,6 +70,13 @@ def assemble_pad(manifest: Manifest, recipe: PadRecipe, store: WeightStore, load
     """Load one of a pack's PAD models."""
     model = store.read_as(manifest.file(recipe.file), lambda file: _pixels(file, recipe))
     return PadModel(recipe.model, load(model), recipe.side, recipe.crop, recipe.live_output)
+
+
+def assemble_landmarks(
+    manifest: Manifest, recipe: LandmarksRecipe, store: WeightStore, load: LoadNetwork
+) -> LandmarkEstimator:
+    """Load a pack's landmarks of the whole face."""
+    return LandmarkEstimator(load(store.read_as(manifest.file(recipe.file), face_landmarks_weights.landmark_network)))
 
 
 def _yunet(file: bytes) -> bytes:

@@ -45,6 +45,17 @@ class Licences:
 
 @_as_written
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """A zip archive that holds a file of weights under the name ``member``; it, too, is used only with the pinned SHA-256."""
+
+    url: Https
+    sha256: Sha256
+    bytes: Annotated[int, Field(gt=0)]
+    member: str
+
+
+@_as_written
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
     """One file of weights, and where it may be had. It is used only while its SHA-256 is the pinned one."""
 
@@ -57,6 +68,7 @@ class Weights:
     commercial_use: bool = True
     """Whether the licences of code and weights allow it."""
     urls: tuple[Https, ...] = ()
+    archive: Archive | None = None
     package: str | None = None
     """The installed Python package that ships the file at ``package_path``; it is read, never imported."""
     package_path: str | None = None
@@ -113,6 +125,14 @@ class PadRecipe:
 
 @_as_written
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LandmarksRecipe:
+    """The network that places the landmarks of the whole face: MediaPipe's, as TensorFlow Lite."""
+
+    file: FileName
+
+
+@_as_written
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCalibration:
     """The thresholds of levels 1..5, and what they rest on."""
 
@@ -134,7 +154,7 @@ class StoredCalibration:
 @_as_written
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """A whole pack: a detector and recognisers, or PAD models, or all of them."""
+    """A whole pack: a detector and recognisers, or what adds to another pack: PAD models, landmarks of the whole face."""
 
     id: PackId
     version: Annotated[str, StringConstraints(min_length=1)]
@@ -144,6 +164,7 @@ class Manifest:
     detector: DetectorRecipe | None = None
     recognisers: tuple[RecogniserRecipe, ...] = ()
     pad: tuple[PadRecipe, ...] = ()
+    landmarks: LandmarksRecipe | None = None
     calibration: StoredCalibration | None = None
 
     @property
@@ -163,6 +184,8 @@ def read_manifest(path: Path) -> Manifest:
     """Read and check a manifest. Raises SetupError, naming the field, where it does not make sense."""
     manifest = _read(Manifest, path)
     used = {recogniser.file for recogniser in manifest.recognisers} | {model.file for model in manifest.pad}
+    if manifest.landmarks:
+        used.add(manifest.landmarks.file)
     if manifest.detector:
         roles = {"mtcnn": {"proposal", "refinement", "output"}, "yunet": {"network", "output"}}[manifest.detector.kind]
         if set(manifest.detector.files) != roles:

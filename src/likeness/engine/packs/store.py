@@ -4,14 +4,16 @@ import contextlib
 import hashlib
 import importlib.metadata
 import logging
+import zipfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
 
 from likeness.engine.packs.download import Progress, download, file_sha256
-from likeness.engine.packs.manifest import Manifest, Weights
+from likeness.engine.packs.manifest import Archive, Manifest, Weights
 from likeness.errors import SetupError
 from likeness.kit.files import PUBLIC, replacing
 
@@ -99,13 +101,15 @@ class WeightStore:
 
     def _obtain(self, weights: Weights, progress: Progress | None) -> None:
         target = self._place(weights)
+        ways = [
+            partial(self._fetch, url, target, weights.sha256, weights.bytes, progress=progress) for url in weights.urls
+        ]
+        if weights.archive:
+            ways.append(partial(self._unpack, weights.archive, target, weights.sha256, progress=progress))
         faults = []
-        for url in weights.urls:
-            _log.info("fetching %s", url)
+        for way in ways:
             try:
-                download(
-                    url, target, sha256=weights.sha256, size=weights.bytes, progress=progress, transport=self.transport
-                )
+                way()
             except SetupError as error:
                 faults.append(str(error))
             else:
@@ -116,6 +120,24 @@ class WeightStore:
             f"The model file {weights.name} (SHA-256 {weights.sha256}) cannot be had: "
             f"{cause}. Put it into the mirror folder (LIKENESS_MODELS_MIRROR).{hint}"
         )
+
+    def _fetch(self, url: str, target: Path, sha256: str, size: int, *, progress: Progress | None) -> None:
+        _log.info("fetching %s", url)
+        download(url, target, sha256=sha256, size=size, progress=progress, transport=self.transport)
+
+    def _unpack(self, archive: Archive, target: Path, sha256: str, *, progress: Progress | None) -> None:
+        whole = target.with_name(f"{archive.sha256[:12]}.zip")
+        self._fetch(archive.url, whole, archive.sha256, archive.bytes, progress=progress)
+        try:
+            with zipfile.ZipFile(whole) as opened:
+                content = opened.read(archive.member)
+        except (zipfile.BadZipFile, KeyError) as error:
+            raise SetupError(f"{archive.url} has no {archive.member} in it.") from error
+        finally:
+            whole.unlink()
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise SetupError(f"{archive.member} in {archive.url} is not the file that was pinned.")
+        _write_whole(target, content)
 
     def _place(self, weights: Weights) -> Path:
         return self.models_dir / "weights" / f"{weights.sha256[:12]}-{weights.name}"
