@@ -248,3 +248,10 @@ def test_the_gallery_has_a_limit(server: Server) -> None:
 def test_the_permission_follows_insert(api: Api, scope: Scope, insert: bool, status: int) -> None:
     api.headers = api.with_scopes(scope)
     assert api.search(fake_photo(1), insert=insert).status_code == status
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x9b", "\u202e", "\u2066", "\u200f"], ids=ascii)
+def test_a_reference_that_forges_what_a_terminal_shows_is_refused(api: Api, character: str) -> None:
+    reply = api.insert(fake_photo(1), externalId=f"customer {character}1")
+    assert (reply.status_code, reply.json()["error"]) == (400, "INVALID_INPUT")
+    assert "externalId" in reply.json()["message"]

@@ -1,5 +1,7 @@
 """Every scan finds every row that can be among the answers."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -188,3 +190,23 @@ def test_the_compiled_encoder_refuses_sizes_that_do_not_fit():
     ]:
         with pytest.raises(ValueError, match="do not fit"):
             compiled.encode(*arguments)
+
+
+@compiled_only
+def test_a_scan_lets_go_of_every_column(faces):
+    scan, codec = CompiledScan(), Codec(64)
+    parts, spread = parts_of(codec, faces(20, 64), (8, 12), dead=(3, 9))
+    goal = codec.goal(faces(1, 64, seed=1)[0], spread, limit=scan.limit, wanted=1, minimum_score=-np.inf)
+    columns = [column for part in parts for column in part[:-1]]
+    before = [sys.getrefcount(column) for column in columns]
+    for _ in range(3):
+        scan(parts, [goal])
+    assert [sys.getrefcount(column) for column in columns] == before
+
+
+@compiled_only
+@pytest.mark.parametrize("part", [None, 1, [b""] * 7, (b"",) * 6, (b"",) * 5 + (None, -1), ()])
+def test_what_is_no_part_is_told(part):
+    request = np.zeros((1, 64), np.float32), np.zeros((1, 64), np.int8), np.zeros(1, np.int64), np.zeros((1, 6))
+    with pytest.raises((TypeError, ValueError)):
+        compiled.scan(CompiledScan().kernel, (part,), *request)

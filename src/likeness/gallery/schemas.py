@@ -9,7 +9,9 @@ from likeness.kit.json_object import read_object
 from likeness.kit.pagination import CURSOR_PATTERN
 from likeness.kit.wire import EXAMPLE_ID, EXAMPLE_PHOTO, Level, Photo, Time, Uuid, WireModel, example
 
-Reference = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+_UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+"""Control characters, and those that change the direction of a line: they would forge what a terminal shows."""
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=rf"^[^{_UNPRINTABLE}]+$")]
 
 
 def _read_labels(value: object) -> object:

@@ -57,6 +57,10 @@ typedef struct {
 static int hold_part(PyObject *tuple, size_t dimension, size_t pitch, Held *held, Part *part) {
     PyObject *alive = NULL;
     Py_ssize_t count;
+    if (!PyTuple_Check(tuple)) {
+        PyErr_SetString(PyExc_TypeError, "a part is a tuple");
+        return -1;
+    }
     if (!PyArg_ParseTuple(tuple, "y*y*y*y*y*On", &held->codes, &held->terms, &held->halves,
                           &held->half_terms, &held->rows, &alive, &count))
         return -1;
