@@ -47,9 +47,9 @@ from likeness.tenants.scopes import API_SCOPES
 
 WORST_HEALTH_MS = 250
 LARGEST_RESIDENT_MB = 600
-QUICK_SECONDS, FULL_SECONDS = 4.0, 20.0
+QUICK_SECONDS, FULL_SECONDS = 2.0, 20.0
 HEALTH_EVERY, CALL_EVERY = 0.05, 0.2
-SESSION_SECONDS, SWEEPS_WITHIN = 30, 20
+SESSION_SECONDS, SWEEPS_WITHIN = 30, 16
 GIVE_UP_SECONDS = 30
 """A call that takes longer has failed."""
 
@@ -535,10 +535,13 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         serving(Path(folder)) as (process, attacked, bank),
     ):
-        sessions: list[tuple[float, str]] = []
-        for name in (None, *(options.only or ABUSES)):
+        sessions, first_ended = list[tuple[float, str]](), 0.0
+        # First the sessions that grow: they, and the bank's of that time, are past their end after the other abuses.
+        names = options.only or sorted(ABUSES, key=lambda name: ABUSES[name] is not growing_addresses)
+        for name in (names[0], None, *names[1:]):
             seen, rounds = observe(attacker, name, attacked, bank, seconds)
             sessions += seen.sessions
+            first_ended = first_ended or time.time()
             title = name or "nobody attacks"
             report.at_most(f"{title}: slowest /healthz", max(seen.health_ms), "ms", WORST_HEALTH_MS)
             report.at_least(f"{title}: calls that succeed", 100 * sum(seen.calls) / len(seen.calls), "%", 100)
@@ -547,7 +550,7 @@ def main() -> None:
                 report.at_least(f"{title}: rounds of the attacker", rounds, "", 1)
         report.add("afterwards: resident memory", resident_mb(process)[0], "MB")
         if not options.only:
-            time.sleep(max(0.0, sessions[-1][0] + SESSION_SECONDS + SWEEPS_WITHIN - time.time()))
+            time.sleep(max(0.0, first_ended + SESSION_SECONDS + SWEEPS_WITHIN - time.time()))
             report.at_least("sessions past their time that were ended", share_ended(bank, sessions), "%", 100)
     if not report.publish(options.json):
         sys.exit(1)

@@ -130,6 +130,23 @@ def test_an_upload_is_not_read_on_for_ever_after_its_refusal(strict: Server) -> 
         assert line.is_closed()
 
 
+def test_a_refused_upload_is_read_on_at_a_pace(strict: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the event loop reads a fast sender for megabytes while all others wait."""
+    pauses: list[protocol.HttpProtocol] = []
+
+    def read_on(connection: protocol.HttpProtocol) -> None:
+        pauses.append(connection)
+        read_on_after_pause(connection)
+
+    read_on_after_pause = protocol.HttpProtocol._read_on
+    monkeypatch.setattr(protocol.HttpProtocol, "_read_on", read_on)
+    with Line(strict) as line:
+        line.send(line.head("POST /api/v1/face/match", "Content-Length: 14000000") + b"{")
+        assert_refused(line.answer(), 401)
+        assert pour(line, bytes(1 << 20), 8) == 8
+        wait_until(lambda: len(pauses) >= (8 << 20) / 256_000)  # what uvloop reads at most at once
+
+
 def test_a_refused_upload_that_stops_is_let_go(strict: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "DRAIN_SECONDS", 0.5)
     with Line(strict) as line:

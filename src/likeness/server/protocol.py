@@ -27,6 +27,8 @@ PIPELINED: Final = 16
 DRAIN_BYTES: Final = 32 * 1024 * 1024
 """More than any request that is accepted: who sent one of that size hears why it was refused."""
 DRAIN_SECONDS: Final = 5.0
+DRAIN_PAUSE_SECONDS: Final = 0.02
+"""Between two reads of what is thrown away: the event loop reads a fast sender for megabytes before it accepts anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,7 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
         if self._deaf:
-            self._drained += len(data)
-            if self._drained > DRAIN_BYTES:
-                self._real.close()
+            self._throw_away(data)
             return
         while data and not self._deaf:
             # A head is read in pieces, so that one without end is noticed before much of it is held.
@@ -132,6 +132,18 @@ class HttpProtocol(HttpToolsProtocol):
                     return
         if not (self._in_head or self._busy() or self._timer):
             self._set_timer(self._deadlines.head, self._head_is_late)  # empty lines are no request
+
+    def _throw_away(self, data: bytes) -> None:
+        self._drained += len(data)
+        if self._drained > DRAIN_BYTES:
+            self._real.close()
+        else:
+            self._real.pause_reading()
+            self.loop.call_later(DRAIN_PAUSE_SECONDS, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self._real.is_closing():
+            self._real.resume_reading()
 
     def _busy(self) -> bool:
         """Whether an answer is owed."""

@@ -24,6 +24,8 @@ FRAME_HEADER_ROOM = 4096
 STOP_SECONDS = 10
 """For the requests under way, once the server is to stop."""
 SWITCH_SECONDS = 0.0005
+ACCEPTS = 16
+"""Connections that are taken in one turn of the event loop: uvloop takes one of each socket, and others would wait for many turns."""
 
 
 class Server(uvicorn.Server):
@@ -95,7 +97,7 @@ def bind(settings: Settings) -> list[socket.socket]:
         raise SetupError(
             f"{settings.own_address} cannot be listened on ({error.strerror}): stop what runs there, or set LIKENESS_HOST and LIKENESS_PORT"
         ) from error
-    return taken
+    return [copy for one in taken for copy in (one, *(one.dup() for _ in range(ACCEPTS - 1)))]
 
 
 @contextlib.contextmanager

@@ -1,0 +1,48 @@
+"""The listening sockets."""
+
+import asyncio
+import contextlib
+import socket
+import time
+from pathlib import Path
+
+import uvloop
+
+from likeness.server.running import ACCEPTS, bind
+from servers import test_settings
+
+
+def test_all_who_wait_are_accepted_in_one_turn_of_the_event_loop(tmp_path: Path) -> None:
+    """Else a caller waits behind each that connects again and again, for a turn of the loop."""
+    turns = 0
+
+    def count() -> None:
+        nonlocal turns
+        turns += 1
+        asyncio.get_running_loop().call_soon(count)
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        accepted: list[int] = []
+
+        class Caller(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                accepted.append(turns)
+                transport.close()
+
+        listeners = bind(test_settings(tmp_path).model_copy(update={"port": 0}))
+        servers = [await loop.create_server(Caller, sock=listener) for listener in listeners]
+        address = listeners[0].getsockname()
+        with contextlib.ExitStack() as callers:
+            for _ in range(ACCEPTS):
+                callers.enter_context(socket.create_connection(address))
+            count()
+            end = time.monotonic() + 30
+            while len(accepted) < ACCEPTS:
+                assert time.monotonic() < end
+                await asyncio.sleep(0)
+        for server in servers:
+            server.close()
+        assert max(accepted) - min(accepted) <= 1
+
+    uvloop.run(run())
