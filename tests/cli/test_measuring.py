@@ -234,6 +234,18 @@ def test_calibrate_under_conditions_tells_which_decided(faces, tmp_path, monkeyp
     assert stored["notes"].count("decided by blended") == 5
 
 
+def test_photos_that_no_level_can_be_made_of_are_told_before_they_are_treated(tmp_path, monkeypatch):
+    monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
+    monkeypatch.delattr(FakeEngine, "decode")  # what treats a photo needs it
+    for name, person in (("Ann", 1), ("Anna", 1), ("Ben", 2)):
+        for shot in range(2):
+            file = tmp_path / "faces" / name / f"{shot}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(fake_photo(person, variation=shot, format="PNG"))
+    with pytest.raises(SetupError, match="two names"):
+        run("calibrate", tmp_path / "faces", "--conditions")
+
+
 def test_an_interrupted_calibration_writes_nothing_and_is_taken_up_again(faces, tmp_path, monkeypatch):
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
     few = {name: TREATMENTS[name] for name in (AS_IT_IS, "noise 15")}

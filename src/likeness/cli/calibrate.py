@@ -128,26 +128,22 @@ def calibrate(
     extraction = extract_templates(engine, data_set, workers=workers, cache=cache)
     rows, people = extraction.rows, extraction.people
     grouped = same_group(extraction, labels, levels=levels)
-    treated = (
-        under_conditions(
-            extract_treated(
-                engine,
-                data_set,
-                photos=condition_photos,
-                use=Use.PROBE,
-                policy=FacePolicy.LARGEST,
-                workers=workers,
-                cache=cache,
-            )
+    chosen = find_thresholds(rows, people, levels=levels, subsets=grouped)
+    if conditions:  # only now, for what is wrong with the photos as they are is told before the long work
+        treated = extract_treated(
+            engine,
+            data_set,
+            photos=condition_photos,
+            use=Use.PROBE,
+            policy=FacePolicy.LARGEST,
+            workers=workers,
+            cache=cache,
         )
-        if conditions
-        else ()
-    )
-    subsets = (*grouped, *treated)
-    chosen = find_thresholds(rows, people, levels=levels, subsets=subsets)
+        subsets = (*grouped, *under_conditions(treated))
+        chosen = find_thresholds(rows, people, levels=levels, subsets=subsets)
     console = Console()
     print_levels(console, f"{engine.pack} on {data_set.name}", chosen.levels)
-    if subsets:
+    if len(chosen.demands) > 1:
         _print_demands(console, chosen)
     # Under a condition there are too few people for a study of halves.
     for subset in (Subset(ALL_PHOTOS, rows, people, levels), *grouped) if splits else ():
