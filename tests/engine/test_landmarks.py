@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from likeness.engine.base import Box, Detection, Use
+from likeness.engine.base import Box, Detection
 from likeness.engine.landmarks import SIDE, FaceLandmarks, LandmarkEstimator
 from likeness.engine.loading import load_landmarks
 from likeness.engine.packs.catalogue import Catalogue
@@ -107,12 +107,3 @@ def test_a_portrait_has_its_landmarks_however_it_is_turned(estimator, builtin, a
 def test_no_face_is_present_on_a_plain_wall(estimator):
     wall = np.full((240, 220, 3), 120, np.uint8)
     assert estimator.estimate(wall, detection(FACE)).presence < 0.5
-
-
-@pytest.mark.data
-def test_the_service_looks_without_it(builtin, astronaut, monkeypatch):
-    def forbidden(*arguments):
-        raise AssertionError
-
-    monkeypatch.setattr(LandmarkEstimator, "estimate", forbidden)
-    builtin.analyse(astronaut, use=Use.PROBE)
