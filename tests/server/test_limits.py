@@ -1,6 +1,7 @@
 """Nobody makes the server hold more, or wait longer, than its limits say."""
 
 import contextlib
+import gc
 import logging
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from wire import Answer, Line
 
 from likeness.engine.fake import fake_photo
@@ -145,6 +147,14 @@ def test_a_refused_upload_is_read_on_at_a_pace(strict: Server, monkeypatch: pyte
         assert_refused(line.answer(), 401)
         assert pour(line, bytes(1 << 20), 8) == 8
         wait_until(lambda: len(pauses) >= (8 << 20) / 256_000)  # what uvloop reads at most at once
+
+
+def test_what_was_never_read_is_not_kept(strict: Server) -> None:
+    """Else each refused upload would stay in memory until the next collection of garbage."""
+    with Line(strict) as line:
+        line.send(line.head("POST /api/v1/face/match", "Content-Length: 1000000") + bytes(50_000))
+        assert_refused(line.answer(), 401)
+    wait_until(lambda: not [True for one in gc.get_objects() if isinstance(one, RequestResponseCycle) and one.body])
 
 
 def test_a_refused_upload_that_stops_is_let_go(strict: Server, monkeypatch: pytest.MonkeyPatch) -> None:

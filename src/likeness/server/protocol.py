@@ -244,7 +244,10 @@ class HttpProtocol(HttpToolsProtocol):
                     cycle.keep_alive = False
                 await send(message)
 
-            await app(scope, receive, send_closing)
+            try:
+                await app(scope, receive, send_closing)
+            finally:
+                cycle.body = b""  # what was never read would stay until the next collection of garbage
 
         super()._start_asgi_task(cycle, answer)
 
