@@ -213,6 +213,7 @@ def blended(image, _landmarks, _generator):
 
 def test_calibrate_under_conditions_tells_which_decided(faces, tmp_path, monkeypatch):
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
+    monkeypatch.setattr(thresholds, "FEWEST_FALSE_MATCHES", 1)
     few = {name: TREATMENTS[name] for name in (AS_IT_IS, "noise 15", "dark 1/40")} | {"blended": blended}
     monkeypatch.setattr(extract_conditions, "__kwdefaults__", extract_conditions.__kwdefaults__ | {"table": few})
     plain, out = tmp_path / "plain.json", tmp_path / "out.json"

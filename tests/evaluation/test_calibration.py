@@ -210,14 +210,14 @@ def treated(seed):
 def test_thresholds_under_conditions_keep_a_promise_that_those_of_clean_photos_break():
     extraction, _ = looked_at(3)
     fog, storm = under_conditions(treated(0))
-    # Twelve of the 480 are refused: 109,278 pairs, enough for level 4. Five accepted photos show nothing.
+    # Twelve of the 480 are refused: 109,278 pairs, enough for level 3. Five accepted photos show nothing.
     assert [(subset.name, len(subset.rows), subset.levels) for subset in (fog, storm)] == [
-        ("fog", 468, 4),
+        ("fog", 468, 3),
         ("storm", 5, 0),
     ]
     clean = calibrate(extraction.rows, extraction.people, levels=4)
     foggy = calibrate(extraction.rows, extraction.people, levels=4, subsets=(fog, storm))
-    assert foggy.decided_by == ("fog",) * 4
+    assert foggy.decided_by[:3] == ("fog",) * 3
     assert all(rate <= target for rate, target in zip(foggy.highest_fmr, TARGET_FMR, strict=False))
     unseen, _ = under_conditions(treated(1))
     assert (rates_within(unseen, clean.levels)[:3] > 2).all()

@@ -30,6 +30,12 @@ FEWEST_PEOPLE = tuple(math.ceil((1 + math.sqrt(1 + 8 / target)) / 2) for target 
 More photos of the same people are no substitute: who looks like whom is the same on all of them.
 """
 
+FEWEST_FALSE_MATCHES = 5
+"""A condition decides a level when so many false matches keep the promise there.
+
+The highest threshold of some seventy conditions decides. With fewer pairs that would be chance: one pair of look-alikes.
+"""
+
 HIGHEST_IN_DOUBT = 2.0
 """What a level's rate may be over its target at the upper end of its 95 % interval."""
 SHARES_OF_TARGET = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
@@ -129,7 +135,9 @@ def under_conditions(conditions: Conditions) -> tuple[Subset, ...]:
     """Give a subset for each treatment: the treated photos that are not refused. It has the levels that its impostor pairs are enough for."""
     found = ((name, *conditions.templates_under(name)) for name in conditions.outcomes if name != AS_IT_IS)
     return tuple(
-        Subset(name, rows, people, sum(count_pairs(people)[1] * target >= 1 for target in TARGET_FMR))
+        Subset(
+            name, rows, people, sum(count_pairs(people)[1] * target >= FEWEST_FALSE_MATCHES for target in TARGET_FMR)
+        )
         for name, rows, people in found
     )
 
