@@ -31,10 +31,11 @@ import threading
 import time
 import uuid
 import zlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from PIL import Image as Pillow
@@ -73,7 +74,7 @@ class Target:
         return "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {self.host}:{self.port}", *headers, ""]).encode()
 
 
-Attack = Callable[[Target], Awaitable[int]]
+Attack = Callable[[Target], Coroutine[Any, Any, int]]
 ABUSES: dict[str, Attack] = {}
 
 
@@ -414,8 +415,8 @@ def live_as_a_client(target: Target, seen: Observed) -> None:
 def share_ended(bank: Target, sessions: list[tuple[float, str]]) -> float:
     """Give the share of the sessions past their time, in percent, that the server ended: each then has a result."""
     due = [session for opened, session in sessions if opened < time.time() - SESSION_SECONDS - SWEEPS_WITHIN]
-    headers = {"Authorization": f"Bearer {get_token(bank)}"}
-    ended = [ask(bank, "GET", f"/api/v1/info/{session}", **headers)[0] == 200 for session in due]
+    token = f"Bearer {get_token(bank)}"
+    ended = [ask(bank, "GET", f"/api/v1/info/{session}", Authorization=token)[0] == 200 for session in due]
     return 100 * sum(ended) / len(ended) if ended else math.nan
 
 

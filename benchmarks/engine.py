@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -102,7 +103,7 @@ def in_turns(works: dict[str, Work], repeats: int) -> dict[str, list[float]]:
 
 def portrait(photos: DemoPhotos, size: tuple[int, int]) -> bytes:
     """Give the astronaut's portrait as a JPEG of ``size``."""
-    image = cv2.imdecode(np.frombuffer(photos.astronaut, np.uint8), cv2.IMREAD_COLOR)[:384]
+    image = np.asarray(cv2.imdecode(np.frombuffer(photos.astronaut, np.uint8), cv2.IMREAD_COLOR))[:384]
     resized = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
     return bytes(cv2.imencode(".jpg", resized, [cv2.IMWRITE_JPEG_QUALITY, 90])[1])
 
@@ -115,13 +116,13 @@ def measure_stages(
         image = engine.decode(photo)
         (face, *_) = engine.search.subject_and_rivals(image)
         works: dict[str, Work] = {
-            "decode, full size": lambda photo=photo: engine.decode(photo),
-            "detect the subject": lambda image=image: engine.search.subject_and_rivals(image),
-            "align": lambda image=image, face=face: [
+            "decode, full size": lambda photo=photo: engine.decode(photo),  # type: ignore[misc]
+            "detect the subject": lambda image=image: engine.search.subject_and_rivals(image),  # type: ignore[misc]
+            "align": lambda image=image, face=face: [  # type: ignore[misc]
                 cut_chips(image, face.landmarks, part.reference, part.side, part.views) for part in engine.recognisers
             ],
-            "align and embed": lambda image=image, face=face: engine.embed(image, [face]),
-            ANALYSE: lambda photo=photo: engine.analyse(photo, use=Use.PROBE),
+            "align and embed": lambda image=image, face=face: engine.embed(image, [face]),  # type: ignore[misc]
+            ANALYSE: lambda photo=photo: engine.analyse(photo, use=Use.PROBE),  # type: ignore[misc]
         }
         for stage, times in in_turns(works, repeats).items():
             report.add(f"{name}, {label}: {stage}, p50", float(np.percentile(times, 50)), "ms")
@@ -236,25 +237,25 @@ def measure_match(report: Report, packs: dict[str, PackEngine], photos: DemoPhot
 
     def theirs(upsample: int) -> None:
         for photo in pair:
-            image = cv2.cvtColor(cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+            image = cv2.cvtColor(
+                np.asarray(cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB
+            )
             face_recognition.face_encodings(image, face_recognition.face_locations(image, upsample), model="large")
 
     peers = {"default pipeline": 1, "without upsampling": 0}
     bounds = {("builtin", "default pipeline"): 14.0, ("fast", "default pipeline"): 25.0}
     with ThreadPoolExecutor(2) as pool:
         works: dict[str, Work] = {
-            name: lambda engine=engine: list(pool.map(lambda photo: engine.analyse(photo, use=Use.PROBE), pair))
+            name: lambda engine=engine: list(pool.map(lambda photo: engine.analyse(photo, use=Use.PROBE), pair))  # type: ignore[misc]
             for name, engine in packs.items()
         }
         alone: dict[str, Work] = {
-            f"{name}, one after the other": lambda engine=engine: [
+            f"{name}, one after the other": lambda engine=engine: [  # type: ignore[misc]
                 engine.analyse(photo, use=Use.PROBE) for photo in pair
             ]
             for name, engine in packs.items()
         }
-        peer_works: dict[str, Work] = {
-            peer: lambda upsample=upsample: theirs(upsample) for peer, upsample in peers.items()
-        }
+        peer_works: dict[str, Work] = {peer: partial(theirs, upsample) for peer, upsample in peers.items()}
         medians = {
             name: float(np.median(times)) for name, times in in_turns(works | alone | peer_works, repeats).items()
         }

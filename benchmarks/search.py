@@ -25,7 +25,7 @@ from time import perf_counter, thread_time
 import faiss
 import numpy as np
 from numpy.typing import NDArray
-from usearch.index import MetricKind
+from usearch.compiled import MetricKind
 from usearch.index import search as usearch_search
 
 from figures import Report

@@ -67,7 +67,7 @@ def fill(deployment: Deployment, tenants: int, entries: int) -> None:
 
     for first in range(0, tenants, TENANTS_A_COMMIT):
         numbers = range(first, min(first + TENANTS_A_COMMIT, tenants))
-        deployment.database.write_now(lambda c, numbers=numbers: make(c, numbers))
+        deployment.database.write_now(lambda c, numbers=numbers: make(c, numbers))  # type: ignore[misc]
 
 
 def resident_bytes() -> int:

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 RESOLVER = ("127.0.0.1", 53)
 NO_SUCH_NAME = b"\x81\x83"
@@ -35,7 +36,7 @@ def watched(*command: str, environment: dict[str, str]) -> "subprocess.Completed
     return subprocess.run(inside, env=environment, capture_output=True, text=True, check=False)
 
 
-def seen(done: "subprocess.CompletedProcess[str]") -> dict[str, object]:
+def seen(done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 

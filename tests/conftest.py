@@ -2,13 +2,10 @@
 
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 from postgres import new_database, postgres_server
 from servers import Api, Server, calling, serving, test_settings

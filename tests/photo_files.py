@@ -39,7 +39,7 @@ def _file(
 
 def plain_jpeg(width: int, height: int, mode: str = "RGB", **options: object) -> bytes:
     out = io.BytesIO()
-    Pillow.new(mode, (width, height), 120 if mode == "L" else (120,) * len(mode)).save(out, "JPEG", **options)  # type: ignore[arg-type]
+    Pillow.new(mode, (width, height), 120 if mode == "L" else (120,) * len(mode)).save(out, "JPEG", **options)
     return out.getvalue()
 
 

@@ -13,7 +13,7 @@ def read(name: str) -> dict[str, Any]:
     return tomllib.loads((REPOSITORY / name).read_text())
 
 
-def test_every_locked_package_has_hashes():
+def test_every_locked_package_has_hashes() -> None:
     packages = [package for package in read("uv.lock")["package"] if "editable" not in package["source"]]
     assert len(packages) > 100
     for package in packages:
@@ -22,7 +22,7 @@ def test_every_locked_package_has_hashes():
         assert all(file["hash"].startswith("sha256:") for file in files), package["name"]
 
 
-def test_every_node_package_has_its_hash_and_one_version():
+def test_every_node_package_has_its_hash_and_one_version() -> None:
     folder = REPOSITORY / "tests" / "conformance"
     wanted = json.loads((folder / "package.json").read_text())["dependencies"]
     assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in wanted.values())
@@ -30,11 +30,11 @@ def test_every_node_package_has_its_hash_and_one_version():
     assert all(package["integrity"].startswith("sha512-") for name, package in locked.items() if name)
 
 
-def test_the_build_tool_has_one_version():
+def test_the_build_tool_has_one_version() -> None:
     assert all("==" in each for each in read("pyproject.toml")["build-system"]["requires"])
 
 
-def test_everything_is_installed_as_locked():
+def test_everything_is_installed_as_locked() -> None:
     makefile, check = (REPOSITORY / "Makefile").read_text(), (REPOSITORY / ".ci" / "run").read_text()
     synced = [line for line in makefile.splitlines() if " sync " in line]
     assert synced

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
@@ -58,7 +59,9 @@ def strangers(caller: Api) -> list[dict[str, str]]:
 
 @described.parametrize()
 @bounded
-def test_every_answer_is_a_described_one(case: schemathesis.Case, caller: Api, strangers: list[dict[str, str]]) -> None:
+def test_every_answer_is_a_described_one(
+    case: schemathesis.Case[Any], caller: Api, strangers: list[dict[str, str]]
+) -> None:
     guarded = bool(case.operation.definition.raw["security"])
     for headers in [*strangers, caller.headers]:
         reply = case.call_and_validate(base_url=caller.server.url, headers=headers, excluded_checks=HELD_ELSEWHERE)
@@ -69,13 +72,14 @@ def test_every_answer_is_a_described_one(case: schemathesis.Case, caller: Api, s
 def test_what_the_description_allows_is_accepted(caller: Api, call: str) -> None:
     @bounded
     @given(case=described.find_operation_by_id(call).as_strategy())
-    def accepted(case: schemathesis.Case) -> None:
+    def accepted(case: schemathesis.Case[Any]) -> None:
         # What a schema cannot say: a photo shows somebody, an address is measured once it is percent-encoded.
         photo = fake_photo(1) if case.media_type == "multipart/form-data" else base64.b64encode(fake_photo(1)).decode()
-        case.body.update(dict.fromkeys(PHOTOS & case.body.keys(), photo))
-        case.body.pop("redirectUrl", None)
+        body: dict[str, Any] = case.body  # type: ignore[assignment]  # each of these calls takes an object
+        body.update(dict.fromkeys(PHOTOS & body.keys(), photo))
+        body.pop("redirectUrl", None)
         if case.media_type == "multipart/form-data":
-            case.body = {name: case.body[name] for name in MEMBERS & case.body.keys()}  # nor that no name comes twice
+            case.body = {name: body[name] for name in MEMBERS & body.keys()}  # nor that no name comes twice
         reply = case.call_and_validate(
             base_url=caller.server.url, headers=caller.headers, excluded_checks=HELD_ELSEWHERE
         )

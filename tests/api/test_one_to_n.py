@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from servers import Api, Server, calling, serving, test_settings
 ROOT = "/api/v1/face/one-to-n"
 
 
-def enrol(api: Api, person: int, **fields: object) -> str:
+def enrol(api: Api, person: int, **fields: Any) -> str:
     reply = api.insert(fake_photo(person), **fields)
     assert reply.status_code == 200, reply.text
     assert set(reply.json()) == {"oneToNVerificationId"}

@@ -157,7 +157,7 @@ def raw_request(api: Api, path: str, length: str, content: bytes, token: str | N
 
 
 def test_a_tenant_may_refuse_any_second_face(server: Server) -> None:
-    with calling(server, settings=TenantSettings(face_policy="single")) as api:  # type: ignore[arg-type]
+    with calling(server, settings=TenantSettings(face_policy="single")) as api:
         assert_refused(api.insert(fake_photo(1, faces=2)), 400, ErrorCode.MULTIPLE_FACES)
 
 

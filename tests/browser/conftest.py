@@ -3,13 +3,15 @@
 import dataclasses
 import random
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
+from browser.album import Album
+from browser.people import People
+from browser.simulated_camera import SceneClock
 from lacking import skip_here
 from likeness.cli.demo.photos import load_photos
 from likeness.engine.base import Engine
@@ -19,12 +21,6 @@ from likeness.liveness.check import Check
 from likeness.liveness.script import LivenessMode, draw_script
 from likeness.sessions.captures import Captures
 from servers import Api, Server, calling, serving, test_settings
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from album import Album
-from people import People
-from simulated_camera import SceneClock
 
 FLAGS = [
     "--no-sandbox",

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from album import Album
 from playwright.sync_api import BrowserContext, Page, expect
 
+from browser.album import Album
 from scripted_sessions import ATTACK_FRAME, PERSON_FRAME, Checks, Session, open_session, scripted
 from servers import Api, Server, calling
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import jwt
 import pytest
-from album import Album
-from people import People
 from playwright.sync_api import BrowserContext, Page
-from simulated_camera import SceneClock, SimulatedCamera
 
+from browser.album import Album
+from browser.people import People
+from browser.simulated_camera import SceneClock, SimulatedCamera
 from likeness.evaluation.simulator.attacks import AttackKind
 from likeness.evaluation.simulator.subject import Presentation
 from servers import Api, b64

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from album import Album
-from loopback_proxy import Proxy, proxying
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from conftest import FLAGS
+from browser.album import Album
+from browser.conftest import FLAGS
+from browser.loopback_proxy import Proxy, proxying
 from likeness.liveness.base import Hint, StatusCode
 from likeness.sessions import capture
 from likeness.sessions.service import SessionService

@@ -3,9 +3,9 @@
 import json
 from urllib.parse import urlsplit
 
-from album import Album
 from playwright.sync_api import BrowserContext, expect
 
+from browser.album import Album
 from likeness.engine.fake import fake_photo
 from servers import Api, Server
 

@@ -71,7 +71,7 @@ def test_the_exit_status_of_a_demo_that_ends_says_whether_all_held(
     for name, value in settings(tmp_path, "fake").items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(command, "_server", lambda _: contextlib.nullcontext())
-    monkeypatch.setattr(command.signal, "signal", lambda *_: None)
+    monkeypatch.setattr("likeness.cli.demo.command.signal.signal", lambda *_: None)
     monkeypatch.setattr(Proof, "before_restart", lambda _: [Row("call", "asked", "came back", ok=True, milliseconds=1)])
     monkeypatch.setattr(Proof, "after_restart", lambda _: [Row("call", "asked", "came back", ok=ok, milliseconds=1)])
     ended = CliRunner().invoke(app, ["demo", "--once"])

@@ -80,9 +80,9 @@ def test_a_command_for_all_passes_over_those_who_are_there(server: ServerProcess
     enrol(second, 2)
     assert "ready" in run("reindex", "--pack", "fake-2", "--tenant", "second")
     assert "cut over" in run("cutover", "--tenant", "second")
-    told = run("reindex", "--pack", "fake-2")
-    assert told.count("ready") == 1
-    assert "second" not in told
+    said = run("reindex", "--pack", "fake-2")
+    assert said.count("ready") == 1
+    assert "second" not in said
     run("cutover")
     assert run("status").count("cut over") == 2
     with pytest.raises(InvalidInput, match="is cut over"):

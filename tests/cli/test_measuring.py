@@ -4,16 +4,19 @@ import json
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import typer
+from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from likeness.cli.calibrate import calibrate
 from likeness.cli.evaluate import evaluate
 from likeness.cli.photos import load_pack
 from likeness.deployment import initialise, open_deployment
+from likeness.engine.base import Face
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.packs.catalogue import Catalogue
 from likeness.errors import SetupError
@@ -28,14 +31,14 @@ app.command()(evaluate)
 
 
 @pytest.fixture(autouse=True)
-def deployment(tmp_path, monkeypatch):
+def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIKENESS_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("LIKENESS_PACK", "fake")
     monkeypatch.setenv("COLUMNS", "100")
 
 
 @pytest.fixture(scope="module")
-def faces(tmp_path_factory):
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faces")
     for person in range(12):
         for shot in range(1, 3):
@@ -51,7 +54,7 @@ def run(*arguments: object) -> str:
     return result.output
 
 
-def test_evaluate_tells_writes_and_draws(faces, tmp_path):
+def test_evaluate_tells_writes_and_draws(faces: Path, tmp_path: Path) -> None:
     pairs, labels = tmp_path / "pairs.txt", tmp_path / "labels.csv"
     pairs.write_text(
         "".join(f"Person_{p} 1 2\n" for p in range(12)) + "".join(f"Person_{p} 1 Person_{p + 1} 2\n" for p in range(11))
@@ -74,14 +77,18 @@ def test_evaluate_tells_writes_and_draws(faces, tmp_path):
     assert page.read_text().count("data:image/jpeg") == 46
 
 
-def test_evaluate_leaves_pictures_out_when_told_to(faces, tmp_path):
+def test_evaluate_leaves_pictures_out_when_told_to(faces: Path, tmp_path: Path) -> None:
     run("evaluate", faces, "--html", tmp_path / "page.html", "--no-pictures")
     assert "data:image" not in (tmp_path / "page.html").read_text()
 
 
-def test_evaluate_tells_whether_the_levels_hold_for_bad_photos(faces, tmp_path, monkeypatch):
+def test_evaluate_tells_whether_the_levels_hold_for_bad_photos(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     few = {name: TREATMENTS[name] for name in (AS_IT_IS, "mirrored", "dark 1/40")}
-    monkeypatch.setattr(extract_conditions, "__kwdefaults__", extract_conditions.__kwdefaults__ | {"table": few})
+    monkeypatch.setattr(
+        extract_conditions, "__kwdefaults__", (extract_conditions.__kwdefaults__ or {}) | {"table": few}
+    )
     numbers, page = tmp_path / "report.json", tmp_path / "report.html"
     said = run("evaluate", faces, "--conditions", "--condition-photos", 20, "--json", numbers, "--html", page)
     assert "mirrored" in said
@@ -93,7 +100,7 @@ def test_evaluate_tells_whether_the_levels_hold_for_bad_photos(faces, tmp_path, 
     assert "<td>dark 1/40</td><td>100 %</td>" in page.read_text()
 
 
-def test_groups_may_have_any_name(faces, tmp_path):
+def test_groups_may_have_any_name(faces: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text("photo,age\n" + "".join(f"Person_{p},[/b]\n" for p in range(12)))
     assert "[/b]" in run("evaluate", faces, "--groups", labels)
@@ -102,7 +109,9 @@ def test_groups_may_have_any_name(faces, tmp_path):
         run("evaluate", faces, "--groups", labels)
 
 
-def test_a_report_that_cannot_be_written_leaves_the_last(faces, tmp_path, monkeypatch):
+def test_a_report_that_cannot_be_written_leaves_the_last(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     numbers = tmp_path / "report.json"
     run("evaluate", faces, "--json", numbers)
     before = numbers.read_bytes()
@@ -119,7 +128,7 @@ def test_a_report_that_cannot_be_written_leaves_the_last(faces, tmp_path, monkey
             run("evaluate", faces, "--json", files[0], "--html", files[1])
 
 
-def test_the_cache_spares_the_work(faces, tmp_path, monkeypatch):
+def test_the_cache_spares_the_work(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run("evaluate", faces, "--cache", tmp_path / "cache", "--json", tmp_path / "1.json")
     monkeypatch.delattr(FakeEngine, "analyse")
     assert (
@@ -129,13 +138,15 @@ def test_the_cache_spares_the_work(faces, tmp_path, monkeypatch):
     assert (tmp_path / "1.json").read_text() == (tmp_path / "2.json").read_text()
 
 
-def test_calibrate_asks_for_enough_people_before_the_work(faces, monkeypatch):
+def test_calibrate_asks_for_enough_people_before_the_work(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(FakeEngine, "analyse")
     with pytest.raises(SetupError, match="level 5 takes 1,415"):
         run("calibrate", faces)
 
 
-def test_calibrate_tells_and_writes_only_when_told_to(faces, tmp_path, monkeypatch):
+def test_calibrate_tells_and_writes_only_when_told_to(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
     said = run("calibrate", faces, "--splits", 2)
     assert "Nothing was written" in said
@@ -152,13 +163,15 @@ def test_calibrate_tells_and_writes_only_when_told_to(faces, tmp_path, monkeypat
     assert stored["data_set"].endswith("23 photos of 12 people")
 
 
-def labelled(tmp_path, groups: dict[int, str]) -> Path:
+def labelled(tmp_path: Path, groups: dict[int, str]) -> Path:
     file = tmp_path / "labels.csv"
     file.write_text("photo,origin\n" + "".join(f"Person_{person},{group}\n" for person, group in groups.items()))
     return file
 
 
-def test_calibrate_within_groups_tells_who_decided_and_who_is_too_few(faces, tmp_path, monkeypatch):
+def test_calibrate_within_groups_tells_who_decided_and_who_is_too_few(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (3, 3, 4, 4, 5))
     labels = labelled(tmp_path, {p: "north" if p < 7 else "south" if p < 10 else "west [/b]" for p in range(12)})
     out = tmp_path / "calibration.json"
@@ -191,7 +204,9 @@ def test_calibrate_within_groups_tells_who_decided_and_who_is_too_few(faces, tmp
         ({p: str(p % 3) for p in range(12)}, r"largest group \(origin: 0\) has 4 people.*level 5 takes 5"),
     ],
 )
-def test_groups_that_cannot_be_gone_by_are_told_before_the_work(faces, tmp_path, monkeypatch, groups, told):
+def test_groups_that_cannot_be_gone_by_are_told_before_the_work(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, groups: dict[int, str] | None, told: str
+) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2, 2, 2, 4, 5))
     monkeypatch.setenv("LIKENESS_PACK", "none-that-could-be-loaded")
     given = ("--groups", labelled(tmp_path, groups)) if groups else ()
@@ -199,23 +214,29 @@ def test_groups_that_cannot_be_gone_by_are_told_before_the_work(faces, tmp_path,
         run("calibrate", faces, "--impostors", "same-group", *given)
 
 
-def test_groups_without_a_use_are_told(faces, tmp_path, monkeypatch):
+def test_groups_without_a_use_are_told(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
     with pytest.raises(SetupError, match="--impostors same-group"):
         run("calibrate", faces, "--groups", labelled(tmp_path, {0: "north"}))
 
 
-def blended(image, _landmarks, _generator):
+def blended(
+    image: NDArray[np.uint8], _landmarks: NDArray[np.float32], _generator: np.random.Generator
+) -> NDArray[np.uint8]:
     """Make all faces half one face, as a strong blur does."""
-    common = FakeEngine().decode(fake_photo(77, size=image.shape[1::-1], format="PNG"))
+    common = FakeEngine().decode(fake_photo(77, size=(image.shape[1], image.shape[0]), format="PNG"))
     return (image // 2 + common // 2).astype(np.uint8)
 
 
-def test_calibrate_under_conditions_tells_which_decided(faces, tmp_path, monkeypatch):
+def test_calibrate_under_conditions_tells_which_decided(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
     monkeypatch.setattr(thresholds, "FEWEST_FALSE_MATCHES", 1)
     few = {name: TREATMENTS[name] for name in (AS_IT_IS, "noise 15", "dark 1/40")} | {"blended": blended}
-    monkeypatch.setattr(extract_conditions, "__kwdefaults__", extract_conditions.__kwdefaults__ | {"table": few})
+    monkeypatch.setattr(
+        extract_conditions, "__kwdefaults__", (extract_conditions.__kwdefaults__ or {}) | {"table": few}
+    )
     plain, out = tmp_path / "plain.json", tmp_path / "out.json"
     run("calibrate", faces, "--splits", 0, "--out", plain)
     said = run("calibrate", faces, "--conditions", "--splits", 1, "--out", out)
@@ -235,7 +256,9 @@ def test_calibrate_under_conditions_tells_which_decided(faces, tmp_path, monkeyp
     assert stored["notes"].count("decided by blended") == 5
 
 
-def test_photos_that_no_level_can_be_made_of_are_told_before_they_are_treated(tmp_path, monkeypatch):
+def test_photos_that_no_level_can_be_made_of_are_told_before_they_are_treated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
     monkeypatch.delattr(FakeEngine, "decode")  # what treats a photo needs it
     for name, person in (("Ann", 1), ("Anna", 1), ("Ben", 2)):
@@ -247,14 +270,18 @@ def test_photos_that_no_level_can_be_made_of_are_told_before_they_are_treated(tm
         run("calibrate", tmp_path / "faces", "--conditions")
 
 
-def test_an_interrupted_calibration_writes_nothing_and_is_taken_up_again(faces, tmp_path, monkeypatch):
+def test_an_interrupted_calibration_writes_nothing_and_is_taken_up_again(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
     few = {name: TREATMENTS[name] for name in (AS_IT_IS, "noise 15")}
-    monkeypatch.setattr(extract_conditions, "__kwdefaults__", extract_conditions.__kwdefaults__ | {"table": few})
-    looks = 0
+    monkeypatch.setattr(
+        extract_conditions, "__kwdefaults__", (extract_conditions.__kwdefaults__ or {}) | {"table": few}
+    )
+    looks, interrupted_at = 0, 60  # after the 24 photos as they are
     look = FakeEngine.analyse
 
-    def counted(self, *arguments, **options):
+    def counted(self: FakeEngine, *arguments: Any, **options: Any) -> Face:
         nonlocal looks
         looks += 1
         if looks == interrupted_at:
@@ -264,17 +291,16 @@ def test_an_interrupted_calibration_writes_nothing_and_is_taken_up_again(faces, 
     monkeypatch.setattr(FakeEngine, "analyse", counted)
     out = tmp_path / "calibration.json"
     arguments = ["calibrate", faces, "--conditions", "--splits", 0, "--workers", 1, "--cache", tmp_path, "--out", out]
-    interrupted_at = 60  # after the 24 photos as they are
     assert CliRunner().invoke(app, [str(argument) for argument in arguments]).exit_code == 130
     assert not out.exists()
-    first, looks, interrupted_at = looks, 0, None
+    first, looks, interrupted_at = looks, 0, 0
     run(*arguments)
     assert out.exists()
     # Each photo is looked at as it is, to find its face, and in two conditions. The photo under way begins anew.
     assert first + looks <= 24 * 4 + 3
 
 
-def test_four_levels_leave_the_fifth_to_nobody(faces, tmp_path, monkeypatch):
+def test_four_levels_leave_the_fifth_to_nobody(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2, 2, 2, 2, 1000))
     monkeypatch.setattr(FakeEngine, "pack", replace(FakeEngine.pack, id="builtin"))
     assert "level 5" not in run("calibrate", faces, "--splits", 0, "--levels", 4, "--apply")
@@ -282,7 +308,7 @@ def test_four_levels_leave_the_fifth_to_nobody(faces, tmp_path, monkeypatch):
     assert [calibration.level(score) for score in (calibration.threshold(4), 1.0)] == [4, 4]
 
 
-def test_applied_thresholds_are_in_force(faces, tmp_path, monkeypatch):
+def test_applied_thresholds_are_in_force(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
     # The fake pack has no manifest, so the thresholds are applied to one that has.
     monkeypatch.setattr(FakeEngine, "pack", replace(FakeEngine.pack, id="builtin"))
@@ -293,7 +319,9 @@ def test_applied_thresholds_are_in_force(faces, tmp_path, monkeypatch):
     assert np.all(np.diff(in_force.thresholds) >= 0)
 
 
-def test_a_pack_that_cannot_be_calibrated_is_refused_before_the_work(faces, monkeypatch):
+def test_a_pack_that_cannot_be_calibrated_is_refused_before_the_work(
+    faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
     monkeypatch.delattr(FakeEngine, "analyse")
     with pytest.raises(SetupError, match="no model pack named 'fake'"):
@@ -301,7 +329,7 @@ def test_a_pack_that_cannot_be_calibrated_is_refused_before_the_work(faces, monk
 
 
 @pytest.mark.parametrize("command", ["calibrate", "evaluate"])
-def test_help_teaches(command):
+def test_help_teaches(command: str) -> None:
     said = run(command, "--help")
     assert f"likeness {command} faces/" in said
     assert "--groups" in said
@@ -309,21 +337,23 @@ def test_help_teaches(command):
     assert Path(__file__).name not in said
 
 
-def test_help_of_calibrate_shows_a_file_of_groups():
+def test_help_of_calibrate_shows_a_file_of_groups() -> None:
     said = " ".join(run("calibrate", "--help").split())
     assert "likeness calibrate faces/ --impostors same-group --groups labels.csv" in said
     assert "`photo,origin`, `anna,north`" in said
 
 
 @pytest.mark.parametrize("arguments", [("evaluate", "--json"), ("evaluate", "--html"), ("calibrate", "--out")])
-def test_a_file_that_cannot_be_written_is_told_before_the_work(faces, tmp_path, monkeypatch, arguments):
+def test_a_file_that_cannot_be_written_is_told_before_the_work(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, str]
+) -> None:
     command, option = arguments
     monkeypatch.setenv("LIKENESS_PACK", "none-that-could-be-loaded")
     with pytest.raises(SetupError, match="no folder"):
         run(command, faces, option, tmp_path / "nowhere" / "file")
 
 
-def test_the_pack_that_is_served_is_the_one_that_is_measured(monkeypatch):
+def test_the_pack_that_is_served_is_the_one_that_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings()
     initialise(settings)
     with closing(open_deployment(settings)) as made:

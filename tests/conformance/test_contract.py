@@ -3,12 +3,10 @@
 import base64
 import hashlib
 import json
-import sys
 import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,10 +14,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from relying_parties import Expected, Refused, RelyingParty, node_party, python_party
-
+from conformance.relying_parties import Expected, Refused, RelyingParty, node_party, python_party
 from servers import Api, Server, calling
 from session_endings import ALICE, end, failure, success
 
@@ -142,7 +137,7 @@ def forge(client: Api, jws: str, forgery: str) -> str:
             body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
             return f"{first}.{body}.{signature}"
         case "unsigned":
-            return jwt.encode(claims, None, "none", headers=kid)
+            return jwt.encode(claims, None, "none", headers=kid)  # type: ignore[arg-type]
         case "another key":
             return jwt.encode(claims, rsa.generate_private_key(65537, 2048), "RS256", headers=kid)
         case _:

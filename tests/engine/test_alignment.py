@@ -10,14 +10,14 @@ REFERENCE = np.array([(38, 52), (74, 52), (56, 72), (42, 92), (71, 92)], np.floa
 
 
 @given(st.floats(-3.1, 3.1), st.floats(0.2, 5), st.floats(-200, 200), st.floats(-200, 200))
-def test_similarity_undoes_what_was_done(angle, scale, x, y):
+def test_similarity_undoes_what_was_done(angle: float, scale: float, x: float, y: float) -> None:
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     moved = (REFERENCE @ turn.T + (x, y)).astype(np.float32)
     matrix = similarity(moved, REFERENCE)
     assert np.allclose(moved @ matrix[:, :2].T + matrix[:, 2], REFERENCE, atol=1e-3)
 
 
-def test_similarity_is_the_least_squares_fit():
+def test_similarity_is_the_least_squares_fit() -> None:
     rng = np.random.default_rng(0)
     source = rng.normal(size=(5, 2)).astype(np.float32) * 30
     x, y = source.T
@@ -28,7 +28,7 @@ def test_similarity_is_the_least_squares_fit():
     assert np.allclose(similarity(source, REFERENCE), [[a, -b, left], [b, a, top]], atol=1e-4)
 
 
-def test_landmarks_in_one_point_do_not_crash():
+def test_landmarks_in_one_point_do_not_crash() -> None:
     assert np.isfinite(similarity(np.zeros((5, 2), np.float32), REFERENCE)).all()
 
 
@@ -51,7 +51,7 @@ def middle(chip: np.ndarray, near: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("scale", [0.7, 1.0, 2.3, 4.1, 9.7])
 @pytest.mark.parametrize("angle", [0.0, 0.4, 1.6])
-def test_landmarks_land_on_the_reference_at_any_scale_and_turn(scale, angle):
+def test_landmarks_land_on_the_reference_at_any_scale_and_turn(scale: float, angle: float) -> None:
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     size = int(180 * scale)
     landmarks = ((REFERENCE - 56) @ turn.T + size / 2).astype(np.float32)
@@ -60,7 +60,7 @@ def test_landmarks_land_on_the_reference_at_any_scale_and_turn(scale, angle):
         assert middle(chip, point) == pytest.approx(point, abs=0.35)
 
 
-def test_views_are_mirrored_zoomed_and_shifted():
+def test_views_are_mirrored_zoomed_and_shifted() -> None:
     landmarks = REFERENCE * 2 + 40
     image = photo_of(landmarks, 320)
     plain, mirrored, nearer, shifted = cut_chips(
@@ -73,7 +73,7 @@ def test_views_are_mirrored_zoomed_and_shifted():
     assert middle(shifted, REFERENCE[2] + (11, -6)) == pytest.approx(REFERENCE[2] + (11.2, -5.6), abs=0.35)
 
 
-def test_beyond_the_photo_is_black():
+def test_beyond_the_photo_is_black() -> None:
     image = np.full((60, 60, 3), 200, np.uint8)
     (chip,) = cut_chips(image, REFERENCE - 60, REFERENCE, 112, [View()])
     assert chip[0, 0].tolist() == [0, 0, 0] or chip[-1, -1].tolist() == [0, 0, 0]
@@ -81,7 +81,7 @@ def test_beyond_the_photo_is_black():
     assert not far.any()
 
 
-def test_a_large_face_is_averaged_not_skipped():
+def test_a_large_face_is_averaged_not_skipped() -> None:
     landmarks = REFERENCE * 8
     noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), dtype=np.uint8)
     (chip,) = cut_chips(noise, landmarks, REFERENCE, 112, [View()])

@@ -2,7 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from likeness.engine.base import QualityMeasure
 from likeness.engine.landmark_quality import landmark_measures, landmark_pose
 from likeness.engine.landmarks import FaceLandmarks
 
@@ -21,7 +23,14 @@ LIDS = {(160, 144): -58, (159, 145): -50, (158, 153): -42, (385, 380): 42, (386,
 LIPS = {(81, 178): -10, (13, 14): 0, (311, 402): 10}
 
 
-def face(*, left=8.0, right=8.0, mouth=2.0, scale=1.0, turn=None):
+def face(
+    *,
+    left: float = 8.0,
+    right: float = 8.0,
+    mouth: float = 2.0,
+    scale: float = 1.0,
+    turn: NDArray[np.float64] | None = None,
+) -> FaceLandmarks:
     """Give the landmarks of a head that looks level, with so wide openings, in pixels before the scale."""
     points = np.zeros((478, 3))
     for index, place in PLACES.items():
@@ -40,11 +49,11 @@ def face(*, left=8.0, right=8.0, mouth=2.0, scale=1.0, turn=None):
     return FaceLandmarks((points * scale + (200, 200, 0)).astype(np.float32), 0.99)
 
 
-def measured(landmarks):
+def measured(landmarks: FaceLandmarks) -> dict[str, QualityMeasure]:
     return {measure.name: measure for measure in landmark_measures(landmarks)}
 
 
-def about(axis, degrees):
+def about(axis: int, degrees: float) -> NDArray[np.float64]:
     angle = math.radians(degrees)
     first, second = [index for index in range(3) if index != axis]
     turn = np.eye(3)
@@ -53,7 +62,7 @@ def about(axis, degrees):
     return turn
 
 
-def test_every_measure_has_a_name_of_the_standard():
+def test_every_measure_has_a_name_of_the_standard() -> None:
     assert list(measured(face())) == [
         "EyesOpen",
         "MouthClosed",
@@ -65,40 +74,40 @@ def test_every_measure_has_a_name_of_the_standard():
 
 
 @pytest.mark.parametrize(("opening", "scalar"), [(0, 12), (1, 27), (2, 50), (3, 73), (8, 100)])
-def test_eyes_are_rated_as_ofiq_rates_them(opening, scalar):
+def test_eyes_are_rated_as_ofiq_rates_them(opening: float, scalar: int) -> None:
     found = measured(face(left=opening, right=opening))["EyesOpen"]
     assert found.raw == pytest.approx(opening / TO_CHIN)
     assert found.scalar == scalar
 
 
-def test_the_eye_that_is_less_open_counts():
+def test_the_eye_that_is_less_open_counts() -> None:
     assert measured(face(left=1))["EyesOpen"] == measured(face(right=1))["EyesOpen"]
     assert measured(face(left=1))["EyesOpen"].scalar < 50 < measured(face())["EyesOpen"].scalar
 
 
 @pytest.mark.parametrize(("opening", "scalar"), [(0, 97), (14, 73), (20, 50), (26, 27), (60, 0)])
-def test_the_mouth_is_rated_as_ofiq_rates_it(opening, scalar):
+def test_the_mouth_is_rated_as_ofiq_rates_it(opening: float, scalar: int) -> None:
     found = measured(face(mouth=opening))["MouthClosed"]
     assert found.raw == pytest.approx(opening / TO_CHIN)
     assert found.scalar == scalar
 
 
 @pytest.mark.parametrize(("pixels", "scalar"), [(30, 12), (70, 50), (90, 73), (200, 100)])
-def test_the_distance_between_the_eyes_is_rated_as_ofiq_rates_it(pixels, scalar):
+def test_the_distance_between_the_eyes_is_rated_as_ofiq_rates_it(pixels: float, scalar: int) -> None:
     found = measured(face(scale=pixels / 100))
     assert found["InterEyeDistance"].raw == pytest.approx(pixels, rel=1e-3)
     assert found["InterEyeDistance"].scalar == scalar
     assert found["EyesOpen"] == measured(face())["EyesOpen"]
 
 
-def test_a_turned_head_has_its_eyes_as_far_apart():
+def test_a_turned_head_has_its_eyes_as_far_apart() -> None:
     found = measured(face(turn=about(1, 40)))
     assert abs(found["HeadPoseYaw"].raw) == pytest.approx(40, abs=0.1)
     assert found["HeadPoseYaw"].scalar == pytest.approx(100 * math.cos(math.radians(40)) ** 2, abs=1)
     assert found["InterEyeDistance"].raw == pytest.approx(100, abs=0.5)
 
 
-def test_angles_have_the_signs_of_the_five_landmarks():
+def test_angles_have_the_signs_of_the_five_landmarks() -> None:
     level = landmark_pose(face())
     assert (level.yaw, level.pitch, level.roll) == pytest.approx((0, 0, 0), abs=0.1)
     # The eye on the image's right goes away from the camera, as when a head turns to the image's right.
@@ -116,6 +125,6 @@ def test_angles_have_the_signs_of_the_five_landmarks():
     assert landmark_pose(clockwise).roll == pytest.approx(25, abs=0.5)
 
 
-def test_landmarks_in_one_place_are_no_error():
+def test_landmarks_in_one_place_are_no_error() -> None:
     flat = FaceLandmarks(np.zeros((478, 3), np.float32), 0.1)
     assert all(math.isfinite(measure.raw) for measure in landmark_measures(flat))

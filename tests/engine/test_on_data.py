@@ -1,12 +1,15 @@
 """The packs on photos that a clone does not have: labelled people, and files that mean harm."""
 
 import resource
+from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from likeness.engine.base import Use
+from likeness.engine.base import Engine, Use
 from likeness.engine.loading import load_engine
 from likeness.engine.packs.catalogue import Catalogue
 from likeness.engine.packs.store import WeightStore
@@ -18,7 +21,7 @@ PACKS = ("builtin", "best", "fast")
 PORTRAITS = ("hopper", "imageops_pad", "bc6h", "bgr15", "palette_sepia")
 
 
-def test_no_face_is_lost(builtin, data):
+def test_no_face_is_lost(builtin: Engine, data: Path) -> None:
     lost = [
         file.name
         for file in sorted((data / "faces" / "lfw").glob("*/*.jpg"))[::60]
@@ -28,7 +31,7 @@ def test_no_face_is_lost(builtin, data):
 
 
 @pytest.mark.parametrize("pack", PACKS)
-def test_people_are_told_apart(engine_of, data, pack):
+def test_people_are_told_apart(engine_of: Callable[[str], Engine], data: Path, pack: str) -> None:
     engine = engine_of(pack)
     people = [
         folder for folder in sorted((data / "faces" / "photos" / "people" / "train").iterdir()) if folder.is_dir()
@@ -50,11 +53,11 @@ def test_people_are_told_apart(engine_of, data, pack):
     assert levels[same & ~np.isnan(scores)].min() >= 3
 
 
-def test_all_six_of_the_group_are_found(builtin, group):
+def test_all_six_of_the_group_are_found(builtin: Engine, group: bytes) -> None:
     assert len(builtin.detect(builtin.decode(group))) == 6
 
 
-def test_a_photo_turned_by_any_quarter_matches_at_the_same_level(builtin, data):
+def test_a_photo_turned_by_any_quarter_matches_at_the_same_level(builtin: Engine, data: Path) -> None:
     photos = sorted((data / "faces" / "lfw").glob("*/*_0001.jpg"))[::600]
     for photo in photos:
         image = builtin.decode(photo.read_bytes())
@@ -65,11 +68,13 @@ def test_a_photo_turned_by_any_quarter_matches_at_the_same_level(builtin, data):
         assert levels == [5, 5, 5], photo.name
 
 
-def encode(image):
+def encode(image: NDArray[np.uint8]) -> bytes:
     return cv2.imencode(".png", cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
-def test_hostile_files_give_faces_or_documented_refusals_in_bounded_memory(builtin, data, capfd):
+def test_hostile_files_give_faces_or_documented_refusals_in_bounded_memory(
+    builtin: Engine, data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found, refused = set(), set()
     for file in sorted((data / "hostile").rglob("*.*")):
@@ -86,7 +91,7 @@ def test_hostile_files_give_faces_or_documented_refusals_in_bounded_memory(built
     assert capfd.readouterr().err == ""
 
 
-def test_passive_pad_models_rank_most_live_faces_above_attacks(tmp_path, data):
+def test_passive_pad_models_rank_most_live_faces_above_attacks(tmp_path: Path, data: Path) -> None:
     for pack in ("minifasnet-80", "minifasnet-128"):
         WeightStore(tmp_path, data / "models").install(Catalogue(tmp_path).get(pack))
     engine = load_engine("builtin", models_dir=tmp_path)

@@ -26,7 +26,9 @@ JPEG, PNG = fake_photo(1, size=(64, 48)), fake_photo(1, size=(64, 48), format="P
         ("empty", b"", "no photo"),
     ],
 )
-def test_a_photo_is_told_by_its_ending_or_its_first_bytes(tmp_path, name, content, kind):
+def test_a_photo_is_told_by_its_ending_or_its_first_bytes(
+    tmp_path: Path, name: str, content: bytes, kind: str | None
+) -> None:
     file = tmp_path / name
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(content)

@@ -1,20 +1,24 @@
 """The builtin pack from bytes to templates, on photos that ship inside public packages."""
 
 import io
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from likeness.engine import photo as photos
-from likeness.engine.base import FacePolicy, Use
+from likeness.engine.base import Engine, FacePolicy, Use
 from likeness.engine.fake import FakeEngine
+from likeness.engine.header import Header, Reduction
 from likeness.engine.loading import load_engine
 from likeness.engine.packs.catalogue import SHIPPED
 from likeness.errors import InvalidImage, LowQuality, MultipleFaces, NoFace, SetupError, UnsupportedMediaType
 
 
-def jpeg(pixels: np.ndarray, size: tuple[int, int] | None = None, **options) -> bytes:
+def jpeg(pixels: np.ndarray, size: tuple[int, int] | None = None, **options: Any) -> bytes:
     stored = io.BytesIO()
     picture = Pillow.fromarray(pixels)
     (picture.resize(size) if size else picture).save(stored, "JPEG", quality=92, **options)
@@ -22,16 +26,16 @@ def jpeg(pixels: np.ndarray, size: tuple[int, int] | None = None, **options) -> 
 
 
 @pytest.fixture(scope="session")
-def portrait(astronaut):
+def portrait(astronaut: bytes) -> NDArray[np.uint8]:
     return photos.decode(astronaut)
 
 
 @pytest.fixture(scope="session")
-def template(builtin, astronaut):
+def template(builtin: Engine, astronaut: bytes) -> NDArray[np.float32]:
     return builtin.analyse(astronaut, use=Use.PROBE).template
 
 
-def test_a_portrait_gives_one_unit_template(builtin, astronaut):
+def test_a_portrait_gives_one_unit_template(builtin: Engine, astronaut: bytes) -> None:
     face = builtin.analyse(astronaut, use=Use.ENROL)
     assert face.image_size == (512, 512)
     assert face.template.shape == (builtin.pack.template_size,)
@@ -43,18 +47,22 @@ def test_a_portrait_gives_one_unit_template(builtin, astronaut):
     assert face.detection.confidence > 0.9
 
 
-def test_one_photo_analysed_twice_is_the_same(builtin, astronaut, template):
+def test_one_photo_analysed_twice_is_the_same(builtin: Engine, astronaut: bytes, template: NDArray[np.float32]) -> None:
     assert np.array_equal(builtin.analyse(astronaut, use=Use.PROBE).template, template)
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
-def test_turned_photos_give_the_same_level(builtin, portrait, template, turns):
+def test_turned_photos_give_the_same_level(
+    builtin: Engine, portrait: NDArray[np.uint8], template: NDArray[np.float32], turns: int
+) -> None:
     face = builtin.analyse(jpeg(np.rot90(portrait, turns)), use=Use.PROBE)
     assert builtin.calibration.level(float(face.template @ template)) == 5
 
 
 @pytest.mark.parametrize("side", [160, 1024, 2500, 4000])
-def test_size_does_not_matter_and_coordinates_are_the_photos_own(builtin, astronaut, portrait, template, side):
+def test_size_does_not_matter_and_coordinates_are_the_photos_own(
+    builtin: Engine, astronaut: bytes, portrait: NDArray[np.uint8], template: NDArray[np.float32], side: int
+) -> None:
     face = builtin.analyse(jpeg(portrait, (side, side)), use=Use.PROBE)
     assert face.image_size == (side, side)
     assert builtin.calibration.level(float(face.template @ template)) == 5
@@ -62,13 +70,15 @@ def test_size_does_not_matter_and_coordinates_are_the_photos_own(builtin, astron
     assert face.detection.landmarks == pytest.approx(expected, abs=side / 100)
 
 
-def test_a_small_face_in_a_large_photo_is_decoded_again_at_a_finer_scale(builtin, portrait, template, monkeypatch):
+def test_a_small_face_in_a_large_photo_is_decoded_again_at_a_finer_scale(
+    builtin: Engine, portrait: NDArray[np.uint8], template: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
     canvas = np.full((3000, 4000, 3), 120, np.uint8)
     canvas[1000:1512, 1500:2012] = portrait
     reductions = []
     decode_pixels = photos.decode_pixels
 
-    def spy(header, *, reduction=1):
+    def spy(header: Header, *, reduction: Reduction = 1) -> NDArray[np.uint8]:
         reductions.append(reduction)
         return decode_pixels(header, reduction=reduction)
 
@@ -80,7 +90,7 @@ def test_a_small_face_in_a_large_photo_is_decoded_again_at_a_finer_scale(builtin
     assert face.detection.landmarks[2] == pytest.approx((1500 + 225, 1000 + 128), abs=6)
 
 
-def test_detect_finds_all_and_embeds_in_one_batch(builtin, group):
+def test_detect_finds_all_and_embeds_in_one_batch(builtin: Engine, group: bytes) -> None:
     image = builtin.decode(group)
     faces = builtin.detect(image)
     assert len(faces) == 6
@@ -93,16 +103,16 @@ def test_detect_finds_all_and_embeds_in_one_batch(builtin, group):
     assert builtin.detect(image, minimum_face_pixels=400) == []
 
 
-def test_quality_is_told_for_one_face(builtin, portrait):
+def test_quality_is_told_for_one_face(builtin: Engine, portrait: NDArray[np.uint8]) -> None:
     (face,) = builtin.detect(portrait)
     assert 0 < builtin.assess(portrait, face, use=Use.PROBE).score <= 100
 
 
-def test_no_pad_models_give_no_scores(builtin, portrait):
+def test_no_pad_models_give_no_scores(builtin: Engine, portrait: NDArray[np.uint8]) -> None:
     assert builtin.live_scores(portrait, builtin.detect(portrait)[0]).by_model == {}
 
 
-def test_refusals(builtin, group, portrait):
+def test_refusals(builtin: Engine, group: bytes, portrait: NDArray[np.uint8]) -> None:
     with pytest.raises(MultipleFaces):
         builtin.analyse(group, use=Use.PROBE)
     with pytest.raises(NoFace):
@@ -118,7 +128,9 @@ def test_refusals(builtin, group, portrait):
     assert caught.value.reasons
 
 
-def test_a_second_face_beside_the_subject_is_refused_only_by_the_strict_policy(builtin, portrait, template):
+def test_a_second_face_beside_the_subject_is_refused_only_by_the_strict_policy(
+    builtin: Engine, portrait: NDArray[np.uint8], template: NDArray[np.float32]
+) -> None:
     scene = np.full((600, 900, 3), 128, np.uint8)
     scene[50:562, 150:662] = portrait
     scene[380:580, 690:890] = np.asarray(Pillow.fromarray(portrait[20:220, 120:320][:, ::-1]).resize((200, 200)))[:200]
@@ -131,13 +143,13 @@ def test_a_second_face_beside_the_subject_is_refused_only_by_the_strict_policy(b
         builtin.analyse(jpeg(scene), use=Use.PROBE, policy=FacePolicy.SINGLE)
 
 
-def test_packs_by_name(models_dir):
+def test_packs_by_name(models_dir: Path) -> None:
     assert isinstance(load_engine("fake", models_dir=models_dir), FakeEngine)
     with pytest.raises(SetupError, match="no model pack named"):
         load_engine("nothing", models_dir=models_dir)
 
 
-def test_an_uncalibrated_pack_says_what_to_run(models_dir, tmp_path):
+def test_an_uncalibrated_pack_says_what_to_run(models_dir: Path, tmp_path: Path) -> None:
     folder = tmp_path / "packs" / "own"
     folder.mkdir(parents=True)
     text = (SHIPPED / "builtin.json").read_text().replace('"id": "builtin"', '"id": "own"')

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from likeness.engine.alignment import View
 from likeness.engine.recognition import Recogniser, fuse, unit
@@ -12,29 +13,29 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
 class Corners:
     """Stands for a network: its output is each chip's mean colour by quarter."""
 
-    def __init__(self):
-        self.batches = []
+    def __init__(self) -> None:
+        self.batches: list[int] = []
 
-    def run(self, *, pixels):
+    def run(self, *, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         self.batches.append(len(pixels))
         side = pixels.shape[1] // 2
         quarters = pixels.reshape(len(pixels), 2, side, 2, side, 3).astype(np.float32).mean(axis=(2, 4))
         return {"templates": quarters.reshape(len(pixels), 12) - 127}
 
 
-def recogniser(weight=1.0, views=BOTH):
-    return Recogniser(Corners(), 112, LANDMARKS, views, weight, 12)
+def recogniser(weight: float = 1.0, views: tuple[View, View] | tuple[View] = BOTH) -> Recogniser:
+    return Recogniser(Corners(), 112, LANDMARKS, views, weight, 12)  # type: ignore[arg-type]
 
 
-def test_all_views_of_all_faces_go_in_one_batch():
+def test_all_views_of_all_faces_go_in_one_batch() -> None:
     own = recogniser()
     templates = own.embed(IMAGE, [LANDMARKS, LANDMARKS + 5, LANDMARKS * 0.8])
-    assert own.network.batches == [6]
+    assert own.network.batches == [6]  # type: ignore[attr-defined]
     assert templates.shape == (3, 12)
     assert np.linalg.norm(templates, axis=1) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_template_is_the_direction_of_the_sum_over_views():
+def test_a_template_is_the_direction_of_the_sum_over_views() -> None:
     first, second = (recogniser(views=(view,)) for view in (View(), View(mirrored=True)))
     raw = [own.network.run(pixels=IMAGE[None, 8:120, 8:120])["templates"] for own in (first, second)]
     assert raw[0].shape == (1, 12)
@@ -43,7 +44,7 @@ def test_a_template_is_the_direction_of_the_sum_over_views():
     assert np.allclose(both, mirrored_twice, atol=1e-6)
 
 
-def test_the_score_of_fused_templates_is_the_weighted_mean_of_scores():
+def test_the_score_of_fused_templates_is_the_weighted_mean_of_scores() -> None:
     one, two = recogniser(2.0, (View(),)), recogniser(1.0, (View(zoom=1.3),))
     faces = [LANDMARKS, LANDMARKS + 9]
     fused = fuse([one, two], IMAGE, faces)
@@ -52,9 +53,9 @@ def test_the_score_of_fused_templates_is_the_weighted_mean_of_scores():
     assert np.allclose(fused @ fused.T, (2 * scores[0] + scores[1]) / 3, atol=1e-5)
 
 
-def test_no_faces_give_no_templates():
+def test_no_faces_give_no_templates() -> None:
     assert fuse([recogniser(), recogniser()], IMAGE, []).shape == (0, 24)
 
 
-def test_unit_of_nothing_is_nothing():
+def test_unit_of_nothing_is_nothing() -> None:
     assert not unit(np.zeros((1, 4), np.float32)).any()

@@ -16,7 +16,7 @@ def doubling() -> bytes:
     return graph.build({"x": (TensorProto.FLOAT, ("n",))}, {"y": (output, ("n",))})
 
 
-def test_many_threads_share_one_network():
+def test_many_threads_share_one_network() -> None:
     network = Network(doubling())
     values = [np.full(3, number, np.float32) for number in range(50)]
     with ThreadPoolExecutor(8) as pool:
@@ -25,19 +25,19 @@ def test_many_threads_share_one_network():
 
 
 @pytest.mark.parametrize("model", [b"", b"not a model"])
-def test_what_is_no_model(model):
+def test_what_is_no_model(model: bytes) -> None:
     with pytest.raises(SetupError):
         Network(model)
 
 
-def test_a_missing_gpu_is_said_at_start():
+def test_a_missing_gpu_is_said_at_start() -> None:
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this ONNX Runtime has CUDA")
     with pytest.raises(SetupError, match="onnxruntime-gpu"):
         Network(doubling(), provider="cuda")
 
 
-def test_a_provider_that_falls_back_in_silence_is_refused(monkeypatch):
+def test_a_provider_that_falls_back_in_silence_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     with pytest.raises(SetupError), pytest.warns(UserWarning, match="CUDAExecutionProvider"):
         Network(doubling(), provider="cuda")

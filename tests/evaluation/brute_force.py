@@ -3,18 +3,24 @@
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 
-def unit_rows(generator, people, *, size=8, likeness=1.5):
+def unit_rows(
+    generator: np.random.Generator, people: NDArray[np.int64] | list[int], *, size: int = 8, likeness: float = 1.5
+) -> NDArray[np.float32]:
     """Templates whose people look more or less like themselves."""
     centres = generator.standard_normal((max(people) + 1, size)) * likeness
     rows = centres[people] + generator.standard_normal((len(people), size))
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def scores_by_kind(rows, people):
+def scores_by_kind(
+    rows: NDArray[np.float32], people: list[int]
+) -> tuple[list[tuple[float, int, int]], list[tuple[float, int, int]]]:
     """All scores, one by one: (genuine, impostor) as lists of (score, i, j)."""
-    genuine, impostor = [], []
+    genuine: list[tuple[float, int, int]] = []
+    impostor: list[tuple[float, int, int]] = []
     for i, j in combinations(range(len(rows)), 2):
         score = float(rows[i].astype(np.float64) @ rows[j].astype(np.float64))
         (genuine if people[i] == people[j] else impostor).append((score, i, j))

@@ -1,9 +1,12 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from brute_force import unit_rows
+from numpy.typing import NDArray
 
+from evaluation.brute_force import unit_rows
+from likeness.engine.base import Box
 from likeness.engine.levels import TARGET_FMR
 from likeness.errors import SetupError
 from likeness.evaluation.calibration import (
@@ -24,12 +27,14 @@ from likeness.evaluation.treatments import AS_IT_IS
 
 
 @pytest.fixture(scope="module")
-def crowd():
+def crowd() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     people = np.concatenate([np.arange(1500), np.arange(0, 1500, 5)])
     return unit_rows(np.random.default_rng(0), people, size=24, likeness=2.0), people
 
 
-def test_thresholds_keep_to_the_rates_they_were_chosen_for(crowd):
+def test_thresholds_keep_to_the_rates_they_were_chosen_for(
+    crowd: tuple[NDArray[np.float32], NDArray[np.int64]],
+) -> None:
     levels = calibrate(*crowd).levels
     assert [level.level for level in levels] == [1, 2, 3, 4, 5]
     assert [level.threshold for level in levels] == sorted(level.threshold for level in levels)
@@ -39,7 +44,7 @@ def test_thresholds_keep_to_the_rates_they_were_chosen_for(crowd):
         assert level.fnmr.comparisons == 300
 
 
-def test_a_rate_that_is_uncertain_is_kept_to_with_care(crowd):
+def test_a_rate_that_is_uncertain_is_kept_to_with_care(crowd: tuple[NDArray[np.float32], NDArray[np.int64]]) -> None:
     rows, people = crowd
     levels = calibrate(rows, people).levels
     for level, target in zip(levels, TARGET_FMR, strict=True):
@@ -50,7 +55,9 @@ def test_a_rate_that_is_uncertain_is_kept_to_with_care(crowd):
     assert levels[-1].fmr.value <= TARGET_FMR[-1] / 2
 
 
-def test_levels_that_too_few_people_support_are_refused_with_what_it_takes(crowd):
+def test_levels_that_too_few_people_support_are_refused_with_what_it_takes(
+    crowd: tuple[NDArray[np.float32], NDArray[np.int64]],
+) -> None:
     rows, people = crowd
     with pytest.raises(SetupError, match=r"540 people.*: level 5 takes 1,415\."):
         calibrate(rows[-600:], people[-600:])
@@ -60,9 +67,11 @@ def test_levels_that_too_few_people_support_are_refused_with_what_it_takes(crowd
         calibrate(rows[:1500], people[:1500])
 
 
-def test_where_people_are_too_few_for_level_5_the_others_are_offered_and_chosen(crowd):
-    rows, people = (part[:500] for part in crowd)
-    rows, people = np.concatenate([rows, crowd[0][1500:1510]]), np.concatenate([people, crowd[1][1500:1510]])
+def test_where_people_are_too_few_for_level_5_the_others_are_offered_and_chosen(
+    crowd: tuple[NDArray[np.float32], NDArray[np.int64]],
+) -> None:
+    few = np.r_[:500, 1500:1510]
+    rows, people = crowd[0][few], crowd[1][few]
     with pytest.raises(SetupError, match="`--levels 4` leaves level 5 out"):
         calibrate(rows, people)
     chosen = calibrate(rows, people, levels=4).levels
@@ -70,14 +79,14 @@ def test_where_people_are_too_few_for_level_5_the_others_are_offered_and_chosen(
     assert all(level.threshold < 1 for level in chosen)
 
 
-def test_many_photos_of_two_people_support_no_level():
+def test_many_photos_of_two_people_support_no_level() -> None:
     people = np.arange(2002) % 2
     rows = unit_rows(np.random.default_rng(1), people, size=24, likeness=2.0)
     with pytest.raises(SetupError, match=r"2 people.*level 1 takes 15"):
         calibrate(rows, people)
 
 
-def test_people_alike_keep_the_promise_on_each_other(crowd):
+def test_people_alike_keep_the_promise_on_each_other(crowd: tuple[NDArray[np.float32], NDArray[np.int64]]) -> None:
     promises = check_promise(*crowd, splits=4)
     for promise in promises[:3]:
         assert promise.low_ratio <= promise.median_ratio <= promise.high_ratio
@@ -85,19 +94,22 @@ def test_people_alike_keep_the_promise_on_each_other(crowd):
         assert promise.within_twice == 1
 
 
-def test_a_person_under_two_names_is_told_and_no_level_is_made_of_it(crowd):
+def test_a_person_under_two_names_is_told_and_no_level_is_made_of_it(
+    crowd: tuple[NDArray[np.float32], NDArray[np.int64]],
+) -> None:
     rows, people = crowd
     doubled = np.concatenate([rows, rows[:4]])
     with pytest.raises(SetupError, match=r"level 5.*two names"):
         calibrate(doubled, np.concatenate([people, np.arange(5000, 5004)]))
 
 
+BOX = Box(0, 0, 60, 60)
 GROUPS = ("north", "south", "west")
 SIZES = (600, 500, 30)
 """People of each group; those of the south have something of their looks in common."""
 
 
-def looked_at(seed):
+def looked_at(seed: int) -> tuple[Extraction, dict[str, tuple[str, ...]]]:
     """Templates of three groups, and two more photos of the first person, of which one is refused."""
     people = np.concatenate([np.arange(sum(SIZES)), [0, 0]])
     rows = np.random.default_rng(seed).standard_normal((len(people), 24)).astype(np.float32)
@@ -112,19 +124,19 @@ def looked_at(seed):
         tuple(Path(f"P{people[row]:04}/{row:04}.jpg") for row in order),
         tuple(people[order].tolist()),
     )
-    outcomes = [Sample(rows[row], 90, None) for row in order]
+    outcomes: list[Sample | Failure] = [Sample(rows[row], 90, BOX) for row in order]
     outcomes[1] = Failure("NO_FACE")
     labels = {"origin": tuple(np.repeat(GROUPS, SIZES)[people[order]].tolist())}
     return Extraction(data_set, tuple(outcomes)), labels
 
 
-def rates_within(subset, levels):
+def rates_within(subset: Any, levels: Any) -> NDArray[np.float64]:
     """The FMR over its promise, level by level."""
     impostor = compare_all(subset.rows, subset.people, keep=0).impostor
     return np.array([impostor.at_or_above(level.threshold) / impostor.total for level in levels]) / TARGET_FMR[:4]
 
 
-def test_thresholds_of_the_group_most_alike_keep_a_promise_that_those_of_all_pairs_break():
+def test_thresholds_of_the_group_most_alike_keep_a_promise_that_those_of_all_pairs_break() -> None:
     extraction, labels = looked_at(0)
     subsets = same_group(extraction, labels, levels=4)
     assert [(str(subset.name), len(set(subset.people)), subset.levels) for subset in subsets] == [
@@ -148,7 +160,9 @@ def test_thresholds_of_the_group_most_alike_keep_a_promise_that_those_of_all_pai
         assert (rates_within(subset, of_groups.levels)[:3] <= 2).all()
 
 
-def test_no_threshold_is_lower_than_for_all_pairs_nor_than_that_of_the_level_before(crowd):
+def test_no_threshold_is_lower_than_for_all_pairs_nor_than_that_of_the_level_before(
+    crowd: tuple[NDArray[np.float32], NDArray[np.int64]],
+) -> None:
     rows, people = crowd
     of_all = calibrate(rows, people)
     generator = np.random.default_rng(2)
@@ -164,7 +178,7 @@ def test_no_threshold_is_lower_than_for_all_pairs_nor_than_that_of_the_level_bef
     assert calibrate(rows, people, subsets=(apart,)).levels == of_all.levels
 
 
-def test_groups_that_cannot_be_gone_by_are_refused():
+def test_groups_that_cannot_be_gone_by_are_refused() -> None:
     extraction, labels = looked_at(0)
     data_set = extraction.data_set
     check_groups(labels, data_set, levels=4)
@@ -185,7 +199,7 @@ def test_groups_that_cannot_be_gone_by_are_refused():
         same_group(Extraction(data_set, refused), labels, levels=4)
 
 
-def treated(seed):
+def treated(seed: int) -> Conditions:
     """480 people, a photo each: as they are, somewhat alike under a fog, and in a storm that few are accepted in."""
     generator = np.random.default_rng(seed)
     people = np.arange(480)
@@ -200,14 +214,14 @@ def treated(seed):
         data_set,
         tuple(people.tolist()),
         {
-            AS_IT_IS: tuple(Sample(row, 90, None) for row in plain),
-            "fog": tuple(Sample(row, 90, None) if i % 40 else Failure("LOW_QUALITY") for i, row in enumerate(fog)),
-            "storm": tuple(Sample(row, 90, None) if i < 5 else Failure("LOW_QUALITY") for i, row in enumerate(one)),
+            AS_IT_IS: tuple(Sample(row, 90, BOX) for row in plain),
+            "fog": tuple(Sample(row, 90, BOX) if i % 40 else Failure("LOW_QUALITY") for i, row in enumerate(fog)),
+            "storm": tuple(Sample(row, 90, BOX) if i < 5 else Failure("LOW_QUALITY") for i, row in enumerate(one)),
         },
     )
 
 
-def test_thresholds_under_conditions_keep_a_promise_that_those_of_clean_photos_break():
+def test_thresholds_under_conditions_keep_a_promise_that_those_of_clean_photos_break() -> None:
     extraction, _ = looked_at(3)
     fog, storm = under_conditions(treated(0))
     # Twelve of the 480 are refused: 109,278 pairs, enough for level 3. Five accepted photos show nothing.

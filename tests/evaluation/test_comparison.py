@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from brute_force import scores_by_kind, unit_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evaluation.brute_force import scores_by_kind, unit_rows
 from likeness.evaluation import comparison
 from likeness.evaluation.comparison import compare_all, count_errors
 
@@ -12,7 +12,7 @@ crowds = st.lists(st.integers(0, 5), min_size=2, max_size=25)
 
 @given(crowds, st.integers(0, 2**32))
 @settings(deadline=None, max_examples=25)
-def test_every_pair_counts_once_and_the_worst_are_kept(people, seed):
+def test_every_pair_counts_once_and_the_worst_are_kept(people: list[int], seed: int) -> None:
     rows = unit_rows(np.random.default_rng(seed), people)
     genuine, impostor = scores_by_kind(rows, people)
     found = compare_all(rows, np.array(people), keep=3)
@@ -37,7 +37,7 @@ def test_every_pair_counts_once_and_the_worst_are_kept(people, seed):
 
 @given(crowds, st.integers(0, 2**32))
 @settings(deadline=None, max_examples=25)
-def test_errors_are_counted_with_the_people_they_belong_to(people, seed):
+def test_errors_are_counted_with_the_people_they_belong_to(people: list[int], seed: int) -> None:
     rows = unit_rows(np.random.default_rng(seed), people)
     genuine, impostor = scores_by_kind(rows, people)
     thresholds = [-0.3, 0.1, 0.6]
@@ -51,7 +51,7 @@ def test_errors_are_counted_with_the_people_they_belong_to(people, seed):
         assert errors.false_matches[person].tolist() == [sum(s >= t for s in others) for t in thresholds]
 
 
-def test_blocks_change_nothing(monkeypatch):
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     people = np.random.default_rng(1).integers(0, 30, 100)
     rows = unit_rows(np.random.default_rng(2), people)
     whole, whole_errors = compare_all(rows, people), count_errors(rows, people, [0.2, 0.5])
@@ -66,6 +66,6 @@ def test_blocks_change_nothing(monkeypatch):
     assert np.array_equal(parts_errors.false_matches, whole_errors.false_matches)
 
 
-def test_nobody_gives_no_comparison():
+def test_nobody_gives_no_comparison() -> None:
     errors = count_errors(np.empty((0, 4), np.float32), np.empty(0, np.int64), [0.5])
     assert errors.genuine.size == errors.impostor.size == 0

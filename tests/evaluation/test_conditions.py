@@ -1,13 +1,17 @@
 """The rates under treatments, on painted faces: their engine refuses a dark face and knows none that is upside down."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from likeness.engine.base import Face, FacePolicy, Use
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.errors import SetupError
 from likeness.evaluation.comparison import count_errors_between
 from likeness.evaluation.conditions import choose_photos, extract_conditions, measure_conditions
-from likeness.evaluation.data_set import read_folder
+from likeness.evaluation.data_set import DataSet, read_folder
 from likeness.evaluation.outcomes import Failure
 from likeness.evaluation.template_cache import TemplateCache
 from likeness.evaluation.treatments import AS_IT_IS, TREATMENTS
@@ -17,7 +21,7 @@ THRESHOLDS = FakeEngine.calibration.thresholds
 
 
 @pytest.fixture(scope="module")
-def faces(tmp_path_factory):
+def faces(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
     folder = tmp_path_factory.mktemp("faces")
     for person in range(8):
         for shot in range(1 + person % 3):
@@ -27,12 +31,14 @@ def faces(tmp_path_factory):
     return read_folder(folder)
 
 
-def all_alike(image, _landmarks, _generator):
+def all_alike(
+    image: NDArray[np.uint8], _landmarks: NDArray[np.float32], _generator: np.random.Generator
+) -> NDArray[np.uint8]:
     """Make one face of all, as covering and blurring nearly do."""
     return FakeEngine().decode(fake_photo(77, size=image.shape[1::-1], format="PNG"))
 
 
-def test_photos_are_chosen_two_a_person_those_of_whom_there_are_two_first(faces):
+def test_photos_are_chosen_two_a_person_those_of_whom_there_are_two_first(faces: DataSet) -> None:
     chosen = choose_photos(faces, 100)
     people = [faces.person_of[index] for index in chosen]
     assert len(set(chosen)) == len(chosen) == 8 + 5
@@ -41,7 +47,7 @@ def test_photos_are_chosen_two_a_person_those_of_whom_there_are_two_first(faces)
     assert choose_photos(faces, 4) == chosen[:4]
 
 
-def test_what_is_refused_what_is_accepted_and_what_matches_then(faces):
+def test_what_is_refused_what_is_accepted_and_what_matches_then(faces: DataSet) -> None:
     table = TABLE | {"all alike": all_alike}
     found = extract_conditions(FakeEngine(), faces, photos=choose_photos(faces, 100), table=table, workers=2)
     rows = {row.condition: row for row in measure_conditions(found, THRESHOLDS)}
@@ -59,7 +65,7 @@ def test_what_is_refused_what_is_accepted_and_what_matches_then(faces):
     assert alike.against_clean[0].fnmr.comparisons == 10
 
 
-def test_photos_that_are_refused_as_they_are_are_left_out(faces, tmp_path):
+def test_photos_that_are_refused_as_they_are_are_left_out(faces: DataSet, tmp_path: Path) -> None:
     for person in range(3):
         for shot in range(2):
             file = tmp_path / f"P{person}" / f"{shot}.png"
@@ -72,13 +78,13 @@ def test_photos_that_are_refused_as_they_are_are_left_out(faces, tmp_path):
         extract_conditions(FakeEngine(), data_set, photos=(1, 3, 5), table=TABLE)
 
 
-def test_what_is_known_is_not_looked_at_again(faces, tmp_path):
+def test_what_is_known_is_not_looked_at_again(faces: DataSet, tmp_path: Path) -> None:
     class Counting(FakeEngine):
         looks = 0
 
-        def analyse(self, photo, **options):
+        def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy = FacePolicy.LARGEST) -> Face:
             Counting.looks += 1
-            return super().analyse(photo, **options)
+            return super().analyse(photo, use=use, policy=policy)
 
     told = []
     photos = choose_photos(faces, 6)
@@ -92,7 +98,7 @@ def test_what_is_known_is_not_looked_at_again(faces, tmp_path):
     assert all(isinstance(outcome, Failure) for outcome in found.outcomes["dark 1/40"])
 
 
-def test_rates_between_two_sets_are_those_of_every_pair():
+def test_rates_between_two_sets_are_those_of_every_pair() -> None:
     generator = np.random.default_rng(5)
     rows, others = (generator.standard_normal((size, 4)).astype(np.float32) for size in (7, 9))
     rows, others = (part / np.linalg.norm(part, axis=1, keepdims=True) for part in (rows, others))

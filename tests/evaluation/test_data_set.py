@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from likeness.errors import SetupError
@@ -5,7 +7,7 @@ from likeness.evaluation.data_set import read_folder, read_labels, read_pairs
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     root = tmp_path / "faces"
     for name in (
         "Ada/Ada_0001.jpg",
@@ -23,7 +25,7 @@ def folder(tmp_path):
     return root
 
 
-def test_a_folder_for_each_person(folder):
+def test_a_folder_for_each_person(folder: Path) -> None:
     data_set = read_folder(folder)
     assert data_set.name == "faces"
     assert data_set.people == ("Ada", "Bo", "Cy")
@@ -36,7 +38,7 @@ def test_a_folder_for_each_person(folder):
     assert data_set.person_of == (0, 0, 1, 2)
 
 
-def test_hidden_files_and_thumbnails_are_nobodys_photos(folder):
+def test_hidden_files_and_thumbnails_are_nobodys_photos(folder: Path) -> None:
     before = read_folder(folder)
     for name in ("Ada/._Ada_0001.jpg", ".trash/Ada_0003.jpg", "Bo/Bo_0001_thumb.png"):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -44,7 +46,7 @@ def test_hidden_files_and_thumbnails_are_nobodys_photos(folder):
     assert read_folder(folder) == before
 
 
-def test_what_gives_no_comparison_is_refused(tmp_path, folder):
+def test_what_gives_no_comparison_is_refused(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(SetupError, match="not a folder"):
         read_folder(tmp_path / "nowhere")
     (folder / "Ada" / "Ada_0002.JPEG").unlink()
@@ -53,7 +55,7 @@ def test_what_gives_no_comparison_is_refused(tmp_path, folder):
 
 
 @pytest.mark.parametrize("head", ["", "10\t300\n", "\ufeff"])
-def test_pairs_of_lfw(folder, tmp_path, head):
+def test_pairs_of_lfw(folder: Path, tmp_path: Path, head: str) -> None:
     file = tmp_path / "pairs.txt"
     file.write_text(f"{head}Ada\t1\t2\n\nAda\t2\tBo\t1\n", encoding="utf-8")
     pairs = read_pairs(file, read_folder(folder))
@@ -70,19 +72,19 @@ def test_pairs_of_lfw(folder, tmp_path, head):
         ("3 3\n", "no pairs"),
     ],
 )
-def test_bad_pairs_are_told_by_line(folder, tmp_path, text, fault):
+def test_bad_pairs_are_told_by_line(folder: Path, tmp_path: Path, text: str, fault: str) -> None:
     file = tmp_path / "pairs.txt"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(SetupError, match=fault):
         read_pairs(file, read_folder(folder))
 
 
-def test_pairs_that_cannot_be_read(folder, tmp_path):
+def test_pairs_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="cannot be read"):
         read_pairs(tmp_path / "none.txt", read_folder(folder))
 
 
-def test_labels_by_photo_and_by_person(folder, tmp_path):
+def test_labels_by_photo_and_by_person(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     file.write_text("photo,sex,light\nAda,f,\nAda/Ada_0002.JPEG,f,dim\nBo,m,good\n", encoding="utf-8")
     labels = read_labels(file, read_folder(folder))
@@ -98,7 +100,7 @@ def test_labels_by_photo_and_by_person(folder, tmp_path):
         ("photo,sex\nDora,f\n", "line 2.*holds no 'Dora'"),
     ],
 )
-def test_bad_labels_are_told(folder, tmp_path, text, fault):
+def test_bad_labels_are_told(folder: Path, tmp_path: Path, text: str, fault: str) -> None:
     file = tmp_path / "labels.csv"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(SetupError, match=fault):

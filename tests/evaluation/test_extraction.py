@@ -1,26 +1,28 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from likeness.engine.base import FacePolicy, Use
+from likeness.engine.base import Face, FacePolicy, Use
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.errors import SetupError
-from likeness.evaluation.data_set import read_folder
+from likeness.evaluation.data_set import DataSet, read_folder
 from likeness.evaluation.extraction import extract
 from likeness.evaluation.outcomes import Failure
 from likeness.evaluation.template_cache import TemplateCache
 
 
 class CountingEngine(FakeEngine):
-    def __init__(self):
-        self.uses = []
+    def __init__(self) -> None:
+        self.uses: list[Use] = []
 
-    def analyse(self, photo, *, use, policy=FacePolicy.LARGEST):
+    def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy = FacePolicy.LARGEST) -> Face:
         self.uses.append(use)
         return super().analyse(photo, use=use, policy=policy)
 
 
 @pytest.fixture
-def data_set(tmp_path):
+def data_set(tmp_path: Path) -> DataSet:
     photos = {
         "Ada/1.jpg": fake_photo(1),
         "Ada/2.jpg": fake_photo(1, variation=1),
@@ -38,7 +40,7 @@ def data_set(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_each_photo_gives_a_template_or_a_reason(data_set, workers):
+def test_each_photo_gives_a_template_or_a_reason(data_set: DataSet, workers: int) -> None:
     told = []
     extraction = extract(
         FakeEngine(), data_set, workers=workers, progress=lambda done, total: told.append((done, total))
@@ -56,19 +58,19 @@ def test_each_photo_gives_a_template_or_a_reason(data_set, workers):
     assert told == [(done, 7) for done in range(1, 8)]
 
 
-def test_no_template_at_all(data_set):
+def test_no_template_at_all(data_set: DataSet) -> None:
     extraction = extract(FakeEngine(), data_set)
     nothing = type(extraction)(data_set, tuple(Failure("NO_FACE") for _ in data_set.photos))
     assert nothing.rows.shape[0] == nothing.people.size == 0
 
 
-def test_a_file_that_cannot_be_read_stops_the_run(data_set):
+def test_a_file_that_cannot_be_read_stops_the_run(data_set: DataSet) -> None:
     (data_set.folder / data_set.photos[0]).unlink()
     with pytest.raises(SetupError, match=r"1\.jpg cannot be read"):
         extract(FakeEngine(), data_set)
 
 
-def test_the_cache_answers_for_photos_it_has_seen(data_set, tmp_path):
+def test_the_cache_answers_for_photos_it_has_seen(data_set: DataSet, tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     first = extract(FakeEngine(), data_set, cache=TemplateCache.open(folder, pack="fake@1", binding="a"))
     engine = CountingEngine()
@@ -82,13 +84,13 @@ def test_the_cache_answers_for_photos_it_has_seen(data_set, tmp_path):
     assert [s.box for s in again.samples.values()] == [s.box for s in first.samples.values()]
 
 
-def test_the_cache_of_another_pack_or_binding_is_another(data_set, tmp_path):
+def test_the_cache_of_another_pack_or_binding_is_another(data_set: DataSet, tmp_path: Path) -> None:
     extract(FakeEngine(), data_set, cache=TemplateCache.open(tmp_path, pack="fake@1", binding="a"))
     assert len(TemplateCache.open(tmp_path, pack="fake@2", binding="a")) == 0
     assert len(TemplateCache.open(tmp_path, pack="fake@1", binding="b")) == 0
 
 
-def test_the_cache_is_for_its_owner_alone_and_is_kept_when_a_run_breaks_off(data_set, tmp_path):
+def test_the_cache_is_for_its_owner_alone_and_is_kept_when_a_run_breaks_off(data_set: DataSet, tmp_path: Path) -> None:
     (data_set.folder / data_set.photos[6]).unlink()
     cache = TemplateCache.open(tmp_path / "cache", pack="fake@1", binding="")
     with pytest.raises(SetupError):
@@ -98,14 +100,14 @@ def test_the_cache_is_for_its_owner_alone_and_is_kept_when_a_run_breaks_off(data
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x05\x06" + bytes(18)])
-def test_a_damaged_cache_is_told(tmp_path, content):
+def test_a_damaged_cache_is_told(tmp_path: Path, content: bytes) -> None:
     path = TemplateCache.open(tmp_path, pack="fake@1", binding="").path
     path.write_bytes(content)
     with pytest.raises(SetupError, match="is damaged"):
         TemplateCache.open(tmp_path, pack="fake@1", binding="")
 
 
-def test_photos_are_taken_for_the_use_asked_for(data_set):
+def test_photos_are_taken_for_the_use_asked_for(data_set: DataSet) -> None:
     engine = CountingEngine()
     extract(engine, data_set, use=Use.ENROL)
     assert set(engine.uses) == {Use.ENROL}

@@ -1,4 +1,5 @@
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ from likeness.evaluation.liveness_sessions import Plan, people_in, simulate_all
 from likeness.liveness.script import LivenessMode
 
 
-def test_a_person_comes_once(tmp_path):
+def test_a_person_comes_once(tmp_path: Path) -> None:
     for name in ("alone.jpg", "ann/1.jpg", "ann/2.jpg", "bob/1.png", "bob/notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -19,14 +20,14 @@ def test_a_person_comes_once(tmp_path):
     ]
 
 
-def test_nobody_is_a_fault_of_the_set_up(tmp_path):
+def test_nobody_is_a_fault_of_the_set_up(tmp_path: Path) -> None:
     with pytest.raises(SetupError):
         people_in(tmp_path)
 
 
 @pytest.mark.data
-def test_an_interruption_keeps_the_attempts_that_ended(data, tmp_path):
-    def interrupted():
+def test_an_interruption_keeps_the_attempts_that_ended(data: Path, tmp_path: Path) -> None:
+    def interrupted() -> None:
         raise KeyboardInterrupt
 
     plan = Plan(people_in(data / "faces" / "lfw"), LivenessMode.PASSIVE, flash=False, seed=1)

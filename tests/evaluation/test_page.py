@@ -1,11 +1,12 @@
 import json
 import re
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from brute_force import unit_rows
 
+from evaluation.brute_force import unit_rows
 from likeness.engine.base import Box
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.levels import Calibration
@@ -16,7 +17,7 @@ from likeness.evaluation.extraction import Extraction
 from likeness.evaluation.outcomes import Failure, Sample
 from likeness.evaluation.page import percent, rate, render_page
 from likeness.evaluation.pair_accuracy import PairAccuracy
-from likeness.evaluation.performance import measure
+from likeness.evaluation.performance import Performance, measure
 from likeness.evaluation.pictures import picture_pairs
 from likeness.evaluation.plots import Axis, Plot, decades, round_steps
 from likeness.evaluation.report import Circumstances, to_json
@@ -26,7 +27,7 @@ CALIBRATION = Calibration((0.4, 0.5, 0.6, 0.7, 0.8), (1e-2, 1e-3, 1e-4, 1e-5, 1e
 
 
 @pytest.fixture(scope="module")
-def extraction(tmp_path_factory):
+def extraction(tmp_path_factory: pytest.TempPathFactory) -> Extraction:
     folder = tmp_path_factory.mktemp("faces")
     owner = np.repeat(np.arange(30), 3)
     names = [f"<b>{person}" for person in range(30)]
@@ -38,14 +39,16 @@ def extraction(tmp_path_factory):
     for photo in (folder / photo for photo in photos):
         photo.write_bytes(fake_photo(1, size=(160, 120)))
     rows = unit_rows(np.random.default_rng(0), owner, size=16, likeness=1.5)
-    outcomes = [Sample(row, 50 + index % 40, Box(40, 30, 60, 60)) for index, row in enumerate(rows)]
+    outcomes: list[Sample | Failure] = [
+        Sample(row, 50 + index % 40, Box(40, 30, 60, 60)) for index, row in enumerate(rows)
+    ]
     outcomes[4], outcomes[8] = Failure("LOW_QUALITY", ("Sharpness", "DynamicRange")), Failure("NO_FACE")
     data_set = DataSet("<i>faces", folder, tuple(names), tuple(photos), tuple(owner.tolist()))
     return Extraction(data_set, tuple(outcomes))
 
 
 @pytest.fixture(scope="module")
-def performance(extraction):
+def performance(extraction: Extraction) -> Performance:
     labels = {
         "half": tuple("first" if index < 45 else "second" for index in range(90)),
         "rare": (None,) * 89 + ("one",),
@@ -54,11 +57,11 @@ def performance(extraction):
 
 
 @pytest.fixture(scope="module")
-def report(performance):
+def report(performance: Performance) -> dict[str, Any]:
     return to_json(performance, CIRCUMSTANCES, PairAccuracy(0.9912, 0.002, 100, 50))
 
 
-def test_the_numbers_agree_with_each_other(performance, report):
+def test_the_numbers_agree_with_each_other(performance: Performance, report: dict[str, Any]) -> None:
     assert json.loads(json.dumps(report)) == report
     assert report["dataSet"]["photos"] == 90
     assert report["dataSet"]["genuineComparisons"] == performance.comparisons.genuine.total
@@ -75,7 +78,7 @@ def test_the_numbers_agree_with_each_other(performance, report):
     assert [point["fnmr"] for point in curve] == sorted((point["fnmr"] for point in curve), reverse=True)
 
 
-def test_groups_are_measured_within_themselves(extraction, report):
+def test_groups_are_measured_within_themselves(extraction: Extraction, report: dict[str, Any]) -> None:
     first, second, one = report["groups"]
     assert (first["label"], first["group"], first["photos"], first["people"]) == ("half", "first", 45, 15)
     rows, people = extraction.rows[:43], extraction.people[:43]
@@ -86,19 +89,21 @@ def test_groups_are_measured_within_themselves(extraction, report):
     assert (one["group"], one["levels"][0]["fmr"]["comparisons"]) == ("one", 0)
 
 
-def test_a_pack_without_calibration_is_measured_too(extraction):
+def test_a_pack_without_calibration_is_measured_too(extraction: Extraction) -> None:
     report = to_json(measure(extraction, None), Circumstances("own@1", "probe", "largest", "2030-01-31", None))
     assert report["levelsInForce"] == []
     assert "Thresholds" in render_page(report)
 
 
-def test_photos_that_give_no_comparison_are_refused(extraction):
+def test_photos_that_give_no_comparison_are_refused(extraction: Extraction) -> None:
     nothing = Extraction(extraction.data_set, tuple(Failure("NO_FACE") for _ in range(90)))
     with pytest.raises(SetupError, match="Too few photos"):
         measure(nothing, None)
 
 
-def test_the_page_needs_nothing_but_itself(extraction, performance, report):
+def test_the_page_needs_nothing_but_itself(
+    extraction: Extraction, performance: Performance, report: dict[str, Any]
+) -> None:
     shown = picture_pairs(FakeEngine(), extraction, performance.comparisons.highest_impostor[:3])
     page = render_page(report, false_matches=shown, false_non_matches=shown[:1])
     assert page.count("data:image/jpeg;base64,") == 8
@@ -108,7 +113,9 @@ def test_the_page_needs_nothing_but_itself(extraction, performance, report):
     assert page.count("<svg") == 3
 
 
-def test_names_of_folders_cannot_break_the_page(extraction, performance, report):
+def test_names_of_folders_cannot_break_the_page(
+    extraction: Extraction, performance: Performance, report: dict[str, Any]
+) -> None:
     page = render_page(
         report, false_matches=picture_pairs(FakeEngine(), extraction, performance.comparisons.highest_impostor[:3])
     )
@@ -116,7 +123,7 @@ def test_names_of_folders_cannot_break_the_page(extraction, performance, report)
     assert "&lt;i&gt;faces" in page
 
 
-def test_a_broken_promise_is_marked(report):
+def test_a_broken_promise_is_marked(report: dict[str, Any]) -> None:
     broken = json.loads(json.dumps(report))
     for level in broken["levelsInForce"]:
         level["fmr"]["low"] = 0.0
@@ -125,7 +132,7 @@ def test_a_broken_promise_is_marked(report):
     assert render_page(broken).count('class="broken"') == 1
 
 
-def test_a_face_at_the_edge_is_pictured(extraction, performance):
+def test_a_face_at_the_edge_is_pictured(extraction: Extraction, performance: Performance) -> None:
     outcomes = [
         Sample(outcome.template, outcome.quality, Box(-50, -40, 90, 90)) if isinstance(outcome, Sample) else outcome
         for outcome in extraction.outcomes
@@ -140,16 +147,16 @@ def test_a_face_at_the_edge_is_pictured(extraction, performance):
 @pytest.mark.parametrize(
     ("value", "text"), [(0, "0 %"), (0.05, "5 %"), (0.01234, "1.23 %"), (1.0, "100 %"), (0.00012345, "0.0123 %")]
 )
-def test_percent(value, text):
+def test_percent(value: float, text: str) -> None:
     assert percent(value) == text
 
 
 @pytest.mark.parametrize("value_and_text", [(0, "0"), (1, "1"), (0.025, "0.025"), (0.01, "1e-2"), (1.234e-5, "1.2e-5")])
-def test_rate(value_and_text):
+def test_rate(value_and_text: tuple[float, str] | tuple[int, str]) -> None:
     assert rate(value_and_text[0]) == value_and_text[1]
 
 
-def test_axes_place_values():
+def test_axes_place_values() -> None:
     log = Axis("x", 1e-4, 1.0, decades(1e-4, 1), logarithmic=True)
     assert [log.place(value) for value in (1e-5, 1e-4, 1e-2, 1, 9)] == pytest.approx([0, 0, 0.5, 1, 1])
     assert log.ticks == pytest.approx([1e-4, 1e-3, 1e-2, 1e-1, 1])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from disks import Disk, full_disk, read_only_disk, refusing_disk
-from ledger import ROOT, Fate, Ledger, check, check_integrity, picture, search
 
+from faults.disks import Disk, full_disk, read_only_disk, refusing_disk
+from faults.ledger import ROOT, Fate, Ledger, check, check_integrity, picture, search
 from processes import ServerProcess, server_process
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]

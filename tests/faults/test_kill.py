@@ -6,8 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from ledger import Ledger, Load, Rush, check, check_integrity, search
 
+from faults.ledger import Ledger, Load, Rush, check, check_integrity, search
 from processes import server_process
 
 ROUNDS = int(os.environ.get("LIKENESS_FAULT_ROUNDS", "3"))

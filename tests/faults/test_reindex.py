@@ -16,9 +16,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from ledger import ROOT, check_integrity
 from typer.testing import CliRunner
 
+from faults.ledger import ROOT, check_integrity
 from likeness.cli import app
 from likeness.engine.fake import fake_photo
 from processes import ServerProcess, server_process

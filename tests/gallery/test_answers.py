@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert, select
@@ -44,7 +46,9 @@ def insert_under(api: Api, key: str) -> str:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 30 * HOUR_SECONDS), st.floats(-10 * DAY, 10 * DAY), st.booleans()), max_size=12))
-def test_an_answer_is_remembered_for_a_day_of_running_whatever_the_wall_clock_says(tmp_path_factory, history) -> None:
+def test_an_answer_is_remembered_for_a_day_of_running_whatever_the_wall_clock_says(
+    tmp_path_factory: pytest.TempPathFactory, history: list[tuple[float, float, bool]]
+) -> None:
     """Each step lets the server run, moves the wall clock, which nothing asks for, and perhaps restarts."""
     database = Database(empty_database(tmp_path_factory.mktemp("ages") / "db.sqlite3"))
     database.write_now(metadata.create_all)
@@ -80,7 +84,7 @@ def tenant(connection: Connection) -> None:
     connection.execute(insert(tenants).values(values))
 
 
-def test_an_answer_is_as_old_as_the_running_since_it_was_given(tmp_path) -> None:
+def test_an_answer_is_as_old_as_the_running_since_it_was_given(tmp_path: Path) -> None:
     now = 0.0
     database = Database(empty_database(tmp_path / "db.sqlite3"))
     database.write_now(metadata.create_all)
@@ -89,7 +93,7 @@ def test_an_answer_is_as_old_as_the_running_since_it_was_given(tmp_path) -> None
     known = []
     for day in range(3):
         request = Repeatable.occasion(str(day))
-        database.write_now(lambda c, request=request: remember_answer(c, "t", request, {"id": "1"}))
+        database.write_now(lambda c, request=request: remember_answer(c, "t", request, {"id": "1"}))  # type: ignore[misc]
         now += 10 * HOUR_SECONDS
         asyncio.run(ages.advance())
         keys = database.read_now(lambda c: c.execute(select(idempotency_keys.c.key)).scalars().all())

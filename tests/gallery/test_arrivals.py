@@ -97,7 +97,7 @@ Galleries.TestCase.settings = settings(deadline=None, max_examples=100, stateful
 TestHistories = Galleries.TestCase
 
 
-def test_scores_are_exact_and_the_threshold_is_reached_by_equality():
+def test_scores_are_exact_and_the_threshold_is_reached_by_equality() -> None:
     arrivals = Arrivals(DIMENSION)
     arrivals.enter(new_transaction())
     rows = np.stack(PEOPLE)
@@ -111,7 +111,7 @@ def test_scores_are_exact_and_the_threshold_is_reached_by_equality():
         assert key not in [rival for rival, _ in arrivals.rivals(0, probe, above)]
 
 
-def test_what_nobody_watches_is_let_go_of():
+def test_what_nobody_watches_is_let_go_of() -> None:
     arrivals = Arrivals(DIMENSION)
     row = np.zeros(DIMENSION, np.float32)
     with arrivals.watch() as position:
@@ -124,7 +124,7 @@ def test_what_nobody_watches_is_let_go_of():
     assert arrivals._keys == []
 
 
-def test_a_key_given_again_after_a_roll_back_is_the_new_entrys():
+def test_a_key_given_again_after_a_roll_back_is_the_new_entrys() -> None:
     arrivals = Arrivals(DIMENSION)
     with arrivals.watch() as position:
         arrivals.enter(new_transaction())
@@ -136,7 +136,7 @@ def test_a_key_given_again_after_a_roll_back_is_the_new_entrys():
         assert [key for key, _ in arrivals.rivals(position, PEOPLE[1], 0.99)] == [1]
 
 
-def test_settling_what_was_never_recorded_is_an_error():
+def test_settling_what_was_never_recorded_is_an_error() -> None:
     arrivals = Arrivals(DIMENSION)
     with pytest.raises(ValueError, match="not in list"):
         arrivals.settle(1)

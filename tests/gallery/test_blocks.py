@@ -1,6 +1,8 @@
 """Blocks hold what the rows hold, whatever is enrolled, erased or re-indexed around them; against an oracle that remembers everything."""
 
 import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,7 +43,7 @@ RNG = np.random.default_rng(3)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def small_blocks():
+def small_blocks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_SPAN", SPAN)
         patch.setattr(repository, "BLOCK_SPAN", SPAN)
@@ -140,13 +142,13 @@ TestHistories.settings = settings(max_examples=40, stateful_step_count=25, deadl
 
 
 @pytest.fixture
-def connection():
+def connection() -> Iterator[Connection]:
     with connect() as connection:
         yield connection
     connection.engine.dispose()
 
 
-def test_a_span_is_read_from_its_block_until_one_of_its_entries_is_erased(connection):
+def test_a_span_is_read_from_its_block_until_one_of_its_entries_is_erased(connection: Connection) -> None:
     tenant = new_tenant()
     entries = [enrol(connection, tenant, PACKS[0]) for _ in range(3 * SPAN)]  # keys from 1 on
     assert [seal_span(connection, tenant, SIZES, span) for span in range(4)] == [True, True, True, False]
@@ -166,7 +168,9 @@ def test_a_span_is_read_from_its_block_until_one_of_its_entries_is_erased(connec
     assert [piece.keys.tolist() for piece in stored_templates(connection, tenant, PACKS[0], SIZE)][1] == [4, 6, 7]
 
 
-def test_a_block_that_goes_while_it_is_about_to_be_read_is_made_up_for_by_its_rows(connection, monkeypatch):
+def test_a_block_that_goes_while_it_is_about_to_be_read_is_made_up_for_by_its_rows(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tenant = new_tenant()
     for _ in range(2 * SPAN):
         enrol(connection, tenant, PACKS[0])
@@ -178,7 +182,7 @@ def test_a_block_that_goes_while_it_is_about_to_be_read_is_made_up_for_by_its_ro
     assert [key for piece in reading for key in piece.keys.tolist()] == [4, 5, 6, 7, 8]
 
 
-def test_a_block_opens_in_its_own_place_alone(connection):
+def test_a_block_opens_in_its_own_place_alone(connection: Connection) -> None:
     tenant = new_tenant()
     for _ in range(3 * SPAN):
         enrol(connection, tenant, PACKS[0])
@@ -189,7 +193,7 @@ def test_a_block_opens_in_its_own_place_alone(connection):
     assert [key for piece in read for key in piece.keys.tolist()] == list(range(1, 3 * SPAN + 1))
 
 
-def test_what_lay_loose_is_sealed_for_the_next_start(tmp_path, monkeypatch):
+def test_what_lay_loose_is_sealed_for_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "BLOCK_SPAN", SPAN)
     settings = test_settings(tmp_path)
     initialise(settings)
@@ -225,7 +229,7 @@ def test_what_lay_loose_is_sealed_for_the_next_start(tmp_path, monkeypatch):
     deployment.close()
 
 
-def test_pieces_are_gathered_in_order_until_there_are_enough():
+def test_pieces_are_gathered_in_order_until_there_are_enough() -> None:
     pieces = [Piece(np.arange(n), np.zeros((n, 2), np.float32), loose=True) for n in (2, 3, 1, 4)]
     assert [len(keys) for keys, _ in gathered(pieces, 4)] == [5, 5]
     assert [len(rows) for _, rows in gathered(pieces, 6)] == [6, 4]

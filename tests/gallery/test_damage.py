@@ -39,7 +39,7 @@ def resealed(*values: float) -> Callable[[Tenant, str, bytes], bytes]:
 
     def seal(tenant: Tenant, entry_id: str, sealed: bytes) -> bytes:
         size = (len(sealed) - 28) // 4
-        numbers = np.resize(np.float32(values), size) if len(values) == 1 else np.float32(values)
+        numbers = np.resize(np.array(values, np.float32), size) if len(values) == 1 else np.array(values, np.float32)
         return seal_template(tenant, numbers, pack=PACK, entry_id=entry_id)
 
     return seal
@@ -99,7 +99,9 @@ def answers(folder: Path, tenant_id: str, people: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_a_damaged_template_refuses_its_entry_alone(tmp_path, monkeypatch, caplog, kind):
+def test_a_damaged_template_refuses_its_entry_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
     tenant_id, ids = enrolled(tmp_path)
     with composed(tmp_path) as (deployment, _):
         damage(deployment, deployment.tenants.by_name(tenant_id), ids[1], DAMAGES[kind])
@@ -118,7 +120,7 @@ def test_a_damaged_template_refuses_its_entry_alone(tmp_path, monkeypatch, caplo
     assert len(list((tmp_path / "images" / tenant_id).iterdir())) == 2
 
 
-def test_an_entry_that_cannot_be_read_can_be_erased_by_a_call(tmp_path):
+def test_an_entry_that_cannot_be_read_can_be_erased_by_a_call(tmp_path: Path) -> None:
     async def main(deployment: Deployment, gallery: GalleryParts) -> None:
         tenant = deployment.tenants.by_name(tenant_id)
         await gallery.upkeep.load()
@@ -133,15 +135,17 @@ def test_an_entry_that_cannot_be_read_can_be_erased_by_a_call(tmp_path):
         asyncio.run(main(deployment, gallery))
 
 
-def test_a_damaged_template_holds_up_no_move_to_another_pack(tmp_path):
+def test_a_damaged_template_holds_up_no_move_to_another_pack(tmp_path: Path) -> None:
     """And its entry is found again through the new one."""
 
     async def main(deployment: Deployment, gallery: GalleryParts) -> None:
         tenant = deployment.tenants.by_name(tenant_id)
         await gallery.upkeep.load()
         deployment.database.write_now(lambda c: ReindexRows(tenant.id).ask(c, "fake-2", now=0))
-        while (row := deployment.database.read_now(ReindexRows(tenant.id).find)).state is not State.READY:
+        while (row := deployment.database.read_now(ReindexRows(tenant.id).find)) and row.state is not State.READY:
             await _Move(gallery.reindexer, row, tenant).step()
+        assert row
+        assert row.report
         assert row.report["compared"] == 2
         found = [(await gallery.service.search(tenant, picture(person))).entry_id for person in range(3)]
         assert found == ids
@@ -153,13 +157,13 @@ def test_a_damaged_template_holds_up_no_move_to_another_pack(tmp_path):
 
 
 @pytest.fixture
-def small_blocks(monkeypatch):
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (blocks, repository, verification):
         monkeypatch.setattr(module, "BLOCK_SPAN", 4)
     monkeypatch.setattr(blocks, "FEWEST_ROWS", 2)
 
 
-def test_a_damaged_block_is_made_anew_from_its_rows(tmp_path, small_blocks):
+def test_a_damaged_block_is_made_anew_from_its_rows(tmp_path: Path, small_blocks: None) -> None:
     tenant_id, ids = enrolled(tmp_path, people=5)
     with composed(tmp_path) as (deployment, gallery):
         tenant = deployment.tenants.by_name(tenant_id)
@@ -167,6 +171,7 @@ def test_a_damaged_block_is_made_anew_from_its_rows(tmp_path, small_blocks):
         seal = lambda c: seal_span(c, tenant, sizes, 0)  # noqa: E731
         assert deployment.database.write_now(seal)
         block = deployment.database.read_now(lambda c: GalleryRows(tenant_id).block(c, PACK, 0))
+        assert block
         deployment.database.write_now(lambda c: c.execute(update(gallery_blocks).values(sealed_block=block[:-1])))
         asyncio.run(gallery.upkeep.load())
         loaded = gallery.galleries.gallery(tenant_id)
@@ -176,7 +181,9 @@ def test_a_damaged_block_is_made_anew_from_its_rows(tmp_path, small_blocks):
     assert answers(tmp_path, tenant_id, 5) == [*ids, 0]
 
 
-def test_a_damaged_template_is_made_anew_from_its_copy(tmp_path, monkeypatch, small_blocks):
+def test_a_damaged_template_is_made_anew_from_its_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_blocks: None
+) -> None:
     tenant_id, ids = enrolled(tmp_path, people=5)
     with composed(tmp_path) as (deployment, gallery):
         tenant = deployment.tenants.by_name(tenant_id)
@@ -191,7 +198,9 @@ def test_a_damaged_template_is_made_anew_from_its_copy(tmp_path, monkeypatch, sm
     assert answers(tmp_path, tenant_id, 5) == [*ids, 0]
 
 
-def test_a_photo_that_is_damaged_or_gone_is_named_and_its_entry_stays(tmp_path, monkeypatch):
+def test_a_photo_that_is_damaged_or_gone_is_named_and_its_entry_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tenant_id, ids = enrolled(tmp_path)
     with composed(tmp_path) as (deployment, _):
         rows = deployment.database.read_now(lambda c: GalleryRows(tenant_id).page(c, after_key=0, limit=9))
@@ -209,7 +218,9 @@ def test_a_photo_that_is_damaged_or_gone_is_named_and_its_entry_stays(tmp_path, 
     assert [path.exists() for path in photos] == [False, False, True]
 
 
-def test_a_tenant_whose_settings_are_damaged_stops_no_other(tmp_path, monkeypatch, caplog):
+def test_a_tenant_whose_settings_are_damaged_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     tenant_id, ids = enrolled(tmp_path)
     with composed(tmp_path) as (deployment, _):
         other = deployment.tenants.create("other")
@@ -226,7 +237,9 @@ def test_a_tenant_whose_settings_are_damaged_stops_no_other(tmp_path, monkeypatc
     assert verify(tmp_path, monkeypatch)[0] == 0
 
 
-def test_a_tenant_whose_photos_cannot_be_listed_holds_up_no_other_sweep(tmp_path, monkeypatch):
+def test_a_tenant_whose_photos_cannot_be_listed_holds_up_no_other_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, refused = ImageStore.ids, []
 
     async def refusing(images: ImageStore, tenant_id: str) -> Any:

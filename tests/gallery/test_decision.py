@@ -16,7 +16,7 @@ sizes = st.integers(1, 10**8)
 targets = st.floats(1e-6, 0.5)
 
 
-def test_by_level_the_threshold_is_the_levels_and_the_chance_grows_with_the_gallery():
+def test_by_level_the_threshold_is_the_levels_and_the_chance_grows_with_the_gallery() -> None:
     for level in range(1, 6):
         small, large = (decide_by_level(CALIBRATION, level, size=size) for size in (1, 100_000))
         assert small.threshold == large.threshold == CALIBRATION.threshold(level)
@@ -28,7 +28,7 @@ def test_by_level_the_threshold_is_the_levels_and_the_chance_grows_with_the_gall
 
 
 @given(targets, sizes)
-def test_by_target_the_chance_is_the_target_whatever_the_size(target, size):
+def test_by_target_the_chance_is_the_target_whatever_the_size(target: float, size: int) -> None:
     decision = decide_by_fpir(CALIBRATION, target, size=size)
     assert decision.expected_fpir <= target * (1 + 1e-9)
     if decision.false_match_rate < CALIBRATION.measured_fmr[0]:
@@ -39,37 +39,37 @@ def test_by_target_the_chance_is_the_target_whatever_the_size(target, size):
 
 
 @given(targets, sizes, st.floats(1.01, 100))
-def test_a_larger_gallery_and_a_stricter_target_never_ask_for_less(target, size, factor):
+def test_a_larger_gallery_and_a_stricter_target_never_ask_for_less(target: float, size: int, factor: float) -> None:
     decision = decide_by_fpir(CALIBRATION, target, size=size)
     assert decide_by_fpir(CALIBRATION, target, size=int(size * factor)).threshold >= decision.threshold
     assert decide_by_fpir(CALIBRATION, target / factor, size=size).threshold >= decision.threshold
 
 
 @pytest.mark.parametrize(("rate", "threshold"), [*zip(TARGET_FMR, CALIBRATION.thresholds, strict=True)])
-def test_at_a_calibrated_rate_the_threshold_is_the_calibrated_one(rate, threshold):
+def test_at_a_calibrated_rate_the_threshold_is_the_calibrated_one(rate: float, threshold: float) -> None:
     assert decide_by_fpir(CALIBRATION, rate, size=1).threshold == pytest.approx(threshold)
 
 
-def test_between_calibrated_rates_the_logarithm_is_interpolated():
+def test_between_calibrated_rates_the_logarithm_is_interpolated() -> None:
     halfway = decide_by_fpir(CALIBRATION, 10**-3.5, size=1)
     assert halfway.threshold == pytest.approx((0.31 + 0.40) / 2)
     assert halfway.level == 2
 
 
-def test_past_the_calibrated_rates_the_last_segment_goes_on_and_says_so():
+def test_past_the_calibrated_rates_the_last_segment_goes_on_and_says_so() -> None:
     decision = decide_by_fpir(CALIBRATION, 1e-2, size=1_000_000)
     assert decision.false_match_rate == pytest.approx(1e-8, rel=0.01)
     assert decision.threshold == pytest.approx(0.55 + 2 * (0.55 - 0.48), abs=1e-3)
     assert decision.extrapolated
 
 
-def test_a_rate_that_was_too_small_to_measure_counts_as_its_target():
+def test_a_rate_that_was_too_small_to_measure_counts_as_its_target() -> None:
     unmeasured = Calibration(CALIBRATION.thresholds, (1e-2, 1e-3, 1e-4, 1e-5, 0.0), "few pairs", 1, 1)
     for size in (1, 1000, 10**7):
         assert decide_by_fpir(unmeasured, 1e-3, size=size) == decide_by_fpir(CALIBRATION, 1e-3, size=size)
 
 
-def test_equal_rates_do_not_divide_by_nothing():
+def test_equal_rates_do_not_divide_by_nothing() -> None:
     flat = Calibration((0.2, 0.3, 0.4, 0.5, 0.6), (1e-2, 1e-3, 1e-4, 1e-4, 1e-4), "flat", 1, 1)
     assert 0.6 < decide_by_fpir(flat, 1e-5, size=1).threshold < 1
 
@@ -84,12 +84,14 @@ def test_equal_rates_do_not_divide_by_nothing():
         (TenantSettings(target_fpir=1e-4), 1, Rule.LEVEL, 1),
     ],
 )
-def test_the_call_decides_before_the_tenant_and_a_target_before_a_level(settings, level, rule, expected):
+def test_the_call_decides_before_the_tenant_and_a_target_before_a_level(
+    settings: TenantSettings, level: int | None, rule: Rule, expected: int
+) -> None:
     decision = decide(CALIBRATION, settings, level=level, size=1)
     assert (decision.rule, decision.level) == (rule, expected)
 
 
-def test_the_chance_is_that_of_so_many_throws():
+def test_the_chance_is_that_of_so_many_throws() -> None:
     assert expected_fpir(0.0, 100) == 0
     assert expected_fpir(1.0, 0) == 0
     assert expected_fpir(1.0, 1) == 1
@@ -97,7 +99,7 @@ def test_the_chance_is_that_of_so_many_throws():
     assert expected_fpir(1e-18, 10) == pytest.approx(1e-17)
 
 
-def test_what_the_model_promises_is_what_happens_to_independent_scores():
+def test_what_the_model_promises_is_what_happens_to_independent_scores() -> None:
     """Draw strangers' scores from a known distribution whose tail the calibration was taken from."""
     rng = np.random.default_rng(5)
 
@@ -110,11 +112,11 @@ def test_what_the_model_promises_is_what_happens_to_independent_scores():
     assert found == pytest.approx(0.05, abs=0.012)
 
 
-def test_the_fake_engines_calibration_serves():
+def test_the_fake_engines_calibration_serves() -> None:
     assert decide_by_fpir(FakeEngine.calibration, 0.01, size=1000).threshold == pytest.approx(0.7, abs=0.001)
 
 
-def test_a_level_that_is_not_given_finds_nobody_and_bends_no_threshold():
+def test_a_level_that_is_not_given_finds_nobody_and_bends_no_threshold() -> None:
     assert decide_by_level(FOUR_LEVELS, 5, size=100).threshold > 1
     assert FOUR_LEVELS.level(1.0) == 4
     for size in (10, 1000):

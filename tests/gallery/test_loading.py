@@ -2,9 +2,11 @@
 
 import asyncio
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from sqlalchemy import event
 
 from composition import composed
@@ -48,7 +50,7 @@ def outline(gallery: Gallery) -> Any:
     return view.pack, view.shadow, sizes, dict(view.orphans), gallery.loose, gallery.unreadable, gallery.recorded
 
 
-def test_many_galleries_are_loaded_as_each_by_itself_with_few_queries(tmp_path):
+def test_many_galleries_are_loaded_as_each_by_itself_with_few_queries(tmp_path: Path) -> None:
     with composed(tmp_path) as (deployment, gallery):
         galleries = gallery.galleries
         tenants = [enrol(deployment, galleries, f"plain {n}", (MAIN,), (MAIN,)) for n in range(PLAIN_TENANTS)]
@@ -69,11 +71,13 @@ def test_many_galleries_are_loaded_as_each_by_itself_with_few_queries(tmp_path):
         assert galleries.progress.loaded == 2 * PLAIN_TENANTS + 6
         together = {tenant.id: outline(galleries.gallery(tenant.id)) for tenant in (*tenants, never)}
         for tenant in (*tenants, never):
-            deployment.database.read_now(lambda c, tenant=tenant: galleries._load(tenant, c))
+            deployment.database.read_now(lambda c, tenant=tenant: galleries._load(tenant, c))  # type: ignore[misc]
             assert together[tenant.id] == outline(galleries.gallery(tenant.id)), tenant.name
 
 
-def test_an_upkeep_opens_no_key_again_and_writes_nothing_for_small_galleries(tmp_path, monkeypatch):
+def test_an_upkeep_opens_no_key_again_and_writes_nothing_for_small_galleries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with composed(tmp_path) as (deployment, gallery):
         for n in range(3):
             enrol(deployment, gallery.galleries, f"plain {n}", (MAIN,))

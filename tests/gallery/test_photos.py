@@ -1,10 +1,12 @@
 """A photo that nobody was enrolled with is deleted, whoever else is at it."""
 
 import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from likeness.deployment import initialise, open_deployment
+from likeness.deployment import Deployment, initialise, open_deployment
 from likeness.errors import ServiceUnavailable
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import GalleryRows, NewEntry, photos_to_delete
@@ -13,7 +15,7 @@ from servers import test_settings
 
 
 @pytest.fixture
-def deployment(tmp_path):
+def deployment(tmp_path: Path) -> Iterator[Deployment]:
     settings = test_settings(tmp_path)
     initialise(settings)
     deployment = open_deployment(settings)
@@ -25,7 +27,9 @@ async def stored(images: ImageStore, tenant_id: str) -> set[str]:
     return {image_id async for batch in images.ids(tenant_id) for image_id in batch}
 
 
-def test_the_upkeep_may_delete_a_photo_while_its_request_gives_it_up(deployment, tmp_path, monkeypatch):
+def test_the_upkeep_may_delete_a_photo_while_its_request_gives_it_up(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     images = ImageStore(f"file://{tmp_path / 'images'}")
     photos = EntryPhotos(images, deployment.database)
     tenant = deployment.tenants.create("tenant")
@@ -56,7 +60,9 @@ def test_the_upkeep_may_delete_a_photo_while_its_request_gives_it_up(deployment,
     images.close()
 
 
-def test_a_photo_that_could_not_be_given_up_is_deleted_by_the_upkeep(deployment, tmp_path, monkeypatch):
+def test_a_photo_that_could_not_be_given_up_is_deleted_by_the_upkeep(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     images = ImageStore(f"file://{tmp_path / 'images'}")
     photos = EntryPhotos(images, deployment.database)
     tenant = deployment.tenants.create("tenant")
@@ -77,7 +83,9 @@ def test_a_photo_that_could_not_be_given_up_is_deleted_by_the_upkeep(deployment,
     images.close()
 
 
-def test_a_photo_that_cannot_be_deleted_holds_up_no_other(deployment, tmp_path, monkeypatch):
+def test_a_photo_that_cannot_be_deleted_holds_up_no_other(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     images = ImageStore(f"file://{tmp_path / 'images'}")
     photos = EntryPhotos(images, deployment.database)
     tenant = deployment.tenants.create("tenant")
@@ -106,7 +114,9 @@ def test_a_photo_that_cannot_be_deleted_holds_up_no_other(deployment, tmp_path, 
     images.close()
 
 
-def test_a_photo_that_an_entry_let_go_of_is_deleted_after_a_crash(deployment, tmp_path, monkeypatch):
+def test_a_photo_that_an_entry_let_go_of_is_deleted_after_a_crash(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also by a start that would not touch photos that no entry refers to."""
     images = ImageStore(f"file://{tmp_path / 'images'}")
     tenant = deployment.tenants.create("tenant")
@@ -116,7 +126,7 @@ def test_a_photo_that_an_entry_let_go_of_is_deleted_after_a_crash(deployment, tm
     async def main() -> None:
         for entry in entries:
             await images.put(tenant.id, str(entry.image_id), b"photo", tenant.cipher)
-            deployment.database.write_now(lambda c, entry=entry: rows.add(c, entry))
+            deployment.database.write_now(lambda c, entry=entry: rows.add(c, entry))  # type: ignore[misc]
         deployment.database.write_now(lambda c: rows.erase(c, "0"))
         deployment.database.write_now(lambda c: rows.forget_image(c, "1"))  # and here the server is killed
         photos = EntryPhotos(images, deployment.database)

@@ -1,6 +1,7 @@
 """A gallery on a real PostgreSQL: what was answered is there after a restart, what was erased is not."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -30,11 +31,13 @@ def found(api: Api, person: int, **fields: bool) -> str | None:
     reply = api.search(fake_photo(person, size=SIZE), **fields)
     assert reply.status_code == 200, reply.text
     assert reply.json()["certified"]
-    return reply.json()["oneToNVerificationId"]  # type: ignore[no-any-return]
+    return reply.json()["oneToNVerificationId"]
 
 
 @pytest.mark.parametrize("sealed", [False, True])
-def test_what_was_answered_outlives_a_restart(tmp_path, postgres_url, monkeypatch, sealed):
+def test_what_was_answered_outlives_a_restart(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, sealed: bool
+) -> None:
     for module in (blocks, repository):
         monkeypatch.setattr(module, "BLOCK_SPAN", 8)
     monkeypatch.setattr(blocks, "FEWEST_ROWS", 2 if sealed else PEOPLE)  # the upkeep may seal too
@@ -45,7 +48,7 @@ def test_what_was_answered_outlives_a_restart(tmp_path, postgres_url, monkeypatc
         view = server.app.state.parts[Galleries].ready(api.tenant.id).view
         sizes = {pack: index.dimension for pack, index in view.indexes.items()}
         for span in range(PEOPLE // 8 if sealed else 0):
-            server.deployment.database.write_now(lambda c, span=span: seal_span(c, api.tenant, sizes, span))
+            server.deployment.database.write_now(lambda c, span=span: seal_span(c, api.tenant, sizes, span))  # type: ignore[misc]
         assert api.call("DELETE", f"/api/v1/face/one-to-n/{ids[0]}").status_code == 204
         assert api.insert(fake_photo(90, size=SIZE), externalId="a").status_code == 200
         assert api.insert(fake_photo(91, size=SIZE), externalId="a").status_code == 409
@@ -62,7 +65,7 @@ def test_what_was_answered_outlives_a_restart(tmp_path, postgres_url, monkeypatc
             assert [found(api, person) for person in range(PEOPLE)] == [None, *ids[1:]]
 
 
-def test_galleries_are_loaded_anew_at_once_when_another_was_owner(tmp_path, postgres_url):
+def test_galleries_are_loaded_anew_at_once_when_another_was_owner(tmp_path: Path, postgres_url: str) -> None:
     with serving(test_settings(tmp_path, database_url=postgres_url)) as server, calling(server) as api:
         database, galleries = server.deployment.database, server.app.state.parts[Galleries]
         database.claim()
@@ -79,7 +82,7 @@ def test_galleries_are_loaded_anew_at_once_when_another_was_owner(tmp_path, post
         assert [found(api, person) for person in (1, 2)] == [ids[0], None]
 
 
-def test_a_dropped_connection_costs_no_loading_where_nobody_else_was_owner(tmp_path, postgres_url):
+def test_a_dropped_connection_costs_no_loading_where_nobody_else_was_owner(tmp_path: Path, postgres_url: str) -> None:
     with serving(test_settings(tmp_path, database_url=postgres_url)) as server, calling(server) as api:
         database, galleries = server.deployment.database, server.app.state.parts[Galleries]
         database.claim()

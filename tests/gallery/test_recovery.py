@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ class Held:
         monkeypatch.setattr(owner, name, held)
 
 
-def test_a_reload_that_fails_is_tried_again(tmp_path, monkeypatch):
+def test_a_reload_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_rows: GalleryRows, _connection: Connection) -> None:
         raise OperationalError("SELECT", None, Exception("connection lost"))
 
@@ -61,7 +62,9 @@ def test_a_reload_that_fails_is_tried_again(tmp_path, monkeypatch):
         asyncio.run(main())
 
 
-def test_nobody_is_enrolled_twice_while_a_commit_is_missing_from_memory(tmp_path, monkeypatch):
+def test_nobody_is_enrolled_twice_while_a_commit_is_missing_from_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fails(*_: object) -> None:
         raise MemoryError
 
@@ -87,7 +90,7 @@ def test_nobody_is_enrolled_twice_while_a_commit_is_missing_from_memory(tmp_path
         asyncio.run(main())
 
 
-def test_a_search_that_began_before_a_reload_sees_the_present(tmp_path, monkeypatch):
+def test_a_search_that_began_before_a_reload_sees_the_present(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its view is fed no more, and still holds whoever is erased since."""
 
     async def main() -> None:
@@ -109,7 +112,7 @@ def test_a_search_that_began_before_a_reload_sees_the_present(tmp_path, monkeypa
         asyncio.run(main())
 
 
-def test_a_sweep_spares_a_photo_that_is_being_written(tmp_path, monkeypatch):
+def test_a_sweep_spares_a_photo_that_is_being_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fsync = os.fsync
 
     def slow(file: int) -> None:
@@ -133,7 +136,7 @@ def test_a_sweep_spares_a_photo_that_is_being_written(tmp_path, monkeypatch):
         asyncio.run(main())
 
 
-def test_a_slow_image_store_holds_up_no_other_upkeep(tmp_path, monkeypatch):
+def test_a_slow_image_store_holds_up_no_other_upkeep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuses(*_: object) -> None:
         raise ServiceUnavailable("down")
 
@@ -161,7 +164,9 @@ def test_a_slow_image_store_holds_up_no_other_upkeep(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("on_postgres", [False, True])
-def test_a_reference_that_was_taken_and_is_free_again_is_a_conflict(tmp_path, monkeypatch, request, on_postgres):
+def test_a_reference_that_was_taken_and_is_free_again_is_a_conflict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, on_postgres: bool
+) -> None:
     """And none that the log learns of."""
 
     async def main() -> None:
@@ -192,7 +197,7 @@ def test_a_reference_that_was_taken_and_is_free_again_is_a_conflict(tmp_path, mo
         asyncio.run(main())
 
 
-def test_a_repeat_is_answered_though_its_first_call_filled_the_gallery(tmp_path):
+def test_a_repeat_is_answered_though_its_first_call_filled_the_gallery(tmp_path: Path) -> None:
     async def main() -> None:
         await gallery.upkeep.load()
         said = Particulars(idempotency_key="key")
@@ -204,13 +209,15 @@ def test_a_repeat_is_answered_though_its_first_call_filled_the_gallery(tmp_path)
         asyncio.run(main())
 
 
-def test_new_galleries_follow_a_cut_over_whose_commit_was_not_heard_of(tmp_path, monkeypatch, postgres_url):
+def test_new_galleries_follow_a_cut_over_whose_commit_was_not_heard_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str
+) -> None:
     async def step() -> State | None:
         row = deployment.database.read_now(ReindexRows(tenant.id).find)
         assert row
         await _Move(gallery.reindexer, row, tenant).step()
         moved = deployment.database.read_now(ReindexRows(tenant.id).find)
-        return moved and moved.state
+        return moved.state if moved else None
 
     async def main() -> None:
         await gallery.upkeep.load()
@@ -240,7 +247,7 @@ def test_new_galleries_follow_a_cut_over_whose_commit_was_not_heard_of(tmp_path,
         asyncio.run(main())
 
 
-def test_a_wish_that_was_changed_is_not_fulfilled(tmp_path):
+def test_a_wish_that_was_changed_is_not_fulfilled(tmp_path: Path) -> None:
     def wish(what: Wish) -> None:
         deployment.database.write_now(lambda c: ReindexRows(tenant.id).change(c, now=0, wish=what))
 
@@ -267,7 +274,7 @@ def test_a_wish_that_was_changed_is_not_fulfilled(tmp_path):
         asyncio.run(main())
 
 
-def test_what_is_queued_is_written_before_another_may_own_the_gallery(tmp_path):
+def test_what_is_queued_is_written_before_another_may_own_the_gallery(tmp_path: Path) -> None:
     settings = test_settings(tmp_path)
     initialise(settings)
     first, second = open_deployment(settings), open_deployment(settings)

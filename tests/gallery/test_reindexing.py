@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.engine.base import Connection
 
 from likeness.deployment import open_deployment
 from likeness.engine.base import PackIdentity
@@ -109,10 +111,12 @@ def assert_memory_is_true(server: Server, tenant: Tenant) -> None:
         members = {pack: {key for key in keys if key in index} for pack, index in view.indexes.items() if len(index)}
         return view.pack, view.shadow, members, {pack: n for pack, n in view.orphans.items() if n}, view.size
 
-    def both(connection):  # type: ignore[no-untyped-def]
+    def both(connection: Connection) -> Any:
         rows = GalleryRows(tenant.id)
         keys = [entry.key for entry in rows.page(connection, after_key=0, limit=10_000)]
-        loaded = galleries._read(tenant, rows, rows.packs(connection), connection, _Notes())
+        packs = rows.packs(connection)
+        assert packs
+        loaded = galleries._read(tenant, rows, packs, connection, _Notes())
         return outline(loaded, keys), outline(galleries.gallery(tenant.id).view, keys), len(keys)
 
     loaded, held, count = server.deployment.database.write_now(both, alone=True)

@@ -1,17 +1,20 @@
 """What a server does with answers that are not as they should be, and with the settings of its scans."""
 
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from likeness.engine.fake import fake_photo
 from likeness.gallery import search
 from likeness.gallery.galleries import Galleries
 from likeness.index.exact import ExactIndex
-from servers import calling, serving, test_settings
+from servers import Api, calling, serving, test_settings
 
 PHOTO = fake_photo(1, size=(160, 120))
 
 
-def test_an_answer_without_proof_is_logged_as_a_fault(api, monkeypatch):
+def test_an_answer_without_proof_is_logged_as_a_fault(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     proven = ExactIndex.search
     monkeypatch.setattr(
@@ -22,7 +25,7 @@ def test_an_answer_without_proof_is_logged_as_a_fault(api, monkeypatch):
     assert [message for message in told if "without proof" in message]
 
 
-def test_the_settings_of_scans_reach_the_index(tmp_path):
+def test_the_settings_of_scans_reach_the_index(tmp_path: Path) -> None:
     with serving(test_settings(tmp_path, scan_threads=2, scans_at_once=3)) as server, calling(server) as api:
         api.insert(PHOTO)
         assert api.search(PHOTO).json()["oneToNVerificationMatch"] is True

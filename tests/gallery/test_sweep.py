@@ -64,7 +64,7 @@ def readable(deployment: Deployment, gallery: GalleryParts) -> int:
         tenant = tenant_of(deployment)
         entries = await gallery.service.list(tenant, after_key=0, limit=1000)
         return sum(
-            [await gallery.images.get(tenant.id, entry.image_id, tenant.cipher) is not None for entry in entries]
+            [await gallery.images.get(tenant.id, entry.image_id, tenant.cipher) is not None for entry in entries]  # type: ignore[arg-type]
         )
 
     return asyncio.run(main())
@@ -84,7 +84,9 @@ def put_in_place(folder: Path, copy: Path, *, keep_as: Path) -> None:
 @pytest.mark.parametrize("generations", [1, 2])
 @pytest.mark.parametrize("copied", ["with its log", "without its log"])
 @pytest.mark.parametrize("more", [4, 7])
-def test_an_old_database_beside_newer_photos_costs_none_of_them(tmp_path, monkeypatch, generations, copied, more):
+def test_an_old_database_beside_newer_photos_costs_none_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, generations: int, copied: str, more: int
+) -> None:
     """Yesterday's database is put in place and started on, twice; then the newest comes back."""
     monkeypatch.setattr(sweep, "MOST_AT_ONCE", 5)
     old, newest = tmp_path / "old", tmp_path / "newest"
@@ -111,7 +113,9 @@ def test_an_old_database_beside_newer_photos_costs_none_of_them(tmp_path, monkey
         assert not aside(tmp_path)
 
 
-def test_what_a_crash_left_is_deleted_after_its_time_in_quarantine(tmp_path, caplog):
+def test_what_a_crash_left_is_deleted_after_its_time_in_quarantine(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     clock = MovableClock()
     with started(tmp_path, clock) as (deployment, gallery):
         tenant = tenant_of(deployment)
@@ -131,7 +135,9 @@ def test_what_a_crash_left_is_deleted_after_its_time_in_quarantine(tmp_path, cap
     assert "1 photos that were in quarantine for 30 days were deleted" in caplog.text
 
 
-def test_more_than_a_crash_leaves_is_touched_after_a_yes_alone(tmp_path, caplog, monkeypatch):
+def test_more_than_a_crash_leaves_is_touched_after_a_yes_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sweep, "MOST_AT_ONCE", 5)
     monkeypatch.setenv("LIKENESS_DATA_DIR", str(tmp_path))
     clock = MovableClock()
@@ -161,7 +167,7 @@ def test_more_than_a_crash_leaves_is_touched_after_a_yes_alone(tmp_path, caplog,
     assert "6 photos in quarantine are past their time and kept" in caplog.text
 
 
-def test_a_yes_ends_the_disagreement_with_a_database_put_back(tmp_path, monkeypatch):
+def test_a_yes_ends_the_disagreement_with_a_database_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIKENESS_DATA_DIR", str(tmp_path))
     old = tmp_path / "old"
     with started(tmp_path) as parts:
@@ -180,7 +186,7 @@ def test_a_yes_ends_the_disagreement_with_a_database_put_back(tmp_path, monkeypa
         assert (stored(tmp_path), aside(tmp_path)) == (2, 4)
 
 
-def test_a_cloned_database_that_uses_the_same_photos_is_noticed(tmp_path):
+def test_a_cloned_database_that_uses_the_same_photos_is_noticed(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     with started(tmp_path) as (deployment, gallery):
         tenant_of(deployment)
@@ -199,13 +205,13 @@ def test_a_cloned_database_that_uses_the_same_photos_is_noticed(tmp_path):
 
 
 @pytest.mark.parametrize("mark", [b"no JSON", b"[]", b'{"number": "x"}'])
-def test_a_mark_that_cannot_be_read_agrees_with_nothing(tmp_path, mark):
+def test_a_mark_that_cannot_be_read_agrees_with_nothing(tmp_path: Path, mark: bytes) -> None:
     with started(tmp_path) as (deployment, gallery):
         asyncio.run(gallery.images.set_mark(mark))
         assert not asyncio.run(Generations(gallery.images, deployment.database).agree())
 
 
-def test_a_crash_between_database_and_mark_is_no_disagreement(tmp_path, monkeypatch):
+def test_a_crash_between_database_and_mark_is_no_disagreement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         with monkeypatch.context() as patched:
             patched.setattr(gallery.images, "set_mark", refuse)
@@ -222,7 +228,9 @@ def test_a_crash_between_database_and_mark_is_no_disagreement(tmp_path, monkeypa
         asyncio.run(main())
 
 
-def test_photos_are_looked_at_though_the_store_is_down_at_first(tmp_path, monkeypatch):
+def test_photos_are_looked_at_though_the_store_is_down_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(upkeep, "RETRY_SECONDS", 0.01)
     refused: list[str] = []
     move = ImageStore.set_aside

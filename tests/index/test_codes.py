@@ -1,28 +1,31 @@
 """The rotation is orthogonal, the compiled form is the Python form, and the bound holds."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from likeness.index import compiled
-from likeness.index.codes import LEVELS, LIMIT, Codec, Spread, scales_of
+from likeness.index.codes import LEVELS, LIMIT, Codec, Codes, Spread, scales_of
 
 DIMENSIONS = [1, 2, 3, 7, 64, 100, 128, 512]
 
 
-def levels_of(rounded, dimension):
+def levels_of(rounded: Codes, dimension: int) -> NDArray[np.float64]:
     """Unpack half codes, and give the (n, d) numbers that they stand for."""
     pairs = rounded.halves.reshape(len(rounded.halves), -1, 1, 64)
     half_codes = np.concatenate([pairs & 15, pairs >> 4], axis=2).reshape(len(pairs), -1)
     return LEVELS[half_codes[:, :dimension]]
 
 
-def errors_of(rounded):
+def errors_of(rounded: Codes) -> NDArray[np.float32]:
     """Give the (n,) lengths of what rounding to half codes took off, as kept."""
     return scales_of(rounded.half_terms << np.uint32(16))
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
-def test_the_rotation_is_orthogonal(dimension):
+def test_the_rotation_is_orthogonal(dimension: int) -> None:
     codec = Codec(dimension)
     matrix = codec.rotate(np.eye(dimension, dtype=np.float32)).astype(np.float64)
     assert np.linalg.norm(matrix @ matrix.T - np.eye(dimension), 2) < 1e-6
@@ -31,7 +34,7 @@ def test_the_rotation_is_orthogonal(dimension):
 @pytest.mark.skipif(not compiled.BUILT, reason="the compiled module was not built")
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 @pytest.mark.parametrize("limit", [64, 127])
-def test_compiled_and_python_codes_are_the_same_bytes(dimension, limit):
+def test_compiled_and_python_codes_are_the_same_bytes(dimension: int, limit: int) -> None:
     rows = np.random.default_rng(dimension).standard_normal((50, dimension), np.float32)
     rows[0], rows[1], rows[2] = 0, 1e-40, 1e-30
     fast, slow = Codec(dimension).encode(rows, limit), Codec(dimension, native=False).encode(rows, limit)
@@ -44,7 +47,9 @@ def test_compiled_and_python_codes_are_the_same_bytes(dimension, limit):
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 @pytest.mark.parametrize("native", [True, False])
-def test_every_score_lies_within_its_bound(dimension, native, faces):
+def test_every_score_lies_within_its_bound(
+    dimension: int, native: bool, faces: Callable[..., NDArray[np.float32]]
+) -> None:
     codec = Codec(dimension, native=native)
     rows, queries = faces(500, dimension), faces(20, dimension, seed=1)
     rows[7] *= 1.9
@@ -62,7 +67,7 @@ def test_every_score_lies_within_its_bound(dimension, native, faces):
         assert (np.abs(scores - estimates) <= goal.length * half_errors + goal.slack).all()
 
 
-def test_the_bound_is_tight_enough_to_be_of_use(faces):
+def test_the_bound_is_tight_enough_to_be_of_use(faces: Callable[..., NDArray[np.float32]]) -> None:
     """At 512 dimensions a unit row's score is known within 0.03 before its float32 form is read."""
     codec, rows = Codec(512), faces(1000, 512)
     rounded = codec.encode(rows)
@@ -71,6 +76,6 @@ def test_the_bound_is_tight_enough_to_be_of_use(faces):
     assert (goal.length * errors_of(rounded) + goal.slack).mean() < 0.12
 
 
-def test_a_template_of_one_coordinate_is_spread_over_all():
+def test_a_template_of_one_coordinate_is_spread_over_all() -> None:
     codes = Codec(128).encode(np.eye(128, dtype=np.float32)[:5]).codes.astype(int) - 128
     assert (np.abs(codes) == 127).all()

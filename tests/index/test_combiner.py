@@ -1,5 +1,6 @@
 """Queries that wait together are answered together, and each gets its own answer."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
 
@@ -8,9 +9,14 @@ import pytest
 from likeness.index.combiner import Combiner
 
 
-def test_a_lone_query_is_answered_alone():
-    batches = []
-    combiner = Combiner(lambda queries: batches.append(list(queries)) or [query * 2 for query in queries])
+def test_a_lone_query_is_answered_alone() -> None:
+    batches: list[list[int]] = []
+
+    def double(queries: Sequence[int]) -> list[int]:
+        batches.append(list(queries))
+        return [query * 2 for query in queries]
+
+    combiner = Combiner(double)
     assert [combiner(number) for number in range(3)] == [0, 2, 4]
     assert batches == [[0], [1], [2]]
 
@@ -18,17 +24,18 @@ def test_a_lone_query_is_answered_alone():
 class Gate:
     """Answers with the query itself; the first batch waits until it is let through."""
 
-    def __init__(self):
-        self.batches, self.entered, self.opened = [], Event(), Event()
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.entered, self.opened = Event(), Event()
 
-    def __call__(self, queries):
+    def __call__(self, queries: Sequence[int]) -> list[int]:
         self.batches.append(sorted(queries))
         self.entered.set()
         assert self.opened.wait(10)
         return list(queries)
 
 
-def queue_behind(gate, combiner, count):
+def queue_behind(gate: Gate, combiner: Combiner[int, int], count: int) -> list[int]:
     """Let one query in, then ``count`` more that have to wait; give their answers."""
     with ThreadPoolExecutor(count + 1) as pool:
         answers = [pool.submit(combiner, 0)]
@@ -40,24 +47,24 @@ def queue_behind(gate, combiner, count):
         return [answer.result() for answer in answers]
 
 
-def test_queries_that_wait_share_the_next_batch():
+def test_queries_that_wait_share_the_next_batch() -> None:
     gate = Gate()
     combiner = Combiner(gate)
     assert queue_behind(gate, combiner, 7) == list(range(8))
     assert gate.batches == [[0], [1, 2, 3, 4, 5, 6, 7]]
 
 
-def test_a_batch_has_a_largest_size():
+def test_a_batch_has_a_largest_size() -> None:
     gate = Gate()
     combiner = Combiner(gate, most=3)
     assert queue_behind(gate, combiner, 7) == list(range(8))
     assert [len(batch) for batch in gate.batches] == [1, 3, 3, 1]
 
 
-def test_batches_run_side_by_side_when_allowed():
+def test_batches_run_side_by_side_when_allowed() -> None:
     both, seen = Event(), []
 
-    def answer(queries):
+    def answer(queries: Sequence[int]) -> Sequence[int]:
         seen.append(queries)
         if len(seen) == 2:
             both.set()
@@ -73,10 +80,10 @@ def test_batches_run_side_by_side_when_allowed():
     assert sorted(map(len, seen)) == [1, 1]
 
 
-def test_everyone_of_a_failing_batch_learns_of_it_and_the_next_goes_on():
+def test_everyone_of_a_failing_batch_learns_of_it_and_the_next_goes_on() -> None:
     gate = Gate()
 
-    def fail(queries):
+    def fail(queries: Sequence[int]) -> Sequence[int]:
         gate(queries)
         if 1 in queries:
             raise MemoryError
@@ -95,16 +102,20 @@ def test_everyone_of_a_failing_batch_learns_of_it_and_the_next_goes_on():
     assert combiner(9) == 9
 
 
-def test_many_threads_get_their_own_answers():
-    combiner = Combiner(lambda queries: [query + 1 for query in queries], at_once=2)
+def test_many_threads_get_their_own_answers() -> None:
 
-    def ask(start):
+    def next_of(queries: Sequence[int]) -> list[int]:
+        return [query + 1 for query in queries]
+
+    combiner = Combiner(next_of, at_once=2)
+
+    def ask(start: int) -> bool:
         return all(combiner(number) == number + 1 for number in range(start, start + 300))
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(ask, range(0, 8000, 1000)))
 
 
-def test_an_answer_short_is_an_error():
+def test_an_answer_short_is_an_error() -> None:
     with pytest.raises(ValueError, match="argument"):
-        Combiner(lambda queries: queries[1:])(1)
+        Combiner[int, int](lambda queries: queries[1:])(1)

@@ -1,13 +1,17 @@
 """Threads that insert, delete, replace and search at once: no row is missed, none answers with another's score."""
 
 import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from likeness.index.exact import ExactIndex
+from likeness.index.scans import Scan
 from likeness.index.scores import exact_scores
 
 DIMENSION = 32
@@ -17,7 +21,7 @@ CHANGELING = RESIDENTS + VISITORS
 
 
 @pytest.fixture
-def hurried():
+def hurried() -> Iterator[None]:
     """Let threads take turns as often as they can."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
@@ -32,20 +36,20 @@ class Crowd:
     search; what must not be true at any moment is a fault.
     """
 
-    def __init__(self, index, rows):
+    def __init__(self, index: ExactIndex, rows: NDArray[np.float32]) -> None:
         self.index, self.rows = index, rows
         self.over = Event()
-        self.faults = set()
+        self.faults: set[Any] = set()
         index.add_many(range(CHANGELING + 1), rows[: CHANGELING + 1])
 
-    def templates(self, key):
+    def templates(self, key: int) -> NDArray[np.float32]:
         return self.rows[CHANGELING:] if key == CHANGELING else self.rows[key : key + 1]
 
-    def expect(self, truth, fault):
+    def expect(self, truth: bool, fault: str) -> None:
         if not truth:
             self.faults.add(fault)
 
-    def come_and_go(self, seed):
+    def come_and_go(self, seed: int) -> None:
         random, mine = np.random.default_rng(seed), range(RESIDENTS + seed, CHANGELING, 2)
         while not self.over.is_set():
             for key in random.permutation(mine)[:50].tolist():
@@ -54,7 +58,7 @@ class Crowd:
             missing = [key for key in mine if key not in self.index]
             self.index.add_many(missing, self.rows[missing])
 
-    def change_face(self):
+    def change_face(self) -> None:
         turn = 0
         while not self.over.is_set():
             turn = 1 - turn
@@ -64,7 +68,7 @@ class Crowd:
                 self.index.search(template).hits[0].key == CHANGELING, "a row was not found after its insert returned"
             )
 
-    def look(self, seed):
+    def look(self, seed: int) -> None:
         for key in np.random.default_rng(seed).integers(RESIDENTS, size=30).tolist():
             query = self.rows[key]
             best, everyone = self.index.search(query, k=5), self.index.above(query, -2.0)
@@ -79,7 +83,9 @@ class Crowd:
 
 
 @pytest.mark.parametrize("scans_at_once", [1, 3])
-def test_no_row_is_missed_while_others_move(make_scan, faces, hurried, scans_at_once):
+def test_no_row_is_missed_while_others_move(
+    make_scan: Callable[[int], Scan], faces: Callable[..., NDArray[np.float32]], hurried: None, scans_at_once: int
+) -> None:
     index = ExactIndex(DIMENSION, scan=make_scan(DIMENSION), scans_at_once=scans_at_once, chunk_rows=64)
     crowd = Crowd(index, faces(CHANGELING + 2, DIMENSION, photos=1))
     with ThreadPoolExecutor(7) as pool:

@@ -1,19 +1,22 @@
 """The exact index and the reference are one index: the same answers, bit for bit, whatever was done to them."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from likeness.index import compiled
 from likeness.index.base import Answer
-from likeness.index.codes import scales_of
+from likeness.index.codes import Goal, scales_of
 from likeness.index.exact import ExactIndex
 from likeness.index.faiss_scan import FaissScan
 from likeness.index.reference import ReferenceIndex
-from likeness.index.scans import CompiledScan
+from likeness.index.scans import Candidates, CompiledScan, Part, Scan
 from likeness.index.scores import best_hits, exact_scores
 
 SCANS = st.sampled_from([*(name for name, _ in compiled.kernels()), "faiss"] if compiled.BUILT else ["faiss"])
@@ -33,7 +36,7 @@ def pool_of(dimension: int) -> np.ndarray:
 
 
 @st.composite
-def histories(draw):
+def histories(draw: Callable[..., Any]) -> Any:
     """Draw a dimension and a list of things to do to an index."""
     dimension = draw(st.sampled_from([1, 2, 3, 8, 65]))
     vectors = st.integers(0, len(pool_of(dimension)) - 1)
@@ -52,7 +55,7 @@ def histories(draw):
 
 @settings(deadline=None, max_examples=150)
 @given(histories(), SCANS, st.sampled_from([64, 16384]))
-def test_every_history_gives_the_answers_of_the_reference(history, scan, chunk_rows):
+def test_every_history_gives_the_answers_of_the_reference(history: Any, scan: str, chunk_rows: int) -> None:
     dimension, steps = history
     pool = pool_of(dimension)
     exact = ExactIndex(
@@ -84,7 +87,9 @@ def test_every_history_gives_the_answers_of_the_reference(history, scan, chunk_r
 
 
 @pytest.fixture(scope="module", params=[96, 128, 512])
-def brute_force(request):
+def brute_force(
+    request: pytest.FixtureRequest,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], list[NDArray[np.float32]]]:
     """Give rows with duplicates and near-ties, queries enrolled and not, and every exact score of theirs."""
     random = np.random.default_rng(request.param)
     identities = random.standard_normal((1000, request.param))
@@ -102,7 +107,10 @@ def brute_force(request):
     return rows, queries, [exact_scores(rows, query) for query in queries]
 
 
-def test_no_answer_is_wrong(make_scan, brute_force):
+def test_no_answer_is_wrong(
+    make_scan: Callable[[int], Scan],
+    brute_force: tuple[NDArray[np.float32], NDArray[np.float32], list[NDArray[np.float32]]],
+) -> None:
     """Over a thousand queries a scan, in three dimensions: every answer certified, none wrong."""
     rows, queries, scores = brute_force
     index = ExactIndex(rows.shape[1], scan=make_scan(rows.shape[1]), chunk_rows=1024)
@@ -118,19 +126,21 @@ def test_no_answer_is_wrong(make_scan, brute_force):
 
 
 @pytest.fixture(params=[ReferenceIndex, ExactIndex])
-def make_index(request):
+def make_index(request: pytest.FixtureRequest) -> type[ExactIndex | ReferenceIndex]:
     return request.param
 
 
-def test_an_empty_index_finds_nothing(make_index):
+def test_an_empty_index_finds_nothing(make_index: type[ExactIndex | ReferenceIndex]) -> None:
     index = make_index(4)
     query = np.ones(4, np.float32) / 2
     assert (len(index), 3 in index, index.remove(3)) == (0, False, False)
-    for answer in (index.search(query, k=5), index.above(query, -1.0), index.above(query, 0.3)):
+    for answer in (index.search(query, k=5), index.above(query, -1.0), index.above(query, 0.3)):  # type: ignore[arg-type]
         assert answer == Answer((), certified=True, size=0)
 
 
-def test_an_index_emptied_finds_nothing_and_can_be_filled_again(make_index):
+def test_an_index_emptied_finds_nothing_and_can_be_filled_again(
+    make_index: type[ExactIndex | ReferenceIndex],
+) -> None:
     index, eye = make_index(3), np.eye(3, dtype=np.float32)
     for _ in range(3):
         index.add_many([1, 2, 3], eye)
@@ -140,19 +150,19 @@ def test_an_index_emptied_finds_nothing_and_can_be_filled_again(make_index):
         assert len(index) == 0
 
 
-def test_more_hits_wanted_than_there_are_gives_all(make_index):
+def test_more_hits_wanted_than_there_are_gives_all(make_index: type[ExactIndex | ReferenceIndex]) -> None:
     index, eye = make_index(3), np.eye(3, dtype=np.float32)
     index.add_many([5, 4], eye[:2])
     assert [(hit.key, hit.score) for hit in index.search(eye[0], k=10**12).hits] == [(5, 1.0), (4, 0.0)]
 
 
-def test_equal_scores_rank_by_key(make_index):
+def test_equal_scores_rank_by_key(make_index: type[ExactIndex | ReferenceIndex]) -> None:
     index = make_index(2)
-    index.add_many([9, 2, 7], np.tile(np.float32([0.6, 0.8]), (3, 1)))
-    assert [hit.key for hit in index.search(np.float32([1, 0]), k=2).hits] == [2, 7]
+    index.add_many([9, 2, 7], np.tile(np.array([0.6, 0.8], np.float32), (3, 1)))
+    assert [hit.key for hit in index.search(np.array([1, 0], np.float32), k=2).hits] == [2, 7]
 
 
-def test_the_last_of_equal_keys_wins(make_index):
+def test_the_last_of_equal_keys_wins(make_index: type[ExactIndex | ReferenceIndex]) -> None:
     index, eye = make_index(3), np.eye(3, dtype=np.float32)
     index.add_many([1, 2, 1], eye)
     assert len(index) == 2
@@ -160,16 +170,16 @@ def test_the_last_of_equal_keys_wins(make_index):
     assert index.above(eye[0], 0.5).hits == ()
 
 
-def test_a_threshold_is_reached_by_equality(make_index):
+def test_a_threshold_is_reached_by_equality(make_index: type[ExactIndex | ReferenceIndex]) -> None:
     index = make_index(2)
-    index.add(1, np.float32([0.6, 0.8]))
-    score = index.search(np.float32([0.3, 0.7])).hits[0].score
-    assert index.above(np.float32([0.3, 0.7]), score).hits[0].score == score
-    assert index.above(np.float32([0.3, 0.7]), math.nextafter(score, 2)).hits == ()
+    index.add(1, np.array([0.6, 0.8], np.float32))
+    score = index.search(np.array([0.3, 0.7], np.float32)).hits[0].score
+    assert index.above(np.array([0.3, 0.7], np.float32), score).hits[0].score == score
+    assert index.above(np.array([0.3, 0.7], np.float32), math.nextafter(score, 2)).hits == ()
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-45, 1e-38, 1e-20, 1.9])
-def test_odd_queries_are_answered_exactly(scale, faces):
+def test_odd_queries_are_answered_exactly(scale: float, faces: Callable[..., NDArray[np.float32]]) -> None:
     index, reference = ExactIndex(64), ReferenceIndex(64)
     for each in (index, reference):
         each.add_many(range(300), faces(300, 64))
@@ -180,16 +190,18 @@ def test_odd_queries_are_answered_exactly(scale, faces):
 
 BAD_VECTORS = [
     np.full(4, np.nan, np.float32),
-    np.float32([1, np.inf, 0, 0]),
+    np.array([1, np.inf, 0, 0], np.float32),
     np.ones(3, np.float32),
     np.ones((1, 4), np.float32),
     np.full(4, 3e38, np.float32),
-    np.float32(1),
+    np.array(1, np.float32),
 ]
 
 
 @pytest.mark.parametrize("vector", BAD_VECTORS)
-def test_bad_vectors_are_refused_and_change_nothing(make_index, vector):
+def test_bad_vectors_are_refused_and_change_nothing(
+    make_index: type[ExactIndex | ReferenceIndex], vector: NDArray[np.float32]
+) -> None:
     index = make_index(4)
     with pytest.raises(ValueError, match=r"expected|finite"):
         index.search(vector)
@@ -201,8 +213,8 @@ def test_bad_vectors_are_refused_and_change_nothing(make_index, vector):
 
 
 @pytest.mark.parametrize("key", [-1, 2**63, 2**70])
-def test_bad_keys_are_refused(make_index, key):
-    index, row = make_index(2), np.float32([[1, 0]])
+def test_bad_keys_are_refused(make_index: type[ExactIndex | ReferenceIndex], key: int) -> None:
+    index, row = make_index(2), np.array([[1, 0]], np.float32)
     with pytest.raises(ValueError, match="key"):
         index.add(key, row[0])
     with pytest.raises(ValueError, match="key"):
@@ -211,8 +223,8 @@ def test_bad_keys_are_refused(make_index, key):
         index.remove(key)
 
 
-def test_bad_arguments_are_refused(make_index):
-    index, query = make_index(2), np.float32([1, 0])
+def test_bad_arguments_are_refused(make_index: type[ExactIndex | ReferenceIndex]) -> None:
+    index, query = make_index(2), np.array([1, 0], np.float32)
     with pytest.raises(ValueError, match="counts from 1"):
         index.search(query, k=0)
     with pytest.raises(ValueError, match="not a number"):
@@ -223,39 +235,39 @@ def test_bad_arguments_are_refused(make_index):
         index.add_many([1, 2], query[np.newaxis])
 
 
-def test_what_was_added_is_a_copy(make_index):
-    index, row = make_index(2), np.float32([1, 0])
+def test_what_was_added_is_a_copy(make_index: type[ExactIndex | ReferenceIndex]) -> None:
+    index, row = make_index(2), np.array([1, 0], np.float32)
     index.add(1, row)
     row[:] = 0
-    assert index.search(np.float32([1, 0])).hits[0].score == 1.0
+    assert index.search(np.array([1, 0], np.float32)).hits[0].score == 1.0
 
 
 class Liar:
     """A scan whose dot products are wrong: it claims more than is there, or less."""
 
-    def __init__(self, error: float):
+    def __init__(self, error: float) -> None:
         self.error = error
         self.honest = FaissScan(64)
         self.limit = self.honest.limit
 
-    def __call__(self, parts, goals):
+    def __call__(self, parts: tuple[Part], goals: list[Goal]) -> list[Candidates]:
         return self.honest(tuple(map(self._misread, parts)), goals)
 
-    def _misread(self, part):
+    def _misread(self, part: Part) -> Part:
         # The rows in use alone: beyond them lies whatever the memory held before, and it may overflow.
         scales = scales_of(part.terms[: part.size]) * np.float32(1 + self.error)
         return part._replace(terms=scales.view(np.uint32))
 
 
 @pytest.mark.parametrize("error", [0.5, -0.5])
-def test_an_answer_whose_proof_fails_is_not_certified(error, faces):
+def test_an_answer_whose_proof_fails_is_not_certified(error: float, faces: Callable[..., NDArray[np.float32]]) -> None:
     rows = faces(2000, 64, photos=1)
-    index = ExactIndex(64, scan=Liar(error))
+    index = ExactIndex(64, scan=Liar(error))  # type: ignore[arg-type]
     index.add_many(range(2000), rows)
     assert not any(index.search(row).certified for row in rows[:10])
 
 
-def test_memory_per_template_is_told(faces):
+def test_memory_per_template_is_told(faces: Callable[..., NDArray[np.float32]]) -> None:
     index = ExactIndex(128)
     index.add_many(range(20_000), faces(20_000, 128))
     assert 128 * 5 < index.bytes_per_template < 128 * 5 * 1.4

@@ -36,11 +36,11 @@ def checked(*command: str) -> list[str]:
 
 
 @pytest.mark.skipif("CI" not in os.environ, reason="a machine without compiler or headers does without")
-def test_the_compiled_module_is_there():
+def test_the_compiled_module_is_there() -> None:
     assert compiled.BUILT
 
 
-def test_the_kernels_of_this_machine_sum_exactly(tmp_path):
+def test_the_kernels_of_this_machine_sum_exactly(tmp_path: Path) -> None:
     assert "portable" in checked(built(here("cc"), tmp_path))
 
 
@@ -48,6 +48,6 @@ def test_the_kernels_of_this_machine_sum_exactly(tmp_path):
     ("processor", "kernels"),
     [("max", ["neon-dotprod", "neon", "portable"]), ("cortex-a53", ["neon", "portable"])],
 )
-def test_the_kernels_of_arm_sum_exactly(processor, kernels, tmp_path):
+def test_the_kernels_of_arm_sum_exactly(processor: str, kernels: list[str], tmp_path: Path) -> None:
     program = built(here(ARM_COMPILER), tmp_path, "-static")
     assert checked(here(ARM_EMULATOR), "-cpu", processor, program) == kernels

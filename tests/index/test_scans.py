@@ -1,19 +1,24 @@
 """Every scan finds every row that can be among the answers."""
 
 import sys
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from likeness.index import compiled
 from likeness.index.codes import Codec, Spread
 from likeness.index.faiss_scan import FaissScan
-from likeness.index.scans import CompiledScan, Part
+from likeness.index.scans import Candidates, CompiledScan, Part, Scan
 
 compiled_only = pytest.mark.skipif(not compiled.BUILT, reason="the compiled module was not built")
 
 
-def parts_of(codec, rows, sizes, *, dead=()):
+def parts_of(
+    codec: Codec, rows: NDArray[np.float32], sizes: Sequence[int], *, dead: Sequence[int] = ()
+) -> tuple[tuple[Part, ...], Spread]:
     """Cut rows into parts of the given sizes, and tell how bad the worst of them is."""
     rounded = codec.encode(rows)
     parts, start = [], 0
@@ -21,20 +26,27 @@ def parts_of(codec, rows, sizes, *, dead=()):
         alive = np.ones(size, np.uint8)
         alive[[row - start for row in dead if start <= row < start + size]] = 0
         here = slice(start, start + size)
-        columns = rounded.codes, rounded.terms, rounded.halves, rounded.half_terms, rows
-        parts.append(Part(*(column[here].copy() for column in columns), None if alive.all() else alive, size))
+        codes, terms = rounded.codes[here].copy(), rounded.terms[here].copy()
+        halves, half_terms = rounded.halves[here].copy(), rounded.half_terms[here].copy()
+        mask = None if alive.all() else alive
+        parts.append(Part(codes, terms, halves, half_terms, rows[here].copy(), mask, size))
         start += size
     return tuple(parts), Spread().including(rounded)
 
 
-def rows_of(candidates, sizes):
+def rows_of(candidates: Candidates, sizes: Sequence[int]) -> set[int]:
     starts = np.concatenate([[0], np.cumsum(sizes)])
     return set((starts[candidates.parts] + candidates.offsets).tolist())
 
 
 @pytest.mark.parametrize("dimension", [1, 63, 64, 65, 128, 512])
 @pytest.mark.parametrize("sizes", [(1,), (3, 4), (5, 0, 255), (257, 1000, 3)])
-def test_no_row_that_counts_is_left_out(make_scan, faces, dimension, sizes):
+def test_no_row_that_counts_is_left_out(
+    make_scan: Callable[[int], Scan],
+    faces: Callable[..., NDArray[np.float32]],
+    dimension: int,
+    sizes: Sequence[int],
+) -> None:
     scan, codec = make_scan(dimension), Codec(dimension)
     rows = faces(sum(sizes), dimension)
     dead = range(0, len(rows), 5)
@@ -54,7 +66,7 @@ def test_no_row_that_counts_is_left_out(make_scan, faces, dimension, sizes):
         assert rows_of(candidates, sizes) <= set(living.tolist())
 
 
-def test_few_rows_are_left_over(make_scan, faces):
+def test_few_rows_are_left_over(make_scan: Callable[[int], Scan], faces: Callable[..., NDArray[np.float32]]) -> None:
     scan, codec = make_scan(512), Codec(512)
     rows, query = faces(3000, 512), faces(1, 512, seed=1)[0]
     parts, spread = parts_of(codec, rows, (1000, 2000))
@@ -65,8 +77,12 @@ def test_few_rows_are_left_over(make_scan, faces):
 @pytest.mark.parametrize("queries_at_once", [1, 3])
 @pytest.mark.parametrize(("wanted", "minimum"), [(0, 0.3), (0, 0.4), (1, -np.inf), (1, 0.3), (20, -np.inf), (20, 0.3)])
 def test_no_row_that_counts_is_left_out_whether_half_codes_pay_or_not(
-    make_scan, faces, queries_at_once, wanted, minimum
-):
+    make_scan: Callable[[int], Scan],
+    faces: Callable[..., NDArray[np.float32]],
+    queries_at_once: int,
+    wanted: int,
+    minimum: float,
+) -> None:
     """Strangers, whom half codes leave out at once; then many photos of one person, whom they do not; then strangers."""
     scan, codec, sizes = make_scan(128), Codec(128), (5000, 5000, 5003)
     person = faces(5000, 128, photos=5000, spread=0.8, seed=2)
@@ -86,7 +102,7 @@ def test_no_row_that_counts_is_left_out_whether_half_codes_pay_or_not(
         assert len(candidates.rows) == len(set(candidates.rows.tolist())) < 5000
 
 
-def test_a_pool_grows_until_it_is_proven(faces):
+def test_a_pool_grows_until_it_is_proven(faces: Callable[..., NDArray[np.float32]]) -> None:
     """Hundreds of rows of one part within the bound of the best: more than faiss is asked for at first."""
     codec, scan = Codec(64), FaissScan(64)
     rows = np.repeat(faces(1, 64), 2000, axis=0)
@@ -95,13 +111,13 @@ def test_a_pool_grows_until_it_is_proven(faces):
     assert len(candidates.rows) == 2000
 
 
-def test_faiss_refuses_what_it_cannot_sum_exactly():
+def test_faiss_refuses_what_it_cannot_sum_exactly() -> None:
     with pytest.raises(ValueError, match="exactly"):
         FaissScan(2**18)
 
 
 @pytest.mark.parametrize("dimension", [512, 2048])
-def test_dot_products_are_the_integer_ones(make_scan, dimension):
+def test_dot_products_are_the_integer_ones(make_scan: Callable[[int], Scan], dimension: int) -> None:
     """Codes at the ends of their range and factors at the kernel's limit: nothing saturates, nothing is rounded."""
     scan, random = make_scan(dimension), np.random.default_rng(0)
     codes = random.choice(np.array([1, 255], np.uint8), (40, dimension))
@@ -123,7 +139,7 @@ def test_dot_products_are_the_integer_ones(make_scan, dimension):
 
 
 @compiled_only
-def test_threads_share_a_scan(faces):
+def test_threads_share_a_scan(faces: Callable[..., NDArray[np.float32]]) -> None:
     codec, rows = Codec(16), faces(140_000, 16)
     parts, spread = parts_of(codec, rows, (20_000,) * 7)
     one, two = CompiledScan(), CompiledScan(threads=2)
@@ -157,8 +173,10 @@ def test_threads_share_a_scan(faces):
         ({"bounds": np.zeros((1, 5))}, "sizes"),
     ],
 )
-def test_the_compiled_scan_refuses_sizes_that_do_not_fit(change, message):
-    def scan(kernel="portable", count=10, alive=None, **arrays):
+def test_the_compiled_scan_refuses_sizes_that_do_not_fit(change: Any, message: str | None) -> None:
+    def scan(
+        kernel: str = "portable", count: int = 10, alive: NDArray[np.uint8] | None = None, **arrays: Any
+    ) -> list[tuple[bytes, float]]:
         rows = arrays.get("rows", np.zeros((10, 50), np.float32))
         halves = arrays.get("halves", np.zeros((10, 64), np.uint8))
         terms, half_terms = (arrays.get(name, np.zeros(10, np.uint32)) for name in ("terms", "half_terms"))
@@ -176,7 +194,7 @@ def test_the_compiled_scan_refuses_sizes_that_do_not_fit(change, message):
 
 
 @compiled_only
-def test_the_compiled_encoder_refuses_sizes_that_do_not_fit():
+def test_the_compiled_encoder_refuses_sizes_that_do_not_fit() -> None:
     rows, signs = np.zeros((2, 8), np.float32), np.ones(8, np.float32)
     codes, halves, terms = np.zeros((2, 64), np.uint8), np.zeros((2, 64), np.uint8), np.zeros(2, np.uint32)
     for arguments in [
@@ -193,7 +211,7 @@ def test_the_compiled_encoder_refuses_sizes_that_do_not_fit():
 
 
 @compiled_only
-def test_a_scan_lets_go_of_every_column(faces):
+def test_a_scan_lets_go_of_every_column(faces: Callable[..., NDArray[np.float32]]) -> None:
     scan, codec = CompiledScan(), Codec(64)
     parts, spread = parts_of(codec, faces(20, 64), (8, 12), dead=(3, 9))
     goal = codec.goal(faces(1, 64, seed=1)[0], spread, limit=scan.limit, wanted=1, minimum_score=-np.inf)
@@ -206,7 +224,7 @@ def test_a_scan_lets_go_of_every_column(faces):
 
 @compiled_only
 @pytest.mark.parametrize("part", [None, 1, [b""] * 7, (b"",) * 6, (b"",) * 5 + (None, -1), ()])
-def test_what_is_no_part_is_told(part):
+def test_what_is_no_part_is_told(part: Any) -> None:
     request = np.zeros((1, 64), np.float32), np.zeros((1, 64), np.int8), np.zeros(1, np.int64), np.zeros((1, 6))
     with pytest.raises((TypeError, ValueError)):
         compiled.scan(CompiledScan().kernel, (part,), *request)

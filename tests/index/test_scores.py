@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
 from likeness.index.scores import best_hits, exact_scores, settled
 
@@ -20,12 +21,12 @@ def rational(row: np.ndarray, query: np.ndarray) -> float:
 
 
 @given(arrays(np.float32, (3, 7), elements=numbers), arrays(np.float32, 7, elements=numbers))
-def test_scores_are_the_correctly_rounded_sums(rows, query):
+def test_scores_are_the_correctly_rounded_sums(rows: NDArray[np.float32], query: NDArray[np.float32]) -> None:
     assert exact_scores(rows, query).tolist() == [rational(row, query) for row in rows]
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 31, 128, 512])
-def test_scores_do_not_depend_on_the_order_of_the_coordinates(dimension):
+def test_scores_do_not_depend_on_the_order_of_the_coordinates(dimension: int) -> None:
     random = np.random.default_rng(dimension)
     rows, query = random.standard_normal((200, dimension), np.float32), random.standard_normal(dimension, np.float32)
     order = random.permutation(dimension)
@@ -33,22 +34,24 @@ def test_scores_do_not_depend_on_the_order_of_the_coordinates(dimension):
 
 
 @given(arrays(np.float32, (3, 7), elements=numbers), arrays(np.float32, 7, elements=numbers), st.permutations(range(7)))
-def test_sums_in_any_order_settle_to_the_same_scores(rows, query, order):
+def test_sums_in_any_order_settle_to_the_same_scores(
+    rows: NDArray[np.float32], query: NDArray[np.float32], order: list[int]
+) -> None:
     sums = np.array([sum(float(row[i]) * float(query[i]) for i in order) for row in rows])
     longest = np.linalg.norm(rows, axis=1).max() * np.linalg.norm(query)
     assert settled(sums, query, float(longest), rows.__getitem__).tolist() == exact_scores(rows, query).tolist()
 
 
-def test_cancelling_products_are_not_lost():
+def test_cancelling_products_are_not_lost() -> None:
     rows = np.array([[1.0, 2.0**-40, -1.0], [1.0, 0.0, -1.0]], np.float32)
     assert exact_scores(rows, np.ones(3, np.float32)).tolist() == [2.0**-40, 0.0]
 
 
-def test_zero_is_never_negative():
+def test_zero_is_never_negative() -> None:
     assert not np.signbit(exact_scores(np.array([[-1.0]], np.float32), np.zeros(1, np.float32)))[0]
 
 
-def test_hits_rank_by_falling_score_then_rising_key():
+def test_hits_rank_by_falling_score_then_rising_key() -> None:
     keys, scores = np.array([7, 3, 5, 1]), np.array([0.5, 0.9, 0.5, -0.2], np.float32)
     ranked = best_hits(keys, scores, k=3, minimum_score=-1.0)
     assert [hit.key for hit in ranked] == [3, 5, 7]

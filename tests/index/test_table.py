@@ -1,19 +1,22 @@
 """A view in use never changes, the table behind it stays dense, and nothing deleted stays in memory."""
 
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from likeness.index.codes import Codec
+from likeness.index.codes import Codec, Goal
 from likeness.index.exact import ExactIndex
 from likeness.index.faiss_scan import FaissScan
 from likeness.index.reference import ReferenceIndex
-from likeness.index.scans import Candidates, best_scan
+from likeness.index.scans import Candidates, Part, Scan, best_scan
 from likeness.index.table import Table
+from likeness.index.views import View
 
 DIMENSION = 3
 CHUNK_ROWS = 64
@@ -31,10 +34,12 @@ readings = st.one_of(st.tuples(st.just("take"), st.none()), st.tuples(st.just("r
 class Writer:
     """Does changes to a table and to a dictionary alike; every row written is a new one."""
 
-    def __init__(self, put, remove):
-        self.put, self.remove, self.rows, self.count = put, remove, {}, 0
+    def __init__(self, put: Callable[..., Any], remove: Callable[..., Any]) -> None:
+        self.put, self.remove = put, remove
+        self.rows: dict[int, bytes] = {}
+        self.count = 0
 
-    def write(self, names):
+    def write(self, names: Sequence[int]) -> None:
         rows = np.empty((len(names), DIMENSION), np.float32)
         for row, name in zip(rows, names, strict=True):
             self.count += 1
@@ -42,7 +47,7 @@ class Writer:
             self.rows[name] = row.tobytes()
         self.put(np.array(names, np.int64), rows)
 
-    def do(self, name, argument):
+    def do(self, name: str, argument: Any) -> None:
         match name:
             case "put":
                 self.write(argument)
@@ -53,7 +58,7 @@ class Writer:
                     assert self.remove(key) == (self.rows.pop(key, None) is not None)
 
 
-def rows_shown(view):
+def rows_shown(view: View) -> dict[int, bytes]:
     """Read a view as a search does: each key once, with the row under it."""
     shown = {}
     for segment in view.segments:
@@ -66,7 +71,7 @@ def rows_shown(view):
     return shown
 
 
-def codes_fit(view, codec):
+def codes_fit(view: View, codec: Codec) -> bool:
     """The codes a scan reads are those of the rows that answer."""
     for segment in view.segments:
         rounded = codec.encode(segment.chunk.rows[: segment.count])
@@ -78,7 +83,7 @@ def codes_fit(view, codec):
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.one_of(changes, readings), max_size=30))
-def test_views_in_use_never_change(steps):
+def test_views_in_use_never_change(steps: Any) -> None:
     codec = Codec(DIMENSION)
     table = Table(codec, chunk_rows=CHUNK_ROWS)
     writer = Writer(table.put, table.remove)
@@ -106,7 +111,7 @@ def test_views_in_use_never_change(steps):
     assert_dense(table, writer.rows)
 
 
-def assert_dense(table, rows):
+def assert_dense(table: Table, rows: dict[int, bytes]) -> None:
     """Nobody reads: no holes, no mask, no chunk too many."""
     with table.reading() as view:
         pass
@@ -119,10 +124,11 @@ def assert_dense(table, rows):
 class InterruptedScan:
     """A scan that others write into: after each part it has read, the next of their changes is made."""
 
-    def __init__(self, scan):
-        self.scan, self.limit, self.interruptions = scan, scan.limit, []
+    def __init__(self, scan: Scan) -> None:
+        self.scan, self.limit = scan, scan.limit
+        self.interruptions: list[Callable[[], None]] = []
 
-    def __call__(self, parts, goals):
+    def __call__(self, parts: Sequence[Part], goals: Sequence[Goal]) -> list[Candidates]:
         read = []
         for number, part in enumerate(parts):
             read.append([shifted(found, number) for found in self.scan((part,), goals)])
@@ -131,13 +137,15 @@ class InterruptedScan:
         return [together(found) for found in zip(*read, strict=True)] if read else self.scan((), goals)
 
 
-def shifted(found, part):
+def shifted(found: Candidates, part: int) -> Candidates:
     return replace(found, rows=found.rows | (part << 32))
 
 
-def together(found):
-    columns = (np.concatenate([getattr(each, name) for each in found]) for name in ("rows", "scores", "uppers"))
-    return Candidates(*columns, max(each.cut for each in found))
+def together(found: Sequence[Candidates]) -> Candidates:
+    rows, scores, uppers = (
+        np.concatenate([getattr(each, name) for each in found]) for name in ("rows", "scores", "uppers")
+    )
+    return Candidates(rows, scores, uppers, max(each.cut for each in found))
 
 
 @settings(deadline=None, max_examples=150)
@@ -147,10 +155,14 @@ def together(found):
     st.sampled_from(["best", "faiss"]),
     st.floats(0, 6),
 )
-def test_a_search_answers_for_the_moment_it_began(before, during, scan, angle):
+def test_a_search_answers_for_the_moment_it_began(
+    before: list[tuple[str, Any]],
+    during: list[tuple[str, Any]],
+    kind: str,
+    angle: float,
+) -> None:
     """Inserts, replacements, deletes and the moves they cause, in the middle of a scan, change nothing of its answer."""
-    scan = FaissScan(DIMENSION) if scan == "faiss" else best_scan(DIMENSION)
-    interrupted = InterruptedScan(scan)
+    interrupted = InterruptedScan(FaissScan(DIMENSION) if kind == "faiss" else best_scan(DIMENSION))
     index = ExactIndex(DIMENSION, scan=interrupted, chunk_rows=CHUNK_ROWS)
     writer = Writer(index.add_many, index.remove)
     reference = ReferenceIndex(DIMENSION)
@@ -158,14 +170,14 @@ def test_a_search_answers_for_the_moment_it_began(before, during, scan, angle):
         writer.do(*change)
     for key, row in writer.rows.items():
         reference.add(key, np.frombuffer(row, np.float32))
-    query = np.float32([np.cos(angle), np.sin(angle), 0])
-    interrupted.interruptions = [lambda change=change: writer.do(*change) for change in during]
+    query = np.array([np.cos(angle), np.sin(angle), 0], np.float32)
+    interrupted.interruptions = [lambda change=change: writer.do(*change) for change in during]  # type: ignore[misc]
     assert index.search(query, k=5) == reference.search(query, k=5)
     interrupted.interruptions.clear()
     assert len(index.above(query, -2).hits) == len(writer.rows) == len(index)
 
 
-def test_the_memory_of_deleted_rows_is_given_back():
+def test_the_memory_of_deleted_rows_is_given_back() -> None:
     table = Table(Codec(128), chunk_rows=1024)
     rows = np.random.default_rng(0).standard_normal((10_000, 128), np.float32)
     table.put(np.arange(10_000), rows)
@@ -175,7 +187,7 @@ def test_the_memory_of_deleted_rows_is_given_back():
     assert table.nbytes < full / 20
 
 
-def test_growth_copies_no_full_chunk():
+def test_growth_copies_no_full_chunk() -> None:
     table = Table(Codec(8), chunk_rows=64)
     rows = np.ones((64, 8), np.float32)
     table.put(np.arange(64), rows)
@@ -188,7 +200,7 @@ def test_growth_copies_no_full_chunk():
 
 
 @pytest.mark.parametrize("readers", [0, 1])
-def test_a_deleted_template_is_overwritten_once_nobody_reads_it(readers):
+def test_a_deleted_template_is_overwritten_once_nobody_reads_it(readers: int) -> None:
     table = Table(Codec(8), chunk_rows=64)
     table.put(np.arange(3), np.full((3, 8), 0.25, np.float32))
     with table.reading() as view:

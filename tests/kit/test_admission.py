@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from likeness.errors import ServiceUnavailable
-from likeness.kit.admission import LAPSE_SECONDS, ROUNDS, Admission
+from likeness.kit.admission import LAPSE_SECONDS, ROUNDS, Admission, Place
 from likeness.kit.clock import MovableClock
 
 PHOTO_SECONDS = 0.05
@@ -14,16 +14,16 @@ KIB = 1024
 
 
 @pytest.fixture
-def clock():
+def clock() -> MovableClock:
     return MovableClock(0.0)
 
 
 @pytest.fixture
-def admission(clock):
+def admission(clock: MovableClock) -> Admission:
     return Admission(workers=WORKERS, wait_seconds=0.5, body_bytes=1000 * KIB, monotonic=clock.now)
 
 
-def flood(admission, tenant, *, photos=2, size=KIB, asked=1000):
+def flood(admission: Admission, tenant: str, *, photos: int = 2, size: int = KIB, asked: int = 1000) -> list[Place]:
     """Ask until there is a refusal; gives the places."""
     places = []
     for _ in range(asked):
@@ -35,44 +35,44 @@ def flood(admission, tenant, *, photos=2, size=KIB, asked=1000):
     return places
 
 
-def learn(admission, seconds):
+def learn(admission: Admission, seconds: float) -> None:
     for _ in range(100):
         place = admission.ask("teacher", photos=1, size=0)
         place.analysed(seconds)
         place.leave()
 
 
-def test_the_line_is_as_long_as_the_time_allows(admission):
+def test_the_line_is_as_long_as_the_time_allows(admission: Admission) -> None:
     assert len(flood(admission, "a")) == ROOM / 2
     assert len(flood(admission, "b", photos=1)) == ROOM / 2  # by turns, so that much goes before the last of them
 
 
 @pytest.mark.parametrize(("seconds", "room"), [(0.01, 100), (0.1, 10), (5.0, ROUNDS * WORKERS)])
-def test_the_line_follows_what_photos_take(admission, seconds, room):
+def test_the_line_follows_what_photos_take(admission: Admission, seconds: float, room: int) -> None:
     learn(admission, seconds)
     assert len(flood(admission, "a", photos=1)) == pytest.approx(room, abs=1)
 
 
-def test_photos_that_are_refused_at_a_glance_do_not_make_the_line_endless(admission):
+def test_photos_that_are_refused_at_a_glance_do_not_make_the_line_endless(admission: Admission) -> None:
     learn(admission, 0)
     assert len(flood(admission, "a", photos=1)) <= 2 * WORKERS * 100
 
 
-def test_one_tenants_flood_leaves_another_its_place(admission):
+def test_one_tenants_flood_leaves_another_its_place(admission: Admission) -> None:
     flood(admission, "a")
     admission.ask("b", photos=2, size=KIB)
     with pytest.raises(ServiceUnavailable):
         admission.ask("a", photos=2, size=KIB)
 
 
-def test_too_many_tenants_at_once_are_bounded_as_well(admission):
+def test_too_many_tenants_at_once_are_bounded_as_well(admission: Admission) -> None:
     for number in range(ROOM):
         admission.ask(f"tenant {number}", photos=1, size=KIB)
     with pytest.raises(ServiceUnavailable):
         admission.ask("one more", photos=1, size=KIB)
 
 
-def test_tenants_who_flood_come_to_have_the_same(admission):
+def test_tenants_who_flood_come_to_have_the_same(admission: Admission) -> None:
     """A tenant that filled the line alone is let in again when it is down to its share."""
     line = {"a": flood(admission, "a"), "b": flood(admission, "b")}
     for tenant in itertools.islice(itertools.cycle("ab"), 40):  # a request of each is answered, and both ask for more
@@ -83,14 +83,14 @@ def test_tenants_who_flood_come_to_have_the_same(admission):
     assert 2 * (len(line["a"]) + len(line["b"])) >= ROOM
 
 
-def test_each_photo_that_is_done_makes_room(admission):
+def test_each_photo_that_is_done_makes_room(admission: Admission) -> None:
     places = flood(admission, "a")
     for place in places[:2]:
         place.analysed(PHOTO_SECONDS)
     assert len(flood(admission, "a")) == 1
 
 
-def test_bytes_run_out_and_a_tenant_leaves_some_for_others(admission):
+def test_bytes_run_out_and_a_tenant_leaves_some_for_others(admission: Admission) -> None:
     places = flood(admission, "a", photos=1, size=100 * KIB)
     assert len(places) == 8
     admission.ask("b", photos=1, size=100 * KIB)
@@ -100,13 +100,13 @@ def test_bytes_run_out_and_a_tenant_leaves_some_for_others(admission):
     admission.ask("c", photos=1, size=200 * KIB)
 
 
-def test_a_body_without_a_length_keeps_what_it_turns_out_to_be(admission):
+def test_a_body_without_a_length_keeps_what_it_turns_out_to_be(admission: Admission) -> None:
     for _ in range(5):
         admission.ask("a", photos=1, size=500 * KIB).arrived(10 * KIB)
     admission.ask("a", photos=1, size=900 * KIB)
 
 
-def test_whoever_leaves_gives_everything_back(admission):
+def test_whoever_leaves_gives_everything_back(admission: Admission) -> None:
     """Also who never sent a body, and also in the middle of the work, and twice."""
     for _ in range(3):
         places = [admission.ask("a", photos=2, size=70 * KIB) for _ in range(ROOM // 2)]
@@ -119,7 +119,7 @@ def test_whoever_leaves_gives_everything_back(admission):
     admission.ask("a", photos=2, size=1000 * KIB)
 
 
-def test_bodies_that_do_not_come_hold_up_nobody(admission, clock):
+def test_bodies_that_do_not_come_hold_up_nobody(admission: Admission, clock: MovableClock) -> None:
     late = [admission.ask("a", photos=2, size=KIB) for _ in range(ROOM // 2)]
     with pytest.raises(ServiceUnavailable):
         admission.ask("a", photos=2, size=KIB)
@@ -135,7 +135,7 @@ def test_bodies_that_do_not_come_hold_up_nobody(admission, clock):
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(PHOTO_SECONDS, {1, 2}), (2.1, {9})])
-def test_who_is_refused_is_told_when_the_line_is_shorter(admission, seconds, told):
+def test_who_is_refused_is_told_when_the_line_is_shorter(admission: Admission, seconds: float, told: set[int]) -> None:
     learn(admission, seconds)
     flood(admission, "a")
     headers = set()

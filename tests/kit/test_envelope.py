@@ -15,18 +15,18 @@ words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 
 
 @given(st.binary(max_size=200), words, words)
-def test_what_is_sealed_opens_under_its_purpose_and_record(plaintext, purpose, record):
+def test_what_is_sealed_opens_under_its_purpose_and_record(plaintext: bytes, purpose: str, record: str) -> None:
     sealed = CIPHER.seal(plaintext, purpose, record)
     assert len(sealed) == NONCE_BYTES + len(plaintext) + TAG_BYTES
     assert CIPHER.open(sealed, purpose, record) == plaintext
 
 
-def test_sealing_twice_gives_nothing_to_compare():
+def test_sealing_twice_gives_nothing_to_compare() -> None:
     assert CIPHER.seal(b"same", "p", "r") != CIPHER.seal(b"same", "p", "r")
 
 
 @given(st.data())
-def test_any_changed_bit_is_noticed(data):
+def test_any_changed_bit_is_noticed(data: st.DataObject) -> None:
     sealed = bytearray(CIPHER.seal(b"a template", "template", "1"))
     bit = data.draw(st.integers(0, len(sealed) * 8 - 1))
     sealed[bit // 8] ^= 1 << bit % 8
@@ -35,7 +35,7 @@ def test_any_changed_bit_is_noticed(data):
 
 
 @given(st.integers(0, NONCE_BYTES + len(b"a template") + TAG_BYTES - 1))
-def test_any_shortening_is_noticed(length):
+def test_any_shortening_is_noticed(length: int) -> None:
     with pytest.raises(SetupError):
         CIPHER.open(CIPHER.seal(b"a template", "template", "1")[:length], "template", "1")
 
@@ -50,24 +50,24 @@ def test_any_shortening_is_noticed(length):
         (Cipher(new_data_key(), "tenant"), "template", "1"),
     ],
 )
-def test_what_was_moved_elsewhere_does_not_open(cipher, purpose, record):
+def test_what_was_moved_elsewhere_does_not_open(cipher: Cipher, purpose: str, record: str) -> None:
     sealed = CIPHER.seal(b"a template", "template", "1")
     with pytest.raises(SetupError, match="wrong master key, or the data was altered"):
         cipher.open(sealed, purpose, record)
 
 
 @given(st.lists(st.tuples(words, st.binary(max_size=50))))
-def test_many_open_at_once_as_they_do_one_by_one(values):
+def test_many_open_at_once_as_they_do_one_by_one(values: list[tuple[str, bytes]]) -> None:
     sealed = [CIPHER.seal(plaintext, "p", record) for record, plaintext in values]
     assert CIPHER.open_many(sealed, "p", [record for record, _ in values]) == [plaintext for _, plaintext in values]
 
 
-def test_many_do_not_open_with_too_few_records():
+def test_many_do_not_open_with_too_few_records() -> None:
     with pytest.raises(SetupError):
         CIPHER.open_many([CIPHER.seal(b"", "p", "1")], "p", [])
 
 
-def test_a_key_file_is_private_and_never_overwritten(tmp_path):
+def test_a_key_file_is_private_and_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "new" / "master.key"
     FileKeyProvider.new().save(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -78,7 +78,9 @@ def test_a_key_file_is_private_and_never_overwritten(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_a_key_is_on_the_disk_before_anything_is_sealed_with_it(tmp_path: Path, monkeypatch):
+def test_a_key_is_on_the_disk_before_anything_is_sealed_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     synced: list[Path] = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(Path(f"/proc/self/fd/{descriptor}").readlink()))
     FileKeyProvider.new().save(tmp_path / "master.key")
@@ -91,7 +93,7 @@ def test_a_key_is_on_the_disk_before_anything_is_sealed_with_it(tmp_path: Path, 
 
 @settings(max_examples=20)
 @given(words)
-def test_a_data_key_is_wrapped_for_its_tenant(tmp_path_factory, context):
+def test_a_data_key_is_wrapped_for_its_tenant(tmp_path_factory: pytest.TempPathFactory, context: str) -> None:
     path = tmp_path_factory.mktemp("keys") / "master.key"
     FileKeyProvider.new().save(path)
     keys, data_key = FileKeyProvider.read(path), new_data_key()
@@ -102,7 +104,7 @@ def test_a_data_key_is_wrapped_for_its_tenant(tmp_path_factory, context):
         keys.unwrap(wrapped, context + "x")
 
 
-def test_a_key_file_that_is_missing_or_damaged_is_told(tmp_path):
+def test_a_key_file_that_is_missing_or_damaged_is_told(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="likeness init"):
         FileKeyProvider.read(tmp_path / "none")
     (tmp_path / "short").write_bytes(bytes(31))

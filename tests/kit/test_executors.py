@@ -7,8 +7,8 @@ from likeness.errors import ServiceUnavailable
 from likeness.kit.executors import SizedExecutor
 
 
-def test_work_runs_on_a_named_thread_and_its_error_comes_back():
-    async def main():
+def test_work_runs_on_a_named_thread_and_its_error_comes_back() -> None:
+    async def main() -> None:
         executor = SizedExecutor("photo", workers=1, queue_limit=1)
         assert (await executor.run(lambda: threading.current_thread().name)).startswith("photo")
         assert await executor.run(divmod, 7, 2) == (3, 1)
@@ -19,8 +19,8 @@ def test_work_runs_on_a_named_thread_and_its_error_comes_back():
     asyncio.run(main())
 
 
-def test_a_full_queue_refuses_at_once_and_recovers():
-    async def main():
+def test_a_full_queue_refuses_at_once_and_recovers() -> None:
+    async def main() -> None:
         executor = SizedExecutor("photo", workers=2, queue_limit=3)
         go = threading.Event()
         waiting = [asyncio.ensure_future(executor.run(go.wait)) for _ in range(5)]
@@ -36,8 +36,8 @@ def test_a_full_queue_refuses_at_once_and_recovers():
     asyncio.run(main())
 
 
-def test_a_caller_that_leaves_keeps_its_place_until_its_work_ends():
-    async def main():
+def test_a_caller_that_leaves_keeps_its_place_until_its_work_ends() -> None:
+    async def main() -> None:
         executor = SizedExecutor("photo", workers=1, queue_limit=0)
         go, ended = threading.Event(), threading.Event()
 
@@ -65,8 +65,8 @@ def test_a_caller_that_leaves_keeps_its_place_until_its_work_ends():
     asyncio.run(main())
 
 
-def test_a_closed_executor_refuses_what_comes_and_what_waits():
-    async def main():
+def test_a_closed_executor_refuses_what_comes_and_what_waits() -> None:
+    async def main() -> None:
         executor = SizedExecutor("photo", workers=1, queue_limit=5)
         go = threading.Event()
         running = asyncio.ensure_future(executor.run(go.wait))

@@ -29,7 +29,7 @@ DISPOSITIONS = {
 
 @pytest.mark.parametrize("disposition", DISPOSITIONS.values(), ids=DISPOSITIONS)
 @pytest.mark.parametrize("head", [b"", b"Content-Type: image/jpeg\r\n", b"Content-Transfer-Encoding: binary\r\n"])
-def test_a_photo_is_bytes_however_its_part_is_written(disposition, head):
+def test_a_photo_is_bytes_however_its_part_is_written(disposition: bytes, head: bytes) -> None:
     part = head + b"content-disposition: " + disposition + b"\r\n\r\n" + PHOTO
     assert read_form(body(part), TYPE) == {"a": PHOTO}
 
@@ -37,28 +37,28 @@ def test_a_photo_is_bytes_however_its_part_is_written(disposition, head):
 @pytest.mark.parametrize(
     "kind", [b"", b"Content-Type: text/plain; charset=UTF-8\r\n", b"Content-Type: application/json\r\n"]
 )
-def test_what_is_text_without_a_file_name_is_text(kind):
+def test_what_is_text_without_a_file_name_is_text(kind: bytes) -> None:
     assert read_form(body(kind + NAMED + "ص".encode()), TYPE) == {"a": "ص"}
 
 
 @pytest.mark.parametrize("before", [b"", b"\r\n", b"for old mail programs\r\n"])
 @pytest.mark.parametrize("after", [b"--", b"--\r\n", b"--\r\nwhat follows\r\n--X"])
 @pytest.mark.parametrize("content_type", [TYPE, 'Multipart/Form-Data; charset=utf-8; boundary="X"'])
-def test_what_stands_before_and_after_the_parts_is_passed_over(before, after, content_type):
+def test_what_stands_before_and_after_the_parts_is_passed_over(before: bytes, after: bytes, content_type: str) -> None:
     assert read_form(body(NAMED + b"1", before=before, after=after), content_type) == {"a": "1"}
 
 
 @pytest.mark.parametrize(
     "part", [NAMED, NAMED.replace(b'"a"', b'"a"; filename=""'), NAMED.replace(b'"a"', b'"a"; filename="f"')]
 )
-def test_an_empty_part_is_left_out(part):
+def test_an_empty_part_is_left_out(part: bytes) -> None:
     assert read_form(body(part), TYPE) == {}
 
 
 @given(
     st.dictionaries(st.sampled_from("abcd"), st.binary(min_size=1)), st.text("XYZ'()+_,-./:=?", min_size=1, max_size=70)
 )
-def test_every_content_comes_back(files, boundary):
+def test_every_content_comes_back(files: dict[str, bytes], boundary: str) -> None:
     edge = f"--{boundary}".encode()
     sent = b"".join(
         b'%b\r\nContent-Disposition: form-data; name="%b"; filename="f"\r\n\r\n%b\r\n' % (edge, name.encode(), content)
@@ -68,7 +68,7 @@ def test_every_content_comes_back(files, boundary):
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 2, 5, 64])
-def test_a_boundary_is_found_wherever_a_piece_ends(piece_bytes, monkeypatch):
+def test_a_boundary_is_found_wherever_a_piece_ends(piece_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(form, "PIECE_BYTES", piece_bytes)
     assert read_form(body(NAMED + PHOTO), TYPE) == {"a": PHOTO}
 
@@ -93,6 +93,6 @@ NOT_WELL_FORMED = {
 
 
 @pytest.mark.parametrize(("sent", "content_type"), NOT_WELL_FORMED.values(), ids=NOT_WELL_FORMED)
-def test_what_is_no_form(sent, content_type):
+def test_what_is_no_form(sent: bytes, content_type: str) -> None:
     with pytest.raises(ValueError, match=r"form|given twice"):
         read_form(sent, content_type)

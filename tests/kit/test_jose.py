@@ -2,6 +2,7 @@ import base64
 import json
 import time
 from dataclasses import replace
+from typing import Any
 
 import jwt as other_library
 import pytest
@@ -12,10 +13,10 @@ from likeness.kit.jose import ALGORITHM, ExpiredToken, InvalidToken, Signer, Sig
 OLD, NEW, STRANGER = SigningKey.generate(), SigningKey.generate(), SigningKey.generate()
 SIGNER = Signer([NEW, OLD])
 NOW = int(time.time())
-CLAIMS = {"iss": "us", "aud": "them", "iat": NOW, "exp": NOW + 3600, "sub": "a"}
+CLAIMS: dict[str, Any] = {"iss": "us", "aud": "them", "iat": NOW, "exp": NOW + 3600, "sub": "a"}
 
 
-def verify(token: str, *, signer: Signer = SIGNER, now: float = NOW):
+def verify(token: str, *, signer: Signer = SIGNER, now: float = NOW) -> dict[str, Any]:
     return signer.verify(token, issuer="us", audience="them", now=now)
 
 
@@ -23,7 +24,7 @@ def encode(part: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
 
 
-def test_a_token_carries_its_claims_and_its_key():
+def test_a_token_carries_its_claims_and_its_key() -> None:
     token = SIGNER.sign(CLAIMS)
     assert verify(token) == CLAIMS
     assert other_library.get_unverified_header(token) == {"alg": "RS256", "kid": NEW.kid, "typ": "JWT"} or {
@@ -32,7 +33,7 @@ def test_a_token_carries_its_claims_and_its_key():
     } == other_library.get_unverified_header(token)
 
 
-def test_another_library_verifies_with_the_public_set():
+def test_another_library_verifies_with_the_public_set() -> None:
     public = SIGNER.public_set(now=NOW)
     assert {key["kid"] for key in public["keys"]} == {NEW.kid, OLD.kid}
     for key in public["keys"]:
@@ -44,7 +45,7 @@ def test_another_library_verifies_with_the_public_set():
     assert other_library.decode(token, keys[kid].key, [ALGORITHM], audience="them", issuer="us") == CLAIMS
 
 
-def test_a_retired_key_still_verifies_and_a_strangers_does_not():
+def test_a_retired_key_still_verifies_and_a_strangers_does_not() -> None:
     assert verify(Signer([OLD]).sign(CLAIMS)) == CLAIMS
     with pytest.raises(InvalidToken):
         verify(Signer([STRANGER]).sign(CLAIMS))
@@ -63,13 +64,13 @@ def test_a_retired_key_still_verifies_and_a_strangers_does_not():
         {"iat": "once"},
     ],
 )
-def test_claims_that_are_wrong_or_missing(change):
+def test_claims_that_are_wrong_or_missing(change: dict[str, None] | dict[str, str]) -> None:
     claims = {name: value for name, value in (CLAIMS | change).items() if value is not None}
     with pytest.raises(InvalidToken):
         verify(SIGNER.sign(claims))
 
 
-def test_time():
+def test_time() -> None:
     token = SIGNER.sign(CLAIMS)
     assert verify(token, now=CLAIMS["exp"] - 0.1)
     with pytest.raises(ExpiredToken):
@@ -79,20 +80,20 @@ def test_time():
 
 
 @pytest.mark.parametrize("claim", ["iat", "nbf"])
-def test_a_clock_that_is_behind_is_tolerated_for_a_minute(claim):
+def test_a_clock_that_is_behind_is_tolerated_for_a_minute(claim: str) -> None:
     assert verify(SIGNER.sign(CLAIMS | {claim: NOW + 59}))
     assert verify(SIGNER.sign(CLAIMS | {claim: NOW + 60}))
     with pytest.raises(InvalidToken):
         verify(SIGNER.sign(CLAIMS | {claim: NOW + 61}))
 
 
-def test_what_claims_to_live_longer_than_any_token_is_refused():
+def test_what_claims_to_live_longer_than_any_token_is_refused() -> None:
     assert verify(SIGNER.sign(CLAIMS | {"exp": NOW + 86_400}))
     with pytest.raises(InvalidToken):
         verify(SIGNER.sign(CLAIMS | {"exp": NOW + 86_401}))
 
 
-def test_a_key_that_has_ended_neither_verifies_nor_is_published():
+def test_a_key_that_has_ended_neither_verifies_nor_is_published() -> None:
     ending = Signer([NEW, replace(OLD, ends_at=NOW + 10)])
     token = Signer([OLD]).sign(CLAIMS)
     assert verify(token, signer=ending, now=NOW + 9) == CLAIMS
@@ -126,11 +127,11 @@ def forgeries() -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("kind", "token"), forgeries().items(), ids=forgeries())
-def test_forgeries(kind, token):
+def test_forgeries(kind: str, token: str) -> None:
     with pytest.raises(InvalidToken):
         verify(token)
 
 
-def test_a_key_is_named_by_its_thumbprint():
+def test_a_key_is_named_by_its_thumbprint() -> None:
     assert SigningKey.generate().kid != NEW.kid
     assert RSAKey.import_key(NEW.private_pem).thumbprint() == NEW.kid

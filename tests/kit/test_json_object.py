@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,12 +22,12 @@ objects = st.dictionaries(st.text(max_size=9), leaves | st.dictionaries(st.text(
 
 
 @given(objects, st.sampled_from([None, 2]), st.booleans())
-def test_an_ordinary_object_is_read_as_it_is(fields, indent, escaped):
+def test_an_ordinary_object_is_read_as_it_is(fields: Any, indent: int | None, escaped: bool) -> None:
     body = json.dumps(fields, indent=indent, ensure_ascii=escaped)
     assert read_object(body.encode(errors="surrogatepass")) == fields
 
 
-def text_of(value):
+def text_of(value: LongText) -> bytes:
     return b"".join(value.pieces()) if isinstance(value, LongText) else value.encode()
 
 
@@ -35,7 +36,7 @@ def text_of(value):
     st.lists(st.sampled_from([r"\/", r"\u002b", r"\r\n", "A" * 997, "9=" * 5, "\\u003d"]), max_size=120),
     st.integers(7, 300),
 )
-def test_a_long_text_is_the_text_that_json_reads(parts, piece_bytes):
+def test_a_long_text_is_the_text_that_json_reads(parts: list[str], piece_bytes: int) -> None:
     text = "".join(parts) + "A" * LONG_BYTES
     body = f'{{"idPhoto": "{text}", "level": 3}}'.encode()
     before = json_object.PIECE_BYTES
@@ -58,7 +59,7 @@ ESCAPES = {
 
 
 @pytest.mark.parametrize("text", ESCAPES.values(), ids=ESCAPES)
-def test_a_photo_is_read_however_it_is_escaped(text):
+def test_a_photo_is_read_however_it_is_escaped(text: bytes) -> None:
     fields = read_object(b'{"idPhoto":"%b","externalId":"a"}' % text)
     assert decode_base64(fields["idPhoto"].pieces()) == PHOTO
     assert fields["externalId"] == "a"
@@ -86,18 +87,23 @@ COSTLY = {
 
 
 @pytest.mark.parametrize("body", COSTLY.values(), ids=COSTLY)
-def test_a_costly_body_is_refused_before_it_is_parsed(body, monkeypatch):
-    monkeypatch.setattr(json_object.json, "loads", lambda *_, **__: pytest.fail("it was parsed"))
+def test_a_costly_body_is_refused_before_it_is_parsed(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json, "loads", lambda *_, **__: pytest.fail("it was parsed"))
     with pytest.raises(ValueError, match="The body "):
         read_object(body)
 
 
-def test_what_is_parsed_is_little():
+def test_what_is_parsed_is_little() -> None:
     """Whatever passes has at most this much for ``json`` to parse: brackets, escapes and all."""
     sizes = []
     loads = json.loads
+
+    def noted(text: str, **named: Any) -> Any:
+        sizes.append(len(text))
+        return loads(text, **named)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_object.json, "loads", lambda text, **named: sizes.append(len(text)) or loads(text, **named))
+        patch.setattr(json, "loads", noted)
         for room in range(0, 20_000, 250):
             for inside in (b"[],", b"1,", b'"",', b" "):
                 with_text = b'{"a":"' + b"x" * 20_000 + b'","b":[' + inside * (room // len(inside)) + b"1]}"
@@ -108,13 +114,13 @@ def test_what_is_parsed_is_little():
     assert 16_000 < max(sizes) - 20_000 <= json_object.STRUCTURE_BYTES
 
 
-def test_labels_of_full_length_fit():
+def test_labels_of_full_length_fit() -> None:
     labels = {f"{nth:02}" + "é" * 254: "\U0001f600" * 1024 for nth in range(32)}
     assert read_object(json.dumps({"idPhoto": "AAAA", "metadata": labels}).encode())["metadata"] == labels
 
 
 @pytest.mark.parametrize(("written", "read"), [("3.0", 3), ("-3.0e0", -3), ("3.5", 3.5), ("30E-1", 3), ("1e2", 100)])
-def test_a_whole_number_is_whole_however_it_is_written(written, read):
+def test_a_whole_number_is_whole_however_it_is_written(written: str, read: float) -> None:
     value = read_object(f'{{"a":{written}}}'.encode())["a"]
     assert (value, type(value)) == (read, type(read))
 
@@ -142,17 +148,17 @@ def test_a_whole_number_is_whole_however_it_is_written(written, read):
         b'{"a":"' + b"a" * LONG_BYTES + b'\\"}',
     ],
 )
-def test_what_is_no_object_of_ours(body):
+def test_what_is_no_object_of_ours(body: bytes) -> None:
     with pytest.raises(ValueError, match="The body "):
         read_object(body)
 
 
-def test_a_long_text_is_no_label_and_no_name():
+def test_a_long_text_is_no_label_and_no_name() -> None:
     long_text = "a" * (LONG_BYTES + 1)
     assert isinstance(read_object(json.dumps({"b": {"a": long_text}}).encode())["b"]["a"], LongText)
     (name,) = read_object(json.dumps({long_text: 1}).encode())
     assert len(name) < 64
 
 
-def test_a_byte_order_mark_is_passed_over():
+def test_a_byte_order_mark_is_passed_over() -> None:
     assert read_object(b'\xef\xbb\xbf{"a":1}') == {"a": 1}

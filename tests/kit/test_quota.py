@@ -13,7 +13,7 @@ from likeness.kit.quota import WINDOW_SECONDS, Quota
     st.integers(1, 4),
     st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 90, allow_nan=False)), max_size=60),
 )
-def test_in_every_minute_each_caller_has_its_calls_and_no_more(limit, calls):
+def test_in_every_minute_each_caller_has_its_calls_and_no_more(limit: int, calls: list[tuple[str, float]]) -> None:
     clock = MovableClock(1_000_000.0)
     quota = Quota(limit, clock)
     made: Counter[tuple[str, int]] = Counter()
@@ -30,7 +30,7 @@ def test_in_every_minute_each_caller_has_its_calls_and_no_more(limit, calls):
             assert (clock.now() + wait) // WINDOW_SECONDS == minute[1] + 1
 
 
-def test_no_limit_lets_everything_through():
+def test_no_limit_lets_everything_through() -> None:
     quota = Quota(0, MovableClock())
     for _ in range(1000):
         quota.take("a")

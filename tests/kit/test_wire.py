@@ -1,4 +1,5 @@
 import base64
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,7 @@ def read(value: object, limit: int | None = None) -> bytes:
 
 
 @given(st.binary(), st.integers(1, 80), st.sampled_from(["\n", "\r\n", " \t"]))
-def test_base64_may_be_broken_and_prefixed(content, width, space):
+def test_base64_may_be_broken_and_prefixed(content: bytes, width: int, space: str) -> None:
     text = base64.b64encode(content).decode()
     broken = space.join(text[start : start + width] for start in range(0, len(text), width))
     assert decode_base64(pieces(broken)) == content
@@ -31,7 +32,7 @@ def test_base64_may_be_broken_and_prefixed(content, width, space):
 
 
 @given(st.binary(max_size=64), st.integers(1, 9))
-def test_base64_may_be_cut_anywhere(content, size):
+def test_base64_may_be_cut_anywhere(content: bytes, size: int) -> None:
     text = base64.b64encode(content)
     assert decode_base64(text[start : start + size] for start in range(0, len(text), size)) == content
 
@@ -46,7 +47,7 @@ def test_base64_may_be_cut_anywhere(content, size):
         "  data:text/plain; base64 ,",
     ],
 )
-def test_a_data_url_of_any_type_case_and_parameters(begin):
+def test_a_data_url_of_any_type_case_and_parameters(begin: str) -> None:
     assert decode_base64([f"{begin}AAAA".encode()]) == bytes(3)
 
 
@@ -54,7 +55,7 @@ def test_a_data_url_of_any_type_case_and_parameters(begin):
     "text", ["a", "a===", "####", "data:text/plain,AAAA", "AAAA=AAA", "AA==AAAA", "-_-_", "AAA", "\ud800", "é"]
 )
 @pytest.mark.parametrize("size", [3, 4, 64])
-def test_what_is_no_base64(text, size):
+def test_what_is_no_base64(text: str, size: int) -> None:
     with pytest.raises(ValueError, match="base64"):
         decode_base64(pieces(text, size))
     with pytest.raises(ValidationError):
@@ -62,7 +63,7 @@ def test_what_is_no_base64(text, size):
 
 
 @given(st.binary(min_size=1, max_size=64), st.integers(1, 64))
-def test_a_photo_is_measured_decoded(content, limit):
+def test_a_photo_is_measured_decoded(content: bytes, limit: int) -> None:
     if len(content) > limit:
         with pytest.raises(PayloadTooLarge):
             read(base64.b64encode(content).decode(), limit)
@@ -71,6 +72,6 @@ def test_a_photo_is_measured_decoded(content, limit):
 
 
 @pytest.mark.parametrize("value", ["", b"", None, 3, ["AAAA"]])
-def test_what_is_no_photo(value):
+def test_what_is_no_photo(value: Any) -> None:
     with pytest.raises(ValidationError):
         read(value)

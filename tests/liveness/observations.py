@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, field, replace
 from itertools import count
+from typing import Any
 
 import numpy as np
 
 from likeness.engine.base import Box, Detection
-from likeness.liveness.base import Frame
+from likeness.liveness.base import Frame, Instruction, StatusCode
 from likeness.liveness.chart import HEIGHT, WIDTH, Chart
+from likeness.liveness.director import Director
+from likeness.liveness.identity import Look
 from likeness.liveness.observation import LIGHT_SHAPE, FaceView, Observation
 from likeness.liveness.thresholds import THRESHOLDS
 
@@ -17,7 +20,17 @@ NEAR = THRESHOLDS.guidance.near_scale * SIDE
 _numbers = count()
 
 
-def face(eye_distance=FAR, *, yaw=0.0, pitch=0.6, roll=0.0, x=320.0, y=240.0, brightness=120.0, sharpness=8.0):
+def face(
+    eye_distance: float = FAR,
+    *,
+    yaw: float = 0.0,
+    pitch: float = 0.6,
+    roll: float = 0.0,
+    x: float = 320.0,
+    y: float = 240.0,
+    brightness: float = 120.0,
+    sharpness: float = 8.0,
+) -> FaceView:
     box = Box(x - eye_distance, y - eye_distance, 2 * eye_distance, 2.4 * eye_distance)
     chart = Chart(np.full((HEIGHT, WIDTH, 3), 100, np.uint8), eye_distance)
     return FaceView(
@@ -37,7 +50,9 @@ def face(eye_distance=FAR, *, yaw=0.0, pitch=0.6, roll=0.0, x=320.0, y=240.0, br
     )
 
 
-def seen(at_seconds, view=None, *, faces=None, flash_index=None):
+def seen(
+    at_seconds: float, view: FaceView | None = None, *, faces: int | None = None, flash_index: None = None
+) -> Observation:
     number = next(_numbers)
     image = np.random.default_rng(number).integers(0, 255, (48, 64, 3)).astype(np.uint8)
     image = np.repeat(np.repeat(image, 10, axis=0), 10, axis=1)
@@ -49,12 +64,12 @@ def seen(at_seconds, view=None, *, faces=None, flash_index=None):
 class Walk:
     """Feeds a director frame by frame and keeps what it said."""
 
-    director: object
+    director: Director
     now: float = 100.0
-    told: list = field(default_factory=list)
-    looks: list = field(default_factory=list)
+    told: list[Instruction] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
 
-    def show(self, view=None, *, frames=1, every=0.1, **facts):
+    def show(self, view: FaceView | None = None, *, frames: int = 1, every: float = 0.1, **facts: Any) -> Instruction:
         for _ in range(frames):
             self.now += every
             observation = seen(self.now, view, **facts)
@@ -64,20 +79,20 @@ class Walk:
                 break
         return self.told[-1]
 
-    def approach(self, *, seconds=1.0, start=FAR, end=NEAR):
+    def approach(self, *, seconds: float = 1.0, start: float = FAR, end: float = NEAR) -> Instruction:
         steps = max(round(seconds / 0.1), 1)
         for step in range(1, steps + 1):
             self.show(face(start + (end - start) * step / steps))
         return self.told[-1]
 
     @property
-    def codes(self):
-        kept = []
+    def codes(self) -> list[StatusCode]:
+        kept: list[StatusCode] = []
         for one in self.told:
             if not kept or kept[-1] != one.status_code:
                 kept.append(one.status_code)
         return kept
 
 
-def changed(view, **facts):
+def changed(view: FaceView, **facts: Any) -> FaceView:
     return replace(view, **facts)

@@ -1,13 +1,13 @@
 import random
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
-from observations import FAR, NEAR, Walk, face, seen
 
-from likeness.liveness.base import Frame, Hint, SignalName, StatusCode
+from likeness.liveness.base import Frame, Hint, SignalName, SignalResult, StatusCode, Verdict
 from likeness.liveness.director import Director
-from likeness.liveness.observation import Observation, guide
+from likeness.liveness.observation import FaceView, Observation, guide
 from likeness.liveness.script import (
     ChallengeScript,
     Flash,
@@ -20,21 +20,22 @@ from likeness.liveness.script import (
     draw_colours,
 )
 from likeness.liveness.thresholds import THRESHOLDS
+from liveness.observations import FAR, NEAR, Walk, face, seen
 
 PACE = THRESHOLDS.pace
 TEMPLATE = np.array([1.0, 0.0], np.float32)
 
 
-def flash_step():
+def flash_step() -> Flash:
     return Flash(draw_colours(random.Random(1)), draw_colours(random.Random(2)))
 
 
-def walk(*steps, mode=LivenessMode.ACTIVE, label=None):
+def walk(*steps: Any, mode: LivenessMode = LivenessMode.ACTIVE, label: str | None = None) -> Walk:
     script = ChallengeScript(mode, flash=any(isinstance(step, Flash) for step in steps), steps=(Hold(), *steps))
     return Walk(Director(script, THRESHOLDS, identity_threshold=0.5, camera_label=label))
 
 
-def settled(*steps, **how):
+def settled(*steps: Any, **how: Any) -> Walk:
     """A walk whose hold is done."""
     going = walk(*steps, **how)
     while going.director.step_index == 0:
@@ -42,7 +43,8 @@ def settled(*steps, **how):
     return going
 
 
-def signal(verdict, name):
+def signal(verdict: Verdict | None, name: SignalName) -> SignalResult:
+    assert verdict
     return next(one for one in verdict.signals if one.name is name)
 
 
@@ -68,7 +70,9 @@ def signal(verdict, name):
         (face(), 1, None),
     ],
 )
-def test_guidance_names_what_is_wrong(view, faces, told):
+def test_guidance_names_what_is_wrong(
+    view: FaceView | None, faces: int, told: tuple[StatusCode, None] | tuple[StatusCode, Hint] | None
+) -> None:
     limits = THRESHOLDS.guidance
     assert guide(seen(1.0, view, faces=faces), limits.far_scale, limits) == told
 
@@ -81,27 +85,27 @@ def test_guidance_names_what_is_wrong(view, faces, told):
         (250, StatusCode.FACE_BRIGHT_ENVIRONMENT_DETECTED),
     ],
 )
-def test_who_is_not_seen_is_told_of_the_light(brightness, status):
+def test_who_is_not_seen_is_told_of_the_light(brightness: int, status: StatusCode) -> None:
     limits = THRESHOLDS.guidance
     frame = Frame(np.full((48, 64, 3), brightness, np.uint8), 1.0, b"")
     assert guide(Observation(frame, 0, None), limits.far_scale, limits) == (status, None)
 
 
-def test_who_stands_well_may_move_a_little():
+def test_who_stands_well_may_move_a_little() -> None:
     limits = THRESHOLDS.guidance
     edge = seen(1.0, face(1.17 * FAR))
     assert guide(edge, limits.far_scale, limits) is not None
     assert guide(edge, limits.far_scale, limits, slack=limits.slack) is None
 
 
-def test_guidance_fails_nobody():
+def test_guidance_fails_nobody() -> None:
     going = walk(mode=LivenessMode.PASSIVE)
     for view in (None, face(0.5 * FAR), face(yaw=0.4), face(brightness=10.0), face(sharpness=0.1)):
         going.show(view, frames=10)
     assert going.told[-1].verdict is None
 
 
-def test_holding_still_takes_frames_and_time():
+def test_holding_still_takes_frames_and_time() -> None:
     going = walk(Move())
     going.show(face(), frames=4)
     assert going.director.step_index == 0
@@ -109,7 +113,7 @@ def test_holding_still_takes_frames_and_time():
     assert going.director.step_index == 1
 
 
-def test_a_bad_frame_begins_the_hold_anew():
+def test_a_bad_frame_begins_the_hold_anew() -> None:
     going = walk(Move())
     going.show(face(), frames=4)
     going.show(None)
@@ -117,7 +121,7 @@ def test_a_bad_frame_begins_the_hold_anew():
     assert going.director.step_index == 0
 
 
-def test_progress_never_falls_and_ends_at_one():
+def test_progress_never_falls_and_ends_at_one() -> None:
     going = settled(Move(), flash_step())
     going.show(face(), frames=6)
     going.show(None, frames=3)
@@ -129,7 +133,7 @@ def test_progress_never_falls_and_ends_at_one():
     assert shares[-1] == 1.0
 
 
-def test_the_way_through_an_active_attempt():
+def test_the_way_through_an_active_attempt() -> None:
     going = settled(Move(), flash_step())
     going.show(face(), frames=6)
     going.approach()
@@ -155,7 +159,7 @@ def test_the_way_through_an_active_attempt():
     ]
 
 
-def test_the_oval_grows_when_closer_is_wanted():
+def test_the_oval_grows_when_closer_is_wanted() -> None:
     going = settled(Move())
     far = going.told[-1].oval
     near = going.show(face(), frames=6).oval
@@ -163,7 +167,7 @@ def test_the_oval_grows_when_closer_is_wanted():
     assert (near.centre_x, near.centre_y) == (320.0, 240.0)
 
 
-def test_colours_are_told_with_their_numbers_and_for_their_time():
+def test_colours_are_told_with_their_numbers_and_for_their_time() -> None:
     step = flash_step()
     going = settled(Move(), step)
     going.show(face(), frames=6)
@@ -177,7 +181,7 @@ def test_colours_are_told_with_their_numbers_and_for_their_time():
         assert lasted == pytest.approx(flash.duration_seconds, abs=0.11)
 
 
-def test_losing_the_face_in_the_colours_shows_others():
+def test_losing_the_face_in_the_colours_shows_others() -> None:
     step = flash_step()
     going = settled(Move(), step)
     going.show(face(), frames=6)
@@ -191,7 +195,7 @@ def test_losing_the_face_in_the_colours_shows_others():
     assert signal(going.told[-1].verdict, SignalName.CHALLENGE).passed
 
 
-def test_losing_it_twice_fails():
+def test_losing_it_twice_fails() -> None:
     going = settled(Move(), flash_step())
     going.show(face(), frames=6)
     going.approach()
@@ -206,7 +210,7 @@ def test_losing_it_twice_fails():
 @pytest.mark.parametrize(
     ("seconds", "fault"), [(0.1, "the face came closer faster than a person can"), (1.0, None)], ids=["leap", "walk"]
 )
-def test_nobody_leaps(seconds, fault):
+def test_nobody_leaps(seconds: float, fault: str | None) -> None:
     going = settled(Move())
     going.show(face(), frames=6)
     going.approach(seconds=seconds)
@@ -214,7 +218,7 @@ def test_nobody_leaps(seconds, fault):
     assert going.director.evidence.faults == ([fault] if fault else [])
 
 
-def test_the_way_must_be_seen():
+def test_the_way_must_be_seen() -> None:
     going = settled(Move())
     going.show(face(), frames=6)
     going.show(face(0.62 * NEAR))
@@ -231,7 +235,7 @@ def test_the_way_must_be_seen():
         (Tilt(Side.RIGHT), {"roll": -20.0}, {"roll": 20.0}),
     ],
 )
-def test_gestures_count_to_their_side(step, made, wrong):
+def test_gestures_count_to_their_side(step: Tilt | Turn, made: dict[str, float], wrong: dict[str, float]) -> None:
     going = settled(step)
     told = going.show(face(), frames=4)
     kind = type(step).__name__.upper()
@@ -244,14 +248,14 @@ def test_gestures_count_to_their_side(step, made, wrong):
     assert not going.director.evidence.faults
 
 
-def test_a_gesture_made_before_it_was_asked_for_is_a_fault():
+def test_a_gesture_made_before_it_was_asked_for_is_a_fault() -> None:
     going = settled(Turn(Side.LEFT))
     going.show(face(), frames=3)
     going.show(face(yaw=0.3), frames=4, every=0.05)
     assert going.director.evidence.faults == ["the head moved before it was asked to"]
 
 
-def test_a_gesture_waits_for_the_face():
+def test_a_gesture_waits_for_the_face() -> None:
     going = settled(Turn(Side.LEFT))
     going.show(face(), frames=4)
     assert going.show(None).status_code is StatusCode.FACE_NOT_DETECTED
@@ -262,7 +266,7 @@ def test_a_gesture_waits_for_the_face():
     ("passing", "what"),
     [(PACE.idle_seconds + 1, "idle"), (PACE.idle_seconds - 1, None)],
 )
-def test_silence_ends_an_attempt(passing, what):
+def test_silence_ends_an_attempt(passing: float, what: str | None) -> None:
     going = settled(Move())
     verdict = going.director.tick(going.now + passing).verdict
     assert (verdict is not None) == (what == "idle")
@@ -271,20 +275,20 @@ def test_silence_ends_an_attempt(passing, what):
         assert not verdict.live
 
 
-def test_a_step_that_is_not_done_ends_an_attempt():
+def test_a_step_that_is_not_done_ends_an_attempt() -> None:
     going = settled(Move())
     told = going.show(face(), frames=400)
     assert told.verdict.status_code is StatusCode.FACE_TIMEOUT
     assert signal(told.verdict, SignalName.CHALLENGE).reason == "1 of 2 steps were done in time"
 
 
-def test_a_first_tick_starts_the_clock():
+def test_a_first_tick_starts_the_clock() -> None:
     going = walk(Move())
     assert going.director.tick(10.0).verdict is None
     assert going.director.tick(10.0 + PACE.idle_seconds + 1).verdict is not None
 
 
-def test_after_the_end_nothing_changes():
+def test_after_the_end_nothing_changes() -> None:
     going = settled(Move())
     going.director.tick(going.now + 60)
     end = going.director.verdict
@@ -292,7 +296,7 @@ def test_after_the_end_nothing_changes():
     assert going.director.tick(going.now + 90).verdict is end
 
 
-def test_identity_is_looked_at_as_a_step_begins_and_again_at_the_end():
+def test_identity_is_looked_at_as_a_step_begins_and_again_at_the_end() -> None:
     going = settled(Move(), flash_step())
     going.show(face(), frames=6)
     going.approach()
@@ -304,7 +308,7 @@ def test_identity_is_looked_at_as_a_step_begins_and_again_at_the_end():
     assert going.director.choose_looks(seen(going.now + 0.1, face(NEAR))) == ()
 
 
-def test_a_passive_attempt_rests_on_its_models():
+def test_a_passive_attempt_rests_on_its_models() -> None:
     going = settled(mode=LivenessMode.PASSIVE)
     going.director.evidence.templates += [TEMPLATE, TEMPLATE]
     verdict = going.show(face(), frames=10).verdict
@@ -318,14 +322,14 @@ def test_a_passive_attempt_rests_on_its_models():
     assert not verdict.live
 
 
-def test_the_verdict_as_it_is_signed():
+def test_the_verdict_as_it_is_signed() -> None:
     going = settled(mode=LivenessMode.PASSIVE)
     member = going.show(face(), frames=10).verdict.as_json()
     assert set(member) == {"live", "mode", "flash", "signals"}
     assert all(set(one) == {"name", "score", "threshold", "passed", "required", "reason"} for one in member["signals"])
 
 
-def test_the_page_is_told_no_scores():
+def test_the_page_is_told_no_scores() -> None:
     message = settled(Move()).told[-1].as_json()
     assert set(message) == {
         "statusCode",
@@ -340,8 +344,8 @@ def test_the_page_is_told_no_scores():
     }
 
 
-def test_the_same_observations_give_the_same_instructions():
-    def run():
+def test_the_same_observations_give_the_same_instructions() -> None:
+    def run() -> list[dict[str, Any]]:
         going = settled(Move(), flash_step())
         going.show(face(), frames=6)
         going.approach()

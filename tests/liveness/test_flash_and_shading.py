@@ -1,9 +1,12 @@
 import random
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from likeness.liveness import flash, shading
+from likeness.liveness.base import Colour
 from likeness.liveness.light_response import Response, Sample, respond
 from likeness.liveness.observation import LIGHT_SHAPE, LINEAR
 from likeness.liveness.script import draw_colours
@@ -14,7 +17,7 @@ LIMITS = THRESHOLDS.signals
 LAG = 0.21
 
 
-def timeline(seed):
+def timeline(seed: int) -> list[tuple[float, Colour | None]]:
     shown, now = [], 10.0
     for one in draw_colours(random.Random(seed)):
         shown.append((now, one.colour))
@@ -22,12 +25,23 @@ def timeline(seed):
     return [*shown, (now, None)]
 
 
-def light_at(shown, seconds):
+def light_at(
+    shown: list[tuple[float, Colour | None]], seconds: np.float64
+) -> NDArray[np.float32] | NDArray[np.float64]:
     colour = next((colour for since, colour in reversed(shown) if since <= seconds), None)
     return np.zeros(3) if colour is None else LINEAR[[colour.red, colour.green, colour.blue]]
 
 
-def film(shown, places, *, face=0.3, wall=0.01, seed=0, noise=0.01, gains=True):
+def film(
+    shown: list[tuple[float, Colour | None]],
+    places: NDArray[np.float64],
+    *,
+    face: float = 0.3,
+    wall: float = 0.01,
+    seed: int = 0,
+    noise: float = 0.01,
+    gains: bool = True,
+) -> list[Sample]:
     """Frames of a face whose places answer as told, before a wall, by a camera whose gains drift."""
     chance = np.random.default_rng(seed)
     skin = chance.uniform(0.05, 0.3, (*LIGHT_SHAPE, 3))
@@ -50,12 +64,18 @@ HEAD = 0.2 + 0.8 * _normals(_ALL_X, _ALL_Y) @ np.array((0.3, 0.2, 0.9))
 BENT = 0.4 + 0.6 * np.sqrt(np.clip(1 - (_ALL_X / 1.3) ** 2, 0.05, 1))
 
 
-def answer(*, places=EVEN, seed=1, told=None, **how):
+def answer(
+    *,
+    places: NDArray[np.float64] = EVEN,
+    seed: int = 1,
+    told: list[tuple[float, Colour | None]] | None = None,
+    **how: Any,
+) -> Response | None:
     shown = timeline(seed)
     return respond(film(shown, places, **how), told or shown, LIMITS.flash_lag_seconds)
 
 
-def test_a_face_that_answers_passes_and_the_lag_is_found():
+def test_a_face_that_answers_passes_and_the_lag_is_found() -> None:
     response = answer()
     assert flash.judge(response, LIMITS).passed
     assert response.correlation > 0.95
@@ -64,22 +84,22 @@ def test_a_face_that_answers_passes_and_the_lag_is_found():
 
 
 @pytest.mark.parametrize("other", range(2, 12))
-def test_the_answer_to_other_colours_fails(other):
+def test_the_answer_to_other_colours_fails(other: int) -> None:
     response = answer(told=timeline(other))
     assert not flash.judge(response, LIMITS).passed
 
 
-def test_a_picture_that_answers_as_a_whole_cancels_out():
+def test_a_picture_that_answers_as_a_whole_cancels_out() -> None:
     result = flash.judge(answer(face=0.3, wall=0.3), LIMITS)
     assert (result.passed, result.score) == (False, 0.0)
 
 
-def test_a_display_that_hardly_answers_fails():
+def test_a_display_that_hardly_answers_fails() -> None:
     result = flash.judge(answer(face=0.005), LIMITS)
     assert not result.passed
 
 
-def test_no_background_or_too_few_frames_say_nothing():
+def test_no_background_or_too_few_frames_say_nothing() -> None:
     shown = timeline(1)
     samples = film(shown, EVEN)
     hidden = [Sample(one.at_seconds, one.places, one.surroundings, np.zeros_like(one.beside)) for one in samples]
@@ -89,39 +109,40 @@ def test_no_background_or_too_few_frames_say_nothing():
     assert not flash.judge(None, LIMITS).passed
 
 
-def test_frames_that_change_shape_say_nothing():
+def test_frames_that_change_shape_say_nothing() -> None:
     shown = timeline(1)
     samples = film(shown, EVEN)
     turned = Sample(99.0, samples[0].places, samples[0].surroundings.transpose(1, 0, 2), samples[0].beside.T)
     assert respond([*samples, turned], shown, LIMITS.flash_lag_seconds) is None
 
 
-def test_a_head_is_shaded():
+def test_a_head_is_shaded() -> None:
     result = shading.judge(answer(places=HEAD), LIMITS)
     assert result.passed
 
 
 @pytest.mark.parametrize("places", [EVEN, 1 + 0.2 * _ALL_X, BENT], ids=["even", "slanted", "bent"])
-def test_a_sheet_is_not(places):
+def test_a_sheet_is_not(places: NDArray[np.float64]) -> None:
     result = shading.judge(answer(places=places), LIMITS)
     assert not result.passed
     assert result.score < shading.judge(answer(places=HEAD), LIMITS).score / 4
 
 
-def test_glass_that_mirrors_the_screen_is_not():
+def test_glass_that_mirrors_the_screen_is_not() -> None:
     glint = 0.05 + np.exp(-((_ALL_X - 0.2) ** 2 + (_ALL_Y - 0.3) ** 2) / 0.05)
     response = answer(places=glint)
+    assert response
     assert shading.measure(response) > LIMITS.shading_most
     result = shading.judge(response, LIMITS)
     assert (result.passed, result.score) == (False, 0.0)
     assert "glint" in result.reason
 
 
-def test_noise_is_not_shading():
+def test_noise_is_not_shading() -> None:
     assert not shading.judge(answer(places=EVEN, noise=0.1), LIMITS).passed
 
 
-def test_a_face_that_darkens_in_the_colours_shows_no_shading():
+def test_a_face_that_darkens_in_the_colours_shows_no_shading() -> None:
     halves = (np.full(LIGHT_SHAPE, -0.1, np.float32),) * 2
     assert shading.measure(Response(0.9, 0.3, 0.1, halves)) == 0.0
     assert not shading.judge(None, LIMITS).passed

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,20 +11,20 @@ from likeness.liveness.injection import InjectionWatch
 from likeness.liveness.thresholds import THRESHOLDS
 
 
-def test_passive_models_are_fused_over_frames_and_models():
+def test_passive_models_are_fused_over_frames_and_models() -> None:
     scores = [LiveScores({"one": one, "two": 0.8}) for one in (0.9, 0.9, 0.0)]
     result = passive.judge(scores, 0.5, required=False)
     assert result.score == pytest.approx(0.85)
     assert (result.passed, result.required) == (True, False)
 
 
-def test_a_mode_that_rests_on_passive_models_fails_without_them():
+def test_a_mode_that_rests_on_passive_models_fails_without_them() -> None:
     assert passive.judge([LiveScores()], 0.5, required=False) is None
     result = passive.judge([LiveScores()], 0.5, required=True)
     assert (result.passed, result.required) == (False, True)
 
 
-def evidence(**facts):
+def evidence(**facts: Any) -> Evidence:
     return Evidence(InjectionWatch(), **facts)
 
 
@@ -36,30 +38,33 @@ def evidence(**facts):
         ({"steps_done": 3, "faults": ["the head moved before it was asked to"]}, False, 0.0),
     ],
 )
-def test_the_challenge_must_be_answered_in_full(facts, passed, score):
+def test_the_challenge_must_be_answered_in_full(
+    facts: dict[str, int | list[str]] | dict[str, int], passed: bool, score: float
+) -> None:
     result = challenge.judge(evidence(**facts), 3, THRESHOLDS.gestures)
-    assert (result.passed, result.score) == (passed, pytest.approx(score))
+    assert result.passed == passed
+    assert result.score == pytest.approx(score)
 
 
 class Camera:
-    def __init__(self):
+    def __init__(self) -> None:
         self.chance = np.random.default_rng(1)
         self.scene = self.chance.integers(0, 255, (48, 64, 3))
 
-    def frame(self, number, *, noise=2.0, **facts):
+    def frame(self, number: int, *, noise: float = 2.0, **facts: Any) -> Frame:
         image = np.clip(self.scene + self.chance.normal(0, noise, self.scene.shape), 0, 255).astype(np.uint8)
-        facts = {"digest": bytes([number]), "client_at_seconds": 100 + number / 10} | facts
-        return Frame(image, 5 + number / 10, **facts)
+        known: dict[str, Any] = {"digest": bytes([number]), "client_at_seconds": 100 + number / 10}
+        return Frame(image, 5 + number / 10, **known | facts)
 
 
-def watched(frames, *, label=None, newest=3):
+def watched(frames: list[Frame], *, label: str | None = None, newest: int | None = 3) -> InjectionWatch:
     watch = InjectionWatch(label)
     for frame in frames:
         watch.see(frame, newest_flash_index=newest)
     return watch
 
 
-def test_a_camera_raises_no_suspicion():
+def test_a_camera_raises_no_suspicion() -> None:
     camera = Camera()
     watch = watched([camera.frame(number, flash_index=2) for number in range(40)], label="FaceTime HD Camera")
     result = injection.judge(watch)
@@ -77,37 +82,37 @@ def test_a_camera_raises_no_suspicion():
         ({}, "fake_device_0", "the camera is a virtual one"),
     ],
 )
-def test_each_hint_is_named(faked, label, reason):
+def test_each_hint_is_named(faked: Any, label: str | None, reason: str) -> None:
     camera = Camera()
     watch = watched([camera.frame(number, **faked) for number in range(40)], label=label)
     assert watch.faults() == [reason]
     assert injection.judge(watch).reason == reason
 
 
-def test_a_colour_cannot_be_answered_before_any_was_shown():
+def test_a_colour_cannot_be_answered_before_any_was_shown() -> None:
     watch = watched([Camera().frame(0, flash_index=0)], newest=None)
     assert watch.faults() == ["a colour was answered before it was shown"]
 
 
-def test_a_clock_that_runs_ahead_is_told():
+def test_a_clock_that_runs_ahead_is_told() -> None:
     camera = Camera()
     watch = watched([camera.frame(number, client_at_seconds=float(number)) for number in range(40)])
     assert watch.faults() == ["the client's clock contradicts itself"]
 
 
-def test_frames_faster_than_a_cameras_are_told():
+def test_frames_faster_than_a_cameras_are_told() -> None:
     camera = Camera()
     frames = [camera.frame(number) for number in range(60)]
     rushed = [Frame(one.image, 5 + index / 200, one.digest) for index, one in enumerate(frames)]
     assert watched(rushed).faults() == ["frames come faster than a camera's"]
 
 
-def test_a_client_without_a_clock_is_no_fault():
+def test_a_client_without_a_clock_is_no_fault() -> None:
     camera = Camera()
     assert not watched([camera.frame(number, client_at_seconds=None) for number in range(10)]).faults()
 
 
-def test_one_repeated_frame_is_forgiven():
+def test_one_repeated_frame_is_forgiven() -> None:
     camera = Camera()
     frames = [camera.frame(number) for number in range(30)]
     assert not watched([*frames, Frame(frames[-1].image, 9.0, frames[-1].digest)]).faults()

@@ -1,5 +1,6 @@
 import random
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -31,13 +32,13 @@ def luminance(colour: Colour) -> float:
 
 
 @pytest.mark.parametrize("colour", PALETTE, ids=str)
-def test_no_colour_is_a_saturated_red(colour):
+def test_no_colour_is_a_saturated_red(colour: Colour) -> None:
     light = linear(colour)
     assert light[0] / sum(light) < 0.8
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_no_second_holds_more_than_three_flashes(seed):
+def test_no_second_holds_more_than_three_flashes(seed: int) -> None:
     colours = draw_colours(random.Random(seed))
     starts, now = [], 0.0
     for flash in colours:
@@ -60,19 +61,19 @@ def test_no_second_holds_more_than_three_flashes(seed):
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_neighbouring_colours_differ_and_every_hue_comes(seed):
+def test_neighbouring_colours_differ_and_every_hue_comes(seed: int) -> None:
     colours = [flash.colour for flash in draw_colours(random.Random(seed))]
     assert all(first != second for first, second in pairwise(colours))
     assert set(colours) == set(PALETTE)
 
 
-def test_draws_are_unpredictable():
+def test_draws_are_unpredictable() -> None:
     assert len({draw_colours(random.Random(seed)) for seed in range(50)}) == 50
     drawn = {draw_script(LivenessMode.ACTIVE) for _ in range(20)}
     assert len(drawn) == 20
 
 
-def test_a_seed_repeats_a_script():
+def test_a_seed_repeats_a_script() -> None:
     first, second = (draw_script(LivenessMode.STRICT, chance=random.Random(7)) for _ in range(2))
     assert first == second
 
@@ -88,7 +89,7 @@ def test_a_seed_repeats_a_script():
         (LivenessMode.STRICT, False, {Hold: 1, Move: 1, Turn: 2, Tilt: 2}),
     ],
 )
-def test_each_mode_asks_for_its_steps(mode, flash, kinds):
+def test_each_mode_asks_for_its_steps(mode: LivenessMode, flash: bool, kinds: Any) -> None:
     for seed in range(40):
         script = draw_script(mode, flash=flash, chance=random.Random(seed))
         steps = [type(step) for step in script.steps]
@@ -99,20 +100,20 @@ def test_each_mode_asks_for_its_steps(mode, flash, kinds):
         assert script.flash == (Flash in steps)
 
 
-def test_without_flash_gestures_take_its_place():
+def test_without_flash_gestures_take_its_place() -> None:
     plain, safe = (draw_script(LivenessMode.ACTIVE, flash=flash, chance=random.Random(3)) for flash in (True, False))
     gestures = [sum(isinstance(step, Turn | Tilt) for step in script.steps) for script in (plain, safe)]
     assert gestures == [0, 3]
 
 
-def test_the_colours_follow_the_approach():
+def test_the_colours_follow_the_approach() -> None:
     for seed in range(40):
         steps = draw_script(LivenessMode.STRICT, chance=random.Random(seed)).steps
         names = [type(step) for step in steps]
         assert names.index(Flash) == names.index(Move) + 1
 
 
-def test_gestures_come_in_every_order():
+def test_gestures_come_in_every_order() -> None:
     orders = {
         tuple(type(step).__name__ for step in draw_script(LivenessMode.STRICT, chance=random.Random(seed)).steps)
         for seed in range(60)
@@ -120,7 +121,7 @@ def test_gestures_come_in_every_order():
     assert len(orders) == 6
 
 
-def test_the_spare_colours_are_another_draw():
+def test_the_spare_colours_are_another_draw() -> None:
     for seed in range(20):
         for step in draw_script(LivenessMode.ACTIVE, chance=random.Random(seed)).steps:
             if isinstance(step, Flash):

@@ -1,10 +1,12 @@
 """The claims, member by member."""
 
+from typing import Any
+
 from likeness.results.claims import AuditReference, Ending, OneToN, write_claims
 
 
-def written(audit: AuditReference | None = None, **fields: object) -> dict:
-    given = {"session_id": "s", "client_id": "c", "ended_at": 1000.9, "model": "fake@1", **fields}
+def written(audit: AuditReference | None = None, **fields: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"session_id": "s", "client_id": "c", "ended_at": 1000.9, "model": "fake@1", **fields}
     return write_claims(Ending(**given), audit, issuer="https://face.example", jti="j", ttl_seconds=600)
 
 

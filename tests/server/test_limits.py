@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-from wire import Answer, Line
 
 from likeness.engine.fake import fake_photo
 from likeness.server import protocol, running
 from likeness.server.connections import Connections
+from server.wire import Answer, Line
 from servers import Server, calling, serving, test_settings, wait_until
 
 

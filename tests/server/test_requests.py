@@ -3,9 +3,9 @@
 from urllib.parse import urlencode
 
 import pytest
-from wire import Line
 
 from likeness.engine.fake import fake_photo
+from server.wire import Line
 from servers import Api, b64
 
 PHOTO = fake_photo(1)

@@ -17,6 +17,7 @@ from likeness.errors import ServiceUnavailable
 from likeness.kit.fairness import Shares
 from likeness.sessions import capture
 from likeness.sessions.captures import Captures
+from likeness.sessions.decision import look_up
 from likeness.sessions.service import SessionService
 from likeness.tenants.schemas import TenantSettings
 from likeness.tenants.scopes import Scope
@@ -270,7 +271,7 @@ def test_a_busy_server_loses_nobody_who_has_passed(
             if busy == "photos":
                 failing.setattr(service._faces.executor, "run", refuse)
             elif busy == "gallery":
-                failing.setattr(capture, "look_up", refusing_once(capture.look_up))
+                failing.setattr("likeness.sessions.capture.look_up", refusing_once(look_up))
             else:
                 failing.setattr(SessionService, "end", refusing_once(SessionService.end))
             assert browser.attempt(PERSON_FRAME)["code"] is None

@@ -110,7 +110,7 @@ def add_copies(server: Server, session_id: str, count: int, **changes: Any) -> N
 
 
 def rows(server: Server) -> list[Any]:
-    return server.deployment.database.read_now(lambda c: c.execute(select(face_sessions.c.id)).all())
+    return server.deployment.database.read_now(lambda c: list(c.execute(select(face_sessions.c.id))))
 
 
 @pytest.mark.parametrize("fault", ["options", "key"])

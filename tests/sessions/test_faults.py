@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from likeness.engine.fake import fake_photo
 from likeness.errors import NoFace, ServiceUnavailable
@@ -111,9 +111,15 @@ def test_a_sweep_ends_all_that_is_overdue(caller: Api, own_server: Server, monke
     service, database = own_server.app.state.parts[SessionService], own_server.deployment.database
     session = open_session(caller)
     row = database.read_now(lambda c: repository.find_session(c, session.id))
+    assert row
     past = own_server.clock.now() - 1
     overdue = [dataclasses.replace(row, id=new_id(), expires_at=past) for _ in range(35)]
-    database.write_now(lambda c: [repository.add_session(c, each) for each in overdue])
+
+    def add(connection: Connection) -> None:
+        for each in overdue:
+            repository.add_session(connection, each)
+
+    database.write_now(add)
     expire, broken = service._expire, {overdue[3].id, overdue[20].id}
 
     async def expires(due: Any) -> None:

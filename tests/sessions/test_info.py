@@ -5,6 +5,7 @@ import hashlib
 import uuid
 
 import pytest
+from httpx import Response
 from sqlalchemy import select
 
 from likeness.sessions.service import Conclusion
@@ -19,7 +20,7 @@ NOT_OVER = 599
 OVER = 601
 
 
-def result(api: Api, session_id: str, **options: object):
+def result(api: Api, session_id: str, **options: object) -> Response:
     return api.call("GET", f"/api/v1/info/{session_id}", **options)
 
 
@@ -230,7 +231,7 @@ def test_the_sweep_leaves_nothing(own_server: Server) -> None:
         own_server.clock.move(1801)
         asyncio.run(sweep(own_server))
         for table in (session_results, face_sessions):
-            assert own_server.deployment.database.read_now(lambda c, t=table: c.execute(select(t)).all()) == []
+            assert own_server.deployment.database.read_now(lambda c, t=table: c.execute(select(t)).all()) == []  # type: ignore[misc]
 
 
 async def sweep(server: Server) -> None:

@@ -82,7 +82,7 @@ def held(database: Database) -> Iterator[list[int]]:
         holding.join()
 
 
-def submit(database: Database, *works: Callable[[Connection], Any], **options: Any) -> "list[Future[Any]]":
+def submit(database: Database, *works: Callable[[Connection], Any], **options: Any) -> list[Any]:
     options = {"after_commit": None, "alone": False} | options
     changes = [_Change(work, done=Future(), **options) for work in works]
     for change in changes:
@@ -90,7 +90,7 @@ def submit(database: Database, *works: Callable[[Connection], Any], **options: A
     return [change.done for change in changes]
 
 
-def test_changes_that_wait_together_are_committed_together(database):
+def test_changes_that_wait_together_are_committed_together(database: Database) -> None:
     with held(database) as commits:
         done = submit(database, *map(put, range(100)))
     assert [future.result() for future in done] == list(range(100))
@@ -98,7 +98,7 @@ def test_changes_that_wait_together_are_committed_together(database):
     assert commits[0] == 2  # the one that held the writer up, and the hundred
 
 
-def test_a_group_has_a_limit(database):
+def test_a_group_has_a_limit(database: Database) -> None:
     with held(database) as commits:
         done = submit(database, *map(put, range(GROUP_LIMIT + 10)))
     for future in done:
@@ -106,7 +106,7 @@ def test_a_group_has_a_limit(database):
     assert commits[0] == 3
 
 
-def test_a_faulty_change_is_refused_alone(database):
+def test_a_faulty_change_is_refused_alone(database: Database) -> None:
     with held(database):
         done = submit(database, put(1), refuse, put(2), put(1, "taken"), put(3))
     assert [type(future.exception()) for future in done] == [
@@ -119,7 +119,7 @@ def test_a_faulty_change_is_refused_alone(database):
     assert ids(database) == [1, 2, 3]
 
 
-def test_a_single_faulty_change_leaves_nothing(database):
+def test_a_single_faulty_change_leaves_nothing(database: Database) -> None:
     with pytest.raises(Refused):
         database.write_now(refuse)
     with pytest.raises(IntegrityError):
@@ -128,7 +128,7 @@ def test_a_single_faulty_change_leaves_nothing(database):
     assert database.write_now(put(1)) == 1
 
 
-def test_what_was_bound_to_a_failed_statement_is_in_no_message(database):
+def test_what_was_bound_to_a_failed_statement_is_in_no_message(database: Database) -> None:
     database.write_now(put(1))
     with pytest.raises(IntegrityError) as refused:
         database.write_now(put(1, "somebody's name"))
@@ -146,7 +146,9 @@ def make_room(database: Database) -> None:
     database.write_now(lambda c: c.exec_driver_sql("PRAGMA max_page_count = 1000000"))
 
 
-def test_a_full_disk_refuses_the_whole_group_and_loses_nothing(database, caplog):
+def test_a_full_disk_refuses_the_whole_group_and_loses_nothing(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     database.write_now(put(1))
     fill_up(database)
     fed: list[int] = []
@@ -167,7 +169,9 @@ def test_a_full_disk_refuses_the_whole_group_and_loses_nothing(database, caplog)
     assert ids(database) == [1, 3, 5]
 
 
-def test_a_database_that_cannot_be_written_or_read_is_unavailable(tmp_path, caplog):
+def test_a_database_that_cannot_be_written_or_read_is_unavailable(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     database = Database(f"sqlite:///{tmp_path / 'none' / 'db.sqlite3'}")
     with pytest.raises(ServiceUnavailable, match="cannot take this now"):
         database.write_now(put(1))
@@ -177,15 +181,15 @@ def test_a_database_that_cannot_be_written_or_read_is_unavailable(tmp_path, capl
     database.close()
 
 
-def test_too_many_readers_on_threads_are_refused(tmp_path):
+def test_too_many_readers_on_threads_are_refused(tmp_path: Path) -> None:
     database = Database(empty_database(tmp_path / "db.sqlite3"), readers=1)
-    database._readers.pool._timeout = 0.01
+    database._readers.pool._timeout = 0.01  # type: ignore[attr-defined]
     with pytest.raises(ServiceUnavailable), database._readers.connect():
         database.read_now(lambda c: c.execute(select(1)))
     database.close()
 
 
-def test_a_readers_own_fault_is_its_own(database):
+def test_a_readers_own_fault_is_its_own(database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
         database.read_now(lambda _: 1 // 0)
     with pytest.raises(ServiceUnavailable):
@@ -193,7 +197,7 @@ def test_a_readers_own_fault_is_its_own(database):
     assert ids(database) == []
 
 
-def test_what_follows_a_commit_runs_in_its_order_and_before_the_answer(database):
+def test_what_follows_a_commit_runs_in_its_order_and_before_the_answer(database: Database) -> None:
     fed: list[int] = []
 
     def feed(number: int) -> None:
@@ -211,15 +215,17 @@ def test_what_follows_a_commit_runs_in_its_order_and_before_the_answer(database)
     assert fed == list(range(20))
 
 
-def test_a_failure_after_the_commit_is_told_and_the_writer_lives_on(database, caplog):
+def test_a_failure_after_the_commit_is_told_and_the_writer_lives_on(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(ZeroDivisionError):
-        database.write_now(put(1), after_commit=lambda _: 1 // 0)
+        database.write_now(put(1), after_commit=lambda _: 1 // 0)  # type: ignore[arg-type]
     assert "was committed" in caplog.text
     assert database.write_now(put(2)) == 2
     assert ids(database) == [1, 2]
 
 
-def test_a_change_alone_sees_what_was_before_it_done_and_what_is_behind_it_not_begun(database):
+def test_a_change_alone_sees_what_was_before_it_done_and_what_is_behind_it_not_begun(database: Database) -> None:
     fed: list[int] = []
     seen: list[tuple[list[int], list[int]]] = []
 
@@ -241,7 +247,7 @@ def test_a_change_alone_sees_what_was_before_it_done_and_what_is_behind_it_not_b
     assert commits[0] == 5
 
 
-def test_a_caller_that_leaves_does_not_undo_its_change(database):
+def test_a_caller_that_leaves_does_not_undo_its_change(database: Database) -> None:
     fed: list[int] = []
 
     async def main() -> None:
@@ -258,7 +264,7 @@ def test_a_caller_that_leaves_does_not_undo_its_change(database):
     assert fed == [1]
 
 
-def test_a_caller_whose_event_loop_is_gone_does_not_stop_the_writer(database):
+def test_a_caller_whose_event_loop_is_gone_does_not_stop_the_writer(database: Database) -> None:
     async def leave() -> None:
         asyncio.ensure_future(database.write(put(1)))  # noqa: RUF006  cancelled with the loop
         await asyncio.sleep(0)
@@ -269,7 +275,7 @@ def test_a_caller_whose_event_loop_is_gone_does_not_stop_the_writer(database):
     assert ids(database) == [1, 2]
 
 
-def test_closing_carries_out_what_is_queued_and_refuses_what_comes_after(tmp_path):
+def test_closing_carries_out_what_is_queued_and_refuses_what_comes_after(tmp_path: Path) -> None:
     database = Database(empty_database(tmp_path / "db.sqlite3"))
     database.write_now(notes.create)
     done: list[Future[Any]] = []
@@ -294,7 +300,7 @@ def opened_again(folder: Path) -> Iterator[Database]:
     database.close()
 
 
-def test_many_threads_and_tasks_lose_no_change(database):
+def test_many_threads_and_tasks_lose_no_change(database: Database) -> None:
     database.write_now(put(0, "0"))
 
     def count_up(connection: Connection) -> None:
@@ -319,7 +325,9 @@ def test_many_threads_and_tasks_lose_no_change(database):
         st.lists(st.tuples(st.integers(0, 8), st.sampled_from(["put", "refuse", "alone"])), max_size=8), max_size=5
     )
 )
-def test_any_history_ends_as_if_its_changes_came_one_by_one(tmp_path_factory, history):
+def test_any_history_ends_as_if_its_changes_came_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, history: Any
+) -> None:
     expected: dict[int, str] = {}
     fed: list[str] = []
     feeds: list[str] = []

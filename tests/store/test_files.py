@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -41,8 +42,11 @@ def note(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("harm", [unlink, replace, unlink_log])
-def test_a_change_is_refused_once_the_file_is_another(tmp_path, caplog, harm: Callable[[Path], None]):
-    file, became = tmp_path / "db.sqlite3", []
+def test_a_change_is_refused_once_the_file_is_another(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, harm: Callable[[Path], None]
+) -> None:
+    file = tmp_path / "db.sqlite3"
+    became: list[Any] = []
     database = Database(empty_database(file))
     database.on_ownership(became.append)
     database.write_now(lambda c: c.exec_driver_sql("CREATE TABLE notes (text TEXT)"))
@@ -58,8 +62,9 @@ def test_a_change_is_refused_once_the_file_is_another(tmp_path, caplog, harm: Ca
     database.close()
 
 
-def test_a_file_that_comes_back_to_its_place_is_used_again(tmp_path):
-    file, became = tmp_path / "db.sqlite3", []
+def test_a_file_that_comes_back_to_its_place_is_used_again(tmp_path: Path) -> None:
+    file = tmp_path / "db.sqlite3"
+    became: list[Any] = []
     database = Database(empty_database(file))
     database.on_ownership(became.append)
     database.write_now(lambda c: c.exec_driver_sql("CREATE TABLE notes (text TEXT)"))
@@ -72,7 +77,7 @@ def test_a_file_that_comes_back_to_its_place_is_used_again(tmp_path):
     database.close()
 
 
-def test_a_server_whose_database_is_removed_says_why_and_takes_nothing(tmp_path):
+def test_a_server_whose_database_is_removed_says_why_and_takes_nothing(tmp_path: Path) -> None:
     with serving(test_settings(tmp_path)) as server, calling(server) as api:
         api.insert(fake_photo(1)).raise_for_status()
         file = tmp_path / "likeness.sqlite3"
@@ -85,7 +90,7 @@ def test_a_server_whose_database_is_removed_says_why_and_takes_nothing(tmp_path)
         assert (ready.status_code, ready.json()["status"]) == (503, "detached")
 
 
-def test_a_server_notices_without_being_asked(tmp_path):
+def test_a_server_notices_without_being_asked(tmp_path: Path) -> None:
     with serving(test_settings(tmp_path)) as server:
         (tmp_path / "likeness.sqlite3").unlink()
         wait_until(lambda: httpx.get(f"{server.url}/readyz").json()["status"] == "detached")

@@ -35,8 +35,8 @@ def listed(images: ImageStore, tenant_id: str) -> set[str]:
     return asyncio.run(collect())
 
 
-def test_a_photo_comes_back_until_it_is_deleted(images):
-    async def main():
+def test_a_photo_comes_back_until_it_is_deleted(images: ImageStore) -> None:
+    async def main() -> None:
         assert await images.get("t", "1", CIPHER) is None
         await images.put("t", "1", PHOTO, CIPHER)
         await images.put("t", "2", b"", CIPHER)
@@ -53,8 +53,8 @@ def test_a_photo_comes_back_until_it_is_deleted(images):
     images.close()
 
 
-def test_a_photo_opens_for_its_tenant_alone(images):
-    async def main():
+def test_a_photo_opens_for_its_tenant_alone(images: ImageStore) -> None:
+    async def main() -> None:
         await images.put("t", "1", PHOTO, CIPHER)
         with pytest.raises(SetupError):
             await images.get("t", "1", Cipher(new_data_key(), "tenant"))
@@ -63,7 +63,7 @@ def test_a_photo_opens_for_its_tenant_alone(images):
     images.close()
 
 
-def test_nothing_lies_in_the_open_and_only_the_owner_reads(tmp_path):
+def test_nothing_lies_in_the_open_and_only_the_owner_reads(tmp_path: Path) -> None:
     images = ImageStore(tmp_path.joinpath("images").as_uri())
     asyncio.run(images.put("t", "1", PHOTO, CIPHER))
     images.close()
@@ -73,7 +73,7 @@ def test_nothing_lies_in_the_open_and_only_the_owner_reads(tmp_path):
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in file.parents[:2]] == [0o700, 0o700]
 
 
-def test_many_batches_are_listed(tmp_path):
+def test_many_batches_are_listed(tmp_path: Path) -> None:
     folder = FolderStore(tmp_path)
     names = {str(number) for number in range(25)}
     for name in names:
@@ -83,7 +83,9 @@ def test_many_batches_are_listed(tmp_path):
     assert {name for batch in batches for name in batch} == names
 
 
-def test_the_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_answer(tmp_path, monkeypatch):
+def test_the_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = FolderStore(tmp_path)
     steps: list[str] = []
 
@@ -118,7 +120,9 @@ def raise_full(*_: object) -> None:
 
 
 @pytest.mark.parametrize("failing", ["fsync", "open"])
-def test_a_full_disk_is_told_and_nothing_is_left(tmp_path, monkeypatch, caplog, failing):
+def test_a_full_disk_is_told_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failing: str
+) -> None:
     images = ImageStore(tmp_path.joinpath("images").as_uri())
     asyncio.run(images.put("t", "1", PHOTO, CIPHER))
     with monkeypatch.context() as patched:
@@ -136,7 +140,7 @@ def test_a_full_disk_is_told_and_nothing_is_left(tmp_path, monkeypatch, caplog, 
     images.close()
 
 
-def test_a_name_that_cannot_be_made_durable_is_taken_back(tmp_path, monkeypatch):
+def test_a_name_that_cannot_be_made_durable_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = FolderStore(tmp_path)
     folder.put("t", "1", b"x")
     calls = iter(range(9))
@@ -154,7 +158,7 @@ def test_a_name_that_cannot_be_made_durable_is_taken_back(tmp_path, monkeypatch)
     assert list(folder.batches("t")) == [["1"]]
 
 
-def test_a_store_that_fails_is_unavailable(tmp_path, monkeypatch):
+def test_a_store_that_fails_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = ImageStore(tmp_path.joinpath("images").as_uri())
     asyncio.run(images.put("t", "1", PHOTO, CIPHER))
     for name in ("unlink", "read_bytes"):
@@ -169,7 +173,9 @@ def test_a_store_that_fails_is_unavailable(tmp_path, monkeypatch):
     images.close()
 
 
-def test_a_disk_that_fails_is_told_once_with_its_cause_and_once_more_when_it_is_over(tmp_path, monkeypatch, caplog):
+def test_a_disk_that_fails_is_told_once_with_its_cause_and_once_more_when_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def fails(_: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
@@ -187,10 +193,10 @@ def test_a_disk_that_fails_is_told_once_with_its_cause_and_once_more_when_it_is_
     images.close()
 
 
-def test_many_photos_at_once(tmp_path):
+def test_many_photos_at_once(tmp_path: Path) -> None:
     images = ImageStore(tmp_path.joinpath("images").as_uri())
 
-    async def main():
+    async def main() -> None:
         await asyncio.gather(*(images.put("t", str(number), b"%d" % number, CIPHER) for number in range(100)))
         found = await asyncio.gather(*(images.get("t", str(number), CIPHER) for number in range(100)))
         assert found == [b"%d" % number for number in range(100)]
@@ -199,7 +205,7 @@ def test_many_photos_at_once(tmp_path):
     images.close()
 
 
-def test_a_store_is_chosen_by_its_address(tmp_path):
+def test_a_store_is_chosen_by_its_address(tmp_path: Path) -> None:
     assert isinstance(ImageStore("memory:///")._objects, RemoteObjects)
     folder = ImageStore((tmp_path / "ä b").as_uri())
     folder.close()

@@ -26,11 +26,11 @@ def engine(url: str) -> Engine:
     return create_engine(url)
 
 
-def test_there_is_one_newest_version(url):
+def test_there_is_one_newest_version(url: str) -> None:
     assert ScriptDirectory.from_config(migrations.configuration(url)).get_heads() == [migrations.newest()]
 
 
-def test_a_new_database_has_the_tables_of_the_code(url, engine):
+def test_a_new_database_has_the_tables_of_the_code(url: str, engine: Engine) -> None:
     migrations.upgrade(url)
     migrations.upgrade(url)  # does nothing
     with engine.connect() as connection:
@@ -39,7 +39,7 @@ def test_a_new_database_has_the_tables_of_the_code(url, engine):
     engine.dispose()
 
 
-def test_every_version_can_be_undone(url, engine):
+def test_every_version_can_be_undone(url: str, engine: Engine) -> None:
     migrations.upgrade(url)
     command.downgrade(migrations.configuration(url), "base")
     assert inspect(engine).get_table_names() == ["alembic_version"]
@@ -47,7 +47,7 @@ def test_every_version_can_be_undone(url, engine):
     engine.dispose()
 
 
-def test_a_gallery_from_before_it_had_packs_gets_that_of_its_templates(url, engine):
+def test_a_gallery_from_before_it_had_packs_gets_that_of_its_templates(url: str, engine: Engine) -> None:
     command.upgrade(migrations.configuration(url), FIRST)
     with engine.begin() as connection:
         tenants = [{"name": "full"}, {"name": "empty"}]
@@ -70,7 +70,7 @@ def _sql(engine: Engine, table: str) -> str:
         )
 
 
-def test_an_upgrade_that_fails_half_way_leaves_nothing_behind(url, engine):
+def test_an_upgrade_that_fails_half_way_leaves_nothing_behind(url: str, engine: Engine) -> None:
     command.upgrade(migrations.configuration(url), "e3f0eec89420")
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE reindexes (in_the_way INTEGER)"))

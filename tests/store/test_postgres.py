@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
 
 import pytest
 from alembic import command
@@ -25,7 +26,7 @@ PUT = PreparedInsert(notes, "text", key="id")
 
 
 @pytest.fixture
-def database(postgres_url):
+def database(postgres_url: str) -> Iterator[Database]:
     migrations.upgrade(postgres_url)
     database = Database(postgres_url)
     database.write_now(notes.create)
@@ -42,7 +43,7 @@ def end_writing_connection(database: Database) -> None:
     database.read_now(lambda c: c.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": own}))
 
 
-def test_the_versions_end_where_the_code_is_and_can_be_undone(postgres_url):
+def test_the_versions_end_where_the_code_is_and_can_be_undone(postgres_url: str) -> None:
     migrations.upgrade(postgres_url)
     engine = create_engine(postgres_url)
     with engine.connect() as connection:
@@ -52,14 +53,16 @@ def test_the_versions_end_where_the_code_is_and_can_be_undone(postgres_url):
     engine.dispose()
 
 
-def test_prepared_inserts_give_keys_and_fail_as_others_do(database):
-    assert [database.write_now(lambda c, n=n: PUT(c, text=str(n))) for n in range(3)] == [1, 2, 3]
+def test_prepared_inserts_give_keys_and_fail_as_others_do(database: Database) -> None:
+    assert [database.write_now(lambda c, n=n: PUT(c, text=str(n))) for n in range(3)] == [1, 2, 3]  # type: ignore[misc]
     with pytest.raises(IntegrityError):
         database.write_now(lambda c: PUT(c, text="1"))
     assert texts(database) == ["0", "1", "2"]
 
 
-def test_a_value_that_was_there_already_is_not_logged_with_a_lost_connection(database, caplog):
+def test_a_value_that_was_there_already_is_not_logged_with_a_lost_connection(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     database.write_now(lambda c: PUT(c, text="customer-4711"))
 
     def work(connection: Connection) -> None:
@@ -81,7 +84,7 @@ def test_a_value_that_was_there_already_is_not_logged_with_a_lost_connection(dat
     assert "4711" not in caplog.text
 
 
-def test_a_faulty_change_of_a_group_is_refused_alone(database):
+def test_a_faulty_change_of_a_group_is_refused_alone(database: Database) -> None:
     def group(connection: Connection) -> None:
         PUT(connection, text="a")
         with pytest.raises(IntegrityError), connection.begin_nested():
@@ -92,7 +95,7 @@ def test_a_faulty_change_of_a_group_is_refused_alone(database):
     assert texts(database) == ["a", "b"]
 
 
-def test_readers_cannot_write_and_see_one_moment(database):
+def test_readers_cannot_write_and_see_one_moment(database: Database) -> None:
     with pytest.raises(ServiceUnavailable):
         database.read_now(lambda c: c.execute(insert(notes).values(text="never")))
 
@@ -105,7 +108,7 @@ def test_readers_cannot_write_and_see_one_moment(database):
     assert texts(database) == ["meanwhile"]
 
 
-def test_a_writer_that_lost_its_connection_gets_another(database):
+def test_a_writer_that_lost_its_connection_gets_another(database: Database) -> None:
     end_writing_connection(database)
     with pytest.raises(ServiceUnavailable):
         database.write_now(lambda c: PUT(c, text="lost"))
@@ -113,7 +116,7 @@ def test_a_writer_that_lost_its_connection_gets_another(database):
     assert texts(database) == ["kept"]
 
 
-def test_one_process_claims_a_database_and_others_may_still_write_to_it(database, postgres_url):
+def test_one_process_claims_a_database_and_others_may_still_write_to_it(database: Database, postgres_url: str) -> None:
     database.claim()
     second = Database(postgres_url)
     with pytest.raises(SetupError, match="stop it first"):
@@ -126,7 +129,7 @@ def test_one_process_claims_a_database_and_others_may_still_write_to_it(database
     second.close()
 
 
-def test_a_lost_connection_costs_one_group_of_changes_where_nobody_else_was_owner(database):
+def test_a_lost_connection_costs_one_group_of_changes_where_nobody_else_was_owner(database: Database) -> None:
     became: list[Ownership] = []
     database.on_ownership(became.append)
     database.claim()
@@ -139,7 +142,7 @@ def test_a_lost_connection_costs_one_group_of_changes_where_nobody_else_was_owne
     assert texts(database) == ["kept"]
 
 
-def test_a_claim_is_looked_at_though_nobody_writes(database):
+def test_a_claim_is_looked_at_though_nobody_writes(database: Database) -> None:
     became: list[Ownership] = []
     database.on_ownership(became.append)
     database.claim()
@@ -150,7 +153,7 @@ def test_a_claim_is_looked_at_though_nobody_writes(database):
     assert became == [Ownership.LOST, Ownership.KEPT]
 
 
-def test_an_owner_in_between_leaves_a_doubt_however_short_its_time(database, postgres_url):
+def test_an_owner_in_between_leaves_a_doubt_however_short_its_time(database: Database, postgres_url: str) -> None:
     became: list[Ownership] = []
     database.on_ownership(became.append)
     database.claim()
@@ -171,7 +174,9 @@ def test_an_owner_in_between_leaves_a_doubt_however_short_its_time(database, pos
     assert texts(database) == ["kept", "kept again"]
 
 
-def test_a_standby_owns_the_database_once_the_owner_ends(database, postgres_url, monkeypatch, caplog):
+def test_a_standby_owns_the_database_once_the_owner_ends(
+    database: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("likeness.store.database.STANDBY_SECONDS", 0.01)
     database.claim()
     standby = Database(postgres_url)
@@ -187,7 +192,7 @@ def test_a_standby_owns_the_database_once_the_owner_ends(database, postgres_url,
     standby.close()
 
 
-def test_a_commit_whose_answer_was_lost_leaves_a_doubt(database):
+def test_a_commit_whose_answer_was_lost_leaves_a_doubt(database: Database) -> None:
     became: list[Ownership] = []
     database.on_ownership(became.append)
     database.claim()

@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Column, MetaData, Table, Text, delete, select, text, update
 
 from composition import empty_database
@@ -62,20 +63,20 @@ def test_a_reader_holds_up_the_cut_and_no_writer(api: Api) -> None:
     wait_until(lambda: not holding(folder, sealed))
 
 
-def test_the_log_is_cut_at_close_though_another_process_has_the_database_open(tmp_path) -> None:
+def test_the_log_is_cut_at_close_though_another_process_has_the_database_open(tmp_path: Path) -> None:
     file = tmp_path / "db.sqlite3"
     database = Database(empty_database(file))
     database.write_now(lambda c: c.exec_driver_sql("CREATE TABLE notes (text TEXT)"))
     with closing(sqlite3.connect(file)) as other:
         assert other.execute("SELECT count(*) FROM notes").fetchone() == (0,)
         for number in range(30):
-            database.write_now(lambda c, n=number: c.exec_driver_sql("INSERT INTO notes VALUES (?)", (f"note {n}",)))
+            database.write_now(lambda c, n=number: c.exec_driver_sql("INSERT INTO notes VALUES (?)", (f"note {n}",)))  # type: ignore[misc]
         database.close()
         assert not (tmp_path / "db.sqlite3-wal").stat().st_size
         assert b"note 29" in file.read_bytes()
 
 
-def test_the_log_is_cut_after_erasures_alone(tmp_path, monkeypatch) -> None:
+def test_the_log_is_cut_after_erasures_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "CUT_SECONDS", 0.05)
     database = Database(empty_database(tmp_path / "db.sqlite3"))
     remains = database._remains
@@ -90,7 +91,7 @@ def test_the_log_is_cut_after_erasures_alone(tmp_path, monkeypatch) -> None:
     database.write_now(lambda c: c.execute(delete(notes).where(notes.c.text == "c")) and None)
     assert remains.seconds_left() is None
     for erasing in (delete(notes).where(notes.c.text == "a"), update(notes).values(text=None)):
-        database.write_now(lambda c, erasing=erasing: c.execute(erasing) and None)
+        database.write_now(lambda c, erasing=erasing: c.execute(erasing) and None)  # type: ignore[misc]
         assert remains.seconds_left() is not None
         wait_until(lambda: remains.seconds_left() is None)
     database.close()

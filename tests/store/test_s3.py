@@ -38,7 +38,7 @@ def s3() -> Iterator[str]:
 
 
 @pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+def at(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name, value in (("ACCESS_KEY_ID", "key"), ("SECRET_ACCESS_KEY", "secret"), ("REGION", "us-east-1")):
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
@@ -71,7 +71,7 @@ def mute() -> Iterator[str]:
             each.close()
 
 
-def test_a_photo_comes_goes_aside_comes_back_and_is_deleted(here):
+def test_a_photo_comes_goes_aside_comes_back_and_is_deleted(here: str) -> None:
     async def main() -> None:
         await images.probe()
         await images.put("t", "1", PHOTO, CIPHER)
@@ -106,11 +106,15 @@ def refused_at_start(folder: Path, caplog: pytest.LogCaptureFixture, *, bucket: 
     assert f"the image store cannot take photos: {cause}" in caplog.text
 
 
-def test_a_server_does_not_start_on_a_bucket_that_is_not_there(here, tmp_path, caplog):
+def test_a_server_does_not_start_on_a_bucket_that_is_not_there(
+    here: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     refused_at_start(tmp_path, caplog, bucket="phtos", cause="NoSuchBucket")
 
 
-def test_a_server_does_not_start_with_wrong_credentials(guarded, tmp_path, caplog):
+def test_a_server_does_not_start_with_wrong_credentials(
+    guarded: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     refused_at_start(tmp_path, caplog, bucket="photos", cause="InvalidAccessKeyId")
 
 
@@ -122,7 +126,9 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "_PATIENCE", {**remote._PATIENCE, "max_retries": 1, "retry_timeout": moment})
 
 
-def test_a_server_starts_though_its_store_never_answers_and_says_so(at, hurried, tmp_path, caplog):
+def test_a_server_starts_though_its_store_never_answers_and_says_so(
+    at: pytest.MonkeyPatch, hurried: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with mute() as address:
         at.setenv("AWS_ENDPOINT_URL", address)
         probe_images(test_settings(tmp_path, images_url="s3://photos"))
@@ -130,7 +136,9 @@ def test_a_server_starts_though_its_store_never_answers_and_says_so(at, hurried,
     assert "searches and matches go on" in caplog.text
 
 
-def test_a_store_that_cannot_be_reached_is_told_the_same_each_time(at, hurried, caplog):
+def test_a_store_that_cannot_be_reached_is_told_the_same_each_time(
+    at: pytest.MonkeyPatch, hurried: None, caplog: pytest.LogCaptureFixture
+) -> None:
     at.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     images = ImageStore("s3://photos")
     for _ in range(2):
@@ -140,7 +148,9 @@ def test_a_store_that_cannot_be_reached_is_told_the_same_each_time(at, hurried, 
     assert told.endswith("it cannot be reached (Connection refused)")
 
 
-def test_an_insert_is_refused_once_the_store_is_given_up_and_the_cause_is_told_once(at, s3, hurried, tmp_path, caplog):
+def test_an_insert_is_refused_once_the_store_is_given_up_and_the_cause_is_told_once(
+    at: pytest.MonkeyPatch, s3: str, hurried: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def insert_twice_and_search() -> None:
         gallery.galleries.rebuild(deployment.database, [tenant])
         for _ in range(2):

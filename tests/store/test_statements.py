@@ -16,7 +16,7 @@ things = Table(
 )
 
 
-def test_a_row_is_inserted_with_its_types_and_gives_its_key(tmp_path: Path):
+def test_a_row_is_inserted_with_its_types_and_gives_its_key(tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path / 'db'}")
     add, add_quietly = PreparedInsert(things, "labels", "name", key="key"), PreparedInsert(things, "name")
     with engine.begin() as connection:
@@ -36,8 +36,8 @@ def test_a_row_is_inserted_with_its_types_and_gives_its_key(tmp_path: Path):
     engine.dispose()
 
 
-def test_where_keys_are_not_row_ids_the_database_returns_them():
-    compiled = PreparedInsert(things, "name", key="key")._compile(psycopg.dialect())
+def test_where_keys_are_not_row_ids_the_database_returns_them() -> None:
+    compiled = PreparedInsert(things, "name", key="key")._compile(psycopg.dialect())  # type: ignore[no-untyped-call]
     assert compiled.returns_key
     assert compiled.positions is None
     assert compiled.sql.endswith("RETURNING things.key")

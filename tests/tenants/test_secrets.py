@@ -11,7 +11,7 @@ OURS, THEIRS = ClientSecrets(b"o" * 32), ClientSecrets(b"t" * 32)
 anything = st.text(st.characters())
 
 
-def test_a_secret_is_known_by_its_mark_and_its_fingerprint():
+def test_a_secret_is_known_by_its_mark_and_its_fingerprint() -> None:
     client_id = new_id()
     secret, other = OURS.new(client_id), OURS.new(client_id)
     assert len(base64.urlsafe_b64decode(secret)) == 48
@@ -22,7 +22,7 @@ def test_a_secret_is_known_by_its_mark_and_its_fingerprint():
     assert secret not in OURS.fingerprint(client_id, secret)
 
 
-def test_a_secret_is_good_for_its_client_and_its_deployment_alone():
+def test_a_secret_is_good_for_its_client_and_its_deployment_alone() -> None:
     client_id, other = new_id(), new_id()
     secret = OURS.new(client_id)
     assert not OURS.was_given(other, secret)
@@ -34,12 +34,12 @@ def test_a_secret_is_good_for_its_client_and_its_deployment_alone():
 
 
 @given(anything, anything | st.binary(max_size=60).map(lambda content: base64.urlsafe_b64encode(content).decode()))
-def test_what_was_made_up_was_never_given(client_id, secret):
+def test_what_was_made_up_was_never_given(client_id: str, secret: str) -> None:
     assert not OURS.was_given(client_id, secret)
 
 
 @pytest.mark.parametrize("place", range(64))
-def test_a_changed_letter_makes_it_another(place):
+def test_a_changed_letter_makes_it_another(place: int) -> None:
     client_id = new_id()
     secret = OURS.new(client_id)
     changed = secret[:place] + ("A" if secret[place] != "A" else "B") + secret[place + 1 :]
@@ -47,6 +47,6 @@ def test_a_changed_letter_makes_it_another(place):
 
 
 @given(st.text(max_size=5), st.text(max_size=5), st.text(max_size=5), st.text(max_size=5))
-def test_no_two_credentials_share_a_fingerprint(client_id, secret, other_id, other_secret):
+def test_no_two_credentials_share_a_fingerprint(client_id: str, secret: str, other_id: str, other_secret: str) -> None:
     if (client_id, secret) != (other_id, other_secret):
         assert OURS.fingerprint(client_id, secret) != OURS.fingerprint(other_id, other_secret)

@@ -1,8 +1,6 @@
 """A deployment of its own, a tenant, and a receiver."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +10,8 @@ from likeness.kit.ids import new_id
 from likeness.kit.jose import Signer
 from likeness.store.tables import webhook_deliveries
 from servers import test_settings
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from house import House
-from receiver import Receiver, receiving
+from webhooks.house import House
+from webhooks.receiver import Receiver, receiving
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-from receiver import Receiver
 from typer.testing import CliRunner
 
 from likeness.cli import app
@@ -13,6 +12,7 @@ from likeness.errors import InvalidInput, NotFound
 from likeness.kit.ids import new_id
 from likeness.settings import Settings
 from likeness.webhooks.outbox import Outbox
+from webhooks.receiver import Receiver
 
 
 def run(*arguments: str, typed: str | None = None) -> str:

@@ -1,10 +1,9 @@
 """Deliveries: made once taken, tried again for two hours, replayed, forgotten."""
 
 import itertools
+from typing import Any
 
 import pytest
-from house import House
-from receiver import Receiver
 
 from likeness.errors import NotFound
 from likeness.store.tables import webhook_deliveries
@@ -14,11 +13,13 @@ from likeness.webhooks.courier import LEASE_SECONDS, LONGEST_WAIT_SECONDS, next_
 from likeness.webhooks.outbox import Outbox
 from likeness.webhooks.sender import Outcome, Sender
 from likeness.webhooks.signature import verify_body
+from webhooks.house import House
+from webhooks.receiver import Receiver
 
 TWO_HOURS = 7200
 
 
-def verified(house: House, jws: str, *, now: float | None = None) -> dict:
+def verified(house: House, jws: str, *, now: float | None = None) -> dict[str, Any]:
     return house.signer.verify(jws, issuer="us", audience="c", now=house.clock.now() if now is None else now)
 
 
@@ -186,10 +187,12 @@ def test_content_goes_after_a_day_and_the_line_after_a_month(house: House, recei
     house.deliver()
     house.clock.move(23 * 3600)
     house.remove_old()
-    assert house.log[0].sealed_claims is not None
+    [kept] = house.log
+    assert kept.sealed_claims is not None
     house.clock.move(2 * 3600)
     house.remove_old()
-    assert house.log[0].sealed_claims is None
+    [emptied] = house.log
+    assert emptied.sealed_claims is None
     house.clock.move(30 * 86400)
     house.remove_old()
     assert house.log == []

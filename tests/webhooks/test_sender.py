@@ -7,19 +7,21 @@ import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from socket import AddressFamily, SocketKind
+from typing import Any
 
 import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from receiver import Receiver, receiving
 
 from likeness.kit.clock import MovableClock
 from likeness.webhooks.addresses import LOOKUPS_PER_NAME, Names
 from likeness.webhooks.sender import Outcome, Sender
 from likeness.webhooks.target import Target
 from servers import wait_until
+from webhooks.receiver import Receiver, receiving
 
 
 def certificate(folder: Path, name: str) -> Path:
@@ -84,16 +86,18 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(secured: tuple[Receive
     assert receiver.bodies == []
 
 
-def test_an_address_that_does_not_answer_leaves_time_for_the_next(receiver, monkeypatch):
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     post_to, asked = Sender._post_to, []
 
-    async def mute_first(sender, address, *rest):
+    async def mute_first(sender: Sender, address: str, *rest: Any) -> Any:
         asked.append(address)
         if address == "192.0.2.1":
             raise httpx.ConnectTimeout("no answer")
         return await post_to(sender, address, *rest)
 
-    async def both(_names, _host, _port, *, private_addresses):
+    async def both(_names: Names, _host: str, _port: int, *, private_addresses: bool) -> list[str]:
         return ["192.0.2.1", "127.0.0.1"]
 
     monkeypatch.setattr(Sender, "_post_to", mute_first)
@@ -102,10 +106,10 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(receiver, monk
     assert asked == ["192.0.2.1", "127.0.0.1"]
 
 
-def test_names_without_an_answer_hold_up_nothing_else(monkeypatch):
+def test_names_without_an_answer_hold_up_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = threading.Event()
 
-    def mute(host, *_, **__):
+    def mute(host: str, *_: int, **__: Any) -> list[tuple[AddressFamily, SocketKind, int, str, tuple[str, int]]] | None:
         if host == "mute.example":
             answers.wait(30)
             raise socket.gaierror("no answer")
@@ -113,7 +117,7 @@ def test_names_without_an_answer_hold_up_nothing_else(monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", mute)
 
-    async def main():
+    async def main() -> None:
         names = Names()
         for _ in range(LOOKUPS_PER_NAME):
             with pytest.raises(TimeoutError):

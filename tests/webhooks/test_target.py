@@ -4,12 +4,12 @@ import asyncio
 import ipaddress
 
 import pytest
-from house import House
 
 from likeness.errors import InvalidInput, NotFound
 from likeness.webhooks.addresses import ForbiddenAddress, Names, is_public, resolve
 from likeness.webhooks.signature import sign_body, verify_body
 from likeness.webhooks.target import Target, basic_header, check_target
+from webhooks.house import House
 
 GOOD = "https://hooks.example.com/likeness"
 

@@ -247,7 +247,7 @@ class HttpProtocol(HttpToolsProtocol):
             try:
                 await app(scope, receive, send_closing)
             finally:
-                cycle.body = b""  # what was never read would stay until the next collection of garbage
+                cycle.body = bytearray()  # what was never read would stay until the next collection of garbage
 
         super()._start_asgi_task(cycle, answer)
 

@@ -17,7 +17,7 @@ def network_of_one_face() -> bytes:
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_a_network_of_one_face_takes_pixels_of_many(reverse):
+def test_a_network_of_one_face_takes_pixels_of_many(reverse: bool) -> None:
     resized = resize_input(network_of_one_face(), ("n", 3, 4, 4), [("n", 3)])
     model = take_pixels(resized, height=4, width=4, mean=(1, 2, 3), deviation=(2, 4, 8), reverse_channels=reverse)
     pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
@@ -28,7 +28,7 @@ def test_a_network_of_one_face_takes_pixels_of_many(reverse):
     assert np.allclose(network.run(pixels=pixels)["means"], expected, atol=1e-4)
 
 
-def test_models_from_before_version_4_are_taken():
+def test_models_from_before_version_4_are_taken() -> None:
     network = onnx.load_from_string(network_of_one_face())
     network.ir_version = 3
     for constant in network.graph.initializer:

@@ -1,5 +1,7 @@
 """The converted network against the same layers in NumPy, and, on the real file, against what LiteRT 2.3 gives."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,8 @@ class Layers:
     def __init__(self) -> None:
         self.file = TfliteFile()
         self.generator = np.random.default_rng(5)
-        self.place, self.x = 0, np.zeros(0)
+        self.place = 0
+        self.x: np.ndarray = np.zeros(0)
 
     def values(self, *shape: int, scale: float) -> np.ndarray:
         return (self.generator.normal(size=shape) * scale).astype(np.float16).astype(np.float64)
@@ -69,7 +72,7 @@ class Layers:
         self.x = np.pad(pooled_x, ((0, 0), (0, 0), (0, added)))
 
 
-def test_every_layer_does_what_it_does_in_the_file():
+def test_every_layer_does_what_it_does_in_the_file() -> None:
     pixels = np.random.default_rng(2).integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
     layers = Layers()
     layers.x = pixels[1] / 255
@@ -95,7 +98,7 @@ def test_every_layer_does_what_it_does_in_the_file():
 
 
 @pytest.mark.data
-def test_the_real_file_gives_what_litert_gives(data, astronaut):
+def test_the_real_file_gives_what_litert_gives(data: Path, astronaut: bytes) -> None:
     network = Network(landmark_network((data / "models" / "face_landmarks_detector.tflite").read_bytes()))
     face = decode(astronaut)[40:168, 160:288].repeat(2, axis=0).repeat(2, axis=1)
     found = network.run(pixels=face[None])

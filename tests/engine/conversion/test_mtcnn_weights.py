@@ -51,7 +51,7 @@ def pixels() -> np.ndarray:
     return np.random.default_rng(3).integers(0, 256, (3, 48, 48, 3), dtype=np.uint8)
 
 
-def test_refinement_network(pixels):
+def test_refinement_network(pixels: np.ndarray) -> None:
     layers = weights("rnet")
     answer = Network(mtcnn_weights.refinement_network(layers)).run(pixels=pixels[:, :24, :24])
     for index, crop in enumerate(pixels[:, :24, :24]):
@@ -60,7 +60,7 @@ def test_refinement_network(pixels):
         assert np.allclose(answer["faces"][index], softmax(faces)[1], atol=1e-4)
 
 
-def test_output_network(pixels):
+def test_output_network(pixels: np.ndarray) -> None:
     layers = weights("onet")
     answer = Network(mtcnn_weights.output_network(layers)).run(pixels=pixels)
     for index, crop in enumerate(pixels):
@@ -71,7 +71,7 @@ def test_output_network(pixels):
 
 
 @pytest.mark.parametrize(("height", "width"), [(12, 12), (37, 24)])
-def test_proposal_network(height, width):
+def test_proposal_network(height: int, width: int) -> None:
     layers = weights("pnet")
     pixels = np.random.default_rng(4).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
     answer = Network(mtcnn_weights.proposal_network(layers)).run(pixels=pixels)

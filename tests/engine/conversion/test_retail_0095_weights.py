@@ -1,5 +1,7 @@
 """The converted network against the same layers written out in NumPy, slowly and obviously."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -35,7 +37,7 @@ class Layers:
         windows = {(i, j): padded[:, i : i + size : stride, j : j + size : stride] for i in range(3) for j in range(3)}
         if weights.ndim == 3:
             return sum(weights[:, i, j, None, None] * window for (i, j), window in windows.items())
-        return sum(np.tensordot(weights[:, :, i, j], window, 1) for (i, j), window in windows.items())
+        return sum(np.tensordot(weights[:, :, i, j], window, 1) for (i, j), window in windows.items())  # type: ignore[return-value]
 
     def depthwise(self, x: np.ndarray, stride: int = 1) -> np.ndarray:
         weights = self.take(len(x), 3, 3)
@@ -82,7 +84,7 @@ def pixels() -> np.ndarray:
     return np.random.default_rng(7).integers(0, 256, (2, 128, 128, 3), dtype=np.uint8)
 
 
-def test_scores_are_those_of_all_256_numbers(values, pixels):
+def test_scores_are_those_of_all_256_numbers(values: np.ndarray, pixels: np.ndarray) -> None:
     templates = unit(Network(recognition_network(values.tobytes())).run(pixels=pixels)["templates"])
     layers = [Layers(values) for _ in pixels]
     whole = np.array([each.embed(picture) for each, picture in zip(layers, pixels, strict=True)])
@@ -91,14 +93,14 @@ def test_scores_are_those_of_all_256_numbers(values, pixels):
     assert templates @ templates.T == pytest.approx(unit(whole) @ unit(whole).T, abs=2e-4)
 
 
-def test_a_file_of_another_length_is_refused(values):
+def test_a_file_of_another_length_is_refused(values: np.ndarray) -> None:
     for wrong in (values[:-1], values[:1000], np.append(values, values[:1])):
         with pytest.raises(SetupError):
             recognition_network(wrong.tobytes())
 
 
 @pytest.mark.data
-def test_what_is_cut_off_says_nothing(data):
+def test_what_is_cut_off_says_nothing(data: Path) -> None:
     matrix = np.fromfile(data / "models" / "face-reidentification-retail-0095.bin", "<f2")[-MATRIX:]
     strengths = np.linalg.svd(matrix.reshape(256, 512).astype(np.float64), compute_uv=False)
     assert strengths[160] < 0.01 * strengths[0]

@@ -20,7 +20,7 @@ def file() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def network(file) -> Network:
+def network(file: bytes) -> Network:
     return Network(recognition_network(file))
 
 
@@ -32,7 +32,7 @@ def pixels() -> np.ndarray:
     return ((coarse + generator.integers(0, 256, (2, 112, 112, 3))) // 2).astype(np.uint8)
 
 
-def test_the_file_itself_gives_the_same(file, network, pixels):
+def test_the_file_itself_gives_the_same(file: bytes, network: Network, pixels: np.ndarray) -> None:
     model = onnx.load_from_string(file)
     model.ir_version = 10
     del model.graph.input[1:]  # every weight is listed there, too, and would have to be given
@@ -41,19 +41,19 @@ def test_the_file_itself_gives_the_same(file, network, pixels):
     assert np.abs(network.run(pixels=pixels)["templates"] - expected).max() < 1e-5
 
 
-def test_one_face_and_many_give_the_same(network, pixels):
+def test_one_face_and_many_give_the_same(network: Network, pixels: np.ndarray) -> None:
     many = network.run(pixels=pixels)["templates"]
     assert np.abs(network.run(pixels=pixels[:1])["templates"] - many[:1]).max() < 1e-5
 
 
-def test_weights_are_restored_once_and_no_longer_inputs(file):
+def test_weights_are_restored_once_and_no_longer_inputs(file: bytes) -> None:
     model = onnx.load_from_string(restore_weights(file))
     assert [entry.name for entry in model.graph.input] == ["data"]
     assert "DequantizeLinear" not in {node.op_type for node in model.graph.node}
     assert restore_weights(model.SerializeToString()) == model.SerializeToString()
 
 
-def test_another_network_is_refused(file):
+def test_another_network_is_refused(file: bytes) -> None:
     model = onnx.load_from_string(file)
     model.graph.initializer.pop()
     with pytest.raises(KeyError):

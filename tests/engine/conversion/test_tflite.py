@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ def small(**options: int) -> bytes:
     return file.content([convolved])
 
 
-def test_operations_and_constants_are_read():
+def test_operations_and_constants_are_read() -> None:
     model = read_model(small(stride=2, padding=1))
     assert (model.inputs, model.outputs) == ([0], [4])
     assert model.operations == [
@@ -28,24 +30,24 @@ def test_operations_and_constants_are_read():
     assert np.array_equal(model.constants[2], WEIGHTS)
 
 
-def test_fields_that_are_absent_have_their_defaults():
+def test_fields_that_are_absent_have_their_defaults() -> None:
     (_, convolution) = read_model(small()).operations
     assert convolution == Operation("Conv", [0, 3, 1], [4], stride=1, same=True)
 
 
 @pytest.mark.parametrize("options", [{"activation": 1}, {"stride": 2, "stride_down": 1}])
-def test_what_would_be_converted_wrongly_is_refused(options):
+def test_what_would_be_converted_wrongly_is_refused(options: Any) -> None:
     with pytest.raises(SetupError, match="not known"):
         read_model(small(**options))
 
 
-def test_an_unknown_operation_is_refused():
+def test_an_unknown_operation_is_refused() -> None:
     file = TfliteFile()
     with pytest.raises(SetupError, match="operation 25"):
         read_model(file.content([file.step("Softmax", 0)]))
 
 
 @pytest.mark.parametrize("content", [b"", b"TFL3", b"\x08\0\0\0TFL2" + bytes(40)])
-def test_another_file_is_refused(content):
+def test_another_file_is_refused(content: Any) -> None:
     with pytest.raises(SetupError, match="no TensorFlow Lite file"):
         read_model(content)

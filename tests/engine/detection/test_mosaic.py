@@ -6,7 +6,7 @@ from likeness.engine.detection.mosaic import mosaic
 
 
 @given(st.integers(1, 90), st.integers(1, 90), st.lists(st.floats(0.05, 1), max_size=8))
-def test_every_image_is_whole_at_an_even_place_of_its_own(rows, columns, shares):
+def test_every_image_is_whole_at_an_even_place_of_its_own(rows: int, columns: int, shares: list[float]) -> None:
     extents = [(rows, columns)] + [
         (max(int(rows * share), 1), max(int(columns * share), 1)) for share in sorted(shares, reverse=True)
     ]
@@ -19,7 +19,7 @@ def test_every_image_is_whole_at_an_even_place_of_its_own(rows, columns, shares)
     assert np.count_nonzero(whole[..., 0]) == sum(image[..., 0].size for image in images)
 
 
-def test_a_pyramid_takes_little_more_room_than_its_images():
+def test_a_pyramid_takes_little_more_room_than_its_images() -> None:
     images = [np.ones((round(100 * 0.7**step), round(130 * 0.7**step), 3), np.uint8) for step in range(6)]
     whole, _ = mosaic(images, least=12)
     assert whole.size < 1.15 * sum(image.size for image in images)

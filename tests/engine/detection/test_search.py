@@ -1,5 +1,8 @@
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from likeness.engine.base import Box, Detection
 from likeness.engine.detection.search import FaceSearch
@@ -13,11 +16,11 @@ class MarkerDetector:
 
     convincing, credible, finest = 0.9, 0.5, 10.0
 
-    def __init__(self, confidence_upright=0.99, confidence_turned=0.0):
-        self.looks = []
+    def __init__(self, confidence_upright: float = 0.99, confidence_turned: float = 0.0) -> None:
+        self.looks: list[Any] = []
         self._confidences = confidence_turned, confidence_upright
 
-    def detect(self, image, *, smallest):
+    def detect(self, image: NDArray[np.uint8], *, smallest: float) -> list[Detection]:
         self.looks.append((image.shape[:2], smallest))
         rows, columns = np.nonzero(image[:, :, 0] >= 100)
         if not rows.size or columns.max() - columns.min() + 1 < smallest:
@@ -34,21 +37,23 @@ class MarkerDetector:
         return [Detection(Box(float(left), float(top), float(width), float(height)), landmarks, confidence)]
 
 
-def picture(size=(400, 500), at=(100, 150), face=(60, 80)):
+def picture(
+    size: tuple[int, int] = (400, 500), at: tuple[int, int] = (100, 150), face: tuple[int, int] = (60, 80)
+) -> NDArray[np.uint8]:
     image = np.zeros((*size, 3), np.uint8)
     image[at[0] : at[0] + face[1], at[1] : at[1] + face[0]] = 100
     image[at[0], at[1]] = 255
     return image
 
 
-def test_a_large_face_costs_one_look():
+def test_a_large_face_costs_one_look() -> None:
     detector = MarkerDetector()
     (face,) = FaceSearch(detector).subject_and_rivals(picture(face=(120, 160)))
     assert (face.box.x, face.box.y, face.box.width, face.box.height) == (150, 100, 120, 160)
     assert len(detector.looks) == 1
 
 
-def test_a_small_face_is_found_by_a_finer_look():
+def test_a_small_face_is_found_by_a_finer_look() -> None:
     detector = MarkerDetector()
     (face,) = FaceSearch(detector).subject_and_rivals(picture(face=(14, 18)))
     assert face.box.width == 14
@@ -58,7 +63,7 @@ def test_a_small_face_is_found_by_a_finer_look():
 
 @pytest.mark.parametrize("turns", TURNS)
 @pytest.mark.parametrize("face", [(120, 160), (60, 80)])
-def test_a_turned_photo_gives_the_same_face_in_its_own_coordinates(turns, face):
+def test_a_turned_photo_gives_the_same_face_in_its_own_coordinates(turns: int, face: tuple[int, int]) -> None:
     upright = picture(face=face)
     turned = np.ascontiguousarray(np.rot90(upright, turns))
     (found,) = FaceSearch(MarkerDetector()).subject_and_rivals(turned)
@@ -72,7 +77,7 @@ def test_a_turned_photo_gives_the_same_face_in_its_own_coordinates(turns, face):
 
 @pytest.mark.parametrize("eighths", range(1, 8))
 @pytest.mark.parametrize("size", [(30, 50), (51, 31)])
-def test_what_is_found_on_a_turned_canvas_goes_back_to_where_it_was(eighths, size):
+def test_what_is_found_on_a_turned_canvas_goes_back_to_where_it_was(eighths: int, size: tuple[int, int]) -> None:
     image = np.zeros((*size, 3), np.uint8)
     image[4:9, 10:15] = 255
     turned, back = turn(image, eighths)
@@ -91,42 +96,42 @@ def test_what_is_found_on_a_turned_canvas_goes_back_to_where_it_was(eighths, siz
 
 
 @pytest.mark.parametrize("size", [(60, 60), (400, 500), (100, 900)])
-def test_a_photo_of_any_size_is_turned_all_the_way_round_while_nothing_convinces(size):
+def test_a_photo_of_any_size_is_turned_all_the_way_round_while_nothing_convinces(size: tuple[int, int]) -> None:
     detector = MarkerDetector(confidence_upright=0.6)
     FaceSearch(detector).subject_and_rivals(picture(size=size, at=(5, 5), face=(30, 40)))
-    turns_at = {}
+    turns_at: dict[Any, Any] = {}
     for shape, smallest in detector.looks:
         turns_at.setdefault(smallest, []).append(shape)
     assert any(len(shapes) >= 7 for shapes in turns_at.values())
 
 
-def test_a_turned_subject_is_not_lost_to_the_finest_look():
+def test_a_turned_subject_is_not_lost_to_the_finest_look() -> None:
     lying = np.ascontiguousarray(np.rot90(picture(face=(25, 30)), 1))
     (face,) = FaceSearch(MarkerDetector()).subject_and_rivals(lying)
     assert face.confidence == 0.99
 
 
-def test_doubt_looks_at_other_orientations_and_stays_when_they_are_no_better():
+def test_doubt_looks_at_other_orientations_and_stays_when_they_are_no_better() -> None:
     detector = MarkerDetector(confidence_upright=0.6)
     (face,) = FaceSearch(detector).all_faces(picture())
     assert face.confidence == 0.6
     assert [shape for shape, _ in detector.looks] == [(400, 500), (500, 400), (500, 400), (400, 500)] + [(636, 636)] * 4
 
 
-def test_a_picture_known_to_be_upright_is_looked_at_once():
+def test_a_picture_known_to_be_upright_is_looked_at_once() -> None:
     detector = MarkerDetector(confidence_upright=0.6)
     (face,) = FaceSearch(detector).all_faces(picture(), upright=True)
     assert face.confidence == 0.6
     assert len(detector.looks) == 1
 
 
-def test_a_face_seen_better_in_another_orientation_is_taken_from_there():
+def test_a_face_seen_better_in_another_orientation_is_taken_from_there() -> None:
     turned = np.ascontiguousarray(np.rot90(picture(face=(120, 160)), 2))
     (face,) = FaceSearch(MarkerDetector(confidence_turned=0.7)).subject_and_rivals(turned)
     assert face.confidence == 0.99
 
 
-def test_the_likeliest_orientation_is_taken_where_none_convinces():
+def test_the_likeliest_orientation_is_taken_where_none_convinces() -> None:
     turned = np.ascontiguousarray(np.rot90(picture(face=(120, 160))))
     (face,) = FaceSearch(MarkerDetector(confidence_upright=0.8)).subject_and_rivals(turned)
     x, y = (int(value) for value in face.landmarks[0])
@@ -134,15 +139,15 @@ def test_the_likeliest_orientation_is_taken_where_none_convinces():
 
 
 @pytest.mark.parametrize(("right", "wrong"), [(0.7, 0.0), (0.8, 0.65)])
-def test_an_orientation_that_is_hardly_likely_is_not_taken(right, wrong):
+def test_an_orientation_that_is_hardly_likely_is_not_taken(right: float, wrong: float) -> None:
     turned = np.ascontiguousarray(np.rot90(picture(face=(120, 160))))
     detector = MarkerDetector(confidence_upright=right, confidence_turned=wrong)
     assert [face.confidence for face in FaceSearch(detector).subject_and_rivals(turned)] == [wrong] * bool(wrong)
 
 
-def test_something_doubtful_beside_a_convincing_face_is_dropped():
+def test_something_doubtful_beside_a_convincing_face_is_dropped() -> None:
     class Two(MarkerDetector):
-        def detect(self, image, *, smallest):
+        def detect(self, image: NDArray[np.uint8], *, smallest: float) -> list[Detection]:
             faces = super().detect(image, smallest=smallest)
             return [*faces, Detection(Box(0, 0, 40, 40), faces[0].landmarks, 0.4)] if faces else []
 
@@ -150,18 +155,18 @@ def test_something_doubtful_beside_a_convincing_face_is_dropped():
     assert len(FaceSearch(Two(confidence_upright=0.8)).all_faces(picture())) == 2
 
 
-def test_something_doubtful_on_its_own_must_be_large():
+def test_something_doubtful_on_its_own_must_be_large() -> None:
     detector = MarkerDetector(confidence_upright=0.7)
     assert len(FaceSearch(detector).all_faces(picture(face=(40, 50)))) == 1
     assert FaceSearch(detector).all_faces(picture(face=(20, 30))) == []
 
 
-def test_nothing_found():
+def test_nothing_found() -> None:
     assert FaceSearch(MarkerDetector()).subject_and_rivals(np.zeros((50, 40, 3), np.uint8)) == []
     assert FaceSearch(MarkerDetector()).all_faces(np.zeros((1, 1, 3), np.uint8), 5.0) == []
 
 
-def test_a_huge_photo_costs_no_more_than_a_large_one():
+def test_a_huge_photo_costs_no_more_than_a_large_one() -> None:
     detector = MarkerDetector()
     FaceSearch(detector).all_faces(np.zeros((640, 6400, 3), np.uint8))
     assert {smallest for _, smallest in detector.looks} == {100.0}

@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ STORED = StoredCalibration(
 
 
 @pytest.fixture
-def catalogue(tmp_path):
+def catalogue(tmp_path: Path) -> Catalogue:
     own = tmp_path / "packs" / "own"
     own.mkdir(parents=True)
     content = json.loads((SHIPPED / "builtin.json").read_text()) | {"id": "own"}
@@ -25,26 +26,28 @@ def catalogue(tmp_path):
     return Catalogue(tmp_path)
 
 
-def test_shipped_and_own_packs_are_listed(catalogue):
+def test_shipped_and_own_packs_are_listed(catalogue: Catalogue) -> None:
     assert catalogue.ids()[-1] == "own"
     assert set(BEST_FIRST) | {"fast", "buffalo_l"} <= set(catalogue.ids())
     assert catalogue.get("own").id == "own"
     assert [weights.name for weights in catalogue.get("buffalo_l").to_accept] == ["w600k_r50.onnx"]
 
 
-def test_an_unknown_pack(catalogue):
+def test_an_unknown_pack(catalogue: Catalogue) -> None:
     for name in ("nothing", "../own", ""):
         with pytest.raises(SetupError, match="There is no model pack"):
             catalogue.get(name)
 
 
-def test_a_manifest_in_another_packs_folder(catalogue):
+def test_a_manifest_in_another_packs_folder(catalogue: Catalogue) -> None:
     shutil.copytree(catalogue.folder("own"), catalogue.folder("copy"))
     with pytest.raises(SetupError, match="'own'"):
         catalogue.get("copy")
 
 
-def test_own_calibration_wins_and_is_bound_to_the_version(catalogue, caplog):
+def test_own_calibration_wins_and_is_bound_to_the_version(
+    catalogue: Catalogue, caplog: pytest.LogCaptureFixture
+) -> None:
     assert catalogue.get("buffalo_l").calibration is None
     path = catalogue.calibrate("buffalo_l", STORED)
     assert path == catalogue.folder("buffalo_l") / "calibration.json"
@@ -58,7 +61,7 @@ def test_own_calibration_wins_and_is_bound_to_the_version(catalogue, caplog):
     assert catalogue.get("buffalo_l").calibration is not None
 
 
-def test_a_broken_pack_stops_no_other(catalogue, caplog):
+def test_a_broken_pack_stops_no_other(catalogue: Catalogue, caplog: pytest.LogCaptureFixture) -> None:
     (catalogue.folder("own") / "manifest.json").write_text("{")
     assert [manifest.id for manifest in catalogue.readable()] == [name for name in catalogue.ids() if name != "own"]
     assert "own is passed over" in caplog.text

@@ -1,7 +1,11 @@
 import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from httpx import Request, Response
 
 from likeness.engine.packs.download import download
 from likeness.errors import SetupError
@@ -14,11 +18,18 @@ URL = "https://models.example/face.onnx"
 class Host:
     """Serves CONTENT; can break off, refuse ranges, lie or redirect."""
 
-    def __init__(self, *, breaks_after=None, ranges=True, content=CONTENT, status=None):
+    def __init__(
+        self,
+        *,
+        breaks_after: int | None = None,
+        ranges: bool = True,
+        content: bytes = CONTENT,
+        status: int | None = None,
+    ) -> None:
         self.breaks_after, self.ranges, self.content, self.status = breaks_after, ranges, content, status
-        self.asked = []
+        self.asked: list[Any] = []
 
-    def __call__(self, request):
+    def __call__(self, request: Request) -> Response:
         self.asked.append(request.headers.get("Range"))
         if self.status:
             return httpx.Response(self.status)
@@ -34,22 +45,22 @@ class Host:
 
 
 class Body(httpx.SyncByteStream):
-    def __init__(self, content, breaks_after):
+    def __init__(self, content: bytes, breaks_after: int | None) -> None:
         self._content, self._breaks_after = content, breaks_after
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[bytes]:
         for position in range(0, len(self._content), 100_000):
             if self._breaks_after is not None and position >= self._breaks_after:
                 raise httpx.ReadError("the line broke")
             yield self._content[position : position + 100_000]
 
 
-def fetch(host, target, **changes):
-    wanted = {"sha256": SHA256, "size": len(CONTENT), "transport": httpx.MockTransport(host)} | changes
+def fetch(host: Host, target: Path, **changes: Any) -> None:
+    wanted: dict[str, Any] = {"sha256": SHA256, "size": len(CONTENT), "transport": httpx.MockTransport(host)} | changes
     download(URL, target, **wanted)
 
 
-def test_a_whole_download(tmp_path):
+def test_a_whole_download(tmp_path: Path) -> None:
     told = []
     fetch(Host(), tmp_path / "a" / "face.onnx", progress=lambda *step: told.append(step))
     assert (tmp_path / "a" / "face.onnx").read_bytes() == CONTENT
@@ -58,7 +69,7 @@ def test_a_whole_download(tmp_path):
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_what_broke_off_is_taken_up_again(tmp_path, ranges):
+def test_what_broke_off_is_taken_up_again(tmp_path: Path, ranges: bool) -> None:
     target = tmp_path / "face.onnx"
     with pytest.raises(SetupError, match="the line broke"):
         fetch(Host(breaks_after=300_000), target)
@@ -69,7 +80,7 @@ def test_what_broke_off_is_taken_up_again(tmp_path, ranges):
     assert host.asked == ["bytes=262144-"]
 
 
-def test_a_download_that_was_whole_but_not_in_place(tmp_path):
+def test_a_download_that_was_whole_but_not_in_place(tmp_path: Path) -> None:
     (tmp_path / "face.onnx.part").write_bytes(CONTENT)
     host = Host()
     fetch(host, tmp_path / "face.onnx")
@@ -78,13 +89,13 @@ def test_a_download_that_was_whole_but_not_in_place(tmp_path):
 
 
 @pytest.mark.parametrize("content", [CONTENT[:-1] + b"!", CONTENT[:-9], CONTENT + b"more", b""])
-def test_what_is_not_the_pinned_file_is_thrown_away(tmp_path, content):
+def test_what_is_not_the_pinned_file_is_thrown_away(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(SetupError, match="pinned"):
         fetch(Host(content=content), tmp_path / "face.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_spoilt_beginning_does_not_stay(tmp_path):
+def test_a_spoilt_beginning_does_not_stay(tmp_path: Path) -> None:
     (tmp_path / "face.onnx.part").write_bytes(b"!" * 1000)
     with pytest.raises(SetupError, match="pinned"):
         fetch(Host(), tmp_path / "face.onnx")
@@ -94,7 +105,7 @@ def test_a_spoilt_beginning_does_not_stay(tmp_path):
     fetch(Host(), tmp_path / "face.onnx")
 
 
-def test_a_host_with_less_than_there_is_already(tmp_path):
+def test_a_host_with_less_than_there_is_already(tmp_path: Path) -> None:
     (tmp_path / "face.onnx.part").write_bytes(CONTENT[:1000])
     with pytest.raises(SetupError, match="shorter"):
         fetch(Host(content=CONTENT[:500]), tmp_path / "face.onnx")
@@ -102,6 +113,6 @@ def test_a_host_with_less_than_there_is_already(tmp_path):
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_refusals(tmp_path, status):
+def test_refusals(tmp_path: Path, status: int) -> None:
     with pytest.raises(SetupError, match=str(status)):
         fetch(Host(status=status), tmp_path / "face.onnx")

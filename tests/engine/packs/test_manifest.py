@@ -1,10 +1,18 @@
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from likeness.engine.alignment import View
 from likeness.engine.packs.catalogue import SHIPPED
-from likeness.engine.packs.manifest import StoredCalibration, read_calibration, read_manifest, write_calibration
+from likeness.engine.packs.manifest import (
+    Manifest,
+    StoredCalibration,
+    read_calibration,
+    read_manifest,
+    write_calibration,
+)
 from likeness.errors import SetupError
 
 STORED = StoredCalibration(
@@ -16,7 +24,7 @@ STORED = StoredCalibration(
 )
 
 
-def weights(name="net.onnx", **changes):
+def weights(name: str = "net.onnx", **changes: Any) -> dict[str, Any] | dict[str, dict[str, str] | int | str]:
     return {
         "name": name,
         "sha256": "0" * 64,
@@ -27,7 +35,7 @@ def weights(name="net.onnx", **changes):
     } | changes
 
 
-def manifest(**changes):
+def manifest(**changes: Any) -> dict[str, Any]:
     recogniser = {"file": "net.onnx", "side": 112, "reference": [[1, 2]] * 5, "template_size": 64}
     files = {role: f"{role}.lz4" for role in ("proposal", "refinement", "output")}
     return {
@@ -40,14 +48,14 @@ def manifest(**changes):
     } | changes
 
 
-def read(tmp_path, content):
+def read(tmp_path: Path, content: dict[str, Any] | str) -> Manifest | None:
     path = tmp_path / "manifest.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return read_manifest(path)
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.json")), ids=lambda path: path.stem)
-def test_shipped_manifests(path):
+def test_shipped_manifests(path: Path) -> None:
     shipped = read_manifest(path)
     assert shipped.id == path.stem
     for file in shipped.weights:
@@ -56,7 +64,7 @@ def test_shipped_manifests(path):
     assert shipped.pad or shipped.landmarks or shipped.identity.template_size >= 128
 
 
-def test_what_a_manifest_says(tmp_path):
+def test_what_a_manifest_says(tmp_path: Path) -> None:
     own = read(tmp_path, manifest())
     assert str(own.identity) == "own@3"
     assert own.identity.template_size == 64
@@ -66,7 +74,7 @@ def test_what_a_manifest_says(tmp_path):
     assert own.calibration is None
 
 
-def test_views_and_licence(tmp_path):
+def test_views_and_licence(tmp_path: Path) -> None:
     content = manifest()
     content["recognisers"][0]["views"] = [{}, {"mirrored": True, "zoom": 1.1, "shift": [0, 0.1]}]
     content["weights"][0]["commercial_use"] = False
@@ -97,20 +105,20 @@ def test_views_and_licence(tmp_path):
         ({"detector": None, "weights": [weights()]}, "go together"),
     ],
 )
-def test_what_makes_no_sense_is_named(tmp_path, changes, complaint):
+def test_what_makes_no_sense_is_named(tmp_path: Path, changes: Any, complaint: str) -> None:
     with pytest.raises(SetupError, match=complaint):
         read(tmp_path, manifest() | changes)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"id": NaN}', "\x00"])
-def test_what_is_no_manifest(tmp_path, content):
+def test_what_is_no_manifest(tmp_path: Path, content: str) -> None:
     with pytest.raises(SetupError):
         read(tmp_path, content)
     with pytest.raises(SetupError, match="cannot be read"):
         read_manifest(tmp_path / "absent.json")
 
 
-def test_a_calibration_comes_back_as_it_was_written(tmp_path):
+def test_a_calibration_comes_back_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "own" / "calibration.json"
     with pytest.raises(SetupError, match="cannot be read"):
         read_calibration(path)
@@ -118,7 +126,7 @@ def test_a_calibration_comes_back_as_it_was_written(tmp_path):
     assert read_calibration(path) == STORED
 
 
-def test_thresholds_must_ascend(tmp_path):
+def test_thresholds_must_ascend(tmp_path: Path) -> None:
     content = manifest(
         calibration={
             "data_set": "x",

@@ -11,7 +11,7 @@ from likeness.engine.packs.manifest import read_manifest
 PAGE = (Path(__file__).parents[3] / "docs" / "packs.md").read_text(encoding="utf-8")
 
 
-def test_the_worked_example_is_a_manifest(tmp_path):
+def test_the_worked_example_is_a_manifest(tmp_path: Path) -> None:
     (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "manifest.json").write_text(example)
     mine = read_manifest(tmp_path / "manifest.json")
@@ -23,5 +23,5 @@ def test_the_worked_example_is_a_manifest(tmp_path):
 
 
 @pytest.mark.parametrize("pack", sorted(file.stem for file in SHIPPED.glob("*.json")))
-def test_every_shipped_pack_is_named(pack):
+def test_every_shipped_pack_is_named(pack: str) -> None:
     assert f"`{pack}`" in PAGE

@@ -3,9 +3,12 @@ import io
 import stat
 import zipfile
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from httpx import Request, Response
 
 from likeness.engine.packs.manifest import Archive, Licences, Manifest, Weights
 from likeness.engine.packs.store import WeightStore
@@ -25,14 +28,14 @@ ARCHIVE_URL = "https://three.example/nets.zip"
 PACK = Manifest(id="own", version="1", title="Ours", weights=(WEIGHTS,))
 
 
-def store(tmp_path, answers=None, mirror=None):
-    def answer(request):
+def store(tmp_path: Path, answers: dict[str, bytes] | None = None, mirror: Path | None = None) -> WeightStore:
+    def answer(request: Request) -> Response:
         return httpx.Response(200, content=(answers or {}).get(request.url.host, b"something else"))
 
     return WeightStore(tmp_path / "models", mirror, httpx.MockTransport(answer))
 
 
-def test_installing_downloads_from_the_first_address_that_gives_the_file(tmp_path):
+def test_installing_downloads_from_the_first_address_that_gives_the_file(tmp_path: Path) -> None:
     here = store(tmp_path, {"two.example": CONTENT})
     assert here.find(WEIGHTS) is None
     assert not here.installed(PACK)
@@ -43,18 +46,18 @@ def test_installing_downloads_from_the_first_address_that_gives_the_file(tmp_pat
     assert told
 
 
-def archived(content, **changes):
+def archived(content: bytes, **changes: Any) -> tuple[dict[str, bytes], Manifest]:
     """Give an archive with one file, and a pack whose weights are to be had from there alone."""
     stored = io.BytesIO()
     with zipfile.ZipFile(stored, "w") as archive:
         archive.writestr("net.onnx", content)
     whole = stored.getvalue()
-    pinned = {"sha256": hashlib.sha256(whole).hexdigest(), "bytes": len(whole), "member": "net.onnx"}
+    pinned: dict[str, Any] = {"sha256": hashlib.sha256(whole).hexdigest(), "bytes": len(whole), "member": "net.onnx"}
     weights = replace(WEIGHTS, urls=(), archive=Archive(url=ARCHIVE_URL, **pinned | changes))
     return {"three.example": whole}, replace(PACK, weights=(weights,))
 
 
-def test_weights_are_taken_out_of_an_archive(tmp_path):
+def test_weights_are_taken_out_of_an_archive(tmp_path: Path) -> None:
     answers, pack = archived(CONTENT)
     here = store(tmp_path, answers)
     here.install(pack)
@@ -70,7 +73,9 @@ def test_weights_are_taken_out_of_an_archive(tmp_path):
         (CONTENT, {"sha256": "0" * 64}, "thrown away"),
     ],
 )
-def test_an_archive_that_is_another_leaves_nothing(tmp_path, content, changes, complaint):
+def test_an_archive_that_is_another_leaves_nothing(
+    tmp_path: Path, content: bytes, changes: dict[str, str], complaint: str
+) -> None:
     answers, pack = archived(content, **changes)
     here = store(tmp_path, answers)
     with pytest.raises(SetupError, match=complaint):
@@ -78,7 +83,7 @@ def test_an_archive_that_is_another_leaves_nothing(tmp_path, content, changes, c
     assert not [path for path in here.models_dir.rglob("*") if path.is_file()]
 
 
-def test_what_cannot_be_had_is_said_with_what_to_do(tmp_path):
+def test_what_cannot_be_had_is_said_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="LIKENESS_MODELS_MIRROR") as caught:
         store(tmp_path).install(PACK)
     assert WEIGHTS.sha256 in str(caught.value)
@@ -88,8 +93,8 @@ def test_what_cannot_be_had_is_said_with_what_to_do(tmp_path):
         store(tmp_path).read(WEIGHTS)
 
 
-def test_the_cause_ends_before_what_to_do(tmp_path):
-    def answer(request):
+def test_the_cause_ends_before_what_to_do(tmp_path: Path) -> None:
+    def answer(request: Request) -> Response:
         if request.url.host == "one.example":
             raise httpx.ConnectError("no route to host")
         return httpx.Response(200, content=b"something else")
@@ -104,7 +109,7 @@ def test_the_cause_ends_before_what_to_do(tmp_path):
         )
 
 
-def test_the_mirror_is_searched_by_name_and_hash_and_copied_on_installing(tmp_path):
+def test_the_mirror_is_searched_by_name_and_hash_and_copied_on_installing(tmp_path: Path) -> None:
     mirror = tmp_path / "mirror"
     for folder, content in (("old", b"an older version..."), ("new", CONTENT)):
         (mirror / folder).mkdir(parents=True)
@@ -115,7 +120,7 @@ def test_the_mirror_is_searched_by_name_and_hash_and_copied_on_installing(tmp_pa
     assert WeightStore(tmp_path / "models").read(WEIGHTS) == CONTENT
 
 
-def test_a_file_that_was_changed_on_disk_is_not_used(tmp_path, caplog):
+def test_a_file_that_was_changed_on_disk_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     here = store(tmp_path, {"one.example": CONTENT})
     here.install(PACK)
     found = here.find(WEIGHTS)
@@ -126,7 +131,7 @@ def test_a_file_that_was_changed_on_disk_is_not_used(tmp_path, caplog):
     assert "not the pinned file" in caplog.text
 
 
-def test_weights_of_installed_packages_are_found_without_importing_them(tmp_path):
+def test_weights_of_installed_packages_are_found_without_importing_them(tmp_path: Path) -> None:
     licence = replace(WEIGHTS, package="numpy", package_path="numpy/__init__.py", urls=())
     here = store(tmp_path)
     assert here.find(licence) is None
@@ -136,7 +141,7 @@ def test_weights_of_installed_packages_are_found_without_importing_them(tmp_path
     assert here.find(replace(pinned, package="no-such-package")) is None
 
 
-def test_what_runs_is_made_of_verified_bytes_whatever_else_lies_there(tmp_path):
+def test_what_runs_is_made_of_verified_bytes_whatever_else_lies_there(tmp_path: Path) -> None:
     here = store(tmp_path, {"one.example": CONTENT})
     here.install(PACK)
     assert here.read_as(WEIGHTS, bytes.upper) == CONTENT.upper()
@@ -154,7 +159,9 @@ def test_what_runs_is_made_of_verified_bytes_whatever_else_lies_there(tmp_path):
         {"licences": replace(WEIGHTS.licences, code="unclear: two files say two things")},
     ],
 )
-def test_what_is_not_free_or_unclear_is_accepted_by_name_once(tmp_path, limits):
+def test_what_is_not_free_or_unclear_is_accepted_by_name_once(
+    tmp_path: Path, limits: dict[str, bool] | dict[str, Licences]
+) -> None:
     limited = replace(PACK, weights=(replace(WEIGHTS, **limits),))
     here = store(tmp_path, {"one.example": CONTENT})
     with pytest.raises(SetupError, match=r"net\.onnx.*install own --accept net\.onnx"):
@@ -167,7 +174,7 @@ def test_what_is_not_free_or_unclear_is_accepted_by_name_once(tmp_path, limits):
     assert here.installed(limited)
 
 
-def test_what_was_accepted_is_this_file_alone(tmp_path):
+def test_what_was_accepted_is_this_file_alone(tmp_path: Path) -> None:
     here = store(tmp_path, {"one.example": CONTENT})
     here.install(replace(PACK, weights=(replace(WEIGHTS, commercial_use=False),)), accept=["net.onnx"])
     newer = replace(WEIGHTS, commercial_use=False, sha256="0" * 64)
@@ -175,12 +182,12 @@ def test_what_was_accepted_is_this_file_alone(tmp_path):
         here.install(replace(PACK, weights=(newer,)))
 
 
-def test_training_data_that_nobody_names_is_told_and_not_asked_about(tmp_path):
+def test_training_data_that_nobody_names_is_told_and_not_asked_about(tmp_path: Path) -> None:
     unclear = replace(WEIGHTS, licences=replace(WEIGHTS.licences, training_data="unclear: withdrawn"))
     store(tmp_path, {"one.example": CONTENT}).install(replace(PACK, weights=(unclear,)))
 
 
-def test_models_are_readable_for_the_user_that_serves_them(tmp_path):
+def test_models_are_readable_for_the_user_that_serves_them(tmp_path: Path) -> None:
     here = store(tmp_path, mirror=tmp_path / "mirror")
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "net.onnx").write_bytes(CONTENT)
@@ -190,11 +197,13 @@ def test_models_are_readable_for_the_user_that_serves_them(tmp_path):
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o644}
 
 
-def test_a_file_that_cannot_be_read_is_not_there(tmp_path, monkeypatch, caplog):
+def test_a_file_that_cannot_be_read_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     here = store(tmp_path, {"one.example": CONTENT})
     here.install(PACK)
 
-    def refuse(path):
+    def refuse(path: Path) -> None:
         raise PermissionError(path)
 
     monkeypatch.setattr("likeness.engine.packs.store.file_sha256", refuse)
@@ -202,11 +211,11 @@ def test_a_file_that_cannot_be_read_is_not_there(tmp_path, monkeypatch, caplog):
     assert "cannot be read" in caplog.text
 
 
-def test_a_file_that_is_no_model_is_told_by_its_name(tmp_path):
+def test_a_file_that_is_no_model_is_told_by_its_name(tmp_path: Path) -> None:
     here = store(tmp_path, {"one.example": CONTENT})
     here.install(PACK)
 
-    def parse(content):
+    def parse(content: bytes) -> bytes:
         raise ValueError("no protobuf")
 
     with pytest.raises(SetupError, match=r"net\.onnx is not what its manifest says: no protobuf"):
