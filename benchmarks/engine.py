@@ -30,8 +30,8 @@ from likeness.cli.demo.photos import DemoPhotos, load_photos
 from likeness.engine.alignment import cut_chips
 from likeness.engine.base import Use
 from likeness.engine.conversion.sface_weights import recognition_network
-from likeness.engine.loading import load_engine, load_landmarks
 from likeness.engine.packs.catalogue import Catalogue
+from likeness.engine.packs.loading import load_engine, load_landmarks
 from likeness.engine.packs.store import WeightStore
 from likeness.engine.pipeline import PackEngine
 

@@ -33,13 +33,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from figures import Report
 from likeness.cli.demo.photos import DemoPhotos, load_photos
 from likeness.deployment import initialise, open_deployment
-from likeness.engine.loading import load_engine
-from likeness.evaluation.simulator.portrait import Portrait
-from likeness.evaluation.simulator.session import Shot, carry_out
-from likeness.evaluation.simulator.subject import SimulatedSubject
-from likeness.liveness.check import Check
-from likeness.liveness.script import LivenessMode, draw_script
-from likeness.sessions.messages import pack_frame
+from likeness.engine.packs.loading import load_engine
+from likeness.evaluation.liveness.simulator.portrait import Portrait
+from likeness.evaluation.liveness.simulator.session import Shot, carry_out
+from likeness.evaluation.liveness.simulator.subject import SimulatedSubject
+from likeness.liveness.attempt.check import Check
+from likeness.liveness.attempt.script import LivenessMode, draw_script
+from likeness.sessions.capture.messages import pack_frame
 from likeness.settings import Settings
 from likeness.tenants.scopes import API_SCOPES
 

@@ -21,9 +21,9 @@ from likeness.deployment import Deployment, initialise, open_deployment
 from likeness.engine.base import PackIdentity
 from likeness.engine.fake import FakeEngine
 from likeness.engine.workers import FaceWorkers
-from likeness.gallery.parts import compose_gallery
+from likeness.gallery.composition import compose_gallery
 from likeness.gallery.repository import GalleryPacks, GalleryRows, NewEntry
-from likeness.gallery.sealing import seal_template
+from likeness.gallery.templates.sealing import seal_template
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.ids import new_id
 from likeness.settings import Settings

@@ -26,11 +26,11 @@ from likeness.deployment import Deployment, initialise, open_deployment
 from likeness.engine.base import PackIdentity
 from likeness.engine.fake import FakeEngine
 from likeness.engine.workers import FaceWorkers
-from likeness.gallery.blocks import seal_span
-from likeness.gallery.galleries import Galleries
+from likeness.gallery.memory.galleries import Galleries
 from likeness.gallery.packs import Packs
 from likeness.gallery.repository import BLOCK_SPAN, GalleryPacks, GalleryRows, NewEntry
-from likeness.gallery.sealing import seal_template
+from likeness.gallery.templates.blocks import seal_span
+from likeness.gallery.templates.sealing import seal_template
 from likeness.index.base import Index
 from likeness.index.reference import ReferenceIndex
 from likeness.kit.executors import SizedExecutor

@@ -1,4 +1,4 @@
-"""Make ``src/likeness/engine/defects.onnx``, the network that tells what spoils a face image.
+"""Make ``src/likeness/engine/quality/defects.onnx``, the network that tells what spoils a face image.
 
 It takes photos of many people and spoils them on purpose: out of focus, covered, negative and so on. The network learns to tell which
 was done from the crop that quality is measured on. Who is shown plays no part. The people whom ``likeness evaluate --conditions``
@@ -29,16 +29,16 @@ from torch import nn
 from likeness.engine.alignment import Points
 from likeness.engine.base import FacePolicy, Image
 from likeness.engine.conversion.graph import Graph
-from likeness.engine.defects import DEFECTS, MODEL
-from likeness.engine.loading import load_engine
+from likeness.engine.packs.loading import load_engine
 from likeness.engine.pipeline import PackEngine
-from likeness.engine.quality import CROP_SIDE, cut_crop
+from likeness.engine.quality.defects import DEFECTS, MODEL
+from likeness.engine.quality.measures import CROP_SIDE, cut_crop
 from likeness.engine.subject import choose_subject
 from likeness.errors import FaceRefused
-from likeness.evaluation import treatments
-from likeness.evaluation.conditions import PHOTOS, choose_photos
 from likeness.evaluation.data_set import read_folder
-from likeness.evaluation.treatments import Treatment
+from likeness.evaluation.recognition import treatments
+from likeness.evaluation.recognition.conditions import PHOTOS, choose_photos
+from likeness.evaluation.recognition.treatments import Treatment
 
 SPOILED_PEOPLE = 700
 """People of whom one photo is spoiled in every way; of all others the photos are only looked at as they are."""

@@ -8,7 +8,7 @@ from typing import Any
 from likeness.deployment import Deployment, initialise, is_initialised, open_deployment
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.workers import FaceWorkers
-from likeness.gallery.parts import GalleryParts, compose_gallery
+from likeness.gallery.composition import GalleryParts, compose_gallery
 from likeness.gallery.repository import GalleryRows
 from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor

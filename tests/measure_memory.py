@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 
-from likeness.engine import photo as photos
+from likeness.engine.photo import decoding as photos
 
 sys.path.insert(0, str(Path(__file__).parent))
 from photo_files import large_photos

@@ -14,6 +14,7 @@ from likeness.engine.base import Engine, Use
 from likeness.engine.fake import fake_photo
 from likeness.errors import ServiceUnavailable
 from likeness.kit.fairness import Shares
+from likeness.liveness.attempt.script import LivenessMode
 from likeness.liveness.base import (
     Frame,
     Hint,
@@ -25,9 +26,8 @@ from likeness.liveness.base import (
     StatusCode,
     Verdict,
 )
-from likeness.liveness.script import LivenessMode
-from likeness.sessions.captures import Captures
-from likeness.sessions.messages import pack_frame
+from likeness.sessions.capture.hub import Captures
+from likeness.sessions.capture.messages import pack_frame
 from servers import Api, Server
 from session_endings import verified
 

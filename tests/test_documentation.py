@@ -10,14 +10,14 @@ from likeness.cli import app as command
 from likeness.errors import ErrorCode
 from likeness.kit.admission import ROUNDS
 from likeness.kit.fairness import MOST_OF_THE_REST
-from likeness.kit.form import MOST_PARTS
-from likeness.kit.http import LARGEST_BODIES_PER_WORKER
-from likeness.kit.json_object import SHORT_TEXTS_BYTES, STRUCTURE_BYTES
 from likeness.server import protocol
-from likeness.sessions.messages import Cancel, Hello, Qr, Start, Take
-from likeness.sessions.parts import ATTEMPTS_PER_WORKER
+from likeness.sessions.capture.messages import Cancel, Hello, Qr, Start, Take
+from likeness.sessions.composition import ATTEMPTS_PER_WORKER
 from likeness.sessions.schemas import SessionOptions
 from likeness.settings import Settings
+from likeness.web.form import MOST_PARTS
+from likeness.web.http import LARGEST_BODIES_PER_WORKER
+from likeness.web.json_object import SHORT_TEXTS_BYTES, STRUCTURE_BYTES
 from servers import Server
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -82,7 +82,7 @@ def test_every_option_of_a_session_is_described() -> None:
 
 def test_every_message_of_the_capture_socket_is_described() -> None:
     sessions = REPOSITORY / "src" / "likeness" / "sessions"
-    sources = "".join(path.read_text() for path in (*sessions.glob("capture*.py"), sessions / "messages.py"))
+    sources = "".join(path.read_text() for path in sessions.glob("capture/*.py"))
     sent = set(re.findall(r'\{\s*"type": "(\w+)"', sources))
     heard = {command.model_fields["type"].annotation.__args__[0] for command in (Hello, Start, Take, Qr, Cancel)}
     described = set(re.findall(r"`(\w+)`", "".join(re.findall(r"\n\| (`[^|]+) \|", SESSIONS))))

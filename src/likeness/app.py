@@ -11,29 +11,29 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from likeness import __version__, documentation, health
+from likeness.access import endpoints as token_endpoints
+from likeness.access.tokens import Tokens
 from likeness.deployment import Deployment
 from likeness.engine.base import Engine
 from likeness.engine.workers import FaceWorkers
 from likeness.errors import LikenessError
 from likeness.gallery import endpoints as gallery_endpoints
-from likeness.gallery.parts import compose_gallery
+from likeness.gallery.composition import compose_gallery
 from likeness.index.exact import index_maker
-from likeness.kit import http
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.jose import Signer
-from likeness.kit.pagination import Cursors
-from likeness.kit.quota import Quota
-from likeness.kit.request_context import Pace, RequestContext
 from likeness.match import endpoints as match_endpoints
 from likeness.match.service import Matcher
 from likeness.openapi import describer
 from likeness.sessions import endpoints as session_endpoints
-from likeness.sessions import info as info_endpoints
-from likeness.sessions import page
-from likeness.sessions.parts import compose_sessions
+from likeness.sessions import result_endpoints as info_endpoints
+from likeness.sessions.capture import endpoints as page
+from likeness.sessions.composition import compose_sessions
 from likeness.tenants.service import Tenants
-from likeness.tokens import endpoints as token_endpoints
-from likeness.tokens.service import Tokens
+from likeness.web import http
+from likeness.web.pagination import Cursors
+from likeness.web.quota import Quota
+from likeness.web.request_context import Pace, RequestContext
 
 log = logging.getLogger("likeness")
 SWEEP_SECONDS = 15.0

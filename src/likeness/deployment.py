@@ -14,9 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+from likeness.access.signing_keys import SigningKeys
 from likeness.engine.base import Engine
 from likeness.errors import SetupError
-from likeness.gallery.reindex_rows import all_reindexes
+from likeness.gallery.reindex.repository import all_reindexes
 from likeness.gallery.repository import answering_packs
 from likeness.kit.clock import Clock, SystemClock
 from likeness.kit.envelope import FileKeyProvider, KeyProvider, new_data_key
@@ -28,7 +29,6 @@ from likeness.store.ownership import owned
 from likeness.store.tables import deployment, signing_keys, tenants
 from likeness.tenants.secrets import ClientSecrets
 from likeness.tenants.service import Tenants
-from likeness.tokens.keys import SigningKeys
 
 log = logging.getLogger("likeness")
 PACK_FACT = "pack"
@@ -66,7 +66,7 @@ class Deployment:
     def load_engine(self) -> Engine:
         """Load the pack of this data, choosing and recording one at the first start.
 
-        Once every gallery was moved to another pack (see ``likeness.gallery.reindexing``) the deployment follows: with a setting that
+        Once every gallery was moved to another pack (see ``likeness.gallery.reindex.job``) the deployment follows: with a setting that
         names it, or by itself when no re-index is left open. Raises SetupError when the settings ask for a pack that some gallery
         does not answer with, or when the weights cannot be had.
         """
@@ -146,7 +146,7 @@ class Deployment:
                 f"changed in {self.settings.models_dir / 'packs'} since they were accepted: {', '.join(changed)}. "
                 "They set the thresholds: put them back, or accept them with `likeness packs verify PACK --accept`"
             )
-        from likeness.engine.loading import load_engine  # noqa: PLC0415  what reads networks takes a second to import
+        from likeness.engine.packs.loading import load_engine  # noqa: PLC0415  what reads networks takes a second to import
 
         return load_engine(
             pack_id,
@@ -157,7 +157,7 @@ class Deployment:
 
     def judges_passively(self) -> bool:
         """Whether the pack that a start would serve has a passive PAD model."""
-        from likeness.engine.loading import judges_passively  # noqa: PLC0415  as above
+        from likeness.engine.packs.loading import judges_passively  # noqa: PLC0415  as above
 
         return judges_passively(self.served_pack(), self.settings.models_dir)
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
-from likeness.kit.pages import content_policy, page_template
+from likeness.web.pages import content_policy, page_template
 
 
 def router(app: FastAPI, origin: str) -> APIRouter:

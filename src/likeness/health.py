@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from likeness.gallery.galleries import Galleries
-from likeness.kit.http import part
+from likeness.gallery.memory.galleries import Galleries
+from likeness.web.http import part
 
 router = APIRouter(tags=["health"])
 

@@ -11,9 +11,9 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from likeness.kit.http import error_responses, in_text
+from likeness.access.requires import Requires
 from likeness.tenants.scopes import Scope
-from likeness.tokens.access import Requires
+from likeness.web.http import error_responses, in_text
 
 Document = dict[str, Any]
 

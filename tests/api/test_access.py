@@ -7,9 +7,9 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
+from likeness.access.requires import Requires
 from likeness.engine.fake import fake_photo
 from likeness.tenants.scopes import Scope
-from likeness.tokens.access import Requires
 from servers import Api, Server, calling
 
 PUBLIC = {

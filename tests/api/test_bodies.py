@@ -10,9 +10,9 @@ import pytest
 
 from likeness.engine.fake import fake_photo
 from likeness.gallery.schemas import InsertRequest, SearchRequest
-from likeness.kit.wire import WireModel
 from likeness.match.schemas import MatchRequest
 from likeness.sessions.schemas import SessionRequest
+from likeness.web.wire import WireModel
 from servers import Api, Server, b64, calling
 
 PHOTO = fake_photo(1)

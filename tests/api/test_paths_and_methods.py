@@ -3,7 +3,7 @@
 import httpx
 
 from likeness.errors import ErrorCode
-from likeness.kit.http import METHODS
+from likeness.web.http import METHODS
 from servers import Server
 
 ID = "00000000-0000-4000-8000-000000000000"

@@ -15,11 +15,11 @@ from browser.simulated_camera import SceneClock
 from lacking import skip_here
 from likeness.cli.demo.photos import load_photos
 from likeness.engine.base import Engine
-from likeness.engine.loading import load_engine
+from likeness.engine.packs.loading import load_engine
+from likeness.liveness.attempt.check import Check
+from likeness.liveness.attempt.script import LivenessMode, draw_script
 from likeness.liveness.base import LivenessCheck
-from likeness.liveness.check import Check
-from likeness.liveness.script import LivenessMode, draw_script
-from likeness.sessions.captures import Captures
+from likeness.sessions.capture.hub import Captures
 from servers import Api, Server, calling, serving, test_settings
 
 FLAGS = [

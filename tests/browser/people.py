@@ -6,12 +6,12 @@ import numpy as np
 
 from likeness.cli.demo.photos import DemoPhotos
 from likeness.engine.base import Engine
-from likeness.evaluation.simulator.attacks import NEEDS_RECORDING, AttackKind, mount
-from likeness.evaluation.simulator.portrait import Portrait
-from likeness.evaluation.simulator.session import Shot, carry_out
-from likeness.evaluation.simulator.subject import Presentation, SimulatedSubject
-from likeness.liveness.check import Check
-from likeness.liveness.script import LivenessMode, draw_script
+from likeness.evaluation.liveness.simulator.attacks import NEEDS_RECORDING, AttackKind, mount
+from likeness.evaluation.liveness.simulator.portrait import Portrait
+from likeness.evaluation.liveness.simulator.session import Shot, carry_out
+from likeness.evaluation.liveness.simulator.subject import Presentation, SimulatedSubject
+from likeness.liveness.attempt.check import Check
+from likeness.liveness.attempt.script import LivenessMode, draw_script
 
 STRANGER = "man in grey"
 

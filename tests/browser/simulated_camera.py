@@ -16,7 +16,7 @@ import cv2
 from playwright.sync_api import BrowserContext
 
 from likeness.engine.base import Image
-from likeness.evaluation.simulator.subject import Presentation
+from likeness.evaluation.liveness.simulator.subject import Presentation
 
 FRAME_SECONDS = 0.09
 SCRIPT = (Path(__file__).parent / "simulated_camera.js").read_text()

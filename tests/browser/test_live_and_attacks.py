@@ -9,8 +9,8 @@ from playwright.sync_api import BrowserContext, Page
 from browser.album import Album
 from browser.people import People
 from browser.simulated_camera import SceneClock, SimulatedCamera
-from likeness.evaluation.simulator.attacks import AttackKind
-from likeness.evaluation.simulator.subject import Presentation
+from likeness.evaluation.liveness.simulator.attacks import AttackKind
+from likeness.evaluation.liveness.simulator.subject import Presentation
 from servers import Api, b64
 
 ENDED = "[data-screen=success], [data-screen=failure], [data-screen=cancelled], [data-screen=camera]"

@@ -13,7 +13,7 @@ from browser.album import Album
 from browser.conftest import FLAGS
 from browser.loopback_proxy import Proxy, proxying
 from likeness.liveness.base import Hint, StatusCode
-from likeness.sessions import capture
+from likeness.sessions.capture import capture
 from likeness.sessions.service import SessionService
 from scripted_sessions import (
     ATTACK_FRAME,

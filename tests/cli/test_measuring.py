@@ -12,17 +12,17 @@ import typer
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from likeness.cli.calibrate import calibrate
-from likeness.cli.evaluate import evaluate
-from likeness.cli.photos import load_pack
+from likeness.cli.measuring.calibrate import calibrate
+from likeness.cli.measuring.evaluate import evaluate
+from likeness.cli.measuring.photos import load_pack
 from likeness.deployment import initialise, open_deployment
 from likeness.engine.base import Face
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.packs.catalogue import Catalogue
 from likeness.errors import SetupError
-from likeness.evaluation import calibration as thresholds
-from likeness.evaluation.conditions import extract_conditions
-from likeness.evaluation.treatments import AS_IT_IS, TREATMENTS
+from likeness.evaluation.recognition import calibration as thresholds
+from likeness.evaluation.recognition.conditions import extract_conditions
+from likeness.evaluation.recognition.treatments import AS_IT_IS, TREATMENTS
 from likeness.settings import Settings
 
 app = typer.Typer()

@@ -9,7 +9,7 @@ import pytest
 
 from lacking import skip_here
 from likeness.engine.base import Engine
-from likeness.engine.loading import load_engine
+from likeness.engine.packs.loading import load_engine
 
 
 def package_file(package: str, path: str) -> Path:

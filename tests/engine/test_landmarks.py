@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from likeness.engine.base import Box, Detection, Engine
 from likeness.engine.landmarks import SIDE, FaceLandmarks, LandmarkEstimator
-from likeness.engine.loading import load_landmarks
 from likeness.engine.packs.catalogue import Catalogue
+from likeness.engine.packs.loading import load_landmarks
 from likeness.engine.packs.store import WeightStore
-from likeness.engine.photo import decode
+from likeness.engine.photo.decoding import decode
 
 FACE = np.array([(80, 100), (120, 100), (100, 124), (84, 144), (116, 144)], np.float64)
 MIDDLE = np.array([100, 122])

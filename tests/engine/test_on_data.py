@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from likeness.engine.base import Engine, Use
-from likeness.engine.loading import load_engine
 from likeness.engine.packs.catalogue import Catalogue
+from likeness.engine.packs.loading import load_engine
 from likeness.engine.packs.store import WeightStore
 from likeness.errors import LikenessError
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from likeness.engine import header as headers
-from likeness.engine import photo as photos
-from likeness.engine.header import Reduction
+from likeness.engine.photo import decoding as photos
+from likeness.engine.photo import header as headers
+from likeness.engine.photo.header import Reduction
 from likeness.errors import InvalidImage
 from photo_files import PALETTE, chunk, empty_png, plain_jpeg, png
 

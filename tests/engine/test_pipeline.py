@@ -9,12 +9,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from likeness.engine import photo as photos
 from likeness.engine.base import Engine, FacePolicy, Use
 from likeness.engine.fake import FakeEngine
-from likeness.engine.header import Header, Reduction
-from likeness.engine.loading import load_engine
 from likeness.engine.packs.catalogue import SHIPPED
+from likeness.engine.packs.loading import load_engine
+from likeness.engine.photo import decoding as photos
+from likeness.engine.photo.header import Header, Reduction
 from likeness.errors import InvalidImage, LowQuality, MultipleFaces, NoFace, SetupError, UnsupportedMediaType
 
 

@@ -16,13 +16,15 @@ from composition import composed, entries, picture
 from likeness.cli import app
 from likeness.deployment import Deployment
 from likeness.errors import ServiceUnavailable
-from likeness.gallery import blocks, repository, verification
-from likeness.gallery.blocks import seal_span
-from likeness.gallery.parts import GalleryParts
-from likeness.gallery.reindex_rows import ReindexRows, State
-from likeness.gallery.reindexing import _Move
+from likeness.gallery import repository
+from likeness.gallery.composition import GalleryParts
+from likeness.gallery.maintenance import verification
+from likeness.gallery.reindex.job import _Move
+from likeness.gallery.reindex.repository import ReindexRows, State
 from likeness.gallery.repository import GalleryRows
-from likeness.gallery.sealing import seal_template
+from likeness.gallery.templates import blocks
+from likeness.gallery.templates.blocks import seal_span
+from likeness.gallery.templates.sealing import seal_template
 from likeness.store.images import ImageStore
 from likeness.store.tables import gallery_blocks, gallery_templates
 from likeness.tenants.service import Tenant

@@ -11,10 +11,10 @@ from sqlalchemy import event
 
 from composition import composed
 from likeness.deployment import Deployment
-from likeness.gallery.galleries import Galleries
-from likeness.gallery.memory import Gallery
+from likeness.gallery.memory.galleries import Galleries
+from likeness.gallery.memory.gallery import Gallery
 from likeness.gallery.repository import GalleryPacks, GalleryRows, NewEntry
-from likeness.gallery.sealing import seal_template
+from likeness.gallery.templates.sealing import seal_template
 from likeness.kit.ids import new_id
 from likeness.tenants.service import Tenant
 

@@ -9,10 +9,11 @@ from sqlalchemy import delete, text
 
 from likeness.engine.fake import fake_photo
 from likeness.errors import SetupError
-from likeness.gallery import blocks, repository
-from likeness.gallery.blocks import seal_span
-from likeness.gallery.galleries import Galleries
+from likeness.gallery import repository
+from likeness.gallery.memory.galleries import Galleries
 from likeness.gallery.repository import GalleryRows
+from likeness.gallery.templates import blocks
+from likeness.gallery.templates.blocks import seal_span
 from likeness.store.database import Database
 from likeness.store.tables import gallery_entries
 from servers import Api, Server, calling, serving, test_settings, wait_until

@@ -15,8 +15,8 @@ from likeness.deployment import initialise, open_deployment
 from likeness.errors import Conflict, ServiceUnavailable
 from likeness.gallery.enrolment import Particulars
 from likeness.gallery.packs import Packs
-from likeness.gallery.reindex_rows import ReindexRows, State, Wish
-from likeness.gallery.reindexing import Superseded, _Move
+from likeness.gallery.reindex.job import Superseded, _Move
+from likeness.gallery.reindex.repository import ReindexRows, State, Wish
 from likeness.gallery.repository import GalleryRows
 from likeness.store.images import ImageStore
 from likeness.tenants.schemas import TenantSettings

@@ -7,7 +7,7 @@ import pytest
 
 from likeness.engine.fake import fake_photo
 from likeness.gallery import search
-from likeness.gallery.galleries import Galleries
+from likeness.gallery.memory.galleries import Galleries
 from likeness.index.exact import ExactIndex
 from servers import Api, calling, serving, test_settings
 

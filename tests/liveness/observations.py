@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from likeness.engine.base import Box, Detection
+from likeness.liveness.attempt.director import Director
 from likeness.liveness.base import Frame, Instruction, StatusCode
-from likeness.liveness.chart import HEIGHT, WIDTH, Chart
-from likeness.liveness.director import Director
-from likeness.liveness.identity import Look
-from likeness.liveness.observation import LIGHT_SHAPE, FaceView, Observation
+from likeness.liveness.frame.chart import HEIGHT, WIDTH, Chart
+from likeness.liveness.frame.observation import LIGHT_SHAPE, FaceView, Observation
+from likeness.liveness.signals.identity import Look
 from likeness.liveness.thresholds import THRESHOLDS
 
 SIDE = 480

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from likeness.liveness import flash, shading
+from likeness.liveness.attempt.script import draw_colours
 from likeness.liveness.base import Colour
-from likeness.liveness.light_response import Response, Sample, respond
-from likeness.liveness.observation import LIGHT_SHAPE, LINEAR
-from likeness.liveness.script import draw_colours
-from likeness.liveness.shading import _ALL_X, _ALL_Y, _normals
+from likeness.liveness.frame.observation import LIGHT_SHAPE, LINEAR
+from likeness.liveness.signals import flash, shading
+from likeness.liveness.signals.light_response import Response, Sample, respond
+from likeness.liveness.signals.shading import _ALL_X, _ALL_Y, _normals
 from likeness.liveness.thresholds import THRESHOLDS
 
 LIMITS = THRESHOLDS.signals

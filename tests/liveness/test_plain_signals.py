@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from likeness.engine.base import LiveScores
-from likeness.liveness import challenge, injection, passive
+from likeness.liveness.attempt import challenge
+from likeness.liveness.attempt.evidence import Evidence
 from likeness.liveness.base import Frame
-from likeness.liveness.evidence import Evidence
-from likeness.liveness.injection import InjectionWatch
+from likeness.liveness.signals import injection, passive
+from likeness.liveness.signals.injection import InjectionWatch
 from likeness.liveness.thresholds import THRESHOLDS
 
 

@@ -14,8 +14,9 @@ from likeness.engine.fake import fake_photo
 from likeness.errors import NoFace, ServiceUnavailable
 from likeness.gallery.service import GalleryService
 from likeness.kit.ids import new_id
-from likeness.sessions import capture, repository
-from likeness.sessions.captures import Captures
+from likeness.sessions import repository
+from likeness.sessions.capture import capture
+from likeness.sessions.capture.hub import Captures
 from likeness.sessions.service import SessionService
 from likeness.store.database import Database
 from likeness.store.tables import face_sessions

@@ -9,7 +9,7 @@ import pytest
 
 from likeness.app import create_app
 from likeness.engine.fake import FakeEngine, fake_photo
-from likeness.engine.loading import judges_passively
+from likeness.engine.packs.loading import judges_passively
 from likeness.tenants.schemas import TenantSettings
 from servers import Server, calling, serving, test_settings
 

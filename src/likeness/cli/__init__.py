@@ -11,23 +11,23 @@ from rich.console import Console
 from rich.markup import escape
 
 from likeness import __version__
-from likeness.cli.calibrate import calibrate
 from likeness.cli.client import client
-from likeness.cli.demo import demo
-from likeness.cli.evaluate import evaluate
-from likeness.cli.evaluate_liveness import evaluate_liveness
-from likeness.cli.gallery import gallery
+from likeness.cli.demo import demo as demo_command
+from likeness.cli.gallery.commands import gallery as gallery_commands
 from likeness.cli.init import init
 from likeness.cli.keys import keys
+from likeness.cli.measuring.calibrate import calibrate
+from likeness.cli.measuring.evaluate import evaluate
+from likeness.cli.measuring.evaluate_liveness import evaluate_liveness
+from likeness.cli.measuring.quality import quality
 from likeness.cli.packs import packs
-from likeness.cli.quality import quality
 from likeness.cli.serve import serve
 from likeness.cli.tenant import tenant
 from likeness.cli.webhook import webhook
 from likeness.errors import LikenessError, SetupError
 from likeness.kit.logs import configure_logging
-from likeness.kit.wire import faults_of
 from likeness.settings import unknown_settings
+from likeness.web.wire import faults_of
 
 log = logging.getLogger("likeness")
 app = typer.Typer(
@@ -55,14 +55,14 @@ def _options(
 
 app.command()(init)
 app.command()(serve)
-app.command()(demo)
+app.command(name="demo")(demo_command)
 app.command()(calibrate)
 app.command()(evaluate)
 app.command()(quality)
 app.command(name="evaluate-liveness")(evaluate_liveness)
 app.add_typer(tenant, name="tenant")
 app.add_typer(client, name="client")
-app.add_typer(gallery, name="gallery")
+app.add_typer(gallery_commands, name="gallery")
 app.add_typer(packs, name="packs")
 app.add_typer(webhook, name="webhook")
 app.add_typer(keys, name="keys")

@@ -15,7 +15,7 @@ from likeness.deployment import open_deployment
 from likeness.engine.base import FacePolicy
 from likeness.errors import InvalidInput
 from likeness.gallery.repository import GalleryRows
-from likeness.liveness.script import LivenessMode
+from likeness.liveness.attempt.script import LivenessMode
 from likeness.sessions.mode import NO_PASSIVE_MODEL
 from likeness.settings import Settings
 from likeness.store.images import CONCURRENT_FILES, ImageStore

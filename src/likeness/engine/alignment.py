@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.base import Image
-from likeness.engine.resampling import Matrix, warp
+from likeness.engine.photo.resampling import Matrix, warp
 
 Points = NDArray[np.float32]
 

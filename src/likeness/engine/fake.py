@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from likeness.engine import photo as photos
 from likeness.engine.base import (
     Box,
     Detection,
@@ -32,6 +31,7 @@ from likeness.engine.base import (
     Use,
 )
 from likeness.engine.levels import Calibration
+from likeness.engine.photo import decoding as photos
 from likeness.engine.subject import choose_subject
 from likeness.errors import LowQuality
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.base import Detection, Image
-from likeness.engine.resampling import Matrix, warp
+from likeness.engine.photo.resampling import Matrix, warp
 from likeness.engine.runtime import Network
 
 SIDE: Final = 256

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from likeness.engine.base import Detection, Image, LiveScores
-from likeness.engine.resampling import warp
+from likeness.engine.photo.resampling import warp
 from likeness.engine.runtime import Network
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.engine import photo as photos
-from likeness.engine import quality
 from likeness.engine.base import (
     Box,
     Detection,
@@ -20,11 +18,13 @@ from likeness.engine.base import (
     Subject,
     Use,
 )
-from likeness.engine.defects import DefectFinder
 from likeness.engine.detection.search import FaceSearch
-from likeness.engine.header import Reduction
 from likeness.engine.levels import Calibration
 from likeness.engine.pad import PadModel, live_scores
+from likeness.engine.photo import decoding as photos
+from likeness.engine.photo.header import Reduction
+from likeness.engine.quality import measures as quality
+from likeness.engine.quality.defects import DefectFinder
 from likeness.engine.recognition import Recogniser, fuse
 from likeness.engine.subject import choose_subject
 from likeness.errors import LowQuality, SetupError

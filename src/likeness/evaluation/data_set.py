@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from likeness.engine.photo_files import passed_over
+from likeness.engine.photo.files import passed_over
 from likeness.errors import SetupError
 
 PHOTO_COLUMN = "photo"

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 
+from likeness.access.requires import Requires, demand
+from likeness.access.tokens import Principal
 from likeness.errors import NotFound
 from likeness.gallery.enrolment import Particulars
 from likeness.gallery.repository import Entry
@@ -20,13 +22,11 @@ from likeness.gallery.schemas import (
     SearchRequest,
 )
 from likeness.gallery.service import GalleryService
-from likeness.kit.http import PHOTO_ERRORS, body_schema, error_responses, part, read_fields
 from likeness.kit.ids import is_uuid
-from likeness.kit.pagination import CURSOR_PATTERN, Cursors
 from likeness.tenants.scopes import Scope
 from likeness.tenants.service import Tenants
-from likeness.tokens.access import Requires, demand
-from likeness.tokens.service import Principal
+from likeness.web.http import PHOTO_ERRORS, body_schema, error_responses, part, read_fields
+from likeness.web.pagination import CURSOR_PATTERN, Cursors
 
 router = APIRouter(prefix="/api/v1/face/one-to-n", tags=["one to n"])
 

@@ -9,13 +9,13 @@ from sqlalchemy.exc import IntegrityError
 
 from likeness.errors import Conflict, TooManyRequests
 from likeness.gallery.answers import Repeatable, recall_answer, remember_answer
-from likeness.gallery.arrivals import Arrivals
-from likeness.gallery.galleries import Galleries, GalleryMoved
-from likeness.gallery.memory import View
+from likeness.gallery.memory.galleries import Galleries, GalleryMoved
+from likeness.gallery.memory.gallery import View
+from likeness.gallery.memory.recent import Arrivals
 from likeness.gallery.packs import Probe
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import Entry, GalleryPacks, GalleryRows, NewEntry
-from likeness.gallery.sealing import seal_template, unit_rows
+from likeness.gallery.templates.sealing import seal_template, unit_rows
 from likeness.index.vectors import checked_query
 from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id
@@ -55,7 +55,7 @@ class Particulars:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Enrol only if nobody who reaches the score has been enrolled behind a position (see ``likeness.gallery.arrivals``)."""
+    """Enrol only if nobody who reaches the score has been enrolled behind a position (see ``likeness.gallery.memory.recent``)."""
 
     arrivals: Arrivals
     position: int

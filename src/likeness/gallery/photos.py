@@ -3,7 +3,7 @@
 A photo is stored before its entry is committed, and deleted after the entry lets go of it, so a crash between the two leaves a
 photo that no entry refers to, and never an entry without its photo. That an entry let go of its photo is written down in the same
 transaction, so the deletion is made up for after a crash; a photo whose entry was never committed is found by
-``likeness.gallery.sweep``. A photo that could not be deleted at once is tried again until it is gone; the caller is told meanwhile.
+``likeness.gallery.maintenance.sweep``. A photo that could not be deleted at once is tried again until it is gone; the caller is told meanwhile.
 """
 
 import asyncio

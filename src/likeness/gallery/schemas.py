@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from likeness.gallery.decision import Rule
-from likeness.kit.json_object import read_object
-from likeness.kit.pagination import CURSOR_PATTERN
-from likeness.kit.wire import EXAMPLE_ID, EXAMPLE_PHOTO, Level, Photo, Time, Uuid, WireModel, example
+from likeness.web.json_object import read_object
+from likeness.web.pagination import CURSOR_PATTERN
+from likeness.web.wire import EXAMPLE_ID, EXAMPLE_PHOTO, Level, Photo, Time, Uuid, WireModel, example
 
 _UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """Control characters, and those that change the direction of a line: they would forge what a terminal shows."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from likeness.errors import ServiceUnavailable
 from likeness.gallery.decision import Decision, decide
-from likeness.gallery.galleries import Galleries, GalleryMoved
-from likeness.gallery.memory import View
+from likeness.gallery.memory.galleries import Galleries, GalleryMoved
+from likeness.gallery.memory.gallery import View
 from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.repository import Entry, GalleryRows
 from likeness.index.base import Answer, Hit

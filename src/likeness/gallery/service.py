@@ -12,7 +12,7 @@ from likeness.engine.base import Face, Image, Use
 from likeness.errors import NoFace, NotFound
 from likeness.gallery.answers import Repeatable
 from likeness.gallery.enrolment import Enroller, Occasion, Particulars, Watch
-from likeness.gallery.galleries import Galleries, GalleryMoved
+from likeness.gallery.memory.galleries import Galleries, GalleryMoved
 from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import Entry, GalleryRows

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from likeness.engine.base import Face, Quality
-from likeness.kit.wire import EXAMPLE_PHOTO, Level, Photo, WireModel, example
+from likeness.web.wire import EXAMPLE_PHOTO, Level, Photo, WireModel, example
 
 
 class MatchRequest(WireModel):

@@ -1,6 +1,6 @@
 """HTTP/1.1 on one connection: uvicorn's protocol on httptools, and what it lacks.
 
-Bytes and number of headers are limited, heads have a deadline (a body's is kept where it is read: ``likeness.kit.request_context``), an
+Bytes and number of headers are limited, heads have a deadline (a body's is kept where it is read: ``likeness.web.request_context``), an
 answer that nobody takes is dropped, an upload is read on for a while after its refusal so that the refusal arrives, and not for ever. A
 caller may close his half of the connection, and may offer an upgrade that is not taken.
 """

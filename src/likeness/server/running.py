@@ -69,7 +69,7 @@ def make_server(app: Any, settings: Settings, *, refuse_waiting: Callable[[], No
         http=partial(HttpProtocol, connections=connections, deadlines=deadlines),  # type: ignore[arg-type]  # as good as a class
         ws=partial(SocketProtocol, connections=connections),  # type: ignore[arg-type]
         log_config=None,
-        access_log=False,  # each call's line is written by likeness.kit.request_context
+        access_log=False,  # each call's line is written by likeness.web.request_context
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
         # Camera frames are JPEGs: what is larger is none, and compressing them again is work for nothing.

@@ -5,13 +5,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from likeness.kit.http import PHOTO_ERRORS, body_schema, part, read_fields
+from likeness.access.requires import Requires, demand
+from likeness.access.tokens import Principal
 from likeness.sessions.schemas import SessionReply, SessionRequest
 from likeness.sessions.service import SessionService
 from likeness.tenants.scopes import Scope
 from likeness.tenants.service import Tenants
-from likeness.tokens.access import Requires, demand
-from likeness.tokens.service import Principal
+from likeness.web.http import PHOTO_ERRORS, body_schema, part, read_fields
 
 router = APIRouter(tags=["face session"])
 

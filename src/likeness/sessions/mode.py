@@ -2,7 +2,7 @@
 
 from likeness.engine.base import Engine
 from likeness.errors import InvalidInput
-from likeness.liveness.script import LivenessMode
+from likeness.liveness.attempt.script import LivenessMode
 from likeness.sessions.schemas import SessionOptions
 from likeness.tenants.schemas import TenantSettings
 

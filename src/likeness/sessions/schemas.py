@@ -13,7 +13,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from likeness.kit.wire import EXAMPLE_ID, EXAMPLE_PHOTO, Level, Photo, Time, Uuid, WireModel, example
+from likeness.web.wire import EXAMPLE_ID, EXAMPLE_PHOTO, Level, Photo, Time, Uuid, WireModel, example
 
 LONGEST_URL = 2048
 

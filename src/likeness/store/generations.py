@@ -4,7 +4,7 @@ The database and the image store both hold a *generation*, a number that rises a
 is in use. One that was put back from a copy holds an earlier generation than the store does, one that was cloned and used holds
 another, and on the word of neither may a photo go. The database learns of a new generation first and remembers the one before, so a
 crash between the two writes is no disagreement. What was copied within the newest generation looks like the present: that is what
-the photo quarantine is for (see ``likeness.gallery.sweep``).
+the photo quarantine is for (see ``likeness.gallery.maintenance.sweep``).
 """
 
 import json

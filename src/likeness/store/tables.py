@@ -103,7 +103,7 @@ gallery_blocks = Table(
     Column("span", BigKey, primary_key=True, autoincrement=False),
     Column("sealed_block", LargeBinary, nullable=False),
 )
-"""Copies of the templates of neighbouring entries, for loading them quickly (see ``likeness.gallery.blocks``)."""
+"""Copies of the templates of neighbouring entries, for loading them quickly (see ``likeness.gallery.templates.blocks``)."""
 
 galleries = Table(
     "galleries",

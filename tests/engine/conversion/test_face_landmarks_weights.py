@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from likeness.engine.conversion.face_landmarks_weights import LANDMARKS, SIDE, landmark_network
-from likeness.engine.photo import decode
+from likeness.engine.photo.decoding import decode
 from likeness.engine.runtime import Network
 from tflite_files import TfliteFile
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from likeness.engine import loading
+from likeness.engine.packs import loading
 from likeness.engine.packs.catalogue import SHIPPED, Catalogue
 from likeness.engine.packs.manifest import Manifest
 from likeness.engine.packs.store import WeightStore

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from likeness.engine.base import Box, Detection, Image
 from likeness.engine.detection.boxes import Rows, squares, strongest, suppress
 from likeness.engine.detection.mosaic import mosaic
-from likeness.engine.resampling import shrink, warp
+from likeness.engine.photo.resampling import shrink, warp
 from likeness.engine.runtime import Network
 
 _WINDOW, _REFINED_SIDE, _OUTPUT_SIDE = 12, 24, 48

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from likeness.engine.base import Box, Detection, Image
-from likeness.engine.resampling import Matrix
+from likeness.engine.photo.resampling import Matrix
 
 _QUARTERS = {2: cv2.ROTATE_90_COUNTERCLOCKWISE, 4: cv2.ROTATE_180, 6: cv2.ROTATE_90_CLOCKWISE}
 

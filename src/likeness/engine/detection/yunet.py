@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from likeness.engine.base import Detection, Image
 from likeness.engine.detection.boxes import Rows, strongest, suppress
 from likeness.engine.detection.mtcnn import LandmarkLocator, detections
-from likeness.engine.resampling import shrink
+from likeness.engine.photo.resampling import shrink
 from likeness.engine.runtime import Network
 
 STRIDES = (8, 16, 32)

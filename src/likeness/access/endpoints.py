@@ -1,0 +1,189 @@
+"""``POST /api/oauth/token`` and the public keys."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, unquote_plus
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from likeness.access.tokens import InvalidClient, InvalidScope, Tokens
+from likeness.errors import LikenessError
+from likeness.web.http import part, read_body, refuse_encoded
+from likeness.web.wire import example
+
+router = APIRouter(tags=["token"])
+LARGEST_FORM_BYTES = 16 * 1024
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+class TokenReply(BaseModel):
+    """RFC 6749 §5.1, with the contract's ``jti``."""
+
+    access_token: str
+    token_type: str = "bearer"  # noqa: S105  the word of RFC 6750, not a secret
+    expires_in: int
+    scope: str
+    jti: str
+
+
+class OAuthErrorBody(BaseModel):
+    """RFC 6749 §5.2."""
+
+    model_config = example(error="invalid_client", error_description="The client id or the client secret is wrong.")
+
+    error: str
+    error_description: str
+
+
+class Jwk(BaseModel):
+    """An RSA key (RFC 7517, RFC 7518 §6.3)."""
+
+    kty: Literal["RSA"]
+    kid: str
+    use: Literal["sig"]
+    alg: Literal["RS256"]
+    n: str
+    e: str
+
+
+class JwkSet(BaseModel):
+    keys: list[Jwk]
+
+
+OAUTH_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": OAuthErrorBody, "description": "The form, the grant or a scope is wrong, by RFC 6749 §5.2"},
+    401: {"model": OAuthErrorBody, "description": "`invalid_client`"},
+    413: {"model": OAuthErrorBody, "description": "Too many bytes: `invalid_request`"},
+    415: {"model": OAuthErrorBody, "description": "A compressed form: `invalid_request`"},
+    429: {"model": OAuthErrorBody, "description": "Too many failures, see `Retry-After`: `temporarily_unavailable`"},
+    503: {"model": OAuthErrorBody, "description": "Full or not ready, see `Retry-After`: `temporarily_unavailable`"},
+}
+
+
+class OAuthFault(Exception):
+    """An error reply of RFC 6749 §5.2, whose shape differs from every other call's."""
+
+    def __init__(
+        self, error: str, description: str, status: int = 400, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(description)
+        self.error = error
+        self.status = status
+        self.headers = dict(headers or {})
+
+    @classmethod
+    def of(cls, error: LikenessError) -> "OAuthFault":
+        """Give what any other call would answer in the shape of this one."""
+        code = "temporarily_unavailable" if error.status in {429, 503} else "invalid_request"
+        return cls(code, error.message, error.status, headers=error.headers)
+
+
+async def handle_oauth_fault(_request: Request, fault: Exception) -> JSONResponse:
+    assert isinstance(fault, OAuthFault)
+    headers = NO_STORE | fault.headers | ({"WWW-Authenticate": "Basic"} if fault.status == 401 else {})
+    return JSONResponse({"error": fault.error, "error_description": str(fault)}, fault.status, headers)
+
+
+@router.post(
+    "/api/oauth/token",
+    response_model=TokenReply,
+    operation_id="getToken",
+    summary="Get an access token (client credentials)",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/x-www-form-urlencoded": {
+                    "schema": {
+                        "title": "TokenRequest",
+                        "type": "object",
+                        "required": ["grant_type"],
+                        "properties": {
+                            "grant_type": {"type": "string", "enum": ["client_credentials"]},
+                            "client_id": {"type": "string"},
+                            "client_secret": {"type": "string", "format": "password"},
+                            "scope": {
+                                "type": "string",
+                                "description": "Permissions, separated by spaces, to narrow the token to.",
+                            },
+                        },
+                    },
+                    "example": {"grant_type": "client_credentials", "client_id": "…", "client_secret": "…"},
+                }
+            },
+        }
+    },
+    responses=OAUTH_ERRORS,
+)
+async def issue_token(request: Request, tokens: Annotated[Tokens, Depends(part(Tokens))]) -> JSONResponse:
+    """Exchange a client's id and secret, in the form or as HTTP Basic, for a token of 30 minutes."""
+    try:
+        return await _issue(tokens, request, await _read_form(request))
+    except LikenessError as error:
+        raise OAuthFault.of(error) from error
+
+
+async def _issue(tokens: Tokens, request: Request, form: dict[str, str]) -> JSONResponse:
+    if form.get("grant_type") is None:
+        raise OAuthFault("invalid_request", "grant_type is missing.")
+    if form["grant_type"] != "client_credentials":
+        raise OAuthFault("unsupported_grant_type", "Only grant_type=client_credentials is supported.")
+    client_id, client_secret = _credentials(request, form)
+    scopes = frozenset(form["scope"].split()) if form.get("scope", "").strip() else None
+    try:
+        issued = await tokens.issue(client_id, client_secret, scopes)
+    except InvalidClient as error:
+        raise OAuthFault("invalid_client", "The client id or the client secret is wrong.", 401) from error
+    except InvalidScope as error:
+        raise OAuthFault("invalid_scope", "The client does not hold every permission asked for.") from error
+    reply = TokenReply(
+        access_token=issued.token, expires_in=issued.expires_in_seconds, scope=" ".join(issued.scopes), jti=issued.jti
+    )
+    return JSONResponse(reply.model_dump(), headers=NO_STORE)
+
+
+@router.get(
+    "/api/.well-known/jwks.json",
+    response_model=JwkSet,
+    operation_id="getPublicKeys",
+    summary="Public keys of tokens and results",
+)
+async def get_public_keys(tokens: Annotated[Tokens, Depends(part(Tokens))]) -> JSONResponse:
+    """Give the JWK Set; a retired key stays while anything that it signed is valid."""
+    return JSONResponse(tokens.public_keys(), headers={"Cache-Control": "public, max-age=300"})
+
+
+async def _read_form(request: Request) -> dict[str, str]:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/x-www-form-urlencoded":
+        raise OAuthFault("invalid_request", "Send the parameters form-encoded.")
+    refuse_encoded(request)
+    body = await read_body(request, limit_bytes=LARGEST_FORM_BYTES)
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20)
+    except ValueError as error:
+        raise OAuthFault("invalid_request", "The form is not well-formed.") from error
+    form: dict[str, str] = dict(pairs)
+    if len(form) != len(pairs):
+        raise OAuthFault("invalid_request", "A parameter is given twice.")
+    return form
+
+
+def _credentials(request: Request, form: dict[str, str]) -> tuple[str, str]:
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    given: list[Any] = [form.get("client_id"), form.get("client_secret")]
+    if scheme.lower() == "basic":
+        if form.get("client_secret"):
+            raise OAuthFault("invalid_request", "Send the client's secret once: in the form or as HTTP Basic.")
+        try:
+            user, separator, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except (binascii.Error, ValueError) as error:
+            raise OAuthFault("invalid_client", "The HTTP Basic credentials are not well-formed.", 401) from error
+        given = [unquote_plus(user), unquote_plus(password)] if separator else [None, None]
+    if not given[0] or not given[1]:
+        raise OAuthFault("invalid_client", "The client id or the client secret is missing.", 401)
+    return given[0], given[1]

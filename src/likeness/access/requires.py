@@ -1,0 +1,37 @@
+"""Who may call is said in the endpoint's signature: ``principal: Annotated[Principal, Depends(Requires(Scope.FACE_MATCH))]``."""
+
+from fastapi import Request
+
+from likeness.access.tokens import Principal, Tokens
+from likeness.errors import Forbidden
+from likeness.kit.fairness import OWNER
+from likeness.tenants.scopes import Scope
+from likeness.web.http import part_of
+from likeness.web.quota import Quota
+
+
+class Requires:
+    """A dependency that lets a request through when its token holds one of the scopes.
+
+    It reads headers only, so it runs before the body is received.
+    """
+
+    def __init__(self, *any_of: Scope) -> None:
+        self.any_of = any_of
+
+    async def __call__(self, request: Request) -> Principal:
+        principal = part_of(request, Tokens).verify(request.headers.get("authorization"))
+        request.state.tenant, request.state.client = (
+            principal.tenant_id,
+            principal.client_id,
+        )  # for the call's line in the log
+        demand(principal, *self.any_of)
+        part_of(request, Quota).take(principal.client_id)
+        OWNER.set(principal.tenant_id)
+        return principal
+
+
+def demand(principal: Principal, *any_of: Scope) -> None:
+    """Raise Forbidden unless the principal holds one of the scopes."""
+    if principal.scopes.isdisjoint(any_of):
+        raise Forbidden(f"This needs the permission {' or '.join(any_of)}, which the token does not have.")

@@ -1,0 +1,200 @@
+"""``likeness gallery import`` and ``export``."""
+
+import asyncio
+import contextlib
+import csv
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+from rich.console import Console
+
+from likeness.cli.measuring.photos import check_outputs
+from likeness.cli.progress import progress_bar
+from likeness.deployment import Deployment, open_deployment
+from likeness.engine.workers import FaceWorkers
+from likeness.errors import SetupError
+from likeness.gallery.bulk import exporting as bulk_export
+from likeness.gallery.bulk.importing import Importer, Refusal, Tally
+from likeness.gallery.bulk.source import Source, open_source
+from likeness.gallery.composition import GalleryParts, compose_gallery
+from likeness.gallery.repository import GalleryRows
+from likeness.kit.executors import SizedExecutor
+from likeness.settings import Settings
+from likeness.store.images import ImageStore
+from likeness.tenants.service import Tenant
+
+TenantName = Annotated[str, typer.Option("--tenant", help="Name or id of the tenant.")]
+_REPORT = ("row", "name", "code", "message")
+_SOME_REFUSED = 3
+"""Exit status of an import that went through and refused somebody; 1 is that of one that did not."""
+_WAITING_PER_WORKER = 4
+"""Rows under way for each photo worked on, so that files are read and written meanwhile."""
+
+
+def import_people(
+    source: Annotated[
+        Path, typer.Argument(help="A folder of JPEG and PNG photos, or a .csv, .jsonl or .parquet table.")
+    ],
+    tenant: TenantName,
+    refused: Annotated[
+        Path | None, typer.Option(help="Write the refused rows with their reasons to this CSV.", show_default=False)
+    ] = None,
+) -> None:
+    """Enrol many people, as many photos at once as LIKENESS_WORKERS; begin again to go on where it broke off.
+
+    A table has a column `photo` (a path, relative to the table) and may have `externalId` and `metadata` (a JSON object); without
+    an `externalId` the photo's path is taken. Who is enrolled under an `externalId` already is left as is. A refused row holds up
+    nobody; where there was one, the command ends with status 3. Hidden files, thumbnails and what is no photo are passed over and
+    counted.
+
+    Needs the data folder for itself: stop the server first. Beside a running server, use the API's insert call.
+    """
+    settings = Settings()
+    with closing(open_deployment(settings)) as deployment, deployment.owned():
+        owner = deployment.tenants.by_name(tenant)
+        people = open_source(source)
+        reasons: Counter[str] = Counter()
+        with _refusals(refused, reasons) as refuse, progress_bar() as bar:
+            total = people.count()
+            if not total:
+                raise SetupError(f"{source} holds nobody to enrol{'; '.join(['', *_left_out(people)])}")
+            task = bar.add_task(f"enrolling into {owner.name}", total=total)
+
+            def progress(tally: Tally) -> None:
+                bar.update(task, completed=tally.done)
+
+            with _composed(deployment, owner) as gallery:
+                importer = Importer(
+                    gallery.service,
+                    deployment.database,
+                    owner,
+                    people,
+                    settings.max_image_bytes,
+                    refuse,
+                    progress,
+                )
+                try:
+                    asyncio.run(importer.run(at_once=settings.workers * _WAITING_PER_WORKER))
+                finally:
+                    bar.stop()
+                    _print_tally(importer.tally, reasons, people)
+    if importer.tally.refused:
+        raise typer.Exit(_SOME_REFUSED)
+
+
+def _left_out(people: Source) -> list[str]:
+    """Give a line on the files that were passed over, if there are any."""
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(people.passed_over.items()))
+    return [f"files passed over: {kinds}"] if kinds else []
+
+
+def _print_tally(tally: Tally, reasons: Counter[str], people: Source) -> None:
+    console = Console()
+    console.print(f"enrolled {tally.enrolled:,}, there already {tally.known:,}, refused {tally.refused:,}")
+    for line in _left_out(people):
+        console.print(line)
+    for code, count in reasons.most_common():
+        console.print(f"  {code} {count:,}")
+
+
+def export(
+    target: Annotated[Path, typer.Argument(help="The .csv or .jsonl file to write; it must not be there yet.")],
+    tenant: TenantName,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the stored photos, unencrypted, into this folder; a column `photo` then tells each one's path.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write a gallery's entries as a table that `likeness gallery import` reads; a running server is not disturbed.
+
+    Ids, references, metadata, quality and times, and never templates. Photos only with --images: they lie there unprotected.
+    """
+    check_outputs(target)
+    settings = Settings()
+    with closing(open_deployment(settings)) as deployment:
+        owner = deployment.tenants.by_name(tenant)
+        store = ImageStore(settings.images_address)
+        with progress_bar() as bar, contextlib.closing(store):
+            total = deployment.database.read_now(GalleryRows(owner.id).count)
+            task = bar.add_task(f"exporting {owner.name}", total=total)
+            exported = asyncio.run(
+                bulk_export.export(
+                    deployment.database,
+                    owner,
+                    target,
+                    images=images,
+                    photo=lambda image_id: store.get(owner.id, image_id, owner.cipher),
+                    progress=lambda done: bar.update(task, completed=done),
+                )
+            )
+    console = Console(markup=False)
+    console.print(f"{exported.entries:,} entries  {target}", soft_wrap=True)
+    if lost := exported.without_photo:
+        console.print(f"without their photos, which are missing or damaged: {', '.join(lost)}", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _composed(deployment: Deployment, tenant: Tenant) -> Iterator[GalleryParts]:
+    """Give the gallery of one tenant, loaded, without a server."""
+    settings = deployment.settings
+    photos = SizedExecutor("photo", workers=settings.workers, queue_limit=settings.workers * _WAITING_PER_WORKER)
+    gallery = compose_gallery(
+        FaceWorkers(deployment.load_engine(), photos),
+        deployment.load_pack,
+        deployment.database,
+        deployment.tenants,
+        deployment.clock,
+        images_url=settings.images_address,
+        workers=settings.workers,
+    )
+    try:
+        gallery.galleries.rebuild(deployment.database, [tenant])
+        gallery.galleries.ready(tenant.id)
+        yield gallery
+    finally:
+        photos.close()
+        gallery.close()
+
+
+@contextlib.contextmanager
+def _refusals(target: Path | None, reasons: "Counter[str]") -> Iterator[Callable[[Refusal], None]]:
+    """Count refusals by reason, and write them to a file that only its owner reads. Raises SetupError where another is there."""
+    with contextlib.ExitStack() as stack:
+        write: Callable[[Iterable[object]], object] | None = None
+        if target:
+            file = stack.enter_context(_new_report(target))
+            write = csv.writer(file, lineterminator="\n").writerow
+            write(_REPORT)
+
+        def refuse(refusal: Refusal) -> None:
+            reasons[refusal.code] += 1
+            if write:
+                write(
+                    (refusal.row.number, bulk_export.spreadsheet_text(refusal.row.name), refusal.code, refusal.message)
+                )
+
+        yield refuse
+
+
+def _new_report(target: Path) -> IO[str]:
+    """Open a report of refused rows, in the place of an earlier one."""
+    check_outputs(target)
+    if target.exists() and not _is_report(target):
+        raise SetupError(f"{target} is there already, and is no report of refused rows")
+    # A file's name need not be text; what is not is shown by its bytes.
+    return open(target, "w", encoding="utf-8", errors="backslashreplace", newline="", opener=bulk_export.private)
+
+
+def _is_report(file: Path) -> bool:
+    header = ",".join(_REPORT).encode()
+    if not file.is_file():
+        return False
+    with file.open("rb") as earlier:
+        return earlier.read(len(header)) == header

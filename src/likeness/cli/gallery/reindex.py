@@ -1,0 +1,305 @@
+"""``likeness gallery reindex``, ``status``, ``cutover``, ``rollback``, ``finish``, ``abandon``.
+
+The server owns the galleries, so these commands write what is wanted into the database and watch it being done.
+"""
+
+import csv
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from enum import StrEnum
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from sqlalchemy import Connection
+
+from likeness.cli.progress import progress_bar
+from likeness.deployment import Deployment, open_deployment
+from likeness.errors import Conflict, InvalidInput, NotFound
+from likeness.gallery.bulk.exporting import spreadsheet_text
+from likeness.gallery.reindex.repository import WISHES_IN, Reindex, ReindexRows, State, Wish
+from likeness.gallery.repository import GalleryRows
+from likeness.settings import Settings
+from likeness.store.ownership import is_owned
+from likeness.tenants.service import Tenant
+
+WATCH_SECONDS = 0.3
+_FULFILLED = {
+    Wish.CUT_OVER: {State.CUT_OVER, State.FINISHING},
+    Wish.ROLL_BACK: {State.READY},
+    Wish.KEEP_ORPHANS: {State.FINISHING},
+    Wish.DROP_ORPHANS: {State.FINISHING},
+    Wish.ABANDON: {State.ABANDONING},
+}
+"""The states in which nothing is left to wish: a command for every tenant passes over galleries in them."""
+TenantOption = Annotated[
+    str | None, typer.Option(help="Name or id of one tenant.", show_default="every tenant concerned")
+]
+Wait = Annotated[bool, typer.Option(help="Wait until the server has done it.")]
+
+
+class Orphans(StrEnum):
+    """What becomes of entries without a template of the new pack."""
+
+    KEEP = "keep"
+    DROP = "drop"
+
+
+def reindex(
+    pack: Annotated[str, typer.Option(help="Id of the pack to move to; see `likeness packs list`.")],
+    tenant: TenantOption = None,
+    *,
+    wait: Wait = True,
+) -> None:
+    """Make templates of another pack from the stored photos, beside the old ones, and compare the two packs.
+
+    The running server does it and goes on answering with the old pack; new entries get both. Nothing changes for callers until
+    `likeness gallery cutover`. It may be interrupted at any time, this command or the server: run it again to watch on.
+    """
+    with closing(open_deployment(Settings())) as deployment:
+        chosen = _chosen(deployment, tenant)
+        asked = [each for each in chosen if _may_move(deployment, each, pack, named=tenant is not None)]
+        if not asked:
+            raise NotFound(f"No gallery is left to move to {pack}; a new one answers with the pack that all others do.")
+        for each in asked:
+            _ask(deployment, each, pack)
+        if _server_at_work(deployment) and wait:
+            _see_through(deployment, asked)
+
+
+def status(
+    tenant: TenantOption = None,
+    *,
+    ids: Annotated[
+        bool, typer.Option("--ids", help="List the entries that the new pack has no template of, as CSV.")
+    ] = False,
+) -> None:
+    """Tell how far each gallery is on its way, what would change, and which entries would stay behind with the old pack."""
+    with closing(open_deployment(Settings())) as deployment:
+        moving = _found(deployment, tenant)
+        if ids:
+            _list_orphans(deployment, moving)
+        elif moving:
+            _report(deployment, moving)
+        else:
+            Console(markup=False).print("No gallery is being moved to another pack.")
+
+
+def cutover(tenant: TenantOption = None, *, wait: Wait = True) -> None:
+    """Answer with the new pack, in one step; the old one is kept up to date until `likeness gallery finish`."""
+    _wish(Wish.CUT_OVER, tenant, wait=wait)
+
+
+def rollback(tenant: TenantOption = None, *, wait: Wait = True) -> None:
+    """Answer with the old pack again, in one step; nothing is lost, and `likeness gallery cutover` leads back."""
+    _wish(Wish.ROLL_BACK, tenant, wait=wait)
+
+
+def finish(
+    orphans: Annotated[
+        Orphans,
+        typer.Option(
+            help="What to do with entries that the new pack has no template of (photo deleted, or no face found): "
+            "keep finding them through the old pack, or drop: erase them for good."
+        ),
+    ],
+    tenant: TenantOption = None,
+    *,
+    wait: Wait = True,
+) -> None:
+    """Stay with the new pack: the old templates are deleted, and there is no way back but another re-index."""
+    _wish(Wish.KEEP_ORPHANS if orphans is Orphans.KEEP else Wish.DROP_ORPHANS, tenant, wait=wait)
+
+
+def abandon(tenant: TenantOption = None, *, wait: Wait = True) -> None:
+    """Stay with the old pack: the new templates are deleted. After a cut-over, roll back first."""
+    _wish(Wish.ABANDON, tenant, wait=wait)
+
+
+def _may_move(deployment: Deployment, tenant: Tenant, pack: str, *, named: bool) -> bool:
+    """Whether one gallery is to be moved, or moves already; False where it need not be. Raises Conflict when it is on another way."""
+    present = deployment.database.read_now(ReindexRows(tenant.id).find)
+    if present is None or present.state is State.FAILED:
+        packs = deployment.database.read_now(GalleryRows(tenant.id).packs)
+        if packs is None or packs.pack.partition("@")[0] == pack:
+            if named:
+                raise Conflict(
+                    f"The gallery of {tenant.name!r} {'is empty' if packs is None else f'answers with {packs.pack}'} already."
+                )
+            return False
+        return True
+    same = present.pack.partition("@")[0] == pack
+    if same and not named and present.state in {State.CUT_OVER, State.FINISHING}:
+        return False
+    if not same or present.state not in {State.WAITING, State.FILLING, State.READY}:
+        raise Conflict(
+            f"The gallery of {tenant.name!r} is being moved to {present.pack} ({present.state}); see `likeness gallery status`."
+        )
+    return True
+
+
+def _ask(deployment: Deployment, tenant: Tenant, pack: str) -> None:
+    """Ask for one gallery's re-index, unless it is under way."""
+    rows = ReindexRows(tenant.id)
+
+    def ask(connection: Connection) -> None:
+        present = rows.find(connection)
+        if present is None or present.state is State.FAILED:
+            rows.remove(connection)
+            rows.ask(connection, pack, now=deployment.clock.now())
+
+    deployment.database.write_now(ask)
+
+
+def _wish(wish: Wish, tenant: str | None, *, wait: bool) -> None:
+    with closing(open_deployment(Settings())) as deployment:
+        moving = {
+            each: row
+            for each, row in _moving(deployment, tenant).items()
+            if tenant is not None or row.state not in _FULFILLED[wish]
+        }
+        if not moving:
+            raise InvalidInput("Every gallery that is being moved is there already; see `likeness gallery status`.")
+        for each, row in moving.items():
+            if wish not in WISHES_IN[row.state]:
+                raise InvalidInput(f"The gallery of {each.name!r} is {row.state}: {_next(row.state)}")
+        for each in moving:
+            change = partial(ReindexRows(each.id).change, now=deployment.clock.now(), wish=wish, error=None)
+            deployment.database.write_now(change)
+        if _server_at_work(deployment) and wait:
+            _see_through(deployment, moving)
+
+
+def _chosen(deployment: Deployment, name: str | None) -> list[Tenant]:
+    return deployment.tenants.all() if name is None else [deployment.tenants.by_name(name)]
+
+
+def _found(deployment: Deployment, name: str | None) -> dict[Tenant, Reindex]:
+    """Give the re-indexes of one tenant or all."""
+    found = {each: deployment.database.read_now(ReindexRows(each.id).find) for each in _chosen(deployment, name)}
+    return {each: row for each, row in found.items() if row}
+
+
+def _moving(deployment: Deployment, name: str | None) -> dict[Tenant, Reindex]:
+    """Give the re-indexes of one tenant or all. Raises NotFound when there is none."""
+    moving = _found(deployment, name)
+    if not moving:
+        raise NotFound("No gallery is being moved to another pack; begin with `likeness gallery reindex --pack PACK`.")
+    return moving
+
+
+def _server_at_work(deployment: Deployment) -> bool:
+    at_work = is_owned(deployment.settings.data_dir)
+    if not at_work:
+        Console(markup=False).print(
+            f"No server runs on {deployment.settings.data_dir}. Your wish is written down: start `likeness serve`, "
+            "which carries it out, and watch it with `likeness gallery status`.",
+            soft_wrap=True,
+        )
+    return at_work
+
+
+def _see_through(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
+    """Watch, tell how it ended, and leave with status 1 where something stands in the way."""
+    _watch(deployment, tenants)
+    _report(deployment, tenants)
+    rows = [deployment.database.read_now(ReindexRows(tenant.id).find) for tenant in tenants]
+    unfinished = any(row and not row.error and not _at_rest(row) for row in rows)
+    if unfinished:
+        Console(stderr=True, markup=False).print(
+            "The server ended before its work was done: start `likeness serve`, which goes on with it.", soft_wrap=True
+        )
+    if unfinished or any(row and row.error for row in rows):
+        raise typer.Exit(1)
+
+
+def _watch(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
+    """Show how far the server is until it has nothing left to do, cannot, or ends."""
+    with progress_bar() as bar:
+        tasks = {tenant: bar.add_task(tenant.name, total=None) for tenant in tenants}
+        while tasks and is_owned(deployment.settings.data_dir):
+            for tenant, task in list(tasks.items()):
+                row = deployment.database.read_now(ReindexRows(tenant.id).find)
+                if row is not None:
+                    bar.update(task, description=f"{tenant.name}: {row.state}", completed=row.done, total=row.total)
+                if row is None or row.error or _at_rest(row):
+                    del tasks[tenant]
+            time.sleep(WATCH_SECONDS if tasks else 0)
+
+
+def _at_rest(row: Reindex) -> bool:
+    return row.wish is None and row.state in {State.READY, State.CUT_OVER, State.FAILED}
+
+
+def _report(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
+    console = Console()
+    for tenant in tenants:
+        rows = ReindexRows(tenant.id)
+        row = deployment.database.read_now(rows.find)
+        packs = deployment.database.read_now(GalleryRows(tenant.id).packs)
+        table = Table(show_header=False, box=None, title=f"[bold]{escape(tenant.name)}[/]", title_justify="left")
+        table.add_row("answers with", packs.pack if packs else "")
+        if row:
+            orphans = deployment.database.read_now(partial(rows.count_orphans, pack=row.pack))
+            for name, value in _lines(row, orphans):
+                table.add_row(name, value)
+        console.print(table)
+
+
+def _lines(row: Reindex, orphans: dict[str, int]) -> Iterator[tuple[str, str]]:
+    yield "moving to", row.pack
+    yield "state", f"{row.state}{f', wanted: {row.wish}' if row.wish else ''}"
+    yield "photos", f"{row.done:,} of {row.total:,} worked on"
+    if row.state in {State.READY, State.CUT_OVER}:
+        kinds = ", ".join(f"{reason} {count:,}" for reason, count in sorted(orphans.items()))
+        yield "stay behind", f"{sum(orphans.values()):,} entries{f' ({kinds})' if kinds else ''}; ids: `status --ids`"
+    if row.report:
+        yield "compared", _compared(row.report)
+        for change in row.report["changes"][:5]:
+            yield "", f"{change['entry']}: {_hit(change['old'])} → {_hit(change['new'])}"
+    if row.error:
+        yield "error", f"[red]{escape(row.error)}[/]"
+    yield "next", _next(row.state)
+
+
+def _compared(report: dict[str, Any]) -> str:
+    return (
+        f"{report['compared']:,} entries, each with all others: {report['changed']:,} answers would change; "
+        f"found {report['foundByOld']:,} before and {report['foundByNew']:,} after; "
+        f"the nearest entry is the same for {report['sameBestEntry']:,}"
+    )
+
+
+def _hit(hit: dict[str, Any] | None) -> str:
+    return f"{hit['entry']} ({hit['score']:.4f})" if hit else "nobody"
+
+
+def _next(state: State) -> str:
+    return {
+        State.WAITING: "the server begins by itself, or `likeness gallery abandon`",
+        State.FAILED: "mend the error and run `likeness gallery reindex` again, or `likeness gallery abandon`",
+        State.FILLING: "the server goes on by itself, or `likeness gallery abandon`",
+        State.READY: "`likeness gallery cutover`, or `likeness gallery abandon`",
+        State.CUT_OVER: "`likeness gallery finish --orphans keep|drop`, or `likeness gallery rollback`",
+        State.FINISHING: "the server ends it by itself",
+        State.ABANDONING: "the server ends it by itself",
+    }[state]
+
+
+def _list_orphans(deployment: Deployment, moving: Iterable[Tenant]) -> None:
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(("tenant", "oneToNVerificationId", "externalId", "reason"))
+
+    def write(connection: Connection, tenant: Tenant, pack: str) -> None:
+        for orphan in ReindexRows(tenant.id).orphans(connection, pack):
+            out.writerow((tenant.name, orphan.entry_id, spreadsheet_text(orphan.external_id or ""), orphan.reason))
+
+    for tenant in moving:
+        row = deployment.database.read_now(ReindexRows(tenant.id).find)
+        if row:
+            deployment.database.read_now(partial(write, tenant=tenant, pack=row.pack))

@@ -1,0 +1,92 @@
+"""``likeness gallery verify``."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import cache
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from likeness.cli.progress import progress_bar
+from likeness.deployment import open_deployment
+from likeness.gallery.maintenance.verification import Fault, Verification
+from likeness.gallery.packs import load_stored
+from likeness.gallery.photos import EntryPhotos
+from likeness.gallery.repository import GalleryRows
+from likeness.settings import Settings
+from likeness.store.images import ImageStore
+
+_STEPS = ("templates", "photos")
+
+
+def verify(
+    tenant: Annotated[
+        str | None, typer.Option(help="Name or id of one tenant; by default all.", show_default=False)
+    ] = None,
+    *,
+    whole_photos: Annotated[
+        bool, typer.Option("--whole-photos", help="Open every photo, too, rather than look whether it is there.")
+    ] = False,
+    drop: Annotated[
+        bool,
+        typer.Option(
+            "--drop",
+            help="Drop what is damaged. An entry that no template is left of is erased with its photo; one whose photo is gone stays.",
+        ),
+    ] = False,
+) -> None:
+    """Find the entries whose template or photo is damaged, and drop them with --drop. Ends with 1 where any are left.
+
+    A damaged template is one that does not open, has the wrong length, or is no unit vector: searches do without it. Where a copy of
+    it is stored, --drop puts that in its place. Needs the data folder for itself: stop the server.
+    """
+    settings = Settings()
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    left = 0
+    with (
+        closing(open_deployment(settings)) as deployment,
+        deployment.owned(),
+        closing(ImageStore(settings.images_address)) as images,
+    ):
+
+        @cache
+        def size_of(pack: str) -> int:
+            return load_stored(deployment.load_pack, pack).pack.template_size
+
+        chosen = [deployment.tenants.by_name(tenant)] if tenant else deployment.tenants.all()
+        if not tenant and (closed := {row.id for row in deployment.tenants.rows()} - {each.id for each in chosen}):
+            console.print(f"tenants that cannot be opened: {', '.join(sorted(closed))}")
+            left += len(closed)
+        for each in chosen:
+            photos = EntryPhotos(images, deployment.database)
+            verification = Verification(each, deployment.database, images, photos, size_of)
+            entries = deployment.database.read_now(GalleryRows(each.id).count)
+            with _bars(each.name, entries) as bars:
+                faults = asyncio.run(_look(verification, bars, whole=whole_photos))
+            for fault in faults:
+                console.print(f"{each.name}: entry {fault.entry_id}: {fault}")
+            if faults and drop:
+                restored, erased = asyncio.run(verification.drop(faults))
+                console.print(f"{each.name}: {restored:,} templates made anew from a copy, {erased:,} entries erased")
+            else:
+                left += len({fault.key for fault in faults})
+    console.print("All is sound." if not left else f"damaged: {left:,} (nothing is changed without --drop)")
+    if left:
+        raise typer.Exit(1)
+
+
+async def _look(verification: Verification, bars: Progress, *, whole: bool) -> Sequence[Fault]:
+    templates, photos = bars.task_ids
+    damaged = await asyncio.to_thread(verification.templates, lambda more: bars.advance(templates, more))
+    return [*damaged, *await verification.stored_photos(lambda more: bars.advance(photos, more), whole=whole)]
+
+
+@contextmanager
+def _bars(name: str, entries: int) -> Iterator[Progress]:
+    with progress_bar(transient=True) as bars:
+        for step in _STEPS:
+            bars.add_task(f"{step} of {name}", total=entries)
+        yield bars

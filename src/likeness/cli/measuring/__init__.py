@@ -1,0 +1,1 @@
+"""Commands that measure: calibration, evaluation, quality."""

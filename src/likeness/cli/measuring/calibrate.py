@@ -1,0 +1,263 @@
+"""``likeness calibrate``."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from likeness.cli.measuring.conditions import ConditionPhotos, extract_treated
+from likeness.cli.measuring.evaluate import print_levels
+from likeness.cli.measuring.photos import (
+    CORES,
+    Cache,
+    Folder,
+    Groups,
+    Pack,
+    Workers,
+    check_outputs,
+    extract_templates,
+    load_pack,
+)
+from likeness.deployment import is_initialised, open_deployment
+from likeness.engine.base import FacePolicy, Use
+from likeness.engine.levels import NEVER
+from likeness.engine.packs.catalogue import Catalogue
+from likeness.engine.packs.manifest import StoredCalibration, write_calibration
+from likeness.errors import SetupError
+from likeness.evaluation.data_set import DataSet, read_folder, read_labels
+from likeness.evaluation.recognition.calibration import (
+    ALL_PHOTOS,
+    Demand,
+    Labels,
+    Promise,
+    Subset,
+    Thresholds,
+    check_groups,
+    check_people,
+    check_promise,
+    same_group,
+    under_conditions,
+)
+from likeness.evaluation.recognition.calibration import calibrate as find_thresholds
+from likeness.evaluation.recognition.conditions import PHOTOS
+from likeness.evaluation.recognition.extraction import Extraction
+from likeness.settings import Settings
+
+
+class Impostors(StrEnum):
+    """Which pairs of different people a level's threshold is chosen on."""
+
+    ALL = "all"
+    SAME_GROUP = "same-group"
+
+
+def calibrate(
+    folder: Folder,
+    *,
+    pack: Pack = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the calibration to this JSON file.", show_default=False)
+    ] = None,
+    apply: Annotated[
+        bool,
+        typer.Option("--apply", help="Put it in force: written to the models folder, used from the next start on."),
+    ] = False,
+    splits: Annotated[
+        int, typer.Option(min=0, help="How many times to try the thresholds on people they were not chosen on.")
+    ] = 20,
+    levels: Annotated[
+        int, typer.Option(min=4, max=5, help="The levels to choose; with 4, no comparison is given level 5.")
+    ] = 5,
+    impostors: Annotated[
+        Impostors,
+        typer.Option(
+            help="Which pairs of different people count: all, or those within each group of --groups, group by group."
+        ),
+    ] = Impostors.ALL,
+    groups: Groups = None,
+    conditions: Annotated[
+        bool,
+        typer.Option(
+            "--conditions",
+            help="Let the levels hold for bad photos, too: turned, blurred, dark, covered and so on. Long work.",
+        ),
+    ] = False,
+    condition_photos: ConditionPhotos = PHOTOS,
+    workers: Workers = CORES,
+    cache: Cache = None,
+) -> None:
+    """Choose the thresholds of levels 1 to 5 on photos of your own.
+
+    Compares every two photos of DIR. A level's threshold is the lowest score that no more than its share of the comparisons of
+    different people reaches: 1e-2, 1e-3, 1e-4, 1e-5, 1e-6; where few pairs of people decide, down to half of it, so that the rate on
+    other people stays within twice with confidence. Level 5 takes 1,415 people and level 4 takes 448; more photos of the
+    same people are no substitute. Without --apply nothing in force changes.
+
+    People of one group look more alike: of one origin, sex and age, say. With --impostors same-group a level keeps its promise within
+    every group that has enough people for it, so the group whose people are most alike decides; no threshold is lower than for all pairs.
+    A group with too few people is told and decides nothing. Each label is looked at by itself: for groups by two of them, write both into
+    one column, such as `north f`.
+
+    With --conditions some of the photos are also turned, blurred, darkened, covered and more, and a level keeps its promise for every two
+    that are treated alike and not refused. Where too few are accepted, a condition decides nothing: level 3 takes some 320 of them, level 4
+    1,000 and level 5 3,200. It takes a core a second or more for each photo; with --cache an interrupted run is taken up again.
+
+    Example: likeness calibrate faces/ --pack builtin --apply
+
+    Example: likeness calibrate faces/ --impostors same-group --groups labels.csv --apply
+
+    where labels.csv has the lines `photo,origin`, `anna,north`, `ben,south` and so on: a line for each folder of faces/.
+    """
+    check_outputs(out)
+    data_set = read_folder(folder)
+    check_people(len(data_set.people), levels=levels)  # whose photos give no template is seen after the work
+    labels = _labels(impostors, groups, data_set, levels)
+    engine = load_pack(pack)
+    settings = Settings()
+    catalogue = Catalogue(settings.models_dir)
+    if apply:
+        catalogue.get(engine.pack.id)  # a pack that cannot be calibrated is told before the work, not after
+    extraction = extract_templates(engine, data_set, workers=workers, cache=cache)
+    rows, people = extraction.rows, extraction.people
+    grouped = same_group(extraction, labels, levels=levels)
+    chosen = find_thresholds(rows, people, levels=levels, subsets=grouped)
+    if conditions:  # only now, for what is wrong with the photos as they are is told before the long work
+        treated = extract_treated(
+            engine,
+            data_set,
+            photos=condition_photos,
+            use=Use.PROBE,
+            policy=FacePolicy.LARGEST,
+            workers=workers,
+            cache=cache,
+        )
+        subsets = (*grouped, *under_conditions(treated))
+        chosen = find_thresholds(rows, people, levels=levels, subsets=subsets)
+    console = Console()
+    print_levels(console, f"{engine.pack} on {data_set.name}", chosen.levels)
+    if len(chosen.demands) > 1:
+        _print_demands(console, chosen)
+    # Under a condition there are too few people for a study of halves.
+    for subset in (Subset(ALL_PHOTOS, rows, people, levels), *grouped) if splits else ():
+        decided = [
+            level for level, name in enumerate(chosen.decided_by) if name == subset.name and level < subset.levels
+        ]
+        if decided:
+            promises = check_promise(subset.rows, subset.people, splits=splits)
+            _print_promises(console, subset.name, [promises[level] for level in decided])
+    stored = _stored(extraction, chosen, len(grouped), engine.pack.version)
+    if out:
+        write_calibration(out, stored)
+        console.print(f"Written to {out}", markup=False)
+    if apply:
+        place = catalogue.calibrate(engine.pack.id, stored)
+        if is_initialised(settings):
+            with closing(open_deployment(settings)) as deployment:
+                deployment.accept_pack_files(f"{engine.pack.id}/{place.name}")
+        console.print(f"In force from the next start on: {place}", markup=False)
+    if not (out or apply):
+        console.print(
+            "Nothing was written: add [bold]--apply[/] to put these thresholds in force, [bold]--out[/] to keep them."
+        )
+
+
+def _labels(impostors: Impostors, groups: Path | None, data_set: DataSet, levels: int) -> Labels:
+    """Read the groups and see to it, before the work, that they are enough; nothing where all pairs count. Raises SetupError."""
+    if impostors is Impostors.ALL:
+        if groups:
+            raise SetupError("--groups is for `--impostors same-group`; without it all pairs count.")
+        return {}
+    if not groups:
+        raise SetupError(
+            "`--impostors same-group` must know the groups: add `--groups labels.csv`; --help shows such a file."
+        )
+    labels = read_labels(groups, data_set)
+    check_groups(labels, data_set, levels=levels)
+    return labels
+
+
+def _stored(extraction: Extraction, chosen: Thresholds, groups: int, pack_version: str) -> StoredCalibration:
+    """Say what the thresholds rest on; the demands are those of all photos, then of ``groups`` groups, then of conditions."""
+    thresholds, measured = [level.threshold for level in chosen.levels], list(chosen.highest_fmr)
+    if len(thresholds) == 4:
+        thresholds.append(NEVER)
+        measured.append(0.0)
+    everything, grouped, treated = chosen.demands[0], chosen.demands[1 : 1 + groups], chosen.demands[1 + groups :]
+    within = f"; each level also holds within {', '.join(map(_told, grouped))}" if grouped else ""
+    alike = (
+        f"; each level also holds for two photos under one condition ({_counted(treated, chosen)})" if treated else ""
+    )
+    return StoredCalibration(
+        data_set=f"{extraction.data_set.name}: {len(extraction.rows):,} photos of {everything.people:,} people{within}{alike}",
+        thresholds=(thresholds[0], thresholds[1], thresholds[2], thresholds[3], thresholds[4]),
+        measured_fmr=(measured[0], measured[1], measured[2], measured[3], measured[4]),
+        genuine_pairs=chosen.levels[0].fnmr.comparisons,
+        impostor_pairs=chosen.levels[0].fmr.comparisons,
+        measured_at=datetime.now(UTC).date().isoformat(),
+        pack_version=pack_version,
+        notes="; ".join(
+            f"level {level.level}: FMR {level.fmr.low:.1e} to {level.fmr.high:.1e} (95 %), FNMR {level.fnmr.value:.4f}"
+            + (f", decided by {decided_by}" if grouped or treated else "")
+            for level, decided_by in zip(chosen.levels, chosen.decided_by, strict=True)
+        ),
+    )
+
+
+def _told(demand: Demand) -> str:
+    """Name a subset with the levels that it has enough people for."""
+    highest = len(demand.thresholds)
+    return f"{demand.name} ({f'levels 1 to {highest}' if highest else 'no level: too few people'})"
+
+
+def _counted(treated: Sequence[Demand], chosen: Thresholds) -> str:
+    """Tell for each level under how many conditions there are enough pairs."""
+    enough = (
+        f"level {rates.level} {sum(len(demand.thresholds) >= rates.level for demand in treated)}"
+        for rates in chosen.levels
+    )
+    return f"of {len(treated)} conditions those with enough pairs: {', '.join(enough)}"
+
+
+def _print_demands(console: Console, chosen: Thresholds) -> None:
+    table = Table(
+        "within",
+        "people",
+        *(f"level {level.level}" for level in chosen.levels),
+        title="the threshold that each asks for; * decides",
+        box=box.SIMPLE_HEAD,
+    )
+    for demand in chosen.demands:
+        cells = ["too few"] * len(chosen.levels)
+        for level, threshold in enumerate(demand.thresholds):
+            cells[level] = f"{threshold:.4f}{' *' if chosen.decided_by[level] == demand.name else ''}"
+        table.add_row(escape(demand.name), f"{demand.people:,}", *cells)
+    console.print(table)
+    for rates, decided_by in zip(chosen.levels, chosen.decided_by, strict=True):
+        console.print(f"level {rates.level} is decided by {decided_by}", markup=False, highlight=False)
+
+
+def _print_promises(console: Console, within: str, promises: Sequence[Promise]) -> None:
+    table = Table(
+        "level",
+        "FMR on unseen people over target: median",
+        "middle 90 %",
+        "at most twice",
+        title=f"{escape(within)}: calibrated on half of the people, measured on the other half",
+        box=box.SIMPLE_HEAD,
+    )
+    for promise in promises:
+        table.add_row(
+            str(promise.level),
+            f"{promise.median_ratio:.2f}",
+            f"{promise.low_ratio:.2f} - {promise.high_ratio:.2f}",
+            f"{100 * promise.within_twice:.0f} %",
+        )
+    console.print(table)

@@ -1,0 +1,243 @@
+"""``likeness evaluate``."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from likeness.cli.measuring.conditions import ConditionPhotos, extract_treated, print_conditions
+from likeness.cli.measuring.photos import (
+    CORES,
+    Cache,
+    Folder,
+    Groups,
+    Pack,
+    Workers,
+    check_outputs,
+    extract_templates,
+    load_pack,
+    write_report,
+)
+from likeness.engine.base import Engine, FacePolicy, Use
+from likeness.engine.levels import TARGET_FMR, Calibration
+from likeness.errors import SetupError
+from likeness.evaluation.data_set import Pairs, read_folder, read_labels, read_pairs
+from likeness.evaluation.recognition.conditions import PHOTOS, measure_conditions
+from likeness.evaluation.recognition.extraction import Extraction
+from likeness.evaluation.recognition.pair_accuracy import PairAccuracy, pair_accuracy
+from likeness.evaluation.recognition.performance import GroupRates, LevelRates, Performance, measure
+from likeness.evaluation.recognition.rates import Rate
+from likeness.evaluation.report.numbers import Circumstances, to_json
+from likeness.evaluation.report.page import percent, rate, render_page
+from likeness.evaluation.report.pictures import picture_pairs
+
+_PICTURED_PAIRS = 12
+_FEWEST_GENUINE = 30
+"""Genuine comparisons below which a group's rate says nothing."""
+
+
+def evaluate(
+    folder: Folder,
+    *,
+    pack: Pack = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also tell the accuracy on these pairs, in the format of LFW's pairs.txt.", show_default=False
+        ),
+    ] = None,
+    groups: Groups = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all numbers to this file.", show_default=False)
+    ] = None,
+    html_file: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write a page with curves and the worst pairs to this file.", show_default=False),
+    ] = None,
+    conditions: Annotated[
+        bool,
+        typer.Option(
+            "--conditions",
+            help="Also tell whether the levels hold for bad photos: turned, blurred, dark, covered and so on.",
+        ),
+    ] = False,
+    condition_photos: ConditionPhotos = PHOTOS,
+    gallery_size: Annotated[int, typer.Option(min=1, help="People in the gallery that is searched.")] = 1000,
+    use: Annotated[Use, typer.Option(help="Which use's quality thresholds refuse photos.")] = Use.PROBE,
+    policy: Annotated[FacePolicy, typer.Option(help="What to do with several faces in a photo.")] = FacePolicy.LARGEST,
+    pictures: Annotated[bool, typer.Option(help="Show the worst pairs as pictures on the page.")] = True,
+    workers: Workers = CORES,
+    cache: Cache = None,
+) -> None:
+    """Measure a pack on photos of your own: how often it is wrong, at every level.
+
+    Compares every two photos of DIR and tells the false match and false non-match rates with 95 % intervals, the failures to
+    acquire a face, the errors of searching a gallery, and what refusing bad photos gains. Nothing is changed or sent anywhere.
+
+    With --groups the rates within each group are told beside those of all photos.
+
+    With --conditions some of the photos are also turned, blurred, darkened, covered and more, and told for each: how many are
+    refused, and the false match rates among those that are not.
+
+    Example: likeness evaluate faces/ --html report.html --json report.json
+    """
+    check_outputs(json_file, html_file)
+    data_set = read_folder(folder)
+    chosen_pairs = read_pairs(pairs, data_set) if pairs else None
+    labels = read_labels(groups, data_set) if groups else None
+    engine = load_pack(pack)
+    extraction = extract_templates(engine, data_set, use=use, policy=policy, workers=workers, cache=cache)
+    calibration = _calibration(engine)
+    performance = measure(extraction, calibration, gallery_size=gallery_size, labels=labels)
+    accuracy = _accuracy(extraction, chosen_pairs) if chosen_pairs else None
+    treated = (
+        measure_conditions(
+            extract_treated(
+                engine,
+                data_set,
+                photos=condition_photos,
+                use=use,
+                policy=policy,
+                workers=workers,
+                cache=cache,
+            ),
+            [level.threshold for level in performance.promised or performance.measured],
+        )
+        if conditions
+        else ()
+    )
+    circumstances = Circumstances(
+        pack=str(engine.pack),
+        use=use,
+        policy=policy,
+        measured_at=datetime.now(UTC).date().isoformat(),
+        calibrated_on=calibration.data_set if calibration else None,
+    )
+    report = to_json(performance, circumstances, accuracy, treated)
+    console = Console()
+    print_performance(console, str(engine.pack), performance, accuracy)
+    if treated:
+        print_conditions(console, treated)
+    if json_file:
+        write_report(json_file, json.dumps(report, indent=2) + "\n")
+        console.print(f"Numbers  {json_file}", markup=False)
+    if html_file:
+        worst = performance.comparisons
+        page = render_page(
+            report,
+            false_matches=picture_pairs(
+                engine, extraction, worst.highest_impostor[:_PICTURED_PAIRS] if pictures else ()
+            ),
+            false_non_matches=picture_pairs(
+                engine, extraction, worst.lowest_genuine[:_PICTURED_PAIRS] if pictures else ()
+            ),
+        )
+        write_report(html_file, page)
+        console.print(f"Page     {html_file}", markup=False)
+
+
+def print_performance(console: Console, pack: str, performance: Performance, accuracy: PairAccuracy | None) -> None:
+    """Print what was measured as tables."""
+    data_set = performance.extraction.data_set
+    comparisons = performance.comparisons
+    console.print(
+        f"[bold]{pack}[/] on {escape(data_set.name)}: {len(data_set.photos):,} photos of {len(data_set.people):,} people, "
+        f"{comparisons.genuine.total:,} genuine and {comparisons.impostor.total:,} impostor comparisons",
+        highlight=False,
+    )
+    if performance.promised:
+        print_levels(console, "levels in force", performance.promised)
+    print_levels(console, "thresholds of this data", performance.measured)
+    acquired = performance.failure_to_acquire
+    reasons = ", ".join(f"{reason} {number}" for reason, number in performance.failures.items())
+    console.print(
+        f"failure to acquire  {percent(acquired.value)} ({acquired.errors} photos{': ' if reasons else ''}{reasons})",
+        highlight=False,
+    )
+    if accuracy:
+        console.print(
+            f"accuracy on pairs   {percent(accuracy.mean)} ± {percent(accuracy.standard_error)} "
+            f"({accuracy.genuine:,} genuine, {accuracy.impostor:,} impostor)",
+            highlight=False,
+        )
+    if performance.identification:
+        table = Table(
+            "threshold", "FPIR", "FNIR", title=f"search in {performance.gallery_size:,} people", box=box.SIMPLE_HEAD
+        )
+        for point in performance.identification:
+            table.add_row(f"{point.threshold:.4f}", percent(point.fpir), percent(point.fnir))
+        console.print(table)
+    table = Table("photos refused", "FNMR at FMR 1e-3", title="error versus discard", box=box.SIMPLE_HEAD)
+    for discarded in performance.discard:
+        table.add_row(percent(discarded.discarded), percent(discarded.fnmr))
+    console.print(table)
+    for group in performance.groups:
+        _print_group(console, group, performance.promised or performance.measured)
+
+
+def print_levels(console: Console, title: str, levels: Sequence[LevelRates]) -> None:
+    """Print the rates at each level's threshold, within 80 columns."""
+    table = Table("level", "threshold", "FMR", "95 %", "FNMR", "95 %", "TAR", title=escape(title), box=box.SIMPLE_HEAD)
+    for level in levels:
+        table.add_row(
+            f"{level.level} ({rate(TARGET_FMR[level.level - 1])})",
+            f"{level.threshold:.4f}",
+            rate(level.fmr.value),
+            f"{rate(level.fmr.low)} - {rate(level.fmr.high)}",
+            percent(level.fnmr.value),
+            f"{100 * level.fnmr.low:.3g} - {percent(level.fnmr.high)}",
+            f"{1 - level.fnmr.value:.4f}",
+        )
+    console.print(table)
+
+
+def _print_group(console: Console, group: GroupRates, whole: Sequence[LevelRates]) -> None:
+    """Print a group's rates beside those of all photos (ISO/IEC 19795-10): both photos of a comparison are of the group."""
+    acquired = percent(group.failure_to_acquire.value)
+    title = f"{group.label}: {group.group}, {group.photos:,} photos of {group.people:,} people, {acquired} not acquired"
+    table = Table("level", "FMR", "95 %", "of all", "FNMR", "95 %", "of all", title=escape(title), box=box.SIMPLE_HEAD)
+    for own, of_all in zip(group.levels, whole, strict=True):
+        table.add_row(
+            f"{own.level} ({rate(TARGET_FMR[own.level - 1])})",
+            *_beside(own.fmr, of_all.fmr, rate, fewest=1 / TARGET_FMR[own.level - 1]),
+            *_beside(own.fnmr, of_all.fnmr, percent, fewest=_FEWEST_GENUINE),
+        )
+    console.print(table)
+
+
+def _beside(own: Rate, of_all: Rate, shown: Callable[[float], str], *, fewest: float) -> tuple[str, str, str]:
+    """Give a rate, its interval, and how many times the rate of all it is; only "too few" where the comparisons cannot tell."""
+    if own.comparisons < fewest:
+        return "too few", "", ""
+    ratio = f"x{own.value / of_all.value:.3g}" if of_all.value else ""
+    return shown(own.value), f"{shown(own.low)} - {shown(own.high)}", ratio
+
+
+def _calibration(engine: Engine) -> Calibration | None:
+    """Give the pack's calibration, None for one that was never calibrated: measuring needs none."""
+    try:
+        return engine.calibration
+    except SetupError:
+        return None
+
+
+def _accuracy(extraction: Extraction, pairs: Pairs) -> PairAccuracy | None:
+    """Give the accuracy on the pairs whose photos both gave a template."""
+    row_of = {index: row for row, index in enumerate(extraction.samples)}
+    kept = [
+        (row_of[first], row_of[second], genuine)
+        for first, second, genuine in zip(pairs.first, pairs.second, pairs.genuine, strict=True)
+        if first in row_of and second in row_of
+    ]
+    first, second, genuine = np.array(kept, np.int64).reshape(-1, 3).T
+    rows = extraction.rows
+    scores = (rows[first] * rows[second]).sum(axis=1, dtype=np.float64)
+    return pair_accuracy(scores, genuine.astype(np.bool_))

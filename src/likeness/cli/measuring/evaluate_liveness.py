@@ -1,0 +1,178 @@
+"""``likeness evaluate-liveness``."""
+
+import json
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from likeness.cli.measuring.photos import Pack, check_outputs, load_pack, write_report
+from likeness.cli.progress import progress_bar
+from likeness.errors import SetupError
+from likeness.evaluation.liveness.photos import ModelRates, measure_photos, photos_in
+from likeness.evaluation.liveness.rates import PresentationRates
+from likeness.evaluation.liveness.sessions import KINDS, Plan, people_in, simulate_all
+from likeness.liveness.attempt.script import LivenessMode
+from likeness.liveness.thresholds import THRESHOLDS
+
+OPEN_ATTACKS = (
+    "a three-dimensional mask of the victim's face",
+    "a face synthesised in real time and fed in through a patched browser, driver or camera",
+    "a bent sheet moulded in two directions, or a relief print",
+    "a look-alike who takes over on the way, as often as level 4 takes two people for one",
+    "a display that throws the colours back as a face does",
+)
+"""What these signals are not claimed to stop; docs/liveness.md says why."""
+
+
+def evaluate_liveness(
+    portraits: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[DIR]",
+            help="People to simulate: a frontal photo of each, or a folder of them, of which the first is taken.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    pack: Pack = None,
+    attempts: Annotated[int, typer.Option(min=1, help="Simulated attempts of each kind.")] = 100,
+    mode: Annotated[LivenessMode, typer.Option(help="The liveness mode that is measured.")] = LivenessMode.ACTIVE,
+    flash: Annotated[
+        bool, typer.Option(help="With the colours, or the way for photosensitive people without them.")
+    ] = True,
+    kind: Annotated[
+        list[str] | None, typer.Option(help=f"Only these kinds: {', '.join(KINDS)}.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed gives other people, rooms, cameras and challenges.")] = 1,
+    real: Annotated[
+        Path | None,
+        typer.Option(help="Real photos of live people, to measure the pack's passive models.", show_default=False),
+    ] = None,
+    fake: Annotated[Path | None, typer.Option(help="Real photos of attacks, likewise.", show_default=False)] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all numbers to this file.", show_default=False)
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that simulate.", show_default="the cores of this machine")
+    ] = os.cpu_count() or 1,
+) -> None:
+    """Measure presentation attack detection: APCER for each kind of attack, and BPCER (ISO/IEC 30107-3).
+
+    With DIR, attempts are simulated from its photos: live people, and attacks in their name, before simulated cameras. With
+    --real and --fake, the pack's passive models are measured on real photos. The two are told apart: a simulation says how the
+    signals behave under its assumptions, not how real people and attackers do. Ctrl-C ends a long run with the attempts so far.
+
+    Example: likeness evaluate-liveness faces/ --attempts 500 --json liveness.json
+    """
+    if portraits is None and (real is None or fake is None):
+        raise SetupError("Give a folder of portraits to simulate attempts, or --real and --fake with photos, or both.")
+    if (real is None) != (fake is None):
+        raise SetupError("--real and --fake go together: photos of live people, and photos of attacks.")
+    if unknown := sorted(set(kind or ()) - set(KINDS)):
+        raise SetupError(f"There is no kind {', '.join(unknown)}. Kinds: {', '.join(KINDS)}.")
+    check_outputs(json_file)
+    sources = (photos_in(real), photos_in(fake)) if real is not None and fake is not None else None
+    console = Console()
+    report: dict[str, object] = {}
+    missing = 0
+    if portraits is not None:
+        plan = Plan(people_in(portraits), mode, flash, seed)
+        kinds = [one for one in KINDS if not kind or one in kind]
+        with progress_bar(console, transient=True) as progress:
+            task = progress.add_task("simulated attempts", total=len(kinds) * attempts)
+            told = partial(progress.advance, task)
+            rates = simulate_all(partial(load_pack, pack), plan, kinds, attempts, workers=workers, told=told)
+        missing = len(kinds) * attempts - sum(one.presentations for one in rates)
+        _print_sessions(console, rates, plan)
+        report["simulatedSessions"] = {
+            "mode": mode.value,
+            "flash": flash,
+            "seed": seed,
+            "photos": len(plan.photos),
+            "attemptsMissing": missing,
+            "rates": [one.as_json() for one in rates],
+            "notClaimed": list(OPEN_ATTACKS),
+        }
+    if sources is not None and not missing:
+        engine = load_pack(pack)
+        with progress_bar(console, transient=True) as progress:
+            task = progress.add_task("real photos", total=sum(map(len, sources)))
+            models = measure_photos(engine, *sources, THRESHOLDS.signals.passive, told=partial(progress.advance, task))
+        _print_photos(console, models, str(engine.pack))
+        report["realPhotos"] = {"pack": str(engine.pack), "models": [one.as_json() for one in models]}
+    if json_file:
+        write_report(json_file, json.dumps(report, indent=2) + "\n")
+        console.print(f"Numbers  {json_file}", markup=False)
+    if missing:
+        console.print(f"Interrupted: {missing} of the attempts asked for are not in these rates.")
+        raise typer.Exit(130)
+
+
+def _print_sessions(console: Console, rates: Sequence[PresentationRates], plan: Plan) -> None:
+    colours = "with" if plan.flash else "without"
+    table = Table(
+        "presentation",
+        "measure",
+        "rate",
+        "95 % interval",
+        "no response",
+        "attempts",
+        "signals that failed",
+        title=f"SIMULATED attempts, mode {plan.mode.value} {colours} colours",
+    )
+    for one in rates:
+        failed = ", ".join(f"{name} {number}" for name, number in one.failed)
+        measure = "BPCER" if one.bona_fide else "APCER"
+        table.add_row(
+            one.kind,
+            measure,
+            _percent(one.error),
+            _interval(one),
+            _percent(one.non_response),
+            str(one.presentations),
+            failed,
+        )
+    console.print(table)
+    console.print("Not claimed: " + "; ".join(OPEN_ATTACKS) + ".", highlight=False)
+
+
+def _print_photos(console: Console, models: Sequence[ModelRates], pack: str) -> None:
+    if not models:
+        console.print(f"{pack} has no passive model, so there is nothing to measure on photos.", highlight=False)
+        return
+    table = Table(
+        "model",
+        "APCER",
+        "95 % interval",
+        "BPCER",
+        "95 % interval",
+        "equal error rate",
+        "photos",
+        title=f"REAL photos, {pack}",
+    )
+    for one in models:
+        table.add_row(
+            one.model,
+            _percent(one.attacks.error),
+            _interval(one.attacks),
+            _percent(one.bona_fide.error),
+            _interval(one.bona_fide),
+            _percent(one.equal_error_rate),
+            f"{one.attacks.presentations} attacks, {one.bona_fide.presentations} live",
+        )
+    console.print(table)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _interval(rates: PresentationRates) -> str:
+    low, high = rates.interval
+    return f"{100 * low:.1f}-{100 * high:.1f} %"

@@ -1,0 +1,123 @@
+"""What the measuring commands share: a pack, and the templates of a folder of people."""
+
+import contextlib
+import os
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from likeness import __version__
+from likeness.cli.progress import progress_bar
+from likeness.deployment import is_initialised, open_deployment
+from likeness.engine.base import Engine, FacePolicy, Use
+from likeness.engine.packs.catalogue import Catalogue
+from likeness.engine.quality import measures as quality
+from likeness.errors import SetupError
+from likeness.evaluation.data_set import DataSet
+from likeness.evaluation.recognition.extraction import Extraction, extract
+from likeness.evaluation.recognition.template_cache import TemplateCache
+from likeness.kit.files import replacing
+from likeness.settings import Settings
+
+Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="A folder with one folder for each person, JPEG or PNG photos in it.")
+]
+Pack = Annotated[
+    str | None, typer.Option(help="The model pack; by default the deployment's (LIKENESS_PACK).", show_default=False)
+]
+Workers = Annotated[
+    int, typer.Option(min=1, help="Photos worked on at once, one core each.", show_default="the cores of this machine")
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        help="Keep the templates in this folder, so that the next run on the same photos takes seconds. "
+        "Templates are biometric data: delete the folder when done.",
+        show_default=False,
+    ),
+]
+Groups = Annotated[
+    Path | None,
+    typer.Option(
+        help="Groups of the people: a CSV with a column `photo` (PERSON/PHOTO or PERSON) and a column for each label.",
+        show_default=False,
+    ),
+]
+CORES = os.cpu_count() or 1
+
+
+def load_pack(pack: str | None) -> Engine:
+    """Load a pack by its id, or the one that the deployment serves. Raises SetupError."""
+    from likeness.engine.packs.loading import load_engine  # noqa: PLC0415  what reads networks takes a second to import
+
+    settings = Settings()
+    if pack is None and is_initialised(settings):
+        with closing(open_deployment(settings)) as deployment:
+            pack = deployment.served_pack()
+    return load_engine(
+        pack or settings.pack,
+        models_dir=settings.models_dir,
+        mirror=settings.models_mirror,
+        provider=settings.provider,
+    )
+
+
+def check_outputs(*files: Path | None) -> None:
+    """See to it, before the work, that what it gives can be written, each to a file of its own. Raises SetupError."""
+    named = [file for file in files if file]
+    for file in named:
+        if not file.parent.is_dir():
+            raise SetupError(f"There is no folder {file.parent} to write {file.name} to.")
+        if file.is_dir():
+            raise SetupError(f"{file} is a folder; name a file to write.")
+    if len({file.resolve() for file in named}) < len(named):
+        raise SetupError("Two of the files to write are the same.")
+
+
+def write_report(file: Path, text: str) -> None:
+    """Write what a command was asked for, in the place of an earlier one; if that fails, the earlier one is left."""
+    if file.exists() and not file.is_file():  # a pipe, or /dev/stdout
+        file.write_text(text, encoding="utf-8")
+        return
+    with replacing(file.resolve()) as whole:
+        whole.write(text.encode())
+
+
+def extract_templates(
+    engine: Engine,
+    data_set: DataSet,
+    *,
+    use: Use = Use.PROBE,
+    policy: FacePolicy = FacePolicy.LARGEST,
+    workers: int,
+    cache: Path | None,
+) -> Extraction:
+    """Analyse all photos, with a progress bar on the error stream. Raises SetupError."""
+    known = open_cache(engine, cache, use, policy)
+    with progress_bar() as bar:
+        task = bar.add_task(f"photos, {engine.pack}", total=len(data_set.photos))
+        return extract(
+            engine,
+            data_set,
+            use=use,
+            policy=policy,
+            workers=workers,
+            cache=known,
+            progress=lambda done, _total: bar.update(task, completed=done),
+        )
+
+
+def open_cache(engine: Engine, folder: Path | None, use: Use, policy: FacePolicy) -> TemplateCache | None:
+    """Open the templates that were kept in a folder; None without one. Raises SetupError."""
+    return TemplateCache.open(folder, pack=str(engine.pack), binding=_binding(engine, use, policy)) if folder else None
+
+
+def _binding(engine: Engine, use: Use, policy: FacePolicy) -> str:
+    """Name all that a photo's outcome depends on beside the pack's name and version."""
+    recipe = ""
+    with contextlib.suppress(SetupError):  # the fake pack has no manifest
+        recipe = repr(replace(Catalogue(Settings().models_dir).get(engine.pack.id), calibration=None))
+    return "\n".join((__version__, recipe, repr(quality.RULES), use, policy))

@@ -1,0 +1,100 @@
+"""``likeness quality``."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Column, Table
+
+from likeness.cli.measuring.photos import Pack, check_outputs, load_pack, write_report
+from likeness.cli.tables import id_column
+from likeness.engine.base import FacePolicy, QualityMeasure, Use
+from likeness.errors import BadRequest, FaceRefused, SetupError, UnsupportedMediaType
+from likeness.settings import Settings
+
+
+def quality(
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="JPEG or PNG files.", show_default=False)],
+    *,
+    pack: Pack = None,
+    use: Annotated[Use, typer.Option(help="Which use's thresholds tell whether a photo would be refused.")] = Use.PROBE,
+    policy: Annotated[FacePolicy, typer.Option(help="What to do with several faces in a photo.")] = FacePolicy.LARGEST,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all numbers to this file.", show_default=False)
+    ] = None,
+) -> None:
+    """Tell the quality of photos: each measure of ISO/IEC 29794-5, its raw value, and its scalar of 0 to 100.
+
+    Nothing is stored. With the pack face-landmarks (`likeness packs install face-landmarks`), eyes, mouth and pose are also
+    measured by the landmarks of the whole face; no photo is refused for these. Ends with 1 where a photo has no face to measure.
+
+    Example: likeness quality portrait.jpg --use enrol
+    """
+    from likeness.engine.packs.loading import load_landmarks  # noqa: PLC0415
+    from likeness.engine.quality.examination import examine  # noqa: PLC0415  what reads networks takes a second to import
+
+    check_outputs(json_file)
+    settings = Settings()
+    engine = load_pack(pack)
+    estimator = load_landmarks(settings.models_dir, provider=settings.provider)
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    told: list[dict[str, object]] = []
+    for photo in photos:
+        try:
+            examined = examine(engine, estimator, _read(photo), use=use, policy=policy)
+        except (BadRequest, FaceRefused, UnsupportedMediaType) as error:
+            console.print(f"{photo}: {error.code}: {error}\n")
+            told.append({"photo": str(photo), "error": error.code, "message": str(error)})
+            continue
+        found, by_landmarks = examined.quality, examined.landmark_measures
+        verdict = f"refused as {use}: {', '.join(found.reasons)}" if found.reasons else f"good enough as {use}"
+        console.print(f"{photo}: quality {found.score}, {verdict}")
+        console.print(_table(_by_name(found.measures), _by_name(by_landmarks)))
+        if examined.presence is not None and not by_landmarks:
+            console.print("The model of landmarks sees no face here.\n")
+        told.append(
+            {
+                "photo": str(photo),
+                "score": found.score,
+                "reasons": list(found.reasons),
+                "measures": _to_json(found.measures),
+                "landmarkMeasures": _to_json(by_landmarks),
+                "facePresence": examined.presence,
+            }
+        )
+    if json_file:
+        report = {"pack": str(engine.pack), "use": use, "policy": policy, "photos": told}
+        write_report(json_file, json.dumps(report, indent=2) + "\n")
+    if any("error" in one for one in told):
+        raise typer.Exit(1)
+
+
+def _read(photo: Path) -> bytes:
+    try:
+        return photo.read_bytes()
+    except OSError as error:
+        raise SetupError(f"{photo} cannot be read: {error.strerror}") from error
+
+
+def _table(measures: Mapping[str, QualityMeasure], by_landmarks: Mapping[str, QualityMeasure]) -> Table:
+    headings = ["raw", "scalar", *(["raw by landmarks", "scalar by landmarks"] if by_landmarks else [])]
+    table = Table(id_column("measure"), *(Column(name, justify="right") for name in headings), box=box.SIMPLE_HEAD)
+    for name in {**measures, **by_landmarks}:
+        table.add_row(name, *_cells(measures.get(name)), *(_cells(by_landmarks.get(name)) if by_landmarks else ()))
+    return table
+
+
+def _cells(measure: QualityMeasure | None) -> list[str]:
+    return [f"{measure.raw:.3f}", str(measure.scalar)] if measure else ["", ""]
+
+
+def _by_name(measures: Sequence[QualityMeasure]) -> dict[str, QualityMeasure]:
+    return {measure.name: measure for measure in measures}
+
+
+def _to_json(measures: Sequence[QualityMeasure]) -> dict[str, dict[str, float]]:
+    return {measure.name: {"raw": measure.raw, "scalar": measure.scalar} for measure in measures}

@@ -1,0 +1,159 @@
+"""Photo bytes to pixels: the only place where bytes of strangers meet an image decoder.
+
+The file's structure is checked by our own readers first (:mod:`likeness.engine.photo.jpeg`, :mod:`likeness.engine.photo.png`), which
+hand OpenCV (JPEG) and Pillow (PNG, and JPEG in inks) nothing but what makes pixels, and hold it to the budgets of
+:mod:`likeness.engine.photo.header`. What Pillow decodes is brought to RGB in bands, so that no second copy of it is made.
+"""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from PIL import Image as Pillow
+from PIL import JpegImagePlugin, PngImagePlugin
+
+from likeness.engine.base import Image
+from likeness.engine.photo import jpeg, png
+from likeness.engine.photo.header import Header, Reduction
+from likeness.errors import InvalidImage, UnsupportedMediaType
+
+_DECODER_FAULTS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    cv2.error,
+)
+_JPEG_MODES: dict[Reduction, int] = {
+    1: cv2.IMREAD_COLOR_RGB,
+    2: cv2.IMREAD_REDUCED_COLOR_2 ^ cv2.IMREAD_COLOR_BGR | cv2.IMREAD_COLOR_RGB,
+    4: cv2.IMREAD_REDUCED_COLOR_4 ^ cv2.IMREAD_COLOR_BGR | cv2.IMREAD_COLOR_RGB,
+    8: cv2.IMREAD_REDUCED_COLOR_8 ^ cv2.IMREAD_COLOR_BGR | cv2.IMREAD_COLOR_RGB,
+}
+_WHITE = 255
+_BAND_PIXELS = 1 << 18
+
+
+def decode(photo: bytes) -> Image:
+    """Decode a JPEG or PNG to an upright RGB image at full size, or half of it above ``header.FINEST_PIXELS``.
+
+    Raises UnsupportedMediaType for any other format, InvalidImage for damage, bombs and lies in the header.
+    """
+    header = read_header(photo)
+    return decode_pixels(header, reduction=header.finest)
+
+
+def read_header(photo: bytes) -> Header:
+    """Tell the format from the bytes and check the file's structure, without decoding a pixel. Raises as :func:`decode`."""
+    if photo.startswith(jpeg.SIGNATURE):
+        return jpeg.read_header(photo)
+    if photo.startswith(png.SIGNATURE):
+        return png.read_header(photo)
+    raise UnsupportedMediaType("The photo must be a JPEG or PNG file.")
+
+
+def decode_pixels(header: Header, *, reduction: Reduction = 1) -> Image:
+    """Decode to an upright RGB image with sides ``reduction`` times smaller (rounded up). Raises InvalidImage."""
+    try:
+        pixels = _jpeg_pixels(header, reduction) if header.format == "JPEG" else _png_pixels(header, reduction)
+    except _DECODER_FAULTS:
+        raise InvalidImage(f"The {header.format} file is damaged and cannot be decoded.") from None
+    return np.ascontiguousarray(_upright(pixels, header.orientation))
+
+
+class Picture:
+    """A photo's pixels at any reduction. A JPEG is decoded anew for each; a PNG once, at its finest, and averaged down."""
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._finest: Image | None = None
+
+    def at(self, reduction: Reduction) -> Image:
+        """Give the upright RGB image. Raises InvalidImage."""
+        header = self._header
+        if header.format == "JPEG":
+            return decode_pixels(header, reduction=reduction)
+        if self._finest is None:
+            self._finest = decode_pixels(header, reduction=header.finest)
+        factor = reduction // header.finest
+        size = (-(-self._finest.shape[1] // factor), -(-self._finest.shape[0] // factor))
+        if factor <= 1:
+            return self._finest
+        return np.asarray(cv2.resize(self._finest, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _jpeg_pixels(header: Header, reduction: Reduction) -> Image:
+    if header.channels == 4:
+        return _ink_pixels(header, reduction)
+    pixels = cv2.imdecode(np.frombuffer(header.stream, np.uint8), _JPEG_MODES[reduction])
+    if pixels is None:
+        raise ValueError("not a whole JPEG file")
+    return np.asarray(pixels, np.uint8)
+
+
+def _ink_pixels(header: Header, reduction: Reduction) -> Image:
+    """Decode a JPEG in cyan, magenta, yellow and black; OpenCV takes all of them for inverted."""
+
+    def shown(band: Pillow.Image) -> Image:
+        inks = band if header.inverted else Pillow.fromarray(~np.asarray(band), "CMYK")  # Pillow has inverted them all
+        return np.asarray(inks.convert("RGB"))
+
+    with JpegImagePlugin.JpegImageFile(io.BytesIO(header.stream)) as picture:
+        picture.draft("CMYK", (max(header.width // reduction, 1), max(header.height // reduction, 1)))
+        return _in_bands(picture, 1, shown)
+
+
+def _png_pixels(header: Header, reduction: Reduction) -> Image:
+    def shown(band: Pillow.Image) -> Image:
+        if band.mode.startswith("I"):  # 16-bit grey
+            grey = np.asarray(band)
+            white = (grey == header.transparent[0]) if header.transparent else np.zeros(grey.shape, bool)
+            eight = np.where(white, _WHITE, grey >> 8).astype(np.uint8)
+            return np.repeat(eight[:, :, None], 3, axis=2)
+        if band.mode in {"LA", "RGBA"} or (band.mode == "P" and "transparency" in band.info):
+            layer = band.convert("RGBA")
+            canvas = Pillow.new("RGB", layer.size, (_WHITE, _WHITE, _WHITE))
+            canvas.paste(layer, mask=layer.getchannel("A"))
+            return np.asarray(canvas)
+        pixels = np.asarray(band.convert("RGB"))
+        if not header.transparent:
+            return pixels
+        # NumPy, not cv2.inRange: with one number for three channels that reads what lies behind the number
+        white = (pixels == np.array(header.transparent, np.uint8)).all(axis=2, keepdims=True)
+        return np.where(white, np.uint8(_WHITE), pixels)
+
+    with PngImagePlugin.PngImageFile(io.BytesIO(header.stream)) as picture:
+        return _in_bands(picture, reduction, shown)
+
+
+def _in_bands(picture: Pillow.Image, reduction: Reduction, shown: Callable[[Pillow.Image], Image]) -> Image:
+    """Bring a picture to RGB, band by band, averaged down ``reduction`` times."""
+    width, height = picture.size
+    pixels = np.empty((-(-height // reduction), -(-width // reduction), 3), np.uint8)
+    rows = max(_BAND_PIXELS // width // reduction, 1) * reduction
+    for top in range(0, height, rows):
+        band = shown(picture.crop((0, top, width, min(top + rows, height))))
+        if reduction > 1:
+            band = np.asarray(Pillow.fromarray(band).reduce(reduction))
+        pixels[top // reduction :][: len(band)] = band
+    return pixels
+
+
+def _upright(pixels: Image, orientation: int) -> Image:
+    """Undo an EXIF orientation (CIPA DC-008 §4.6.4)."""
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in {2, 3, 6, 7}:
+        pixels = pixels[:, ::-1]
+    if orientation in {3, 4, 7, 8}:
+        pixels = pixels[::-1]
+    return pixels

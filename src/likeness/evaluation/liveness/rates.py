@@ -1,0 +1,95 @@
+"""Error rates of presentation attack detection in the terms of ISO/IEC 30107-3."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from likeness.evaluation.recognition.rates import wilson
+
+QUANTILES = (0.0, 0.01, 0.05, 0.5, 0.95, 0.99, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """One presentation's ending: whether it was taken for bona fide, whether it was answered at all, and what failed."""
+
+    accepted: bool
+    responded: bool
+    failed: tuple[str, ...] = ()
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """By signal."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresentationRates:
+    """One kind of presentation: an attack species (PAIS), or bona fide.
+
+    For an attack ``error`` is APCER, the share taken for bona fide. For bona fide it is BPCER, the share taken for an attack.
+    ``non_response`` is APNRR or BPNRR, the share that ended without a classification (a time-out); the errors are shares of the rest.
+    """
+
+    kind: str
+    bona_fide: bool
+    presentations: int
+    errors: int
+    non_responses: int
+    failed: tuple[tuple[str, int], ...]
+    """Signals that did not pass, by how many presentations."""
+    scores: Mapping[str, tuple[float, ...]]
+    """By signal, the scores at :data:`QUANTILES` of the presentations."""
+
+    @property
+    def answered(self) -> int:
+        return self.presentations - self.non_responses
+
+    @property
+    def error(self) -> float:
+        return self.errors / self.answered if self.answered else 0.0
+
+    @property
+    def non_response(self) -> float:
+        return self.non_responses / self.presentations if self.presentations else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the error."""
+        return wilson(self.error, self.answered)
+
+    def as_json(self) -> dict[str, Any]:
+        low, high = self.interval
+        return {
+            "kind": self.kind,
+            "measure": "BPCER" if self.bona_fide else "APCER",
+            "presentations": self.presentations,
+            "errors": self.errors,
+            "rate": self.error,
+            "interval95": [low, high],
+            "nonResponses": self.non_responses,
+            "nonResponseRate": self.non_response,
+            "failedSignals": dict(self.failed),
+            "scoreQuantiles": {"at": QUANTILES, **{name: list(values) for name, values in self.scores.items()}},
+        }
+
+
+def tally(kind: str, presentations: Iterable[Presentation], *, bona_fide: bool) -> PresentationRates:
+    """Count one kind's presentations."""
+    taken = list(presentations)
+    failed = Counter(signal for one in taken for signal in one.failed)
+    return PresentationRates(
+        kind,
+        bona_fide,
+        len(taken),
+        sum(one.responded and one.accepted != bona_fide for one in taken),
+        sum(not one.responded for one in taken),
+        tuple(failed.most_common()),
+        {
+            name: tuple(
+                round(float(value), 4)
+                for value in np.quantile([one.scores[name] for one in taken if name in one.scores], QUANTILES)
+            )
+            for name in sorted({name for one in taken for name in one.scores})
+        },
+    )

@@ -1,0 +1,146 @@
+"""Liveness measured on simulated attempts, live ones and attacks. Simulated: it says nothing of real people, cameras and attackers.
+
+Attempts are independent and drawn from a seed, so a run can be repeated and continued.
+"""
+
+import random
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from likeness.engine.base import Engine
+from likeness.errors import LikenessError, SetupError
+from likeness.evaluation.liveness.photos import photos_in
+from likeness.evaluation.liveness.rates import Presentation, PresentationRates, tally
+from likeness.evaluation.liveness.simulator.attacks import NEEDS_RECORDING, AttackKind, mount
+from likeness.evaluation.liveness.simulator.portrait import Portrait
+from likeness.evaluation.liveness.simulator.session import Shot, carry_out
+from likeness.evaluation.liveness.simulator.subject import SimulatedSubject
+from likeness.liveness.attempt.check import Check
+from likeness.liveness.attempt.script import LivenessMode, draw_script
+from likeness.liveness.base import StatusCode
+
+LIVE = "live"
+KINDS = (LIVE, *(kind.value for kind in AttackKind))
+
+_LEAST_EYE_DISTANCE = 34.0
+_MOST_YAW = 0.09
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be simulated."""
+
+    photos: tuple[Path, ...]
+    mode: LivenessMode
+    flash: bool
+    seed: int
+
+
+LoadEngine = Callable[[], Engine]
+
+
+def simulate_all(
+    load: LoadEngine, plan: Plan, kinds: Sequence[str], attempts: int, *, workers: int, told: Callable[[], None]
+) -> tuple[PresentationRates, ...]:
+    """Simulate ``attempts`` of each kind over ``workers`` processes; ``told`` is called after each. ``load`` must be picklable.
+
+    Kinds take turns, and an interruption (SIGINT) keeps what has ended: the rates are then of fewer attempts.
+    """
+    jobs = [(kind, index) for index in range(attempts) for kind in kinds]
+    found: dict[str, list[Presentation]] = {kind: [] for kind in kinds}
+    with ProcessPoolExecutor(workers, get_context("spawn"), _open_worker, (load, plan)) as pool:
+        waiting = {pool.submit(_work, kind, index): kind for kind, index in jobs}
+        try:
+            for done in as_completed(waiting):
+                found[waiting[done]].append(done.result())
+                told()
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+    return tuple(tally(kind, found[kind], bona_fide=kind == LIVE) for kind in kinds)
+
+
+def simulate(engine: Engine, plan: Plan, kind: str, index: int) -> Presentation:
+    """Simulate one attempt. Raises SetupError when no photo is fit to make a person from."""
+    source = np.random.SeedSequence((plan.seed, KINDS.index(kind), index))
+    chance = np.random.default_rng(source)
+    scripts = random.Random(int(chance.integers(2**62)))  # noqa: S311 - a simulation is to be repeatable
+    people = find_portraits(engine, plan.photos, chance)
+    victim, accomplice = next(people), next(people)
+    recording: list[Shot] | None = None
+    if kind in NEEDS_RECORDING:
+        recording = []
+        earlier = Check(engine, draw_script(plan.mode, flash=plan.flash, chance=scripts))
+        carry_out(SimulatedSubject(victim, chance), earlier, chance, recording=recording)
+    presentation = (
+        SimulatedSubject(victim, chance)
+        if kind == LIVE
+        else mount(AttackKind(kind), victim, accomplice, chance, recording)
+    )
+    script = draw_script(plan.mode, flash=plan.flash, chance=scripts)
+    verdict = carry_out(presentation, Check(engine, script, presentation.camera_label), chance).verdict
+    return Presentation(
+        verdict.live,
+        verdict.status_code is not StatusCode.FACE_TIMEOUT,
+        tuple(name.value for name in verdict.failed),
+        {signal.name.value: signal.score for signal in verdict.signals},
+    )
+
+
+def people_in(folder: Path) -> tuple[Path, ...]:
+    """Give one photo of each person: every photo right in the folder, and the first of each folder in it."""
+    chosen: dict[Path, Path] = {}
+    for photo in photos_in(folder):
+        chosen.setdefault(photo if photo.parent == folder else photo.parent, photo)
+    return tuple(chosen.values())
+
+
+def find_portraits(engine: Engine, photos: Sequence[Path], chance: np.random.Generator) -> Iterator[Portrait]:
+    """Give portraits from photos in random order: frontal faces, large enough, no photo twice."""
+    for index in chance.permutation(len(photos)):
+        if (portrait := _portrait(engine, photos[index], chance)) is not None:
+            yield portrait
+    raise SetupError("Too few of these photos show one large face that looks straight ahead.")
+
+
+def _portrait(engine: Engine, path: Path, chance: np.random.Generator) -> Portrait | None:
+    try:
+        photo = engine.decode(path.read_bytes())
+    except LikenessError:
+        return None
+    if (largest := max(photo.shape)) > 1600:
+        photo = np.asarray(
+            cv2.resize(photo, None, fx=1600 / largest, fy=1600 / largest, interpolation=cv2.INTER_AREA), np.uint8
+        )
+    faces = engine.detect(photo, minimum_face_pixels=min(photo.shape[:2]) / 12)
+    if not faces:
+        return None
+    points = faces[0].landmarks
+    across = points[1] - points[0]
+    eye_distance = float(np.hypot(*across))
+    aside = float((points[2] - (points[:2].mean(0) + points[3:].mean(0)) / 2) @ across) / max(eye_distance, 1e-6) ** 2
+    if eye_distance < _LEAST_EYE_DISTANCE or abs(aside) > _MOST_YAW:
+        return None
+    return Portrait.from_photo(photo, points, chance)
+
+
+_worker: tuple[Engine, Plan] | None = None
+"""What a worker process holds; set once as it starts."""
+
+
+def _open_worker(load: LoadEngine, plan: Plan) -> None:
+    global _worker  # noqa: PLW0603 - a process pool hands state to its workers in no other way
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers when their attempts have ended
+    cv2.setNumThreads(1)
+    _worker = load(), plan
+
+
+def _work(kind: str, index: int) -> Presentation:
+    assert _worker is not None
+    return simulate(*_worker, kind, index)

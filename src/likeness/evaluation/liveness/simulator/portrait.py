@@ -1,0 +1,56 @@
+"""A still photo of a face, laid out in centimetres so that it can be wrapped on a head or printed on paper."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.engine.alignment import similarity
+from likeness.engine.base import Image
+from likeness.evaluation.liveness.simulator.surfaces import LANDMARKS_CM
+
+PIXELS_PER_CM = 18.0
+LEFT_CM, RIGHT_CM, TOP_CM, BOTTOM_CM = 13.0, 13.0, 15.0, 19.0
+"""How far a portrait reaches from the point between the eyes."""
+
+WIDTH, HEIGHT = (int((a + b) * PIXELS_PER_CM) for a, b in ((LEFT_CM, RIGHT_CM), (TOP_CM, BOTTOM_CM)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Portrait:
+    """A photo resampled to :data:`PIXELS_PER_CM`, eyes level and at the origin."""
+
+    pixels: NDArray[np.uint8]
+    """(HEIGHT, WIDTH, 3) sRGB."""
+    nose_x_cm: float
+    nose_y_cm: float
+
+    @classmethod
+    def from_photo(cls, photo: Image, landmarks: NDArray[np.float32], chance: np.random.Generator) -> "Portrait":
+        """Lay out a near-frontal photo by its five landmarks.
+
+        A small photo is sharpened and gets skin grain as it is enlarged: what a camera would resolve at this distance is not in
+        the file.
+        """
+        origin = np.array((LEFT_CM, TOP_CM), np.float32)
+        placing = similarity(landmarks, (LANDMARKS_CM + origin) * PIXELS_PER_CM)
+        nose_x, nose_y = (placing[:, :2] @ landmarks[2] + placing[:, 2]) / PIXELS_PER_CM - origin
+        enlarged = float(np.hypot(placing[0, 0], placing[1, 0]))
+        if enlarged < 0.7:
+            # Averaging first keeps a large photo from aliasing.
+            photo = np.asarray(
+                cv2.resize(photo, None, fx=enlarged, fy=enlarged, interpolation=cv2.INTER_AREA), np.uint8
+            )
+            placing[:, :2] /= enlarged
+        pixels = cv2.warpAffine(photo, placing, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        values = pixels.astype(np.float32)
+        if enlarged > 1.2:
+            values += 0.8 * (values - cv2.GaussianBlur(values, (0, 0), 0.8 * enlarged))
+            grain = cv2.GaussianBlur(chance.normal(0, 1, (HEIGHT, WIDTH)).astype(np.float32), (0, 0), 1.0)
+            values *= (1 + 0.05 * grain / grain.std())[..., None]
+        return cls(
+            np.clip(values, 0, 255).astype(np.uint8),
+            float(np.clip(nose_x, -1.0, 1.0)),
+            float(np.clip(nose_y, 3.4, 5.0)),
+        )

@@ -1,0 +1,99 @@
+"""One simulated attempt: a presentation before a camera, a page, a network, and the real check behind it."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from likeness.engine.base import Image
+from likeness.evaluation.liveness.simulator.subject import Presentation
+from likeness.liveness.base import Frame, LivenessCheck, Verdict
+
+_LONGEST_SECONDS = 75.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended."""
+
+    verdict: Verdict
+    frames: int
+    lasted_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One connection, drawn at random."""
+
+    frame_seconds: float
+    up_seconds: float
+    down_seconds: float
+    jitter_seconds: float
+
+    @classmethod
+    def draw(cls, chance: np.random.Generator) -> "Network":
+        return cls(
+            float(chance.uniform(1 / 13, 1 / 9)),
+            float(chance.uniform(0.02, 0.12)),
+            float(chance.uniform(0.01, 0.08)),
+            float(chance.uniform(0.0, 0.03)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One frame of a recorded attempt and what the page was showing when it was taken."""
+
+    at_seconds: float
+    data: bytes
+    status_code: str
+
+
+def carry_out(
+    presentation: Presentation,
+    check: LivenessCheck,
+    chance: np.random.Generator,
+    *,
+    recording: list[Shot] | None = None,
+) -> Outcome:
+    """Run one attempt to its verdict in simulated time. The page shows an instruction when it arrives, and no sooner."""
+    network = Network.draw(chance)
+    captured = 0.5
+    arrived = 0.0
+    flash_index: int | None = None
+    status_code = ""
+    pending: list[tuple[float, dict[str, Any], int | None]] = []
+    frames = 0
+    while True:
+        while pending and pending[0][0] <= captured:
+            at, message, flash_index = pending.pop(0)
+            presentation.react(message, at)
+            status_code = message["statusCode"]
+        data = presentation.encode(presentation.frame(captured))
+        if recording is not None:
+            recording.append(Shot(captured, data, status_code))
+        arrived = max(captured + network.up_seconds + float(chance.exponential(network.jitter_seconds)), arrived + 1e-3)
+        instruction = check.observe(
+            Frame(
+                decode(data),
+                arrived,
+                hashlib.sha256(data).digest(),
+                client_at_seconds=captured,
+                flash_index=flash_index,
+            )
+        )
+        frames += 1
+        if instruction.verdict is None and captured > _LONGEST_SECONDS:
+            instruction = check.tick(arrived + _LONGEST_SECONDS)
+        if instruction.verdict is not None:
+            return Outcome(instruction.verdict, frames, captured)
+        pending.append((arrived + network.down_seconds, instruction.as_json(), instruction.flash_index))
+        captured += network.frame_seconds * float(chance.uniform(0.9, 1.1))
+
+
+def decode(data: bytes) -> Image:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert pixels is not None, "the simulator wrote this JPEG itself"
+    return np.asarray(pixels, np.uint8)

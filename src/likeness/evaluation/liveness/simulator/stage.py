@@ -1,0 +1,89 @@
+"""The room in which a presentation happens: camera, light, wall and the screen's present colour."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.engine.base import Image
+from likeness.evaluation.liveness.simulator.camera import Camera, Optics
+from likeness.evaluation.liveness.simulator.scene import LINEAR, Layer, Lighting, render
+
+Array = NDArray[np.float32]
+
+
+class Stage:
+    """Owns what every presentation shares. ``shows`` is told each instruction as the page receives it."""
+
+    def __init__(self, chance: np.random.Generator, optics: Optics | None = None) -> None:
+        self.optics = optics or Optics.draw(chance)
+        self.camera = Camera(self.optics, chance)
+        self.lighting = draw_lighting(chance)
+        background = draw_background(chance, self.optics.width, self.optics.height)
+        self._background = np.asarray(
+            cv2.resize(background, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32
+        )
+        self._latency_seconds = float(chance.uniform(0.02, 0.09))
+        """From the page's order to light, and from light to the captured frame."""
+        self._shown: list[tuple[float, Array]] = [(0.0, np.zeros(3, np.float32))]
+
+    def shows(self, message: Mapping[str, Any], at_seconds: float) -> None:
+        """Change the screen as the page would: at once, but for the display's and the camera's latency."""
+        light = screen_light(message["colour"])
+        if not np.array_equal(light, self._shown[-1][1]):
+            self._shown.append((at_seconds + self._latency_seconds, light))
+
+    def screen(self, at_seconds: float) -> Array:
+        """Give the linear RGB that lights the scene at a moment."""
+        for since, light in reversed(self._shown):
+            if since <= at_seconds:
+                return light
+        return self._shown[0][1]
+
+    def film(self, layers: tuple[Layer, ...], at_seconds: float) -> Image:
+        """Give the camera's picture of the layers."""
+        light = render(layers, self._background, self.camera, self.lighting, self.screen(at_seconds))
+        return self.camera.develop(light, at_seconds)
+
+
+def screen_light(colour: str | None) -> Array:
+    """Give the linear RGB of a CSS hex colour; a page without a colour is dark."""
+    if colour is None:
+        return np.zeros(3, np.float32)
+    return np.asarray(LINEAR[[int(colour[start : start + 2], 16) for start in (1, 3, 5)]])
+
+
+def draw_lighting(chance: np.random.Generator) -> Lighting:
+    """Draw a room: from a dim one where the screen nearly doubles the light to an office where it adds an eighth."""
+    warmth = chance.uniform(-0.18, 0.12)
+    direction = np.array((chance.normal(0, 0.5), chance.normal(-0.5, 0.3), 1.0))
+    half_width, half_height = chance.choice(((3.5, 7.0), (15.0, 9.5), (26.0, 15.0)))
+    middle = half_height + 1.0
+    points = np.array([(sx * half_width / 2, middle + sy * half_height / 2, 0.0) for sx in (-1, 1) for sy in (-1, 1)])
+    return Lighting(
+        np.array((1 + warmth, 1.0, 1 - warmth), np.float32),
+        (direction / np.linalg.norm(direction)).astype(np.float32),
+        float(chance.uniform(0.35, 0.8)),
+        float(np.exp(chance.uniform(np.log(0.125), np.log(0.8)))),
+        points.astype(np.float32),
+    )
+
+
+def draw_background(chance: np.random.Generator, width: int, height: int) -> Array:
+    """Paint a room out of focus: (height, width, 3) linear reflectance."""
+    room = np.full((height, width, 3), _paint(chance, 40, 200), np.float32)
+    for _ in range(chance.integers(3, 10)):
+        x, y = int(chance.integers(-50, width)), int(chance.integers(-50, height))
+        size = x + int(chance.integers(40, 300)), y + int(chance.integers(40, 300))
+        cv2.rectangle(room, (x, y), size, _paint(chance, 15, 235), -1)
+    room += cv2.resize(chance.normal(0, 12, (height // 4, width // 4, 3)).astype(np.float32), (width, height))
+    blurred = cv2.GaussianBlur(room, (0, 0), float(chance.uniform(1.0, 5.0)))
+    return np.asarray(LINEAR[np.clip(blurred, 0, 255).astype(np.uint8)])
+
+
+def _paint(chance: np.random.Generator, darkest: float, brightest: float) -> tuple[float, float, float]:
+    """Draw a colour of walls and furniture: of any brightness, seldom vivid."""
+    red, green, blue = chance.uniform(darkest, brightest) + chance.normal(0, 22, 3)
+    return float(red), float(green), float(blue)

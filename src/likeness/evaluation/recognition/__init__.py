@@ -1,0 +1,1 @@
+"""Measuring recognition (ISO/IEC 19795): rates, thresholds, conditions."""

@@ -1,0 +1,225 @@
+"""Whether the levels hold for bad photos: the comparisons of a data set again, with the photos treated.
+
+A level's promise is for whatever is accepted. Bad photos resemble each other, so the comparison that matters most is that of two
+photos treated alike; a treated photo against good ones of others shows what it does in a gallery of good ones.
+"""
+
+import hashlib
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.engine.base import Engine, Face, FacePolicy, Image, Use
+from likeness.engine.levels import TARGET_FMR
+from likeness.engine.photo.resampling import shrink
+from likeness.errors import BadRequest, FaceRefused, SetupError, UnsupportedMediaType
+from likeness.evaluation.data_set import DataSet
+from likeness.evaluation.recognition import treatments
+from likeness.evaluation.recognition.comparison import People, Rows, count_errors, count_errors_between
+from likeness.evaluation.recognition.extraction import Progress, analyse
+from likeness.evaluation.recognition.outcomes import Failure, Outcome, Sample
+from likeness.evaluation.recognition.performance import LevelRates, level_rates
+from likeness.evaluation.recognition.rates import Rate, genuine_rate
+from likeness.evaluation.recognition.template_cache import TemplateCache
+from likeness.evaluation.recognition.treatments import AS_IT_IS, Treatment
+
+PHOTOS = 650
+"""Photos that give 200,000 comparisons of different people for each treatment."""
+IN_DOUBT = 2.0
+"""A level holds while its false match rate is at most so many times the promise, or its 95 % interval begins below that."""
+_LONGEST_SHORTER_SIDE = 640
+"""Larger photos are made smaller first: no network here sees more of a portrait."""
+_JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionRates:
+    """What one treatment does."""
+
+    condition: str
+    photos: int
+    failure_to_acquire: Rate
+    failures: Mapping[str, int]
+    """By code, and for LOW_QUALITY by its worst reason."""
+    alike: tuple[LevelRates, ...]
+    """Both photos treated."""
+    against_clean: tuple[LevelRates, ...]
+    """A treated photo against other photos as they are."""
+
+    def holds(self, level: int) -> bool:
+        """Whether the level's promise holds for two photos treated alike."""
+        return self.alike[level - 1].fmr.low <= IN_DOUBT * TARGET_FMR[level - 1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conditions:
+    """The outcomes of chosen photos of a data set under each treatment."""
+
+    data_set: DataSet
+    photos: tuple[int, ...]
+    outcomes: Mapping[str, tuple[Outcome, ...]]
+    """By treatment, in the order of ``photos``."""
+
+    def templates_under(self, condition: str) -> tuple[Rows, People]:
+        """Give the (rows, people) of the photos that are not refused under a treatment."""
+        rows, places = _templates(self.outcomes[condition])
+        return rows, self.person_of[places]
+
+    @property
+    def person_of(self) -> People:
+        """The person of each of ``photos``."""
+        return np.array([self.data_set.person_of[index] for index in self.photos], np.int64)
+
+
+def choose_photos(data_set: DataSet, most: int) -> tuple[int, ...]:
+    """Choose photos: two of a person where there are two, such people first, and otherwise by chance, but always the same."""
+    of_person: dict[int, list[int]] = {}
+    for index, person in enumerate(data_set.person_of):
+        of_person.setdefault(person, []).append(index)
+    by_chance = sorted(
+        of_person.values(), key=lambda own: (len(own) < 2, zlib.crc32(str(data_set.photos[own[0]]).encode()))
+    )
+    return tuple(index for own in by_chance for index in own[:2])[:most]
+
+
+def extract_conditions(
+    engine: Engine,
+    data_set: DataSet,
+    *,
+    photos: Sequence[int],
+    use: Use = Use.PROBE,
+    policy: FacePolicy = FacePolicy.LARGEST,
+    table: Mapping[str, Treatment] = treatments.TREATMENTS,
+    workers: int = 1,
+    cache: TemplateCache | None = None,
+    progress: Progress = lambda _done, _total: None,
+) -> Conditions:
+    """Treat and analyse the photos. Those that are refused as they are, are left out.
+
+    Raises SetupError where a file cannot be read, or too few of the photos are accepted as they are.
+    """
+
+    def look_at(index: int) -> dict[str, Outcome]:
+        path = data_set.folder / data_set.photos[index]
+        try:
+            photo = path.read_bytes()
+        except OSError as error:
+            raise SetupError(f"{path} cannot be read: {error}") from error
+        subject = _Subject(engine, photo, str(data_set.photos[index]), use, policy)
+
+        def treated(name: str) -> Outcome:
+            key = photo + f"\n{name}\n{digest}".encode()
+            known = cache.get(key) if cache is not None else None
+            outcome = known or subject.treated(name, table[name])
+            if cache is not None:
+                cache.put(key, outcome)
+            return outcome
+
+        plain = treated(AS_IT_IS)
+        if isinstance(plain, Failure):
+            return {}
+        return {AS_IT_IS: plain} | {name: treated(name) for name in table if name != AS_IT_IS}
+
+    digest = _treatments_digest()
+    rows: list[tuple[int, dict[str, Outcome]]] = []
+    with ThreadPoolExecutor(workers, thread_name_prefix="likeness-conditions") as pool:
+        try:
+            for done, (index, found) in enumerate(zip(photos, pool.map(look_at, photos), strict=True), start=1):
+                if found:
+                    rows.append((index, found))
+                progress(done, len(photos))
+        finally:
+            pool.shutdown(cancel_futures=True)
+            if cache is not None:
+                cache.save()
+    if len({data_set.person_of[index] for index, _ in rows}) < 2:
+        raise SetupError("Too few photos gave a template as they are: there is nothing to compare treated photos with.")
+    return Conditions(
+        data_set,
+        tuple(index for index, _ in rows),
+        {name: tuple(found[name] for _, found in rows) for name in table},
+    )
+
+
+def measure_conditions(conditions: Conditions, thresholds: Sequence[float]) -> tuple[ConditionRates, ...]:
+    """Read the rates off at the thresholds of levels 1 to 5."""
+    person_of = conditions.person_of
+    clean, clean_places = _templates(conditions.outcomes[AS_IT_IS])
+    measured = []
+    for name, outcomes in conditions.outcomes.items():
+        rows, places = _templates(outcomes)
+        rows = rows if len(rows) else clean[:0]
+        people = person_of[places]
+        against = count_errors_between(
+            rows, clean, people, person_of[clean_places], places[:, None] == clean_places[None, :], thresholds
+        )
+        measured.append(
+            ConditionRates(
+                name,
+                len(outcomes),
+                _failure_rate(outcomes, person_of),
+                dict(Counter(_named(outcome) for outcome in outcomes if isinstance(outcome, Failure)).most_common()),
+                level_rates(count_errors(rows, people, thresholds), thresholds),
+                level_rates(against, thresholds),
+            )
+        )
+    return tuple(measured)
+
+
+class _Subject:
+    """One photo, whose face is found only when a treatment asks where it is."""
+
+    def __init__(self, engine: Engine, photo: bytes, name: str, use: Use, policy: FacePolicy) -> None:
+        self._engine, self._photo, self._name = engine, photo, name
+        self._analyse = partial(analyse, engine, use=use, policy=policy)
+        self._look = partial(engine.analyse, use=use, policy=policy)
+        self._found: tuple[Image, Face] | None = None
+
+    def treated(self, name: str, treatment: Treatment) -> Outcome:
+        try:
+            image, face = self._found = self._found or self._find()
+        except (BadRequest, FaceRefused, UnsupportedMediaType):
+            return self._analyse(photo=self._photo)
+        chance = np.random.default_rng(zlib.crc32(f"{self._name}\n{name}".encode()))
+        return self._analyse(photo=_stored(treatment(image, face.detection.landmarks, chance)))
+
+    def _find(self) -> tuple[Image, Face]:
+        whole = self._engine.decode(self._photo)
+        image = shrink(whole, min(_LONGEST_SHORTER_SIDE / min(whole.shape[:2]), 1.0))
+        return image, self._look(_stored(image))
+
+
+def _stored(image: Image) -> bytes:
+    _, stored = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return stored.tobytes()
+
+
+def _templates(outcomes: Sequence[Outcome]) -> tuple[Rows, NDArray[np.int64]]:
+    found = [(place, outcome.template) for place, outcome in enumerate(outcomes) if isinstance(outcome, Sample)]
+    if not found:
+        return np.empty((0, 1), np.float32), np.empty(0, np.int64)
+    places, templates = zip(*found, strict=True)
+    return np.stack(templates), np.array(places, np.int64)
+
+
+def _failure_rate(outcomes: Sequence[Outcome], person_of: People) -> Rate:
+    failed = np.array([isinstance(outcome, Failure) for outcome in outcomes], np.bool_)
+    count = int(person_of.max()) + 1
+    return genuine_rate(np.bincount(person_of[failed], minlength=count), np.bincount(person_of, minlength=count))
+
+
+def _named(failure: Failure) -> str:
+    return ": ".join((failure.code, *failure.reasons[:1]))
+
+
+def _treatments_digest() -> str:
+    """Name what the treatments do, so that templates kept from an older version of them are not taken for theirs."""
+    return hashlib.sha256(Path(treatments.__file__).read_bytes()).hexdigest()[:16]

@@ -1,0 +1,104 @@
+"""From photos to templates, by the very path that the service takes, several photos at a time."""
+
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from likeness.engine.base import Engine, FacePolicy, Use
+from likeness.errors import BadRequest, FaceRefused, LowQuality, SetupError, UnsupportedMediaType
+from likeness.evaluation.data_set import DataSet
+from likeness.evaluation.recognition.comparison import People, Rows
+from likeness.evaluation.recognition.outcomes import Failure, Outcome, Sample
+from likeness.evaluation.recognition.template_cache import TemplateCache
+
+Progress = Callable[[int, int], None]
+"""Told (photos done, photos in all)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extraction:
+    """What became of every photo of a data set, in its order."""
+
+    data_set: DataSet
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def samples(self) -> Mapping[int, Sample]:
+        """The photos that gave a template, by their index in the data set, ascending."""
+        return {index: outcome for index, outcome in enumerate(self.outcomes) if isinstance(outcome, Sample)}
+
+    @property
+    def failures(self) -> Mapping[int, Failure]:
+        """The photos that gave none, by their index."""
+        return {index: outcome for index, outcome in enumerate(self.outcomes) if isinstance(outcome, Failure)}
+
+    @property
+    def rows(self) -> Rows:
+        """The templates, one row for each of ``samples``."""
+        templates = [sample.template for sample in self.samples.values()]
+        return np.stack(templates) if templates else np.empty((0, 1), np.float32)
+
+    @property
+    def people(self) -> People:
+        """The person of each row."""
+        return np.array([self.data_set.person_of[index] for index in self.samples], np.int64)
+
+    def templates_of(self, photos: Collection[int]) -> tuple[Rows, People]:
+        """Give the (rows, people) of some photos of the data set, those that gave a template."""
+        chosen = np.isin(np.fromiter(self.samples, np.int64), np.fromiter(photos, np.int64))
+        return self.rows[chosen], self.people[chosen]
+
+
+def extract(
+    engine: Engine,
+    data_set: DataSet,
+    *,
+    use: Use = Use.PROBE,
+    policy: FacePolicy = FacePolicy.LARGEST,
+    workers: int = 1,
+    cache: TemplateCache | None = None,
+    progress: Progress = lambda _done, _total: None,
+) -> Extraction:
+    """Analyse every photo; what the service would refuse becomes a Failure. Raises SetupError where a file cannot be read.
+
+    A ``cache`` answers for photos that it has seen, and learns the others.
+    """
+
+    def look_at(index: int) -> Outcome:
+        path = data_set.folder / data_set.photos[index]
+        try:
+            photo = path.read_bytes()
+        except OSError as error:
+            raise SetupError(f"{path} cannot be read: {error}") from error
+        known = cache.get(photo) if cache is not None else None
+        if known is not None:
+            return known
+        outcome = analyse(engine, photo, use, policy)
+        if cache is not None:
+            cache.put(photo, outcome)
+        return outcome
+
+    outcomes = []
+    with ThreadPoolExecutor(workers, thread_name_prefix="likeness-extract") as pool:
+        try:
+            for outcome in pool.map(look_at, range(len(data_set.photos))):
+                outcomes.append(outcome)
+                progress(len(outcomes), len(data_set.photos))
+        finally:
+            pool.shutdown(cancel_futures=True)
+            if cache is not None:
+                cache.save()
+    return Extraction(data_set, tuple(outcomes))
+
+
+def analyse(engine: Engine, photo: bytes, use: Use, policy: FacePolicy) -> Outcome:
+    """Give what becomes of a photo; what the service would refuse becomes a Failure."""
+    try:
+        face = engine.analyse(photo, use=use, policy=policy)
+    except LowQuality as error:
+        return Failure(error.code, tuple(error.reasons))
+    except (BadRequest, FaceRefused, UnsupportedMediaType) as error:
+        return Failure(error.code)
+    return Sample(face.template, face.quality.score, face.detection.box)

@@ -1,0 +1,1 @@
+"""An evaluation for readers: numbers, plots, one page."""

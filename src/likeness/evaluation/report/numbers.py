@@ -1,0 +1,171 @@
+"""An evaluation in numbers, as JSON: what a program reads, and what the page is drawn from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from likeness import __version__
+from likeness.evaluation.recognition.comparison import ScoredPair
+from likeness.evaluation.recognition.conditions import ConditionRates
+from likeness.evaluation.recognition.histogram import ScoreHistogram, edge
+from likeness.evaluation.recognition.identification import OperatingPoint
+from likeness.evaluation.recognition.pair_accuracy import PairAccuracy
+from likeness.evaluation.recognition.performance import LevelRates, Performance
+from likeness.evaluation.recognition.rates import Rate
+
+_CURVE_POINTS = 240
+_BARS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What an evaluation was made of, beside the photos."""
+
+    pack: str
+    use: str
+    policy: str
+    measured_at: str
+    calibrated_on: str | None
+
+
+def to_json(
+    performance: Performance,
+    circumstances: Circumstances,
+    pairs: PairAccuracy | None = None,
+    conditions: Sequence[ConditionRates] = (),
+) -> dict[str, Any]:
+    """Give the whole evaluation as plain values; rates carry their 95 % intervals and counts."""
+    data_set = performance.extraction.data_set
+    comparisons = performance.comparisons
+    return {
+        "product": f"likeness {__version__}",
+        "pack": circumstances.pack,
+        "use": circumstances.use,
+        "policy": circumstances.policy,
+        "measuredAt": circumstances.measured_at,
+        "calibratedOn": circumstances.calibrated_on,
+        "dataSet": {
+            "name": data_set.name,
+            "people": len(data_set.people),
+            "photos": len(data_set.photos),
+            "genuineComparisons": comparisons.genuine.total,
+            "impostorComparisons": comparisons.impostor.total,
+        },
+        "failureToAcquire": rate_to_json(performance.failure_to_acquire),
+        "failures": dict(performance.failures),
+        "levels": [level_to_json(level) for level in performance.measured],
+        "levelsInForce": [level_to_json(level) for level in performance.promised],
+        "det": det_curve(comparisons.genuine, comparisons.impostor),
+        "distributions": _distributions(comparisons.genuine, comparisons.impostor),
+        "identification": {
+            "gallerySize": performance.gallery_size,
+            "points": [_point_to_json(point) for point in performance.identification],
+        },
+        "errorVersusDiscard": [
+            {"discarded": point.discarded, "fnmr": point.fnmr, "comparisons": point.comparisons}
+            for point in performance.discard
+        ],
+        "pairs": pairs
+        and {
+            "accuracy": pairs.mean,
+            "standardError": pairs.standard_error,
+            "genuine": pairs.genuine,
+            "impostor": pairs.impostor,
+        },
+        "groups": [
+            {
+                "label": group.label,
+                "group": group.group,
+                "photos": group.photos,
+                "people": group.people,
+                "failureToAcquire": rate_to_json(group.failure_to_acquire),
+                "levels": [level_to_json(level) for level in group.levels],
+            }
+            for group in performance.groups
+        ],
+        "conditions": [condition_to_json(condition) for condition in conditions],
+        "worst": {
+            "falseNonMatches": [_pair_to_json(performance, pair) for pair in comparisons.lowest_genuine],
+            "falseMatches": [_pair_to_json(performance, pair) for pair in comparisons.highest_impostor],
+        },
+    }
+
+
+def rate_to_json(rate: Rate) -> dict[str, float | int]:
+    return {
+        "value": rate.value,
+        "low": rate.low,
+        "high": rate.high,
+        "errors": rate.errors,
+        "comparisons": rate.comparisons,
+    }
+
+
+def level_to_json(level: LevelRates) -> dict[str, Any]:
+    return {
+        "level": level.level,
+        "threshold": level.threshold,
+        "fmr": rate_to_json(level.fmr),
+        "fnmr": rate_to_json(level.fnmr),
+    }
+
+
+def condition_to_json(condition: ConditionRates) -> dict[str, Any]:
+    return {
+        "condition": condition.condition,
+        "photos": condition.photos,
+        "failureToAcquire": rate_to_json(condition.failure_to_acquire),
+        "failures": dict(condition.failures),
+        "alike": [{**level_to_json(level), "holds": condition.holds(level.level)} for level in condition.alike],
+        "againstClean": [level_to_json(level) for level in condition.against_clean],
+    }
+
+
+def det_curve(genuine: ScoreHistogram, impostor: ScoreHistogram) -> list[dict[str, float]]:
+    """Give the detection error trade-off: FNMR against FMR, evenly spread over FMR's decades, from the strictest threshold on."""
+    reaching, accepted = impostor.reaching(), genuine.reaching()
+    lowest = 1 / max(impostor.total, 1)
+    counts = np.unique(np.geomspace(lowest, 1, _CURVE_POINTS) * impostor.total + 0.5, axis=0).astype(np.int64)
+    points = []
+    for count in np.unique(counts):
+        position = int(np.argmax(reaching <= count))
+        points.append(
+            {
+                "threshold": edge(position),
+                "fmr": int(reaching[position]) / max(impostor.total, 1),
+                "fnmr": 1 - int(accepted[position]) / max(genuine.total, 1),
+            }
+        )
+    return points
+
+
+def _distributions(genuine: ScoreHistogram, impostor: ScoreHistogram) -> dict[str, list[float]]:
+    seen = np.flatnonzero(genuine.counts + impostor.counts)
+    low, high = edge(int(seen[0])), min(edge(int(seen[-1]) + 1), 1.0)
+    centres, genuine_density = genuine.density(_BARS, low, high)
+    _, impostor_density = impostor.density(_BARS, low, high)
+    return {
+        "score": centres.tolist(),
+        "genuine": genuine_density.tolist(),
+        "impostor": impostor_density.tolist(),
+    }
+
+
+def _point_to_json(point: OperatingPoint) -> dict[str, float | None]:
+    return {
+        "targetFpir": point.target_fpir,
+        "threshold": point.threshold,
+        "fpir": point.fpir,
+        "fnir": point.fnir,
+    }
+
+
+def _pair_to_json(performance: Performance, pair: ScoredPair) -> dict[str, Any]:
+    extraction = performance.extraction
+    photos = list(extraction.samples)
+    return {
+        "score": pair.score,
+        "photos": [extraction.data_set.photos[photos[row]].as_posix() for row in (pair.first, pair.second)],
+    }

@@ -1,0 +1,141 @@
+"""A gallery as a table: one row for each entry, in order of enrolment, and its photos where they are asked for.
+
+The table is what :mod:`likeness.gallery.bulk.source` reads, so that one gallery can be enrolled into another.
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from likeness.errors import SetupError
+from likeness.gallery.repository import Entry, GalleryRows
+from likeness.kit.files import replacing
+from likeness.store.database import Database
+from likeness.tenants.service import Tenant
+
+COLUMNS = ("oneToNVerificationId", "externalId", "metadata", "quality", "imageStored", "createdAt", "photo")
+_PAGE = 500
+_PNG = b"\x89PNG"
+Photo = Callable[[str], Awaitable[bytes | None]]
+"""Gives a stored photo by its image id."""
+
+
+@dataclass(slots=True)
+class Exported:
+    """What an export wrote."""
+
+    entries: int = 0
+    without_photo: list[str] = field(default_factory=list)
+    """Ids of the entries whose stored photo is missing or damaged."""
+
+
+async def export(
+    database: Database,
+    tenant: Tenant,
+    target: Path,
+    *,
+    images: Path | None = None,
+    photo: Photo,
+    progress: Callable[[int], None],
+) -> Exported:
+    """Write entries to a ``.csv`` or ``.jsonl`` file that only its owner reads, and photos to the folder ``images``.
+
+    Raises SetupError for another ending or a file that is there already, ServiceUnavailable.
+    """
+    ending = target.suffix.lower()
+    if ending not in {".csv", ".jsonl"}:
+        raise SetupError(f"{target}: the ending must be .csv or .jsonl")
+    rows, key, exported = GalleryRows(tenant.id), 0, Exported()
+    with written_whole(target) as file:
+        if images:
+            _make_folder(images)
+        write = _csv_writer(file) if ending == ".csv" else _jsonl_writer(file)
+        while entries := await database.read(partial(rows.page, after_key=key, limit=_PAGE)):
+            for entry in entries:
+                path = None
+                if images and entry.image_id:
+                    stored = await _read(photo, entry.image_id)
+                    if stored is None:
+                        exported.without_photo.append(entry.id)
+                    else:
+                        path = _put(images, entry, stored, target.parent)
+                write(_values(entry, path))
+            key = entries[-1].key
+            exported.entries += len(entries)
+            progress(exported.entries)
+    return exported
+
+
+async def _read(photo: Photo, image_id: str) -> bytes | None:
+    try:
+        return await photo(image_id)
+    except SetupError:  # damaged: no other entry's row is held up by it
+        return None
+
+
+def _values(entry: Entry, photo: str | None) -> dict[str, Any]:
+    created = datetime.fromtimestamp(entry.created_at, UTC).isoformat(timespec="milliseconds")
+    stored = entry.image_id is not None
+    return dict(
+        zip(COLUMNS, (entry.id, entry.external_id, entry.labels, entry.quality, stored, created, photo), strict=True)
+    )
+
+
+def _make_folder(images: Path) -> None:
+    images.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _put(images: Path, entry: Entry, photo: bytes, relative_to: Path) -> str:
+    path = images / f"{entry.id}{'.png' if photo.startswith(_PNG) else '.jpg'}"
+    with open(path, "wb", opener=private) as file:
+        file.write(photo)
+    return os.path.relpath(path.resolve(), relative_to.resolve())
+
+
+def refuse_present(*targets: Path | None) -> None:
+    """Raise SetupError where a file to be written is there already: nothing is written over."""
+    for target in targets:
+        if target and target.exists():
+            raise SetupError(f"{target} is there already")
+
+
+@contextmanager
+def written_whole(target: Path) -> Iterator[IO[str]]:
+    """Write a text file that only its owner reads, and that is there under its name once it is complete. Raises SetupError."""
+    refuse_present(target)
+    with replacing(target) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        yield text
+        text.detach()
+
+
+def _csv_writer(file: IO[str]) -> Callable[[dict[str, Any]], Any]:
+    table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+    table.writeheader()
+    return lambda values: table.writerow(
+        values | {"metadata": json.dumps(values["metadata"], ensure_ascii=False) if values["metadata"] else ""}
+    )
+
+
+def _jsonl_writer(file: IO[str]) -> Callable[[dict[str, Any]], Any]:
+    return lambda values: file.write(json.dumps(values, ensure_ascii=False) + "\n")
+
+
+def private(path: str, flags: int) -> int:
+    """Open a file that only its owner reads, also where it was there before."""
+    descriptor = os.open(path, flags, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def spreadsheet_text(value: str) -> str:
+    """Give a text that came from callers in a form that a spreadsheet does not take for a formula."""
+    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -1,0 +1,194 @@
+"""Where people to be enrolled in bulk come from: a folder of photos, or a table with a row for each.
+
+A table has a column ``photo`` (a path, relative to the table's folder; in Parquet also the bytes themselves), and may have
+``externalId`` and ``metadata`` (a JSON object of strings). Other columns are ignored, but not one whose name is nearly one of
+these. Who has no ``externalId`` gets the photo's path.
+"""
+
+import csv
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Never
+
+from likeness.engine.photo.files import passed_over
+from likeness.errors import SetupError
+
+_COLUMNS = ("photo", "externalId", "metadata")
+_LONGEST_CELL = 1 << 20
+"""Characters; more than the largest metadata that an export can write."""
+_PARQUET_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One person to enrol."""
+
+    number: int
+    """Counts from 1."""
+    photo: Any
+    """A path or bytes, if the table is right."""
+    external_id: Any
+    metadata: Any
+    fault: str | None = None
+    """What is wrong with the row as such."""
+
+    @property
+    def name(self) -> str:
+        """What the person is known by in a report."""
+        return next(
+            (text for text in (self.external_id, self.photo) if text and isinstance(text, str)), f"row {self.number}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A folder or a table. ``rows`` may be begun again and gives the same order each time."""
+
+    folder: Path
+    rows: Callable[[], Iterator[Row]]
+    count: Callable[[], int]
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    """How many files of a folder are no rows, by kind: ``hidden``, ``thumbnail``, ``no photo``."""
+
+    def read(self, row: Row, *, at_most: int) -> bytes:
+        """Give a row's photo, or its first bytes. Raises OSError, and ValueError for what is no file or cannot be named."""
+        if isinstance(row.photo, bytes):
+            return row.photo
+        path = self.folder / str(row.photo)
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ValueError("it is not a file")
+        with path.open("rb") as file:
+            return file.read(at_most)
+
+
+def open_source(path: Path) -> Source:
+    """Open a folder, or a ``.csv``, ``.jsonl`` or ``.parquet`` file. Raises SetupError for anything else.
+
+    In a folder, links to other folders are not followed; hidden files and thumbnails are passed over, and so is what neither has the
+    ending of a JPEG or PNG file nor begins like one. Reading the rows raises SetupError where the table is damaged.
+    """
+    if path.is_dir():
+        others: Counter[str] = Counter()
+        photos = sorted(_photos(path, others))
+        rows = [Row(number, photo.as_posix(), photo.as_posix(), None) for number, photo in enumerate(photos, start=1)]
+        return Source(path, lambda: iter(rows), lambda: len(rows), others)
+    readers: Mapping[str, Callable[[Path], Iterator[Mapping[Any, Any]]]] = {
+        ".csv": _csv,
+        ".jsonl": _jsonl,
+        ".parquet": _parquet,
+    }
+    ending = path.suffix.lower()
+    if ending not in readers or not path.is_file():
+        raise SetupError(f"{path} is neither a folder nor a .csv, .jsonl or .parquet file")
+    read = readers[ending]
+    return Source(
+        path.parent,
+        lambda: (_row(number, values) for number, values in enumerate(read(path), start=1)),
+        lambda: _parquet_rows(path) if ending == ".parquet" else sum(1 for _ in read(path)),
+    )
+
+
+def _photos(folder: Path, others: Counter[str]) -> Iterator[Path]:
+    def unreadable(error: OSError) -> Never:
+        raise SetupError(f"the folder {error.filename} cannot be read: {error.strerror}") from error
+
+    for where, _, names in os.walk(folder, onerror=unreadable):
+        for name in names:
+            file = Path(where, name).relative_to(folder)
+            kind = passed_over(folder, file)
+            if kind is None:
+                yield file
+            else:
+                others[kind] += 1
+
+
+def _row(number: int, values: Mapping[Any, Any]) -> Row:
+    photo, external_id, metadata = (None if values.get(column) == "" else values.get(column) for column in _COLUMNS)
+    if external_id is None and isinstance(photo, str):
+        external_id = photo
+    fault = "The row has more cells than the table has columns." if None in values else None
+    return Row(number, photo, external_id, metadata, fault)
+
+
+def _check_columns(path: Path, names: Iterable[str]) -> None:
+    """Raise SetupError where a column's name is nearly one that is read: it would be ignored without a word."""
+    for name in set(names).difference(_COLUMNS):
+        meant = re.sub(r"[\s_-]", "", name).casefold()
+        for column in _COLUMNS:
+            if meant == column.casefold():
+                raise SetupError(f"{path} has a column {name!r}; if it is `{column}`, it must be written so")
+
+
+def _check_header(path: Path, names: Iterable[str]) -> None:
+    _check_columns(path, names)
+    if "photo" not in names:
+        raise SetupError(f"{path} has no column `photo`, but: {', '.join(names) or 'nothing'}")
+
+
+def _csv(path: Path) -> Iterator[Mapping[Any, Any]]:
+    csv.field_size_limit(_LONGEST_CELL)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        table = csv.DictReader(file, strict=True)
+        try:
+            _check_header(path, table.fieldnames or ())
+            yield from table
+        except UnicodeDecodeError as error:
+            raise SetupError(f"{path} is not a CSV file in UTF-8: {error}") from error
+        except csv.Error as error:
+            raise SetupError(f"{path} is damaged at or before line {table.reader.line_num}: {error}") from error
+
+
+def _jsonl(path: Path) -> Iterator[Mapping[Any, Any]]:
+    with path.open(encoding="utf-8-sig") as file:
+        number = 0
+        try:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield _object(path, number, line)
+        except UnicodeDecodeError as error:
+            raise SetupError(f"{path} is not in UTF-8 behind line {number}: {error}") from error
+
+
+def _object(path: Path, number: int, line: str) -> Mapping[Any, Any]:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        raise SetupError(f"line {number} of {path} is not a JSON object")
+    _check_columns(path, values)
+    return values
+
+
+def _parquet(path: Path) -> Iterator[Mapping[Any, Any]]:
+    with _arrow(path) as parquet, parquet.ParquetFile(path) as table:
+        names = table.schema_arrow.names
+        _check_header(path, names)
+        columns = [name for name in _COLUMNS if name in names]
+        for batch in table.iter_batches(batch_size=_PARQUET_BATCH, columns=columns):
+            yield from batch.to_pylist()
+
+
+def _parquet_rows(path: Path) -> int:
+    with _arrow(path) as parquet:
+        return int(parquet.read_metadata(path).num_rows)
+
+
+@contextmanager
+def _arrow(path: Path) -> Iterator[Any]:
+    """Give what reads a Parquet file. Raises SetupError where it is not installed, or takes the file for none."""
+    try:
+        import pyarrow as pa  # noqa: PLC0415  an optional extra
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError as error:
+        raise SetupError("Parquet needs an extra: install `likeness-server[parquet]`") from error
+    try:
+        yield parquet
+    except pa.ArrowException as error:
+        raise SetupError(f"{path} is not a Parquet file, or a damaged one: {error}") from error

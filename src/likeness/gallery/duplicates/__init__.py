@@ -1,0 +1,1 @@
+"""Persons who are enrolled more than once."""

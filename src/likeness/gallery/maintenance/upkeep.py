@@ -1,0 +1,161 @@
+"""What a server does for its galleries beside answering: loading them at start, and clearing away."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from functools import partial
+
+from likeness.errors import LikenessError, ServiceUnavailable
+from likeness.gallery.answers import AnswerAges
+from likeness.gallery.maintenance.sweep import DAY_SECONDS, PhotoSweep, tell
+from likeness.gallery.memory.galleries import Galleries
+from likeness.gallery.photos import EntryPhotos
+from likeness.gallery.templates import blocks
+from likeness.gallery.templates.blocks import seal_span
+from likeness.store.database import Database
+from likeness.tenants.service import Tenant, Tenants
+
+log = logging.getLogger("likeness.gallery")
+RETRY_SECONDS = 15.0
+CLAIM_SECONDS = 2.0
+"""How often a claim on the database is looked at when nobody writes."""
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
+"""Between two tries to load again."""
+GENERATION_SECONDS = 3600.0
+"""How old a copy of the database must be to be known as one in any case."""
+
+
+class GalleryUpkeep:
+    def __init__(
+        self, galleries: Galleries, photos: EntryPhotos, sweep: PhotoSweep, database: Database, tenants: Tenants
+    ) -> None:
+        self._galleries = galleries
+        self._photos = photos
+        self._sweep = sweep
+        self._database = database
+        self._tenants = tenants
+        self._ages = AnswerAges(database)
+
+    async def run(self) -> None:
+        """Load the galleries and look at the photos, then look at them once a day."""
+        await self.load()
+        hours = 0
+        while True:
+            await asyncio.sleep(GENERATION_SECONDS)
+            hours += 1
+            if hours * GENERATION_SECONDS % DAY_SECONDS:
+                await self._begin_generation()
+            else:
+                await self._sweep_photos()
+
+    async def load(self) -> None:
+        """Load the galleries, again and again until it succeeds, then look for photos that no entry refers to."""
+        while not (self._galleries.progress.done or self._galleries.stopped):
+            try:
+                tenants = await asyncio.to_thread(self._tenants.all)
+                await asyncio.to_thread(self._galleries.rebuild, self._database, tenants)
+            except Exception:
+                log.exception("loading the galleries failed; trying again in %s s", RETRY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
+        await self._sweep_photos()
+
+    async def _sweep_photos(self) -> None:
+        """Sweep, again and again until every photo was looked at."""
+        tenants, pause = None, RETRY_SECONDS
+        while not self._galleries.stopped:
+            try:
+                await self._photos.recall_overdue()
+                if tenants is None:
+                    tenants = await asyncio.to_thread(self._tenants.all)
+                findings = await self._sweep.run(tenants)
+                tell(findings)
+            except LikenessError as error:
+                log.warning("sweeping photos failed; trying again in %s s: %s", pause, error)
+            else:
+                tenants = [tenant for tenant in tenants if tenant.id in findings.failed]
+                if not tenants:
+                    return
+                log.warning("the photos of %d tenants cannot be swept; trying again in %s s", len(tenants), pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, GENERATION_SECONDS)
+
+    async def _begin_generation(self) -> None:
+        try:
+            if not await self._sweep.generations.begin_next():
+                log.error(
+                    "the photos are used with another database, too: of none that this one does not name is anything done"
+                )
+        except LikenessError as error:
+            log.warning("a new generation of the photos could not be begun: %s", error)
+
+    async def watch(self) -> None:
+        """Take the claim on the database again when it was lost, and load again what is behind, at once and until it succeeds."""
+        loop, wanted, pause = asyncio.get_running_loop(), asyncio.Event(), FIRST_PAUSE_SECONDS
+
+        def attend() -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(wanted.set)
+
+        self._galleries.attention = attend
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wanted.wait(), CLAIM_SECONDS)
+            wanted.clear()
+            try:
+                await self._database.keep_claim()
+                await self.catch_up()
+            except Exception as error:
+                if not isinstance(error, ServiceUnavailable):
+                    log.exception("loading a gallery again failed")
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                wanted.set()
+            else:
+                pause = FIRST_PAUSE_SECONDS
+
+    async def catch_up(self) -> None:
+        """Load again what is behind the database. Raises ServiceUnavailable."""
+        if self._galleries.progress.done and self._galleries.behind:
+            tenants = {tenant.id: tenant for tenant in await asyncio.to_thread(self._tenants.all)}
+            await self._galleries.reload(self._database, tenants)
+
+    async def tidy(self) -> None:
+        """Forget answers of long ago, seal templates in blocks."""
+        tenants = {tenant.id: tenant for tenant in await asyncio.to_thread(self._tenants.all)}
+        await self._ages.advance()
+        for tenant in tenants.values():
+            await self.seal_blocks(tenant)
+
+    async def delete_photos(self) -> None:
+        """Delete overdue photos as they come, until cancelled: each again and again, for the store may be slow, or down."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._photos.due.wait(), RETRY_SECONDS)
+            self._photos.due.clear()
+            try:
+                await self._photos.delete_overdue()
+            except Exception as error:
+                if not isinstance(error, LikenessError):
+                    log.exception("deleting photos failed; trying again")
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, RETRY_SECONDS)
+                self._photos.due.set()
+            else:
+                pause = FIRST_PAUSE_SECONDS
+
+    async def seal_blocks(self, tenant: Tenant) -> None:
+        """Seal the templates that lie loose, as far as no more will come between them, for the next start."""
+        gallery = self._galleries.gallery(tenant.id)
+        if gallery.view.size < blocks.FEWEST_ROWS:  # no span has enough for a block
+            return
+        sizes = {pack: index.dimension for pack, index in gallery.view.indexes.items()}
+        for span in sorted(gallery.loose):
+            await self._database.write(
+                partial(seal_span, tenant=tenant, sizes=sizes, span=span),
+                after_commit=lambda sealed, span=span: gallery.loose.discard(span) if sealed else None,  # type: ignore[misc]
+            )
+
+    def stop(self) -> None:
+        """Give loading up."""
+        self._galleries.stop()

@@ -1,0 +1,144 @@
+"""Is what the galleries store sound: does every template open, and is every photo there?
+
+One that is damaged stops no other: the server leaves the entry out of its searches and tells how many there are. Here they are named, and
+dropped on demand. A template whose copy in a block is sound is made anew from it. An entry that loses its last template is erased, its
+photo included. An entry whose photo is missing or damaged keeps its templates and is found as before.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from sqlalchemy import Connection
+
+from likeness.engine.base import Template
+from likeness.errors import SetupError
+from likeness.gallery.photos import EntryPhotos
+from likeness.gallery.repository import BLOCK_SPAN, Entry, GalleryRows
+from likeness.gallery.templates.blocks import READ_ROWS
+from likeness.gallery.templates.sealing import open_block, open_templates, seal_template
+from likeness.store.database import Database
+from likeness.store.images import ImageStore
+from likeness.tenants.service import Tenant
+
+PHOTOS_AT_ONCE = 16
+NO_TEMPLATE = "has no template"
+PHOTO_MISSING, PHOTO_DAMAGED = "its photo is missing", "its photo does not open"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with an entry. ``pack``: whose template, None for the photo or for an entry without any template."""
+
+    key: int
+    entry_id: str
+    what: str
+    pack: str | None = None
+
+    def __str__(self) -> str:
+        return f"its template of {self.pack} {self.what}" if self.pack else self.what
+
+    @property
+    def of_photo(self) -> bool:
+        return self.what in {PHOTO_MISSING, PHOTO_DAMAGED}
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Looks at one tenant's gallery in a process that owns it. ``size_of`` gives the length of a pack's templates, or raises SetupError."""
+
+    tenant: Tenant
+    database: Database
+    images: ImageStore
+    photos: EntryPhotos
+    size_of: Callable[[str], int]
+
+    @property
+    def _rows(self) -> GalleryRows:
+        return GalleryRows(self.tenant.id)
+
+    def templates(self, progress: Callable[[int], None]) -> list[Fault]:
+        """Find what is wrong with the templates; ``progress`` is told how many more were opened. Blocks."""
+        packs = self.database.read_now(self._rows.stored_packs)
+        found = [
+            fault
+            for pack in packs
+            for fault in self.database.read_now(lambda c, pack=pack: list(self._damaged(c, pack, progress)))  # type: ignore[misc]
+        ]
+        bare = self.database.read_now(lambda c: list(self._rows.bare_entries(c)))
+        return [*found, *(Fault(key, entry_id, NO_TEMPLATE) for key, entry_id in bare)]
+
+    def _damaged(self, connection: Connection, pack: str, progress: Callable[[int], None]) -> Iterator[Fault]:
+        size = self.size_of(pack)
+        for batch in self._rows.templates(connection, pack, batch=READ_ROWS):
+            keys, ids, sealed = zip(*batch, strict=True)
+            for position, why in sorted(open_templates(self.tenant, pack, ids, sealed, size).damaged.items()):
+                yield Fault(keys[position], ids[position], why, pack)
+            progress(len(batch))
+
+    async def stored_photos(self, progress: Callable[[int], None], *, whole: bool = False) -> list[Fault]:
+        """Find the photos that are missing, with ``whole`` also those that do not open. Raises ServiceUnavailable."""
+        there: set[str] = {name async for batch in self.images.ids(self.tenant.id) for name in batch}
+        there |= {name async for batch in self.images.aside(self.tenant.id) for name, _ in batch}
+        found, key = [], 0
+        while entries := await self.database.read(partial(self._rows.page, after_key=key, limit=READ_ROWS)):
+            key = entries[-1].key
+            with_photo = [entry for entry in entries if entry.image_id]
+            for start in range(0, len(with_photo), PHOTOS_AT_ONCE):
+                some = with_photo[start : start + PHOTOS_AT_ONCE]
+                looks = (self._look(entry, there, whole=whole) for entry in some)
+                whats = await asyncio.gather(*looks)
+                found += [
+                    Fault(each.key, each.id, what) for each, what in zip(some, whats, strict=True) if what is not None
+                ]
+            progress(len(entries))
+        return found
+
+    async def _look(self, entry: Entry, there: set[str], *, whole: bool) -> str | None:
+        if entry.image_id not in there:
+            return PHOTO_MISSING
+        try:
+            if whole:
+                await self.images.get(self.tenant.id, entry.image_id, self.tenant.cipher)
+        except SetupError:
+            return PHOTO_DAMAGED
+        return None
+
+    async def drop(self, faults: Sequence[Fault]) -> tuple[int, int]:
+        """Drop what is damaged; gives how many templates were made anew, and how many entries erased. Raises ServiceUnavailable."""
+        await self.photos.recall_overdue()
+        restored = erased = 0
+        for fault in faults:
+            outcome = await self.database.write(partial(self._drop, fault=fault))
+            restored += outcome == "restored"
+            erased += outcome == "erased"
+        await self.photos.recall_overdue()
+        await self.photos.delete_overdue()
+        return restored, erased
+
+    def _drop(self, connection: Connection, fault: Fault) -> str | None:
+        rows = self._rows
+        if fault.of_photo:
+            rows.forget_image(connection, fault.entry_id)
+            return None
+        if fault.pack:
+            copy = self._copy_in_block(connection, fault.pack, fault.key)
+            if copy is not None:
+                sealed = seal_template(self.tenant, copy, pack=fault.pack, entry_id=fault.entry_id)
+                rows.replace_template(connection, fault.key, fault.pack, sealed)
+                return "restored"
+            if rows.drop_template(connection, fault.key, fault.pack):
+                return None
+        return "erased" if rows.erase(connection, fault.entry_id) else None
+
+    def _copy_in_block(self, connection: Connection, pack: str, key: int) -> Template | None:
+        span = key // BLOCK_SPAN
+        sealed = self._rows.block(connection, pack, span)
+        block = open_block(self.tenant, pack, span, sealed, self.size_of(pack)) if sealed else None
+        if block is None:
+            return None
+        keys, templates = block
+        position = int(np.searchsorted(keys, key))
+        return templates[position] if position < len(keys) and keys[position] == key else None

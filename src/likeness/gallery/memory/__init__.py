@@ -1,0 +1,1 @@
+"""What searches read: one gallery for each tenant, in memory."""

@@ -1,0 +1,341 @@
+"""The galleries in memory, rebuilt from the database at start and fed in commit order."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from likeness.errors import ServiceUnavailable, SetupError
+from likeness.gallery.memory.gallery import Gallery, View
+from likeness.gallery.packs import Packs
+from likeness.gallery.repository import (
+    GalleryPacks,
+    GalleryRows,
+    PlainGallery,
+    common_pack,
+    entry_counts,
+    in_groups,
+    plain_galleries,
+    recorded_galleries,
+)
+from likeness.gallery.templates.blocks import Piece, gathered, open_rows, stored_templates
+from likeness.gallery.templates.sealing import open_templates
+from likeness.index.base import Index
+from likeness.index.exact import ExactIndex
+from likeness.store.claim import Ownership
+from likeness.store.database import Database
+from likeness.tenants.service import Tenant
+
+log = logging.getLogger("likeness.gallery")
+RELOADING = "The gallery is being loaded again; try again shortly."
+REBUILD_ROWS = 16384
+"""What the index takes in at once: one of its chunks."""
+Keys = NDArray[np.int64]
+
+
+class GalleryMoved(Exception):
+    """The gallery has come to answer or enrol through other indexes since the photo was analysed: analyse it again."""
+
+
+class Stopped(Exception):
+    """The server stops while a gallery is being loaded."""
+
+
+@dataclass(slots=True)
+class RebuildProgress:
+    """How far the rebuild at start has come, for the readiness answer."""
+
+    loaded: int = 0
+    total: int = 0
+    done: bool = False
+    fault: str | None = None
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What the loading of one gallery saw on its way."""
+
+    loose: set[int] = field(default_factory=set)
+    """Spans that no block covers."""
+    unreadable: set[int] = field(default_factory=set)
+    """Keys of entries with a damaged template."""
+
+
+@dataclass(slots=True)
+class Galleries:
+    """The tenants' galleries. Loading blocks; a gallery is changed on the database's writer thread alone."""
+
+    packs: Packs
+    progress: RebuildProgress = field(default_factory=RebuildProgress)
+    make_index: Callable[[int], Index] = ExactIndex
+    _galleries: dict[str, Gallery] = field(default_factory=dict)
+    _refusals: dict[str, str] = field(default_factory=dict)
+    """Why a tenant's gallery cannot be asked, by tenant id."""
+    _distrusted: set[str] = field(default_factory=set)
+    """Those of them that may be loaded again; the others wait for a start with their packs."""
+    attention: Callable[[], None] = lambda: None
+    """Called, on any thread, when a gallery must be loaded anew or the claim on the database be taken again."""
+    _suspended: bool = False
+    """Whether another process may own the database."""
+    _detached: bool = False
+    """Whether the database's file is not under its name any more."""
+    _all_behind: bool = False
+    """Whether all galleries had to be loaded anew at once, rather than one."""
+    _common: str | None = None
+    """The pack that all galleries answer with, for a tenant that has none yet."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _filling: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "gallery-load"))
+
+    def ready(self, tenant_id: str) -> Gallery:
+        """Give a tenant's gallery, new and empty where there is none. Raises ServiceUnavailable when it cannot be asked."""
+        progress = self.progress
+        if not progress.done:
+            raise ServiceUnavailable(
+                f"The gallery is being loaded ({progress.loaded} of {progress.total}); try again shortly."
+            )
+        if self._detached:
+            raise ServiceUnavailable("The database's file was removed or replaced under the server.")
+        if self._suspended:
+            raise ServiceUnavailable("Another server may own the database now; try again shortly.")
+        refusal = self._refusals.get(tenant_id)
+        if refusal is not None:
+            raise ServiceUnavailable(refusal)
+        return self.gallery(tenant_id)
+
+    def gallery(self, tenant_id: str) -> Gallery:
+        """Give a tenant's gallery, loaded or not, new and empty where there is none."""
+        gallery = self._galleries.get(tenant_id)
+        while gallery is None:
+            pack = self._common or self.packs.main
+            empty = View(pack, None, {pack: self.new_index(pack)}, {})
+            with self._lock:
+                if pack == (self._common or self.packs.main):  # and no other since
+                    gallery = self._galleries.setdefault(tenant_id, Gallery(empty, recorded=False))
+        return gallery
+
+    def new_index(self, pack: str) -> Index:
+        """Give an empty index for a pack's templates. Raises SetupError when the pack cannot be had."""
+        self.packs.load(pack)
+        return self.make_index(self.packs.engine(pack).pack.template_size)
+
+    def feed(self, tenant_id: str, change: Callable[[Gallery], None]) -> None:
+        """Bring a committed change into memory; if that fails, the gallery is loaded anew before it answers again."""
+        try:
+            change(self.gallery(tenant_id))
+        except Exception:
+            log.exception("a committed change did not reach the index")
+            self.distrust(tenant_id)
+
+    def distrust(self, tenant_id: str) -> None:
+        """Have a gallery that differs from the database loaded anew; until then it refuses its calls."""
+        log.error("the gallery of tenant %s is loaded anew", tenant_id)
+        self._refusals[tenant_id] = RELOADING
+        self._distrusted.add(tenant_id)
+        self.attention()
+
+    def follow_ownership(self, became: Ownership) -> None:
+        """Answer no call while another may own the database, and load all anew where it may have written."""
+        if became is Ownership.DOUBTFUL:
+            self._distrust_all()
+        self._suspended = became is Ownership.LOST
+        self._detached = became is Ownership.GONE
+        self.attention()
+
+    @property
+    def behind(self) -> bool:
+        """Whether a gallery is to be loaded anew."""
+        return bool(self._distrusted)
+
+    @property
+    def unreadable(self) -> int:
+        """How many entries have a stored template that is damaged."""
+        with self._lock:
+            return sum(len(gallery.unreadable) for gallery in self._galleries.values())
+
+    @property
+    def status(self) -> str:
+        """Give in one word whether calls are answered: ``ready`` if so."""
+        if not self.progress.done:
+            return "failed" if self.progress.fault else "loading"
+        if self._detached:
+            return "detached"
+        if self._suspended:
+            return "suspended"
+        return "reloading" if self._all_behind and RELOADING in list(self._refusals.values()) else "ready"
+
+    def _distrust_all(self) -> None:
+        """Have every gallery loaded anew: the database may hold other entries than memory does."""
+        with self._lock:
+            tenants = list(self._galleries)
+        self._all_behind = True
+        for tenant_id in tenants:
+            if tenant_id not in self._refusals:
+                self.distrust(tenant_id)
+
+    def follow(self, common: str | None) -> None:
+        """Have galleries that are still to be made answer with the pack that all others do. Belongs on the writer's thread."""
+        if common != self._common:
+            with self._lock:
+                self._common = common
+                self._galleries = {key: gallery for key, gallery in self._galleries.items() if gallery.recorded}
+
+    def stop(self) -> None:
+        """Give a rebuild under way up."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Let go of the thread that loads."""
+        self._filling.shutdown()
+
+    @property
+    def stopped(self) -> bool:
+        return self._stop.is_set()
+
+    def rebuild(self, database: Database, tenants: list[Tenant]) -> None:
+        """Load every tenant's gallery from the database, before anything is written to it. Blocks.
+
+        A gallery whose packs are not installed refuses its calls; the others are served. Raises ServiceUnavailable, SetupError.
+        """
+        progress = self.progress
+        progress.loaded, progress.fault = 0, None
+        counts = database.read_now(entry_counts)
+        progress.total = sum(counts.get(tenant.id, 0) for tenant in tenants)
+        try:
+            self._common = database.read_now(self._find_common)
+            known = database.read_now(recorded_galleries) | counts.keys()
+            by_id = {tenant.id: tenant for tenant in tenants if tenant.id in known}
+            for group in in_groups(by_id, counts, REBUILD_ROWS):
+                database.read_now(partial(self._load_some, [by_id[tenant_id] for tenant_id in group]))
+        except Stopped:
+            return
+        except (ServiceUnavailable, SetupError) as error:
+            progress.fault = str(error)
+            raise
+        progress.done = True
+
+    async def reload(self, database: Database, tenants: Mapping[str, Tenant]) -> None:
+        """Load the galleries again that are behind the database. Nothing is written meanwhile."""
+        for tenant_id in self._distrusted & tenants.keys():
+            try:
+                await database.write(partial(self._load_again, tenants[tenant_id]), alone=True)
+            except BaseException:
+                self._distrusted.add(tenant_id)
+                raise
+        if not self._distrusted:
+            self._all_behind = False
+
+    def _load_again(self, tenant: Tenant, connection: Connection) -> None:
+        self.follow(self._find_common(connection))
+        self._load(tenant, connection)
+
+    def _find_common(self, connection: Connection) -> str | None:
+        common = common_pack(connection)
+        try:
+            return common and self.packs.load(common)
+        except SetupError:
+            return None  # those galleries refuse their calls; a new one need not
+
+    def _load_some(self, tenants: Sequence[Tenant], connection: Connection) -> None:
+        """Load several galleries; the queries are shared where they can be."""
+        plain = plain_galleries(connection, [tenant.id for tenant in tenants]) if len(tenants) > 1 else {}
+        for tenant in tenants:
+            found = plain.get(tenant.id)
+            if found is None:
+                self._load(tenant, connection)
+            else:
+                self._take_in(tenant, lambda notes, tenant=tenant, found=found: self._open(tenant, found, notes))  # type: ignore[misc]
+
+    def _load(self, tenant: Tenant, connection: Connection) -> None:
+        rows = GalleryRows(tenant.id)
+        recorded = rows.packs(connection)
+        packs = recorded or GalleryPacks(self._common or self.packs.main, None)
+        read = partial(self._read, tenant, rows, packs, connection)
+        self._take_in(tenant, read, recorded=recorded is not None)
+
+    def _take_in(self, tenant: Tenant, read: Callable[["_Notes"], View], *, recorded: bool = True) -> None:
+        """Serve a gallery as it is read now; one whose packs cannot be had refuses its calls."""
+        self._distrusted.discard(tenant.id)
+        notes = _Notes()
+        try:
+            view = read(notes)
+        except SetupError as error:
+            log.error("the gallery of tenant %s is not served: %s", tenant.id, error)  # noqa: TRY400  the operator must act
+            self._refusals[tenant.id] = f"The gallery is not served: {error}."
+            return
+        before = self._galleries.get(tenant.id)
+        if notes.unreadable and not (before and before.unreadable == notes.unreadable):
+            log.error(
+                "%d entries of tenant %s cannot be read, and searches do without them: stop the server and run `likeness gallery verify`",
+                len(notes.unreadable),
+                tenant.id,
+            )
+        loaded = Gallery(view, recorded=recorded, loose=notes.loose, unreadable=notes.unreadable)
+        with self._lock:
+            self._galleries[tenant.id] = loaded
+        self._refusals.pop(tenant.id, None)
+
+    def _open(self, tenant: Tenant, plain: PlainGallery, notes: "_Notes") -> View:
+        index = self.new_index(plain.pack)
+        if plain.entries:
+            piece = self._note(open_rows(tenant, plain.pack, index.dimension, plain.entries), notes)
+            index.add_many(piece.keys, piece.rows)
+        return View(plain.pack, None, {plain.pack: index}, {})
+
+    def _note(self, piece: Piece, notes: "_Notes") -> Piece:
+        """Note what is to be known of templates that were read. Raises Stopped."""
+        if self._stop.is_set():
+            raise Stopped
+        if piece.loose:
+            notes.loose.update(piece.spans)
+        notes.unreadable.update(piece.damaged)
+        self.progress.loaded += len(piece.keys)
+        return piece
+
+    def _read(
+        self, tenant: Tenant, rows: GalleryRows, packs: GalleryPacks, connection: Connection, notes: "_Notes"
+    ) -> View:
+        indexes: dict[str, Index] = {}
+        answered = self._fill(tenant, packs.pack, indexes, connection, notes)
+        shadowed = self._fill(tenant, packs.shadow, indexes, connection, notes) if packs.shadow else answered
+        alone = {packs.shadow: len(np.setdiff1d(shadowed, answered, assume_unique=True))} if packs.shadow else {}
+        view = View(packs.pack, packs.shadow, indexes, alone)
+        everybody = len(answered) + sum(alone.values()) == rows.count(connection)
+        return view if everybody else view.with_orphans(self.orphans(tenant, connection, view.enrolling))
+
+    def orphans(self, tenant: Tenant, connection: Connection, packs: Sequence[str]) -> dict[str, Index]:
+        """Read the entries that have no template of ``packs`` into new indexes, by the pack that they have one of.
+
+        One that is damaged is left out.
+        """
+        indexes: dict[str, Index] = {}
+        for pack, found in GalleryRows(tenant.id).orphan_templates(connection, packs).items():
+            index = indexes[pack] = self.new_index(pack)
+            keys, ids, sealed = zip(*found, strict=True)
+            opened = open_templates(tenant, pack, ids, sealed, index.dimension)
+            index.add_many(np.array(keys, np.int64)[opened.sound], opened.rows[opened.sound])
+        return indexes
+
+    def _fill(
+        self, tenant: Tenant, pack: str, indexes: dict[str, Index], connection: Connection, notes: "_Notes"
+    ) -> Keys:
+        """Load a pack's templates into a new index; gives their keys, rising."""
+        index = indexes[pack] = self.new_index(pack)
+        loaded: list[Keys] = [np.empty(0, np.int64)]
+        stored = stored_templates(connection, tenant, pack, index.dimension)
+        # The index takes a batch in while the next is read and opened.
+        added: Future[None] | None = None
+        for keys, templates in gathered((self._note(piece, notes) for piece in stored), REBUILD_ROWS):
+            if added:
+                added.result()
+            added = self._filling.submit(index.add_many, keys, templates)
+            loaded.append(keys)
+        if added:
+            added.result()
+        return np.concatenate(loaded)

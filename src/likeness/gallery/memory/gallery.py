@@ -1,0 +1,145 @@
+"""One tenant's gallery in memory: an exact index per model pack, changed by the database's writer thread alone, in commit order.
+
+A gallery answers through one pack. While it is moved to another (see ``likeness.gallery.reindex.job``) it keeps templates of both,
+the second as its *shadow*; entries that the answering pack has no template of are *orphans* and are found through the pack
+they have one of. What a search works on is one immutable view, taken once.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.engine.base import Template
+from likeness.gallery.memory.recent import Arrivals
+from likeness.gallery.repository import BLOCK_SPAN
+from likeness.index.base import Index
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What a gallery answers with at one moment."""
+
+    pack: str
+    """Identity of the pack that answers."""
+    shadow: str | None
+    """Identity of the pack that new entries are also enrolled with."""
+    indexes: Mapping[str, Index]
+    """By pack: the one that answers, the shadow, and packs of orphans."""
+    orphans: Mapping[str, int]
+    """By pack other than the one that answers: how many entries are found through it alone."""
+
+    @property
+    def index(self) -> Index:
+        return self.indexes[self.pack]
+
+    @property
+    def enrolling(self) -> tuple[str, ...]:
+        """The packs that a new entry needs templates of, the one that answers first."""
+        return (self.pack, self.shadow) if self.shadow else (self.pack,)
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """The packs that a search goes through, the one that answers first."""
+        return (self.pack, *(pack for pack, count in self.orphans.items() if count))
+
+    @property
+    def size(self) -> int:
+        return len(self.index) + sum(self.orphans.values())
+
+    @property
+    def old_packs(self) -> tuple[str, ...]:
+        """The packs that only orphans have templates of: neither the one that answers nor the shadow."""
+        return tuple(pack for pack in self.indexes if pack not in self.enrolling)
+
+    def with_shadow(self, pack: str, index: Index) -> "View":
+        """Give this view with a second pack beside the first, and the index of what that pack has templates of already."""
+        return replace(self, shadow=pack, indexes={**self.indexes, pack: index})
+
+    def swapped(self) -> "View":
+        """Give the view in which the shadow answers and the pack that answered is its shadow; this reads nothing."""
+        assert self.shadow is not None
+        shared = len(self.indexes[self.shadow]) - self.orphans.get(self.shadow, 0)
+        orphans = {pack: count for pack, count in self.orphans.items() if pack != self.shadow}
+        return replace(
+            self, pack=self.shadow, shadow=self.pack, orphans={**orphans, self.pack: len(self.index) - shared}
+        )
+
+    def with_orphans(self, found: Mapping[str, Index]) -> "View":
+        """Give this view with these indexes, by pack, of the entries that neither its pack nor its shadow has a template of."""
+        enrolling = self.enrolling
+        indexes = {pack: index for pack, index in self.indexes.items() if pack in enrolling}
+        orphans = {pack: count for pack, count in self.orphans.items() if pack in enrolling}
+        return replace(
+            self,
+            indexes={**indexes, **found},
+            orphans={**orphans, **{pack: len(index) for pack, index in found.items()}},
+        )
+
+    def without_shadow(self, found: Mapping[str, Index]) -> "View":
+        """Give the view of the pack that answers alone, and of these orphans."""
+        return replace(self, shadow=None).with_orphans(found)
+
+
+class Gallery:
+    """A tenant's view, and the entries on their way into it. Every method belongs on the writer's thread."""
+
+    def __init__(
+        self, view: View, *, recorded: bool, loose: Iterable[int] = (), unreadable: Iterable[int] = ()
+    ) -> None:
+        self.view = view
+        self.arrivals = Arrivals(view.index.dimension)
+        self.recorded = recorded
+        """Whether the database says which pack this gallery answers with; it does from the first entry on."""
+        self.loose = set(loose)
+        """Spans of keys that some templates are stored of outside of blocks (see ``likeness.gallery.templates.blocks``)."""
+        self.unreadable = set(unreadable)
+        """Keys of entries that a stored template could not be read of; they may be found through another pack, or not at all."""
+
+    def add(self, key: int, templates: Mapping[str, Template]) -> None:
+        """Feed a committed entry to the index of each pack."""
+        view = self.view
+        for pack, template in templates.items():
+            view.indexes[pack].add(key, template)
+        self.arrivals.settle(key)
+        self.recorded = True
+        self.loose.add(key // BLOCK_SPAN)
+
+    def add_shadows(
+        self, keys: Sequence[int], templates: NDArray[np.float32], *, orphans: Mapping[str, Index] | None = None
+    ) -> None:
+        """Feed the shadow's templates of entries that were there before it.
+
+        ``orphans``: the indexes of the packs of orphans without these entries, if one of these is there.
+        """
+        view = self.view
+        assert view.shadow is not None
+        view.indexes[view.shadow].add_many(keys, templates)
+        self.loose.update(key // BLOCK_SPAN for key in keys)
+        alone = sum(key not in view.index for key in keys)
+        if alone:
+            view = replace(view, orphans=_changed(view.orphans, view.shadow, alone))
+            self.view = view if orphans is None else view.with_orphans(orphans)
+
+    def remove(self, key: int) -> None:
+        """Take an erased entry out of every index."""
+        self.unreadable.discard(key)
+        self.loose.add(key // BLOCK_SPAN)
+        view = self.view
+        answered = view.index.remove(key)
+        for pack, index in view.indexes.items():
+            if pack != view.pack and index.remove(key) and not answered:
+                view = replace(view, orphans=_changed(view.orphans, pack, -1))
+        self.view = view
+
+    def show(self, view: View) -> None:
+        """Answer with another view from now on; nothing may be on its way into the present one's index."""
+        if view.pack != self.view.pack:
+            self.arrivals = Arrivals(view.index.dimension)
+        self.view = view
+        self.recorded = True
+
+
+def _changed(orphans: Mapping[str, int], pack: str, by: int) -> dict[str, int]:
+    return {**orphans, pack: orphans.get(pack, 0) + by}

@@ -1,0 +1,1 @@
+"""Moving a gallery to another model pack while it answers."""

@@ -1,0 +1,363 @@
+"""Moving galleries to another model pack, online.
+
+The command line writes what the operator wants into the database; the server, which owns the galleries, carries it out here.
+Every step is one transaction and leaves the database as a place to go on from, so a server killed half-way goes on at its next start:
+
+    waiting → filling → ready → cut over → finishing → gone
+                          ↑________|           (roll back)
+    any of the first three → abandoning → gone
+
+While it fills, the new pack is the gallery's *shadow*: new entries are enrolled with both, and those that were there before get
+templates from their stored photos. To cut over, pack and shadow change places, in the database in one transaction and in memory in one
+assignment, with no other change under way; so does rolling back. Searches go on with the view that they took.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from sqlalchemy import Connection
+
+from likeness.engine.base import Template
+from likeness.errors import ErrorCode, LikenessError, ServiceUnavailable, SetupError
+from likeness.gallery.decision import decide
+from likeness.gallery.memory.galleries import Galleries
+from likeness.gallery.memory.gallery import View
+from likeness.gallery.packs import Packs, embed_photo
+from likeness.gallery.photos import EntryPhotos
+from likeness.gallery.reindex.comparison import Nearest, compare, other_than
+from likeness.gallery.reindex.repository import (
+    PHOTO_MISSING,
+    WISHES_IN,
+    Reindex,
+    ReindexRows,
+    State,
+    StoredPhoto,
+    Wish,
+    all_reindexes,
+)
+from likeness.gallery.repository import GalleryPacks, GalleryRows, common_pack
+from likeness.gallery.templates.sealing import Opened, open_templates, seal_template
+from likeness.index.base import Hit, Index
+from likeness.kit.clock import Clock
+from likeness.kit.executors import SizedExecutor
+from likeness.kit.fairness import BACKGROUND, OWNER
+from likeness.store.database import Database
+from likeness.tenants.service import Tenant, Tenants
+
+log = logging.getLogger("likeness.gallery")
+T = TypeVar("T")
+POLL_SECONDS = 0.5
+RETRY_SECONDS = 5.0
+BATCH = 16
+DELETED_AT_ONCE = 1000
+ERASED_AT_ONCE = 1000
+COMPARED_ENTRIES = 1000
+"""Entries that the two packs are compared on; a larger gallery is sampled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reindexer:
+    """Carries re-indexes out, one batch of each at a time, until it is cancelled."""
+
+    packs: Packs
+    galleries: Galleries
+    photos: EntryPhotos
+    database: Database
+    tenants: Tenants
+    scans: SizedExecutor
+    erase: Callable[[Tenant, str], Awaitable[None]]
+    clock: Clock
+    photos_at_once: int
+    """Photos that this works on at once, so that it leaves workers to the callers."""
+    positions: dict[str, int] = field(default_factory=dict)
+    """How far each tenant's step has come in its gallery, so that no batch looks at what those before it did."""
+
+    async def run(self) -> None:
+        """Look for something to do, again and again."""
+        OWNER.set(BACKGROUND)
+        while True:
+            pause = POLL_SECONDS
+            try:
+                if self.galleries.progress.done:
+                    steps = [await self._advance(row) for row in await self.database.read(all_reindexes)]
+                    pause = 0 if any(steps) else POLL_SECONDS
+            except Exception:
+                log.exception("re-indexing failed; trying again in %s s", RETRY_SECONDS)
+                pause = RETRY_SECONDS
+            await asyncio.sleep(pause)
+
+    async def _advance(self, row: Reindex) -> bool:
+        """Take one step; False when there was none to take now."""
+        move = _Move(self, row, await self.tenants.get(row.tenant_id))
+        try:
+            return await move.step()
+        except* Superseded:
+            pass
+        except* SetupError as errors:
+            await move.set_back(str(errors.exceptions[0]), State.FAILED if row.state is State.WAITING else row.state)
+        except* LikenessError as errors:
+            await move.set_back(str(errors.exceptions[0]), row.state)
+        except* Exception:
+            log.exception("re-indexing the gallery of tenant %s failed; trying again", row.tenant_id)
+            await move.set_back("an unexpected fault, told in the server's log", row.state)
+        return False
+
+
+class Superseded(Exception):
+    """The operator has come to wish something else since the step began: look again."""
+
+
+class _Move:
+    """One gallery's next step."""
+
+    def __init__(self, parts: Reindexer, row: Reindex, tenant: Tenant) -> None:
+        self._parts = parts
+        self._row = row
+        self._tenant = tenant
+        self._rows = ReindexRows(tenant.id)
+        self._galleries = parts.galleries
+
+    async def step(self) -> bool:
+        row = self._row
+        self._galleries.ready(self._tenant.id)
+        if row.wish is not None and row.wish not in WISHES_IN[row.state]:
+            await self._write(lambda c: self._change(c, wish=None))
+        steps = {
+            State.WAITING: self._begin,
+            State.FILLING: self._fill,
+            State.FINISHING: self._delete_old,
+            State.ABANDONING: self._delete_new,
+        }
+        wished = {
+            Wish.CUT_OVER: self._swap,
+            Wish.ROLL_BACK: self._swap,
+            Wish.KEEP_ORPHANS: self._settle,
+            Wish.DROP_ORPHANS: self._drop_orphans,
+            Wish.ABANDON: self._settle,
+        }
+        step = wished[row.wish] if row.wish in WISHES_IN[row.state] else steps.get(row.state)
+        if step is None:
+            return False
+        await step()
+        return True
+
+    async def set_back(self, error: str, state: State) -> None:
+        """Tell the operator what stands in the way."""
+        if (error, state) != (self._row.error, self._row.state):
+            log.error("re-indexing the gallery of tenant %s: %s", self._tenant.id, error)
+            await self._write(lambda c: self._change(c, error=error, state=state))
+
+    async def _begin(self) -> None:
+        """Put the new pack beside the old."""
+        pack = await asyncio.to_thread(self._parts.packs.load, self._row.pack)
+        self._parts.packs.calibration(pack)  # a pack that was never calibrated cannot decide anything
+        view = self._view
+        if pack == view.pack:
+            raise SetupError(f"the gallery answers with {pack} already")
+        there = view.indexes.get(pack)
+        index = there if there is not None else await asyncio.to_thread(self._galleries.new_index, pack)
+        total = await self._parts.database.read(lambda c: self._rows.count_unmade(c, pack))
+
+        def begin(connection: Connection) -> View:
+            GalleryRows(self._tenant.id).set_packs(connection, GalleryPacks(view.pack, pack))
+            self._change(connection, pack=pack, state=State.FILLING, total=total, done=0, error=None)
+            return self._view.with_shadow(pack, index)
+
+        await self._write(begin, show=lambda view: view)
+
+    async def _fill(self) -> None:
+        """Make the next templates; when all are made, compare the two packs."""
+        pack, position = self._row.pack, self._position
+        photos = await self._parts.database.read(lambda c: self._rows.unmade(c, pack, after_key=position, limit=BATCH))
+        if not photos and position:
+            self._position = 0  # once more from the start: the last look must find nothing at all
+            return
+        if not photos:
+            report = await self._compare()
+            await self._write(lambda c: self._change(c, state=State.READY, report=report, error=None))
+            return
+        free = asyncio.Semaphore(self._parts.photos_at_once)
+        async with asyncio.TaskGroup() as group:
+            tasks = {photo: group.create_task(self._embed(photo, free)) for photo in photos}
+        templates: dict[int, Template] = {}
+        sealed: dict[int, bytes] = {}
+        refusals: dict[int, str] = {}
+        for photo, task in tasks.items():
+            made = task.result()
+            if isinstance(made, str):
+                refusals[photo.key] = made
+            else:
+                templates[photo.key] = made
+                sealed[photo.key] = seal_template(self._tenant, made, pack=pack, entry_id=photo.entry_id)
+        await self._add(templates, sealed, refusals)
+        self._position = photos[-1].key
+
+    async def _embed(self, photo: StoredPhoto, free: asyncio.Semaphore) -> Template | str:
+        """Give a stored photo's template, or why there is none. Raises ServiceUnavailable."""
+        async with free:
+            workers = self._parts.packs.workers(self._row.pack)
+            policy = self._tenant.settings.face_policy
+            try:
+                stored = await self._parts.photos.get(self._tenant, photo.image_id)
+                if stored is None:
+                    return PHOTO_MISSING
+                return await workers.executor.run(embed_photo, workers.engine, stored, policy)
+            except ServiceUnavailable:
+                raise
+            except LikenessError as error:
+                return error.code
+            except Exception:
+                # One photo must not hold up all others; its entry is found through the old pack, and the reason is reported.
+                log.exception("the photo of entry %s cannot be used", photo.entry_id)
+                return ErrorCode.UNEXPECTED_ERROR
+
+    async def _add(self, templates: dict[int, Template], sealed: dict[int, bytes], refusals: dict[int, str]) -> None:
+        pack, worked_on = self._row.pack, len(sealed) + len(refusals)
+
+        def add(connection: Connection) -> tuple[list[int], dict[str, Index] | None]:
+            keys = self._rows.add_templates(connection, pack, sealed)
+            self._rows.add_refusals(connection, pack, refusals)
+            self._rows.count_done(connection, worked_on)
+            view = self._view
+            adopted = any(key in view.indexes[old] for old in view.old_packs for key in keys)
+            found = self._galleries.orphans(self._tenant, connection, view.enrolling) if adopted else None
+            return keys, found
+
+        def feed(added: tuple[list[int], dict[str, Index] | None]) -> None:
+            keys, orphans = added
+            if keys:
+                rows = np.stack([templates[key] for key in keys])
+                self._galleries.feed(self._tenant.id, lambda gallery: gallery.add_shadows(keys, rows, orphans=orphans))
+
+        await self._parts.database.write(add, after_commit=feed)
+
+    async def _compare(self) -> dict[str, object]:
+        view, settings = self._view, self._tenant.settings
+        packs = (view.pack, self._row.pack)
+        rows = await self._parts.database.read(lambda c: self._rows.sample(c, packs, size=COMPARED_ENTRIES))
+        keys, ids = [row[0] for row in rows], [row[1] for row in rows]
+        old = self._open(packs[0], ids, [row[2] for row in rows])
+        new = self._open(packs[1], ids, [row[3] for row in rows])
+        answers = [
+            Nearest(
+                ids[n],
+                await self._nearest(packs[0], keys[n], old.rows[n]),
+                await self._nearest(packs[1], keys[n], new.rows[n]),
+            )
+            for n in np.flatnonzero(old.sound & new.sound)
+        ]
+        hit = list({hit.key for each in answers for hit in (each.old, each.new) if hit})
+        entries = await self._parts.database.read(lambda c: GalleryRows(self._tenant.id).find_keys(c, hit))
+        before, after = (decide(self._parts.packs.calibration(p), settings, level=None, size=view.size) for p in packs)
+        return compare(answers, (before, after), {key: entry.id for key, entry in entries.items()})
+
+    def _open(self, pack: str, ids: Sequence[str], sealed: Sequence[bytes]) -> Opened:
+        return open_templates(self._tenant, pack, ids, sealed, self._view.indexes[pack].dimension)
+
+    async def _nearest(self, pack: str, key: int, template: Template) -> Hit | None:
+        """Give an entry's nearest other entry through one pack."""
+        answer = await self._parts.scans.run(self._view.indexes[pack].search, template, k=2)
+        return other_than(key, answer.hits)
+
+    async def _swap(self) -> None:
+        """Cut over or roll back: the pack that answers and its shadow change places."""
+        state = State.CUT_OVER if self._row.wish is Wish.CUT_OVER else State.READY
+
+        def swap(connection: Connection) -> tuple[View, str | None]:
+            self._demand_wish(connection)
+            view = self._view.swapped()
+            GalleryRows(self._tenant.id).set_packs(connection, GalleryPacks(view.pack, view.shadow))
+            self._change(connection, state=state, wish=None, error=None)
+            return view, common_pack(connection)
+
+        def show(swapped: tuple[View, str | None]) -> View:
+            view, common = swapped
+            self._galleries.follow(common)
+            return view
+
+        await self._write(swap, show=show)
+        log.warning("the gallery of tenant %s answers with %s", self._tenant.id, self._view.pack)
+
+    async def _drop_orphans(self) -> None:
+        """Erase the entries that the new pack has no template of, then let the old pack go."""
+        pack = self._row.pack
+        found = await self._parts.database.read(lambda c: list(self._rows.orphans(c, pack, limit=ERASED_AT_ONCE)))
+        for orphan in found:
+            await self._parts.erase(self._tenant, orphan.entry_id)
+        if not found:
+            await self._settle()
+
+    async def _settle(self) -> None:
+        """Stay with the pack that answers; entries without a template of it keep one of another."""
+        state = State.ABANDONING if self._row.wish is Wish.ABANDON else State.FINISHING
+
+        def settle(connection: Connection) -> View:
+            self._demand_wish(connection)
+            view = self._view
+            if view.shadow is not None:
+                GalleryRows(self._tenant.id).set_packs(connection, GalleryPacks(view.pack, None))
+            self._change(connection, state=state, wish=None, error=None)
+            return view.without_shadow(self._galleries.orphans(self._tenant, connection, (view.pack,)))
+
+        self._position = 0
+        await self._write(settle, show=lambda view: view)
+
+    async def _delete_old(self) -> None:
+        await self._delete(lambda c, keys: self._rows.delete_superseded(c, self._row.pack, keys))
+
+    async def _delete_new(self) -> None:
+        await self._delete(lambda c, keys: self._rows.delete_surplus(c, self._row.pack, keys))
+
+    async def _delete(self, some: Callable[[Connection, Sequence[int]], None]) -> None:
+        """Delete templates of the next entries; when there are none, the re-index is over.
+
+        Orphans are then read anew: of several templates, memory may have held one that is deleted.
+        """
+        position = self._position
+        keys = await self._parts.database.read(lambda c: self._rows.keys(c, after_key=position, limit=DELETED_AT_ONCE))
+
+        def end(connection: Connection) -> View:
+            self._rows.remove(connection)
+            view = self._view
+            return view.with_orphans(self._galleries.orphans(self._tenant, connection, view.enrolling))
+
+        if keys:
+            await self._write(lambda c: some(c, keys))
+        else:
+            await self._write(end, show=lambda view: view)
+        self._position = keys[-1] if keys else 0
+
+    @property
+    def _position(self) -> int:
+        """Key of the last entry worked on since the server's start."""
+        return self._parts.positions.get(self._tenant.id, 0)
+
+    @_position.setter
+    def _position(self, key: int) -> None:
+        self._parts.positions[self._tenant.id] = key
+
+    async def _write(self, work: Callable[[Connection], T], *, show: Callable[[T], View] | None = None) -> None:
+        """Change the database, and with ``show`` what the gallery answers with, while no other change is under way."""
+
+        def bring(written: T) -> None:
+            if show:
+                self._galleries.feed(self._tenant.id, lambda gallery: gallery.show(show(written)))
+
+        await self._parts.database.write(work, after_commit=bring, alone=show is not None)
+
+    @property
+    def _view(self) -> View:
+        return self._galleries.gallery(self._tenant.id).view
+
+    def _demand_wish(self, connection: Connection) -> None:
+        """Raise Superseded where the wish is another by now: fulfilling this one would clear that one unseen."""
+        present = self._rows.find(connection)
+        if present is None or present.wish is not self._row.wish:
+            raise Superseded
+
+    def _change(self, connection: Connection, **values: object) -> None:
+        self._rows.change(connection, now=self._parts.clock.now(), **values)

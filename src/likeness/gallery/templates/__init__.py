@@ -1,0 +1,1 @@
+"""Templates at rest: sealed, and packed into blocks."""

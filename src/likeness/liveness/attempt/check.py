@@ -1,0 +1,92 @@
+"""One attempt, bound to an engine: frames in, instructions out."""
+
+from likeness.engine.base import Engine, Use
+from likeness.liveness.attempt.director import Director
+from likeness.liveness.attempt.script import ChallengeScript
+from likeness.liveness.base import Frame, Instruction, KeyFrame, Verdict
+from likeness.liveness.frame.observation import observe
+from likeness.liveness.signals.identity import Look
+from likeness.liveness.thresholds import THRESHOLDS, Thresholds
+
+_SMALLEST_SHARE = 1 / 12
+"""Faces smaller than this share of the frame's shorter side are nobody's concern."""
+_TRACKED_SHARE = 0.45
+"""Beside a face of the last frame, nothing is looked for that is narrower than this share of it: it could not count as a second
+face, and looking for small faces is what looking costs."""
+_KEPT = 4
+"""Key frames whose pictures are kept; of all others only the template is."""
+
+
+class Check:
+    """A :class:`likeness.liveness.base.LivenessCheck`. Its clock starts with the first frame or tick."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        script: ChallengeScript,
+        camera_label: str | None = None,
+        *,
+        thresholds: Thresholds = THRESHOLDS,
+    ) -> None:
+        self._engine = engine
+        self._limits = thresholds
+        self._director = Director(
+            script,
+            thresholds,
+            identity_threshold=engine.calibration.threshold(thresholds.signals.identity_level),
+            camera_label=camera_label,
+        )
+        self._key_frames: list[KeyFrame] = []
+        self._tracked_pixels = 0.0
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return self._director.verdict
+
+    @property
+    def key_frames(self) -> tuple[KeyFrame, ...]:
+        """The best few, best first."""
+        return tuple(self._key_frames)
+
+    @property
+    def best(self) -> KeyFrame | None:
+        return self._key_frames[0] if self._key_frames else None
+
+    def observe(self, frame: Frame) -> Instruction:
+        if self._director.verdict is not None:
+            return self._director.tick(frame.received_at_seconds)
+        smallest = max(_SMALLEST_SHARE * min(frame.image.shape[:2]), _TRACKED_SHARE * self._tracked_pixels)
+        found = self._engine.detect(frame.image, minimum_face_pixels=smallest, upright=True)
+        self._tracked_pixels = found[0].box.width if found else 0.0
+        seen = observe(frame, found, self._limits.guidance)
+        for look in self._director.choose_looks(seen):
+            self._keep(look)
+        return self._director.advance(seen)
+
+    def tick(self, now_seconds: float) -> Instruction:
+        return self._director.tick(now_seconds)
+
+    def _keep(self, look: Look) -> None:
+        assert look.seen.face is not None
+        image, detection = look.seen.frame.image, look.seen.face.detection
+        key = KeyFrame(
+            image,
+            detection,
+            self._engine.embed(image, [detection])[0],
+            self._engine.assess(image, detection, use=Use.PROBE),
+            look.seen.at_seconds,
+            look.step_index,
+            look.lit_by_flash,
+        )
+        evidence = self._director.evidence
+        evidence.templates.append(key.template)
+        if not key.lit_by_flash:
+            evidence.live_scores.append(self._engine.live_scores(image, detection))
+        self._key_frames.append(key)
+        self._key_frames.sort(key=_rank)
+        del self._key_frames[_KEPT:]
+
+
+def _rank(key: KeyFrame) -> tuple[bool, bool, int, float]:
+    """Put the frame first that is best for the match: in plain light, nothing short for its use, of high quality, early."""
+    return key.lit_by_flash, bool(key.quality.reasons), -key.quality.score, key.at_seconds

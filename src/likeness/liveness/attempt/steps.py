@@ -1,0 +1,252 @@
+"""Each step of a challenge as it is being carried out: fed with observations, it says what to tell the person."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from likeness.liveness.attempt.evidence import CHARTS, Evidence
+from likeness.liveness.attempt.script import Flash, FlashColour, Side, Tilt, Turn
+from likeness.liveness.base import Colour, Hint, StatusCode
+from likeness.liveness.frame.observation import FaceView, Observation, guide
+from likeness.liveness.signals.light_response import sample
+from likeness.liveness.thresholds import Thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one observation leads to."""
+
+    status_code: StatusCode
+    hint: Hint | None = None
+    colour: Colour | None = None
+    flash_index: int | None = None
+    share: float = 0.0
+    """How much of the step is done, 0..1."""
+    done: bool = False
+
+
+class StepRun(Protocol):
+    """A step under way."""
+
+    scale: float
+    """Eye distance wanted, as a share of the frame's shorter side; decides the oval."""
+
+    def advance(self, seen: Observation, evidence: Evidence) -> Told: ...
+
+
+@dataclass(slots=True)
+class Settling:
+    """Counts good frames in a row."""
+
+    limits: Thresholds
+    frames: int
+    seconds: float = 0.0
+    faces: list[FaceView] = field(default_factory=list)
+    _since: float = 0.0
+
+    def advance(self, seen: Observation, scale: float) -> Told | None:
+        """Give guidance, or None once enough good frames were seen."""
+        slack = self.limits.guidance.slack if self.faces else 1.0
+        fault = guide(seen, scale, self.limits.guidance, slack=slack)
+        if fault is not None or seen.face is None:
+            self.faces.clear()
+            status, hint = fault or (StatusCode.FACE_NOT_DETECTED, None)
+            return Told(status, hint)
+        if not self.faces:
+            self._since = seen.at_seconds
+        self.faces.append(seen.face)
+        if len(self.faces) >= self.frames and seen.at_seconds - self._since >= self.seconds:
+            return None
+        return Told(StatusCode.FACE_LIVENESS_HOLD_STILL, share=0.9 * min(len(self.faces) / self.frames, 1.0))
+
+
+@dataclass(slots=True)
+class HoldRun:
+    """Look straight ahead for a moment."""
+
+    limits: Thresholds
+    scale: float
+    frames: int
+    seconds: float
+    _settling: Settling = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._settling = Settling(self.limits, self.frames, self.seconds)
+
+    def advance(self, seen: Observation, evidence: Evidence) -> Told:
+        del evidence
+        return self._settling.advance(seen, self.scale) or Told(
+            StatusCode.FACE_LIVENESS_HOLD_STILL, share=1.0, done=True
+        )
+
+
+@dataclass(slots=True)
+class MoveRun:
+    """Settle far, then come closer and settle near."""
+
+    limits: Thresholds
+    scale: float = field(init=False)
+    _settling: Settling = field(init=False)
+    _left_far_at: float | None = None
+    _told_at: float | None = None
+    _between: int = 0
+
+    def __post_init__(self) -> None:
+        self.scale = self.limits.guidance.far_scale
+        self._settling = Settling(self.limits, CHARTS)
+
+    def advance(self, seen: Observation, evidence: Evidence) -> Told:
+        if self._told_at is None:
+            return self._settle_far(seen, evidence)
+        guidance = self.limits.guidance
+        if seen.face is not None:
+            ratio = seen.face.eye_distance_pixels / (self.scale * min(seen.size))
+            if self._left_far_at is None and ratio > 1.25 * guidance.far_scale / guidance.near_scale:
+                self._left_far_at = seen.at_seconds
+                if seen.at_seconds - self._told_at < self.limits.pace.reaction_seconds:
+                    evidence.faults.append("the face came closer before it was asked to")
+            self._between += 1.35 * guidance.far_scale / guidance.near_scale < ratio < 1 - guidance.scale_tolerance
+        told = self._settling.advance(seen, self.scale)
+        if told is None:
+            evidence.near = [face.chart for face in self._settling.faces[-CHARTS:]]
+            self._check_way(seen.at_seconds, evidence)
+            return Told(StatusCode.FACE_LIVENESS_HOLD_STILL, share=1.0, done=True)
+        if told.hint is Hint.CLOSER:
+            return Told(StatusCode.FACE_LIVENESS_MOVE_CLOSER, Hint.CLOSER, share=0.4)
+        return Told(told.status_code, told.hint, share=max(0.4, told.share))
+
+    def _settle_far(self, seen: Observation, evidence: Evidence) -> Told:
+        told = self._settling.advance(seen, self.scale)
+        if told is not None:
+            return Told(told.status_code, told.hint, share=0.3 * told.share)
+        evidence.far = [face.chart for face in self._settling.faces[-CHARTS:]]
+        evidence.frame_size = seen.size
+        self._told_at = seen.at_seconds
+        self.scale = self.limits.guidance.near_scale
+        self._settling = Settling(self.limits, CHARTS)
+        return Told(StatusCode.FACE_LIVENESS_MOVE_CLOSER, Hint.CLOSER, share=0.4)
+
+    def _check_way(self, at_seconds: float, evidence: Evidence) -> None:
+        if self._left_far_at is None or at_seconds - self._left_far_at < self.limits.pace.move_seconds:
+            evidence.faults.append("the face came closer faster than a person can")
+        elif self._between < self.limits.gestures.move_between_frames:
+            evidence.faults.append("the face was not seen on its way")
+
+
+@dataclass(slots=True)
+class GestureRun:
+    """Settle, then turn or tilt to one side."""
+
+    limits: Thresholds
+    step: Turn | Tilt
+    scale: float
+    _settling: Settling = field(init=False)
+    _straight: float = 0.0
+    _told_at: float | None = None
+    _began: bool = False
+    _held: int = 0
+    _wrong: int = 0
+
+    def __post_init__(self) -> None:
+        self._settling = Settling(self.limits, self.limits.pace.gesture_frames)
+
+    @property
+    def _status(self) -> StatusCode:
+        kind = "TURN" if isinstance(self.step, Turn) else "TILT"
+        return StatusCode(f"FACE_LIVENESS_{kind}_{self.step.side.upper()}")
+
+    def advance(self, seen: Observation, evidence: Evidence) -> Told:
+        if self._told_at is None:
+            told = self._settling.advance(seen, self.scale)
+            if told is not None:
+                return Told(told.status_code, told.hint, share=0.4 * told.share)
+            self._straight = float(np.median([self._pose(face) for face in self._settling.faces]))
+            self._told_at = seen.at_seconds
+            return Told(self._status, share=0.4)
+        if seen.face is None or seen.faces > 1:
+            self._held = self._wrong = 0
+            status = StatusCode.FACE_MULTIPLE_FACES_DETECTED if seen.face else StatusCode.FACE_NOT_DETECTED
+            return Told(status, share=0.4)
+        # 1 is a whole gesture to the wanted side.
+        done = (self._pose(seen.face) - self._straight) / self._whole
+        if not self._began and abs(done) > 0.5:
+            self._began = True
+            if seen.at_seconds - self._told_at < self.limits.pace.reaction_seconds:
+                evidence.faults.append("the head moved before it was asked to")
+        self._held = self._held + 1 if done >= 1 else 0
+        self._wrong = self._wrong + 1 if done <= -1 else 0
+        if self._wrong == self.limits.pace.gesture_frames:
+            evidence.mistakes += 1
+        held = self._held / self.limits.pace.gesture_frames
+        return Told(self._status, share=0.4 + 0.6 * min(held, 1.0), done=held >= 1)
+
+    def _pose(self, face: FaceView) -> float:
+        return face.yaw if isinstance(self.step, Turn) else face.roll_degrees
+
+    @property
+    def _whole(self) -> float:
+        size = self.limits.gestures.turn if isinstance(self.step, Turn) else self.limits.gestures.tilt_degrees
+        return size if self.step.side is Side.LEFT else -size
+
+
+@dataclass(slots=True)
+class FlashRun:
+    """Hold still in the near oval while the colours run; a lost face starts another sequence, once."""
+
+    limits: Thresholds
+    step: Flash
+    scale: float
+    _colours: tuple[FlashColour, ...] = field(init=False)
+    _started_at: float | None = None
+    _last_face_at: float = 0.0
+    _first_index: int = 0
+
+    def __post_init__(self) -> None:
+        self._colours = self.step.colours
+
+    def advance(self, seen: Observation, evidence: Evidence) -> Told:
+        now = seen.at_seconds
+        if self._started_at is None:
+            fault = guide(seen, self.scale, self.limits.guidance)
+            if fault is not None:
+                return Told(*fault)
+            self._started_at = self._last_face_at = now
+        if self._usable(seen) and seen.face is not None:
+            self._last_face_at = now
+            evidence.samples.append(sample(seen.face, now))
+        elif now - self._last_face_at > self.limits.pace.lost_seconds:
+            return self._start_over(evidence)
+        elapsed, index = now - self._started_at, 0
+        while index < len(self._colours) and elapsed >= self._colours[index].duration_seconds:
+            elapsed -= self._colours[index].duration_seconds
+            index += 1
+        if index == len(self._colours):
+            evidence.shown.append((now, None))
+            return Told(StatusCode.FACE_LIVENESS_HOLD_STILL, share=1.0, done=True)
+        colour = self._colours[index].colour
+        if not evidence.shown or evidence.shown[-1][1] != colour:
+            evidence.shown.append((now, colour))
+        return Told(
+            StatusCode.FACE_LIVENESS_WATCH_COLOURS,
+            colour=colour,
+            flash_index=self._first_index + index,
+            share=index / len(self._colours),
+        )
+
+    def _usable(self, seen: Observation) -> bool:
+        if seen.face is None or seen.faces > 1:
+            return False
+        ratio = seen.face.eye_distance_pixels / (self.scale * min(seen.size))
+        return 0.75 < ratio < 1.35
+
+    def _start_over(self, evidence: Evidence) -> Told:
+        self._started_at = None
+        self._first_index += len(self._colours)
+        evidence.samples.clear()
+        evidence.shown.clear()
+        if self._colours is self.step.spare:
+            evidence.faults.append("the face left while the colours were shown")
+            return Told(StatusCode.FACE_LIVENESS_HOLD_STILL, share=1.0, done=True)
+        self._colours = self.step.spare
+        return Told(StatusCode.FACE_NOT_DETECTED)

@@ -1,0 +1,1 @@
+"""What one camera frame shows."""

@@ -1,0 +1,183 @@
+"""One frame, measured: where the face is, how it is turned, whether the picture is good enough, what light falls on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.engine.base import Detection, Image
+from likeness.liveness.base import Frame, Hint, Oval, StatusCode
+from likeness.liveness.frame import chart as charts
+from likeness.liveness.frame.chart import Chart
+from likeness.liveness.thresholds import Guidance
+
+Array = NDArray[np.float32]
+
+LINEAR = ((np.arange(256, dtype=np.float32) + np.float32(0.5)) / 256) ** np.float32(2.2)
+"""sRGB byte → linear light, never zero."""
+LIGHT_SHAPE = (24, 20)
+"""Rows and columns of ``Observation.light``: one cell is 1/7 of the eye distance."""
+_SURROUNDINGS_WIDTH = 80
+_OVAL_WIDTH, _OVAL_HEIGHT = 2.35, 3.3
+"""Of a head, in eye distances."""
+_BESIDE = 1.5, 2.9
+"""Half the width and height of the ellipse around a head and its hair, in eye distances: what is beyond it is the room. A phone's
+upright frame shows most of the room above the shoulders, in the corners over the head."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceView:
+    """The one face of a frame. Lengths in eye distances unless named otherwise; offsets > 0 are to the image's right."""
+
+    detection: Detection
+    eye_distance_pixels: float
+    centre_x: float
+    centre_y: float
+    """Pixels; between eyes and mouth."""
+    yaw: float
+    """The nose's offset from the middle; > 0 when the person looks to his own left."""
+    pitch: float
+    """Where the nose is between the eyes (0) and the mouth (1)."""
+    roll_degrees: float
+    """> 0 when the person leans to his own left."""
+    chart: Chart
+    brightness: float
+    sharpness: float
+    light: Array
+    """(24, 20, 3) linear light of the face in chart layout."""
+    surroundings: Image
+    """The whole frame, 80 pixels wide."""
+    beside: NDArray[np.bool_]
+    """Where ``surroundings`` shows what is beside the head and above the shoulders, neither clipped nor black."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    frame: Frame
+    faces: int
+    """Faces large enough to count."""
+    face: FaceView | None
+
+    @property
+    def at_seconds(self) -> float:
+        return self.frame.received_at_seconds
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.frame.image.shape[1], self.frame.image.shape[0]
+
+
+def observe(frame: Frame, detections: Sequence[Detection], limits: Guidance) -> Observation:
+    """Measure a frame by its detections, largest first."""
+    if not detections:
+        return Observation(frame, 0, None)
+    counted = [found for found in detections if found.box.area >= limits.second_face * detections[0].box.area]
+    return Observation(frame, len(counted), _view(frame, detections[0]))
+
+
+def _view(frame: Frame, detection: Detection) -> FaceView:
+    points = detection.landmarks.astype(np.float64)
+    eyes, mouth = (points[0] + points[1]) / 2, (points[3] + points[4]) / 2
+    across, down = points[1] - points[0], mouth - eyes
+    # A turned head's eyes come closer together, a nodding one's eyes and mouth: the larger of the two tells the size.
+    size = max(float(np.hypot(*across)), 0.95 * float(np.hypot(*down)), 1.0)
+    axis = across / max(float(np.hypot(*across)), 1e-6)
+    upright = np.array((-axis[1], axis[0]))
+    nose = points[2] - (eyes + mouth) / 2
+    centre = (eyes + mouth) / 2
+    chart = charts.cut_chart(frame.image, detection.landmarks)
+    inner = chart.pixels[40:168, 32:128]
+    grey = cv2.cvtColor(inner, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(chart.pixels, (LIGHT_SHAPE[1], LIGHT_SHAPE[0]), interpolation=cv2.INTER_AREA)
+    step = frame.image.shape[1] / _SURROUNDINGS_WIDTH
+    surroundings = np.asarray(
+        cv2.resize(
+            frame.image, (_SURROUNDINGS_WIDTH, round(frame.image.shape[0] / step)), interpolation=cv2.INTER_AREA
+        ),
+        np.uint8,
+    )
+    return FaceView(
+        detection,
+        size,
+        float(centre[0]),
+        float(centre[1]),
+        float(nose @ axis) / size,
+        float((points[2] - eyes) @ upright) / max(float(down @ upright), 1.0),
+        float(np.degrees(np.arctan2(across[1], across[0]))),
+        chart,
+        float(grey.mean()),
+        float(np.abs(cv2.Laplacian(cv2.GaussianBlur(grey, (0, 0), 1.0), cv2.CV_32F)).mean()),
+        np.asarray(cv2.LUT(small, LINEAR), np.float32),
+        surroundings,
+        _beside(surroundings, step, (float(centre[0]), float(centre[1])), float(eyes[1] + size), size),
+    )
+
+
+def _beside(
+    small: Image, step: float, centre: tuple[float, float], lowest: float, eye_distance: float
+) -> NDArray[np.bool_]:
+    columns, rows = ((np.arange(size) + 0.5) * step / eye_distance for size in (small.shape[1], small.shape[0]))
+    across, down = (columns - centre[0] / eye_distance) / _BESIDE[0], (rows - centre[1] / eye_distance) / _BESIDE[1]
+    outside = (across[None, :] ** 2 + down[:, None] ** 2 > 1) & (rows < lowest / eye_distance)[:, None]
+    return np.asarray(outside & (small.max(axis=2) < 250) & (small.min(axis=2) > 4))
+
+
+def oval(size: tuple[int, int], scale: float) -> Oval:
+    """Give the oval in which a face's eye distance is ``scale`` of the frame's shorter side."""
+    width, height = size
+    eye_distance = scale * min(width, height)
+    return Oval(width / 2, height / 2, _OVAL_WIDTH * eye_distance, _OVAL_HEIGHT * eye_distance)
+
+
+def guide(
+    seen: Observation, scale: float, limits: Guidance, *, slack: float = 1.0
+) -> tuple[StatusCode, Hint | None] | None:
+    """Say what keeps a frame from being judged, the most helpful thing first; None when it is good.
+
+    Light comes before place, since a face is not found in the dark, and place before distance: who comes closer from a place
+    at the edge leaves the picture. ``scale`` is the wanted eye distance as a share of the frame's shorter side. ``slack`` > 1 widens what is allowed of place
+    and pose, so that a person on the edge is not told one thing and the other in turns.
+    """
+    face = seen.face
+    if face is None:
+        brightness = float(seen.frame.image.mean())
+        if brightness < limits.dark_picture:
+            return StatusCode.FACE_DARK_ENVIRONMENT_DETECTED, None
+        if brightness > limits.bright:
+            return StatusCode.FACE_BRIGHT_ENVIRONMENT_DETECTED, None
+        return StatusCode.FACE_NOT_DETECTED, None
+    width, height = seen.size
+    wanted = scale * min(width, height)
+    ratio = face.eye_distance_pixels / wanted
+    aside, below = face.centre_x - width / 2, face.centre_y - height / 2
+    away = float(np.hypot(aside, below)) / max(face.eye_distance_pixels, wanted)
+    faults = (
+        (seen.faces > 1, StatusCode.FACE_MULTIPLE_FACES_DETECTED, None),
+        (face.brightness < limits.dark, StatusCode.FACE_DARK_ENVIRONMENT_DETECTED, None),
+        (face.brightness > limits.bright, StatusCode.FACE_BRIGHT_ENVIRONMENT_DETECTED, None),
+        (away > limits.off_centre * slack, StatusCode.FACE_INCORRECT_POSITION_DETECTED, _way_back(aside, below)),
+        (ratio < 1 - limits.scale_tolerance * slack, StatusCode.FACE_INCORRECT_DISTANCE_DETECTED, Hint.CLOSER),
+        (ratio > 1 + limits.scale_tolerance * slack, StatusCode.FACE_INCORRECT_DISTANCE_DETECTED, Hint.FARTHER),
+        (not is_frontal(face, limits, slack=slack), StatusCode.FACE_INCORRECT_POSE_DETECTED, Hint.LOOK_STRAIGHT),
+        (face.sharpness < limits.sharpness, StatusCode.FACE_BLUR_DETECTED, None),
+    )
+    return next(((status, hint) for present, status, hint in faults if present), None)
+
+
+def _way_back(aside: float, below: float) -> Hint:
+    """Say where to go from an offset in the image: its right is the person's left."""
+    if abs(aside) >= abs(below):
+        return Hint.RIGHT if aside > 0 else Hint.LEFT
+    return Hint.UP if below > 0 else Hint.DOWN
+
+
+def is_frontal(face: FaceView, limits: Guidance, *, slack: float = 1.0) -> bool:
+    low, high = limits.frontal_pitch
+    margin = (high - low) * (slack - 1) / 2
+    return (
+        abs(face.yaw) <= limits.frontal_yaw * slack
+        and low - margin <= face.pitch <= high + margin
+        and abs(face.roll_degrees) <= limits.frontal_roll_degrees * slack
+    )

@@ -1,0 +1,1 @@
+"""Each signal of liveness, one module for each."""

@@ -1,0 +1,1 @@
+"""The conversation with the person in front of the camera."""

@@ -1,0 +1,381 @@
+"""One session while browsers are connected to it: who holds it, the attempt under way, and how it is decided.
+
+One connection *holds* the session and streams; any others *watch* and are told the end (the desktop, while a phone goes on).
+A newer connection takes over as long as no attempt is under way. During an attempt only the device that began it may come back,
+proven by the key that it was given: nobody can slip in half-way. An attempt whose device stays away is a failed attempt, else
+an unwelcome challenge could be dodged by hanging up.
+"""
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from likeness.engine.base import Engine
+from likeness.errors import FaceRefused, InvalidInput, LikenessError, ServiceUnavailable
+from likeness.gallery.service import GalleryService
+from likeness.kit.clock import Clock
+from likeness.kit.executors import SizedExecutor
+from likeness.kit.fairness import Shares
+from likeness.kit.ids import new_id
+from likeness.liveness.attempt.script import LivenessMode
+from likeness.liveness.base import Instruction, KeyFrame, LivenessCheck, StatusCode, Verdict
+from likeness.results.claims import AuditFrame, OneToN
+from likeness.sessions.capture.connection import Connection
+from likeness.sessions.capture.frames import FRAME_LONG_SIDE, observe
+from likeness.sessions.capture.messages import FrameHeader, end_message
+from likeness.sessions.decision import Decision, compare, look_up
+from likeness.sessions.mode import choose_mode
+from likeness.sessions.repository import SessionRow
+from likeness.sessions.schemas import SessionOptions
+from likeness.sessions.service import Conclusion, SessionService
+from likeness.sessions.states import EndError, Failure, State
+from likeness.tenants.service import Tenant
+
+log = logging.getLogger("likeness.capture")
+T = TypeVar("T")
+
+CREDIT = 2
+"""Frames that may be under way at once: one being judged, one travelling."""
+FRAMES_PER_SECOND = 15
+GRACE_SECONDS = 8.0
+"""How long a device that lost its connection may take to come back to its attempt."""
+BUSY_PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds between tries to write down what a person has done: a server that is busy now must not lose it."""
+
+
+class NewCheck(Protocol):
+    """Makes the liveness check of one attempt."""
+
+    def __call__(self, engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> LivenessCheck: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureParts:
+    """What every capture works with."""
+
+    engine: Engine
+    executor: SizedExecutor
+    sessions: SessionService
+    gallery: GalleryService
+    clock: Clock
+    slots: Shares
+    """Attempts that may be under way at once on this server, shared by tenants."""
+    new_check: NewCheck
+    largest_frame_bytes: int
+    grace_seconds: float = GRACE_SECONDS
+    monotonic: Callable[[], float] = time.monotonic
+
+
+@dataclass(slots=True, eq=False)
+class Visitor:
+    """A connection to a capture and the key by which its device is known again."""
+
+    connection: Connection
+    device: str
+    dismissed: bool = False
+    """Its device has come back with a newer connection."""
+
+
+@dataclass(slots=True, eq=False)
+class Capture:
+    """See the module's docstring. Lives on the event loop; every step of an attempt holds the lock."""
+
+    parts: CaptureParts
+    row: SessionRow
+    tenant: Tenant
+    max_attempts: int
+    minimum_match_level: int
+    returns_data: bool
+    """Whether an ending without success gives the browser its result, and keeps an audit image."""
+    failures: int
+    forget: Callable[["Capture"], None]
+    """Called when nobody is connected and nothing is under way any more."""
+    untold: str | None = None
+    """How an attempt failed that nobody was there to be told of."""
+    over: bool = False
+    holder: Visitor | None = None
+    watchers: set[Visitor] = field(default_factory=set)
+    _check: LivenessCheck | None = None
+    _device: str | None = None
+    """Whose the attempt is that is under way, or about to begin."""
+    _absence: object | None = None
+    """Stands for the time that the device of an attempt has been away; another for each time."""
+    _liveness: dict[str, Any] = field(default_factory=dict)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _chores: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    @property
+    def options(self) -> SessionOptions:
+        return SessionOptions.stored(self.row.options)
+
+    @property
+    def mode(self) -> LivenessMode:
+        return choose_mode(self.options, self.tenant.settings)
+
+    @property
+    def attempts_left(self) -> int:
+        return self.max_attempts - self.failures
+
+    async def join(self, visitor: Visitor, *, watch: bool = False) -> None:
+        """Let a connection in: as holder where that is wanted and allowed, else as watcher."""
+        comes_back = self._device is not None and secrets.compare_digest(visitor.device, self._device)
+        if watch or (self._device is not None and not comes_back):
+            self.watchers.add(visitor)
+            await visitor.connection.send({"type": "elsewhere"})
+            return
+        previous, self.holder = self.holder, visitor
+        self._absence = None
+        self.watchers.discard(visitor)
+        if previous is not None and previous is not visitor:
+            # The same device again is its own connection that was lost, or a copy of its tab, which must not come back at once.
+            previous.dismissed = previous.device == visitor.device
+            if not previous.dismissed:
+                self.watchers.add(previous)
+            await previous.connection.send({"type": "elsewhere"})
+        async with self._lock:
+            if self.over or await self._end_if_used_up():
+                return
+        await visitor.connection.send(self._ready(visitor))
+        self.untold = None
+
+    async def leave(self, visitor: Visitor) -> None:
+        """Let a connection go; an attempt that it held waits for its device for a while."""
+        self.watchers.discard(visitor)
+        if self.holder is visitor:
+            self.holder = None
+            if self._check is not None:
+                self._absence = object()
+                chore = asyncio.create_task(self._give_up_waiting(self._absence))
+                self._chores.add(chore)
+                chore.add_done_callback(self._chores.discard)
+        self._forget_if_deserted()
+
+    async def start(self, visitor: Visitor, *, flash: bool, camera: str | None) -> None:
+        """Begin the next attempt. Raises SessionExpiredOrNotFound."""
+        async with self._lock:
+            if self.holder is not visitor or self.over:
+                return
+            if self._check is not None:  # its camera was lost on the way: the attempt goes on
+                await visitor.connection.send({"type": "started", "credit": CREDIT})
+                return
+            if await self._end_if_used_up():
+                return
+            if not self.parts.slots.take(self.tenant.id):
+                await visitor.connection.send({"type": "busy", "retryAfterSeconds": 3})
+                return
+            self._device = visitor.device
+            try:
+                noted = digest(visitor.device)
+                await _insist(lambda: self.parts.sessions.begin_attempt(self.row.id, device_digest=noted))
+                check = self.parts.new_check(self.parts.engine, self.mode, flash=flash, camera=camera)
+            except BaseException:
+                self._device = None
+                self.parts.slots.give_back(self.tenant.id)
+                raise
+            self._check = check
+            await visitor.connection.send({"type": "started", "credit": CREDIT})
+
+    async def judge(self, visitor: Visitor, header: FrameHeader, jpeg: bytes) -> None:
+        """Judge one frame and answer with the next instruction. Raises InvalidInput for what is no frame."""
+        received_at = self.parts.monotonic()
+        if len(jpeg) > self.parts.largest_frame_bytes:
+            raise InvalidInput(f"A frame may have at most {self.parts.largest_frame_bytes} bytes.")
+        async with self._lock:
+            check = self._check
+            if self.holder is not visitor or check is None:
+                return  # on its way when the attempt ended
+            try:
+                instruction = await self.parts.executor.run(
+                    observe, self.parts.engine, check, header, jpeg, received_at
+                )
+            except ServiceUnavailable:
+                await visitor.connection.send({"type": "skipped", "credit": 1})
+                return
+            await self._tell(visitor, instruction, credit=1)
+        # The server sets the pace: nothing is read before the next frame is wanted.
+        await asyncio.sleep(max(0.0, received_at + 1 / FRAMES_PER_SECOND - self.parts.monotonic()))
+
+    async def tick(self, visitor: Visitor) -> None:
+        """Let the attempt notice that no frame comes."""
+        async with self._lock:
+            if self.holder is visitor and self._check is not None:
+                try:
+                    instruction = await self.parts.executor.run(self._check.tick, self.parts.monotonic())
+                except ServiceUnavailable:
+                    return  # the next tick will do
+                await self._tell(visitor, instruction, credit=0)
+
+    async def cancel(self, visitor: Visitor) -> None:
+        """End the session as its holder wishes."""
+        async with self._lock:
+            if self.holder is visitor and not self.over:
+                await self._end(self._conclusion(State.CANCELLED, EndError.USER_CANCEL))
+
+    async def expire(self) -> None:
+        """End the session by the clock."""
+        async with self._lock:
+            if not self.over:
+                await self._end(self._conclusion(State.EXPIRED, EndError.EXPIRED), ended_at=self.row.expires_at)
+
+    async def drop(self) -> None:
+        """Let go of a session that was purged."""
+        async with self._lock:
+            await self._tell_end(end_message(self.options, None, EndError.EXPIRED, returns_data=False))
+
+    async def close(self) -> None:
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)
+
+    async def _tell(self, visitor: Visitor, instruction: Instruction, *, credit: int) -> None:
+        over = instruction.verdict is not None
+        await visitor.connection.send({"type": "instruct", **instruction.as_json(), "credit": 0 if over else credit})
+        if instruction.verdict is not None:
+            await self._conclude(instruction.verdict)
+
+    async def _conclude(self, verdict: Verdict) -> None:
+        """Decide an attempt that is over. Holds the lock."""
+        check = self._drop_check()
+        self._liveness = verdict.as_json()
+        best = check.best
+        if best is None:
+            await self._fail(_failure_of(verdict), None)
+            return
+        reference = self.parts.sessions.open_template(self.tenant, self.row)
+        decision = compare(self.parts.engine, reference, best, minimum_level=self.minimum_match_level)
+        if not verdict.live:
+            await self._fail(_failure_of(verdict), decision)
+        elif not decision.match:
+            await self._fail(Failure.NO_MATCH, decision)
+        else:
+            await self._succeed(best, decision)
+
+    async def _succeed(self, best: KeyFrame, decision: Decision) -> None:
+        """Look the person up where that was asked for, and end the session. Holds the lock."""
+        one_to_n, wanted = OneToN(), self.options.one_to_n
+        if wanted != "none":
+            enrolment = self.parts.sessions.enrolment(self.row.id) if wanted == "insert" else None
+            try:
+                one_to_n = await _insist(lambda: look_up(self.parts.gallery, self.tenant, best, enrolment))
+            except FaceRefused:  # the pack that the gallery answers with sees no face where this one does
+                await self._fail(Failure.LIVENESS, decision)
+                return
+        await self._end(self._conclusion(State.SUCCEEDED, None, decision, one_to_n=one_to_n))
+
+    async def _fail(self, failure: Failure, decision: Decision | None) -> None:
+        """Count a failed attempt; the last one ends the session. Holds the lock."""
+        nth = self.failures + 1
+        self.failures = len(await _insist(lambda: self.parts.sessions.fail_attempt(self.row.id, failure, nth=nth)))
+        if self.attempts_left <= 0:
+            # What a face that is not live compares to is nobody's business: only its picture is kept.
+            told = decision if failure is Failure.NO_MATCH else None
+            audit = decision.audit if decision else None
+            await self._end(self._conclusion(State.FAILED, EndError.TOO_MANY_ATTEMPTS, told, audit=audit), failure)
+            return
+        message = {"type": "attempt", "statusCode": failure, "attemptsLeft": self.attempts_left}
+        if self.holder is not None:
+            await self.holder.connection.send(message)
+        else:
+            self.untold = failure
+
+    async def _end_if_used_up(self) -> bool:
+        """End a session whose last attempt was counted but whose end could not be written down then. Holds the lock."""
+        if self.attempts_left > 0 or self._check is not None or self.over:
+            return False
+        await self._end(self._conclusion(State.FAILED, EndError.TOO_MANY_ATTEMPTS))
+        return True
+
+    async def _give_up_waiting(self, absence: object) -> None:
+        await asyncio.sleep(self.parts.grace_seconds)
+        async with self._lock:
+            if self._absence is absence and self._check is not None:
+                self._drop_check()
+                try:
+                    await self._fail(Failure.TIMEOUT, None)
+                except LikenessError as error:
+                    log.warning("an attempt that its device left was not counted: %s", error)
+        self._forget_if_deserted()  # a session that was purged meanwhile, too
+
+    def _conclusion(
+        self,
+        state: State,
+        error: EndError | None,
+        decision: Decision | None = None,
+        *,
+        audit: AuditFrame | None = None,
+        one_to_n: OneToN | None = None,
+    ) -> Conclusion:
+        unjudged = {"live": False, "mode": self.mode, "signals": []}
+        return Conclusion(
+            state,
+            error,
+            match_level=decision.level if decision else 0,
+            false_match_rate=decision.false_match_rate if decision else 1.0,
+            liveness=self._liveness or unjudged,
+            one_to_n=one_to_n or OneToN(),
+            audit=(decision.audit if decision else audit) if state is State.SUCCEEDED or self.returns_data else None,
+        )
+
+    async def _end(
+        self, conclusion: Conclusion, failure: Failure | None = None, *, ended_at: float | None = None
+    ) -> None:
+        """End the session and tell everybody. Holds the lock."""
+        jti = new_id()
+        jws = await _insist(lambda: self.parts.sessions.end(self.row.id, conclusion, ended_at=ended_at, jti=jti))
+        error = conclusion.error if jws else EndError.EXPIRED
+        await self._tell_end(end_message(self.options, jws, error, failure, returns_data=self.returns_data))
+
+    async def _tell_end(self, message: dict[str, Any]) -> None:
+        if self._check is not None:
+            self._drop_check()
+        self.over = True
+        visitors = [*self.watchers, *([self.holder] if self.holder else [])]
+        await asyncio.gather(*(visitor.connection.send(message) for visitor in visitors))
+
+    def _forget_if_deserted(self) -> None:
+        if self.holder is None and not self.watchers and self._check is None:
+            self.forget(self)
+
+    def _drop_check(self) -> LivenessCheck:
+        check, self._check, self._device = self._check, None, None
+        assert check is not None
+        self.parts.slots.give_back(self.tenant.id)
+        return check
+
+    def _ready(self, visitor: Visitor) -> dict[str, Any]:
+        return {
+            "type": "ready",
+            "sessionId": self.row.id,
+            "device": visitor.device,
+            "mode": self.mode,
+            "flash": self.mode is not LivenessMode.PASSIVE,
+            "attemptsLeft": self.attempts_left,
+            "failed": self.untold,
+            "underWay": self._check is not None,
+            "credit": CREDIT if self._check is not None else 0,
+            "expiresInSeconds": round(self.row.expires_at - self.parts.clock.now(), 1),
+            "frame": {"longSide": FRAME_LONG_SIDE, "intervalMs": round(1000 / FRAMES_PER_SECOND)},
+        }
+
+
+async def _insist(work: Callable[[], Awaitable[T]]) -> T:
+    """Try again for some seconds while the server is busy: work that may have been done already, unheard. Raises ServiceUnavailable."""
+    for pause in BUSY_PAUSES:
+        try:
+            return await work()
+        except ServiceUnavailable:
+            await asyncio.sleep(pause)
+    return await work()
+
+
+def digest(device: str) -> str:
+    return hashlib.sha256(device.encode()).hexdigest()
+
+
+def _failure_of(verdict: Verdict) -> Failure:
+    return Failure.TIMEOUT if verdict.status_code is StatusCode.FACE_TIMEOUT else Failure.LIVENESS

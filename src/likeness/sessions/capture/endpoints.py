@@ -1,0 +1,56 @@
+"""The capture page, the component's files, and the socket that both speak to."""
+
+from importlib.resources import files
+from typing import Final
+
+from fastapi import APIRouter, WebSocket
+from fastapi.responses import HTMLResponse
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from likeness.kit.ids import is_uuid
+from likeness.sessions.capture.connection import Connection
+from likeness.sessions.capture.hub import Captures
+from likeness.web.pages import content_policy
+
+router = APIRouter(include_in_schema=False)
+
+STATIC = files("likeness") / "static"
+PAGE: Final = (STATIC / "capture" / "page.html").read_text(encoding="utf-8")
+PAGE_HEADERS: Final = {
+    "Content-Security-Policy": content_policy({"media-src": "'self' blob:", "require-trusted-types-for": "'script'"}),
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), display-capture=()",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+@router.get("/capture/{session_id}")
+async def get_capture_page(session_id: str) -> HTMLResponse:
+    """Give the page; it says nothing of the session, which the token in the fragment opens. A mangled link is told on it, too."""
+    return HTMLResponse(PAGE, 200 if is_uuid(session_id) else 404, headers=PAGE_HEADERS)
+
+
+@router.websocket("/api/v1/capture/{session_id}")
+async def capture(websocket: WebSocket, session_id: str) -> None:
+    """Carry a session out; the first message must bring the capture token (see ``likeness.sessions.capture.messages``)."""
+    await websocket.accept()
+    captures = websocket.app.state.parts[Captures]
+    assert isinstance(captures, Captures)
+    await captures.serve(Connection(websocket), session_id)
+
+
+class StaticAssets(StaticFiles):
+    """The package's static files, which other sites' pages may load as modules."""
+
+    def __init__(self) -> None:
+        super().__init__(directory=str(STATIC))
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "public, max-age=300"
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        return response

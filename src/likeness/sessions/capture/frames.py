@@ -1,0 +1,33 @@
+"""From a frame's bytes to an instruction."""
+
+import hashlib
+
+from likeness.engine.base import Engine
+from likeness.engine.photo import decoding as photos
+from likeness.errors import InvalidInput, LikenessError
+from likeness.liveness.base import Frame, Instruction, LivenessCheck
+from likeness.sessions.capture.messages import FrameHeader
+
+FRAME_LONG_SIDE = 640
+"""What browsers are asked for, in pixels."""
+LONGEST_SIDE, SHORTEST_SIDE = 1280, 240
+
+
+def observe(engine: Engine, check: LivenessCheck, header: FrameHeader, jpeg: bytes, received_at: float) -> Instruction:
+    """Decode a frame and have it judged; belongs on an executor. Raises InvalidInput."""
+    try:
+        described = photos.read_header(jpeg)
+        sides = sorted((described.width, described.height))
+        if described.format != "JPEG" or sides[0] < SHORTEST_SIDE or sides[1] > LONGEST_SIDE:
+            raise InvalidInput(f"A frame is a JPEG with sides of {SHORTEST_SIDE} to {LONGEST_SIDE} pixels.")
+        image = engine.decode(jpeg)
+    except LikenessError as error:
+        raise InvalidInput(error.message) from error
+    frame = Frame(
+        image=image,
+        received_at_seconds=received_at,
+        digest=hashlib.sha256(jpeg).digest(),
+        client_at_seconds=None if header.t is None else header.t / 1000,
+        flash_index=header.flash,
+    )
+    return check.observe(frame)

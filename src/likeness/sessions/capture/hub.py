@@ -1,0 +1,172 @@
+"""The captures under way on this server, and the conversation with each browser."""
+
+import asyncio
+import logging
+import secrets
+from dataclasses import dataclass, field
+
+from likeness.errors import ErrorCode, Forbidden, LikenessError, SessionExpiredOrNotFound, Unauthorized
+from likeness.kit.fairness import OWNER
+from likeness.kit.ids import is_uuid
+from likeness.sessions.capture.capture import Capture, CaptureParts, Visitor, digest
+from likeness.sessions.capture.connection import Connection, ConnectionLost
+from likeness.sessions.capture.messages import (
+    Cancel,
+    Hello,
+    Qr,
+    Start,
+    Take,
+    end_message,
+    read_command,
+    read_hello,
+    returns_data,
+    split_frame,
+)
+from likeness.sessions.capture.qr import draw_qr
+from likeness.sessions.repository import SessionRow
+from likeness.sessions.schemas import SessionOptions
+from likeness.sessions.states import UNDER_WAY, EndError, State
+from likeness.tenants.service import Tenant, Tenants
+
+log = logging.getLogger("likeness.capture")
+
+HELLO_SECONDS = 10.0
+TICK_SECONDS = 1.0
+MOST_CONNECTIONS = 4
+"""Per session: a desktop, a phone, and what either of them left behind when it lost its connection."""
+
+
+@dataclass(slots=True)
+class Captures:
+    parts: CaptureParts
+    tenants: Tenants
+    _under_way: dict[str, Capture] = field(default_factory=dict)
+
+    async def serve(self, connection: Connection, session_id: str) -> None:
+        """Talk with one browser until it leaves or the session ends."""
+        try:
+            hello = await self._hear_hello(connection)
+            row = await self._admit(session_id, hello)
+            OWNER.set(row.tenant_id)
+            if row.state in UNDER_WAY:
+                await self._carry_out(connection, hello, row)
+            else:
+                await self._repeat_end(connection, hello, row)
+        except ConnectionLost:
+            return
+        except LikenessError as error:
+            await connection.send({"type": "error", "code": error.code, "message": error.message})
+        except Exception:
+            log.exception("the capture of session %s failed", session_id)
+            await connection.send(
+                {"type": "error", "code": ErrorCode.UNEXPECTED_ERROR, "message": "Something failed on our side."}
+            )
+        finally:
+            await connection.close()
+
+    async def drop(self, tenant: Tenant, session_id: str) -> None:
+        """Let go of a tenant's session that was purged."""
+        capture = self._under_way.get(session_id)
+        if capture and capture.tenant.id == tenant.id:
+            await capture.drop()
+
+    async def close(self) -> None:
+        await asyncio.gather(*(capture.close() for capture in self._under_way.values()))
+
+    @staticmethod
+    async def _hear_hello(connection: Connection) -> Hello:
+        message = await connection.receive(within_seconds=HELLO_SECONDS)
+        if message is None:
+            raise ConnectionLost  # a slow network may say it the next time
+        if not isinstance(message, str):
+            raise Unauthorized("The first message must be a hello with a capture token.")
+        return read_hello(message)
+
+    async def _admit(self, session_id: str, hello: Hello) -> SessionRow:
+        if not is_uuid(session_id):
+            raise SessionExpiredOrNotFound("There is no such session.")
+        return await self.parts.sessions.admit(session_id, hello.token)
+
+    async def _carry_out(self, connection: Connection, hello: Hello, row: SessionRow) -> None:
+        capture = await self._capture(row, hello)
+        if len(capture.watchers) >= MOST_CONNECTIONS:
+            raise Forbidden("This session is open in too many places.")
+        visitor = Visitor(connection, hello.device or secrets.token_urlsafe(24))
+        try:
+            await capture.join(visitor, watch=hello.watch)
+            await self._converse(capture, visitor)
+        finally:
+            await capture.leave(visitor)
+
+    async def _capture(self, row: SessionRow, hello: Hello) -> Capture:
+        tenant = await self.tenants.get(row.tenant_id)
+        options = SessionOptions.stored(row.options)
+        capture = Capture(
+            parts=self.parts,
+            row=row,
+            tenant=tenant,
+            max_attempts=min(options.max_attempts, hello.max_attempts or options.max_attempts),
+            minimum_match_level=max(options.minimum_match_level, hello.minimum_match_level or 0),
+            returns_data=returns_data(options, hello),
+            failures=len(row.failures),
+            untold=row.failures[-1] if row.failures else None,
+            forget=self._forget,
+        )
+        return self._under_way.setdefault(row.id, capture)
+
+    def _forget(self, capture: Capture) -> None:
+        # Somebody may have opened the session anew while the last one was leaving.
+        if self._under_way.get(capture.row.id) is capture:
+            del self._under_way[capture.row.id]
+
+    async def _converse(self, capture: Capture, visitor: Visitor) -> None:
+        looked_at = self.parts.monotonic()
+        while not _is_done(capture, visitor):
+            message = await visitor.connection.receive(within_seconds=TICK_SECONDS)
+            if _is_done(capture, visitor):
+                return
+            if self.parts.clock.now() >= capture.row.expires_at:
+                await capture.expire()
+            elif isinstance(message, bytes):
+                await capture.judge(visitor, *split_frame(message))
+                looked_at = self.parts.monotonic()
+            else:
+                if message is not None:
+                    await self._obey(capture, visitor, read_command(message))
+                # A browser that talks without sending frames does not stop the clock.
+                if message is None or self.parts.monotonic() - looked_at >= TICK_SECONDS:
+                    await capture.tick(visitor)
+                    looked_at = self.parts.monotonic()
+
+    async def _obey(self, capture: Capture, visitor: Visitor, command: Start | Take | Qr | Cancel) -> None:
+        match command:
+            case Start():
+                await capture.start(visitor, flash=command.flash, camera=command.camera)
+            case Take():
+                await capture.join(visitor)
+            case Cancel():
+                await capture.cancel(visitor)
+            case Qr():
+                url = self.parts.sessions.capture_url(capture.row.id, self.parts.sessions.ticket(capture.row.id))
+                await visitor.connection.send({"type": "qr", "url": url, **draw_qr(url)})
+
+    async def _repeat_end(self, connection: Connection, hello: Hello, row: SessionRow) -> None:
+        """Tell the end once more to the device that came to it and lost the connection; to nobody else."""
+        if hello.device is None or row.device_digest is None or digest(hello.device) != row.device_digest:
+            raise SessionExpiredOrNotFound("This session has ended.")
+        tenant = await self.tenants.get(row.tenant_id)
+        try:
+            jws: str | None = await self.parts.sessions.result(tenant, row.id)
+        except SessionExpiredOrNotFound:
+            jws = None
+        error = {
+            State.SUCCEEDED: None,
+            State.FAILED: EndError.TOO_MANY_ATTEMPTS,
+            State.CANCELLED: EndError.USER_CANCEL,
+        }.get(State(row.state), EndError.EXPIRED)
+        options = SessionOptions.stored(row.options)
+        await connection.send(end_message(options, jws, error, returns_data=returns_data(options, hello)))
+
+
+def _is_done(capture: Capture, visitor: Visitor) -> bool:
+    return capture.over or visitor.dismissed

@@ -1,0 +1,128 @@
+"""The parts of a face session, put together for ``likeness.app``."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from likeness.engine.base import Engine
+from likeness.engine.workers import FaceWorkers
+from likeness.gallery.service import GalleryService
+from likeness.kit.clock import Clock
+from likeness.kit.executors import SizedExecutor
+from likeness.kit.fairness import Shares
+from likeness.kit.jose import Signer
+from likeness.liveness.attempt.check import Check
+from likeness.liveness.attempt.script import LivenessMode, draw_script
+from likeness.liveness.base import LivenessCheck
+from likeness.results.service import Results
+from likeness.sessions.capture.capture import CaptureParts
+from likeness.sessions.capture.hub import Captures
+from likeness.sessions.mode import NO_PASSIVE_MODEL
+from likeness.sessions.service import SessionService
+from likeness.settings import Settings
+from likeness.store.database import Database
+from likeness.tenants.service import Tenants
+from likeness.webhooks.courier import Courier
+from likeness.webhooks.outbox import Outbox
+from likeness.webhooks.sender import Sender
+
+log = logging.getLogger("likeness.sessions")
+
+ATTEMPTS_PER_WORKER = 8
+"""Attempts under way at once; more would starve each other of frames, so they are asked to wait a moment instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionParts:
+    service: SessionService
+    results: Results
+    captures: Captures
+    courier: Courier
+    frames: SizedExecutor
+
+    @property
+    def by_type(self) -> dict[type, Any]:
+        """What endpoints ask for."""
+        return {SessionService: self.service, Results: self.results, Captures: self.captures}
+
+    @property
+    def sweeps(self) -> tuple[Callable[[], Awaitable[None]], ...]:
+        """What is to be called again and again to delete what is past its end."""
+        return self.service.remove_expired, self.results.remove_expired, self.courier.remove_old
+
+    async def close(self) -> None:
+        await self.captures.close()
+        self.frames.close()
+
+
+def open_check(engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> LivenessCheck:
+    """Make the check of one attempt, with a challenge of its own."""
+    return Check(engine, draw_script(mode, flash=flash), camera)
+
+
+def compose_sessions(
+    settings: Settings,
+    database: Database,
+    tenants: Tenants,
+    faces: FaceWorkers,
+    gallery: GalleryService,
+    signer: Signer,
+    clock: Clock,
+    *,
+    ticket_key: bytes,
+) -> SessionParts:
+    _warn_of_passive_mode(faces.engine, tenants)
+    results = Results(
+        database,
+        signer,
+        clock,
+        Outbox(clock),
+        issuer=settings.origin,
+        ttl_seconds=settings.result_ttl_seconds,
+        image_ttl_seconds=settings.audit_image_ttl_seconds,
+    )
+    service = SessionService(
+        faces,
+        database,
+        tenants,
+        results,
+        signer,
+        clock,
+        origin=settings.origin,
+        ttl_seconds=settings.session_ttl_seconds,
+        ticket_key=ticket_key,
+    )
+    courier = Courier(
+        database,
+        tenants,
+        signer,
+        Sender(clock, private_addresses=settings.webhook_private_addresses),
+        clock,
+        replay_seconds=settings.webhook_replay_hours * 3600,
+    )
+    # A pool of their own: a frame must not wait behind a queue of photos.
+    frames = SizedExecutor("frame", workers=settings.workers)
+    parts = CaptureParts(
+        engine=faces.engine,
+        executor=frames,
+        sessions=service,
+        gallery=gallery,
+        clock=clock,
+        slots=Shares(settings.workers * ATTEMPTS_PER_WORKER),
+        new_check=open_check,
+        largest_frame_bytes=settings.max_frame_bytes,
+    )
+    return SessionParts(service, results, Captures(parts, tenants), courier, frames)
+
+
+def _warn_of_passive_mode(engine: Engine, tenants: Tenants) -> None:
+    if engine.judges_passively:
+        return
+    passive = tenants.names_where(lambda settings: settings.liveness_mode == "passive")
+    if passive:
+        log.warning(
+            "%s It is the mode of the tenants %s, whose face sessions cannot be opened.",
+            NO_PASSIVE_MODEL,
+            ", ".join(passive),
+        )

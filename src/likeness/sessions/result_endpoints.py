@@ -1,0 +1,111 @@
+"""``/api/v1/info``: a session's signed result, its audit image, and their early end."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Path, Response
+
+from likeness.access.requires import Requires
+from likeness.access.tokens import Principal
+from likeness.errors import InvalidInput, NotFound
+from likeness.kit.ids import is_object_id, is_uuid
+from likeness.results.service import Results
+from likeness.sessions.capture.hub import Captures
+from likeness.sessions.service import SessionService
+from likeness.tenants.scopes import Scope
+from likeness.tenants.service import Tenants
+from likeness.web.http import error_responses, part
+
+router = APIRouter(prefix="/api/v1/info", tags=["result"])
+
+NO_STORE = {"Cache-Control": "no-store"}
+JWS_REPLY: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/jwt": {"schema": {"type": "string"}}}, "description": "JWS, compact form"}
+}
+IMAGE_REPLY: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}, "description": "JPEG"}
+}
+
+NAMED = "The session's id, or the `jti` of its result."
+SessionName = Annotated[str, Path(description=NAMED, json_schema_extra={"format": "uuid"})]
+Reader = Annotated[Principal, Depends(Requires(Scope.INFO_SDK, Scope.FACE_FLOW))]
+Owner = Annotated[Principal, Depends(Requires(Scope.INFO_SDK))]
+TenantsPart = Annotated[Tenants, Depends(part(Tenants))]
+Sessions = Annotated[SessionService, Depends(part(SessionService))]
+
+
+@router.get(
+    "",
+    response_class=Response,
+    operation_id="getResultByHeader",
+    summary="Get a session's signed result, named in a header",
+    responses=JWS_REPLY | error_responses(400, 401, 403, 404, 429, 503),
+)
+async def get_result_by_header(
+    principal: Reader,
+    tenants: TenantsPart,
+    sessions: Sessions,
+    session_id: Annotated[str, Header(alias="UQ-Session-ID", description=NAMED, json_schema_extra={"format": "uuid"})],
+) -> Response:
+    """Give the result as `GET /api/v1/info/{sessionId}` does."""
+    return await get_result(session_id, principal, tenants, sessions)
+
+
+@router.get(
+    "/{session_id}",
+    response_class=Response,
+    operation_id="getResult",
+    summary="Get a session's signed result",
+    responses=JWS_REPLY | error_responses(400, 401, 403, 404, 429, 503),
+)
+async def get_result(session_id: SessionName, principal: Reader, tenants: TenantsPart, sessions: Sessions) -> Response:
+    """Give the JWS that the session ended with, for 10 minutes after its end; every ending has one."""
+    jws = await sessions.result(await tenants.get(principal.tenant_id), _uuid(session_id))
+    return Response(jws, media_type="application/jwt", headers=NO_STORE)
+
+
+@router.delete(
+    "/{session_id}",
+    status_code=204,
+    operation_id="purgeResult",
+    summary="Purge a session's result and image",
+    responses=error_responses(400, 401, 403, 429, 503),
+)
+async def purge_result(
+    session_id: SessionName,
+    principal: Owner,
+    tenants: TenantsPart,
+    sessions: Sessions,
+    captures: Annotated[Captures, Depends(part(Captures))],
+) -> None:
+    """Forget everything held of a session now instead of later. There need not be anything."""
+    tenant = await tenants.get(principal.tenant_id)
+    await captures.drop(tenant, await sessions.purge(tenant, _uuid(session_id)))
+
+
+@router.get(
+    "/img/{image_id}",
+    response_class=Response,
+    operation_id="getAuditImage",
+    summary="Get an audit image",
+    responses=IMAGE_REPLY | error_responses(401, 403, 404, 429, 503),
+)
+async def get_audit_image(
+    image_id: Annotated[
+        str, Path(description="The result's `auditTrailImageId`.", json_schema_extra={"pattern": "^[0-9a-f]{24}$"})
+    ],
+    principal: Owner,
+    tenants: TenantsPart,
+    results: Annotated[Results, Depends(part(Results))],
+) -> Response:
+    """Give the bytes whose SHA-256 the result states, for 30 minutes after the session's end."""
+    tenant = await tenants.get(principal.tenant_id)
+    image = await results.find_image(tenant, image_id) if is_object_id(image_id) else None
+    if image is None:
+        raise NotFound("There is no such image, or its time is over.")
+    return Response(image, media_type="image/jpeg", headers=NO_STORE)
+
+
+def _uuid(text: str) -> str:
+    if not is_uuid(text):
+        raise InvalidInput("The session's id, or the jti of its result, must be a UUID.")
+    return text.lower()

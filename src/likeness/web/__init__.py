@@ -1,0 +1,1 @@
+"""What every HTTP call shares: its body, its errors, its context."""

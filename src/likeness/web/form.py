@@ -1,0 +1,76 @@
+"""Reading a ``multipart/form-data`` body (RFC 7578, RFC 2046 §5.1) that is in memory: a face never lies on the disk unencrypted."""
+
+from collections.abc import Iterator
+from email.message import Message
+from email.parser import BytesHeaderParser
+
+from likeness.web.json_object import PIECE_BYTES
+
+MOST_PARTS = 40
+LONGEST_HEAD_BYTES = 4096
+LONGEST_CONTENT_TYPE = 1024
+
+
+def read_form(body: bytes, content_type: str) -> dict[str, bytes | str]:
+    """Give the parts by name: a file's content as bytes, any other part as text. Raises ValueError, as a sentence without its end.
+
+    A part is a file where it has a file name, or where its content is no text: a file's name may be left out. Empty parts are left out.
+    """
+    fields: dict[str, bytes | str] = {}
+    names = set[str]()
+    for head, content in _parts(body, _boundary(content_type)):
+        name = head.get_param("name", header="content-disposition")
+        if not isinstance(name, str) or head.get_content_disposition() != "form-data":
+            raise ValueError("A part of the form has no name")
+        if name in names:
+            raise ValueError(f"{name[:64]} is given twice")
+        names.add(name)
+        if content:
+            fields[name] = content if head.get_filename() is not None else _text(content)
+    return fields
+
+
+def _boundary(content_type: str) -> bytes:
+    message = Message()
+    if len(content_type) <= LONGEST_CONTENT_TYPE:
+        message["Content-Type"] = content_type
+    boundary = message.get_boundary("")
+    if not 1 <= len(boundary) <= 70 or not boundary.isascii():
+        raise ValueError("The form's content type has no boundary")
+    return boundary.encode()
+
+
+def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[Message, bytes]]:
+    delimiter = b"\r\n--" + boundary
+    at = len(delimiter) - 2 if body.startswith(delimiter[2:]) else _after(body, delimiter, 0)  # past a preamble
+    for _ in range(MOST_PARTS):
+        if body.startswith(b"--", at):  # what follows the last part is no business of ours
+            return
+        start = _after(body, b"\r\n", at, within=LONGEST_HEAD_BYTES)
+        if body[at : start - 2].strip(b" \t"):
+            raise ValueError("The form is not well-formed")
+        # A part may have no head at all: then its empty line comes at once.
+        content = (
+            start + 2
+            if body.startswith(b"\r\n", start)
+            else _after(body, b"\r\n\r\n", start, within=LONGEST_HEAD_BYTES)
+        )
+        at = _after(body, delimiter, content - 2)
+        yield BytesHeaderParser().parsebytes(body[start:content]), body[content : at - len(delimiter)]
+    raise ValueError(f"A form may have at most {MOST_PARTS} parts")
+
+
+def _after(body: bytes, mark: bytes, start: int, *, within: int | None = None) -> int:
+    end = len(body) if within is None else min(start + within, len(body))
+    for at in range(start, end, PIECE_BYTES):
+        found = body.find(mark, at, min(at + PIECE_BYTES + len(mark) - 1, end))
+        if found >= 0:
+            return found + len(mark)
+    raise ValueError("The form is not well-formed")
+
+
+def _text(content: bytes) -> bytes | str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content

@@ -1,0 +1,291 @@
+"""What every endpoint shares: its parts, its body read with a cap, its errors in one shape."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount
+
+from likeness.errors import (
+    BadRequest,
+    ErrorCode,
+    InvalidInput,
+    LikenessError,
+    LowQuality,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+)
+from likeness.kit.admission import PLACE, Admission
+from likeness.kit.executors import SizedExecutor
+from likeness.kit.fairness import OWNER
+from likeness.settings import Settings
+from likeness.web.form import read_form
+from likeness.web.json_object import read_object
+from likeness.web.wire import WireModel, example, faults_of
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+NULL = {"type": "null"}
+FIELDS_BYTES = 64 * 1024
+"""Room for the fields beside the photos and for multipart boundaries."""
+LINE_BREAKS = 1.05
+"""Base64 broken into lines of 64 or 76 characters grows by less than this."""
+LARGEST_BODIES_PER_WORKER = 2
+"""That are in memory at once; most bodies are much smaller, and many more may be."""
+OFFLOAD_BYTES = 64 * 1024
+"""Bodies larger than this are parsed on a thread."""
+_parsing = SizedExecutor("parse", workers=1)
+"""Parsing keeps the interpreter busy: a second thread would take it from the event loop, and make nothing faster."""
+
+
+def part_of(request: Request, kind: type[T]) -> T:
+    """Give the application's one object of a type (see ``likeness.app``)."""
+    return cast("T", request.app.state.parts[kind])
+
+
+def part(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
+    """Give a dependency that hands over the application's one object of a type."""
+
+    async def get(request: Request) -> T:  # FastAPI would run a plain function on a thread
+        return part_of(request, kind)
+
+    return get
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """The largest photo accepted, in bytes after base64 decoding."""
+
+    image_bytes: int
+
+    def in_json(self, photos: int) -> int:
+        """Give the bytes of the largest JSON body with so many photos."""
+        return int(photos * self.image_bytes * 4 / 3 * LINE_BREAKS) + FIELDS_BYTES
+
+    def in_form(self, photos: int) -> int:
+        """Give the bytes of the largest form with so many photos."""
+        return photos * self.image_bytes + FIELDS_BYTES
+
+
+def parts_that_read(settings: Settings) -> dict[type, Any]:
+    """Give the application's parts that :func:`read_fields` asks for."""
+    limits = BodyLimits(settings.max_image_bytes)
+    body_bytes = LARGEST_BODIES_PER_WORKER * settings.workers * limits.in_json(photos=2)
+    admission = Admission(workers=settings.workers, wait_seconds=settings.queue_seconds, body_bytes=body_bytes)
+    return {Admission: admission, BodyLimits: limits}
+
+
+async def read_body(request: Request, *, limit_bytes: int) -> bytes:
+    """Give the body. Raises PayloadTooLarge from the declared length where it suffices, else at the cap."""
+    return b"".join([chunk async for chunk in _capped(request, limit_bytes)])
+
+
+async def read_fields(request: Request, model: type[M], *, photos: int) -> M:
+    """Read a JSON or multipart body with at most ``photos`` photos and validate it.
+
+    Call it after the caller is authorised. Raises PayloadTooLarge, UnsupportedMediaType, BadRequest and InvalidInput,
+    and ServiceUnavailable before the body is read. The request's place in the line is given back at its end, by RequestContext.
+    """
+    limits = part_of(request, BodyLimits)
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    refuse_encoded(request)
+    if media_type == "application/json":
+        limit_bytes, read = limits.in_json(photos), read_object
+    elif media_type == "multipart/form-data":
+        limit_bytes, read = limits.in_form(photos), partial(read_form, content_type=content_type)
+    else:
+        raise UnsupportedMediaType("Send application/json or multipart/form-data.")
+    size = _declared(request, limit_bytes)
+    place = part_of(request, Admission).ask(OWNER.get(), photos=photos, size=limit_bytes if size is None else size)
+    request.state.place = place
+    PLACE.set(place)
+    body = bytearray()  # grows in place: pieces kept until the end would leave holes in the memory
+    async for piece in _capped(request, limit_bytes):
+        body += piece
+    received = len(body)
+    place.arrived(received)
+    strict = media_type == "application/json"  # a form knows only text
+    work = partial(_validate, body, read, model, strict=strict, image_bytes=limits.image_bytes)
+    return await _parsing.run(work) if received > OFFLOAD_BYTES else work()
+
+
+def refuse_encoded(request: Request) -> None:
+    """Raise UnsupportedMediaType for a compressed body: what it holds would have to be unpacked to be measured."""
+    if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        # RFC 9110 section 15.5.16
+        headers = {"Accept-Encoding": "identity"}
+        raise UnsupportedMediaType("Send the body as it is, without a Content-Encoding.", headers=headers)
+
+
+def _declared(request: Request, limit_bytes: int) -> int | None:
+    """Give the body's length, where it is told. Raises PayloadTooLarge."""
+    declared = request.headers.get("content-length", "")
+    if not declared.isdigit():
+        return None
+    if int(declared) > limit_bytes:
+        raise _too_large(limit_bytes)
+    return int(declared)
+
+
+async def _capped(request: Request, limit_bytes: int) -> AsyncIterator[bytes]:
+    _declared(request, limit_bytes)
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > limit_bytes:
+            raise _too_large(limit_bytes)
+        yield chunk
+
+
+def _too_large(limit_bytes: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The request may have at most {limit_bytes} bytes.")
+
+
+def _validate(
+    body: bytearray, read: Callable[[bytes], dict[str, Any]], model: type[M], *, strict: bool, image_bytes: int
+) -> M:
+    """Parse and check a body, which is empty afterwards."""
+    try:
+        fields = read(_frozen(body))
+    except ValueError as error:
+        raise BadRequest(f"{error}.") from error
+    given = {name: value for name, value in fields.items() if value is not None}  # null is as good as left out
+    try:
+        return model.model_validate(
+            given, strict=strict, context={"image_bytes": image_bytes}, by_alias=True, by_name=False
+        )
+    except ValidationError as error:
+        raise InvalidInput(f"{faults_of(error)}.") from error
+
+
+def _frozen(body: bytearray) -> bytes:
+    """Give what can no more change, and let go of the other. On the event loop a large body would stop all for a tenth of a second."""
+    frozen = bytes(body)
+    body.clear()
+    return frozen
+
+
+def body_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Give ``openapi_extra`` for an endpoint that reads its body with :func:`read_fields`."""
+    schema = model.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
+    members = schema.pop("properties")
+    required = schema["required"]
+    in_json = {name: member if name in required else _nullable(member) for name, member in members.items()}
+    in_form = {name: in_text(member) for name, member in members.items()}
+    shown = {"example": schema.pop("example")}
+    content = {
+        "application/json": {"schema": schema | {"title": model.__name__, "properties": in_json} | shown},
+        "multipart/form-data": {"schema": schema | {"title": f"{model.__name__}Form", "properties": in_form}},
+    }
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _nullable(member: dict[str, Any]) -> dict[str, Any]:
+    """Let a member be null, which is as good as left out."""
+    if NULL in member.get("anyOf", []):
+        return member
+    outer: dict[str, Any] = {name: member[name] for name in ("description", "default") if name in member}
+    return {"anyOf": [{name: value for name, value in member.items() if name not in outer}, NULL], **outer}
+
+
+def in_text(member: dict[str, Any]) -> dict[str, Any]:
+    """Describe a member as a part of a form, or of an address: a photo is a file, and nothing is null."""
+    if member.get("format") == "byte":
+        return {"type": "string", "format": "binary", "description": "JPEG or PNG, at most 5 MB."}
+    kinds: list[dict[str, Any]] = [kind for kind in member.get("anyOf", []) if kind != NULL]
+    if len(kinds) != 1:
+        return member
+    return kinds[0] | {name: member[name] for name in ("description",) if name in member}
+
+
+class ErrorBody(WireModel):
+    """The body of every refusal."""
+
+    model_config = example(
+        error=ErrorCode.NO_FACE,
+        message="No face was found in the photo.",
+        requestId="5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2",
+    )
+
+    error: ErrorCode
+    message: str
+    request_id: str
+    reasons: list[str] = Field(
+        default_factory=list, description="Of `LOW_QUALITY`: the ISO/IEC 29794-5 measures that fell short, worst first."
+    )
+
+
+ERRORS_BY_STATUS: dict[int, str] = {
+    400: "The request or its photo cannot be used: `BAD_REQUEST`, `INVALID_INPUT`, `INVALID_IMAGE`, `NO_FACE`, `MULTIPLE_FACES`, `LOW_QUALITY`",
+    401: "No access token, or not a good one: `UNAUTHORIZED`",
+    403: "The token lacks the permission: `FORBIDDEN`",
+    404: "Unknown, gone, or another tenant's: `NOT_FOUND`, `SESSION_EXPIRED_OR_NOT_FOUND`",
+    409: "Contradicts what is stored: `CONFLICT`",
+    413: "Too many bytes: `PAYLOAD_TOO_LARGE`",
+    415: "Not a JPEG or PNG, or a body of another kind: `UNSUPPORTED_MEDIA_TYPE`",
+    500: "A fault of ours; the request id leads to the log entry: `UNEXPECTED_ERROR`",
+    429: "Too many calls, see `Retry-After`: `TOO_MANY_REQUESTS`",
+    503: "Full or not ready, see `Retry-After`: `SERVICE_UNAVAILABLE`",
+}
+
+
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Give the ``responses`` of an endpoint that may refuse with these statuses."""
+    return {status: {"model": ErrorBody, "description": ERRORS_BY_STATUS[status]} for status in statuses}
+
+
+PHOTO_ERRORS = error_responses(400, 401, 403, 413, 415, 429, 503)
+
+
+def error_response(error: LikenessError, request_id: str) -> JSONResponse:
+    body: dict[str, Any] = {"error": error.code, "message": error.message, "requestId": request_id}
+    if isinstance(error, LowQuality):
+        body["reasons"] = list(error.reasons)
+    return JSONResponse(body, error.status, error.headers)
+
+
+async def handle_likeness_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, LikenessError)
+    # A refusal explains itself. Its traceback would keep the body and the photos until the next collection of garbage.
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    request.state.error = error.code  # for the call's line in the log
+    return error_response(error, request.state.request_id)
+
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def _allowed(request: Request) -> str:
+    """Give the methods that the path of a refused request has, of all its routes."""
+    scopes = ({**request.scope, "method": method} for method in METHODS)
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    found = [scope["method"] for scope in scopes if any(route.matches(scope)[0] is Match.FULL for route in routes)]
+    return ", ".join([*found, "HEAD"] if "GET" in found else found)
+
+
+async def handle_http_exception(request: Request, error: Exception) -> JSONResponse:
+    """Put the router's own refusals (unknown path, wrong method) into the contract's shape."""
+    assert isinstance(error, HTTPException)
+    code = ErrorCode.NOT_FOUND if error.status_code == 404 else ErrorCode.BAD_REQUEST
+    message = "There is no such call." if error.status_code == 404 else f"{error.detail}."
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = _allowed(request) or "GET, HEAD"  # what is mounted are files
+    request.state.error = code
+    body = {"error": code, "message": message, "requestId": request.state.request_id}
+    return JSONResponse(body, error.status_code, headers)
+
+
+async def handle_validation_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer for path, query and header parameters that FastAPI itself refused."""
+    assert isinstance(error, RequestValidationError)
+    faults = error.errors()
+    message = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
+    return await handle_likeness_error(request, InvalidInput(message))

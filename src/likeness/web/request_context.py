@@ -1,0 +1,128 @@
+"""Middleware around every call: its request id, the end of its place in the line, its line in the log, HEAD wherever GET is, and faults in the contract's shape."""
+
+import asyncio
+import logging
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from likeness.errors import RequestTimeout, ServiceUnavailable, UnexpectedError
+from likeness.kit.ids import new_id
+from likeness.kit.logs import log_call
+from likeness.web.http import error_response
+
+log = logging.getLogger("likeness.http")
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
+NO_ANSWER = 499
+"""Stands in the log for a caller who left before there was an answer."""
+
+
+def request_id_of(scope: Scope) -> str:
+    """Give the caller's own ``X-Request-Id`` where it is plain, else a new one."""
+    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
+    return given if REQUEST_ID.fullmatch(given) else new_id()
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a body must come: so many seconds in all, and one more for so many bytes."""
+
+    seconds: float
+    bytes_per_second: float
+
+
+class RequestContext:
+    """See the module's text."""
+
+    def __init__(self, app: ASGIApp, pace: Pace) -> None:
+        self.app = app
+        self.pace = pace
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id = request_id_of(scope)
+        serve = self._serve if scope["type"] == "http" else self._serve_socket
+        began = time.monotonic()
+        status = NO_ANSWER
+        try:
+            status = await serve(scope, receive, send, request_id)
+        finally:
+            if place := state.get("place"):
+                place.leave()
+            path = scope["raw_path"].decode("ascii", "replace")
+            log_call(scope.get("method", "GET"), path, status, time.monotonic() - began, request_id, state)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
+        status = NO_ANSWER
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+            await send(message)
+
+        # Whatever can be got has a head; the server itself leaves the body out.
+        asked: dict[str, Any] = {**scope, "method": "GET"} if scope["method"] == "HEAD" else dict(scope)
+        try:
+            await self.app(asked, self._in_time(receive), send_with_id)
+        except ClientDisconnect:
+            pass
+        except asyncio.CancelledError:  # the server stops, and its time for requests under way is over
+            if status != NO_ANSWER:
+                raise
+            stopping = ServiceUnavailable("The server is stopping.")
+            await error_response(stopping, request_id)(asked, receive, send_with_id)
+        except Exception:
+            log.exception("request %s failed", request_id)
+            if status != NO_ANSWER:
+                raise
+            fault = UnexpectedError("Something failed on our side; the request id leads to the log entry.")
+            await error_response(fault, request_id)(asked, receive, send_with_id)
+        return status
+
+    def _in_time(self, receive: Receive) -> Receive:
+        """Give a body's pieces as long as they come at the pace asked for; only the time counts in which the server waits."""
+        whole = False
+        left = self.pace.seconds
+
+        async def receive_in_time() -> Message:
+            nonlocal whole, left
+            if whole:
+                return await receive()
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(left):
+                    message = await receive()
+            except TimeoutError as error:
+                raise RequestTimeout("The request's body came too slowly.") from error
+            left += len(message.get("body", b"")) / self.pace.bytes_per_second - (time.monotonic() - began)
+            whole = not message.get("more_body", False)
+            return message
+
+        return receive_in_time
+
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send, _request_id: str) -> int:
+        status = 403
+
+        async def send_noticing(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "websocket.accept":
+                status = 101
+            elif message["type"] == "websocket.http.response.start":
+                status = message["status"]
+            await send(message)
+
+        await self.app(scope, receive, send_noticing)
+        return status
