@@ -41,10 +41,10 @@ from urllib.parse import urlencode
 from PIL import Image as Pillow
 
 from figures import Report
+from likeness.access.scopes import API_SCOPES
 from likeness.deployment import initialise, open_deployment
 from likeness.engine.fake import fake_photo
 from likeness.settings import Settings
-from likeness.tenants.scopes import API_SCOPES
 
 WORST_HEALTH_MS = 250
 LARGEST_RESIDENT_MB = 600
@@ -432,8 +432,7 @@ def serving(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Target, T
     initialise(settings)
     deployment = open_deployment(settings)
     credentials = [
-        deployment.tenants.create_client(deployment.tenants.create(name).id, name, API_SCOPES)
-        for name in ("attacker", "bank")
+        deployment.clients.create(deployment.tenants.create(name).id, name, API_SCOPES) for name in ("attacker", "bank")
     ]
     deployment.close()
     chosen = {"DATA_DIR": str(folder), "PORT": str(port), "PACK": "fake", "WORKERS": "2", "LOG_LEVEL": "warning"}

@@ -29,6 +29,7 @@ from urllib.parse import urlencode
 import numpy as np
 
 from figures import Report
+from likeness.access.scopes import API_SCOPES
 from likeness.app import create_app
 from likeness.deployment import initialise, open_deployment
 from likeness.engine.base import Face, FacePolicy, Use
@@ -36,7 +37,6 @@ from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.kit.logs import configure_logging
 from likeness.server.running import make_server
 from likeness.settings import Settings
-from likeness.tenants.scopes import API_SCOPES
 
 PHOTO_SECONDS = 0.05
 WORKERS = 2
@@ -95,8 +95,8 @@ def serving() -> Iterator[tuple[Process, Client, Client]]:
         settings = settings_of(folder, port)
         initialise(settings)
         with contextlib.closing(open_deployment(settings)) as deployment:
-            tenants = deployment.tenants
-            made = [tenants.create_client(tenants.create(name).id, name, API_SCOPES) for name in ("flood", "other")]
+            tenants, clients = deployment.tenants, deployment.clients
+            made = [clients.create(tenants.create(name).id, name, API_SCOPES) for name in ("flood", "other")]
         # In a session of its own: Linux shares out the processor between sessions, and this one has the callers.
         command = [sys.executable, __file__, "--serve", folder, str(port)]
         process = subprocess.Popen(command, start_new_session=True)

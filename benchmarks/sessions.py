@@ -31,6 +31,7 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 
 from figures import Report
+from likeness.access.scopes import API_SCOPES
 from likeness.cli.demo.photos import DemoPhotos, load_photos
 from likeness.deployment import initialise, open_deployment
 from likeness.engine.packs.loading import load_engine
@@ -41,7 +42,6 @@ from likeness.liveness.attempt.check import Check
 from likeness.liveness.attempt.script import LivenessMode, draw_script
 from likeness.sessions.capture.messages import pack_frame
 from likeness.settings import Settings
-from likeness.tenants.scopes import API_SCOPES
 
 CAMERA_SECONDS = 1 / 12
 HELD_SESSIONS = 4
@@ -103,7 +103,7 @@ def serving(data: Path, pack: str, mirror: Path | None) -> Iterator[RunningServe
     settings = Settings(data_dir=data, port=port, pack=pack, models_mirror=mirror)
     initialise(settings)
     deployment = open_deployment(settings)
-    credentials = deployment.tenants.create_client(deployment.tenants.create("benchmark").id, "benchmark", API_SCOPES)
+    credentials = deployment.clients.create(deployment.tenants.create("benchmark").id, "benchmark", API_SCOPES)
     deployment.close()
     given = {"data_dir": data, "port": port, "pack": pack, "log_level": "warning"}
     given |= {"models_mirror": mirror} if mirror else {}

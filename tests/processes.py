@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx
 
+from likeness.access.clients import ClientCredentials
+from likeness.access.scopes import API_SCOPES
 from likeness.deployment import initialise, is_initialised, open_deployment
 from likeness.settings import Settings
-from likeness.tenants.scopes import API_SCOPES
-from likeness.tenants.service import ClientCredentials
 from servers import wait_until_ready
 
 
@@ -87,7 +87,7 @@ def server_process(folder: Path, *, start: bool = True, **settings: Any) -> Iter
         initialise(made)
     deployment = open_deployment(made)
     tenant = deployment.tenants.create(f"tenant {threading.get_ident()}")
-    credentials = deployment.tenants.create_client(tenant.id, "test", API_SCOPES)
+    credentials = deployment.clients.create(tenant.id, "test", API_SCOPES)
     deployment.close()
     chosen = made.model_dump(exclude_unset=True)
     environment = os.environ | {"LIKENESS_LOG_LEVEL": "warning"}

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from likeness.access.scopes import Scope
 from likeness.app import create_app
 from likeness.deployment import Deployment, initialise, is_initialised, open_deployment
 from likeness.engine.base import Engine
@@ -21,7 +22,6 @@ from likeness.kit.clock import MovableClock
 from likeness.server.running import make_server
 from likeness.settings import Settings
 from likeness.tenants.schemas import TenantSettings
-from likeness.tenants.scopes import Scope
 from likeness.tenants.service import Tenant
 
 
@@ -139,7 +139,7 @@ def calling(
 ) -> Iterator[Api]:
     """Give a caller in a tenant of its own."""
     tenant = server.deployment.tenants.create(f"tenant {next(_names)}", settings)
-    credentials = server.deployment.tenants.create_client(tenant.id, "test", scopes)
+    credentials = server.deployment.clients.create(tenant.id, "test", scopes)
     with httpx.Client(base_url=server.url, timeout=60) as http:
         api = Api(server, tenant, credentials.client_id, credentials.client_secret, http)
         api.headers = {"Authorization": f"Bearer {api.token()}"}

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from likeness.tenants.scopes import Scope
+from likeness.access.scopes import Scope
 from servers import Server
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "docs" / "openapi.json"

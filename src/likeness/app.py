@@ -46,7 +46,7 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
     photos = SizedExecutor("photo", workers=settings.workers)
     faces = FaceWorkers(engine, photos)
     tokens = Tokens(
-        deployment.tenants,
+        deployment.clients,
         signer,
         clock,
         issuer=settings.origin,

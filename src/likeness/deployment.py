@@ -14,6 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+from likeness.access.clients import Clients
+from likeness.access.secrets import ClientSecrets
 from likeness.access.signing_keys import SigningKeys
 from likeness.engine.base import Engine
 from likeness.errors import SetupError
@@ -27,7 +29,6 @@ from likeness.store import migrations
 from likeness.store.database import Database
 from likeness.store.ownership import owned
 from likeness.store.tables import deployment, signing_keys, tenants
-from likeness.tenants.secrets import ClientSecrets
 from likeness.tenants.service import Tenants
 
 log = logging.getLogger("likeness")
@@ -49,6 +50,7 @@ class Deployment:
     database: Database
     keys: KeyProvider
     tenants: Tenants
+    clients: Clients
     signing_keys: SigningKeys
     key: bytes = field(repr=False)
 
@@ -231,7 +233,8 @@ def open_deployment(settings: Settings, clock: Clock | None = None) -> Deploymen
         clock=clock,
         database=database,
         keys=keys,
-        tenants=Tenants(database, keys, ClientSecrets(_derived(key, "client secret")), clock),
+        tenants=Tenants(database, keys, clock),
+        clients=Clients(database, ClientSecrets(_derived(key, "client secret")), clock),
         signing_keys=SigningKeys(database, keys, clock),
         key=key,
     )

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from likeness.access.requires import Requires
-from likeness.tenants.scopes import Scope
+from likeness.access.scopes import Scope
 from likeness.web.http import error_responses, in_text
 
 Document = dict[str, Any]

@@ -8,8 +8,8 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from likeness.access.requires import Requires
+from likeness.access.scopes import Scope
 from likeness.engine.fake import fake_photo
-from likeness.tenants.scopes import Scope
 from servers import Api, Server, calling
 
 PUBLIC = {

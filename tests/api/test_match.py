@@ -2,9 +2,9 @@
 
 import pytest
 
+from likeness.access.scopes import Scope
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.levels import TARGET_FMR
-from likeness.tenants.scopes import Scope
 from servers import Api, b64
 
 ALICE, ALICE_AGAIN, BOB = fake_photo(1), fake_photo(1, variation=1), fake_photo(2)

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from likeness.access.scopes import Scope
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.tenants.schemas import TenantSettings
-from likeness.tenants.scopes import Scope
 from servers import Api, Server, calling, serving, test_settings
 
 ROOT = "/api/v1/face/one-to-n"

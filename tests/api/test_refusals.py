@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from likeness.access.scopes import Scope
 from likeness.engine.fake import fake_photo
 from likeness.errors import ErrorCode
 from likeness.match.service import Matcher
 from likeness.tenants.schemas import TenantSettings
-from likeness.tenants.scopes import Scope
 from servers import Api, Server, b64, calling, serving, test_settings
 
 PHOTO = fake_photo(1)

@@ -12,13 +12,13 @@ import jwt
 import pytest
 from sqlalchemy import select
 
+from likeness.access.scopes import Scope
 from likeness.engine.fake import fake_photo
 from likeness.errors import NotFound
 from likeness.kit.ids import new_id
 from likeness.kit.jose import Signer, SigningKey
 from likeness.settings import Settings
 from likeness.store.tables import signing_keys
-from likeness.tenants.scopes import Scope
 from servers import Api, Server, calling, serving, test_settings
 
 PATH = "/api/oauth/token"
@@ -144,7 +144,7 @@ def test_a_made_up_secret_reaches_no_database_and_keeps_nobody_waiting(
             return await read(query)
 
         monkeypatch.setattr(database, "read", counted)
-        made_up = server.deployment.tenants._secrets.new("somebody else")
+        made_up = server.deployment.clients._secrets.new("somebody else")
         statuses = [
             api.http.post(PATH, data=form(api, client_id=client_id, client_secret=secret)).status_code
             for client_id in (api.client_id, new_id(), "nobody")
@@ -176,12 +176,12 @@ def test_a_flood_of_unknown_clients_denies_nobody_a_token(tmp_path: Any) -> None
 
 
 def test_a_disabled_client_gets_no_token(api: Api) -> None:
-    api.server.deployment.tenants.disable_client(api.client_id)
+    api.server.deployment.clients.disable(api.client_id)
     assert api.http.post(PATH, data=form(api)).json()["error"] == "invalid_client"
 
 
 def test_a_rotated_secret_replaces_the_old(api: Api) -> None:
-    fresh = api.server.deployment.tenants.rotate_secret(api.client_id)
+    fresh = api.server.deployment.clients.rotate_secret(api.client_id)
     assert api.http.post(PATH, data=form(api)).status_code == 401
     assert api.http.post(PATH, data=form(api, client_secret=fresh.client_secret)).status_code == 200
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 from typer.testing import CliRunner
 
 from likeness import __version__
+from likeness.access.scopes import API_SCOPES
 from likeness.cli import app, main
 from likeness.deployment import open_deployment
 from likeness.engine.base import FacePolicy
@@ -26,7 +27,6 @@ from likeness.store.migrations import upgrade
 from likeness.store.ownership import owned
 from likeness.store.tables import gallery_entries, gallery_templates, metadata
 from likeness.tenants.schemas import TenantSettings
-from likeness.tenants.scopes import API_SCOPES
 from servers import calling, serving, test_settings
 
 

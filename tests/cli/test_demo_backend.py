@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from likeness.access.scopes import API_SCOPES
 from likeness.cli.demo.backend import Backend
 from likeness.engine.fake import fake_photo
-from likeness.tenants.scopes import API_SCOPES
 from servers import Server, serving, test_settings
 from session_endings import end, failure, success
 
@@ -24,8 +24,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def backend(server: Server) -> Backend:
-    tenants = server.deployment.tenants
-    return Backend(server.url, PAGE, tenants.create_client(tenants.create("demo").id, "demo", API_SCOPES))
+    tenants, clients = server.deployment.tenants, server.deployment.clients
+    return Backend(server.url, PAGE, clients.create(tenants.create("demo").id, "demo", API_SCOPES))
 
 
 def ask(backend: Backend, method: str, path: str, photo: bytes = b"") -> httpx.Response:

@@ -6,9 +6,9 @@ import re
 import httpx
 import pytest
 
+from likeness.access.scopes import Scope
 from likeness.engine.fake import fake_photo
 from likeness.kit.logs import LogFormat
-from likeness.tenants.scopes import Scope
 from servers import Api, Server, wait_until
 
 PHOTO = fake_photo(1)

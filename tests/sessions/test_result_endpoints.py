@@ -8,10 +8,10 @@ import pytest
 from httpx import Response
 from sqlalchemy import select
 
+from likeness.access.scopes import Scope
 from likeness.sessions.service import Conclusion
 from likeness.sessions.states import EndError, State
 from likeness.store.tables import face_sessions, session_results
-from likeness.tenants.scopes import Scope
 from likeness.webhooks.service import Webhooks
 from servers import Api, Server, calling
 from session_endings import ALICE, OneToN, end, failure, header_of, opened, sessions, success, verified

@@ -2,10 +2,10 @@
 
 from fastapi import Request
 
+from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal, Tokens
 from likeness.errors import Forbidden
 from likeness.kit.fairness import OWNER
-from likeness.tenants.scopes import Scope
 from likeness.web.http import part_of
 from likeness.web.quota import Quota
 

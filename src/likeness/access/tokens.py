@@ -4,12 +4,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from likeness.access.clients import Clients
+from likeness.access.scopes import Scope
 from likeness.errors import TooManyRequests, Unauthorized
 from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id
 from likeness.kit.jose import InvalidToken, Signer
-from likeness.tenants.scopes import Scope
-from likeness.tenants.service import Tenants
 
 AUDIENCE = "likeness-api"
 FAILURE_WINDOW_SECONDS = 60.0
@@ -45,7 +45,7 @@ class Principal:
 class Tokens:
     def __init__(
         self,
-        tenants: Tenants,
+        clients: Clients,
         signer: Signer,
         clock: Clock,
         *,
@@ -53,7 +53,7 @@ class Tokens:
         ttl_seconds: int,
         failures_per_minute: int,
     ) -> None:
-        self._tenants = tenants
+        self._clients = clients
         self._signer = signer
         self._clock = clock
         self._issuer = issuer
@@ -67,7 +67,7 @@ class Tokens:
         Raises InvalidClient, InvalidScope, ServiceUnavailable, and TooManyRequests for wrong secrets in a row. The right secret always gets its
         token: a client's id is no secret, and whoever knows it must not keep the client out.
         """
-        client = await self._tenants.verify_secret(client_id, client_secret)
+        client = await self._clients.verify_secret(client_id, client_secret)
         if client is None:
             tracked = client_id[:TRACKED_CHARACTERS]
             self._refuse_guessing(tracked)

@@ -7,12 +7,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from likeness.access.clients import ClientCredentials
+from likeness.access.scopes import Scope
 from likeness.cli.tables import id_column, print_table
 from likeness.deployment import open_deployment
 from likeness.errors import InvalidInput
 from likeness.settings import Settings
-from likeness.tenants.scopes import Scope
-from likeness.tenants.service import ClientCredentials
 
 client = typer.Typer(help="API clients: an id and a secret that get access tokens.", no_args_is_help=True)
 TenantName = Annotated[str, typer.Argument(help="Name or id of the tenant.")]
@@ -35,7 +35,7 @@ def create(
         )
     with closing(open_deployment(Settings())) as deployment:
         owner = deployment.tenants.row_by_name(tenant)
-        show_credentials(deployment.tenants.create_client(owner.id, name, scope))
+        show_credentials(deployment.clients.create(owner.id, name, scope))
 
 
 @client.command(name="list")
@@ -43,7 +43,7 @@ def list_clients(tenant: TenantName) -> None:
     """List a tenant's clients."""
     table = Table(id_column("id"), "name", "permissions", "")
     with closing(open_deployment(Settings())) as deployment:
-        for row in deployment.tenants.list_clients(deployment.tenants.row_by_name(tenant).id):
+        for row in deployment.clients.of_tenant(deployment.tenants.row_by_name(tenant).id):
             table.add_row(row.id, row.name, " ".join(row.scopes), "disabled" if row.disabled else "")
     print_table(table)
 
@@ -52,14 +52,14 @@ def list_clients(tenant: TenantName) -> None:
 def disable(client_id: ClientId) -> None:
     """Let a client get no more tokens."""
     with closing(open_deployment(Settings())) as deployment:
-        deployment.tenants.disable_client(client_id)
+        deployment.clients.disable(client_id)
 
 
 @client.command()
 def rotate(client_id: ClientId) -> None:
     """Replace a client's secret; the old one ends at once."""
     with closing(open_deployment(Settings())) as deployment:
-        show_credentials(deployment.tenants.rotate_secret(client_id))
+        show_credentials(deployment.clients.rotate_secret(client_id))
 
 
 def show_credentials(credentials: ClientCredentials) -> None:

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from likeness.access.scopes import API_SCOPES
 from likeness.cli.client import show_credentials
 from likeness.cli.progress import progress_bar
 from likeness.cli.tables import id_column, print_table
@@ -21,7 +22,6 @@ from likeness.settings import Settings
 from likeness.store.images import CONCURRENT_FILES, ImageStore
 from likeness.tenants.repository import TenantRow
 from likeness.tenants.schemas import TenantSettings
-from likeness.tenants.scopes import API_SCOPES
 from likeness.tenants.service import settings_of
 
 tenant = typer.Typer(help="Tenants: each has its own gallery, clients, settings and data key.", no_args_is_help=True)
@@ -35,7 +35,7 @@ def create(name: Annotated[str, typer.Argument(help="A name of your choice, uniq
     """
     with closing(open_deployment(Settings())) as deployment:
         made = deployment.tenants.create(name)
-        credentials = deployment.tenants.create_client(made.id, "first", API_SCOPES)
+        credentials = deployment.clients.create(made.id, "first", API_SCOPES)
     Console(markup=False, highlight=False, soft_wrap=True).print(f"tenant         {made.id}  {name}")
     show_credentials(credentials)
 

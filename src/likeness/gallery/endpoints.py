@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 
 from likeness.access.requires import Requires, demand
+from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
 from likeness.errors import NotFound
 from likeness.gallery.enrolment import Particulars
@@ -23,7 +24,6 @@ from likeness.gallery.schemas import (
 )
 from likeness.gallery.service import GalleryService
 from likeness.kit.ids import is_uuid
-from likeness.tenants.scopes import Scope
 from likeness.tenants.service import Tenants
 from likeness.web.http import PHOTO_ERRORS, body_schema, error_responses, part, read_fields
 from likeness.web.pagination import CURSOR_PATTERN, Cursors

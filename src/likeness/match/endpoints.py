@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 
 from likeness.access.requires import Requires
+from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
 from likeness.match.schemas import FaceReport, MatchReply, MatchRequest
 from likeness.match.service import Matcher
-from likeness.tenants.scopes import Scope
 from likeness.tenants.service import Tenants
 from likeness.web.http import PHOTO_ERRORS, body_schema, part, read_fields
 

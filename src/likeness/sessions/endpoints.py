@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 
 from likeness.access.requires import Requires, demand
+from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
 from likeness.sessions.schemas import SessionReply, SessionRequest
 from likeness.sessions.service import SessionService
-from likeness.tenants.scopes import Scope
 from likeness.tenants.service import Tenants
 from likeness.web.http import PHOTO_ERRORS, body_schema, part, read_fields
 

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path, Response
 
 from likeness.access.requires import Requires
+from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
 from likeness.errors import InvalidInput, NotFound
 from likeness.kit.ids import is_object_id, is_uuid
 from likeness.results.service import Results
 from likeness.sessions.capture.hub import Captures
 from likeness.sessions.service import SessionService
-from likeness.tenants.scopes import Scope
 from likeness.tenants.service import Tenants
 from likeness.web.http import error_responses, part
 

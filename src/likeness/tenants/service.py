@@ -1,8 +1,8 @@
-"""Making tenants and clients, and what a request needs to know of its tenant."""
+"""Making tenants, and what a request needs to know of its tenant."""
 
 import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -14,10 +14,8 @@ from likeness.kit.envelope import Cipher, KeyProvider, new_data_key
 from likeness.kit.ids import new_id
 from likeness.store.database import Database
 from likeness.tenants import repository
-from likeness.tenants.repository import ClientRow, TenantRow
+from likeness.tenants.repository import TenantRow
 from likeness.tenants.schemas import TenantSettings
-from likeness.tenants.scopes import Scope
-from likeness.tenants.secrets import ClientSecrets
 
 log = logging.getLogger("likeness.tenants")
 LONGEST_NAME = 256
@@ -33,22 +31,13 @@ class Tenant:
     cipher: Cipher
 
 
-@dataclass(frozen=True, slots=True)
-class ClientCredentials:
-    """A new client's id and its secret, which is shown once and never again."""
-
-    client_id: str
-    client_secret: str
-
-
 class Tenants:
     """The deployment's tenants. Opened tenants are kept in memory: no key is unwrapped per request."""
 
-    def __init__(self, database: Database, keys: KeyProvider, client_secrets: ClientSecrets, clock: Clock) -> None:
+    def __init__(self, database: Database, keys: KeyProvider, clock: Clock) -> None:
         self._database = database
         self._keys = keys
         self._clock = clock
-        self._secrets = client_secrets
         self._opened: dict[str, Tenant] = {}
         self._told: set[str] = set()
         """Tenants that cannot be opened, which the log has."""
@@ -56,7 +45,7 @@ class Tenants:
 
     def create(self, name: str, settings: TenantSettings | None = None) -> Tenant:
         """Make a tenant with a data key of its own. Raises Conflict when the name is taken, InvalidInput when it is none."""
-        _check_name(name)
+        check_name(name)
         tenant_id = new_id()
         sealed = self._keys.wrap(new_data_key(), tenant_id)
         row = TenantRow(tenant_id, name, sealed, (settings or TenantSettings()).model_dump_json(exclude_unset=True))
@@ -124,46 +113,6 @@ class Tenants:
                 raise ServiceUnavailable("The data of this tenant cannot be opened now.") from error
         return opened
 
-    def create_client(self, tenant_id: str, name: str, scopes: Collection[Scope]) -> ClientCredentials:
-        """Make an API client that holds these permissions, and its secret. Raises InvalidInput when the name is none."""
-        _check_name(name)
-        credentials, secret_hash = self._new_secret(new_id())
-        row = ClientRow(credentials.client_id, tenant_id, name, secret_hash, tuple(sorted(scopes)), disabled=False)
-        self._database.write_now(lambda c: repository.add_client(c, row, created_at=self._clock.now()))
-        return credentials
-
-    def list_clients(self, tenant_id: str) -> list[ClientRow]:
-        return self._database.read_now(lambda c: repository.list_clients(c, tenant_id))
-
-    def disable_client(self, client_id: str) -> None:
-        """Let a client get no more tokens; those it holds end within their life. Raises NotFound."""
-        if not self._database.write_now(lambda c: repository.disable_client(c, client_id, now=self._clock.now())):
-            raise NotFound("There is no such enabled client.")
-
-    def rotate_secret(self, client_id: str) -> ClientCredentials:
-        """Replace a client's secret. Raises NotFound."""
-        credentials, secret_hash = self._new_secret(client_id)
-        if not self._database.write_now(lambda c: repository.replace_secret_hash(c, client_id, secret_hash)):
-            raise NotFound("There is no such client.")
-        return credentials
-
-    async def verify_secret(self, client_id: str, client_secret: str) -> ClientRow | None:
-        """Give the client whose secret this is, else None.
-
-        Only what was once given out reaches the database: a made-up secret costs the same for every id, known or not, and keeps nobody
-        waiting. Raises ServiceUnavailable.
-        """
-        if not self._secrets.was_given(client_id, client_secret):
-            return None
-        row = await self._database.read(lambda c: repository.find_client(c, client_id))
-        if row is None or row.disabled or not self._secrets.holds(client_id, client_secret, row.secret_hash):
-            return None
-        return row
-
-    def _new_secret(self, client_id: str) -> tuple[ClientCredentials, str]:
-        secret = self._secrets.new(client_id)
-        return ClientCredentials(client_id, secret), self._secrets.fingerprint(client_id, secret)
-
     def _tell_once(self, row: TenantRow, error: SetupError) -> None:
         if row.id not in self._told:
             self._told.add(row.id)
@@ -192,6 +141,7 @@ def settings_of(row: TenantRow) -> TenantSettings | None:
         return None
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuse what is no name of a tenant or a client. Raises InvalidInput."""
     if not (name.strip() and name.isprintable() and len(name) <= LONGEST_NAME):
         raise InvalidInput(f"A name has 1 to {LONGEST_NAME} printable characters, and not only blanks.")

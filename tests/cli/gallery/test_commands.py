@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from likeness.access.clients import ClientCredentials
 from likeness.cli import app
 from likeness.engine.fake import fake_photo
 from likeness.errors import Conflict, InvalidInput, NotFound, SetupError
-from likeness.tenants.service import ClientCredentials
 from processes import ServerProcess, server_process
 from servers import b64
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from likeness.access.scopes import Scope
 from likeness.engine.fake import fake_photo
 from likeness.errors import ServiceUnavailable
 from likeness.kit.fairness import Shares
@@ -20,7 +21,6 @@ from likeness.sessions.capture.hub import Captures
 from likeness.sessions.decision import look_up
 from likeness.sessions.service import SessionService
 from likeness.tenants.schemas import TenantSettings
-from likeness.tenants.scopes import Scope
 from scripted_sessions import (
     ATTACK_FRAME,
     FRAMES,

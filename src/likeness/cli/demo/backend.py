@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from likeness.tenants.service import ClientCredentials
+from likeness.access.clients import ClientCredentials
 
 PHOTO_BYTES = 5 * 1024 * 1024
 SESSIONS_KEPT = 100

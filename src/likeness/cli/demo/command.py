@@ -21,14 +21,14 @@ import uvicorn
 from rich.console import Console
 from rich.text import Text
 
+from likeness.access.clients import ClientCredentials
+from likeness.access.scopes import API_SCOPES
 from likeness.cli.demo.backend import Backend
 from likeness.cli.demo.photos import DemoPhotos, load_photos
 from likeness.cli.demo.proof import Proof, Row
 from likeness.deployment import initialise, is_initialised, open_deployment
 from likeness.errors import NotFound, SetupError
 from likeness.settings import Settings
-from likeness.tenants.scopes import API_SCOPES
-from likeness.tenants.service import ClientCredentials
 
 TENANT = "demo"
 START_SECONDS = 120
@@ -115,10 +115,10 @@ def _prepare(settings: Settings, console: Console) -> ClientCredentials:
             tenant = deployment.tenants.by_name(TENANT)
         except NotFound:
             tenant = deployment.tenants.create(TENANT)
-        clients = [row for row in deployment.tenants.list_clients(tenant.id) if row.name == TENANT and not row.disabled]
+        clients = [row for row in deployment.clients.of_tenant(tenant.id) if row.name == TENANT and not row.disabled]
         if clients:
-            return deployment.tenants.rotate_secret(clients[0].id)
-        return deployment.tenants.create_client(tenant.id, TENANT, API_SCOPES)
+            return deployment.clients.rotate_secret(clients[0].id)
+        return deployment.clients.create(tenant.id, TENANT, API_SCOPES)
 
 
 @contextlib.contextmanager

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
+from likeness.access.clients import ClientCredentials
 from likeness.cli.demo.photos import DemoPhotos
-from likeness.tenants.service import ClientCredentials
 
 MARK = {"likeness": "demo"}
 """Metadata of the demo's own entries, so that a later run clears these and no others."""

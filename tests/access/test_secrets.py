@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from likeness.access.secrets import ClientSecrets
 from likeness.kit.ids import new_id
-from likeness.tenants.secrets import ClientSecrets
 
 OURS, THEIRS = ClientSecrets(b"o" * 32), ClientSecrets(b"t" * 32)
 anything = st.text(st.characters())
