@@ -78,15 +78,7 @@ async def start(settings: Settings, report: Report, tenants: int, entries: int) 
     before, memory = time.process_time(), resident_bytes()
     deployment = open_deployment(settings)
     photos = SizedExecutor("photo", workers=1, queue_limit=1)
-    gallery = compose_gallery(
-        FaceWorkers(Engine512(), photos),
-        lambda _: Engine512(),
-        deployment.database,
-        deployment.tenants,
-        deployment.clock,
-        images_url=settings.images_address,
-        workers=1,
-    )
+    gallery = compose_gallery(deployment, FaceWorkers(Engine512(), photos))
     await asyncio.to_thread(gallery.galleries.rebuild, deployment.database, deployment.tenants.all())
     assert gallery.galleries.progress.loaded == tenants * entries
     ready = time.process_time()

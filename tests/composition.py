@@ -9,6 +9,7 @@ from likeness.deployment import Deployment, initialise, is_initialised, open_dep
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.workers import FaceWorkers
 from likeness.gallery.composition import GalleryParts, compose_gallery
+from likeness.gallery.pack_files import PackFiles
 from likeness.gallery.repository import GalleryRows
 from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
@@ -23,21 +24,13 @@ def picture(person: int) -> bytes:
 @contextmanager
 def composed(folder: Path, clock: Clock | None = None, **settings: Any) -> Iterator[tuple[Deployment, GalleryParts]]:
     """Open a deployment, made where there is none, with its galleries."""
-    chosen = test_settings(folder, **settings)
+    chosen = test_settings(folder, **{"workers": 2} | settings)
     if not is_initialised(chosen):
         initialise(chosen)
     deployment = open_deployment(chosen, clock)
-    deployment.load_pack("fake")  # as a start does, which accepts the files of the packs
+    PackFiles(deployment).accept_first()  # as a start does
     photos = SizedExecutor("photo", workers=2)
-    gallery = compose_gallery(
-        FaceWorkers(FakeEngine(), photos),
-        deployment.load_pack,
-        deployment.database,
-        deployment.tenants,
-        deployment.clock,
-        images_url=chosen.images_address,
-        workers=2,
-    )
+    gallery = compose_gallery(deployment, FaceWorkers(FakeEngine(), photos))
     try:
         yield deployment, gallery
     finally:

@@ -41,7 +41,7 @@ SWEEP_SECONDS = 15.0
 
 def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
     """Build the application on an open deployment; closing it is the caller's business."""
-    settings, clock, database = deployment.settings, deployment.clock, deployment.database
+    settings, clock = deployment.settings, deployment.clock
     signer = deployment.signing_keys.signer()
     photos = SizedExecutor("photo", workers=settings.workers)
     faces = FaceWorkers(engine, photos)
@@ -53,26 +53,9 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         ttl_seconds=settings.token_ttl_seconds,
         failures_per_minute=settings.token_failures_per_minute,
     )
-    gallery = compose_gallery(
-        faces,
-        deployment.load_pack,
-        database,
-        deployment.tenants,
-        clock,
-        images_url=settings.images_address,
-        workers=settings.workers,
-        make_index=index_maker(threads=settings.scan_threads, scans_at_once=settings.scans_at_once),
-    )
-    sessions = compose_sessions(
-        settings,
-        database,
-        deployment.tenants,
-        faces,
-        gallery.service,
-        signer,
-        clock,
-        ticket_key=deployment.derived_key("capture ticket"),
-    )
+    make_index = index_maker(threads=settings.scan_threads, scans_at_once=settings.scans_at_once)
+    gallery = compose_gallery(deployment, faces, make_index)
+    sessions = compose_sessions(deployment, faces, gallery.service, signer)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -17,10 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from likeness.access.clients import Clients
 from likeness.access.secrets import ClientSecrets
 from likeness.access.signing_keys import SigningKeys
-from likeness.engine.base import Engine
 from likeness.errors import SetupError
-from likeness.gallery.reindex.repository import all_reindexes
-from likeness.gallery.repository import answering_packs
 from likeness.kit.clock import Clock, SystemClock
 from likeness.kit.envelope import FileKeyProvider, KeyProvider, new_data_key
 from likeness.kit.files import PRIVATE
@@ -32,9 +29,6 @@ from likeness.store.tables import deployment, signing_keys, tenants
 from likeness.tenants.service import Tenants
 
 log = logging.getLogger("likeness")
-PACK_FACT = "pack"
-PACK_FILES_FACT = "pack_files"
-PACK_FILES = ("calibration.json", "manifest.json")
 KEY_FACT = "deployment_key"
 """A random key, sealed with the master key: what does not open it is another deployment's master key."""
 OLD_KEY_FACT = "cursor_key"
@@ -43,7 +37,7 @@ OLD_KEY_FACT = "cursor_key"
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """An open data folder, without an engine: enough for the administrative commands."""
+    """An open data folder: its database, keys, tenants and clients, and the facts recorded of it. It knows no engine."""
 
     settings: Settings
     clock: Clock
@@ -65,104 +59,6 @@ class Deployment:
         """Give the deployment's key for a purpose, which tells nothing of its other keys."""
         return _derived(self.key, purpose)
 
-    def load_engine(self) -> Engine:
-        """Load the pack of this data, choosing and recording one at the first start.
-
-        Once every gallery was moved to another pack (see ``likeness.gallery.reindex.job``) the deployment follows: with a setting that
-        names it, or by itself when no re-index is left open. Raises SetupError when the settings ask for a pack that some gallery
-        does not answer with, or when the weights cannot be had.
-        """
-        recorded = self.fact(PACK_FACT)
-        answering = self.database.read_now(answering_packs)
-        wanted = self.served_pack()
-        if (
-            recorded
-            and wanted != recorded["id"]
-            and self.settings.pack != "auto"
-            and any(_pack_id(pack) != wanted for pack in answering)
-        ):
-            raise SetupError(
-                f"this data was made with the pack {recorded['id']!r}, its galleries answer with {', '.join(sorted(answering))}, and "
-                f"the settings ask for {wanted!r}: templates of two packs are never compared. Start with LIKENESS_PACK={recorded['id']}, "
-                f"move the galleries with `likeness gallery reindex --pack {wanted}` and `likeness gallery cutover`, then start again."
-            )
-        engine = self.load_pack(wanted)
-        identity = {"id": engine.pack.id, "version": engine.pack.version}
-        if recorded and recorded["id"] == engine.pack.id and identity != recorded and answering - {str(engine.pack)}:
-            raise SetupError(
-                f"this data was made with version {recorded['version']} of the pack {recorded['id']!r}, and version "
-                f"{engine.pack.version} is installed. Install {recorded['version']} again, give the new version a pack id of its own, "
-                "and move the galleries to that with `likeness gallery reindex`."
-            )
-        if identity != recorded:
-            if recorded:
-                log.warning("the deployment's pack is %s from now on; it was %s", engine.pack, recorded["id"])
-            self.record(PACK_FACT, identity)
-        return engine
-
-    def served_pack(self) -> str:
-        """Give the id of the pack that a start would serve: the setting's, or with ``auto`` the one of this data where there is any."""
-        recorded = self.fact(PACK_FACT)
-        if self.settings.pack != "auto" or not recorded:
-            return self.settings.pack
-        answering = self.database.read_now(answering_packs)
-        settled = len(answering) == 1 and not self.database.read_now(all_reindexes)
-        return _pack_id(*answering) if settled else str(recorded["id"])
-
-    def pack_files(self) -> dict[str, str]:
-        """Give the authentication code of each calibration and manifest in the models' folder, by ``PACK/FILE``.
-
-        They set the thresholds that decide. Who can write to that folder, but does not have the master key, can make no such code.
-        """
-        folder, key = self.settings.models_dir / "packs", self.derived_key("pack files")
-        files = sorted(file for name in PACK_FILES for file in folder.glob(f"*/{name}"))
-        named = {str(file.relative_to(folder)): file.read_bytes() for file in files}
-        return {
-            name: hmac.digest(key, f"{name}\0".encode() + content, hashlib.sha256).hex()
-            for name, content in named.items()
-        }
-
-    def changed_pack_files(self) -> list[str]:
-        """Name the calibrations and manifests that were changed, added or removed since they were accepted; the first ones are."""
-        accepted, present = self.fact(PACK_FILES_FACT), self.pack_files()
-        if accepted is None:
-            if present:
-                log.warning("taken as they are from now on: %s", ", ".join(present))
-            self.record(PACK_FILES_FACT, present)
-            return []
-        return sorted(name for name in accepted.keys() | present if accepted.get(name) != present.get(name))
-
-    def accept_pack_files(self, *names: str) -> None:
-        """Go by these files as they are now."""
-        accepted, present = self.fact(PACK_FILES_FACT), self.pack_files()
-        if accepted is not None:
-            others = {name: code for name, code in accepted.items() if name not in names}
-            present = others | {name: code for name, code in present.items() if name in names}
-        self.record(PACK_FILES_FACT, present)
-
-    def load_pack(self, pack_id: str) -> Engine:
-        """Load a pack by its id, whatever this data was made with. Raises SetupError."""
-        changed = self.changed_pack_files()
-        if changed:
-            raise SetupError(
-                f"changed in {self.settings.models_dir / 'packs'} since they were accepted: {', '.join(changed)}. "
-                "They set the thresholds: put them back, or accept them with `likeness packs verify PACK --accept`"
-            )
-        from likeness.engine.packs.loading import load_engine  # noqa: PLC0415  what reads networks takes a second to import
-
-        return load_engine(
-            pack_id,
-            models_dir=self.settings.models_dir,
-            mirror=self.settings.models_mirror,
-            provider=self.settings.provider,
-        )
-
-    def judges_passively(self) -> bool:
-        """Whether the pack that a start would serve has a passive PAD model."""
-        from likeness.engine.packs.loading import judges_passively  # noqa: PLC0415  as above
-
-        return judges_passively(self.served_pack(), self.settings.models_dir)
-
     @contextmanager
     def owned(self) -> Iterator[None]:
         """Be the one process that holds this data's galleries, within the block; closes at its end.
@@ -178,10 +74,6 @@ class Deployment:
 
     def close(self) -> None:
         self.database.close()
-
-
-def _pack_id(identity: str) -> str:
-    return identity.partition("@")[0]
 
 
 def is_initialised(settings: Settings) -> bool:

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 from likeness.cli import app
 from likeness.deployment import Deployment, initialise, open_deployment
 from likeness.errors import SetupError
+from likeness.gallery.pack_files import PackFiles
+from likeness.gallery.served_pack import load_pack
 from likeness.settings import Settings
 
 
@@ -89,7 +91,7 @@ def test_a_calibration_that_another_hand_changed_is_noticed_and_serves_nothing(
     other = calibration(folder, "[2]", pack="other")
     if harm != "added":
         calibration(folder)
-    deployment.load_pack("fake")  # the first start takes them as they are
+    load_pack(deployment, "fake")  # the first start takes them as they are
     right = file.read_bytes() if file.exists() else None
     if harm == "removed":
         file.unlink()
@@ -98,18 +100,18 @@ def test_a_calibration_that_another_hand_changed_is_noticed_and_serves_nothing(
     else:
         calibration(folder, "[1]")
     with pytest.raises(SetupError, match=r"builtin/calibration\.json.*--accept"):
-        deployment.load_pack("fake")
+        load_pack(deployment, "fake")
     if right is None:
         file.unlink()
     else:
         file.write_bytes(right)
-    deployment.load_pack("fake")
+    load_pack(deployment, "fake")
 
 
 def test_a_changed_calibration_is_told_by_verify_and_taken_with_accept(
     folder: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deployment.load_pack("fake")
+    load_pack(deployment, "fake")
     monkeypatch.setattr("likeness.engine.packs.catalogue.read_calibration", lambda _: None)
     calibration(folder)
     calibration(folder, pack="other")
@@ -118,13 +120,13 @@ def test_a_changed_calibration_is_told_by_verify_and_taken_with_accept(
     run("verify", "builtin", "--accept")
     run("verify", "builtin")
     with pytest.raises(SetupError, match=r"accepted: other/calibration\.json"):
-        deployment.load_pack("fake")
+        load_pack(deployment, "fake")
 
 
 def test_what_was_accepted_is_no_plain_hash(folder: Path, deployment: Deployment) -> None:
     """Who writes to the database alone cannot make the code of another file."""
     calibration(folder)
-    (code,) = deployment.pack_files().values()
+    (code,) = PackFiles(deployment).codes().values()
     others = [initialised(folder.parent / name) for name in ("first", "second")]
     assert len({code, *others}) == 3
 
@@ -134,5 +136,5 @@ def initialised(folder: Path) -> str:
     initialise(settings)
     calibration(folder)
     with closing(open_deployment(settings)) as deployment:
-        (code,) = deployment.pack_files().values()
+        (code,) = PackFiles(deployment).codes().values()
         return code

@@ -15,6 +15,7 @@ from likeness.engine.packs.catalogue import Catalogue
 from likeness.engine.packs.manifest import Manifest
 from likeness.engine.packs.store import WeightStore
 from likeness.errors import SetupError
+from likeness.gallery.pack_files import PackFiles
 from likeness.settings import Settings
 
 packs = typer.Typer(
@@ -134,9 +135,10 @@ def verify(
     settings = Settings()
     if is_initialised(settings):
         with closing(open_deployment(settings)) as deployment:
-            changed = [name for name in deployment.changed_pack_files() if name.startswith(f"{pack}/")]
+            files = PackFiles(deployment)
+            changed = [name for name in files.changed() if name.startswith(f"{pack}/")]
             if accept:
-                deployment.accept_pack_files(*changed)
+                files.accept(*changed)
             elif changed:
                 raise SetupError(f"changed since they were accepted: {', '.join(changed)}; see --accept")
     manifest = catalogue.get(pack)

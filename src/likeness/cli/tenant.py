@@ -16,6 +16,7 @@ from likeness.deployment import open_deployment
 from likeness.engine.base import FacePolicy
 from likeness.errors import InvalidInput
 from likeness.gallery.repository import GalleryRows
+from likeness.gallery.served_pack import serves_passively
 from likeness.liveness.attempt.script import LivenessMode
 from likeness.sessions.mode import NO_PASSIVE_MODEL
 from likeness.settings import Settings
@@ -83,7 +84,7 @@ def change(
     }
     with closing(open_deployment(Settings())) as deployment:
         row = deployment.tenants.row_by_name(name)
-        if liveness_mode is LivenessMode.PASSIVE and not deployment.judges_passively():
+        if liveness_mode is LivenessMode.PASSIVE and not serves_passively(deployment):
             raise InvalidInput(
                 f"{NO_PASSIVE_MODEL} Install one first, e.g. with `likeness packs install minifasnet-80`."
             )

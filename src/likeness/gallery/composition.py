@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from likeness.engine.base import Engine
+from likeness.deployment import Deployment
 from likeness.engine.workers import FaceWorkers
 from likeness.gallery.enrolment import Enroller
 from likeness.gallery.maintenance.sweep import PhotoSweep
@@ -14,15 +15,13 @@ from likeness.gallery.packs import Packs
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.reindex.job import Reindexer
 from likeness.gallery.search import Searcher
+from likeness.gallery.served_pack import load_pack
 from likeness.gallery.service import GalleryService
 from likeness.index.base import Index
 from likeness.index.exact import ExactIndex
-from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
-from likeness.store.database import Database
 from likeness.store.generations import Generations
 from likeness.store.images import ImageStore
-from likeness.tenants.service import Tenants
 
 CONCURRENT_SCANS = 8
 """Scans that wait together share one pass over the gallery, so more threads than cores wait at no cost."""
@@ -52,20 +51,13 @@ class GalleryParts:
 
 
 def compose_gallery(
-    faces: FaceWorkers,
-    load_pack: Callable[[str], Engine],
-    database: Database,
-    tenants: Tenants,
-    clock: Clock,
-    *,
-    images_url: str,
-    workers: int,
-    make_index: Callable[[int], Index] = ExactIndex,
+    deployment: Deployment, faces: FaceWorkers, make_index: Callable[[int], Index] = ExactIndex
 ) -> GalleryParts:
     """Put the gallery together, empty: ``upkeep.load`` fills it."""
-    images = ImageStore(images_url)
+    database, tenants, clock, settings = deployment.database, deployment.tenants, deployment.clock, deployment.settings
+    images = ImageStore(settings.images_address)
     scans = SizedExecutor("scan", workers=CONCURRENT_SCANS)
-    packs = Packs(faces, load_pack)
+    packs = Packs(faces, partial(load_pack, deployment))
     galleries = Galleries(packs, make_index=make_index)
     database.on_ownership(galleries.follow_ownership)
     photos = EntryPhotos(images, database)
@@ -74,7 +66,8 @@ def compose_gallery(
     service = GalleryService(packs, galleries, searcher, enroller, photos, database)
     sweep = PhotoSweep(images, photos, database, Generations(images, database), clock)
     upkeep = GalleryUpkeep(galleries, photos, sweep, database, tenants)
+    photos_at_once = max(1, settings.workers // 2)
     reindexer = Reindexer(
-        packs, galleries, photos, database, tenants, scans, service.erase, clock, photos_at_once=max(1, workers // 2)
+        packs, galleries, photos, database, tenants, scans, service.erase, clock, photos_at_once=photos_at_once
     )
     return GalleryParts(service, galleries, upkeep, reindexer, images, scans)

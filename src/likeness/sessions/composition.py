@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from likeness.deployment import Deployment
 from likeness.engine.base import Engine
 from likeness.engine.workers import FaceWorkers
 from likeness.gallery.service import GalleryService
-from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.fairness import Shares
 from likeness.kit.jose import Signer
@@ -20,8 +20,6 @@ from likeness.sessions.capture.capture import CaptureParts
 from likeness.sessions.capture.hub import Captures
 from likeness.sessions.mode import NO_PASSIVE_MODEL
 from likeness.sessions.service import SessionService
-from likeness.settings import Settings
-from likeness.store.database import Database
 from likeness.tenants.service import Tenants
 from likeness.webhooks.courier import Courier
 from likeness.webhooks.outbox import Outbox
@@ -62,16 +60,10 @@ def open_check(engine: Engine, mode: LivenessMode, *, flash: bool, camera: str |
 
 
 def compose_sessions(
-    settings: Settings,
-    database: Database,
-    tenants: Tenants,
-    faces: FaceWorkers,
-    gallery: GalleryService,
-    signer: Signer,
-    clock: Clock,
-    *,
-    ticket_key: bytes,
+    deployment: Deployment, faces: FaceWorkers, gallery: GalleryService, signer: Signer
 ) -> SessionParts:
+    """Put the face session together."""
+    database, tenants, clock, settings = deployment.database, deployment.tenants, deployment.clock, deployment.settings
     _warn_of_passive_mode(faces.engine, tenants)
     results = Results(
         database,
@@ -91,7 +83,7 @@ def compose_sessions(
         clock,
         origin=settings.origin,
         ttl_seconds=settings.session_ttl_seconds,
-        ticket_key=ticket_key,
+        ticket_key=deployment.derived_key("capture ticket"),
     )
     courier = Courier(
         database,

@@ -22,6 +22,7 @@ from likeness.gallery.bulk.importing import Importer, Refusal, Tally
 from likeness.gallery.bulk.source import Source, open_source
 from likeness.gallery.composition import GalleryParts, compose_gallery
 from likeness.gallery.repository import GalleryRows
+from likeness.gallery.served_pack import load_engine
 from likeness.kit.executors import SizedExecutor
 from likeness.settings import Settings
 from likeness.store.images import ImageStore
@@ -145,15 +146,7 @@ def _composed(deployment: Deployment, tenant: Tenant) -> Iterator[GalleryParts]:
     """Give the gallery of one tenant, loaded, without a server."""
     settings = deployment.settings
     photos = SizedExecutor("photo", workers=settings.workers, queue_limit=settings.workers * _WAITING_PER_WORKER)
-    gallery = compose_gallery(
-        FaceWorkers(deployment.load_engine(), photos),
-        deployment.load_pack,
-        deployment.database,
-        deployment.tenants,
-        deployment.clock,
-        images_url=settings.images_address,
-        workers=settings.workers,
-    )
+    gallery = compose_gallery(deployment, FaceWorkers(load_engine(deployment), photos))
     try:
         gallery.galleries.rebuild(deployment.database, [tenant])
         gallery.galleries.ready(tenant.id)

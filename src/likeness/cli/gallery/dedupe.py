@@ -27,6 +27,7 @@ from likeness.gallery.duplicates.page import ShownPair, Side, render_page
 from likeness.gallery.duplicates.pairs import Pair, Templates, pairs, read_templates
 from likeness.gallery.packs import find_subject, load_stored
 from likeness.gallery.repository import Entry, GalleryRows
+from likeness.gallery.served_pack import load_pack
 from likeness.settings import Settings
 from likeness.store.images import ImageStore
 from likeness.tenants.service import Tenant
@@ -65,7 +66,7 @@ def dedupe(
         engines: dict[str, Engine] = {}
 
         def size_of(pack: str) -> int:
-            engines[pack] = load_stored(deployment.load_pack, pack)
+            engines[pack] = load_stored(partial(load_pack, deployment), pack)
             return engines[pack].pack.template_size
 
         groups = deployment.database.read_now(lambda c: read_templates(c, owner, packs.pack, size_of))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Annotated
 
 import typer
@@ -16,6 +16,7 @@ from likeness.gallery.maintenance.verification import Fault, Verification
 from likeness.gallery.packs import load_stored
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import GalleryRows
+from likeness.gallery.served_pack import load_pack
 from likeness.settings import Settings
 from likeness.store.images import ImageStore
 
@@ -54,7 +55,7 @@ def verify(
 
         @cache
         def size_of(pack: str) -> int:
-            return load_stored(deployment.load_pack, pack).pack.template_size
+            return load_stored(partial(load_pack, deployment), pack).pack.template_size
 
         chosen = [deployment.tenants.by_name(tenant)] if tenant else deployment.tenants.all()
         if not tenant and (closed := {row.id for row in deployment.tenants.rows()} - {each.id for each in chosen}):

@@ -49,6 +49,7 @@ from likeness.evaluation.recognition.calibration import (
 from likeness.evaluation.recognition.calibration import calibrate as find_thresholds
 from likeness.evaluation.recognition.conditions import PHOTOS
 from likeness.evaluation.recognition.extraction import Extraction
+from likeness.gallery.pack_files import PackFiles
 from likeness.settings import Settings
 
 
@@ -161,7 +162,7 @@ def calibrate(
         place = catalogue.calibrate(engine.pack.id, stored)
         if is_initialised(settings):
             with closing(open_deployment(settings)) as deployment:
-                deployment.accept_pack_files(f"{engine.pack.id}/{place.name}")
+                PackFiles(deployment).accept(f"{engine.pack.id}/{place.name}")
         console.print(f"In force from the next start on: {place}", markup=False)
     if not (out or apply):
         console.print(

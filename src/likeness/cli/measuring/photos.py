@@ -19,6 +19,7 @@ from likeness.errors import SetupError
 from likeness.evaluation.data_set import DataSet
 from likeness.evaluation.recognition.extraction import Extraction, extract
 from likeness.evaluation.recognition.template_cache import TemplateCache
+from likeness.gallery.served_pack import served_pack
 from likeness.kit.files import replacing
 from likeness.settings import Settings
 
@@ -56,7 +57,7 @@ def load_pack(pack: str | None) -> Engine:
     settings = Settings()
     if pack is None and is_initialised(settings):
         with closing(open_deployment(settings)) as deployment:
-            pack = deployment.served_pack()
+            pack = served_pack(deployment)
     return load_engine(
         pack or settings.pack,
         models_dir=settings.models_dir,

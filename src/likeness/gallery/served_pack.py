@@ -1,0 +1,112 @@
+"""Which model pack a deployment serves, and loading it."""
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from likeness.deployment import Deployment
+from likeness.engine.base import Engine
+from likeness.errors import SetupError
+from likeness.gallery.pack_files import PackFiles
+from likeness.gallery.reindex.repository import all_reindexes
+from likeness.gallery.repository import answering_packs
+
+log = logging.getLogger("likeness")
+FACT = "pack"
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The pack to serve, by its id."""
+
+    pack: str
+    contradicts: bool = False
+    """Whether the setting names it, and some gallery answers with another."""
+
+
+def choose_pack(setting: str, recorded: str | None, answering: Collection[str], *, moving: bool) -> Choice:
+    """Choose by the setting, by the pack that the data was made with, and by those that its galleries answer with.
+
+    ``answering`` has identities (``id@version``); ``moving`` says whether a re-index is open. A deployment follows its galleries:
+    once all of them answer with another pack it serves that, by a setting that names it, or with ``auto`` by itself when
+    no re-index is open.
+    """
+    others = {_id(pack) for pack in answering}
+    if setting != AUTO:
+        return Choice(setting, recorded not in {None, setting} and bool(others - {setting}))
+    if recorded is None:
+        return Choice(AUTO)
+    return Choice(_id(next(iter(answering))) if len(answering) == 1 and not moving else recorded)
+
+
+def served_pack(deployment: Deployment) -> str:
+    """Give the id of the pack that a start would serve; ``auto`` where that is still to be found out."""
+    return _choice(deployment, _recorded(deployment)).pack
+
+
+def load_engine(deployment: Deployment) -> Engine:
+    """Load the pack to serve, and record it.
+
+    Raises SetupError when the settings ask for a pack that some gallery does not answer with, when another version of the
+    galleries' pack is installed, or when the weights cannot be had.
+    """
+    recorded = _recorded(deployment)
+    choice = _choice(deployment, recorded)
+    answering = deployment.database.read_now(answering_packs)
+    if recorded and choice.contradicts:
+        raise SetupError(
+            f"this data was made with the pack {recorded['id']!r}, its galleries answer with {', '.join(sorted(answering))}, and "
+            f"the settings ask for {choice.pack!r}: templates of two packs are never compared. Start with LIKENESS_PACK={recorded['id']}, "
+            f"move the galleries with `likeness gallery reindex --pack {choice.pack}` and `likeness gallery cutover`, then start again."
+        )
+    engine = load_pack(deployment, choice.pack)
+    identity = {"id": engine.pack.id, "version": engine.pack.version}
+    if recorded and recorded["id"] == engine.pack.id and identity != recorded and answering - {str(engine.pack)}:
+        raise SetupError(
+            f"this data was made with version {recorded['version']} of the pack {recorded['id']!r}, and version "
+            f"{engine.pack.version} is installed. Install {recorded['version']} again, give the new version a pack id of its own, "
+            "and move the galleries to that with `likeness gallery reindex`."
+        )
+    if identity != recorded:
+        if recorded:
+            log.warning("the deployment's pack is %s from now on; it was %s", engine.pack, recorded["id"])
+        deployment.record(FACT, identity)
+    return engine
+
+
+def load_pack(deployment: Deployment, pack: str) -> Engine:
+    """Load a pack by its id, whatever the data was made with. Raises SetupError."""
+    files = PackFiles(deployment)
+    files.accept_first()
+    if changed := files.changed():
+        raise SetupError(
+            f"changed in {files.folder} since they were accepted: {', '.join(changed)}. "
+            "They set the thresholds: put them back, or accept them with `likeness packs verify PACK --accept`"
+        )
+    from likeness.engine.packs.loading import load_engine as load  # noqa: PLC0415  importing it takes a second
+
+    settings = deployment.settings
+    return load(pack, models_dir=settings.models_dir, mirror=settings.models_mirror, provider=settings.provider)
+
+
+def serves_passively(deployment: Deployment) -> bool:
+    """Whether the pack that a start would serve has a passive PAD model."""
+    from likeness.engine.packs.loading import judges_passively  # noqa: PLC0415  as above
+
+    return judges_passively(served_pack(deployment), deployment.settings.models_dir)
+
+
+def _recorded(deployment: Deployment) -> dict[str, str] | None:
+    recorded: dict[str, str] | None = deployment.fact(FACT)
+    return recorded
+
+
+def _choice(deployment: Deployment, recorded: dict[str, str] | None) -> Choice:
+    answering = deployment.database.read_now(answering_packs)
+    moving = bool(deployment.database.read_now(all_reindexes))
+    return choose_pack(deployment.settings.pack, recorded["id"] if recorded else None, answering, moving=moving)
+
+
+def _id(identity: str) -> str:
+    return identity.partition("@")[0]
