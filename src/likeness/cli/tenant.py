@@ -71,7 +71,7 @@ def change(
     ] = None,
     gallery_limit: Annotated[int | None, typer.Option(min=1, help="Most entries of the gallery.")] = None,
 ) -> None:
-    """Change a tenant's settings; a running server takes them up when it starts again.
+    """Change a tenant's settings; a running server takes them up within half a minute.
 
     Where the stored ones are damaged, all that is not given is at its default again.
     """

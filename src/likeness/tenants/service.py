@@ -39,6 +39,8 @@ class Tenants:
         self._keys = keys
         self._clock = clock
         self._opened: dict[str, Tenant] = {}
+        self._stored: dict[str, str] = {}
+        """The settings of the opened tenants, as they stood in the database."""
         self._told: set[str] = set()
         """Tenants that cannot be opened, which the log has."""
         self._lock = threading.Lock()
@@ -59,13 +61,21 @@ class Tenants:
         values = settings.model_dump(mode="json", exclude_unset=True)
         self._database.write_now(lambda c: repository.set_tenant_settings(c, tenant_id, values))
         with self._lock:
-            self._opened.pop(tenant_id, None)
+            self._forget(tenant_id)
 
     def erase(self, tenant_id: str) -> None:
         """Erase everything that the database has of a tenant, its data key included. Its photos are deleted before."""
         self._database.write_now(lambda c: repository.erase_tenant(c, tenant_id))
         with self._lock:
-            self._opened.pop(tenant_id, None)
+            self._forget(tenant_id)
+
+    async def take_up_changes(self) -> None:
+        """Forget opened tenants that another process changed or erased: the next call reads them again."""
+        rows = await self._database.read(repository.list_tenants)
+        present = {row.id: row.settings for row in rows}
+        with self._lock:
+            for tenant_id in [known for known, stored in self._stored.items() if present.get(known) != stored]:
+                self._forget(tenant_id)
 
     def rows(self) -> list[TenantRow]:
         """Give what is stored of every tenant, whether its key opens or not."""
@@ -130,7 +140,13 @@ class Tenants:
             raise SetupError(f"its stored settings are damaged: set them anew with `likeness tenant set {row.id}`")
         tenant = Tenant(row.id, row.name, settings, Cipher(data_key, row.id))
         with self._lock:
+            self._stored.setdefault(row.id, row.settings)
             return self._opened.setdefault(row.id, tenant)
+
+    def _forget(self, tenant_id: str) -> None:
+        """Holds the lock."""
+        self._opened.pop(tenant_id, None)
+        self._stored.pop(tenant_id, None)
 
 
 def settings_of(row: TenantRow) -> TenantSettings | None:
