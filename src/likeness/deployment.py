@@ -77,6 +77,7 @@ class Deployment:
 
 
 def is_initialised(settings: Settings) -> bool:
+    """Whether the data folder holds a master key."""
     return settings.master_key_file.exists()
 
 

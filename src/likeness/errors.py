@@ -62,31 +62,45 @@ class LikenessError(Exception):
 
 
 class BadRequest(LikenessError):
+    """The request is malformed. The root of the errors that a better request avoids."""
+
     code = ErrorCode.BAD_REQUEST
     status = 400
 
 
 class InvalidInput(BadRequest):
+    """A field is missing, of the wrong type or out of its range."""
+
     code = ErrorCode.INVALID_INPUT
 
 
 class InvalidImage(BadRequest):
+    """A photo is not an image that can be decoded, or is too large."""
+
     code = ErrorCode.INVALID_IMAGE
 
 
 class RequestTimeout(BadRequest):
+    """The request did not arrive in time."""
+
     status = 408
 
 
 class FaceRefused(LikenessError):
+    """The photo was decoded, but its face cannot be used. The root of three reasons."""
+
     status = 400
 
 
 class NoFace(FaceRefused):
+    """No face was detected."""
+
     code = ErrorCode.NO_FACE
 
 
 class MultipleFaces(FaceRefused):
+    """The photo shows several faces, and the policy allows one alone or none is clearly the subject."""
+
     code = ErrorCode.MULTIPLE_FACES
 
 
@@ -101,6 +115,8 @@ class LowQuality(FaceRefused):
 
 
 class Unauthorized(LikenessError):
+    """The access token is missing, malformed, expired or not ours."""
+
     code = ErrorCode.UNAUTHORIZED
     status = 401
 
@@ -109,16 +125,22 @@ class Unauthorized(LikenessError):
 
 
 class Forbidden(LikenessError):
+    """The caller is known but may not do this."""
+
     code = ErrorCode.FORBIDDEN
     status = 403
 
 
 class NotFound(LikenessError):
+    """What the path names does not exist, or belongs to another tenant."""
+
     code = ErrorCode.NOT_FOUND
     status = 404
 
 
 class SessionExpiredOrNotFound(NotFound):
+    """The session does not exist, has ended, or its time is over."""
+
     code = ErrorCode.SESSION_EXPIRED_OR_NOT_FOUND
 
 
@@ -130,16 +152,22 @@ class Conflict(LikenessError):
 
 
 class PayloadTooLarge(LikenessError):
+    """The body or a photo in it has too many bytes."""
+
     code = ErrorCode.PAYLOAD_TOO_LARGE
     status = 413
 
 
 class UnsupportedMediaType(LikenessError):
+    """The body has a content type that the call does not read."""
+
     code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
     status = 415
 
 
 class TooManyRequests(LikenessError):
+    """The caller must wait ``retry_after_seconds``."""
+
     code = ErrorCode.TOO_MANY_REQUESTS
     status = 429
 
@@ -152,6 +180,8 @@ class UnexpectedError(LikenessError):
 
 
 class ServiceUnavailable(LikenessError):
+    """The server cannot answer now. The caller may try again after ``retry_after_seconds``."""
+
     code = ErrorCode.SERVICE_UNAVAILABLE
     status = 503
 

@@ -13,10 +13,14 @@ router = APIRouter(tags=["health"])
 
 
 class Health(BaseModel):
+    """The process is up."""
+
     status: Literal["ok"]
 
 
 class Readiness(BaseModel):
+    """Whether the server takes traffic, and how many entries it has loaded."""
+
     status: Literal["ready", "loading", "failed", "detached", "suspended", "reloading"]
     loaded: int
     total: int

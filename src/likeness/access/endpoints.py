@@ -51,6 +51,8 @@ class Jwk(BaseModel):
 
 
 class JwkSet(BaseModel):
+    """The public keys that tokens and results are verified with (RFC 7517)."""
+
     keys: list[Jwk]
 
 
@@ -83,6 +85,7 @@ class OAuthFault(Exception):
 
 
 async def handle_oauth_fault(_request: Request, fault: Exception) -> JSONResponse:
+    """Answer for a refused token call in the form of RFC 6749 §5.2."""
     assert isinstance(fault, OAuthFault)
     headers = NO_STORE | fault.headers | ({"WWW-Authenticate": "Basic"} if fault.status == 401 else {})
     return JSONResponse({"error": fault.error, "error_description": str(fault)}, fault.status, headers)

@@ -20,6 +20,8 @@ LIFE_AFTER_SECONDS = LONGEST_LIFE_SECONDS + TAKEN_UP_SECONDS + TOLERATED_SECONDS
 
 
 class SigningKeys:
+    """The signing keys in the database: read, rotated, taken up by a running server."""
+
     def __init__(self, database: Database, keys: KeyProvider, clock: Clock) -> None:
         self._database = database
         self._keys = keys

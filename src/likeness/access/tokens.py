@@ -27,6 +27,8 @@ class InvalidScope(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
+    """An issued token, with what a token reply tells of it."""
+
     token: str
     scopes: tuple[str, ...]
     expires_in_seconds: int
@@ -43,6 +45,8 @@ class Principal:
 
 
 class Tokens:
+    """Issues access tokens to clients and verifies them; too many wrong secrets are refused for a while."""
+
     def __init__(
         self,
         clients: Clients,

@@ -63,6 +63,7 @@ def rotate(client_id: ClientId) -> None:
 
 
 def show_credentials(credentials: ClientCredentials) -> None:
+    """Print a client's id and its secret, which is shown this once."""
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"client_id      {credentials.client_id}")
     console.print(f"client_secret  {credentials.client_secret}")

@@ -57,6 +57,7 @@ class RememberedAnswer:
 
 
 def recall_answer(connection: Connection, tenant_id: str, key: str) -> RememberedAnswer | None:
+    """Give the answer kept under an idempotency key, or None."""
     query = select(idempotency_keys.c.request_digest, idempotency_keys.c.answer).where(
         idempotency_keys.c.tenant_id == tenant_id, idempotency_keys.c.key == key
     )

@@ -71,6 +71,8 @@ class Enrolled:
 
 
 class Enroller:
+    """Enrols persons: stores photo, entry and templates, and feeds the gallery in memory."""
+
     def __init__(self, galleries: Galleries, photos: EntryPhotos, database: Database, clock: Clock) -> None:
         self._galleries = galleries
         self._photos = photos

@@ -32,6 +32,8 @@ Labels = Annotated[
 
 
 class SearchRequest(WireModel):
+    """A photo to search for among the enrolled persons."""
+
     model_config = example(idPhoto=EXAMPLE_PHOTO, insert=False, candidates=0)
 
     id_photo: Photo
@@ -41,6 +43,8 @@ class SearchRequest(WireModel):
 
 
 class Candidate(WireModel):
+    """An enrolled person, with the score of its comparison."""
+
     one_to_n_verification_id: Uuid
     external_id: str | None
     score: float
@@ -58,6 +62,8 @@ class SearchDecision(WireModel):
 
 
 class SearchReply(WireModel):
+    """Whether an enrolled person was found, by which decision, and the candidates that were asked for."""
+
     model_config = example(
         oneToNVerificationId=EXAMPLE_ID,
         oneToNVerificationMatch=True,
@@ -92,6 +98,8 @@ class SearchReply(WireModel):
 
 
 class InsertRequest(WireModel):
+    """A person to enrol."""
+
     model_config = example(idPhoto=EXAMPLE_PHOTO, externalId="customer-4711", metadata={"branch": "Dubai"})
 
     id_photo: Photo
@@ -100,12 +108,16 @@ class InsertRequest(WireModel):
 
 
 class InsertReply(WireModel):
+    """The id of the new entry."""
+
     model_config = example(oneToNVerificationId=EXAMPLE_ID)
 
     one_to_n_verification_id: Uuid
 
 
 class EntryReply(WireModel):
+    """What is kept about an enrolled person, but for photo and templates."""
+
     one_to_n_verification_id: Uuid
     external_id: str | None
     metadata: dict[str, str]
@@ -115,6 +127,8 @@ class EntryReply(WireModel):
 
 
 class EntryPage(WireModel):
+    """One page of the gallery, in order of enrolment."""
+
     entries: list[EntryReply]
     next: Annotated[str, Field(pattern=CURSOR_PATTERN)] | None = Field(
         description="Cursor of the next page; null on the last."

@@ -49,6 +49,8 @@ class SearchOutcome:
 
 
 class Searcher:
+    """Searches a tenant's gallery in memory and decides by calibrated levels."""
+
     def __init__(self, packs: Packs, galleries: Galleries, database: Database, scans: SizedExecutor) -> None:
         self._packs = packs
         self._galleries = galleries

@@ -28,6 +28,8 @@ class _Analyse(Protocol):
 
 
 class GalleryService:
+    """What callers do with a gallery: search, insert, read, list, delete a photo, erase an entry."""
+
     def __init__(
         self,
         packs: Packs,

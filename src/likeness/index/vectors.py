@@ -35,6 +35,7 @@ def checked_query(query: ArrayLike, dimension: int) -> NDArray[np.float32]:
 
 
 def checked_key(key: int) -> int:
+    """Give a key as int; ValueError unless it lies in 0..2**63 - 1."""
     if not 0 <= key <= MAXIMUM_KEY:
         raise ValueError(f"a key lies between 0 and 2**63 - 1, not {key}")
     return int(key)
@@ -54,6 +55,7 @@ def checked_keys(keys: Sequence[int] | NDArray[np.int64], count: int) -> NDArray
 
 
 def checked_bounds(k: int, minimum_score: float) -> None:
+    """Check a search's bounds; ValueError when ``k`` < 1 or the minimum score is NaN."""
     if k < 1:
         raise ValueError(f"k counts from 1, not {k}")
     if math.isnan(minimum_score):

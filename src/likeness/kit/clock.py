@@ -6,12 +6,16 @@ from typing import Protocol
 
 
 class Clock(Protocol):
+    """A source of the current time."""
+
     def now(self) -> float:
         """Give seconds since the Unix epoch, UTC."""
         ...
 
 
 class SystemClock:
+    """The clock of the operating system."""
+
     def now(self) -> float:
         return time.time()
 

@@ -103,4 +103,5 @@ class FileKeyProvider:
 
 
 def new_data_key() -> bytes:
+    """Make a random data key of 32 bytes."""
     return secrets.token_bytes(KEY_BYTES)

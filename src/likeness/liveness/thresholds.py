@@ -101,6 +101,8 @@ class Signals:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
+    """All thresholds of a liveness check, by what they decide on."""
+
     guidance: Guidance = Guidance()
     pace: Pace = Pace()
     track: Track = Track()

@@ -9,6 +9,8 @@ from likeness.web.wire import EXAMPLE_PHOTO, Level, Photo, WireModel, example
 
 
 class MatchRequest(WireModel):
+    """Two photos whose faces are to be compared."""
+
     model_config = example(sourceImage=EXAMPLE_PHOTO, targetImage=EXAMPLE_PHOTO, minimumMatchLevel=3)
 
     source_image: Photo
@@ -50,6 +52,8 @@ class FaceReport(WireModel):
 
 
 class MatchReply(WireModel):
+    """Whether both faces match, with score, level and what was seen in each photo."""
+
     model_config = example(
         match=True,
         matchLevel=4,

@@ -21,6 +21,8 @@ class Comparison:
 
 
 class Matcher:
+    """Compares the faces of two photos (1:1)."""
+
     def __init__(self, faces: FaceWorkers) -> None:
         self._faces = faces
         self.model = str(faces.engine.pack)

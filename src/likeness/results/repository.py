@@ -9,6 +9,8 @@ from likeness.store.tables import session_results
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
+    """A session's result as stored. Times are seconds since the Unix epoch."""
+
     session_id: str
     tenant_id: str
     jti: str
@@ -20,6 +22,7 @@ class ResultRow:
 
 
 def add_result(connection: Connection, row: ResultRow) -> None:
+    """Store the result of a session."""
     connection.execute(
         insert(session_results).values({name: getattr(row, name) for name in ResultRow.__dataclass_fields__})
     )

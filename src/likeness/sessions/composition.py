@@ -33,6 +33,8 @@ ATTEMPTS_PER_WORKER = 8
 
 @dataclass(frozen=True, slots=True)
 class SessionParts:
+    """What a server runs for face sessions."""
+
     service: SessionService
     results: Results
     captures: Captures

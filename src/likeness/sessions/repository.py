@@ -11,6 +11,8 @@ from likeness.store.tables import face_sessions
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
+    """A session as stored. Times are seconds since the Unix epoch."""
+
     id: str
     tenant_id: str
     client_id: str
@@ -29,6 +31,7 @@ _UNDER_WAY = face_sessions.c.state.in_(UNDER_WAY)
 
 
 def add_session(connection: Connection, row: SessionRow) -> None:
+    """Store a new session."""
     connection.execute(
         insert(face_sessions).values({name: getattr(row, name) for name in SessionRow.__dataclass_fields__})
     )
@@ -80,6 +83,7 @@ def remove_ended(connection: Connection, *, now: float) -> None:
 
 
 def remove_session(connection: Connection, tenant_id: str, session_id: str) -> None:
+    """Delete a tenant's session, if it is there."""
     mine = (face_sessions.c.tenant_id == tenant_id) & (face_sessions.c.id == session_id)
     connection.execute(delete(face_sessions).where(mine))
 

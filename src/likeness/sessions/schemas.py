@@ -64,12 +64,16 @@ class SessionOptions(WireModel):
 
 
 class SessionRequest(SessionOptions):
+    """A face session to open, with the ID photo that the person is compared with."""
+
     model_config = example(idPhoto=EXAMPLE_PHOTO, nonce="a1b2c3", minimumMatchLevel=3, oneToN="search")
 
     id_photo: Photo
 
 
 class SessionReply(WireModel):
+    """The opened session, the page to send the person to, and until when it can be used."""
+
     model_config = example(
         sessionId=EXAMPLE_ID,
         captureUrl="https://face.example.com/capture/5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2#token=eyJ...",

@@ -43,6 +43,8 @@ SWEEP_BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
+    """The answer to opening a session. ``expires_at`` is in seconds since the Unix epoch."""
+
     id: str
     capture_url: str
     expires_at: float
@@ -63,6 +65,8 @@ class Conclusion:
 
 
 class SessionService:
+    """The life of face sessions in the database: opened, attempted, ended once, expired, deleted."""
+
     def __init__(
         self,
         faces: FaceWorkers,

@@ -14,6 +14,8 @@ from enum import StrEnum
 
 
 class State(StrEnum):
+    """The state of a session, as stored."""
+
     OPEN = "open"
     CAPTURING = "capturing"
     SUCCEEDED = "succeeded"

@@ -11,6 +11,8 @@ from likeness.store.tables import metadata, tenants
 
 @dataclass(frozen=True, slots=True)
 class TenantRow:
+    """A tenant as stored."""
+
     id: str
     name: str
     sealed_data_key: bytes
@@ -22,6 +24,7 @@ _TENANTS = select(tenants.c.id, tenants.c.name, tenants.c.sealed_data_key, cast(
 
 
 def add_tenant(connection: Connection, row: TenantRow, *, created_at: float) -> None:
+    """Store a new tenant. Raises IntegrityError when its id or name is taken."""
     connection.execute(
         insert(tenants).values(
             id=row.id,
@@ -34,6 +37,7 @@ def add_tenant(connection: Connection, row: TenantRow, *, created_at: float) -> 
 
 
 def set_tenant_settings(connection: Connection, tenant_id: str, settings: dict[str, Any]) -> None:
+    """Replace a tenant's settings."""
     connection.execute(update(tenants).where(tenants.c.id == tenant_id).values(settings=settings))
 
 
@@ -46,10 +50,12 @@ def erase_tenant(connection: Connection, tenant_id: str) -> None:
 
 
 def find_tenant(connection: Connection, *, tenant_id: str | None = None, name: str | None = None) -> TenantRow | None:
+    """Give the tenant with this id or, without an id, with this name; None when there is none."""
     condition = tenants.c.id == tenant_id if tenant_id is not None else tenants.c.name == name
     row = connection.execute(_TENANTS.where(condition)).one_or_none()
     return TenantRow(*row) if row else None
 
 
 def list_tenants(connection: Connection) -> list[TenantRow]:
+    """Give all tenants, the oldest first."""
     return [TenantRow(*row) for row in connection.execute(_TENANTS.order_by(tenants.c.created_at))]

@@ -245,6 +245,7 @@ PHOTO_ERRORS = error_responses(400, 401, 403, 413, 415, 429, 503)
 
 
 def error_response(error: LikenessError, request_id: str) -> JSONResponse:
+    """Make the reply to a refused call: the error's status and headers, and an ``ErrorBody``."""
     body: dict[str, Any] = {"error": error.code, "message": error.message, "requestId": request_id}
     if isinstance(error, LowQuality):
         body["reasons"] = list(error.reasons)
@@ -252,6 +253,7 @@ def error_response(error: LikenessError, request_id: str) -> JSONResponse:
 
 
 async def handle_likeness_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer for a LikenessError that a call raised, and note its code for the log."""
     assert isinstance(error, LikenessError)
     # A refusal explains itself. Its traceback would keep the body and the photos until the next collection of garbage.
     error.__traceback__ = error.__cause__ = error.__context__ = None

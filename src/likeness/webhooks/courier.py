@@ -27,6 +27,8 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 5.0, 900.0
 
 
 class Courier:
+    """Delivers what is due, each delivery again and again until it is taken or given up."""
+
     def __init__(
         self,
         database: Database,

@@ -43,21 +43,25 @@ _COLUMNS = tuple(webhook_deliveries.c[name] for name in Delivery.__dataclass_fie
 
 
 def put_target(connection: Connection, tenant_id: str, sealed_target: bytes, *, now: float) -> None:
+    """Set a tenant's target, in place of the one before."""
     remove_target(connection, tenant_id)
     connection.execute(insert(webhooks).values(tenant_id=tenant_id, sealed_target=sealed_target, changed_at=now))
 
 
 def remove_target(connection: Connection, tenant_id: str) -> bool:
+    """Delete a tenant's target; False when there is none."""
     return connection.execute(delete(webhooks).where(webhooks.c.tenant_id == tenant_id)).rowcount == 1
 
 
 def find_target(connection: Connection, tenant_id: str) -> bytes | None:
+    """Give a tenant's sealed target, or None."""
     return connection.execute(
         select(webhooks.c.sealed_target).where(webhooks.c.tenant_id == tenant_id)
     ).scalar_one_or_none()
 
 
 def add_delivery(connection: Connection, delivery: Delivery) -> None:
+    """Store a delivery to be made."""
     values = {name: getattr(delivery, name) for name in Delivery.__dataclass_fields__}
     connection.execute(insert(webhook_deliveries).values(values))
 

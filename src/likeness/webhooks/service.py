@@ -20,6 +20,8 @@ TEST_TTL_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class Webhooks:
+    """What tenants and operators do with webhooks: set a target, read it, remove it, repeat deliveries."""
+
     database: Database
     clock: Clock
     private_addresses: bool

@@ -44,6 +44,7 @@ class Target:
 
 
 def new_secret() -> str:
+    """Make a random secret to sign deliveries with."""
     return SECRET_PREFIX + secrets.token_urlsafe(32)
 
 
@@ -93,4 +94,5 @@ def seal_target(tenant: Tenant, target: Target) -> bytes:
 
 
 def open_target(tenant: Tenant, sealed: bytes) -> Target:
+    """Decrypt a stored target. Raises SetupError when it was altered."""
     return Target(**json.loads(tenant.cipher.open(sealed, TARGET_PURPOSE, tenant.id)))

@@ -44,6 +44,7 @@ def download(
 
 
 def file_sha256(path: Path) -> str:
+    """Give the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -67,6 +67,7 @@ def exposed(image: Image, _: Points, generator: np.random.Generator, *, times: f
 
 
 def noisy(image: Image, _: Points, generator: np.random.Generator, *, grey_levels: float) -> Image:
+    """Add Gaussian noise with a standard deviation of ``grey_levels`` (of 255)."""
     return _image(image + generator.normal(0, grey_levels, image.shape))
 
 
@@ -127,14 +128,17 @@ def painted(
 
 
 def negative(image: Image, _: Points, __: np.random.Generator) -> Image:
+    """Invert each channel, as a photographic negative does."""
     return 255 - image
 
 
 def mirrored(image: Image, _: Points, __: np.random.Generator) -> Image:
+    """Swap left and right."""
     return np.ascontiguousarray(image[:, ::-1])
 
 
 def grey(image: Image, _: Points, __: np.random.Generator) -> Image:
+    """Remove the colour; the image keeps three channels."""
     return np.repeat(_image(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))[:, :, None], 3, axis=2)
 
 

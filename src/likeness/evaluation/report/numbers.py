@@ -94,6 +94,7 @@ def to_json(
 
 
 def rate_to_json(rate: Rate) -> dict[str, float | int]:
+    """Give a rate (0..1) with its interval and counts, as the report has it."""
     return {
         "value": rate.value,
         "low": rate.low,
@@ -104,6 +105,7 @@ def rate_to_json(rate: Rate) -> dict[str, float | int]:
 
 
 def level_to_json(level: LevelRates) -> dict[str, Any]:
+    """Give FMR and FNMR at one match level, as the report has them."""
     return {
         "level": level.level,
         "threshold": level.threshold,
@@ -113,6 +115,7 @@ def level_to_json(level: LevelRates) -> dict[str, Any]:
 
 
 def condition_to_json(condition: ConditionRates) -> dict[str, Any]:
+    """Give the rates of photos taken under one condition, as the report has them."""
     return {
         "condition": condition.condition,
         "photos": condition.photos,

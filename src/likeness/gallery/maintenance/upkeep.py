@@ -26,6 +26,8 @@ GENERATION_SECONDS = 3600.0
 
 
 class GalleryUpkeep:
+    """The background work for all galleries: load them at start, sweep photos, seal blocks, drop old answers."""
+
     def __init__(
         self, galleries: Galleries, photos: EntryPhotos, sweep: PhotoSweep, database: Database, tenants: Tenants
     ) -> None:

@@ -226,6 +226,7 @@ class ReindexRows:
 
 
 def all_reindexes(connection: Connection) -> list[Reindex]:
+    """Give every tenant's re-indexing, in order of the tenants' ids."""
     return [_reindex(row) for row in connection.execute(_rows().order_by(reindexes.c.tenant_id))]
 
 

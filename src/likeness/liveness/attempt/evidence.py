@@ -16,6 +16,8 @@ CHARTS = 4
 
 @dataclass(slots=True)
 class Evidence:
+    """What one attempt has shown so far, as its signals need it."""
+
     injection: InjectionWatch
     steps_done: int = 0
     faults: list[str] = field(default_factory=list)

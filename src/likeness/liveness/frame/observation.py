@@ -55,6 +55,8 @@ class FaceView:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
+    """A frame with the measured face in it; ``face`` is None when no face was detected."""
+
     frame: Frame
     faces: int
     """Faces large enough to count."""
@@ -174,6 +176,7 @@ def _way_back(aside: float, below: float) -> Hint:
 
 
 def is_frontal(face: FaceView, limits: Guidance, *, slack: float = 1.0) -> bool:
+    """Whether yaw, pitch and roll are within the limits; ``slack`` > 1 widens them by that factor."""
     low, high = limits.frontal_pitch
     margin = (high - low) * (slack - 1) / 2
     return (

@@ -128,6 +128,7 @@ def measure(registrations: list[Registration]) -> Relief | None:
 
 
 def judge(relief: Relief | None, limits: Signals) -> SignalResult:
+    """Judge the parallax signal; a ``relief`` of None does not pass."""
     threshold = limits.parallax
     if relief is None:
         return SignalResult(

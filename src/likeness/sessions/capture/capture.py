@@ -374,6 +374,7 @@ async def _insist(work: Callable[[], Awaitable[T]]) -> T:
 
 
 def digest(device: str) -> str:
+    """Give the SHA-256 of a device's secret in hexadecimal, as the session keeps it."""
     return hashlib.sha256(device.encode()).hexdigest()
 
 

@@ -38,6 +38,8 @@ MOST_CONNECTIONS = 4
 
 @dataclass(slots=True)
 class Captures:
+    """The captures under way on this server, by the session's id. All belongs to the event loop."""
+
     parts: CaptureParts
     tenants: Tenants
     _under_way: dict[str, Capture] = field(default_factory=dict)

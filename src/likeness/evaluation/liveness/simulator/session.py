@@ -94,6 +94,7 @@ def carry_out(
 
 
 def decode(data: bytes) -> Image:
+    """Decode a JPEG of the simulator to (height, width, 3) RGB bytes."""
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     assert pixels is not None, "the simulator wrote this JPEG itself"
     return np.asarray(pixels, np.uint8)

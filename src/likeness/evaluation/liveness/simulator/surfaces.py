@@ -34,6 +34,8 @@ class Hits:
 
 
 class Surface(Protocol):
+    """A surface that rays can hit."""
+
     def meet(self, origin: Array, ray_x: Array, ray_y: Array, ray_z: Array) -> Hits:
         """Give the first crossing of rays from ``origin`` (3,), all in object coordinates."""
         ...
