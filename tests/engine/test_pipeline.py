@@ -15,6 +15,7 @@ from likeness.engine.packs.catalogue import SHIPPED
 from likeness.engine.packs.loading import load_engine
 from likeness.engine.photo import decoding as photos
 from likeness.engine.photo.header import Header, Reduction
+from likeness.engine.runtime import multiplies_bytes_fast
 from likeness.errors import InvalidImage, LowQuality, MultipleFaces, NoFace, SetupError, UnsupportedMediaType
 
 
@@ -141,6 +142,15 @@ def test_a_second_face_beside_the_subject_is_refused_only_by_the_strict_policy(
     assert builtin.calibration.level(float(face.template @ template)) == 5
     with pytest.raises(MultipleFaces):
         builtin.analyse(jpeg(scene), use=Use.PROBE, policy=FacePolicy.SINGLE)
+
+
+def test_a_processor_that_multiplies_bytes_slowly_gives_comparable_templates(
+    models_dir: Path, monkeypatch: pytest.MonkeyPatch, astronaut: bytes, template: NDArray[np.float32]
+) -> None:
+    monkeypatch.setattr("likeness.engine.packs.loading.multiplies_bytes_fast", lambda: False)
+    other = load_engine("builtin", models_dir=models_dir).analyse(astronaut, use=Use.PROBE).template
+    assert float(other @ template) > 0.997
+    assert np.array_equal(other, template) != multiplies_bytes_fast()
 
 
 def test_packs_by_name(models_dir: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
@@ -13,6 +14,13 @@ Provider = Literal["cpu", "cuda"]
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _SILENT = 4
+_AVX512_VNNI = 23
+"""CPU_AVX_512VNNI of OpenCV's ``cvdef.h``, which its Python does not name."""
+
+
+def multiplies_bytes_fast() -> bool:
+    """Whether this processor has AVX-512 VNNI: the runtime then multiplies bytes some four times as fast as float32, and exactly."""
+    return bool(cv2.checkHardwareSupport(_AVX512_VNNI))
 
 
 class Network:

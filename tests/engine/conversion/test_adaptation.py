@@ -3,7 +3,7 @@ import onnx
 import pytest
 from onnx import TensorProto
 
-from likeness.engine.conversion.adaptation import resize_input, take_pixels
+from likeness.engine.conversion.adaptation import first_outputs, resize_input, take_pixels
 from likeness.engine.conversion.graph import Graph
 from likeness.engine.runtime import Network
 
@@ -26,6 +26,25 @@ def test_a_network_of_one_face_takes_pixels_of_many(reverse: bool) -> None:
     network = Network(model)
     assert network.inputs == {"pixels": ("n", 4, 4, 3)}
     assert np.allclose(network.run(pixels=pixels)["means"], expected, atol=1e-4)
+
+
+def test_outputs_behind_the_first_are_left_out() -> None:
+    graph = Graph("two")
+    outputs = {
+        name: (graph.add("Mul", "x", graph.constant(np.array([factor], np.float32))), ("n",))
+        for name, factor in (("double", 2), ("triple", 3))
+    }
+    model = graph.build({"x": (TensorProto.FLOAT, ("n",))}, outputs)
+    answer = Network(first_outputs(model, 1)).run(x=np.ones(2, np.float32))
+    assert {name: values.tolist() for name, values in answer.items()} == {"double": [2, 2]}
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(0, 1), (3, 1), (0, 2)])
+def test_a_network_that_wants_pixels_as_they_are(mean: int, deviation: int) -> None:
+    resized = resize_input(network_of_one_face(), ("n", 3, 4, 4), [("n", 3)])
+    model = take_pixels(resized, height=4, width=4, mean=[mean] * 3, deviation=[deviation] * 3, reverse_channels=False)
+    answer = Network(model).run(pixels=np.full((1, 4, 4, 3), 7, np.uint8))
+    assert answer["means"].tolist() == [[(7 - mean) / deviation] * 3]
 
 
 def test_models_from_before_version_4_are_taken() -> None:

@@ -11,6 +11,13 @@ from onnx import TensorProto, helper, numpy_helper
 from likeness.engine.conversion.graph import Shape
 
 
+def first_outputs(model: bytes, count: int) -> bytes:
+    """Leave out the outputs behind the first ``count``; the runtime does not compute what only they need."""
+    network = onnx.load_from_string(model)
+    del network.graph.output[count:]
+    return bytes(network.SerializeToString())
+
+
 def resize_input(model: bytes, shape: Shape, output_shapes: Sequence[Shape]) -> bytes:
     """Declare other extents for a model's one input and its outputs; reshapes to one row give one row each."""
     network = _load(model)
@@ -55,7 +62,9 @@ def take_pixels(
         network.graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0], np.int64), f"{prefix}_order"))
         nodes.append(helper.make_node("Gather", [last, f"{prefix}_order"], [f"{prefix}_reversed"], axis=1))
         last = f"{prefix}_reversed"
-    for operation, values in (("Sub", mean), ("Div", deviation)):
+    for operation, values, nothing in (("Sub", mean, 0), ("Div", deviation, 1)):
+        if all(value == nothing for value in values):
+            continue
         constant = np.array(values, np.float32).reshape(1, 3, 1, 1)
         network.graph.initializer.append(numpy_helper.from_array(constant, f"{prefix}_{operation}_values"))
         nodes.append(helper.make_node(operation, [last, f"{prefix}_{operation}_values"], [f"{prefix}_{operation}"]))

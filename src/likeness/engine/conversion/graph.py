@@ -11,6 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 _OPSET = 18
 _IR_VERSION = 9
+_RUNTIME_OPSET = 1
+"""Of the operators that only ONNX Runtime has."""
 
 Shape = Sequence[int | str]
 
@@ -28,7 +30,7 @@ class Graph:
         self._nodes.append(helper.make_node(operation, list(inputs), [output], **attributes))
         return output
 
-    def constant(self, values: NDArray[np.float32] | NDArray[np.int64]) -> str:
+    def constant(self, values: NDArray[Any]) -> str:
         name = f"constant_{len(self._constants)}"
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
@@ -76,8 +78,8 @@ class Graph:
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, (_, shape) in outputs.items()],
             self._constants,
         )
-        model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION, producer_name="likeness"
-        )
+        others = sorted({node.domain for node in self._nodes if node.domain})
+        opsets = [helper.make_opsetid("", _OPSET), *(helper.make_opsetid(domain, _RUNTIME_OPSET) for domain in others)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="likeness")
         onnx.checker.check_model(model, full_check=True)
         return bytes(model.SerializeToString())

@@ -4,8 +4,17 @@ The network is written anew from the file's constants, so that it runs as fast a
 folded into the convolutions before them and into the matrix at the end, and each PReLU becomes two convolutions that the
 runtime keeps in its fast layout (half the time of its own PReLU).
 
-Source: Zhong et al., "SFace: Sigmoid-Constrained Hypersphere Loss for Robust Face Recognition", 2021.
+In 8 bits, only what costs most is: the largest pointwise convolutions, and the matrix at the end. All else stays in float32.
+No photos are needed to find the ranges: the normalisation before a PReLU tells each channel's mean and deviation. Each
+channel has a step and a middle of its own, which cost nothing: they are part of the PReLU's two convolutions.
+
+Sources: Zhong et al., "SFace: Sigmoid-Constrained Hypersphere Loss for Robust Face Recognition", 2021; Nagel et al.,
+"Data-Free Quantization Through Weight Equalization and Bias Correction", 2019.
 """
+
+import math
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,74 +25,172 @@ from likeness.engine.conversion.adaptation import restore_weights
 from likeness.engine.conversion.graph import Graph
 
 Constants = dict[str, NDArray[np.float32]]
+Values = NDArray[np.floating[Any]]
 
 _SIDE, _TEMPLATE, _BLOCKS = 112, 128, 14
 _HALVING = (3, 5, 7, 13)
 """The blocks whose first convolution halves the sides."""
 _EPSILON, _LAST_EPSILON = 1e-3, 2e-5
 """What is added to the variances, in the blocks and behind them."""
+_IN_8_BITS = (6, 8, 9, 10, 11, 12, 14)
+"""The blocks with the dearest pointwise convolutions, but for those with few channels and many pixels, which gain little."""
+_DEVIATIONS = 12.0
+"""How far from its mean a channel is kept, in deviations before the PReLU: less cuts off what tells people apart, more is coarser."""
+_MIDDLE = 128
+_LARGEST = 127
+"""Levels are 0..255 with the middle at 128, weights are -127..127."""
+_BLOCK = 64
+"""Weights of the last matrix that share a step, as in the file."""
+_RUNTIME = "com.microsoft"
 
 
-def recognition_network(file: bytes) -> bytes:
-    """Convert: (n, 112, 112, 3) uint8 RGB to ``templates`` (n, 128)."""
+@dataclass(frozen=True, slots=True)
+class _Levels:
+    """How the channels that ``_prelu`` gives are written: as (value - middle) / step. Arrays (channels,)."""
+
+    steps: Values
+    middles: Values
+    means: Values
+    """The values to be expected."""
+
+
+def recognition_network(file: bytes, *, eight_bits: bool = False) -> bytes:
+    """Convert: (n, 112, 112, 3) uint8 RGB to ``templates`` (n, 128).
+
+    ``eight_bits`` is for processors that multiply bytes as fast as AVX-512 VNNI does: templates have a cosine of .999 with those
+    of float32, and can be compared with them.
+    """
     restored = onnx.load_from_string(restore_weights(file))
     constants = {constant.name: numpy_helper.to_array(constant) for constant in restored.graph.initializer}
-    graph = Graph("sface")
+    graph, side = Graph("sface"), _SIDE
     # The first convolution is padded with zeros after this, so it cannot be folded into it.
     x = graph.add("Sub", graph.pixels("pixels"), graph.constant(constants["scalar_op1"]))
     x = graph.add("Mul", x, graph.constant(constants["scalar_op2"]))
     signs = np.ones(3, np.float32)
     for block in range(1, _BLOCKS + 1):
-        for layer in (f"conv_{block}_dw", f"conv_{block}"):
-            if layer == "conv_1_dw":
-                continue
-            depthwise = layer.endswith("dw")
-            stride = 2 if depthwise and block in _HALVING else 1
-            x, signs = _layer(graph, x, signs, constants, layer, stride=stride, depthwise=depthwise)
-    matrix, bias = _last(constants, signs)
-    x = graph.add("Gemm", graph.add("Flatten", x), graph.constant(matrix), graph.constant(bias), transB=1)
+        levels = None
+        if block > 1:
+            stride = 2 if block in _HALVING else 1
+            side //= stride
+            layer = f"conv_{block}_dw"
+            weights, bias = _folded(constants, layer, signs[:, None, None, None])
+            x = graph.conv(x, weights, bias, stride=stride, padding=1, depthwise=True)
+            if eight_bits and block in _IN_8_BITS:
+                levels = _levels(constants, layer)
+            x, signs = _prelu(graph, x, constants[f"{layer}_relu_gamma"].ravel(), levels)
+        layer = f"conv_{block}"
+        weights, bias = _folded(constants, layer, signs[:, None, None])
+        if levels:
+            x = _pointwise_in_8_bits(graph, x, weights[:, :, 0, 0], bias, levels, side)
+        else:
+            x = graph.conv(x, weights, bias, padding=weights.shape[2] // 2)
+        x, signs = _prelu(graph, x, constants[f"{layer}_relu_gamma"].ravel())
+    x = _last(graph, graph.add("Flatten", x), constants, signs, eight_bits=eight_bits)
     return graph.build({"pixels": (TensorProto.UINT8, ("n", _SIDE, _SIDE, 3))}, {"templates": (x, ("n", _TEMPLATE))})
 
 
-def _layer(
-    graph: Graph,
-    source: str,
-    signs: NDArray[np.float32],
-    constants: Constants,
-    layer: str,
-    *,
-    stride: int,
-    depthwise: bool,
-) -> tuple[str, NDArray[np.float32]]:
-    """Add a convolution, its normalisation and its PReLU. ``signs``: 1 or -1 for each channel that comes in, and that goes out."""
-    weights = constants[f"{layer}_conv2d_weight_reshaped"]
+def _folded(constants: Constants, layer: str, signs: Values) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give a convolution's weights and bias with its normalisation in them; ``signs`` are those of what comes in."""
     scale, shift = _normalisation(constants, f"{layer}_batchnorm", _EPSILON)
-    weights = weights * (signs[:, None, None, None] if depthwise else signs[None, :, None, None])
-    weights = (weights * scale[:, None, None, None]).astype(np.float32)
-    padding = weights.shape[2] // 2
-    x = graph.conv(source, weights, shift.astype(np.float32), stride=stride, padding=padding, depthwise=depthwise)
-    return _prelu(graph, x, constants[f"{layer}_relu_gamma"].reshape(-1, 1, 1, 1))
+    weights = constants[f"{layer}_conv2d_weight_reshaped"] * signs * scale[:, None, None, None]
+    return weights.astype(np.float32), shift.astype(np.float32)
 
 
-def _prelu(graph: Graph, source: str, slopes: NDArray[np.float32]) -> tuple[str, NDArray[np.float32]]:
+def _prelu(
+    graph: Graph, source: str, slopes: NDArray[np.float32], levels: _Levels | None = None
+) -> tuple[str, NDArray[np.float32]]:
     """Give slope * x + relu((1 - slope) * x) where the slope is at most 1, else that of the opposite sign; and the signs.
 
-    Both parts are convolutions: the runtime makes the ReLU a part of the one, and the sum a part of the other.
+    Both parts are convolutions: the runtime makes the ReLU a part of the one, and the sum a part of the other. With ``levels``
+    the result is written in them.
     """
-    signs = np.where(slopes <= 1, 1, -1).astype(np.float32)
+    signs = _signs(slopes)
     nothing = np.zeros(len(slopes), np.float32)
-    raised = graph.add("Relu", graph.conv(source, np.abs(1 - slopes), nothing, depthwise=True))
-    return graph.add("Add", graph.conv(source, signs * slopes, nothing, depthwise=True), raised), signs.ravel()
+    kept, raised, offset = signs * slopes, np.abs(1 - slopes), nothing
+    if levels:
+        kept, raised, offset = (np.asarray(part / levels.steps, np.float32) for part in (kept, raised, -levels.middles))
+    higher = graph.add("Relu", graph.conv(source, raised.reshape(-1, 1, 1, 1), nothing, depthwise=True))
+    return graph.add("Add", graph.conv(source, kept.reshape(-1, 1, 1, 1), offset, depthwise=True), higher), signs
 
 
-def _last(constants: Constants, signs: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Give the matrix that ends the network, and its bias, with the normalisations before and behind it."""
+def _levels(constants: Constants, layer: str) -> _Levels:
+    """Choose the levels behind a layer's PReLU for a normal distribution before it, as the normalisation tells it."""
+    mean, deviation = (constants[f"{layer}_batchnorm_{part}"].astype(np.float64) for part in ("beta", "gamma"))
+    deviation = np.maximum(np.abs(deviation), 1e-6)
+    slopes = constants[f"{layer}_relu_gamma"].ravel().astype(np.float64)
+    ends = np.stack([mean - _DEVIATIONS * deviation, mean + _DEVIATIONS * deviation, np.zeros(len(mean))])
+    ends = np.where(ends > 0, ends, slopes * ends)
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    distance = mean / deviation
+    positive = np.array([(1 + math.erf(value / math.sqrt(2))) / 2 for value in distance])
+    raised = mean * positive + deviation * np.exp(-(distance**2) / 2) / math.sqrt(2 * math.pi)
+    signs = _signs(slopes)
+    return _Levels(
+        (high - low) / (2 * _LARGEST), signs * (high + low) / 2, signs * (slopes * mean + (1 - slopes) * raised)
+    )
+
+
+def _signs(slopes: Values) -> NDArray[np.float32]:
+    return np.where(slopes <= 1, 1, -1).astype(np.float32)
+
+
+def _pointwise_in_8_bits(
+    graph: Graph, source: str, weights: NDArray[np.float32], bias: NDArray[np.float32], levels: _Levels, side: int
+) -> str:
+    """Convolve with (out, in) weights as a product of matrices; ``source`` is written in ``levels``, what comes out is not."""
+    outputs, inputs = weights.shape
+    shares = weights * levels.steps
+    steps = np.abs(shares).max(axis=1, keepdims=True) / _LARGEST
+    integers = np.rint(shares / steps)
+    # What the rounding of weights changes on average is known, and undone.
+    lost = (shares - integers * steps) @ ((levels.means - levels.middles) / levels.steps)
+    one, middle = graph.constant(np.array([1], np.float32)), graph.constant(np.array([_MIDDLE], np.uint8))
+    rows = graph.add("Transpose", source, perm=[0, 2, 3, 1])
+    rows = graph.add("Reshape", rows, graph.constant(np.array([-1, inputs], np.int64)))
+    rows = graph.add(
+        "MatMulIntegerToFloat",
+        graph.add("QuantizeLinear", rows, one, middle),
+        graph.constant(integers.T.astype(np.int8)),
+        one,
+        graph.constant(steps.ravel().astype(np.float32)),
+        middle,
+        "",
+        graph.constant((bias + weights @ levels.middles + lost).astype(np.float32)),
+        domain=_RUNTIME,
+    )
+    pixels = graph.add("Reshape", rows, graph.constant(np.array([-1, side, side, outputs], np.int64)))
+    return graph.add("Transpose", pixels, perm=[0, 3, 1, 2])
+
+
+def _last(graph: Graph, source: str, constants: Constants, signs: NDArray[np.float32], *, eight_bits: bool) -> str:
+    """Multiply by the matrix that ends the network, with the normalisations before and behind it."""
     matrix = constants["pre_fc1_weight_dequantized"].astype(np.float64).reshape(_TEMPLATE, len(signs), -1)
     before, shift = _normalisation(constants, "bn1", _LAST_EPSILON)
     behind, bias = _normalisation(constants, "fc1", _LAST_EPSILON)
     bias = bias + behind * (constants["pre_fc1_bias_dequantized"] + matrix.sum(axis=2) @ shift)
     matrix = matrix * (before * signs)[:, None] * behind[:, None, None]
-    return matrix.reshape(_TEMPLATE, -1).astype(np.float32), bias.astype(np.float32)
+    added = graph.constant(bias.astype(np.float32))
+    if not eight_bits:
+        rows = graph.constant(matrix.reshape(_TEMPLATE, -1).astype(np.float32))
+        return graph.add("Gemm", source, rows, added, transB=1)
+    # It is read once a face, and in float32 that takes longer than the multiplying.
+    blocks = matrix.reshape(_TEMPLATE, -1, _BLOCK)
+    steps = np.abs(blocks).max(axis=2, keepdims=True) / _LARGEST
+    return graph.add(
+        "MatMulNBits",
+        source,
+        graph.constant((np.rint(blocks / steps) + _MIDDLE).astype(np.uint8)),
+        graph.constant(steps[:, :, 0].astype(np.float32)),
+        "",
+        "",
+        added,
+        domain=_RUNTIME,
+        K=matrix[0].size,
+        N=_TEMPLATE,
+        bits=8,
+        block_size=_BLOCK,
+        accuracy_level=4,  # the face's numbers are taken in 8 bits, too
+    )
 
 
 def _normalisation(constants: Constants, name: str, epsilon: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

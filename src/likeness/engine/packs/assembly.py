@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from likeness.engine.conversion import face_landmarks_weights, mtcnn_weights, retail_0095_weights, sface_weights
-from likeness.engine.conversion.adaptation import resize_input, restore_weights, take_pixels
+from likeness.engine.conversion.adaptation import first_outputs, resize_input, restore_weights, take_pixels
 from likeness.engine.conversion.graph import Shape
 from likeness.engine.detection import Detector
 from likeness.engine.detection.mtcnn import LandmarkLocator, Mtcnn
@@ -19,8 +19,8 @@ from likeness.engine.runtime import Network
 from likeness.errors import SetupError
 
 LoadNetwork = Callable[[bytes], Network]
-YUNET_OUTPUTS: tuple[Shape, ...] = tuple((1, "n", size) for size in (1, 1, 4, 10) for _ in STRIDES)
-"""Class, objectness, box and landmarks, each at every stride."""
+YUNET_OUTPUTS: tuple[Shape, ...] = tuple((1, "n", size) for size in (1, 1, 4) for _ in STRIDES)
+"""Class, objectness and box, each at every stride. The landmarks behind them are not used."""
 
 
 def assemble_detector(manifest: Manifest, recipe: DetectorRecipe, store: WeightStore, load: LoadNetwork) -> Detector:
@@ -36,11 +36,11 @@ def assemble_detector(manifest: Manifest, recipe: DetectorRecipe, store: WeightS
 
 
 def assemble_recogniser(
-    manifest: Manifest, recipe: RecogniserRecipe, store: WeightStore, load: LoadNetwork
+    manifest: Manifest, recipe: RecogniserRecipe, store: WeightStore, load: LoadNetwork, *, eight_bits: bool = False
 ) -> Recogniser:
-    """Load one of a pack's recognition networks."""
+    """Load one of a pack's recognition networks; ``eight_bits``: in its form for processors that multiply bytes fast, if it has one."""
     weights = manifest.file(recipe.file)
-    network = load(store.read_as(weights, lambda file: _recogniser(file, recipe)))
+    network = load(store.read_as(weights, lambda file: _recogniser(file, recipe, eight_bits=eight_bits)))
     _try_out(network, recipe)
     return Recogniser(
         network=network,
@@ -80,17 +80,18 @@ def assemble_landmarks(
 
 
 def _yunet(file: bytes) -> bytes:
-    resized = resize_input(restore_weights(file), (1, 3, "height", "width"), YUNET_OUTPUTS)
+    used = first_outputs(restore_weights(file), len(YUNET_OUTPUTS))
+    resized = resize_input(used, (1, 3, "height", "width"), YUNET_OUTPUTS)
     return take_pixels(
         resized, height="height", width="width", mean=(0, 0, 0), deviation=(1, 1, 1), reverse_channels=True
     )
 
 
-def _recogniser(file: bytes, recipe: RecogniserRecipe) -> bytes:
+def _recogniser(file: bytes, recipe: RecogniserRecipe, *, eight_bits: bool) -> bytes:
     if recipe.format == "retail-0095":
         return retail_0095_weights.recognition_network(file)
     if recipe.format == "sface":
-        return sface_weights.recognition_network(file)
+        return sface_weights.recognition_network(file, eight_bits=eight_bits)
     resized = resize_input(file, ("n", 3, recipe.side, recipe.side), [("n", recipe.template_size)])
     return _pixels(resized, recipe)
 

@@ -21,7 +21,7 @@ from likeness.engine.packs.store import WeightStore
 from likeness.engine.pad import PadModel
 from likeness.engine.pipeline import PackEngine
 from likeness.engine.quality.defects import DefectFinder
-from likeness.engine.runtime import Network, Provider
+from likeness.engine.runtime import Network, Provider, multiplies_bytes_fast
 from likeness.errors import SetupError
 
 log = logging.getLogger("likeness.engine")
@@ -49,13 +49,16 @@ def load_engine(
     def load(model: bytes) -> Network:
         return Network(model, threads=threads, provider=provider)
 
+    eight_bits = provider == "cpu" and multiplies_bytes_fast()
     if manifest.detector is None:
         raise SetupError(f"The pack {manifest.id!r} has no detector and no recogniser; it only adds to another pack.")
     return PackEngine(
         pack=manifest.identity,
         search=FaceSearch(assemble_detector(manifest, manifest.detector, store, load)),
         defects=DefectFinder.load(load),
-        recognisers=tuple(assemble_recogniser(manifest, recipe, store, load) for recipe in manifest.recognisers),
+        recognisers=tuple(
+            assemble_recogniser(manifest, recipe, store, load, eight_bits=eight_bits) for recipe in manifest.recognisers
+        ),
         pad_models=tuple(_pad_models(catalogue, load)),
         stored_calibration=manifest.calibration.calibration if manifest.calibration else None,
     )
