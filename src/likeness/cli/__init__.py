@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, ClassVar, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -11,26 +11,35 @@ from rich.console import Console
 from rich.markup import escape
 
 from likeness import __version__
-from likeness.cli.client import client
-from likeness.cli.demo import demo as demo_command
-from likeness.cli.gallery.commands import gallery as gallery_commands
-from likeness.cli.init import init
-from likeness.cli.keys import keys
-from likeness.cli.measuring.calibrate import calibrate
-from likeness.cli.measuring.evaluate import evaluate
-from likeness.cli.measuring.evaluate_liveness import evaluate_liveness
-from likeness.cli.measuring.quality import quality
-from likeness.cli.packs import packs
-from likeness.cli.serve import serve
-from likeness.cli.tenant import tenant
-from likeness.cli.webhook import webhook
+from likeness.cli.lazy import LazyGroup
 from likeness.errors import LikenessError, SetupError
 from likeness.kit.logs import configure_logging
 from likeness.settings import unknown_settings
 from likeness.web.wire import faults_of
 
 log = logging.getLogger("likeness")
+
+
+class _Commands(LazyGroup):
+    places: ClassVar = {
+        "init": "likeness.cli.init:init",
+        "serve": "likeness.cli.serve:serve",
+        "demo": "likeness.cli.demo.command:demo",
+        "calibrate": "likeness.cli.measuring.calibrate:calibrate",
+        "evaluate": "likeness.cli.measuring.evaluate:evaluate",
+        "quality": "likeness.cli.measuring.quality:quality",
+        "evaluate-liveness": "likeness.cli.measuring.evaluate_liveness:evaluate_liveness",
+        "tenant": "likeness.cli.tenant:tenant",
+        "client": "likeness.cli.client:client",
+        "gallery": "likeness.cli.gallery.commands:gallery",
+        "packs": "likeness.cli.packs:packs",
+        "webhook": "likeness.cli.webhook:webhook",
+        "keys": "likeness.cli.keys:keys",
+    }
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="likeness",
     help="A self-hosted Face API: `init` makes a data folder, `serve` runs the server, `demo` shows everything on real photos.",
     no_args_is_help=True,
@@ -51,21 +60,6 @@ def _options(
         bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None: ...
-
-
-app.command()(init)
-app.command()(serve)
-app.command(name="demo")(demo_command)
-app.command()(calibrate)
-app.command()(evaluate)
-app.command()(quality)
-app.command(name="evaluate-liveness")(evaluate_liveness)
-app.add_typer(tenant, name="tenant")
-app.add_typer(client, name="client")
-app.add_typer(gallery_commands, name="gallery")
-app.add_typer(packs, name="packs")
-app.add_typer(webhook, name="webhook")
-app.add_typer(keys, name="keys")
 
 
 def main() -> None:

@@ -1,25 +1,30 @@
 """``likeness gallery ...``."""
 
+from typing import ClassVar
+
 import typer
 
-from likeness.cli.gallery.bulk import export, import_people
-from likeness.cli.gallery.dedupe import dedupe
-from likeness.cli.gallery.reindex import abandon, cutover, finish, reindex, rollback, status
-from likeness.cli.gallery.sweep import sweep
-from likeness.cli.gallery.verify import verify
+from likeness.cli.lazy import LazyGroup
+
+
+class _Commands(LazyGroup):
+    places: ClassVar = {
+        "import": "likeness.cli.gallery.bulk:import_people",
+        "export": "likeness.cli.gallery.bulk:export",
+        "dedupe": "likeness.cli.gallery.dedupe:dedupe",
+        "reindex": "likeness.cli.gallery.reindex:reindex",
+        "status": "likeness.cli.gallery.reindex:status",
+        "cutover": "likeness.cli.gallery.reindex:cutover",
+        "rollback": "likeness.cli.gallery.reindex:rollback",
+        "finish": "likeness.cli.gallery.reindex:finish",
+        "abandon": "likeness.cli.gallery.reindex:abandon",
+        "sweep": "likeness.cli.gallery.sweep:sweep",
+        "verify": "likeness.cli.gallery.verify:verify",
+    }
+
 
 gallery = typer.Typer(
+    cls=_Commands,
     help="Galleries: enrol, export and compare many people at once; move to another model pack while the server answers.",
     no_args_is_help=True,
 )
-gallery.command(name="import")(import_people)
-gallery.command()(export)
-gallery.command()(dedupe)
-gallery.command()(reindex)
-gallery.command()(status)
-gallery.command()(cutover)
-gallery.command()(rollback)
-gallery.command()(finish)
-gallery.command()(abandon)
-gallery.command()(sweep)
-gallery.command()(verify)
