@@ -1,8 +1,9 @@
 # Two commands: `make run` sets up, starts and proves the server; `make test` runs the tests.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check bench
+.PHONY: help run test test-all check check-js fix bench
 
 UV := sh scripts/uv
+NODE_TOOLS := tests/conformance/node_modules/.bin
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -19,12 +20,22 @@ test-all: ## run all tests
 	@$(UV) sync --quiet --locked --all-extras --group test
 	@$(UV) run --no-sync pytest -n 2 -q $(ARGS)
 
-check: ## lint, types, import rules
+check: check-js ## lint, types, import rules
 	@$(UV) sync --quiet --locked --all-extras --group test
 	@$(UV) run --no-sync ruff check
 	@$(UV) run --no-sync ruff format --check
 	@$(UV) run --no-sync mypy
 	@$(UV) run --no-sync lint-imports
+
+check-js: ## types and format of the JavaScript; needs `npm ci --prefix tests/conformance`, and is skipped without it
+	@if [ -x $(NODE_TOOLS)/prettier ]; then $(NODE_TOOLS)/tsc -p jsconfig.json && $(NODE_TOOLS)/prettier --check --log-level warn .; \
+	else echo "no Node packages here (npm ci --prefix tests/conformance): the JavaScript is not checked"; test -z "$$CI"; fi
+
+fix: ## mend what the linter can, and format everything
+	@$(UV) sync --quiet --locked --all-extras --group test
+	@$(UV) run --no-sync ruff check --fix
+	@$(UV) run --no-sync ruff format
+	@if [ -x $(NODE_TOOLS)/prettier ]; then $(NODE_TOOLS)/prettier --write --log-level warn .; fi
 
 bench: ## print the figures of one benchmark: make bench NAME=search ARGS=--quick
 	@$(UV) sync --quiet --locked --all-extras --group benchmark

@@ -17,17 +17,25 @@ const headers = { Authorization: `Bearer ${token.data?.access_token}` };
 
 const refused = await api.POST("/api/v1/face/match", { body: { sourceImage: photo, targetImage: photo } });
 const matched = await api.POST("/api/v1/face/match", { headers, body: { sourceImage: photo, targetImage: photo } });
-const opened = await api.POST("/api/v1/face", { headers, body: { idPhoto: photo, nonce: "order-17", oneToN: "search" } });
-const inserted = await api.POST("/api/v1/face/one-to-n/insert", { headers, body: { idPhoto: photo, externalId: "customer-1" } });
+const opened = await api.POST("/api/v1/face", {
+  headers,
+  body: { idPhoto: photo, nonce: "order-17", oneToN: "search" },
+});
+const inserted = await api.POST("/api/v1/face/one-to-n/insert", {
+  headers,
+  body: { idPhoto: photo, externalId: "customer-1" },
+});
 const found = await api.POST("/api/v1/face/one-to-n/search", { headers, body: { idPhoto: photo } });
 const listed = await api.GET("/api/v1/face/one-to-n", { headers, params: { query: { externalId: "customer-1" } } });
 
-console.log(JSON.stringify({
-  refused: refused.error?.error,
-  match: matched.data?.match,
-  level: matched.data?.matchLevel,
-  captureUrl: opened.data?.captureUrl,
-  inserted: inserted.data?.oneToNVerificationId,
-  found: found.data?.oneToNVerificationId,
-  listed: listed.data?.entries.map((entry) => entry.externalId),
-}));
+console.log(
+  JSON.stringify({
+    refused: refused.error?.error,
+    match: matched.data?.match,
+    level: matched.data?.matchLevel,
+    captureUrl: opened.data?.captureUrl,
+    inserted: inserted.data?.oneToNVerificationId,
+    found: found.data?.oneToNVerificationId,
+    listed: listed.data?.entries.map((entry) => entry.externalId),
+  }),
+);

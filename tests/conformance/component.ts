@@ -6,7 +6,9 @@ const options: FaceSessionOptions = {
   getCaptureUrl: async (sessionId) => `https://face.example.com/capture/${sessionId}#token=…`,
   onward: ({ code }) => (code === null ? [] : [["close", () => {}]]),
 };
-export const jws: Promise<string> = client.create({ texts: {} }).faceSession({ sessionId: "…", onSuccess: (jws) => jws.length });
+export const jws: Promise<string> = client
+  .create({ texts: {} })
+  .faceSession({ sessionId: "…", onSuccess: (jws) => jws.length });
 create().faceSession(options);
 faceSession(options);
 // @ts-expect-error: an id is a text

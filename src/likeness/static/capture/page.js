@@ -16,7 +16,11 @@ const element = document.createElement("face-session");
 // Nobody set this page up but us: what is wrong with its options is wrong with the link.
 element.options = { captureUrl: location.href, language, onward, texts: { INVALID_CONFIG: say("UNAUTHORIZED") } };
 
-/** Give the buttons of the last screen: back to the caller, once more where that can help, or back in the browser's history. */
+/**
+ * Give the buttons of the last screen: back to the caller, once more where that can help, or back in the browser's history.
+ *
+ * @type {import("../face-session/index.js").FaceSessionOptions["onward"]}
+ */
 function onward({ code, redirectUrl }) {
   if (redirectUrl) return [["goOn", () => location.assign(redirectUrl)]];
   if (MAY_PASS.test(code)) return [["retry", () => location.reload()]];

@@ -1,6 +1,6 @@
 // Shows the description of the API, and lets the reader make each call on the server that the page came from.
 
-const { SwaggerUIBundle } = globalThis;
+const { SwaggerUIBundle } = /** @type {any} */ (globalThis);
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const paint = () => document.documentElement.classList.toggle("dark-mode", dark.matches);

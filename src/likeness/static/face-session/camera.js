@@ -60,7 +60,7 @@ export class Camera {
     const stream = this.#stream;
     this.#taken = new Uint8Array();
     let end = performance.now() + PICTURE_MS;
-    for (let pictures = 0; pictures < 2; ) {
+    for (let pictures = 0; pictures < 2;) {
       if (this.#stream !== stream) return; // closed meanwhile
       if (document.hidden) end = performance.now() + PICTURE_MS;
       if (performance.now() > end) {

@@ -362,7 +362,11 @@ export class Conductor {
     if (fault.code === "USER_CANCEL") this.#trace("SKIP", { status: "FAILURE", statusCode: fault.code });
     else this.#trace("COMPLETE", { status: "FAILURE", statusCode: reason ?? fault.code, statusMessage: message });
     this.#stop("FINISH", { status: "FAILURE", statusCode: fault.code });
-    this.#view.fault(fault.code, { reason, leaves: Boolean(redirectUrl), actions: this.#options.onward({ code: fault.code, redirectUrl }) });
+    this.#view.fault(fault.code, {
+      reason,
+      leaves: Boolean(redirectUrl),
+      actions: this.#options.onward({ code: fault.code, redirectUrl }),
+    });
     this.#settle.reject(fault);
   }
 

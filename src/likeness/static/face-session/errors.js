@@ -1,5 +1,8 @@
 // What can go wrong, in the contract's words.
 
+/** @import { FaceSessionError as ShippedError, FaceSessionErrorCode } from "./index.js" */
+
+/** @type {readonly FaceSessionErrorCode[]} */
 export const ERROR_CODES = Object.freeze([
   "USER_CANCEL",
   "SESSION_EXPIRED_OR_NOT_FOUND",
@@ -14,7 +17,11 @@ export const ERROR_CODES = Object.freeze([
   "SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS",
 ]);
 
-/** Why a face session has no success. `data` is the signed result where the session was to give one for every ending. */
+/**
+ * Why a face session has no success. `data` is the signed result where the session was to give one for every ending.
+ *
+ * @implements {ShippedError}
+ */
 export class FaceSessionError extends Error {
   constructor(code, message, data = null) {
     super(message);
@@ -35,10 +42,11 @@ export function mediaFault(fault, advice = null) {
 }
 
 // By their names in the user agent: the browsers inside social networks' apps, and Android's for any app.
-const IN_APP = /FBA[NV]|FB_IAB|Instagram|\bLine\/|MicroMessenger|LinkedInApp|Snapchat|Twitter|musical_ly|Bytedance|TikTok|Pinterest|; wv\)/i;
+const IN_APP =
+  /FBA[NV]|FB_IAB|Instagram|\bLine\/|MicroMessenger|LinkedInApp|Snapchat|Twitter|musical_ly|Bytedance|TikTok|Pinterest|; wv\)/i;
 
 function whoWithholds(code) {
-  const allowed = document.featurePolicy?.allowsFeature("camera"); // not every browser can say
+  const allowed = /** @type {any} */ (document).featurePolicy?.allowsFeature("camera"); // not every browser can say
   if (allowed === false) return "insideFrame";
   if (code !== "MEDIA_NOT_ALLOWED_ERROR" && code !== "MEDIA_SECURITY_ERROR") return null;
   if (IN_APP.test(navigator.userAgent)) return "inAppBrowser";

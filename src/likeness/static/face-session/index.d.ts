@@ -95,7 +95,9 @@ export interface FaceSessionOptions {
 export declare function faceSession(options: FaceSessionOptions): Promise<string>;
 
 /** Give a client: its `faceSession(options)` lays what it is called with over these options. */
-export declare function create(defaults?: FaceSessionOptions): { faceSession(options?: FaceSessionOptions): Promise<string> };
+export declare function create(defaults?: FaceSessionOptions): {
+  faceSession(options?: FaceSessionOptions): Promise<string>;
+};
 
 declare const client: { create: typeof create; faceSession: typeof faceSession };
 export default client;
@@ -110,11 +112,21 @@ export declare class FaceSession extends HTMLElement {
   run(): Promise<string>;
   /** End the session; with `ask`, once the person has said yes. */
   cancel(how?: { ask?: boolean }): void;
-  addEventListener(type: "success", listener: (event: CustomEvent<{ jws: string; redirectUrl: string | null }>) => void): void;
-  addEventListener(type: "error", listener: (event: CustomEvent<FaceSessionFault & { redirectUrl: string | null }>) => void): void;
+  addEventListener(
+    type: "success",
+    listener: (event: CustomEvent<{ jws: string; redirectUrl: string | null }>) => void,
+  ): void;
+  addEventListener(
+    type: "error",
+    listener: (event: CustomEvent<FaceSessionFault & { redirectUrl: string | null }>) => void,
+  ): void;
   addEventListener(type: "trace", listener: (event: CustomEvent<TraceEvent>) => void): void;
   addEventListener(type: "finally", listener: (event: CustomEvent<null>) => void): void;
-  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
 }
 
 declare global {

@@ -1,5 +1,7 @@
 // The face session for a page: the function `faceSession()` and the element `<face-session>`.
 
+/** @import { FaceSession as ShippedElement, FaceSessionOptions } from "./index.js" */
+
 import { Conductor } from "./conductor.js";
 import { h } from "./dom.js";
 import { ERROR_CODES, FaceSessionError } from "./errors.js";
@@ -11,14 +13,28 @@ import { View } from "./view.js";
 export { ERROR_CODES, FaceSessionError };
 
 const CLOSE_AFTER_MS = 1400;
-const STRING_ATTRIBUTES = { "capture-url": "captureUrl", "session-id": "sessionId", token: "token", server: "server", language: "language" };
+const STRING_ATTRIBUTES = {
+  "capture-url": "captureUrl",
+  "session-id": "sessionId",
+  token: "token",
+  server: "server",
+  language: "language",
+};
 const NUMBER_ATTRIBUTES = { "max-attempts": "maxAttempts", "minimum-match-level": "minimumMatchLevel" };
 
-/** A face session in the page. See index.d.ts for its attributes, properties and events. */
+/**
+ * A face session in the page. See index.d.ts for its attributes, properties and events.
+ *
+ * @implements {ShippedElement}
+ */
 export class FaceSession extends HTMLElement {
   #conductor = null;
 
-  /** Options beyond the attributes: `texts`, `assets`, callbacks. */
+  /**
+   * Options beyond the attributes: `texts`, `assets`, callbacks.
+   *
+   * @type {FaceSessionOptions}
+   */
   options = {};
 
   connectedCallback() {
@@ -41,8 +57,9 @@ export class FaceSession extends HTMLElement {
       return jws;
     } catch (error) {
       const fault = error instanceof FaceSessionError ? error : new FaceSessionError("UNEXPECTED_ERROR", String(error));
-      const { code, message, data } = fault;
-      this.#tell("error", given.onError, { code, message, data }, { code, message, data, redirectUrl: fault.redirectUrl ?? null });
+      /** @type {FaceSessionError & { redirectUrl?: string | null }} */
+      const { code, message, data, redirectUrl = null } = fault;
+      this.#tell("error", given.onError, { code, message, data }, { code, message, data, redirectUrl });
       throw fault;
     } finally {
       this.#tell("finally", given.onFinally, undefined, null);
@@ -63,7 +80,9 @@ export class FaceSession extends HTMLElement {
       view.waiting("connecting");
       options = await readOptions(given);
     } catch (fault) {
-      view.fault(fault.code, { actions: typeof given.onward === "function" ? given.onward({ code: fault.code, redirectUrl: null }) : [] });
+      view.fault(fault.code, {
+        actions: typeof given.onward === "function" ? given.onward({ code: fault.code, redirectUrl: null }) : [],
+      });
       throw fault;
     }
     if (!this.isConnected) throw new FaceSessionError("USER_CANCEL", "the page was left");
@@ -75,15 +94,18 @@ export class FaceSession extends HTMLElement {
   async #show({ language, texts, assets }) {
     const chosen = chooseLanguage(language);
     const say = await loadTexts(chosen, texts ?? {});
-    for (const [name, value] of Object.entries(assets?.colours ?? {})) this.style.setProperty(`--likeness-${name}`, value);
+    for (const [name, value] of Object.entries(assets?.colours ?? {}))
+      this.style.setProperty(`--likeness-${name}`, value);
     const root = h("div", { class: "root", lang: chosen, dir: say.direction });
     this.shadowRoot.replaceChildren(root);
     return new View(root, say, assets ?? {});
   }
 
+  /** @returns {FaceSessionOptions} */
   #collect() {
     const given = {};
-    for (const [attribute, name] of Object.entries(STRING_ATTRIBUTES)) given[name] = this.getAttribute(attribute) ?? undefined;
+    for (const [attribute, name] of Object.entries(STRING_ATTRIBUTES))
+      given[name] = this.getAttribute(attribute) ?? undefined;
     for (const [attribute, name] of Object.entries(NUMBER_ATTRIBUTES)) {
       if (this.hasAttribute(attribute)) given[name] = Number(this.getAttribute(attribute));
     }
@@ -103,14 +125,22 @@ export class FaceSession extends HTMLElement {
 
 if (!customElements.get("face-session")) customElements.define("face-session", FaceSession);
 
-/** Carry a session out in a dialog over the page. Gives the signed result, or throws FaceSessionError. */
+/**
+ * Carry a session out in a dialog over the page. Gives the signed result, or throws FaceSessionError.
+ *
+ * @type {typeof import("./index.js").faceSession}
+ */
 export function faceSession(options) {
   const outcome = runInDialog(options ?? {});
   outcome.catch(() => {}); // who uses callbacks alone need not handle the promise
   return outcome;
 }
 
-/** Give a client: its `faceSession(options)` lays what it is called with over these options. */
+/**
+ * Give a client: its `faceSession(options)` lays what it is called with over these options.
+ *
+ * @type {typeof import("./index.js").create}
+ */
 export function create(defaults = {}) {
   return { faceSession: (options) => faceSession({ ...defaults, ...options }) };
 }
@@ -120,7 +150,17 @@ export default { create, faceSession };
 async function runInDialog(options) {
   const element = h("face-session", { manual: true });
   const dialog = h("dialog", { "aria-label": document.title || "Face session" }, element);
-  const fullscreen = { position: "fixed", inset: "0", width: "100%", height: "100%", maxWidth: "none", maxHeight: "none", margin: "0", padding: "0", border: "0" };
+  const fullscreen = {
+    position: "fixed",
+    inset: "0",
+    width: "100%",
+    height: "100%",
+    maxWidth: "none",
+    maxHeight: "none",
+    margin: "0",
+    padding: "0",
+    border: "0",
+  };
   Object.assign(dialog.style, fullscreen);
   let over = false;
   const close = () => {

@@ -55,7 +55,12 @@ export class Oval {
     const { offsetLeft: left, offsetTop: top, offsetWidth: width, offsetHeight: height } = this.#room;
     const room = { width, height: Math.max(height, 120) };
     const frame = this.#frame;
-    const oval = this.#wanted ?? { x: frame.width / 2, y: frame.height / 2, width: frame.height * 0.42, height: frame.height * 0.56 };
+    const oval = this.#wanted ?? {
+      x: frame.width / 2,
+      y: frame.height / 2,
+      width: frame.height * 0.42,
+      height: frame.height * 0.56,
+    };
     // Far and near are shown at nearly one scale, so that coming closer is seen to be that.
     const short = Math.min(frame.width, frame.height);
     const steady = STEADY * Math.min(room.width / (NEAR.width * short), room.height / (NEAR.height * short));
@@ -63,7 +68,9 @@ export class Oval {
     const all = { width: this.#stage.clientWidth, height: this.#stage.clientHeight };
     const scale = this.#whole ? Math.min(near, all.width / frame.width, all.height / frame.height) : near;
     // The picture is mirrored: what the camera has on the left is shown on the right.
-    const centre = this.#whole ? { x: all.width / 2, y: all.height / 2 } : { x: left + width / 2, y: top + room.height / 2 };
+    const centre = this.#whole
+      ? { x: all.width / 2, y: all.height / 2 }
+      : { x: left + width / 2, y: top + room.height / 2 };
     return {
       x: centre.x,
       y: centre.y,

@@ -12,7 +12,10 @@ const COLOURS = {
   control: ["#7b8782", "#7d8a85"],
   bad: ["#a8381f", "#ff9a80"],
 };
-const colours = (write) => Object.entries(COLOURS).map(([name, pair]) => `--_${name}: var(--likeness-${name}, ${write(...pair)});`).join("\n  ");
+const colours = (write) =>
+  Object.entries(COLOURS)
+    .map(([name, pair]) => `--_${name}: var(--likeness-${name}, ${write(...pair)});`)
+    .join("\n  ");
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(`

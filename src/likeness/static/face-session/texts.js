@@ -4,7 +4,7 @@ const LANGUAGES = ["en", "ar"];
 
 /** Choose a shipped language: the wanted one, else the first of the browser's that is shipped, else English. */
 export function chooseLanguage(wanted) {
-  const asked = wanted ? [wanted] : navigator.languages ?? [];
+  const asked = wanted ? [wanted] : (navigator.languages ?? []);
   return asked.map((tag) => tag.toLowerCase().split("-")[0]).find((tag) => LANGUAGES.includes(tag)) ?? "en";
 }
 

@@ -33,7 +33,12 @@ export class Transport {
     socket.binaryType = "arraybuffer";
     const tightened = { maxAttempts, minimumMatchLevel };
     const hello = {
-      type: "hello", token, device: this.#device, watch: this.#watching, ...tightened, returnDataForIncompleteSession,
+      type: "hello",
+      token,
+      device: this.#device,
+      watch: this.#watching,
+      ...tightened,
+      returnDataForIncompleteSession,
     };
     socket.onopen = () => socket.send(JSON.stringify(hello));
     socket.onmessage = (event) => this.#hear(socket, event);

@@ -30,7 +30,11 @@ const HINTS = {
 };
 const WAYS = new Set(["left", "right", "up", "down"]);
 const BADGES = { success: "done", phone: "phone", camera: "camera", failure: "problem", cancelled: "close" };
-const HINTED = new Set(["FACE_INCORRECT_POSITION_DETECTED", "FACE_INCORRECT_DISTANCE_DETECTED", "FACE_INCORRECT_POSE_DETECTED"]);
+const HINTED = new Set([
+  "FACE_INCORRECT_POSITION_DETECTED",
+  "FACE_INCORRECT_DISTANCE_DETECTED",
+  "FACE_INCORRECT_POSE_DETECTED",
+]);
 
 export class View {
   #say;
@@ -53,7 +57,13 @@ export class View {
     this.#say = say;
     this.#root = root;
     this.assets = assets;
-    this.video = h("video", { playsinline: true, muted: true, disablepictureinpicture: true, "aria-hidden": "true", tabindex: "-1" });
+    this.video = h("video", {
+      playsinline: true,
+      muted: true,
+      disablepictureinpicture: true,
+      "aria-hidden": "true",
+      tabindex: "-1",
+    });
     this.video.muted = true;
     this.#stage = h("div", { class: "stage", hidden: true });
     const room = h("div", { class: "room" });
@@ -74,7 +84,11 @@ export class View {
   }
 
   waiting(key, { hintKey = null, actions = [] } = {}) {
-    this.#show("waiting", [h("div", { class: "spinner", "aria-hidden": "true" }), this.#title(key), hintKey && this.#text(hintKey)], this.#actions(actions, "plain"));
+    this.#show(
+      "waiting",
+      [h("div", { class: "spinner", "aria-hidden": "true" }), this.#title(key), hintKey && this.#text(hintKey)],
+      this.#actions(actions, "plain"),
+    );
     this.announce(this.#say(key));
   }
 
@@ -86,8 +100,17 @@ export class View {
       call?.();
     };
     const title = h("h2", { id: "question" }, this.#say("cancelTitle"));
-    const actions = this.#actions([["keepGoing", answer()], ["cancelNow", answer(onYes)]]);
-    this.#question = h("dialog", { class: "question", "aria-labelledby": "question" }, title, this.#text("cancelText"), ...actions);
+    const actions = this.#actions([
+      ["keepGoing", answer()],
+      ["cancelNow", answer(onYes)],
+    ]);
+    this.#question = h(
+      "dialog",
+      { class: "question", "aria-labelledby": "question" },
+      title,
+      this.#text("cancelText"),
+      ...actions,
+    );
     this.#question.addEventListener("close", () => {
       this.#question.remove();
       this.#question = null;
@@ -99,8 +122,18 @@ export class View {
   /** The first screen. Calls `onStart(flash)`, `onPhone()`, `onCancel()`. */
   intro({ hasFlash, flash, onStart, onPhone, onCancel }) {
     const say = this.#say;
-    const tips = [["light", "tipLight"], ["face", "tipFace"], ["alone", "tipAlone"]];
-    const gentle = h("input", { type: "checkbox", role: "switch", id: "gentle", checked: !flash, "aria-describedby": "gentle-text" });
+    const tips = [
+      ["light", "tipLight"],
+      ["face", "tipFace"],
+      ["alone", "tipAlone"],
+    ];
+    const gentle = h("input", {
+      type: "checkbox",
+      role: "switch",
+      id: "gentle",
+      checked: !flash,
+      "aria-describedby": "gentle-text",
+    });
     const choice = h(
       "div",
       { class: "choice" },
@@ -114,7 +147,11 @@ export class View {
         this.assets.logo ? h("img", { class: "logo", src: this.assets.logo, alt: "" }) : null,
         this.#title("introTitle"),
         this.#text("introLead"),
-        h("ul", { class: "tips" }, tips.map(([name, key]) => h("li", {}, icon(name), h("span", {}, say(key))))),
+        h(
+          "ul",
+          { class: "tips" },
+          tips.map(([name, key]) => h("li", {}, icon(name), h("span", {}, say(key)))),
+        ),
       ],
       [
         hasFlash ? choice : null,
@@ -140,7 +177,11 @@ export class View {
         h("div", { class: `badge ${kind}` }, icon(BADGES[kind])),
         this.#title(titleKey),
         h("p", { class: "lead" }, text),
-        h("div", { class: "notes", role: "status" }, notes.map((note) => h("p", { class: "note" }, this.#say(...note)))),
+        h(
+          "div",
+          { class: "notes", role: "status" },
+          notes.map((note) => h("p", { class: "note" }, this.#say(...note))),
+        ),
       ],
       [cameras && this.#chooser(cameras), ...this.#actions(actions)],
     );
@@ -168,9 +209,17 @@ export class View {
 
   /** A QR code: path data of its dark modules in a square of `size` units. Calls `onBack()`. */
   qr({ size, path }, onBack) {
-    const drawn = svg("svg", { viewBox: `0 0 ${size} ${size}`, "shape-rendering": "crispEdges" }, svg("path", { d: path }));
+    const drawn = svg(
+      "svg",
+      { viewBox: `0 0 ${size} ${size}`, "shape-rendering": "crispEdges" },
+      svg("path", { d: path }),
+    );
     const code = h("div", { class: "qr", role: "img", "aria-label": this.#say("qrLabel") }, drawn);
-    this.#show("qr-screen", [this.#title("qrTitle"), code], [this.#text("qrText"), ...this.#actions([["back", onBack]], "plain")]);
+    this.#show(
+      "qr-screen",
+      [this.#title("qrTitle"), code],
+      [this.#text("qrText"), ...this.#actions([["back", onBack]], "plain")],
+    );
   }
 
   /** Show the camera. Calls `onCancel()` and, for one of several `cameras`, `onCamera(deviceId)`. */
@@ -275,6 +324,11 @@ export class View {
   }
 
   #button(key, call, kind, iconName = null) {
-    return h("button", { type: "button", class: kind, onclick: call, "data-action": key }, iconName && icon(iconName), h("span", {}, this.#say(key)));
+    return h(
+      "button",
+      { type: "button", class: kind, onclick: call, "data-action": key },
+      iconName && icon(iconName),
+      h("span", {}, this.#say(key)),
+    );
   }
 }

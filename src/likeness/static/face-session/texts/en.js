@@ -9,7 +9,8 @@ export default {
   tipFace: "Take off sunglasses, masks and hats",
   tipAlone: "Make sure nobody else is in the picture",
   flashTitle: "Use head movements instead",
-  flashText: "Photosensitivity warning: colours flash on the screen for about 4 seconds. If flashing light affects you, turn this on.",
+  flashText:
+    "Photosensitivity warning: colours flash on the screen for about 4 seconds. If flashing light affects you, turn this on.",
   start: "Start",
   cancel: "Cancel",
   close: "Close",
@@ -39,11 +40,13 @@ export default {
   checking: "Checking …",
 
   qrTitle: "Continue on your phone",
-  qrText: "Scan this code with your phone’s camera and open the link. Keep this page open: it moves on when you’ve finished.",
+  qrText:
+    "Scan this code with your phone’s camera and open the link. Keep this page open: it moves on when you’ve finished.",
   qrLabel: "QR code with the link to this face check",
   elsewhereTitle: "Continue on your other device",
   elsewhereText: "Keep this page open. It moves on when you’ve finished there.",
-  elsewhereBusy: "Your other device is in the middle of the check. Finish there, or close the page there and try again.",
+  elsewhereBusy:
+    "Your other device is in the middle of the check. Finish there, or close the page there and try again.",
   useThisDevice: "Use this device instead",
 
   attemptTitle: "That didn’t work",
@@ -82,20 +85,27 @@ export default {
   hintUp: "Move up a little",
   hintDown: "Move down a little",
 
-  FACE_LIVENESS_FAILED: "We couldn’t tell that a living person is in front of the camera. Find better light and follow each step.",
+  FACE_LIVENESS_FAILED:
+    "We couldn’t tell that a living person is in front of the camera. Find better light and follow each step.",
   FACE_NO_MATCH: "Your face didn’t match the photo on your document. Make sure nothing covers your face.",
   FACE_TIMEOUT: "That took too long. Follow the steps on the screen.",
 
   USER_CANCEL: "The face check was cancelled.",
-  SESSION_EXPIRED_OR_NOT_FOUND: "Its time ran out, or it was already completed. To start again, go back to the app or website that sent you here.",
-  SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS: "You have no attempts left. Go back to the app or website that sent you here.",
-  MEDIA_NOT_ALLOWED_ERROR: "Camera access is blocked for this page. Select the icon next to the web address, allow the camera, then try again.",
+  SESSION_EXPIRED_OR_NOT_FOUND:
+    "Its time ran out, or it was already completed. To start again, go back to the app or website that sent you here.",
+  SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS:
+    "You have no attempts left. Go back to the app or website that sent you here.",
+  MEDIA_NOT_ALLOWED_ERROR:
+    "Camera access is blocked for this page. Select the icon next to the web address, allow the camera, then try again.",
   MEDIA_NOT_FOUND_ERROR: "No camera was found. Connect one and try again, or continue on your phone.",
   MEDIA_SECURITY_ERROR: "Your browser only allows the camera on a secure page. Its address starts with https.",
   MEDIA_UNKNOWN_ERROR: "Your camera couldn’t be started. Another app may be using it. Close that app, then try again.",
-  cameraWithoutPicture: "Your camera is on but sends no picture. Close other apps that use it and try again, or use another camera.",
-  cameraStill: "Your camera keeps sending the same picture. Open its cover, turn off camera effects and try again, or use another camera.",
-  inAppBrowser: "This app’s built-in browser can’t use the camera. Copy the link and open it in Safari or Chrome, or allow the camera for this app in your phone’s settings.",
+  cameraWithoutPicture:
+    "Your camera is on but sends no picture. Close other apps that use it and try again, or use another camera.",
+  cameraStill:
+    "Your camera keeps sending the same picture. Open its cover, turn off camera effects and try again, or use another camera.",
+  inAppBrowser:
+    "This app’s built-in browser can’t use the camera. Copy the link and open it in Safari or Chrome, or allow the camera for this app in your phone’s settings.",
   insideFrame: "The page around this one doesn’t allow the camera here. Open the face check in a tab of its own.",
   UNAUTHORIZED: "This link doesn’t work. Open it again from the message or page where you found it.",
   FORBIDDEN: "This face check is open in too many places. Close the others, then try again.",
