@@ -84,7 +84,7 @@ def test_an_upkeep_opens_no_key_again_and_writes_nothing_for_small_galleries(
         asyncio.run(gallery.upkeep.load())
         deployment.tenants.all()
         said: list[str] = []
-        event.listen(deployment.database._writer, "before_cursor_execute", lambda *call: said.append(call[2]))
+        event.listen(deployment.database._writer.engine, "before_cursor_execute", lambda *call: said.append(call[2]))
         monkeypatch.setattr(deployment.tenants, "_keys", None)  # what asks it fails
         asyncio.run(gallery.upkeep.tidy())
         assert not [statement for statement in said if "gallery" in statement]

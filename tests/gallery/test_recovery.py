@@ -226,7 +226,7 @@ def test_new_galleries_follow_a_cut_over_whose_commit_was_not_heard_of(
         while await step() is not State.READY:
             pass
         deployment.database.write_now(lambda c: ReindexRows(tenant.id).change(c, now=0, wish=Wish.CUT_OVER))
-        dialect: Any = deployment.database._writer.dialect
+        dialect: Any = deployment.database._writer.engine.dialect
         commit = dialect.do_commit
 
         def commits_and_is_lost(connection: Any) -> None:

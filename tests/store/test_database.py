@@ -18,7 +18,8 @@ from sqlalchemy.exc import IntegrityError
 
 from composition import empty_database
 from likeness.errors import ServiceUnavailable
-from likeness.store.database import GROUP_LIMIT, Database, _Change
+from likeness.store.database import Database
+from likeness.store.writer import GROUP_LIMIT, Change
 
 notes = Table("notes", MetaData(), Column("id", Integer, primary_key=True), Column("text", Text, nullable=False))
 
@@ -77,16 +78,16 @@ def held(database: Database) -> Iterator[list[int]]:
     try:
         yield commits
     finally:
-        event.listen(database._writer, "commit", count)
+        event.listen(database._writer.engine, "commit", count)
         go.set()
         holding.join()
 
 
 def submit(database: Database, *works: Callable[[Connection], Any], **options: Any) -> list[Any]:
     options = {"after_commit": None, "alone": False} | options
-    changes = [_Change(work, done=Future(), **options) for work in works]
+    changes = [Change(work, done=Future(), **options) for work in works]
     for change in changes:
-        database._enqueue(change)
+        database._writer.enqueue(change)
     return [change.done for change in changes]
 
 
@@ -283,7 +284,7 @@ def test_closing_carries_out_what_is_queued_and_refuses_what_comes_after(tmp_pat
         done += submit(database, *map(put, range(5)))
         closing = threading.Thread(target=database.close)
         closing.start()
-        while not database._closed:
+        while not database._writer._closed:
             time.sleep(0.001)
         with pytest.raises(ServiceUnavailable, match="stopping"):
             database.write_now(put(9))

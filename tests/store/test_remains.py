@@ -79,7 +79,7 @@ def test_the_log_is_cut_at_close_though_another_process_has_the_database_open(tm
 def test_the_log_is_cut_after_erasures_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "CUT_SECONDS", 0.05)
     database = Database(empty_database(tmp_path / "db.sqlite3"))
-    remains = database._remains
+    remains = database._writer.remains
     assert remains
 
     def run(statement: str) -> None:

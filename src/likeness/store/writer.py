@@ -1,0 +1,275 @@
+"""The writer: one thread that commits changes in groups.
+
+A commit costs one fdatasync however many changes it carries, so changes that wait together share one transaction. What a change
+leaves to do once it is durable (``after_commit``: feeding the index) runs on the writer's thread in commit order, before the
+caller is answered: an answer implies both, and the index sees the database's own order.
+
+A group is first run plainly. If one of its changes fails, all is rolled back and run again with a savepoint around each, so that
+only the faulty one is refused. If the database itself refuses (full, read-only, unreachable), every change of the group is.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from likeness.errors import ServiceUnavailable
+from likeness.store.claim import Claim, Ownership, Unowned
+from likeness.store.engines import make_engine
+from likeness.store.refusals import CommitUnknown, cause_of, is_refusal, refusal_of
+from likeness.store.sqlite import FilesInPlace, Gone, LogRemains, cut_log
+
+log = logging.getLogger("likeness.store")
+GROUP_LIMIT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Work for the writer; ``done`` gets its result, or the error that refused it."""
+
+    work: Callable[[Connection], Any]
+    after_commit: Callable[[Any], None] | None
+    alone: bool
+    done: "Future[Any] | asyncio.Future[Any]"
+
+
+class Writer:
+    """Holds the one connection that writes; ``Database`` is the way to it."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = make_engine(url, pool_size=1, read_only=False)
+        self.claim = Claim()
+        self.follow: Callable[[Ownership], None] | None = None
+        """Called on the writer's thread when the claim changes, or a commit's outcome is unknown."""
+        self.remains = LogRemains(self.engine) if self.is_sqlite else None
+        file = self.engine.url.database
+        self.files = FilesInPlace(Path(file)) if self.is_sqlite and file else None
+        self.gone = False
+        """Whether the open file is no longer the one under the database's name."""
+        self._writing: Connection | None = None
+        self._waiting: queue.SimpleQueue[Change | None] = queue.SimpleQueue()
+        self._closing = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._write_groups, name="database-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @property
+    def is_this_thread(self) -> bool:
+        """Whether the caller is within a change."""
+        return threading.current_thread() is self._thread
+
+    def enqueue(self, change: Change) -> None:
+        """Queue a change. From here on it is carried out: a caller that goes away must not leave the index behind the database."""
+        with self._closing:
+            if self._closed:
+                raise ServiceUnavailable("The server is stopping.")
+            self._waiting.put(change)
+
+    def finish(self) -> None:
+        """Carry out what is queued, and end the thread."""
+        with self._closing:
+            self._closed = True
+            self._waiting.put(None)
+        self._thread.join()
+
+    def dispose(self) -> None:
+        """Let go of the database, after the readers."""
+        if self.remains:
+            with suppress(DBAPIError), self.engine.connect() as connection:
+                cut_log(connection)
+        self.engine.dispose()
+
+    def _write_groups(self) -> None:
+        for group in self._groups():
+            self._commit(group)
+            self._cut_log()
+        if self._writing is not None and self.claim.is_made:
+            with suppress(DBAPIError):
+                self.claim.let_go(self._writing)
+        self._leave_connection()
+
+    def _next(self) -> Change | None:
+        """Wait for a change; meanwhile, cut the log when that is due."""
+        while True:
+            try:
+                return self._waiting.get(timeout=self.remains.seconds_left() if self.remains else None)
+            except queue.Empty:
+                self._cut_log()
+
+    def _cut_log(self) -> None:
+        if self.remains and self.remains.seconds_left() == 0:
+            try:
+                self.remains.cut(self._connect())
+            except DBAPIError:  # the next change tells the cause
+                self.remains.postpone()
+
+    def _groups(self) -> Iterator[list[Change]]:
+        """Give the changes as they come, those that wait together at once, until ``None`` comes."""
+        change = self._next()
+        while change is not None:
+            group = [change]
+            while True:
+                try:
+                    change = self._waiting.get_nowait()
+                except queue.Empty:
+                    yield group
+                    change = self._next()
+                    break
+                if change is None or change.alone or group[0].alone or len(group) == GROUP_LIMIT:
+                    yield group
+                    break
+                group.append(change)
+
+    def _commit(self, group: list[Change]) -> None:
+        try:
+            outcomes = self._carry_out(group)
+        except Exception as error:  # noqa: BLE001  the writer's thread must outlive any fault
+            # Nothing of the group was committed, so nothing that one of its changes saw there may be told either.
+            told = isinstance(error, Gone) or (isinstance(error, Unowned) and not self.claim.is_made)
+            if not told:
+                log.error("%d changes were refused: %s", len(group), cause_of(error))  # noqa: TRY400  no traceback: it is the disk's fault
+            outcomes = [_Outcome(change, failure=refusal_of(error)) for change in group]
+        _tell(outcomes)
+
+    def _carry_out(self, group: list[Change]) -> "list[_Outcome]":
+        try:
+            with self._transaction() as connection:
+                return [_Outcome(change, change.work(connection)) for change in group]
+        except Exception as error:
+            if is_refusal(error):
+                raise
+            if len(group) == 1:
+                return [_Outcome(group[0], failure=error)]
+        with self._transaction() as connection:
+            return [_try(change, connection) for change in group]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """Begin on the connection that the writer keeps; one that the database refused on is not used again."""
+        self._demand_files()
+        connection = self._connect()
+        committing = False
+        try:
+            if self.claim.is_made and not self.claim.is_held_on(connection):
+                self._tell_ownership(self.claim.take_back(connection))
+            with connection.begin():
+                yield connection
+                committing = True
+            if self.files:
+                self.files.written()
+                self._demand_files()
+        except (Unowned, Gone):
+            raise
+        except Exception as error:
+            if is_refusal(error):
+                connection.invalidate()
+                self._leave_connection()
+                if self.claim.is_made:
+                    self._tell_ownership(Ownership.LOST)
+            # SQLite commits in this process, and knows.
+            if committing and isinstance(error, DBAPIError) and not self.is_sqlite:
+                self._tell_ownership(Ownership.DOUBTFUL)
+                raise CommitUnknown from error
+            raise
+
+    def _demand_files(self) -> None:
+        """Raise Gone where the open file is not the one under the database's name, and tell it once."""
+        gone = self.files is not None and not self.files.are()
+        if gone != self.gone:
+            self.gone = gone
+            if gone:
+                log.critical("%s: stop it and restore the database; until then every call is refused", Gone())
+            else:
+                log.warning("the database's file is in its place again")
+            self._tell_ownership(Ownership.GONE if gone else Ownership.KEPT)
+        if gone:
+            raise Gone
+
+    def _connect(self) -> Connection:
+        if self._writing is None:
+            self._writing = self.engine.connect()
+            if self.files:
+                self.files.opened()
+        return self._writing
+
+    def _tell_ownership(self, became: Ownership) -> None:
+        if self.follow:
+            self.follow(became)
+
+    def _leave_connection(self) -> None:
+        if self._writing is not None:
+            self._writing.close()
+            self._writing = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    change: Change
+    result: Any = None
+    failure: BaseException | None = None
+
+    def followed(self) -> "_Outcome":
+        """Do what is left to do after the commit; gives what the caller is to be told."""
+        if self.failure is not None or self.change.after_commit is None:
+            return self
+        try:
+            self.change.after_commit(self.result)
+        except Exception as error:
+            log.exception("a change was committed, but what follows it failed")
+            return replace(self, failure=error)
+        return self
+
+    def answer(self) -> None:
+        done = self.change.done
+        if done.cancelled():
+            return
+        if self.failure is not None:
+            done.set_exception(self.failure)
+        else:
+            done.set_result(self.result)
+
+
+def _tell(outcomes: Sequence[_Outcome]) -> None:
+    """Do what follows each change, in commit order, and answer the callers; those of one event loop together.
+
+    Waking a loop costs the writer as much as several rows, and each wake-up hands the interpreter to the loop's thread.
+    """
+    by_loop: defaultdict[asyncio.AbstractEventLoop, list[_Outcome]] = defaultdict(list)
+    for outcome in map(_Outcome.followed, outcomes):
+        if isinstance(outcome.change.done, Future):
+            outcome.answer()
+        else:
+            by_loop[outcome.change.done.get_loop()].append(outcome)
+    for loop, told in by_loop.items():
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+            loop.call_soon_threadsafe(_answer_all, told)
+
+
+def _answer_all(outcomes: Sequence[_Outcome]) -> None:
+    for outcome in outcomes:
+        outcome.answer()
+
+
+def _try(change: Change, connection: Connection) -> _Outcome:
+    """Run one change in a savepoint of its own."""
+    try:
+        with connection.begin_nested():
+            return _Outcome(change, change.work(connection))
+    except Exception as error:
+        if is_refusal(error):
+            raise
+        return _Outcome(change, failure=error)
