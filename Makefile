@@ -1,6 +1,6 @@
 # Two commands: `make run` sets up, starts and proves the server; `make test` runs the tests.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check check-js fix bench
+.PHONY: help run test test-all cov check check-js fix bench
 
 UV := sh scripts/uv
 NODE_TOOLS := tests/conformance/node_modules/.bin
@@ -19,6 +19,13 @@ test: ## run the tests, but for the long ones
 test-all: ## run all tests
 	@$(UV) sync --quiet --locked --all-extras --group test
 	@$(UV) run --no-sync pytest -n 2 -q $(ARGS)
+
+cov: ## run the tests as `make test` does and measure which branches they take
+	@$(UV) sync --quiet --locked --all-extras --group test
+	@$(UV) run --no-sync coverage erase
+	@$(UV) run --no-sync coverage run -m pytest -n 2 -q -m "not long" $(ARGS)
+	@$(UV) run --no-sync coverage combine --quiet
+	@$(UV) run --no-sync coverage report
 
 check: check-js ## lint, types, import rules
 	@$(UV) sync --quiet --locked --all-extras --group test
