@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -6,7 +7,7 @@ import pytest
 from onnx import TensorProto
 
 from likeness.engine.conversion.graph import Graph
-from likeness.engine.runtime import Network
+from likeness.engine.runtime import Network, multiplies_bytes_fast
 from likeness.errors import SetupError
 
 
@@ -41,3 +42,10 @@ def test_a_provider_that_falls_back_in_silence_is_refused(monkeypatch: pytest.Mo
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     with pytest.raises(SetupError), pytest.warns(UserWarning, match="CUDAExecutionProvider"):
         Network(doubling(), provider="cuda")
+
+
+def test_the_processor_is_asked_for_what_the_system_says_it_has() -> None:
+    processors = Path("/proc/cpuinfo")
+    if not processors.exists():
+        pytest.skip("this system does not list what its processors have")
+    assert multiplies_bytes_fast() == ("avx512_vnni" in processors.read_text().split())
