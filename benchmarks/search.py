@@ -30,9 +30,9 @@ from usearch.index import search as usearch_search
 
 from figures import Report
 from likeness.index.codes import Codec
-from likeness.index.exact import ExactIndex
+from likeness.index.exact import ExactIndex, best_scan
 from likeness.index.faiss_scan import FaissScan
-from likeness.index.scans import CompiledScan, Scan, best_scan
+from likeness.index.scans import CompiledScan, Scan
 from likeness.index.scores import best_hits, exact_scores
 
 PHOTOS = 4

@@ -47,7 +47,15 @@ def enrol(
 def outline(gallery: Gallery) -> Any:
     view = gallery.view
     sizes = {pack: len(index) for pack, index in view.indexes.items()}
-    return view.pack, view.shadow, sizes, dict(view.orphans), gallery.loose, gallery.unreadable, gallery.recorded
+    return (
+        view.pack,
+        view.shadow,
+        sizes,
+        dict(view.orphans),
+        gallery.unblocked_spans,
+        gallery.unreadable,
+        gallery.recorded,
+    )
 
 
 def test_many_galleries_are_loaded_as_each_by_itself_with_few_queries(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from likeness.index.codes import Codec, Goal
-from likeness.index.exact import ExactIndex
+from likeness.index.exact import ExactIndex, best_scan
 from likeness.index.faiss_scan import FaissScan
 from likeness.index.reference import ReferenceIndex
-from likeness.index.scans import Candidates, Part, Scan, best_scan
+from likeness.index.scans import Candidates, Part, Scan
 from likeness.index.table import Table
 from likeness.index.views import View
 

@@ -19,7 +19,7 @@ from likeness.index import compiled
 from likeness.index.base import Answer
 from likeness.index.codes import Goal, codec_of
 from likeness.index.combiner import Combiner
-from likeness.index.scans import Candidates, CompiledScan, Scan, best_scan
+from likeness.index.scans import Candidates, CompiledScan, Scan
 from likeness.index.scores import best_hits, settled
 from likeness.index.table import Table
 from likeness.index.vectors import checked_bounds, checked_key, checked_keys, checked_query, checked_rows
@@ -109,6 +109,15 @@ class ExactIndex:
             ]
             found = self._scan(view.parts, goals)
             return [_answer(view, *each) for each in zip(searches, goals, found, strict=True)]
+
+
+def best_scan(dimension: int, *, threads: int = 1) -> Scan:
+    """Give the compiled scan, or faiss's where it was not built."""
+    if compiled.BUILT:
+        return CompiledScan(threads=threads)
+    from likeness.index.faiss_scan import FaissScan  # noqa: PLC0415  faiss takes long to import, and is rarely needed
+
+    return FaissScan(dimension)
 
 
 def index_maker(*, threads: int = 1, scans_at_once: int = 1) -> Callable[[int], ExactIndex]:

@@ -112,12 +112,3 @@ def _together(found: Sequence[Candidates]) -> Candidates:
         np.concatenate([share.uppers for share in found]),
         max(share.cut for share in found),
     )
-
-
-def best_scan(dimension: int, *, threads: int = 1) -> Scan:
-    """Give the compiled scan, or faiss's where it was not built."""
-    if compiled.BUILT:
-        return CompiledScan(threads=threads)
-    from likeness.index.faiss_scan import FaissScan  # noqa: PLC0415  faiss takes long to import, and is rarely needed
-
-    return FaissScan(dimension)

@@ -219,15 +219,15 @@ def test_what_lay_loose_is_sealed_for_the_next_start(tmp_path: Path, monkeypatch
 
     deployment.database.write_now(enrol_many)
     first = loaded()
-    assert first.ready(tenant.id).loose == {0, 1, 2, 3}
+    assert first.ready(tenant.id).unblocked_spans == {0, 1, 2, 3}
     images = ImageStore(f"file://{tmp_path / 'images'}")
     photos = EntryPhotos(images, deployment.database)
     generations = Generations(images, deployment.database)
     sweep = PhotoSweep(images, photos, deployment.database, generations, deployment.clock)
     upkeep = GalleryUpkeep(first, photos, sweep, deployment.database, deployment.tenants)
     asyncio.run(upkeep.tidy())
-    assert first.ready(tenant.id).loose == {3}
-    assert loaded().ready(tenant.id).loose == {3}
+    assert first.ready(tenant.id).unblocked_spans == {3}
+    assert loaded().ready(tenant.id).unblocked_spans == {3}
     deployment.close()
 
 

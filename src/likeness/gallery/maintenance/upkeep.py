@@ -152,10 +152,10 @@ class GalleryUpkeep:
         if gallery.view.size < blocks.FEWEST_ROWS:  # no span has enough for a block
             return
         sizes = {pack: index.dimension for pack, index in gallery.view.indexes.items()}
-        for span in sorted(gallery.loose):
+        for span in sorted(gallery.unblocked_spans):
             await self._database.write(
                 partial(seal_span, tenant=tenant, sizes=sizes, span=span),
-                after_commit=lambda sealed, span=span: gallery.loose.discard(span) if sealed else None,  # type: ignore[misc]
+                after_commit=lambda sealed, span=span: gallery.block(span) if sealed else None,  # type: ignore[misc]
             )
 
     def stop(self) -> None:

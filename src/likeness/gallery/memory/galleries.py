@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from likeness.errors import ServiceUnavailable, SetupError
 from likeness.gallery.memory.gallery import Gallery, View
+from likeness.gallery.memory.refusals import Refusals
 from likeness.gallery.packs import Packs
 from likeness.gallery.repository import (
     GalleryPacks,
@@ -33,7 +34,6 @@ from likeness.store.database import Database
 from likeness.tenants.service import Tenant
 
 log = logging.getLogger("likeness.gallery")
-RELOADING = "The gallery is being loaded again; try again shortly."
 REBUILD_ROWS = 16384
 """What the index takes in at once: one of its chunks."""
 Keys = NDArray[np.int64]
@@ -75,10 +75,7 @@ class Galleries:
     progress: RebuildProgress = field(default_factory=RebuildProgress)
     make_index: Callable[[int], Index] = ExactIndex
     _galleries: dict[str, Gallery] = field(default_factory=dict)
-    _refusals: dict[str, str] = field(default_factory=dict)
-    """Why a tenant's gallery cannot be asked, by tenant id."""
-    _distrusted: set[str] = field(default_factory=set)
-    """Those of them that may be loaded again; the others wait for a start with their packs."""
+    _refusals: Refusals = field(default_factory=Refusals)
     attention: Callable[[], None] = lambda: None
     """Called, on any thread, when a gallery must be loaded anew or the claim on the database be taken again."""
     _suspended: bool = False
@@ -104,8 +101,7 @@ class Galleries:
             raise ServiceUnavailable("The database's file was removed or replaced under the server.")
         if self._suspended:
             raise ServiceUnavailable("Another server may own the database now; try again shortly.")
-        refusal = self._refusals.get(tenant_id)
-        if refusal is not None:
+        if (refusal := self._refusals.reason(tenant_id)) is not None:
             raise ServiceUnavailable(refusal)
         return self.gallery(tenant_id)
 
@@ -136,8 +132,7 @@ class Galleries:
     def distrust(self, tenant_id: str) -> None:
         """Have a gallery that differs from the database loaded anew; until then it refuses its calls."""
         log.error("the gallery of tenant %s is loaded anew", tenant_id)
-        self._refusals[tenant_id] = RELOADING
-        self._distrusted.add(tenant_id)
+        self._refusals.mark_stale(tenant_id)
         self.attention()
 
     def follow_ownership(self, became: Ownership) -> None:
@@ -151,7 +146,7 @@ class Galleries:
     @property
     def behind(self) -> bool:
         """Whether a gallery is to be loaded anew."""
-        return bool(self._distrusted)
+        return bool(self._refusals.stale)
 
     @property
     def unreadable(self) -> int:
@@ -168,7 +163,7 @@ class Galleries:
             return "detached"
         if self._suspended:
             return "suspended"
-        return "reloading" if self._all_behind and RELOADING in list(self._refusals.values()) else "ready"
+        return "reloading" if self._all_behind and self._refusals.reloading else "ready"
 
     def _distrust_all(self) -> None:
         """Have every gallery loaded anew: the database may hold other entries than memory does."""
@@ -176,7 +171,7 @@ class Galleries:
             tenants = list(self._galleries)
         self._all_behind = True
         for tenant_id in tenants:
-            if tenant_id not in self._refusals:
+            if self._refusals.reason(tenant_id) is None:
                 self.distrust(tenant_id)
 
     def follow(self, common: str | None) -> None:
@@ -222,13 +217,13 @@ class Galleries:
 
     async def reload(self, database: Database, tenants: Mapping[str, Tenant]) -> None:
         """Load the galleries again that are behind the database. Nothing is written meanwhile."""
-        for tenant_id in self._distrusted & tenants.keys():
+        for tenant_id in self._refusals.stale & tenants.keys():
             try:
                 await database.write(partial(self._load_again, tenants[tenant_id]), alone=True)
             except BaseException:
-                self._distrusted.add(tenant_id)
+                self._refusals.loading_failed(tenant_id)
                 raise
-        if not self._distrusted:
+        if not self.behind:
             self._all_behind = False
 
     def _load_again(self, tenant: Tenant, connection: Connection) -> None:
@@ -261,13 +256,13 @@ class Galleries:
 
     def _take_in(self, tenant: Tenant, read: Callable[["_Notes"], View], *, recorded: bool = True) -> None:
         """Serve a gallery as it is read now; one whose packs cannot be had refuses its calls."""
-        self._distrusted.discard(tenant.id)
+        self._refusals.loading(tenant.id)
         notes = _Notes()
         try:
             view = read(notes)
         except SetupError as error:
             log.error("the gallery of tenant %s is not served: %s", tenant.id, error)  # noqa: TRY400  the operator must act
-            self._refusals[tenant.id] = f"The gallery is not served: {error}."
+            self._refusals.refuse(tenant.id, f"The gallery is not served: {error}.")
             return
         before = self._galleries.get(tenant.id)
         if notes.unreadable and not (before and before.unreadable == notes.unreadable):
@@ -276,10 +271,10 @@ class Galleries:
                 len(notes.unreadable),
                 tenant.id,
             )
-        loaded = Gallery(view, recorded=recorded, loose=notes.loose, unreadable=notes.unreadable)
+        loaded = Gallery(view, recorded=recorded, unblocked_spans=notes.loose, unreadable=notes.unreadable)
         with self._lock:
             self._galleries[tenant.id] = loaded
-        self._refusals.pop(tenant.id, None)
+        self._refusals.lift(tenant.id)
 
     def _open(self, tenant: Tenant, plain: PlainGallery, notes: "_Notes") -> View:
         index = self.new_index(plain.pack)

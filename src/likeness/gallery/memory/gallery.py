@@ -86,14 +86,17 @@ class Gallery:
     """A tenant's view, and the entries on their way into it. Every method belongs on the writer's thread."""
 
     def __init__(
-        self, view: View, *, recorded: bool, loose: Iterable[int] = (), unreadable: Iterable[int] = ()
+        self, view: View, *, recorded: bool, unblocked_spans: Iterable[int] = (), unreadable: Iterable[int] = ()
     ) -> None:
         self.view = view
         self.arrivals = Arrivals(view.index.dimension)
         self.recorded = recorded
         """Whether the database says which pack this gallery answers with; it does from the first entry on."""
-        self.loose = set(loose)
-        """Spans of keys that some templates are stored of outside of blocks (see ``likeness.gallery.templates.blocks``)."""
+        self.unblocked_spans = frozenset(unblocked_spans)
+        """Spans of keys that some templates are stored of outside of blocks (see ``likeness.gallery.templates.blocks``).
+
+        Replaced and never changed: other threads read it.
+        """
         self.unreadable = set(unreadable)
         """Keys of entries that a stored template could not be read of; they may be found through another pack, or not at all."""
 
@@ -104,7 +107,7 @@ class Gallery:
             view.indexes[pack].add(key, template)
         self.arrivals.settle(key)
         self.recorded = True
-        self.loose.add(key // BLOCK_SPAN)
+        self._unblock([key])
 
     def add_shadows(
         self, keys: Sequence[int], templates: NDArray[np.float32], *, orphans: Mapping[str, Index] | None = None
@@ -116,7 +119,7 @@ class Gallery:
         view = self.view
         assert view.shadow is not None
         view.indexes[view.shadow].add_many(keys, templates)
-        self.loose.update(key // BLOCK_SPAN for key in keys)
+        self._unblock(keys)
         alone = sum(key not in view.index for key in keys)
         if alone:
             view = replace(view, orphans=_changed(view.orphans, view.shadow, alone))
@@ -125,13 +128,20 @@ class Gallery:
     def remove(self, key: int) -> None:
         """Take an erased entry out of every index."""
         self.unreadable.discard(key)
-        self.loose.add(key // BLOCK_SPAN)
+        self._unblock([key])
         view = self.view
         answered = view.index.remove(key)
         for pack, index in view.indexes.items():
             if pack != view.pack and index.remove(key) and not answered:
                 view = replace(view, orphans=_changed(view.orphans, pack, -1))
         self.view = view
+
+    def block(self, span: int) -> None:
+        """Note that the templates of a span are in blocks."""
+        self.unblocked_spans -= {span}
+
+    def _unblock(self, keys: Sequence[int]) -> None:
+        self.unblocked_spans |= {key // BLOCK_SPAN for key in keys}
 
     def show(self, view: View) -> None:
         """Answer with another view from now on; nothing may be on its way into the present one's index."""

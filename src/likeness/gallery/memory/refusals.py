@@ -1,0 +1,60 @@
+"""Which galleries in memory cannot be asked, and why. The writer's thread, the event loop and loading threads share this."""
+
+import threading
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+RELOADING: Final = "The gallery is being loaded again; try again shortly."
+
+
+class Refusals:
+    """The reasons by tenant id; a stale gallery may be loaded again, any other waits for a start with its packs."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reasons: dict[str, str] = {}
+        self._stale: set[str] = set()
+
+    def reason(self, tenant_id: str) -> str | None:
+        """Give why a gallery cannot be asked; None where it can."""
+        with self._lock:
+            return self._reasons.get(tenant_id)
+
+    def refuse(self, tenant_id: str, reason: str) -> None:
+        """Refuse the calls of a gallery that cannot be loaded."""
+        with self._lock:
+            self._reasons[tenant_id] = reason
+
+    def mark_stale(self, tenant_id: str) -> None:
+        """Refuse a gallery's calls until it is loaded again."""
+        with self._lock:
+            self._reasons[tenant_id] = RELOADING
+            self._stale.add(tenant_id)
+
+    def loading(self, tenant_id: str) -> None:
+        """Note that a gallery is loaded now: what makes it stale from here on counts anew."""
+        with self._lock:
+            self._stale.discard(tenant_id)
+
+    def loading_failed(self, tenant_id: str) -> None:
+        """Have a gallery loaded once more."""
+        with self._lock:
+            self._stale.add(tenant_id)
+
+    def lift(self, tenant_id: str) -> None:
+        """Serve a gallery that was loaded, unless it became stale meanwhile."""
+        with self._lock:
+            if tenant_id not in self._stale:
+                self._reasons.pop(tenant_id, None)
+
+    @property
+    def stale(self) -> AbstractSet[str]:
+        """The tenants whose galleries are to be loaded again."""
+        with self._lock:
+            return frozenset(self._stale)
+
+    @property
+    def reloading(self) -> bool:
+        """Whether some gallery is refused until it is loaded again."""
+        with self._lock:
+            return RELOADING in self._reasons.values()
