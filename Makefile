@@ -1,6 +1,6 @@
 # Two commands: `make run` sets up, starts and proves the server; `make test` runs the tests.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all cov check check-js fix bench
+.PHONY: help run unit test test-all cov check check-js fix bench
 
 UV := sh scripts/uv
 NODE_TOOLS := tests/conformance/node_modules/.bin
@@ -11,6 +11,10 @@ help: ## say what there is
 run: ## set up, start on http://127.0.0.1:8000 and prove every call on real photos; ONCE=1 ends after the table
 	@$(UV) sync --quiet --locked --extra demo
 	@$(UV) run --no-sync likeness demo $(if $(ONCE),--once)
+
+unit: ## run fast tests that need no server and no browser; ARGS chooses others
+	@$(UV) sync --quiet --locked --all-extras --group test
+	@$(UV) run --no-sync pytest -q -p no:schemathesis -m "not long" $(or $(ARGS),tests/kit tests/index tests/liveness)
 
 test: ## run the tests, but for the long ones
 	@$(UV) sync --quiet --locked --all-extras --group test

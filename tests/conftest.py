@@ -4,11 +4,12 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from postgres import new_database, postgres_server
-from servers import Api, Server, calling, serving, test_settings
+if TYPE_CHECKING:  # the application takes seconds to import: only a test that needs a server does
+    from servers import Api, Server
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -43,6 +44,8 @@ def data(data_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_server_url() -> Iterator[str]:
+    from postgres import postgres_server
+
     with postgres_server() as url:
         yield url
 
@@ -50,25 +53,33 @@ def postgres_server_url() -> Iterator[str]:
 @pytest.fixture
 def postgres_url(postgres_server_url: str) -> str:
     """Give an empty PostgreSQL database; skips where no PostgreSQL is installed."""
+    from postgres import new_database
+
     return new_database(postgres_server_url)
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Server]":
     """Run one server with the fake engine for the whole run; a test that moves its clock or stops it starts its own."""
+    from servers import serving, test_settings
+
     with serving(test_settings(tmp_path_factory.mktemp("server"))) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Server]":
     """Run a server with the fake engine for one module, which may move its clock."""
+    from servers import serving, test_settings
+
     with serving(test_settings(tmp_path_factory.mktemp("own-server"))) as running:
         yield running
 
 
 @pytest.fixture
-def api(server: Server) -> Iterator[Api]:
+def api(server: "Server") -> "Iterator[Api]":
     """Give a caller in a tenant of its own on the shared server."""
+    from servers import calling
+
     with calling(server) as caller:
         yield caller
