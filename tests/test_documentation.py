@@ -139,3 +139,13 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+PLAIN = re.compile(r"\b(?:whoever|see to it that|nobody's|he|his|him|himself)\b", re.IGNORECASE)
+
+
+def test_words_are_plain_and_speak_of_people_as_they() -> None:
+    package = REPOSITORY / "src" / "likeness"
+    pages = [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md"), *package.rglob("*.py")]
+    found = {str(page.relative_to(REPOSITORY)): PLAIN.findall(page.read_text()) for page in pages}
+    assert {page: words for page, words in found.items() if words} == {}

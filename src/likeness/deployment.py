@@ -234,7 +234,7 @@ def _told(settings: Settings) -> Iterator[None]:
 
 
 def _keep_private(database: Path) -> None:
-    """See to it that SQLite's file, made before SQLite makes it, and its log are their owner's alone.
+    """Make SQLite's file before SQLite does, and keep it and its log private to their owner.
 
     A file that is there is not opened: closing it would drop the locks of every connection that this process has to it.
     """

@@ -1,4 +1,4 @@
-"""The pages for whoever opens the server's address in a browser: the way in, and the API's description with its calls to try."""
+"""The pages that a browser gets at the server's address: the way in, and the API's description with its calls to try."""
 
 import json
 from functools import cache

@@ -37,7 +37,7 @@ class Repeatable:
     def call(
         cls, tenant: Tenant, key: str, photo: bytes, external_id: str | None, labels: Mapping[str, str]
     ) -> "Repeatable":
-        """Give that of a call. Its digest is keyed: whoever has the database alone cannot test which photo was sent."""
+        """Give that of a call. Its digest is keyed: the database alone does not tell which photo was sent."""
         said = json.dumps([external_id, dict(labels)], sort_keys=True).encode()
         digest = tenant.cipher.mac(hashlib.sha256(photo).digest() + said, "request")
         return cls(f"call {key}", digest.hex())

@@ -177,7 +177,7 @@ async def list_entries(
 
 
 def _known_form(entry_id: str) -> str:
-    """Give the id as it is stored; what has not the form of an id is one that nobody has. Raises NotFound."""
+    """Give the id as it is stored. Raises NotFound for a text that is no id."""
     if not is_uuid(entry_id):
         raise NotFound("There is no such entry.")
     return entry_id.lower()

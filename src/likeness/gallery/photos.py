@@ -49,7 +49,7 @@ class EntryPhotos:
         self._images = images
         self._database = database
         self._arriving: set[str] = set()
-        # A request and the upkeep may be at the same photo: whoever is done first drops it.
+        # A request and the upkeep may be at the same photo: the first to finish drops it.
         self._overdue: dict[str, _Overdue] = {}
         self.due = asyncio.Event()
         """Set when a photo is left that should be gone."""

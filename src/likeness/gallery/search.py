@@ -72,7 +72,7 @@ class Searcher:
             entries = await self._entries(tenant, keys)
             if entries.keys() == set(keys):
                 break
-            # Somebody was erased between the scan and the look-up. Those behind him must not be missed: scan again without him,
+            # Somebody was erased between the scan and the look-up. Those behind must not be missed: scan again without that entry,
             # unless these indexes are fed no more.
             present = self._galleries.ready(tenant.id).view.indexes
             if any(present.get(pack) is not view.indexes[pack] for pack in answers):

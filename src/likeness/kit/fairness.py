@@ -1,4 +1,4 @@
-"""Sharing what is scarce between the owners of work: nobody's flood takes another's part."""
+"""Sharing what is scarce between the owners of work: no owner's flood takes another's part."""
 
 import heapq
 import itertools

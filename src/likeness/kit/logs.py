@@ -33,7 +33,7 @@ def configure_logging(level: str) -> None:
 
 
 def log_call(method: str, path: str, status: int, seconds: float, request_id: str, told: Mapping[str, Any]) -> None:
-    """Write a call's line: never its query string, which may carry what is nobody's business."""
+    """Write a call's line: never its query string, which may carry secrets."""
     if access_log.isEnabledFor(logging.INFO):
         known = "".join(f" {name}={told[name]}" for name in _TOLD if told.get(name))
         access_log.info(

@@ -47,7 +47,7 @@ class Pace:
     step_seconds: float = 20.0
     attempt_seconds: float = 60.0
     reaction_seconds: float = 0.12
-    """Nobody responds sooner to what he has just been shown."""
+    """No person responds sooner to a picture that was just shown."""
     move_seconds: float = 0.35
     """Nobody comes from the far oval to the near one faster."""
     lost_seconds: float = 0.8

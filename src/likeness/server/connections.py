@@ -22,7 +22,7 @@ class Connections:
     """Counts connections and knows which of them keep the server waiting.
 
     When all places are taken, a newcomer gets the place of the one that has kept the server waiting for longest: so a flood of silent
-    connections pushes out itself, and whoever asks in time is answered.
+    connections pushes out itself, and a caller that asks in time is answered.
     """
 
     limit: int

@@ -2,7 +2,7 @@
 
 Bytes and number of headers are limited, heads have a deadline (a body's is kept where it is read: ``likeness.web.request_context``), an
 answer that nobody takes is dropped, an upload is read on for a while after its refusal so that the refusal arrives, and not for ever. A
-caller may close his half of the connection, and may offer an upgrade that is not taken.
+caller may close its half of the connection, and may offer an upgrade that is not taken.
 """
 
 import asyncio
@@ -111,7 +111,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._real.abort()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Answer whoever closed his half after a whole request; what was cut off is over."""
+        """Answer a caller that closed its half after a whole request; a request that was cut off is over."""
         if self._deaf or self._in_head or self._receiving or not self._busy():
             return False
         (self.pipeline[0][0] if self.pipeline else self.cycle).keep_alive = False
@@ -263,7 +263,7 @@ class HttpProtocol(HttpToolsProtocol):
     # Ends
 
     def part(self) -> None:
-        """Close the connection; a caller who is still sending is heard out for a while, since closing at once would take the answer from him."""
+        """Close the connection; a caller who is still sending is heard out for a while, since closing at once would take the answer away."""
         if self.parting:
             return
         self.parting = self._deaf = True

@@ -112,7 +112,7 @@ class Database:
             time.sleep(STANDBY_SECONDS)
 
     async def keep_claim(self) -> None:
-        """See to it that a claim that was made still holds, or is made again, and that the database's file is in place.
+        """Check that the claim still holds, or make it again, and that the database's file is in place.
 
         Raises ServiceUnavailable where it cannot be.
         """

@@ -18,7 +18,7 @@ _POLICY: Final = {
 
 
 def content_policy(more: Mapping[str, str] | None = None) -> str:
-    """Give a Content-Security-Policy: no inline script or style, nothing from elsewhere, in nobody's frame; and what is added."""
+    """Give a Content-Security-Policy: no inline script or style, nothing from elsewhere, in no frame; and what is added."""
     return "; ".join(f"{directive} {sources}" for directive, sources in (_POLICY | dict(more or {})).items())
 
 

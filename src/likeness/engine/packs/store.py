@@ -56,7 +56,7 @@ class WeightStore:
             raise SetupError(f"The model file {weights.name} is not what its manifest says: {error}") from error
 
     def install(self, manifest: Manifest, *, accept: Collection[str] = (), progress: Progress | None = None) -> None:
-        """See to it that every file of a pack is on this machine: found, copied from the mirror, or downloaded.
+        """Bring every file of a pack to this machine: found, copied from the mirror, or downloaded.
 
         ``accept`` names the files whose terms the operator accepts though they forbid commercial use, or are unclear; that
         is recorded. Raises SetupError where such a file was never accepted, or a file cannot be had.

@@ -128,7 +128,7 @@ class _Segments:
 
 
 def _check_scans(data: bytes, start: int, pixels: int) -> int:
-    """See to it that decoding takes a bounded time; gives where the image ends at the latest."""
+    """Check that decoding takes a bounded time; gives where the image ends at the latest."""
     if pixels > _PIXELS_PER_BYTE * (len(data) - start):
         raise InvalidImage("The JPEG file holds less data than its header claims.")
     scans, end = data.count(_START_OF_SCAN, start), len(data)

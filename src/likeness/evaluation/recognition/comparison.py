@@ -41,7 +41,7 @@ class Comparisons:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ErrorsByPerson:
-    """For each person (p,) the comparisons that he or she takes part in, and for each threshold (p, t) how many of them were wrong.
+    """For each person (p,) the comparisons that they take part in, and for each threshold (p, t) how many of them were wrong.
 
     An impostor comparison counts with both its people, a genuine one once.
     """

@@ -1,8 +1,8 @@
 """Error rates with confidence intervals that know that comparisons of the same people are not independent.
 
 A person who looks like many others, or like nobody on one photo, spoils many comparisons at once. So the spread of a rate
-is estimated by leaving out one person at a time (the jackknife; of impostor comparisons each person's share is what he or
-she takes part in). It gives the number of independent comparisons that would spread as much, the effective number, and
+is estimated by leaving out one person at a time (the jackknife; of impostor comparisons each person's share is those that they
+take part in). It gives the number of independent comparisons that would spread as much, the effective number, and
 Wilson's interval is taken for that number: it stays within 0 and 1 and is never empty. Where no error was seen, the
 effective number is that of comparisons that share no person.
 

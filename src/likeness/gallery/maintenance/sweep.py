@@ -153,7 +153,7 @@ class PhotoSweep:
 
     async def _unnamed(self, tenant_id: str, referred: NDArray[np.bytes_]) -> list[str]:
         suspects = [name async for batch in self.images.ids(tenant_id) for name in _not_among(referred, batch)]
-        # In this order: a suspect is by now still arriving, or committed before the database is asked again, or nobody's.
+        # In this order: a suspect is by now still arriving, or committed before the database is asked again, or unwanted.
         suspects = [name for name in suspects if not self.photos.is_under_way(name.removesuffix(PART))]
         wanted = await self.photos.wanted(suspects)
         return [name for name in suspects if name not in wanted]

@@ -9,7 +9,7 @@ from likeness.liveness.signals.identity import Look
 from likeness.liveness.thresholds import THRESHOLDS, Thresholds
 
 _SMALLEST_SHARE = 1 / 12
-"""Faces smaller than this share of the frame's shorter side are nobody's concern."""
+"""Faces smaller than this share of the frame's shorter side are passed over."""
 _TRACKED_SHARE = 0.45
 """Beside a face of the last frame, nothing is looked for that is narrower than this share of it: it could not count as a second
 face, and looking for small faces is what looking costs."""

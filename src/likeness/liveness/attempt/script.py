@@ -83,7 +83,7 @@ class Flash:
 
     colours: tuple[FlashColour, ...]
     spare: tuple[FlashColour, ...]
-    """Another draw, for starting over when the face was lost: nobody may answer what he has already seen."""
+    """Another draw, for starting over when the face was lost: no person may answer a draw that they have already seen."""
 
 
 Step = Hold | Move | Turn | Tilt | Flash

@@ -37,11 +37,11 @@ class FaceView:
     centre_y: float
     """Pixels; between eyes and mouth."""
     yaw: float
-    """The nose's offset from the middle; > 0 when the person looks to his own left."""
+    """The nose's offset from the middle; > 0 when the person looks to their own left."""
     pitch: float
     """Where the nose is between the eyes (0) and the mouth (1)."""
     roll_degrees: float
-    """> 0 when the person leans to his own left."""
+    """> 0 when the person leans to their own left."""
     chart: Chart
     brightness: float
     sharpness: float

@@ -143,7 +143,7 @@ def judge(templates: list[Template], threshold: float) -> SignalResult:
 def _last_link(scores: Array) -> float:
     """Join what is most alike until one group is left; give the mean score of the last two groups' pairs (average linkage).
 
-    Whoever comes in between makes a group of his own, however often he comes and goes. One poor look of the same person weighs
+    A person who comes in between makes a group of their own, however often they come and go. One poor look of the same person weighs
     less than in the lowest score of all pairs: it is the mean of its scores with all others that counts.
     """
     links = scores.astype(np.float64)

@@ -272,7 +272,7 @@ class Capture:
         nth = self.failures + 1
         self.failures = len(await _insist(lambda: self.parts.sessions.fail_attempt(self.row.id, failure, nth=nth)))
         if self.attempts_left <= 0:
-            # What a face that is not live compares to is nobody's business: only its picture is kept.
+            # The comparison of a face that is not live is not told: only its picture is kept.
             told = decision if failure is Failure.NO_MATCH else None
             audit = decision.audit if decision else None
             await self._end(self._conclusion(State.FAILED, EndError.TOO_MANY_ATTEMPTS, told, audit=audit), failure)

@@ -1,4 +1,4 @@
-"""Presentation attack instruments and injections, each by an attacker who does what the page says as well as his means allow."""
+"""Presentation attack instruments and injections, each by an attacker who does what the page says as well as their means allow."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
