@@ -14,7 +14,7 @@ run: ## set up, start on http://127.0.0.1:8000 and prove every call on real phot
 
 unit: ## run fast tests that need no server and no browser; ARGS chooses others
 	@$(UV) sync --quiet --locked --all-extras --group test
-	@$(UV) run --no-sync pytest -q -p no:schemathesis -m "not long" $(or $(ARGS),tests/kit tests/index tests/liveness)
+	@$(UV) run --no-sync pytest -q -p no:schemathesis -m "not long" $(or $(ARGS),tests/kit tests/index tests/liveness --ignore tests/kit/test_logs.py)
 
 test: ## run the tests, but for the long ones
 	@$(UV) sync --quiet --locked --all-extras --group test
@@ -39,14 +39,14 @@ check: check-js ## lint, types, import rules
 	@$(UV) run --no-sync lint-imports
 
 check-js: ## types and format of the JavaScript; needs `npm ci --prefix tests/conformance`, and is skipped without it
-	@if [ -x $(NODE_TOOLS)/prettier ]; then $(NODE_TOOLS)/tsc -p jsconfig.json && $(NODE_TOOLS)/prettier --check --log-level warn .; \
+	@if [ -x $(NODE_TOOLS)/prettier ]; then $(NODE_TOOLS)/tsc -p jsconfig.json && $(NODE_TOOLS)/prettier --check --log-level warn src tests; \
 	else echo "no Node packages here (npm ci --prefix tests/conformance): the JavaScript is not checked"; test -z "$$CI"; fi
 
 fix: ## mend what the linter can, and format everything
 	@$(UV) sync --quiet --locked --all-extras --group test
 	@$(UV) run --no-sync ruff check --fix
 	@$(UV) run --no-sync ruff format
-	@if [ -x $(NODE_TOOLS)/prettier ]; then $(NODE_TOOLS)/prettier --write --log-level warn .; fi
+	@if [ -x $(NODE_TOOLS)/prettier ]; then $(NODE_TOOLS)/prettier --write --log-level warn src tests; fi
 
 bench: ## print the figures of one benchmark: make bench NAME=search ARGS=--quick
 	@$(UV) sync --quiet --locked --all-extras --group benchmark
