@@ -13,24 +13,22 @@ from itertools import islice
 import joblib
 import lz4.frame
 import numpy as np
-from numpy.typing import NDArray
 from onnx import TensorProto
 
 from likeness.engine.conversion.graph import Graph
-
-Array = NDArray[np.float32]
+from likeness.kit.arrays import FloatArray
 
 _BLOCK = 16
 """Channels of a block with AVX-512; two blocks elsewhere."""
 
 
-def read_weights(file: bytes) -> list[Array]:
+def read_weights(file: bytes) -> list[FloatArray]:
     """Unpack a weight file. It is a pickle, which can run code: call this only on bytes whose hash has been checked."""
-    weights: list[Array] = joblib.load(io.BytesIO(lz4.frame.decompress(file)))
+    weights: list[FloatArray] = joblib.load(io.BytesIO(lz4.frame.decompress(file)))
     return weights
 
 
-def proposal_network(weights: list[Array]) -> bytes:
+def proposal_network(weights: list[FloatArray]) -> bytes:
     """Convert P-Net: (1, h, w, 3) uint8 to ``regions`` (1, 4, h', w') and ``faces`` (1, 1, h', w'), one cell per 2 pixels."""
     graph, layers = Graph("mtcnn_proposal"), iter(weights)
     x = _convolution(graph, graph.pixels("pixels"), layers, normalise=True)
@@ -50,21 +48,21 @@ def proposal_network(weights: list[Array]) -> bytes:
     )
 
 
-def refinement_network(weights: list[Array]) -> bytes:
+def refinement_network(weights: list[FloatArray]) -> bytes:
     """Convert R-Net: (n, 24, 24, 3) uint8 to ``regions`` (n, 4) and ``faces`` (n, 1)."""
     return _head(
         "mtcnn_refinement", weights, side=24, pools=(("SAME_UPPER", 3), ("VALID", 3)), outputs=("regions", "faces")
     )
 
 
-def output_network(weights: list[Array]) -> bytes:
+def output_network(weights: list[FloatArray]) -> bytes:
     """Convert O-Net: (n, 48, 48, 3) uint8 to ``regions`` (n, 4), ``landmarks`` (n, 10: five x, five y) and ``faces`` (n, 1)."""
     pools = (("SAME_UPPER", 3), ("VALID", 3), ("SAME_UPPER", 2))
     return _head("mtcnn_output", weights, side=48, pools=pools, outputs=("regions", "landmarks", "faces"))
 
 
 def _head(
-    name: str, weights: list[Array], *, side: int, pools: tuple[tuple[str, int], ...], outputs: tuple[str, ...]
+    name: str, weights: list[FloatArray], *, side: int, pools: tuple[tuple[str, int], ...], outputs: tuple[str, ...]
 ) -> bytes:
     graph, layers = Graph(name), iter(weights)
     x = graph.pixels("pixels")
@@ -88,7 +86,7 @@ def _head(
     return graph.build({"pixels": (TensorProto.UINT8, ("n", side, side, 3))}, results)
 
 
-def _convolution(graph: Graph, source: str, layers: Iterator[Array], *, normalise: bool = False) -> str:
+def _convolution(graph: Graph, source: str, layers: Iterator[FloatArray], *, normalise: bool = False) -> str:
     weights, bias, slopes = islice(layers, 3)
     if normalise:
         bias = bias - weights.sum(axis=(0, 1, 2)) * np.float32(127.5 / 128)
@@ -105,5 +103,5 @@ def _whole_blocks(channels: int) -> int:
     return -(-channels // _BLOCK) * _BLOCK
 
 
-def _channels_first(weights: Array) -> Array:
+def _channels_first(weights: FloatArray) -> FloatArray:
     return weights.transpose(3, 2, 0, 1)

@@ -11,13 +11,11 @@ Hu et al., "Squeeze-and-Excitation Networks", 2018.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import TensorProto
 
 from likeness.engine.conversion.graph import Graph
 from likeness.errors import SetupError
-
-Array = NDArray[np.float32]
+from likeness.kit.arrays import FloatArray
 
 _SIDE, _TEMPLATE, _OUTPUT = 128, 160, 256
 _STEM, _LAST, _LAST_SIDE, _SQUEEZE = 64, 512, 8, 8
@@ -53,9 +51,9 @@ class _Network:
     """A graph, and the numbers that it is made of, read from the first to the last."""
 
     graph: Graph
-    rest: Array
+    rest: FloatArray
 
-    def values(self, *shape: int) -> Array:
+    def values(self, *shape: int) -> FloatArray:
         size = int(np.prod(shape))
         if size > len(self.rest):
             raise SetupError("The weights of face-reidentification-retail-0095 are cut off.")
@@ -102,7 +100,7 @@ class _Network:
         return self.graph.add("Add", source, x) if stride == 1 else x
 
 
-def _strongest(matrix: Array) -> Array:
+def _strongest(matrix: FloatArray) -> FloatArray:
     """Turn what a matrix gives so that its first numbers vary most, and keep those: scores of templates hardly change."""
     exact = matrix.astype(np.float64)
     directions = np.linalg.eigh(exact @ exact.T).eigenvectors[:, : -_TEMPLATE - 1 : -1]

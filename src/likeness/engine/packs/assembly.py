@@ -17,6 +17,7 @@ from likeness.engine.pad import PadModel
 from likeness.engine.recognition import Recogniser
 from likeness.engine.runtime import Network
 from likeness.errors import SetupError
+from likeness.kit.arrays import FloatArray
 
 LoadNetwork = Callable[[bytes], Network]
 YUNET_OUTPUTS: tuple[Shape, ...] = tuple((1, "n", size) for size in (1, 1, 4) for _ in STRIDES)
@@ -107,7 +108,7 @@ def _pixels(file: bytes, recipe: RecogniserRecipe | PadRecipe) -> bytes:
     )
 
 
-def _mtcnn(build: Callable[[list[mtcnn_weights.Array]], bytes]) -> Callable[[bytes], bytes]:
+def _mtcnn(build: Callable[[list[FloatArray]], bytes]) -> Callable[[bytes], bytes]:
     return lambda file: build(mtcnn_weights.read_weights(file))
 
 

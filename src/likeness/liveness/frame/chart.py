@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from likeness.engine.alignment import similarity
 from likeness.engine.base import Image
-
-Array = NDArray[np.float32]
+from likeness.kit.arrays import FloatArray
 
 WIDTH, HEIGHT = 160, 192
 EYE_DISTANCE = 56.0
@@ -38,7 +37,7 @@ class Chart:
     """Between the eyes in the frame, by the five landmarks' best similarity."""
 
 
-def cut_chart(image: Image, landmarks: Array) -> Chart:
+def cut_chart(image: Image, landmarks: FloatArray) -> Chart:
     """Cut the chart of one face from a frame; black beyond the frame."""
     placing = similarity(landmarks, REFERENCE)
     scale = float(np.hypot(placing[0, 0], placing[1, 0]))

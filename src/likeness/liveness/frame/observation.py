@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.base import Detection, Image
+from likeness.kit.arrays import FloatArray
 from likeness.liveness.base import Frame, Hint, Oval, StatusCode
 from likeness.liveness.frame import chart as charts
 from likeness.liveness.frame.chart import Chart
 from likeness.liveness.thresholds import Guidance
-
-Array = NDArray[np.float32]
 
 LINEAR = ((np.arange(256, dtype=np.float32) + np.float32(0.5)) / 256) ** np.float32(2.2)
 """sRGB byte → linear light, never zero."""
@@ -45,7 +44,7 @@ class FaceView:
     chart: Chart
     brightness: float
     sharpness: float
-    light: Array
+    light: FloatArray
     """(24, 20, 3) linear light of the face in chart layout."""
     surroundings: Image
     """The whole frame, 80 pixels wide."""

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from likeness.engine.base import Template
+from likeness.kit.arrays import FloatArray
 from likeness.liveness.base import SignalName, SignalResult
 from likeness.liveness.frame.chart import Chart
 from likeness.liveness.frame.observation import FaceView, Observation, is_frontal
 from likeness.liveness.thresholds import Thresholds
-
-Array = NDArray[np.float32]
 
 _PATTERN_SIZE = 40, 48
 _SEARCHED, _SOUGHT = (slice(6, 46), slice(4, 36)), (slice(9, 43), slice(7, 33))
@@ -100,7 +98,7 @@ class _Glance:
     at_seconds: float
     centre: tuple[float, float]
     eye_distance_pixels: float
-    pattern: Array
+    pattern: FloatArray
 
     @classmethod
     def at(cls, face: FaceView, at_seconds: float) -> "_Glance":
@@ -121,7 +119,7 @@ class _Glance:
         return float(fits.max())
 
 
-def _pattern(chart: Chart) -> Array:
+def _pattern(chart: Chart) -> FloatArray:
     """Give a chart's coarse detail, free of the light's brightness and of where it comes from."""
     grey = cv2.cvtColor(cv2.resize(chart.pixels, _PATTERN_SIZE, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
     light = np.log(grey.astype(np.float32) + 8)
@@ -140,7 +138,7 @@ def judge(templates: list[Template], threshold: float) -> SignalResult:
     return SignalResult(SignalName.IDENTITY, score, threshold, passed=passed, reason=reason)
 
 
-def _last_link(scores: Array) -> float:
+def _last_link(scores: FloatArray) -> float:
     """Join what is most alike until one group is left; give the mean score of the last two groups' pairs (average linkage).
 
     A person who comes in between makes a group of their own, however often they come and go. One poor look of the same person weighs

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.base import Image
+from likeness.kit.arrays import FloatArray
 from likeness.liveness.base import Colour
 from likeness.liveness.frame.observation import LINEAR, FaceView
-
-Array = NDArray[np.float32]
 
 _SKIN = slice(6, 20), slice(4, 16)
 """Rows and columns of ``FaceView.light`` from brows to mouth, cheek to cheek."""
@@ -32,7 +31,7 @@ class Sample:
     """One frame during the colours."""
 
     at_seconds: float
-    places: Array
+    places: FloatArray
     """(24, 20, 3) log light of the face."""
     surroundings: Image
     beside: NDArray[np.bool_]
@@ -47,7 +46,7 @@ class Response:
     response: float
     """Relative brightening of the skin for the screen's full light, beyond the background's."""
     lag_seconds: float
-    halves: tuple[Array, Array]
+    halves: tuple[FloatArray, FloatArray]
     """(24, 20) response of each place of the chart, from every other frame: two measurements with independent noise."""
 
 
@@ -106,7 +105,7 @@ def _background(samples: list[Sample]) -> NDArray[np.float64] | None:
     return np.asarray((change * weight).sum(axis=1) / weight.sum(axis=1))
 
 
-def _answers(places: NDArray[np.float64], colours: NDArray[np.float64], times: NDArray[np.float64]) -> Array:
+def _answers(places: NDArray[np.float64], colours: NDArray[np.float64], times: NDArray[np.float64]) -> FloatArray:
     """Give each place's response to the colours, in least squares."""
     settled = _settle(places.reshape(len(times), -1, 3), times)
     colours = _settle(colours, times)

@@ -8,25 +8,23 @@ Two halves of the frames measure it independently, and only what they share coun
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from likeness.kit.arrays import DoubleArray
 from likeness.liveness.base import SignalName, SignalResult
 from likeness.liveness.frame import chart as charts
 from likeness.liveness.frame.observation import LIGHT_SHAPE
 from likeness.liveness.signals.light_response import Response
 from likeness.liveness.thresholds import Signals
 
-Array = NDArray[np.float64]
 
-
-def _grid() -> tuple[Array, Array]:
+def _grid() -> tuple[DoubleArray, DoubleArray]:
     rows, columns = np.mgrid[0 : LIGHT_SHAPE[0], 0 : LIGHT_SHAPE[1]] + 0.5
     x = (columns * charts.WIDTH / LIGHT_SHAPE[1] - charts.CENTRE_X) / charts.EYE_DISTANCE
     y = (rows * charts.HEIGHT / LIGHT_SHAPE[0] - charts.EYE_LINE) / charts.EYE_DISTANCE
     return x, y
 
 
-def _normals(x: Array, y: Array) -> Array:
+def _normals(x: DoubleArray, y: DoubleArray) -> DoubleArray:
     """Give a mean head's unit normals, (..., 3)."""
     step = 0.025
     slope_x = (charts.head_depth(x + step, y) - charts.head_depth(x - step, y)) / (2 * step)
@@ -56,7 +54,7 @@ def measure(response: Response) -> float:
     return float(np.sqrt(max(shared, 0.0)))
 
 
-def _fit(model: Array, values: Array) -> Array:
+def _fit(model: DoubleArray, values: DoubleArray) -> DoubleArray:
     return np.asarray(model @ np.linalg.lstsq(model, values, rcond=None)[0])
 
 

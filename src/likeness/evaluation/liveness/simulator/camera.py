@@ -4,11 +4,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from likeness.engine.base import Image
-
-Array = NDArray[np.float32]
+from likeness.kit.arrays import FloatArray
 
 _METERED = 0.19
 """Linear brightness that the exposure aims at, centre-weighted."""
@@ -63,12 +61,12 @@ class Camera:
         axis_y, axis_x = np.mgrid[0:32, 0:32].astype(np.float32) / 15.5 - 1
         weight = np.exp(-(axis_x**2 + axis_y**2))
         self._weight = (weight / weight.sum())[..., None]
-        self._rays: dict[int, tuple[Array, Array]] = {}
+        self._rays: dict[int, tuple[FloatArray, FloatArray]] = {}
         self._exposure = 0.0
         self._gains = np.ones(3)
         self._last_seconds = 0.0
 
-    def rays(self, step: int) -> tuple[Array, Array]:
+    def rays(self, step: int) -> tuple[FloatArray, FloatArray]:
         """Give the directions (x/z, y/z) of every ``step``-th pixel, lens distortion included."""
         if step in self._rays:
             return self._rays[step]
@@ -81,7 +79,7 @@ class Camera:
         self._rays[step] = x * bend, y * bend
         return self._rays[step]
 
-    def develop(self, light: Array, at_seconds: float) -> Image:
+    def develop(self, light: FloatArray, at_seconds: float) -> Image:
         """Expose, balance, add noise: (h, w, 3) linear light → uint8 RGB."""
         small = cv2.resize(light, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_NEAREST)
         small = cv2.resize(small, (32, 32), interpolation=cv2.INTER_AREA)

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from likeness.evaluation.liveness.simulator.camera import Camera
 from likeness.evaluation.liveness.simulator.portrait import LEFT_CM, PIXELS_PER_CM, TOP_CM, WIDTH
 from likeness.evaluation.liveness.simulator.surfaces import Hits, Surface
-
-Array = NDArray[np.float32]
+from likeness.kit.arrays import FloatArray
 
 LINEAR = (np.arange(256, dtype=np.float32) / 255) ** np.float32(2.2)
 """sRGB byte → linear light."""
@@ -45,7 +44,7 @@ class Pose:
         """Give what is left of the movement when the thing is propped up at a distance, ``up`` centimetres above the middle."""
         return replace(self, x=self.x * 0.2, y=self.y * 0.2 - up, z=z)
 
-    def rotation(self) -> Array:
+    def rotation(self) -> FloatArray:
         """Give the matrix from object axes to camera axes with z flipped towards the camera."""
         yaw, pitch, roll = np.radians((self.yaw, self.pitch, self.roll))
         turn = np.array(((np.cos(yaw), 0, np.sin(yaw)), (0, 1, 0), (-np.sin(yaw), 0, np.cos(yaw))))
@@ -58,14 +57,14 @@ class Pose:
 class Lighting:
     """The room's light and the screen's."""
 
-    room_colour: Array
-    room_direction: Array
+    room_colour: FloatArray
+    room_direction: FloatArray
     """Unit vector towards the room's main light, z towards the camera."""
     room_evenness: float
     """1: light from everywhere; 0: all from the main direction."""
     screen: float
     """Light of a white screen on a surface facing it at 27 cm, the room's being 1."""
-    screen_points: Array
+    screen_points: FloatArray
     """(n, 3) centimetres: where the screen's light comes from, camera axes with z towards the person at 0."""
 
 
@@ -81,7 +80,7 @@ class Layer:
     """1 is life size; a print or a display may show the face larger or smaller."""
     reflectance: float = 1.0
     glow: float = 0.0
-    gloss_map: Array | None = None
+    gloss_map: FloatArray | None = None
     """Share of the screen's light that a glossy surface mirrors, laid out like the texture."""
     reach_cm: float = 16.0
     """How far from its pose the object may extend; bounds the work."""
@@ -91,7 +90,9 @@ class Layer:
     """Painted at half the resolution, with the background that it is before."""
 
 
-def render(layers: tuple[Layer, ...], background: Array, camera: Camera, lighting: Lighting, screen: Array) -> Array:
+def render(
+    layers: tuple[Layer, ...], background: FloatArray, camera: Camera, lighting: Lighting, screen: FloatArray
+) -> FloatArray:
     """Give linear light (h, w, 3): ``layers`` are painted over ``background``, soft ones first, each kind in order.
 
     ``background``: (h / 2, w / 2, 3) linear reflectance. ``screen``: linear RGB of what the screen shows, 0..1; (0, 0, 0) is dark.
@@ -110,7 +111,9 @@ def render(layers: tuple[Layer, ...], background: Array, camera: Camera, lightin
     return light
 
 
-def _paint(light: Array, layer: Layer, camera: Camera, lighting: Lighting, screen: Array, *, grain: int = 1) -> None:
+def _paint(
+    light: FloatArray, layer: Layer, camera: Camera, lighting: Lighting, screen: FloatArray, *, grain: int = 1
+) -> None:
     """Paint one layer. ``grain``: camera pixels to a pixel of ``light``."""
     optics, pose = camera.optics, layer.pose
     step = _COARSE if grain > 1 or optics.focal_pixels / pose.z > _CLOSE else _FINE
@@ -172,7 +175,7 @@ def _paint(light: Array, layer: Layer, camera: Camera, lighting: Lighting, scree
     target[:] = cv2.blendLinear(seen, np.ascontiguousarray(target), cover, 1 - cover)
 
 
-def _light_on(hits: Hits, pose: Pose, turn: Array, lighting: Lighting, screen: Array) -> Array:
+def _light_on(hits: Hits, pose: Pose, turn: FloatArray, lighting: Lighting, screen: FloatArray) -> FloatArray:
     """Give the light that arrives at a surface, (h, w, 3).
 
     Lambert's law for the room's light and for each bright spot of the screen, which fades with distance.

@@ -5,13 +5,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from likeness.engine.base import Image
 from likeness.evaluation.liveness.simulator.camera import Camera, Optics
 from likeness.evaluation.liveness.simulator.scene import LINEAR, Layer, Lighting, render
-
-Array = NDArray[np.float32]
+from likeness.kit.arrays import FloatArray
 
 
 class Stage:
@@ -27,7 +25,7 @@ class Stage:
         )
         self._latency_seconds = float(chance.uniform(0.02, 0.09))
         """From the page's order to light, and from light to the captured frame."""
-        self._shown: list[tuple[float, Array]] = [(0.0, np.zeros(3, np.float32))]
+        self._shown: list[tuple[float, FloatArray]] = [(0.0, np.zeros(3, np.float32))]
 
     def shows(self, message: Mapping[str, Any], at_seconds: float) -> None:
         """Change the screen as the page would: at once, but for the display's and the camera's latency."""
@@ -35,7 +33,7 @@ class Stage:
         if not np.array_equal(light, self._shown[-1][1]):
             self._shown.append((at_seconds + self._latency_seconds, light))
 
-    def screen(self, at_seconds: float) -> Array:
+    def screen(self, at_seconds: float) -> FloatArray:
         """Give the linear RGB that lights the scene at a moment."""
         for since, light in reversed(self._shown):
             if since <= at_seconds:
@@ -48,7 +46,7 @@ class Stage:
         return self.camera.develop(light, at_seconds)
 
 
-def screen_light(colour: str | None) -> Array:
+def screen_light(colour: str | None) -> FloatArray:
     """Give the linear RGB of a CSS hex colour; a page without a colour is dark."""
     if colour is None:
         return np.zeros(3, np.float32)
@@ -71,7 +69,7 @@ def draw_lighting(chance: np.random.Generator) -> Lighting:
     )
 
 
-def draw_background(chance: np.random.Generator, width: int, height: int) -> Array:
+def draw_background(chance: np.random.Generator, width: int, height: int) -> FloatArray:
     """Paint a room out of focus: (height, width, 3) linear reflectance."""
     room = np.full((height, width, 3), _paint(chance, 40, 200), np.float32)
     for _ in range(chance.integers(3, 10)):

@@ -5,9 +5,8 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from likeness.kit.arrays import FloatArray
 
 HEAD_WIDTH_CM = 14.8
 LANDMARKS_CM = np.array(((-3.15, 0.0), (3.15, 0.0), (0.0, 4.2), (-2.5, 6.4), (2.5, 6.4)), np.float32)
@@ -21,13 +20,13 @@ _REACH_CM = 16.0
 class Hits:
     """Where rays met a surface: object coordinates and unit normals, all (h, w); ``hit`` is 0 or 1."""
 
-    x: Array
-    y: Array
-    z: Array
-    normal_x: Array
-    normal_y: Array
-    normal_z: Array
-    hit: Array
+    x: FloatArray
+    y: FloatArray
+    z: FloatArray
+    normal_x: FloatArray
+    normal_y: FloatArray
+    normal_z: FloatArray
+    hit: FloatArray
 
     def part(self, where: tuple[slice, slice]) -> "Hits":
         return Hits(*(np.ascontiguousarray(getattr(self, field.name)[where]) for field in fields(self)))
@@ -36,7 +35,7 @@ class Hits:
 class Surface(Protocol):
     """A surface that rays can hit."""
 
-    def meet(self, origin: Array, ray_x: Array, ray_y: Array, ray_z: Array) -> Hits:
+    def meet(self, origin: FloatArray, ray_x: FloatArray, ray_y: FloatArray, ray_z: FloatArray) -> Hits:
         """Give the first crossing of rays from ``origin`` (3,), all in object coordinates."""
         ...
 
@@ -45,7 +44,7 @@ class Surface(Protocol):
 class Plane:
     """A stiff sheet at z = 0."""
 
-    def meet(self, origin: Array, ray_x: Array, ray_y: Array, ray_z: Array) -> Hits:
+    def meet(self, origin: FloatArray, ray_x: FloatArray, ray_y: FloatArray, ray_z: FloatArray) -> Hits:
         along = -origin[2] / np.minimum(ray_z, np.float32(-1e-3))
         zero, one = np.zeros_like(ray_x), np.ones_like(ray_x)
         return Hits(origin[0] + along * ray_x, origin[1] + along * ray_y, zero, zero, zero, one, one)
@@ -57,7 +56,7 @@ class Cylinder:
 
     radius_cm: float
 
-    def meet(self, origin: Array, ray_x: Array, ray_y: Array, ray_z: Array) -> Hits:
+    def meet(self, origin: FloatArray, ray_x: FloatArray, ray_y: FloatArray, ray_z: FloatArray) -> Hits:
         radius = np.float32(self.radius_cm)
         depth = origin[2] + radius
         a = ray_x * ray_x + ray_z * ray_z
@@ -94,7 +93,7 @@ class Head:
         self.front_cm = float(self._half_depth)
         """How far the face's front lies before the centre of the head."""
 
-    def meet(self, origin: Array, ray_x: Array, ray_y: Array, ray_z: Array) -> Hits:
+    def meet(self, origin: FloatArray, ray_x: FloatArray, ray_y: FloatArray, ray_z: FloatArray) -> Hits:
         # Unit-sphere coordinates; the relief moves the ellipsoid towards the camera, and a few rounds settle where.
         a, b, c = self._half_width, self._half_height, self._half_depth
         dx, dy, dz = ray_x / a, ray_y / b, ray_z / c
@@ -118,7 +117,7 @@ class Head:
         return Hits(x, y, z, nx / length, ny / length, outward / length, hit * _outline(x, y))
 
     @staticmethod
-    def _look_up(table: Array, x: Array, y: Array) -> Array:
+    def _look_up(table: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
         return np.asarray(
             cv2.remap(
                 table,
@@ -131,7 +130,7 @@ class Head:
         )
 
 
-def _outline(x: Array, y: Array) -> Array:
+def _outline(x: FloatArray, y: FloatArray) -> FloatArray:
     """Cut the ellipsoid to a head: a crown above, a narrower jaw and chin below; soft at the edge."""
     down = np.maximum(y, 0)
     width = np.float32(7.6) - np.float32(0.016) * down * down
@@ -140,11 +139,11 @@ def _outline(x: Array, y: Array) -> Array:
     return np.asarray(np.clip((1 - radius) * 8, 0, 1), np.float32)
 
 
-def _relief(chance: np.random.Generator, side: int, nose_x_cm: float, nose_y_cm: float) -> Array:
+def _relief(chance: np.random.Generator, side: int, nose_x_cm: float, nose_y_cm: float) -> FloatArray:
     axis = np.linspace(-_REACH_CM, _REACH_CM, side, dtype=np.float32)
     x, y = np.meshgrid(axis, axis)
 
-    def hill(height: float, at_x: float, at_y: float, wide: float, tall: float) -> Array:
+    def hill(height: float, at_x: float, at_y: float, wide: float, tall: float) -> FloatArray:
         height *= chance.normal(1, 0.25)
         return np.asarray(height * np.exp(-(((x - at_x) / wide) ** 2 + ((y - at_y) / tall) ** 2) / 2), np.float32)
 
