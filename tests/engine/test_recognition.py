@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from likeness.engine.alignment import View
+from likeness.engine.alignment import ChipView
 from likeness.engine.recognition import Recogniser, fuse, unit
 
-BOTH = (View(), View(mirrored=True))
+BOTH = (ChipView(), ChipView(mirrored=True))
 LANDMARKS = np.array([(38, 52), (74, 52), (56, 72), (42, 92), (71, 92)], np.float32)
 IMAGE = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
 
@@ -23,7 +23,7 @@ class Corners:
         return {"templates": quarters.reshape(len(pixels), 12) - 127}
 
 
-def recogniser(weight: float = 1.0, views: tuple[View, View] | tuple[View] = BOTH) -> Recogniser:
+def recogniser(weight: float = 1.0, views: tuple[ChipView, ChipView] | tuple[ChipView] = BOTH) -> Recogniser:
     return Recogniser(Corners(), 112, LANDMARKS, views, weight, 12)  # type: ignore[arg-type]
 
 
@@ -36,16 +36,16 @@ def test_all_views_of_all_faces_go_in_one_batch() -> None:
 
 
 def test_a_template_is_the_direction_of_the_sum_over_views() -> None:
-    first, second = (recogniser(views=(view,)) for view in (View(), View(mirrored=True)))
+    first, second = (recogniser(views=(view,)) for view in (ChipView(), ChipView(mirrored=True)))
     raw = [own.network.run(pixels=IMAGE[None, 8:120, 8:120])["templates"] for own in (first, second)]
     assert raw[0].shape == (1, 12)
     both = recogniser().embed(IMAGE, [LANDMARKS])
-    mirrored_twice = recogniser(views=(View(mirrored=True), View())).embed(IMAGE, [LANDMARKS])
+    mirrored_twice = recogniser(views=(ChipView(mirrored=True), ChipView())).embed(IMAGE, [LANDMARKS])
     assert np.allclose(both, mirrored_twice, atol=1e-6)
 
 
 def test_the_score_of_fused_templates_is_the_weighted_mean_of_scores() -> None:
-    one, two = recogniser(2.0, (View(),)), recogniser(1.0, (View(zoom=1.3),))
+    one, two = recogniser(2.0, (ChipView(),)), recogniser(1.0, (ChipView(zoom=1.3),))
     faces = [LANDMARKS, LANDMARKS + 9]
     fused = fuse([one, two], IMAGE, faces)
     scores = [own.embed(IMAGE, faces) @ own.embed(IMAGE, faces).T for own in (one, two)]

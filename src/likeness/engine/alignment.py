@@ -13,7 +13,7 @@ Points = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ChipView:
     """One look at an aligned face: mirrored or not, nearer or farther, moved by fractions of the chip's side."""
 
     mirrored: bool = False
@@ -37,7 +37,7 @@ def similarity(source: Points, target: Points) -> Matrix:
     return np.hstack([turn, (target_mean - turn @ source_mean)[:, None]])
 
 
-def cut_chips(image: Image, landmarks: Points, reference: Points, side: int, views: Sequence[View]) -> Image:
+def cut_chips(image: Image, landmarks: Points, reference: Points, side: int, views: Sequence[ChipView]) -> Image:
     """Cut a face once per view: (views, side, side, 3). ``reference``: where its landmarks go; black beyond the photo."""
     base = similarity(landmarks, reference)
     centre = (side - 1) / 2

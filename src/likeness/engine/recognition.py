@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.engine.alignment import Points, View, cut_chips
+from likeness.engine.alignment import ChipView, Points, cut_chips
 from likeness.engine.base import Image
 from likeness.engine.runtime import Network
 
@@ -22,7 +22,7 @@ class Recogniser:
     network: Network
     side: int
     reference: Points
-    views: tuple[View, ...]
+    views: tuple[ChipView, ...]
     weight: float
     """The share of this network in the score of a pack that has several."""
     template_size: int

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from likeness.engine.conversion.retail_0095_weights import recognition_network
+from likeness.engine.conversion.retail_0095_weights import retail_0095_network
 from likeness.engine.recognition import unit
 from likeness.engine.runtime import Network
 from likeness.errors import SetupError
@@ -85,7 +85,7 @@ def pixels() -> np.ndarray:
 
 
 def test_scores_are_those_of_all_256_numbers(values: np.ndarray, pixels: np.ndarray) -> None:
-    templates = unit(Network(recognition_network(values.tobytes())).run(pixels=pixels)["templates"])
+    templates = unit(Network(retail_0095_network(values.tobytes())).run(pixels=pixels)["templates"])
     layers = [Layers(values) for _ in pixels]
     whole = np.array([each.embed(picture) for each, picture in zip(layers, pixels, strict=True)])
     assert not any(each.rest.size for each in layers)
@@ -96,7 +96,7 @@ def test_scores_are_those_of_all_256_numbers(values: np.ndarray, pixels: np.ndar
 def test_a_file_of_another_length_is_refused(values: np.ndarray) -> None:
     for wrong in (values[:-1], values[:1000], np.append(values, values[:1])):
         with pytest.raises(SetupError):
-            recognition_network(wrong.tobytes())
+            retail_0095_network(wrong.tobytes())
 
 
 @pytest.mark.data

@@ -9,7 +9,7 @@ import pytest
 
 from likeness.engine.alignment import cut_chips
 from likeness.engine.conversion.adaptation import restore_weights
-from likeness.engine.conversion.sface_weights import recognition_network
+from likeness.engine.conversion.sface_weights import sface_network
 from likeness.engine.pipeline import PackEngine
 from likeness.engine.recognition import unit
 from likeness.engine.runtime import Network, multiplies_bytes_fast
@@ -24,14 +24,14 @@ def file() -> bytes:
 
 @pytest.fixture(scope="module")
 def network(file: bytes) -> Network:
-    return Network(recognition_network(file))
+    return Network(sface_network(file))
 
 
 @pytest.fixture(scope="module")
 def in_8_bits(file: bytes) -> Network:
     if not multiplies_bytes_fast():
         pytest.skip("this processor may cut off sums of products of bytes, and takes the form in float32")
-    return Network(recognition_network(file, eight_bits=True))
+    return Network(sface_network(file, eight_bits=True))
 
 
 @pytest.fixture(scope="module")
@@ -88,4 +88,4 @@ def test_another_network_is_refused(file: bytes) -> None:
     model = onnx.load_from_string(file)
     model.graph.initializer.pop()
     with pytest.raises(KeyError):
-        recognition_network(model.SerializeToString())
+        sface_network(model.SerializeToString())

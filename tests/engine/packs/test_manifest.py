@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from likeness.engine.alignment import View
+from likeness.engine.alignment import ChipView
 from likeness.engine.packs.catalogue import SHIPPED
 from likeness.engine.packs.manifest import (
     Manifest,
@@ -68,7 +68,7 @@ def test_what_a_manifest_says(tmp_path: Path) -> None:
     own = read(tmp_path, manifest())
     assert str(own.identity) == "own@3"
     assert own.identity.template_size == 64
-    assert own.recognisers[0].views == (View(), View(mirrored=True))
+    assert own.recognisers[0].views == (ChipView(), ChipView(mirrored=True))
     assert own.to_accept == ()
     assert own.file("net.onnx").bytes == 5
     assert own.calibration is None
@@ -79,7 +79,7 @@ def test_views_and_licence(tmp_path: Path) -> None:
     content["recognisers"][0]["views"] = [{}, {"mirrored": True, "zoom": 1.1, "shift": [0, 0.1]}]
     content["weights"][0]["commercial_use"] = False
     own = read(tmp_path, content)
-    assert own.recognisers[0].views == (View(), View(mirrored=True, zoom=1.1, shift=(0, 0.1)))
+    assert own.recognisers[0].views == (ChipView(), ChipView(mirrored=True, zoom=1.1, shift=(0, 0.1)))
     assert own.to_accept == (own.file("net.onnx"),)
 
 

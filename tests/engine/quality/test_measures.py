@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from likeness.engine.base import Box, Detection, Engine, Quality, QualityMeasure, Use
 from likeness.engine.photo.decoding import decode
 from likeness.engine.quality.defects import DEFECTS, DefectFinder
-from likeness.engine.quality.measures import RULES, Pose, Rule, estimate_pose
+from likeness.engine.quality.measures import RULES, HeadPose, MeasureRule, estimate_pose
 from likeness.engine.quality.measures import assess as assess_with
 from likeness.engine.runtime import Network
 from likeness.evaluation.data_set import read_folder
@@ -69,16 +69,16 @@ def test_every_measure_is_told_in_the_order_of_the_table() -> None:
 @pytest.mark.parametrize(
     ("angles", "expected"),
     [
-        ({}, Pose(0, 0, 0)),
-        ({"yaw": 40}, Pose(40, 0, 0)),
-        ({"yaw": -60}, Pose(-60, 0, 0)),
-        ({"pitch": 30}, Pose(0, 30, 0)),
-        ({"pitch": -35}, Pose(0, -35, 0)),
-        ({"roll": 25}, Pose(0, 0, 25)),
-        ({"roll": 170}, Pose(0, 0, 170)),
+        ({}, HeadPose(0, 0, 0)),
+        ({"yaw": 40}, HeadPose(40, 0, 0)),
+        ({"yaw": -60}, HeadPose(-60, 0, 0)),
+        ({"pitch": 30}, HeadPose(0, 30, 0)),
+        ({"pitch": -35}, HeadPose(0, -35, 0)),
+        ({"roll": 25}, HeadPose(0, 0, 25)),
+        ({"roll": 170}, HeadPose(0, 0, 170)),
     ],
 )
-def test_pose_of_the_common_head_is_found(angles: dict[str, int], expected: Pose) -> None:
+def test_pose_of_the_common_head_is_found(angles: dict[str, int], expected: HeadPose) -> None:
     pose = estimate_pose(turned_head(**angles))
     assert (pose.yaw, pose.pitch, pose.roll) == pytest.approx((expected.yaw, expected.pitch, expected.roll), abs=0.5)
 
@@ -178,7 +178,7 @@ def test_landmarks_beyond_the_photo_are_refused_not_a_crash() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_enrolment_asks_for_at_least_as_much_as_a_probe(rule: Rule) -> None:
+def test_enrolment_asks_for_at_least_as_much_as_a_probe(rule: MeasureRule) -> None:
     assert rule.enrol >= rule.id_photo >= rule.probe >= 0
     assert rule.scalar(rule.zero) == 0
     assert rule.scalar(rule.hundred) == 100

@@ -23,7 +23,7 @@ _BLOCKS = ((64, 128, 2, 1), (64, 128, 1, 4), (128, 256, 2, 1), (128, 256, 1, 6),
 """Channels that come out of a block, channels within it, stride, and how many of them follow each other."""
 
 
-def recognition_network(file: bytes) -> bytes:
+def retail_0095_network(file: bytes) -> bytes:
     """Convert: (n, 128, 128, 3) uint8 RGB to ``templates`` (n, 160). Raises SetupError for a file of another length."""
     network = _Network(Graph("face_reidentification_retail_0095"), np.frombuffer(file, "<f2").astype(np.float32))
     graph = network.graph

@@ -54,7 +54,7 @@ class _Levels:
     """The values to be expected."""
 
 
-def recognition_network(file: bytes, *, eight_bits: bool = False) -> bytes:
+def sface_network(file: bytes, *, eight_bits: bool = False) -> bytes:
     """Convert: (n, 112, 112, 3) uint8 RGB to ``templates`` (n, 128).
 
     ``eight_bits`` is for processors that multiply bytes as fast as AVX-512 VNNI does: templates have a cosine of .999 with those

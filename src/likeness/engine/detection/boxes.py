@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.float32]
+BoxRows = NDArray[np.float32]
 
 
 def strongest(scores: NDArray[np.float32], most: int) -> NDArray[np.intp]:
@@ -13,7 +13,9 @@ def strongest(scores: NDArray[np.float32], most: int) -> NDArray[np.intp]:
     return np.argpartition(-scores, most)[:most]
 
 
-def suppress(boxes: Rows, scores: NDArray[np.float32], limit: float, *, of_smaller: bool = False) -> NDArray[np.intp]:
+def suppress(
+    boxes: BoxRows, scores: NDArray[np.float32], limit: float, *, of_smaller: bool = False
+) -> NDArray[np.intp]:
     """Non-maximum suppression: give the rows that no better row overlaps by more than ``limit``, best first.
 
     The overlap of two boxes is their intersection over their union, or over the smaller of the two.
@@ -27,7 +29,7 @@ def suppress(boxes: Rows, scores: NDArray[np.float32], limit: float, *, of_small
     return order[~hidden]
 
 
-def _overlaps(boxes: Rows, *, of_smaller: bool) -> NDArray[np.float32]:
+def _overlaps(boxes: BoxRows, *, of_smaller: bool) -> NDArray[np.float32]:
     left, top, right, bottom = boxes.T[:, :, None]
     width = np.minimum(right, right.T) - np.maximum(left, left.T)
     height = np.minimum(bottom, bottom.T) - np.maximum(top, top.T)
@@ -37,7 +39,7 @@ def _overlaps(boxes: Rows, *, of_smaller: bool) -> NDArray[np.float32]:
     return np.asarray(common / np.maximum(whole, 1e-6), np.float32)
 
 
-def squares(boxes: Rows) -> Rows:
+def squares(boxes: BoxRows) -> BoxRows:
     """Widen each box about its centre to a square."""
     centres, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
     return np.hstack([centres - half, centres + half])

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from likeness.engine.base import Image
-from likeness.engine.detection.boxes import Rows
+from likeness.engine.detection.boxes import BoxRows
 
 
-def mosaic(images: Sequence[Image], *, least: int) -> tuple[Image, Rows]:
+def mosaic(images: Sequence[Image], *, least: int) -> tuple[Image, BoxRows]:
     """Lay images out beside and below each other, none wider than the first; give the whole and each one's (left, top, right, bottom).
 
     They start at even pixels: what a network that halves its input says within one is what it says of that one alone.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.base import Box, Detection, Image
-from likeness.engine.detection.boxes import Rows, squares, strongest, suppress
+from likeness.engine.detection.boxes import BoxRows, squares, strongest, suppress
 from likeness.engine.detection.mosaic import mosaic
 from likeness.engine.photo.resampling import shrink, warp
 from likeness.engine.runtime import Network
@@ -37,7 +37,7 @@ class _Level:
 class Located:
     """What the output network says of n boxes: better boxes (n, 4), landmarks (n, 5, 2) and face probabilities (n,)."""
 
-    boxes: Rows
+    boxes: BoxRows
     landmarks: NDArray[np.float32]
     scores: NDArray[np.float32]
 
@@ -48,7 +48,7 @@ class LandmarkLocator:
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    def locate(self, image: Image, boxes: Rows) -> Located:
+    def locate(self, image: Image, boxes: BoxRows) -> Located:
         """Look at each box, widened to a square."""
         boxes = squares(boxes)
         crops = np.empty((len(boxes), _OUTPUT_SIDE, _OUTPUT_SIDE, 3), np.uint8)
@@ -89,7 +89,7 @@ class Mtcnn:
         landmarks = self._locator.locate(image, located.boxes[kept]).landmarks
         return detections(located.boxes[kept], landmarks, located.scores[kept])
 
-    def _propose(self, levels: list[_Level], largest_scale: float) -> Rows:
+    def _propose(self, levels: list[_Level], largest_scale: float) -> BoxRows:
         """Find windows that may show a face, by one look at a mosaic of all levels."""
         seen = [level for level in levels if level.scale <= largest_scale * 1.01]
         if not seen:
@@ -103,7 +103,7 @@ class Mtcnn:
         boxes = np.asarray((windows - np.tile(places[of_level, :2], 2)) / scales, np.float32)
         return boxes[suppress(boxes, scores, 0.7)[:_CANDIDATES_MAX]]
 
-    def _refine(self, levels: list[_Level], boxes: Rows) -> Rows:
+    def _refine(self, levels: list[_Level], boxes: BoxRows) -> BoxRows:
         answer = self._refinement.run(pixels=_cut(levels, boxes, _REFINED_SIDE))
         scores = answer["faces"][:, 0]
         good = scores > _REFINED
@@ -111,7 +111,7 @@ class Mtcnn:
         return boxes[suppress(boxes, scores[good], 0.7)]
 
 
-def detections(boxes: Rows, landmarks: NDArray[np.float32], scores: NDArray[np.float32]) -> list[Detection]:
+def detections(boxes: BoxRows, landmarks: NDArray[np.float32], scores: NDArray[np.float32]) -> list[Detection]:
     """Give rows of corners, landmarks and scores as detections."""
     return [
         Detection(Box(float(left), float(top), float(right - left), float(bottom - top)), points, float(score))
@@ -120,8 +120,8 @@ def detections(boxes: Rows, landmarks: NDArray[np.float32], scores: NDArray[np.f
 
 
 def _windows(
-    faces: NDArray[np.float32], regions: NDArray[np.float32], places: Rows
-) -> tuple[Rows, NDArray[np.float32], NDArray[np.intp]]:
+    faces: NDArray[np.float32], regions: NDArray[np.float32], places: BoxRows
+) -> tuple[BoxRows, NDArray[np.float32], NDArray[np.intp]]:
     """Give the strongest windows (n, 4) that lie within one level of the mosaic, their scores (n,) and levels (n,).
 
     ``faces`` (rows, columns) scores a window at every second pixel, ``regions`` (4, rows, columns) moves its edges, ``places`` (levels, 4)
@@ -147,7 +147,7 @@ def _pyramid(image: Image, smallest: float) -> list[_Level]:
     return levels
 
 
-def _cut(levels: Sequence[_Level], boxes: Rows, side: int) -> NDArray[np.uint8]:
+def _cut(levels: Sequence[_Level], boxes: BoxRows, side: int) -> NDArray[np.uint8]:
     """Cut out boxes at side x side pixels, each from the level that comes nearest; grey beyond the edges."""
     crops = np.empty((len(boxes), side, side, 3), np.uint8)
     wanted = side / np.maximum(boxes[:, 2] - boxes[:, 0], 1e-3) / levels[0].scale
@@ -160,7 +160,7 @@ def _cut(levels: Sequence[_Level], boxes: Rows, side: int) -> NDArray[np.uint8]:
     return crops
 
 
-def _to_crops(boxes: Rows, side: int) -> NDArray[np.float64]:
+def _to_crops(boxes: BoxRows, side: int) -> NDArray[np.float64]:
     """Give for each square box the (2, 3) matrix that takes it to side x side pixels."""
     matrices = np.zeros((len(boxes), 2, 3))
     scale = side / np.maximum(boxes[:, 2] - boxes[:, 0], np.float32(1e-3)).astype(np.float64)
@@ -169,6 +169,6 @@ def _to_crops(boxes: Rows, side: int) -> NDArray[np.float64]:
     return matrices
 
 
-def _shifted(boxes: Rows, regions: Rows) -> Rows:
+def _shifted(boxes: BoxRows, regions: BoxRows) -> BoxRows:
     """Move the corners by fractions of the sides."""
     return np.asarray(boxes + np.tile(boxes[:, 2:] - boxes[:, :2], 2) * regions, np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.base import Detection, Image
-from likeness.engine.detection.boxes import Rows, strongest, suppress
+from likeness.engine.detection.boxes import BoxRows, strongest, suppress
 from likeness.engine.detection.mtcnn import LandmarkLocator, detections
 from likeness.engine.photo.resampling import shrink
 from likeness.engine.runtime import Network
@@ -55,7 +55,7 @@ class YuNet:
         return detections(boxes[believed], located.landmarks[believed], scores[believed])
 
 
-def _decode(answer: dict[str, NDArray[np.float32]], width: int) -> tuple[Rows, NDArray[np.float32]]:
+def _decode(answer: dict[str, NDArray[np.float32]], width: int) -> tuple[BoxRows, NDArray[np.float32]]:
     """Give boxes and scores in the network's pixels: each cell of three grids says how far its face's middle lies, and how big it is."""
     boxes, scores = [], []
     for stride in STRIDES:

@@ -90,9 +90,9 @@ def _yunet(file: bytes) -> bytes:
 
 def _recogniser(file: bytes, recipe: RecogniserRecipe, *, eight_bits: bool) -> bytes:
     if recipe.format == "retail-0095":
-        return retail_0095_weights.recognition_network(file)
+        return retail_0095_weights.retail_0095_network(file)
     if recipe.format == "sface":
-        return sface_weights.recognition_network(file, eight_bits=eight_bits)
+        return sface_weights.sface_network(file, eight_bits=eight_bits)
     resized = resize_input(file, ("n", 3, recipe.side, recipe.side), [("n", recipe.template_size)])
     return _pixels(resized, recipe)
 

@@ -8,7 +8,7 @@ import httpx
 
 from likeness.errors import SetupError
 
-Progress = Callable[[str, int, int], None]
+DownloadProgress = Callable[[str, int, int], None]
 """Told (file name, bytes so far, bytes in all) as a download goes on."""
 
 _TIMEOUT = httpx.Timeout(30, connect=5)
@@ -22,7 +22,7 @@ def download(
     *,
     sha256: str,
     size: int,
-    progress: Progress | None = None,
+    progress: DownloadProgress | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> None:
     """Download to ``target``, taking up where an earlier attempt broke off. Raises SetupError.

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, FiniteFloat, StringConstraints, TypeAdapter, ValidationError, with_config
 
-from likeness.engine.alignment import View
+from likeness.engine.alignment import ChipView
 from likeness.engine.base import PackIdentity
 from likeness.engine.levels import Calibration
 from likeness.errors import SetupError
@@ -25,7 +25,7 @@ Https = Annotated[str, StringConstraints(pattern=r"^https://")]
 Five = tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
 Pixels = Annotated[int, Field(ge=16, le=1024)]
 PerChannel = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
-Spread = tuple[
+PositivePerChannel = tuple[
     Annotated[FiniteFloat, Field(gt=0)], Annotated[FiniteFloat, Field(gt=0)], Annotated[FiniteFloat, Field(gt=0)]
 ]
 
@@ -103,8 +103,8 @@ class RecogniserRecipe:
     weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
     channels: Literal["RGB", "BGR"] = "RGB"
     mean: PerChannel = (0.0, 0.0, 0.0)
-    deviation: Spread = (1.0, 1.0, 1.0)
-    views: Annotated[tuple[View, ...], Field(min_length=1, max_length=32)] = (View(), View(mirrored=True))
+    deviation: PositivePerChannel = (1.0, 1.0, 1.0)
+    views: Annotated[tuple[ChipView, ...], Field(min_length=1, max_length=32)] = (ChipView(), ChipView(mirrored=True))
 
 
 @_as_written
@@ -120,7 +120,7 @@ class PadRecipe:
     live_output: Annotated[int, Field(ge=0)]
     channels: Literal["RGB", "BGR"] = "RGB"
     mean: PerChannel = (0.0, 0.0, 0.0)
-    deviation: Spread = (1.0, 1.0, 1.0)
+    deviation: PositivePerChannel = (1.0, 1.0, 1.0)
 
 
 @_as_written

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from likeness.engine.packs.download import Progress, download, file_sha256
+from likeness.engine.packs.download import DownloadProgress, download, file_sha256
 from likeness.engine.packs.manifest import Archive, Manifest, Weights
 from likeness.errors import SetupError
 from likeness.kit.files import PUBLIC, replacing
@@ -55,7 +55,7 @@ class WeightStore:
         except Exception as error:  # whatever a parser makes of a file that is not what the manifest says
             raise SetupError(f"The model file {weights.name} is not what its manifest says: {error}") from error
 
-    def install(self, manifest: Manifest, *, accept: Collection[str] = (), progress: Progress | None = None) -> None:
+    def install(self, manifest: Manifest, *, accept: Collection[str] = (), progress: DownloadProgress | None = None) -> None:
         """Bring every file of a pack to this machine: found, copied from the mirror, or downloaded.
 
         ``accept`` names the files whose terms the operator accepts though they forbid commercial use, or are unclear; that
@@ -99,7 +99,7 @@ class WeightStore:
     def _acceptance(self, weights: Weights) -> Path:
         return self.models_dir / "accepted" / f"{weights.sha256[:12]}-{weights.name}"
 
-    def _obtain(self, weights: Weights, progress: Progress | None) -> None:
+    def _obtain(self, weights: Weights, progress: DownloadProgress | None) -> None:
         target = self._place(weights)
         ways = [
             partial(self._fetch, url, target, weights.sha256, weights.bytes, progress=progress) for url in weights.urls
@@ -121,11 +121,11 @@ class WeightStore:
             f"{cause}. Put it into the mirror folder (LIKENESS_MODELS_MIRROR).{hint}"
         )
 
-    def _fetch(self, url: str, target: Path, sha256: str, size: int, *, progress: Progress | None) -> None:
+    def _fetch(self, url: str, target: Path, sha256: str, size: int, *, progress: DownloadProgress | None) -> None:
         _log.info("fetching %s", url)
         download(url, target, sha256=sha256, size=size, progress=progress, transport=self.transport)
 
-    def _unpack(self, archive: Archive, target: Path, sha256: str, *, progress: Progress | None) -> None:
+    def _unpack(self, archive: Archive, target: Path, sha256: str, *, progress: DownloadProgress | None) -> None:
         whole = target.with_name(f"{archive.sha256[:12]}.zip")
         self._fetch(archive.url, whole, archive.sha256, archive.bytes, progress=progress)
         try:

@@ -55,9 +55,9 @@ def decode(photo: bytes) -> Image:
 def read_header(photo: bytes) -> Header:
     """Tell the format from the bytes and check the file's structure, without decoding a pixel. Raises as :func:`decode`."""
     if photo.startswith(jpeg.SIGNATURE):
-        return jpeg.read_header(photo)
+        return jpeg.read_jpeg_header(photo)
     if photo.startswith(png.SIGNATURE):
-        return png.read_header(photo)
+        return png.read_png_header(photo)
     raise UnsupportedMediaType("The photo must be a JPEG or PNG file.")
 
 

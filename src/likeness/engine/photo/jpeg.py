@@ -56,7 +56,7 @@ class _Frame:
     progressive: bool
 
 
-def read_header(data: bytes) -> Header:
+def read_jpeg_header(data: bytes) -> Header:
     """Walk the segments up to the first scan. Raises InvalidImage where they make no sense."""
     frame: _Frame | None = None
     turned = UPRIGHT

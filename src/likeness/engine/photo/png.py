@@ -26,7 +26,7 @@ _PIXEL_BYTES = {1: 1, 2: 4, 3: 4, 4: 4}
 """What Pillow holds a pixel of so many channels in."""
 
 
-def read_header(data: bytes) -> Header:
+def read_png_header(data: bytes) -> Header:
     """Walk the chunks to IEND. Raises InvalidImage where they make no sense (W3C PNG, third edition, §5)."""
     chunks = _chunks(data)
     if chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from likeness.engine.base import QualityMeasure
 from likeness.engine.landmarks import FaceLandmarks
-from likeness.engine.quality.measures import Pose, pose_of, squared_cosine
+from likeness.engine.quality.measures import HeadPose, pose_of, squared_cosine
 
 _LEFT_EYE_CORNERS: Final = (33, 133)
 """Of the eye on the image's left; the outer one first."""
@@ -34,7 +34,7 @@ def landmark_measures(landmarks: FaceLandmarks) -> tuple[QualityMeasure, ...]:
     """Measure eyes, mouth, the distance between the eyes and the head's pose.
 
     ``EyesOpen`` (of the eye that is less open) and ``MouthClosed`` are openings over the distance from the eyes to the chin;
-    ``InterEyeDistance`` is in pixels, with a turned head undone; the angles are in degrees, with the signs of ``Pose``.
+    ``InterEyeDistance`` is in pixels, with a turned head undone; the angles are in degrees, with the signs of ``HeadPose``.
     """
     flat = landmarks.points[:, :2].astype(np.float64)
     pose = landmark_pose(landmarks)
@@ -54,7 +54,7 @@ def landmark_measures(landmarks: FaceLandmarks) -> tuple[QualityMeasure, ...]:
     return tuple(QualityMeasure(name, round(raw, 3), round(scalar)) for name, (raw, scalar) in rated.items())
 
 
-def landmark_pose(landmarks: FaceLandmarks) -> Pose:
+def landmark_pose(landmarks: FaceLandmarks) -> HeadPose:
     """Give the head's angles: its axes go from eye to eye and, but for ``_SLOPE``, from forehead to chin."""
     # Depth grows away from the camera, and the head's third axis points towards it.
     points = landmarks.points.astype(np.float64) * (1, 1, -1)

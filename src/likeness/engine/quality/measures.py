@@ -22,7 +22,7 @@ from likeness.engine.quality.defects import DefectFinder
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class MeasureRule:
     """What a measure's raw values are worth, and the least scalar for each use (0 refuses nothing)."""
 
     zero: float
@@ -46,27 +46,27 @@ class Rule:
 
 RULES = MappingProxyType(
     {
-        "InterEyeDistance": Rule(8, 40, weight=1.0, enrol=25, id_photo=12, probe=6),
-        "HeadSize": Rule(0.02, 0.2),
-        "HeadPoseYaw": Rule(0, 1, weight=0.2, enrol=20, id_photo=12, probe=8),
-        "HeadPosePitch": Rule(0, 1, weight=0.5, enrol=25, id_photo=12, probe=8),
-        "HeadPoseRoll": Rule(0, 1),
-        "UnderExposurePrevention": Rule(1, 0, weight=0.2, enrol=10, id_photo=4, probe=2),
-        "DynamicRange": Rule(4, 7, weight=0.2, enrol=15, id_photo=8, probe=5),
-        "IlluminationUniformity": Rule(0, 0.7, weight=0.1),
-        "LeftwardCropOfTheFaceImage": Rule(0, 0.9, enrol=20, id_photo=5, probe=5),
-        "RightwardCropOfTheFaceImage": Rule(0, 0.9, enrol=20, id_photo=5, probe=5),
-        "MarginAboveOfTheFaceImage": Rule(0, 0.9, enrol=20, id_photo=10, probe=10),
-        "MarginBelowOfTheFaceImage": Rule(0, 1.4, enrol=60, id_photo=50, probe=50),
+        "InterEyeDistance": MeasureRule(8, 40, weight=1.0, enrol=25, id_photo=12, probe=6),
+        "HeadSize": MeasureRule(0.02, 0.2),
+        "HeadPoseYaw": MeasureRule(0, 1, weight=0.2, enrol=20, id_photo=12, probe=8),
+        "HeadPosePitch": MeasureRule(0, 1, weight=0.5, enrol=25, id_photo=12, probe=8),
+        "HeadPoseRoll": MeasureRule(0, 1),
+        "UnderExposurePrevention": MeasureRule(1, 0, weight=0.2, enrol=10, id_photo=4, probe=2),
+        "DynamicRange": MeasureRule(4, 7, weight=0.2, enrol=15, id_photo=8, probe=5),
+        "IlluminationUniformity": MeasureRule(0, 0.7, weight=0.1),
+        "LeftwardCropOfTheFaceImage": MeasureRule(0, 0.9, enrol=20, id_photo=5, probe=5),
+        "RightwardCropOfTheFaceImage": MeasureRule(0, 0.9, enrol=20, id_photo=5, probe=5),
+        "MarginAboveOfTheFaceImage": MeasureRule(0, 0.9, enrol=20, id_photo=10, probe=10),
+        "MarginBelowOfTheFaceImage": MeasureRule(0, 1.4, enrol=60, id_photo=50, probe=50),
         # What the network tells, by log-odds: 25 are even odds, at 38 a defect is a third as likely, at 12 three times.
-        "Sharpness": Rule(2, -6, weight=0.2, enrol=38, id_photo=31, probe=31),
-        "CompressionArtifacts": Rule(2, -6, weight=0.1, enrol=25, id_photo=12, probe=12),
-        "MouthOcclusionPrevention": Rule(2, -6, weight=0.1, enrol=38, id_photo=25, probe=25),
-        "EyesVisible": Rule(2, -6, weight=0.4, enrol=38, id_photo=25, probe=25),
-        "FaceOcclusionPrevention": Rule(2, -6, weight=0.1, enrol=38, id_photo=25, probe=25),
-        "NaturalColour": Rule(2, -6, weight=0.1, enrol=25, id_photo=12, probe=12),
-        "OverExposurePrevention": Rule(2, -6, weight=0.6, enrol=25, id_photo=12, probe=12),
-        "PixelAspectRatio": Rule(2, -6, weight=0.1, enrol=38, id_photo=25, probe=25),
+        "Sharpness": MeasureRule(2, -6, weight=0.2, enrol=38, id_photo=31, probe=31),
+        "CompressionArtifacts": MeasureRule(2, -6, weight=0.1, enrol=25, id_photo=12, probe=12),
+        "MouthOcclusionPrevention": MeasureRule(2, -6, weight=0.1, enrol=38, id_photo=25, probe=25),
+        "EyesVisible": MeasureRule(2, -6, weight=0.4, enrol=38, id_photo=25, probe=25),
+        "FaceOcclusionPrevention": MeasureRule(2, -6, weight=0.1, enrol=38, id_photo=25, probe=25),
+        "NaturalColour": MeasureRule(2, -6, weight=0.1, enrol=25, id_photo=12, probe=12),
+        "OverExposurePrevention": MeasureRule(2, -6, weight=0.6, enrol=25, id_photo=12, probe=12),
+        "PixelAspectRatio": MeasureRule(2, -6, weight=0.1, enrol=38, id_photo=25, probe=25),
     }
 )
 """By measure. Thresholds refuse what cannot be used, not what could be better: of ordinary press photos next to none.
@@ -91,7 +91,7 @@ _DARK = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Pose:
+class HeadPose:
     """The head's angles in degrees: yaw positive towards the image's right, pitch positive with the chin up, roll clockwise."""
 
     yaw: float
@@ -117,7 +117,7 @@ def assess(image: Image, detection: Detection, finder: DefectFinder, *, use: Use
     return Quality(round(100 * score), tuple(measures), tuple(name for _, name in sorted(short)))
 
 
-def estimate_pose(landmarks: Points) -> Pose:
+def estimate_pose(landmarks: Points) -> HeadPose:
     """Estimate the head's angles from five landmarks (5, 2), seen from afar (scaled orthographic projection).
 
     The linear camera that takes a common head nearest to the landmarks, brought to the nearest rotation: good to about
@@ -129,14 +129,14 @@ def estimate_pose(landmarks: Points) -> Pose:
     return pose_of(*(turned @ axes).tolist())
 
 
-def pose_of(image_x: Sequence[float], image_y: Sequence[float]) -> Pose:
+def pose_of(image_x: Sequence[float], image_y: Sequence[float]) -> HeadPose:
     """Give the angles of a head, where (3,) each tell what its own axes show of the image's: right, down, towards the camera."""
     (right_x, right_y, right_z), (down_x, down_y, down_z) = image_x, image_y
     # The third axis is the cross product of the other two.
     forward_x = right_y * down_z - right_z * down_y
     forward_y = right_z * down_x - right_x * down_z
     forward_z = right_x * down_y - right_y * down_x
-    return Pose(
+    return HeadPose(
         yaw=math.degrees(math.atan2(-forward_x, forward_z)),
         pitch=math.degrees(math.asin(min(max(forward_y, -1.0), 1.0))),
         roll=math.degrees(math.atan2(-right_y, down_y)),
