@@ -1,12 +1,12 @@
 import pytest
 
-from likeness.evaluation.liveness.rates import Presentation, tally
+from likeness.evaluation.liveness.rates import PresentationOutcome, tally
 from likeness.evaluation.recognition.rates import wilson
 
 FOOLED, CAUGHT, SILENT = (
-    Presentation(accepted=True, responded=True),
-    Presentation(accepted=False, responded=True, failed=("flash",)),
-    Presentation(accepted=False, responded=False),
+    PresentationOutcome(accepted=True, responded=True),
+    PresentationOutcome(accepted=False, responded=True, failed=("flash",)),
+    PresentationOutcome(accepted=False, responded=False),
 )
 
 

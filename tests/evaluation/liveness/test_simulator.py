@@ -17,7 +17,7 @@ from likeness.evaluation.liveness.simulator.camera import Camera, Optics
 from likeness.evaluation.liveness.simulator.motion import Motion
 from likeness.evaluation.liveness.simulator.portrait import HEIGHT, WIDTH, Portrait
 from likeness.evaluation.liveness.simulator.scene import Pose
-from likeness.evaluation.liveness.simulator.session import Outcome, Shot, carry_out, decode
+from likeness.evaluation.liveness.simulator.session import Shot, SimulatedAttempt, carry_out, decode_frame
 from likeness.evaluation.liveness.simulator.stage import Stage, draw_lighting, screen_light
 from likeness.evaluation.liveness.simulator.subject import Presentation, SimulatedSubject
 from likeness.evaluation.liveness.simulator.surfaces import Cylinder, Head, Plane
@@ -185,7 +185,7 @@ def test_two_frames_of_a_still_scene_differ_by_noise() -> None:
 def test_jpeg_goes_there_and_back() -> None:
     camera = Camera(Optics.draw(chance()), chance())
     image = np.full((480, 640, 3), (200, 90, 40), np.uint8)
-    assert np.abs(decode(camera.compress(image)).astype(int) - image).max() < 6
+    assert np.abs(decode_frame(camera.compress(image)).astype(int) - image).max() < 6
 
 
 class Page:
@@ -267,7 +267,7 @@ def test_every_attack_gives_pictures_that_go_on(kind: AttackKind, portrait: Port
     assert first.shape == later.shape
     assert first.dtype == np.uint8
     assert {first.shape[:2]} <= {(480, 640), (640, 480)}
-    assert decode(attack.encode(later)).shape == later.shape
+    assert decode_frame(attack.encode(later)).shape == later.shape
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -289,7 +289,7 @@ def attempt(
     mode: LivenessMode = LivenessMode.ACTIVE,
     flash: bool = True,
     label: str | None = None,
-) -> tuple[Check, Outcome]:
+) -> tuple[Check, SimulatedAttempt]:
     check = Check(engine, draw_script(mode, flash=flash, chance=random.Random(seed)), label)
     return check, carry_out(presentation, check, chance(seed))
 

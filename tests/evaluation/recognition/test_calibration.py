@@ -13,16 +13,16 @@ from likeness.evaluation.data_set import DataSet
 from likeness.evaluation.recognition.calibration import (
     ALL_PHOTOS,
     Subset,
-    calibrate,
     check_groups,
     check_promise,
+    derive_thresholds,
     same_group,
     under_conditions,
 )
 from likeness.evaluation.recognition.comparison import compare_all
 from likeness.evaluation.recognition.conditions import Conditions
 from likeness.evaluation.recognition.extraction import Extraction
-from likeness.evaluation.recognition.outcomes import Failure, Sample
+from likeness.evaluation.recognition.outcomes import ExtractedFace, FailureToAcquire
 from likeness.evaluation.recognition.treatments import AS_IT_IS
 
 
@@ -35,7 +35,7 @@ def crowd() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 def test_thresholds_keep_to_the_rates_they_were_chosen_for(
     crowd: tuple[NDArray[np.float32], NDArray[np.int64]],
 ) -> None:
-    levels = calibrate(*crowd).levels
+    levels = derive_thresholds(*crowd).levels
     assert [level.level for level in levels] == [1, 2, 3, 4, 5]
     assert [level.threshold for level in levels] == sorted(level.threshold for level in levels)
     for level, target in zip(levels, TARGET_FMR, strict=True):
@@ -46,7 +46,7 @@ def test_thresholds_keep_to_the_rates_they_were_chosen_for(
 
 def test_a_rate_that_is_uncertain_is_kept_to_with_care(crowd: tuple[NDArray[np.float32], NDArray[np.int64]]) -> None:
     rows, people = crowd
-    levels = calibrate(rows, people).levels
+    levels = derive_thresholds(rows, people).levels
     for level, target in zip(levels, TARGET_FMR, strict=True):
         assert level.fmr.high <= 2 * target or level.fmr.value <= target / 2
         if level.fmr.high <= target * 1.5:  # a margin would be for nothing
@@ -60,11 +60,11 @@ def test_levels_that_too_few_people_support_are_refused_with_what_it_takes(
 ) -> None:
     rows, people = crowd
     with pytest.raises(SetupError, match=r"540 people.*: level 5 takes 1,415\."):
-        calibrate(rows[-600:], people[-600:])
+        derive_thresholds(rows[-600:], people[-600:])
     with pytest.raises(SetupError, match=r"level 3 takes 142, level 4 takes 448, level 5 takes 1,415\."):
-        calibrate(rows[:102], people[:102] // 2)
+        derive_thresholds(rows[:102], people[:102] // 2)
     with pytest.raises(SetupError, match="Too few photos"):
-        calibrate(rows[:1500], people[:1500])
+        derive_thresholds(rows[:1500], people[:1500])
 
 
 def test_where_people_are_too_few_for_level_5_the_others_are_offered_and_chosen(
@@ -73,8 +73,8 @@ def test_where_people_are_too_few_for_level_5_the_others_are_offered_and_chosen(
     few = np.r_[:500, 1500:1510]
     rows, people = crowd[0][few], crowd[1][few]
     with pytest.raises(SetupError, match="`--levels 4` leaves level 5 out"):
-        calibrate(rows, people)
-    chosen = calibrate(rows, people, levels=4).levels
+        derive_thresholds(rows, people)
+    chosen = derive_thresholds(rows, people, levels=4).levels
     assert [level.level for level in chosen] == [1, 2, 3, 4]
     assert all(level.threshold < 1 for level in chosen)
 
@@ -83,7 +83,7 @@ def test_many_photos_of_two_people_support_no_level() -> None:
     people = np.arange(2002) % 2
     rows = unit_rows(np.random.default_rng(1), people, size=24, likeness=2.0)
     with pytest.raises(SetupError, match=r"2 people.*level 1 takes 15"):
-        calibrate(rows, people)
+        derive_thresholds(rows, people)
 
 
 def test_people_alike_keep_the_promise_on_each_other(crowd: tuple[NDArray[np.float32], NDArray[np.int64]]) -> None:
@@ -100,7 +100,7 @@ def test_a_person_under_two_names_is_told_and_no_level_is_made_of_it(
     rows, people = crowd
     doubled = np.concatenate([rows, rows[:4]])
     with pytest.raises(SetupError, match=r"level 5.*two names"):
-        calibrate(doubled, np.concatenate([people, np.arange(5000, 5004)]))
+        derive_thresholds(doubled, np.concatenate([people, np.arange(5000, 5004)]))
 
 
 BOX = Box(0, 0, 60, 60)
@@ -124,8 +124,8 @@ def looked_at(seed: int) -> tuple[Extraction, dict[str, tuple[str, ...]]]:
         tuple(Path(f"P{people[row]:04}/{row:04}.jpg") for row in order),
         tuple(people[order].tolist()),
     )
-    outcomes: list[Sample | Failure] = [Sample(rows[row], 90, BOX) for row in order]
-    outcomes[1] = Failure("NO_FACE")
+    outcomes: list[ExtractedFace | FailureToAcquire] = [ExtractedFace(rows[row], 90, BOX) for row in order]
+    outcomes[1] = FailureToAcquire("NO_FACE")
     labels = {"origin": tuple(np.repeat(GROUPS, SIZES)[people[order]].tolist())}
     return Extraction(data_set, tuple(outcomes)), labels
 
@@ -144,8 +144,8 @@ def test_thresholds_of_the_group_most_alike_keep_a_promise_that_those_of_all_pai
         ("origin: south", 500, 4),
         ("origin: west", 30, 1),
     ]
-    of_all = calibrate(extraction.rows, extraction.people, levels=4)
-    of_groups = calibrate(extraction.rows, extraction.people, levels=4, subsets=subsets)
+    of_all = derive_thresholds(extraction.rows, extraction.people, levels=4)
+    of_groups = derive_thresholds(extraction.rows, extraction.people, levels=4, subsets=subsets)
     assert of_all.decided_by == (ALL_PHOTOS,) * 4
     assert of_groups.decided_by == ("origin: south",) * 4
     assert [len(demand.thresholds) for demand in of_groups.demands] == [4, 4, 4, 1]
@@ -164,18 +164,18 @@ def test_no_threshold_is_lower_than_for_all_pairs_nor_than_that_of_the_level_bef
     crowd: tuple[NDArray[np.float32], NDArray[np.int64]],
 ) -> None:
     rows, people = crowd
-    of_all = calibrate(rows, people)
+    of_all = derive_thresholds(rows, people)
     generator = np.random.default_rng(2)
     apart = Subset("apart", np.eye(60, dtype=np.float32), np.arange(60), 2)
     alike = Subset("alike", unit_rows(generator, np.arange(60)) + np.float32(2), np.arange(60), 2)
     alike = Subset("alike", alike.rows / np.linalg.norm(alike.rows, axis=1, keepdims=True), alike.people, 2)
     nobody = Subset("nobody", rows[:0], people[:0], 0)
-    chosen = calibrate(rows, people, subsets=(apart, alike, nobody))
+    chosen = derive_thresholds(rows, people, subsets=(apart, alike, nobody))
     assert chosen.decided_by == ("alike",) * 5
     assert len({level.threshold for level in chosen.levels[1:]}) == 1
     assert chosen.levels[4].threshold > of_all.levels[4].threshold
     assert chosen.highest_fmr[4] == chosen.levels[4].fmr.value
-    assert calibrate(rows, people, subsets=(apart,)).levels == of_all.levels
+    assert derive_thresholds(rows, people, subsets=(apart,)).levels == of_all.levels
 
 
 def test_groups_that_cannot_be_gone_by_are_refused() -> None:
@@ -192,7 +192,7 @@ def test_groups_that_cannot_be_gone_by_are_refused() -> None:
     with pytest.raises(SetupError, match=r"largest group \(sex: f\) has 400 people"):
         check_groups(thirds, data_set, levels=4)
     refused = tuple(
-        Failure("NO_FACE") if labels["origin"][index] != "west" else outcome
+        FailureToAcquire("NO_FACE") if labels["origin"][index] != "west" else outcome
         for index, outcome in enumerate(extraction.outcomes)
     )
     with pytest.raises(SetupError, match=r"origin: west\) has 30 people"):
@@ -214,9 +214,13 @@ def treated(seed: int) -> Conditions:
         data_set,
         tuple(people.tolist()),
         {
-            AS_IT_IS: tuple(Sample(row, 90, BOX) for row in plain),
-            "fog": tuple(Sample(row, 90, BOX) if i % 40 else Failure("LOW_QUALITY") for i, row in enumerate(fog)),
-            "storm": tuple(Sample(row, 90, BOX) if i < 5 else Failure("LOW_QUALITY") for i, row in enumerate(one)),
+            AS_IT_IS: tuple(ExtractedFace(row, 90, BOX) for row in plain),
+            "fog": tuple(
+                ExtractedFace(row, 90, BOX) if i % 40 else FailureToAcquire("LOW_QUALITY") for i, row in enumerate(fog)
+            ),
+            "storm": tuple(
+                ExtractedFace(row, 90, BOX) if i < 5 else FailureToAcquire("LOW_QUALITY") for i, row in enumerate(one)
+            ),
         },
     )
 
@@ -229,8 +233,8 @@ def test_thresholds_under_conditions_keep_a_promise_that_those_of_clean_photos_b
         ("fog", 468, 3),
         ("storm", 5, 0),
     ]
-    clean = calibrate(extraction.rows, extraction.people, levels=4)
-    foggy = calibrate(extraction.rows, extraction.people, levels=4, subsets=(fog, storm))
+    clean = derive_thresholds(extraction.rows, extraction.people, levels=4)
+    foggy = derive_thresholds(extraction.rows, extraction.people, levels=4, subsets=(fog, storm))
     assert foggy.decided_by[:3] == ("fog",) * 3
     assert all(rate <= target for rate, target in zip(foggy.highest_fmr, TARGET_FMR, strict=False))
     unseen, _ = under_conditions(treated(1))

@@ -12,7 +12,7 @@ from likeness.errors import SetupError
 from likeness.evaluation.data_set import DataSet, read_folder
 from likeness.evaluation.recognition.comparison import count_errors_between
 from likeness.evaluation.recognition.conditions import choose_photos, extract_conditions, measure_conditions
-from likeness.evaluation.recognition.outcomes import Failure
+from likeness.evaluation.recognition.outcomes import FailureToAcquire
 from likeness.evaluation.recognition.template_cache import TemplateCache
 from likeness.evaluation.recognition.treatments import AS_IT_IS, TREATMENTS
 
@@ -95,7 +95,7 @@ def test_what_is_known_is_not_looked_at_again(faces: DataSet, tmp_path: Path) ->
         )
     assert Counting.looks == 6 * (1 + len(TABLE))
     assert told == [(step, 6) for step in range(1, 7)] * 2
-    assert all(isinstance(outcome, Failure) for outcome in found.outcomes["dark 1/40"])
+    assert all(isinstance(outcome, FailureToAcquire) for outcome in found.outcomes["dark 1/40"])
 
 
 def test_rates_between_two_sets_are_those_of_every_pair() -> None:

@@ -8,7 +8,7 @@ from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.errors import SetupError
 from likeness.evaluation.data_set import DataSet, read_folder
 from likeness.evaluation.recognition.extraction import extract
-from likeness.evaluation.recognition.outcomes import Failure
+from likeness.evaluation.recognition.outcomes import FailureToAcquire
 from likeness.evaluation.recognition.template_cache import TemplateCache
 
 
@@ -46,10 +46,10 @@ def test_each_photo_gives_a_template_or_a_reason(data_set: DataSet, workers: int
         FakeEngine(), data_set, workers=workers, progress=lambda done, total: told.append((done, total))
     )
     assert extraction.failures == {
-        3: Failure("LOW_QUALITY", ("UnderExposurePrevention",)),
-        4: Failure("MULTIPLE_FACES"),
-        5: Failure("UNSUPPORTED_MEDIA_TYPE"),
-        6: Failure("INVALID_IMAGE"),
+        3: FailureToAcquire("LOW_QUALITY", ("UnderExposurePrevention",)),
+        4: FailureToAcquire("MULTIPLE_FACES"),
+        5: FailureToAcquire("UNSUPPORTED_MEDIA_TYPE"),
+        6: FailureToAcquire("INVALID_IMAGE"),
     }
     assert list(extraction.samples) == [0, 1, 2]
     assert extraction.people.tolist() == [0, 0, 1]
@@ -60,7 +60,7 @@ def test_each_photo_gives_a_template_or_a_reason(data_set: DataSet, workers: int
 
 def test_no_template_at_all(data_set: DataSet) -> None:
     extraction = extract(FakeEngine(), data_set)
-    nothing = type(extraction)(data_set, tuple(Failure("NO_FACE") for _ in data_set.photos))
+    nothing = type(extraction)(data_set, tuple(FailureToAcquire("NO_FACE") for _ in data_set.photos))
     assert nothing.rows.shape[0] == nothing.people.size == 0
 
 

@@ -14,11 +14,11 @@ from likeness.engine.photo.thumbnail import SIDE_PIXELS
 from likeness.errors import SetupError
 from likeness.evaluation.data_set import DataSet
 from likeness.evaluation.recognition.extraction import Extraction
-from likeness.evaluation.recognition.outcomes import Failure, Sample
+from likeness.evaluation.recognition.outcomes import ExtractedFace, FailureToAcquire
 from likeness.evaluation.recognition.pair_accuracy import PairAccuracy
-from likeness.evaluation.recognition.performance import Performance, measure
+from likeness.evaluation.recognition.performance import Performance, measure_performance
 from likeness.evaluation.report.numbers import Circumstances, to_json
-from likeness.evaluation.report.page import percent, rate, render_page
+from likeness.evaluation.report.page import percent, rate, render_report
 from likeness.evaluation.report.pictures import picture_pairs
 from likeness.evaluation.report.plots import Axis, Plot, decades, round_steps
 
@@ -39,10 +39,13 @@ def extraction(tmp_path_factory: pytest.TempPathFactory) -> Extraction:
     for photo in (folder / photo for photo in photos):
         photo.write_bytes(fake_photo(1, size=(160, 120)))
     rows = unit_rows(np.random.default_rng(0), owner, size=16, likeness=1.5)
-    outcomes: list[Sample | Failure] = [
-        Sample(row, 50 + index % 40, Box(40, 30, 60, 60)) for index, row in enumerate(rows)
+    outcomes: list[ExtractedFace | FailureToAcquire] = [
+        ExtractedFace(row, 50 + index % 40, Box(40, 30, 60, 60)) for index, row in enumerate(rows)
     ]
-    outcomes[4], outcomes[8] = Failure("LOW_QUALITY", ("Sharpness", "DynamicRange")), Failure("NO_FACE")
+    outcomes[4], outcomes[8] = (
+        FailureToAcquire("LOW_QUALITY", ("Sharpness", "DynamicRange")),
+        FailureToAcquire("NO_FACE"),
+    )
     data_set = DataSet("<i>faces", folder, tuple(names), tuple(photos), tuple(owner.tolist()))
     return Extraction(data_set, tuple(outcomes))
 
@@ -53,7 +56,7 @@ def performance(extraction: Extraction) -> Performance:
         "half": tuple("first" if index < 45 else "second" for index in range(90)),
         "rare": (None,) * 89 + ("one",),
     }
-    return measure(extraction, CALIBRATION, gallery_size=10, labels=labels)
+    return measure_performance(extraction, CALIBRATION, gallery_size=10, labels=labels)
 
 
 @pytest.fixture(scope="module")
@@ -90,22 +93,24 @@ def test_groups_are_measured_within_themselves(extraction: Extraction, report: d
 
 
 def test_a_pack_without_calibration_is_measured_too(extraction: Extraction) -> None:
-    report = to_json(measure(extraction, None), Circumstances("own@1", "probe", "largest", "2030-01-31", None))
+    report = to_json(
+        measure_performance(extraction, None), Circumstances("own@1", "probe", "largest", "2030-01-31", None)
+    )
     assert report["levelsInForce"] == []
-    assert "Thresholds" in render_page(report)
+    assert "Thresholds" in render_report(report)
 
 
 def test_photos_that_give_no_comparison_are_refused(extraction: Extraction) -> None:
-    nothing = Extraction(extraction.data_set, tuple(Failure("NO_FACE") for _ in range(90)))
+    nothing = Extraction(extraction.data_set, tuple(FailureToAcquire("NO_FACE") for _ in range(90)))
     with pytest.raises(SetupError, match="Too few photos"):
-        measure(nothing, None)
+        measure_performance(nothing, None)
 
 
 def test_the_page_needs_nothing_but_itself(
     extraction: Extraction, performance: Performance, report: dict[str, Any]
 ) -> None:
     shown = picture_pairs(FakeEngine(), extraction, performance.comparisons.highest_impostor[:3])
-    page = render_page(report, false_matches=shown, false_non_matches=shown[:1])
+    page = render_report(report, false_matches=shown, false_non_matches=shown[:1])
     assert page.count("data:image/jpeg;base64,") == 8
     assert not re.search(r'(?:src|href)="(?!data:)|@import|url\(|<script', page)
     for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
@@ -116,7 +121,7 @@ def test_the_page_needs_nothing_but_itself(
 def test_names_of_folders_cannot_break_the_page(
     extraction: Extraction, performance: Performance, report: dict[str, Any]
 ) -> None:
-    page = render_page(
+    page = render_report(
         report, false_matches=picture_pairs(FakeEngine(), extraction, performance.comparisons.highest_impostor[:3])
     )
     assert "<i>" not in page
@@ -127,14 +132,16 @@ def test_a_broken_promise_is_marked(report: dict[str, Any]) -> None:
     broken = json.loads(json.dumps(report))
     for level in broken["levelsInForce"]:
         level["fmr"]["low"] = 0.0
-    assert 'class="broken"' not in render_page(broken)
+    assert 'class="broken"' not in render_report(broken)
     broken["levelsInForce"][2]["fmr"]["low"] = 2e-4
-    assert render_page(broken).count('class="broken"') == 1
+    assert render_report(broken).count('class="broken"') == 1
 
 
 def test_a_face_at_the_edge_is_pictured(extraction: Extraction, performance: Performance) -> None:
     outcomes = [
-        Sample(outcome.template, outcome.quality, Box(-50, -40, 90, 90)) if isinstance(outcome, Sample) else outcome
+        ExtractedFace(outcome.template, outcome.quality, Box(-50, -40, 90, 90))
+        if isinstance(outcome, ExtractedFace)
+        else outcome
         for outcome in extraction.outcomes
     ]
     (shown,) = picture_pairs(

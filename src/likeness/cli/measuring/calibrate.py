@@ -35,18 +35,18 @@ from likeness.errors import SetupError
 from likeness.evaluation.data_set import DataSet, read_folder, read_labels
 from likeness.evaluation.recognition.calibration import (
     ALL_PHOTOS,
+    CalibratedThresholds,
     Demand,
-    Labels,
+    GroupLabels,
     Promise,
     Subset,
-    Thresholds,
     check_groups,
     check_people,
     check_promise,
     same_group,
     under_conditions,
 )
-from likeness.evaluation.recognition.calibration import calibrate as find_thresholds
+from likeness.evaluation.recognition.calibration import derive_thresholds as find_thresholds
 from likeness.evaluation.recognition.conditions import PHOTOS
 from likeness.evaluation.recognition.extraction import Extraction
 from likeness.gallery.pack_files import PackFiles
@@ -170,7 +170,7 @@ def calibrate(
         )
 
 
-def _labels(impostors: Impostors, groups: Path | None, data_set: DataSet, levels: int) -> Labels:
+def _labels(impostors: Impostors, groups: Path | None, data_set: DataSet, levels: int) -> GroupLabels:
     """Read the groups and see to it, before the work, that they are enough; nothing where all pairs count. Raises SetupError."""
     if impostors is Impostors.ALL:
         if groups:
@@ -185,7 +185,7 @@ def _labels(impostors: Impostors, groups: Path | None, data_set: DataSet, levels
     return labels
 
 
-def _stored(extraction: Extraction, chosen: Thresholds, groups: int, pack_version: str) -> StoredCalibration:
+def _stored(extraction: Extraction, chosen: CalibratedThresholds, groups: int, pack_version: str) -> StoredCalibration:
     """Say what the thresholds rest on; the demands are those of all photos, then of ``groups`` groups, then of conditions."""
     thresholds, measured = [level.threshold for level in chosen.levels], list(chosen.highest_fmr)
     if len(thresholds) == 4:
@@ -218,7 +218,7 @@ def _told(demand: Demand) -> str:
     return f"{demand.name} ({f'levels 1 to {highest}' if highest else 'no level: too few people'})"
 
 
-def _counted(treated: Sequence[Demand], chosen: Thresholds) -> str:
+def _counted(treated: Sequence[Demand], chosen: CalibratedThresholds) -> str:
     """Tell for each level under how many conditions there are enough pairs."""
     enough = (
         f"level {rates.level} {sum(len(demand.thresholds) >= rates.level for demand in treated)}"
@@ -227,7 +227,7 @@ def _counted(treated: Sequence[Demand], chosen: Thresholds) -> str:
     return f"of {len(treated)} conditions those with enough pairs: {', '.join(enough)}"
 
 
-def _print_demands(console: Console, chosen: Thresholds) -> None:
+def _print_demands(console: Console, chosen: CalibratedThresholds) -> None:
     table = Table(
         "within",
         "people",

@@ -33,10 +33,10 @@ from likeness.evaluation.data_set import Pairs, read_folder, read_labels, read_p
 from likeness.evaluation.recognition.conditions import PHOTOS, measure_conditions
 from likeness.evaluation.recognition.extraction import Extraction
 from likeness.evaluation.recognition.pair_accuracy import PairAccuracy, pair_accuracy
-from likeness.evaluation.recognition.performance import GroupRates, LevelRates, Performance, measure
+from likeness.evaluation.recognition.performance import GroupRates, LevelRates, Performance, measure_performance
 from likeness.evaluation.recognition.rates import Rate
 from likeness.evaluation.report.numbers import Circumstances, to_json
-from likeness.evaluation.report.page import percent, rate, render_page
+from likeness.evaluation.report.page import percent, rate, render_report
 from likeness.evaluation.report.pictures import picture_pairs
 
 _PICTURED_PAIRS = 12
@@ -96,7 +96,7 @@ def evaluate(
     engine = load_pack(pack)
     extraction = extract_templates(engine, data_set, use=use, policy=policy, workers=workers, cache=cache)
     calibration = _calibration(engine)
-    performance = measure(extraction, calibration, gallery_size=gallery_size, labels=labels)
+    performance = measure_performance(extraction, calibration, gallery_size=gallery_size, labels=labels)
     accuracy = _accuracy(extraction, chosen_pairs) if chosen_pairs else None
     treated = (
         measure_conditions(
@@ -131,7 +131,7 @@ def evaluate(
         console.print(f"Numbers  {json_file}", markup=False)
     if html_file:
         worst = performance.comparisons
-        page = render_page(
+        page = render_report(
             report,
             false_matches=picture_pairs(
                 engine, extraction, worst.highest_impostor[:_PICTURED_PAIRS] if pictures else ()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from likeness.engine.base import Engine
 from likeness.engine.photo.files import passed_over
 from likeness.errors import LikenessError, SetupError
-from likeness.evaluation.liveness.rates import Presentation, PresentationRates, tally
+from likeness.evaluation.liveness.rates import PresentationOutcome, PresentationRates, tally
 
 FUSED = "all models, mean"
 
@@ -85,8 +85,8 @@ def _scores(engine: Engine, path: Path) -> dict[str, float]:
 
 
 def _rates(model: str, live: list[dict[str, float]], attack: list[dict[str, float]], threshold: float) -> ModelRates:
-    def judged(group: list[dict[str, float]]) -> list[Presentation]:
-        return [Presentation(one.get(model, 0.0) >= threshold, model in one) for one in group]
+    def judged(group: list[dict[str, float]]) -> list[PresentationOutcome]:
+        return [PresentationOutcome(one.get(model, 0.0) >= threshold, model in one) for one in group]
 
     def values(group: list[dict[str, float]]) -> NDArray[np.float64]:
         return np.array([one[model] for one in group if model in one])

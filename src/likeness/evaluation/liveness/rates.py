@@ -13,7 +13,7 @@ QUANTILES = (0.0, 0.01, 0.05, 0.5, 0.95, 0.99, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Presentation:
+class PresentationOutcome:
     """One presentation's ending: whether it was taken for bona fide, whether it was answered at all, and what failed."""
 
     accepted: bool
@@ -74,7 +74,7 @@ class PresentationRates:
         }
 
 
-def tally(kind: str, presentations: Iterable[Presentation], *, bona_fide: bool) -> PresentationRates:
+def tally(kind: str, presentations: Iterable[PresentationOutcome], *, bona_fide: bool) -> PresentationRates:
     """Count one kind's presentations."""
     taken = list(presentations)
     failed = Counter(signal for one in taken for signal in one.failed)

@@ -17,7 +17,7 @@ import numpy as np
 from likeness.engine.base import Engine
 from likeness.errors import LikenessError, SetupError
 from likeness.evaluation.liveness.photos import photos_in
-from likeness.evaluation.liveness.rates import Presentation, PresentationRates, tally
+from likeness.evaluation.liveness.rates import PresentationOutcome, PresentationRates, tally
 from likeness.evaluation.liveness.simulator.attacks import NEEDS_RECORDING, AttackKind, mount
 from likeness.evaluation.liveness.simulator.portrait import Portrait
 from likeness.evaluation.liveness.simulator.session import Shot, carry_out
@@ -54,7 +54,7 @@ def simulate_all(
     Kinds take turns, and an interruption (SIGINT) keeps what has ended: the rates are then of fewer attempts.
     """
     jobs = [(kind, index) for index in range(attempts) for kind in kinds]
-    found: dict[str, list[Presentation]] = {kind: [] for kind in kinds}
+    found: dict[str, list[PresentationOutcome]] = {kind: [] for kind in kinds}
     with ProcessPoolExecutor(workers, get_context("spawn"), _open_worker, (load, plan)) as pool:
         waiting = {pool.submit(_work, kind, index): kind for kind, index in jobs}
         try:
@@ -66,7 +66,7 @@ def simulate_all(
     return tuple(tally(kind, found[kind], bona_fide=kind == LIVE) for kind in kinds)
 
 
-def simulate(engine: Engine, plan: Plan, kind: str, index: int) -> Presentation:
+def simulate(engine: Engine, plan: Plan, kind: str, index: int) -> PresentationOutcome:
     """Simulate one attempt. Raises SetupError when no photo is fit to make a person from."""
     source = np.random.SeedSequence((plan.seed, KINDS.index(kind), index))
     chance = np.random.default_rng(source)
@@ -85,7 +85,7 @@ def simulate(engine: Engine, plan: Plan, kind: str, index: int) -> Presentation:
     )
     script = draw_script(plan.mode, flash=plan.flash, chance=scripts)
     verdict = carry_out(presentation, Check(engine, script, presentation.camera_label), chance).verdict
-    return Presentation(
+    return PresentationOutcome(
         verdict.live,
         verdict.status_code is not StatusCode.FACE_TIMEOUT,
         tuple(name.value for name in verdict.failed),
@@ -141,6 +141,6 @@ def _open_worker(load: LoadEngine, plan: Plan) -> None:
     _worker = load(), plan
 
 
-def _work(kind: str, index: int) -> Presentation:
+def _work(kind: str, index: int) -> PresentationOutcome:
     assert _worker is not None
     return simulate(*_worker, kind, index)

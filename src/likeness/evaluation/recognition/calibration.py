@@ -18,7 +18,7 @@ import numpy as np
 from likeness.engine.levels import LEVELS, TARGET_FMR
 from likeness.errors import SetupError
 from likeness.evaluation.data_set import DataSet, groups_of
-from likeness.evaluation.recognition.comparison import People, Rows, compare_all, count_errors, count_pairs
+from likeness.evaluation.recognition.comparison import People, TemplateRows, compare_all, count_errors, count_pairs
 from likeness.evaluation.recognition.conditions import Conditions
 from likeness.evaluation.recognition.extraction import Extraction
 from likeness.evaluation.recognition.performance import LevelRates, check_comparisons, level_rates
@@ -43,7 +43,7 @@ SHARES_OF_TARGET = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 
 ALL_PHOTOS = "all photos"
-Labels = Mapping[str, Sequence[str | None]]
+GroupLabels = Mapping[str, Sequence[str | None]]
 """For each label the group of every photo."""
 
 
@@ -52,7 +52,7 @@ class Subset:
     """Templates whose comparisons with each other are to keep the promises, too: of a group, or of photos treated alike."""
 
     name: str
-    rows: Rows
+    rows: TemplateRows
     people: People
     levels: int
     """The first levels, 0..5, whose rate they are enough to show."""
@@ -69,7 +69,7 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
+class CalibratedThresholds:
     """The thresholds of the levels, and where each comes from."""
 
     levels: tuple[LevelRates, ...]
@@ -112,7 +112,7 @@ def check_people(count: int, *, levels: int = len(LEVELS), shown_by: str = "The 
     )
 
 
-def check_groups(labels: Labels, data_set: DataSet, *, levels: int = len(LEVELS)) -> None:
+def check_groups(labels: GroupLabels, data_set: DataSet, *, levels: int = len(LEVELS)) -> None:
     """Raise SetupError where a photo has no group, or no group of a label has enough people for the first ``levels`` levels."""
     for label, values in labels.items():
         without = [photo.as_posix() for photo, value in zip(data_set.photos, values, strict=True) if value is None]
@@ -124,7 +124,7 @@ def check_groups(labels: Labels, data_set: DataSet, *, levels: int = len(LEVELS)
     _check_largest(labels, dict(enumerate(data_set.person_of)), levels)
 
 
-def same_group(extraction: Extraction, labels: Labels, *, levels: int = len(LEVELS)) -> tuple[Subset, ...]:
+def same_group(extraction: Extraction, labels: GroupLabels, *, levels: int = len(LEVELS)) -> tuple[Subset, ...]:
     """Give a subset for each group. Raises SetupError where no group of a label kept enough people for the first ``levels`` levels."""
     _check_largest(labels, {index: extraction.data_set.person_of[index] for index in extraction.samples}, levels)
     found = ((str(group), *extraction.templates_of(group.photos)) for group in groups_of(labels))
@@ -142,7 +142,9 @@ def under_conditions(conditions: Conditions) -> tuple[Subset, ...]:
     )
 
 
-def calibrate(rows: Rows, people: People, *, levels: int = len(LEVELS), subsets: Sequence[Subset] = ()) -> Thresholds:
+def derive_thresholds(
+    rows: TemplateRows, people: People, *, levels: int = len(LEVELS), subsets: Sequence[Subset] = ()
+) -> CalibratedThresholds:
     """Give the lowest thresholds that keep to the target rates with confidence, on all impostor comparisons and within each subset.
 
     Of the first ``levels`` levels, 1..5. Raises SetupError where there are too few people to show a level's rate, or no threshold keeps
@@ -165,7 +167,7 @@ def calibrate(rows: Rows, people: People, *, levels: int = len(LEVELS), subsets:
             thresholds.append(highest.thresholds[level])
             decided_by.append(highest.name)
     rates = [level_rates(count_errors(subset.rows, subset.people, thresholds), thresholds) for subset in everything]
-    return Thresholds(
+    return CalibratedThresholds(
         rates[0],
         demands,
         tuple(decided_by),
@@ -180,7 +182,7 @@ def calibrate(rows: Rows, people: People, *, levels: int = len(LEVELS), subsets:
     )
 
 
-def check_promise(rows: Rows, people: People, *, splits: int = 20, seed: int = 0) -> tuple[Promise, ...]:
+def check_promise(rows: TemplateRows, people: People, *, splits: int = 20, seed: int = 0) -> tuple[Promise, ...]:
     """Calibrate on a random half of the people and measure on the other, both ways round, ``splits`` times."""
     generator = np.random.default_rng(seed)
     everybody = np.unique(people)
@@ -223,7 +225,7 @@ def _demand(subset: Subset, levels: int) -> Demand:
     return Demand(subset.name, len(np.unique(subset.people)), chosen)
 
 
-def _choose(rows: Rows, people: People) -> tuple[float, ...]:
+def _choose(rows: TemplateRows, people: People) -> tuple[float, ...]:
     impostor = compare_all(rows, people, keep=0).impostor
     tried = [impostor.threshold_for(share * rate) for share in SHARES_OF_TARGET for rate in TARGET_FMR]
     rates = level_rates(count_errors(rows, people, tried), tried)
@@ -238,7 +240,7 @@ def _levels_of(people: int) -> int:
     return sum(people >= fewest for fewest in FEWEST_PEOPLE)
 
 
-def _check_largest(labels: Labels, person_of: Mapping[int, int], levels: int) -> None:
+def _check_largest(labels: GroupLabels, person_of: Mapping[int, int], levels: int) -> None:
     """Check, label by label, that its largest group has enough people; ``person_of`` has the photos that take part."""
     for label, values in labels.items():
         sizes = {

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from likeness.evaluation.recognition.histogram import ScoreHistogram
 
-Rows = NDArray[np.float32]
+TemplateRows = NDArray[np.float32]
 """Templates as unit rows (n, d)."""
 People = NDArray[np.int64]
 """The person of each row (n,)."""
@@ -59,7 +59,7 @@ def count_pairs(people: People) -> tuple[int, int]:
     return genuine, len(people) * (len(people) - 1) // 2 - genuine
 
 
-def compare_all(rows: Rows, people: People, *, keep: int = 24) -> Comparisons:
+def compare_all(rows: TemplateRows, people: People, *, keep: int = 24) -> Comparisons:
     """Compare every two rows once; keep the ``keep`` worst pairs of either kind."""
     genuine, impostor = ScoreHistogram(), ScoreHistogram()
     lowest, highest = _Worst(keep, people, lowest=True), _Worst(keep, people, lowest=False)
@@ -71,7 +71,7 @@ def compare_all(rows: Rows, people: People, *, keep: int = 24) -> Comparisons:
     return Comparisons(genuine, impostor, lowest.pairs(), highest.pairs())
 
 
-def count_errors(rows: Rows, people: People, thresholds: Sequence[float]) -> ErrorsByPerson:
+def count_errors(rows: TemplateRows, people: People, thresholds: Sequence[float]) -> ErrorsByPerson:
     """Count each person's comparisons and errors at each threshold; people are 0 .. max(people)."""
     count = int(people.max(initial=-1)) + 1
     photos = np.bincount(people, minlength=count)
@@ -98,8 +98,8 @@ def count_errors(rows: Rows, people: People, thresholds: Sequence[float]) -> Err
 
 
 def count_errors_between(
-    rows: Rows,
-    others: Rows,
+    rows: TemplateRows,
+    others: TemplateRows,
     people: People,
     others_people: People,
     same_photo: NDArray[np.bool_],
@@ -126,7 +126,9 @@ def count_errors_between(
     )
 
 
-def _blocks(rows: Rows, people: People) -> Iterator[tuple[int, Rows, NDArray[np.bool_], NDArray[np.bool_]]]:
+def _blocks(
+    rows: TemplateRows, people: People
+) -> Iterator[tuple[int, TemplateRows, NDArray[np.bool_], NDArray[np.bool_]]]:
     """Yield (start, scores, genuine, impostor): rows from ``start`` on against all from ``start`` on, each pair in one block only."""
     for start in range(0, len(rows), _BLOCK):
         scores = rows[start : start + _BLOCK] @ rows[start:].T
@@ -144,7 +146,7 @@ class _Worst:
         self._sign = 1 if lowest else -1
         self._found: dict[tuple[int, int], tuple[float, int, int]] = {}
 
-    def look(self, scores: Rows, chosen: NDArray[np.bool_], start: int) -> None:
+    def look(self, scores: TemplateRows, chosen: NDArray[np.bool_], start: int) -> None:
         """Take in a block's chosen scores; its rows and columns count from ``start``."""
         if not self._keep:
             return

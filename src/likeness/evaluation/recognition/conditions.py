@@ -23,9 +23,9 @@ from likeness.engine.photo.resampling import shrink
 from likeness.errors import BadRequest, FaceRefused, SetupError, UnsupportedMediaType
 from likeness.evaluation.data_set import DataSet
 from likeness.evaluation.recognition import treatments
-from likeness.evaluation.recognition.comparison import People, Rows, count_errors, count_errors_between
+from likeness.evaluation.recognition.comparison import People, TemplateRows, count_errors, count_errors_between
 from likeness.evaluation.recognition.extraction import Progress, analyse
-from likeness.evaluation.recognition.outcomes import Failure, Outcome, Sample
+from likeness.evaluation.recognition.outcomes import ExtractedFace, ExtractionOutcome, FailureToAcquire
 from likeness.evaluation.recognition.performance import LevelRates, level_rates
 from likeness.evaluation.recognition.rates import Rate, genuine_rate
 from likeness.evaluation.recognition.template_cache import TemplateCache
@@ -65,10 +65,10 @@ class Conditions:
 
     data_set: DataSet
     photos: tuple[int, ...]
-    outcomes: Mapping[str, tuple[Outcome, ...]]
+    outcomes: Mapping[str, tuple[ExtractionOutcome, ...]]
     """By treatment, in the order of ``photos``."""
 
-    def templates_under(self, condition: str) -> tuple[Rows, People]:
+    def templates_under(self, condition: str) -> tuple[TemplateRows, People]:
         """Give the (rows, people) of the photos that are not refused under a treatment."""
         rows, places = _templates(self.outcomes[condition])
         return rows, self.person_of[places]
@@ -107,7 +107,7 @@ def extract_conditions(
     Raises SetupError where a file cannot be read, or too few of the photos are accepted as they are.
     """
 
-    def look_at(index: int) -> dict[str, Outcome]:
+    def look_at(index: int) -> dict[str, ExtractionOutcome]:
         path = data_set.folder / data_set.photos[index]
         try:
             photo = path.read_bytes()
@@ -115,7 +115,7 @@ def extract_conditions(
             raise SetupError(f"{path} cannot be read: {error}") from error
         subject = _Subject(engine, photo, str(data_set.photos[index]), use, policy)
 
-        def treated(name: str) -> Outcome:
+        def treated(name: str) -> ExtractionOutcome:
             key = photo + f"\n{name}\n{digest}".encode()
             known = cache.get(key) if cache is not None else None
             outcome = known or subject.treated(name, table[name])
@@ -124,12 +124,12 @@ def extract_conditions(
             return outcome
 
         plain = treated(AS_IT_IS)
-        if isinstance(plain, Failure):
+        if isinstance(plain, FailureToAcquire):
             return {}
         return {AS_IT_IS: plain} | {name: treated(name) for name in table if name != AS_IT_IS}
 
     digest = _treatments_digest()
-    rows: list[tuple[int, dict[str, Outcome]]] = []
+    rows: list[tuple[int, dict[str, ExtractionOutcome]]] = []
     with ThreadPoolExecutor(workers, thread_name_prefix="likeness-conditions") as pool:
         try:
             for done, (index, found) in enumerate(zip(photos, pool.map(look_at, photos), strict=True), start=1):
@@ -166,7 +166,11 @@ def measure_conditions(conditions: Conditions, thresholds: Sequence[float]) -> t
                 name,
                 len(outcomes),
                 _failure_rate(outcomes, person_of),
-                dict(Counter(_named(outcome) for outcome in outcomes if isinstance(outcome, Failure)).most_common()),
+                dict(
+                    Counter(
+                        _named(outcome) for outcome in outcomes if isinstance(outcome, FailureToAcquire)
+                    ).most_common()
+                ),
                 level_rates(count_errors(rows, people, thresholds), thresholds),
                 level_rates(against, thresholds),
             )
@@ -183,7 +187,7 @@ class _Subject:
         self._look = partial(engine.analyse, use=use, policy=policy)
         self._found: tuple[Image, Face] | None = None
 
-    def treated(self, name: str, treatment: Treatment) -> Outcome:
+    def treated(self, name: str, treatment: Treatment) -> ExtractionOutcome:
         try:
             image, face = self._found = self._found or self._find()
         except (BadRequest, FaceRefused, UnsupportedMediaType):
@@ -202,21 +206,21 @@ def _stored(image: Image) -> bytes:
     return stored.tobytes()
 
 
-def _templates(outcomes: Sequence[Outcome]) -> tuple[Rows, NDArray[np.int64]]:
-    found = [(place, outcome.template) for place, outcome in enumerate(outcomes) if isinstance(outcome, Sample)]
+def _templates(outcomes: Sequence[ExtractionOutcome]) -> tuple[TemplateRows, NDArray[np.int64]]:
+    found = [(place, outcome.template) for place, outcome in enumerate(outcomes) if isinstance(outcome, ExtractedFace)]
     if not found:
         return np.empty((0, 1), np.float32), np.empty(0, np.int64)
     places, templates = zip(*found, strict=True)
     return np.stack(templates), np.array(places, np.int64)
 
 
-def _failure_rate(outcomes: Sequence[Outcome], person_of: People) -> Rate:
-    failed = np.array([isinstance(outcome, Failure) for outcome in outcomes], np.bool_)
+def _failure_rate(outcomes: Sequence[ExtractionOutcome], person_of: People) -> Rate:
+    failed = np.array([isinstance(outcome, FailureToAcquire) for outcome in outcomes], np.bool_)
     count = int(person_of.max()) + 1
     return genuine_rate(np.bincount(person_of[failed], minlength=count), np.bincount(person_of, minlength=count))
 
 
-def _named(failure: Failure) -> str:
+def _named(failure: FailureToAcquire) -> str:
     return ": ".join((failure.code, *failure.reasons[:1]))
 
 

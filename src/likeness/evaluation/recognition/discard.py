@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.evaluation.recognition.comparison import People, Rows
+from likeness.evaluation.recognition.comparison import People, TemplateRows
 
 DISCARDED = (0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2)
 """The shares of photos that are left out, worst first."""
@@ -24,7 +24,11 @@ class DiscardPoint:
 
 
 def discard_curve(
-    rows: Rows, people: People, quality: NDArray[np.float64], threshold: float, discarded: tuple[float, ...] = DISCARDED
+    rows: TemplateRows,
+    people: People,
+    quality: NDArray[np.float64],
+    threshold: float,
+    discarded: tuple[float, ...] = DISCARDED,
 ) -> tuple[DiscardPoint, ...]:
     """Give FNMR at a threshold with the lowest-quality share of the photos left out; ties leave in the order of the photos."""
     first, second = genuine_pairs(people)

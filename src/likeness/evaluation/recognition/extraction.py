@@ -9,8 +9,8 @@ import numpy as np
 from likeness.engine.base import Engine, FacePolicy, Use
 from likeness.errors import BadRequest, FaceRefused, LowQuality, SetupError, UnsupportedMediaType
 from likeness.evaluation.data_set import DataSet
-from likeness.evaluation.recognition.comparison import People, Rows
-from likeness.evaluation.recognition.outcomes import Failure, Outcome, Sample
+from likeness.evaluation.recognition.comparison import People, TemplateRows
+from likeness.evaluation.recognition.outcomes import ExtractedFace, ExtractionOutcome, FailureToAcquire
 from likeness.evaluation.recognition.template_cache import TemplateCache
 
 Progress = Callable[[int, int], None]
@@ -22,20 +22,20 @@ class Extraction:
     """What became of every photo of a data set, in its order."""
 
     data_set: DataSet
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[ExtractionOutcome, ...]
 
     @property
-    def samples(self) -> Mapping[int, Sample]:
+    def samples(self) -> Mapping[int, ExtractedFace]:
         """The photos that gave a template, by their index in the data set, ascending."""
-        return {index: outcome for index, outcome in enumerate(self.outcomes) if isinstance(outcome, Sample)}
+        return {index: outcome for index, outcome in enumerate(self.outcomes) if isinstance(outcome, ExtractedFace)}
 
     @property
-    def failures(self) -> Mapping[int, Failure]:
+    def failures(self) -> Mapping[int, FailureToAcquire]:
         """The photos that gave none, by their index."""
-        return {index: outcome for index, outcome in enumerate(self.outcomes) if isinstance(outcome, Failure)}
+        return {index: outcome for index, outcome in enumerate(self.outcomes) if isinstance(outcome, FailureToAcquire)}
 
     @property
-    def rows(self) -> Rows:
+    def rows(self) -> TemplateRows:
         """The templates, one row for each of ``samples``."""
         templates = [sample.template for sample in self.samples.values()]
         return np.stack(templates) if templates else np.empty((0, 1), np.float32)
@@ -45,7 +45,7 @@ class Extraction:
         """The person of each row."""
         return np.array([self.data_set.person_of[index] for index in self.samples], np.int64)
 
-    def templates_of(self, photos: Collection[int]) -> tuple[Rows, People]:
+    def templates_of(self, photos: Collection[int]) -> tuple[TemplateRows, People]:
         """Give the (rows, people) of some photos of the data set, those that gave a template."""
         chosen = np.isin(np.fromiter(self.samples, np.int64), np.fromiter(photos, np.int64))
         return self.rows[chosen], self.people[chosen]
@@ -66,7 +66,7 @@ def extract(
     A ``cache`` answers for photos that it has seen, and learns the others.
     """
 
-    def look_at(index: int) -> Outcome:
+    def look_at(index: int) -> ExtractionOutcome:
         path = data_set.folder / data_set.photos[index]
         try:
             photo = path.read_bytes()
@@ -93,12 +93,12 @@ def extract(
     return Extraction(data_set, tuple(outcomes))
 
 
-def analyse(engine: Engine, photo: bytes, use: Use, policy: FacePolicy) -> Outcome:
+def analyse(engine: Engine, photo: bytes, use: Use, policy: FacePolicy) -> ExtractionOutcome:
     """Give what becomes of a photo; what the service would refuse becomes a Failure."""
     try:
         face = engine.analyse(photo, use=use, policy=policy)
     except LowQuality as error:
-        return Failure(error.code, tuple(error.reasons))
+        return FailureToAcquire(error.code, tuple(error.reasons))
     except (BadRequest, FaceRefused, UnsupportedMediaType) as error:
-        return Failure(error.code)
-    return Sample(face.template, face.quality.score, face.detection.box)
+        return FailureToAcquire(error.code)
+    return ExtractedFace(face.template, face.quality.score, face.detection.box)

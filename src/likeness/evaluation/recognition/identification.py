@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.evaluation.recognition.comparison import People, Rows
+from likeness.evaluation.recognition.comparison import People, TemplateRows
 
 _BLOCK = 1024
 
@@ -55,7 +55,9 @@ class Searches:
         return OperatingPoint(threshold, point.fpir, point.fnir, fpir)
 
 
-def search_galleries(rows: Rows, people: People, *, gallery_size: int, galleries: int = 5, seed: int = 0) -> Searches:
+def search_galleries(
+    rows: TemplateRows, people: People, *, gallery_size: int, galleries: int = 5, seed: int = 0
+) -> Searches:
     """Search random galleries of at most ``gallery_size`` people, as the module's docstring says."""
     generator = np.random.default_rng(seed)
     everybody = np.unique(people)
@@ -77,7 +79,7 @@ def search_galleries(rows: Rows, people: People, *, gallery_size: int, galleries
 
 
 def _best(
-    rows: Rows, probes: NDArray[np.int64], references: NDArray[np.int64], people: People
+    rows: TemplateRows, probes: NDArray[np.int64], references: NDArray[np.int64], people: People
 ) -> tuple[NDArray[np.float64], People]:
     """Give each probe's best score in the gallery, and whose reference it is."""
     best, whose = np.empty(len(probes)), np.empty(len(probes), people.dtype)

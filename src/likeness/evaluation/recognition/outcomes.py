@@ -6,7 +6,7 @@ from likeness.engine.base import Box, Template
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class ExtractedFace:
     """The face of one photo, with its unified quality score in 0..100."""
 
     template: Template
@@ -15,11 +15,11 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailureToAcquire:
     """A photo that gave no template: the error's code, and for LOW_QUALITY the reasons."""
 
     code: str
     reasons: tuple[str, ...] = ()
 
 
-Outcome = Sample | Failure
+ExtractionOutcome = ExtractedFace | FailureToAcquire

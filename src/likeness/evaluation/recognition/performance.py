@@ -20,7 +20,7 @@ from likeness.evaluation.recognition.comparison import (
 from likeness.evaluation.recognition.discard import DiscardPoint, discard_curve
 from likeness.evaluation.recognition.extraction import Extraction
 from likeness.evaluation.recognition.identification import OperatingPoint, Searches, search_galleries
-from likeness.evaluation.recognition.outcomes import Failure
+from likeness.evaluation.recognition.outcomes import FailureToAcquire
 from likeness.evaluation.recognition.rates import Rate, genuine_rate, impostor_rate
 
 TARGET_FPIR = (0.1, 0.03, 0.01, 0.003, 0.001)
@@ -68,7 +68,7 @@ class Performance:
     groups: tuple[GroupRates, ...]
 
 
-def measure(
+def measure_performance(
     extraction: Extraction,
     calibration: Calibration | None,
     *,
@@ -127,7 +127,7 @@ def level_rates(errors: ErrorsByPerson, thresholds: Sequence[float]) -> tuple[Le
 def failure_to_acquire(extraction: Extraction, photos: Sequence[int]) -> Rate:
     """Give the share of some photos that gave no template."""
     owner = np.array([extraction.data_set.person_of[index] for index in photos], np.int64)
-    failed = np.array([isinstance(extraction.outcomes[index], Failure) for index in photos], np.bool_)
+    failed = np.array([isinstance(extraction.outcomes[index], FailureToAcquire) for index in photos], np.bool_)
     count = len(extraction.data_set.people)
     return genuine_rate(np.bincount(owner[failed], minlength=count), np.bincount(owner, minlength=count))
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from likeness.engine.base import Box
 from likeness.errors import SetupError
-from likeness.evaluation.recognition.outcomes import Failure, Outcome, Sample
+from likeness.evaluation.recognition.outcomes import ExtractedFace, ExtractionOutcome, FailureToAcquire
 from likeness.kit.files import replacing
 
 _REASON_SEPARATOR = " "
@@ -25,7 +25,7 @@ class TemplateCache:
     """The outcomes of photos seen before. Thread-safe."""
 
     path: Path
-    _known: dict[str, Outcome] = field(default_factory=dict)
+    _known: dict[str, ExtractionOutcome] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _changed: bool = False
 
@@ -42,11 +42,11 @@ class TemplateCache:
     def __len__(self) -> int:
         return len(self._known)
 
-    def get(self, photo: bytes) -> Outcome | None:
+    def get(self, photo: bytes) -> ExtractionOutcome | None:
         with self._lock:
             return self._known.get(_key(photo))
 
-    def put(self, photo: bytes, outcome: Outcome) -> None:
+    def put(self, photo: bytes, outcome: ExtractionOutcome) -> None:
         with self._lock:
             self._known[_key(photo)] = outcome
             self._changed = True
@@ -56,8 +56,8 @@ class TemplateCache:
         with self._lock:
             if not self._changed:
                 return
-            samples = {key: known for key, known in self._known.items() if isinstance(known, Sample)}
-            failures = {key: known for key, known in self._known.items() if isinstance(known, Failure)}
+            samples = {key: known for key, known in self._known.items() if isinstance(known, ExtractedFace)}
+            failures = {key: known for key, known in self._known.items() if isinstance(known, FailureToAcquire)}
             with replacing(self.path) as file:
                 np.savez(
                     file,
@@ -72,11 +72,11 @@ class TemplateCache:
             self._changed = False
 
 
-def _load(path: Path) -> dict[str, Outcome]:
+def _load(path: Path) -> dict[str, ExtractionOutcome]:
     try:
         with np.load(path, allow_pickle=False) as stored:
-            known: dict[str, Outcome] = {
-                str(key): Sample(template, int(quality), Box(*map(float, corners)))
+            known: dict[str, ExtractionOutcome] = {
+                str(key): ExtractedFace(template, int(quality), Box(*map(float, corners)))
                 for key, template, quality, corners in zip(
                     *(stored[name] for name in ("sample_keys", "templates", "qualities", "boxes")), strict=True
                 )
@@ -84,7 +84,7 @@ def _load(path: Path) -> dict[str, Outcome]:
             for key, code, reasons in zip(
                 *(stored[name] for name in ("failure_keys", "codes", "reasons")), strict=True
             ):
-                known[str(key)] = Failure(str(code), tuple(str(reasons).split()))
+                known[str(key)] = FailureToAcquire(str(code), tuple(str(reasons).split()))
             return known
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise SetupError(f"The template cache {path} is damaged ({error}); delete it.") from error

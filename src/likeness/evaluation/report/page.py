@@ -16,7 +16,7 @@ Report = Mapping[str, Any]
 _FEWEST_DECADES_FNMR = 1e-3
 
 
-def render_page(
+def render_report(
     report: Report, *, false_matches: Sequence[PicturedPair] = (), false_non_matches: Sequence[PicturedPair] = ()
 ) -> str:
     """Draw a report; the pairs that went most wrong are shown where they are given."""

@@ -19,7 +19,7 @@ from likeness.evaluation.liveness.simulator.portrait import (
     Portrait,
 )
 from likeness.evaluation.liveness.simulator.scene import LINEAR, Layer
-from likeness.evaluation.liveness.simulator.session import Shot, decode
+from likeness.evaluation.liveness.simulator.session import Shot, decode_frame
 from likeness.evaluation.liveness.simulator.stage import Stage, draw_background
 from likeness.evaluation.liveness.simulator.subject import Presentation, SimulatedSubject, body_mask
 from likeness.evaluation.liveness.simulator.surfaces import Cylinder, Plane, Surface
@@ -161,7 +161,7 @@ class ReplayedSession:
             wanted = end - abs((wanted - end + 1.0) % 2.0 - 1.0)
         shot = min(self._recording[first : last + 1], key=lambda shot: abs(shot.at_seconds - wanted))
         # New noise, so that a picture shown twice differs in its bytes.
-        image = decode(shot.data).astype(np.float32)
+        image = decode_frame(shot.data).astype(np.float32)
         noise = self._chance.standard_normal((60, 80, 3), np.float32)
         image += cv2.resize(noise, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
         return np.asarray(np.clip(image, 0, 255), np.uint8)

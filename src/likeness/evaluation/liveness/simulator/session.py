@@ -15,7 +15,7 @@ _LONGEST_SECONDS = 75.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SimulatedAttempt:
     """How an attempt ended."""
 
     verdict: Verdict
@@ -24,7 +24,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class NetworkConditions:
     """One connection, drawn at random."""
 
     frame_seconds: float
@@ -33,7 +33,7 @@ class Network:
     jitter_seconds: float
 
     @classmethod
-    def draw(cls, chance: np.random.Generator) -> "Network":
+    def draw(cls, chance: np.random.Generator) -> "NetworkConditions":
         return cls(
             float(chance.uniform(1 / 13, 1 / 9)),
             float(chance.uniform(0.02, 0.12)),
@@ -57,9 +57,9 @@ def carry_out(
     chance: np.random.Generator,
     *,
     recording: list[Shot] | None = None,
-) -> Outcome:
+) -> SimulatedAttempt:
     """Run one attempt to its verdict in simulated time. The page shows an instruction when it arrives, and no sooner."""
-    network = Network.draw(chance)
+    network = NetworkConditions.draw(chance)
     captured = 0.5
     arrived = 0.0
     flash_index: int | None = None
@@ -77,7 +77,7 @@ def carry_out(
         arrived = max(captured + network.up_seconds + float(chance.exponential(network.jitter_seconds)), arrived + 1e-3)
         instruction = check.observe(
             Frame(
-                decode(data),
+                decode_frame(data),
                 arrived,
                 hashlib.sha256(data).digest(),
                 client_at_seconds=captured,
@@ -88,12 +88,12 @@ def carry_out(
         if instruction.verdict is None and captured > _LONGEST_SECONDS:
             instruction = check.tick(arrived + _LONGEST_SECONDS)
         if instruction.verdict is not None:
-            return Outcome(instruction.verdict, frames, captured)
+            return SimulatedAttempt(instruction.verdict, frames, captured)
         pending.append((arrived + network.down_seconds, instruction.as_json(), instruction.flash_index))
         captured += network.frame_seconds * float(chance.uniform(0.9, 1.1))
 
 
-def decode(data: bytes) -> Image:
+def decode_frame(data: bytes) -> Image:
     """Decode a JPEG of the simulator to (height, width, 3) RGB bytes."""
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     assert pixels is not None, "the simulator wrote this JPEG itself"
