@@ -9,7 +9,7 @@ from likeness.liveness.attempt.script import draw_colours
 from likeness.liveness.base import Colour
 from likeness.liveness.frame.observation import LIGHT_SHAPE, LINEAR
 from likeness.liveness.signals import flash, shading
-from likeness.liveness.signals.light_response import Response, Sample, respond
+from likeness.liveness.signals.light_response import LightSample, Response, respond
 from likeness.liveness.signals.shading import _ALL_X, _ALL_Y, _normals
 from likeness.liveness.thresholds import THRESHOLDS
 
@@ -41,7 +41,7 @@ def film(
     seed: int = 0,
     noise: float = 0.01,
     gains: bool = True,
-) -> list[Sample]:
+) -> list[LightSample]:
     """Frames of a face whose places answer as told, before a wall, by a camera whose gains drift."""
     chance = np.random.default_rng(seed)
     skin = chance.uniform(0.05, 0.3, (*LIGHT_SHAPE, 3))
@@ -55,7 +55,9 @@ def film(
         seen = skin * (1 + face * places[..., None] * screen) * gain
         seen = seen * np.exp(chance.normal(0, noise, seen.shape)) * np.exp(0.1 * np.sin(3 * seconds))
         surroundings = behind * (1 + wall * screen) * gain
-        samples.append(Sample(float(seconds), np.log(seen), (surroundings ** (1 / 2.2) * 255).astype(np.uint8), beside))
+        samples.append(
+            LightSample(float(seconds), np.log(seen), (surroundings ** (1 / 2.2) * 255).astype(np.uint8), beside)
+        )
     return samples
 
 
@@ -102,7 +104,7 @@ def test_a_display_that_hardly_answers_fails() -> None:
 def test_no_background_or_too_few_frames_say_nothing() -> None:
     shown = timeline(1)
     samples = film(shown, EVEN)
-    hidden = [Sample(one.at_seconds, one.places, one.surroundings, np.zeros_like(one.beside)) for one in samples]
+    hidden = [LightSample(one.at_seconds, one.places, one.surroundings, np.zeros_like(one.beside)) for one in samples]
     assert respond(hidden, shown, LIMITS.flash_lag_seconds) is None
     assert respond(samples[:10], shown, LIMITS.flash_lag_seconds) is None
     assert respond([], shown, LIMITS.flash_lag_seconds) is None
@@ -112,7 +114,7 @@ def test_no_background_or_too_few_frames_say_nothing() -> None:
 def test_frames_that_change_shape_say_nothing() -> None:
     shown = timeline(1)
     samples = film(shown, EVEN)
-    turned = Sample(99.0, samples[0].places, samples[0].surroundings.transpose(1, 0, 2), samples[0].beside.T)
+    turned = LightSample(99.0, samples[0].places, samples[0].surroundings.transpose(1, 0, 2), samples[0].beside.T)
     assert respond([*samples, turned], shown, LIMITS.flash_lag_seconds) is None
 
 
@@ -132,7 +134,7 @@ def test_glass_that_mirrors_the_screen_is_not() -> None:
     glint = 0.05 + np.exp(-((_ALL_X - 0.2) ** 2 + (_ALL_Y - 0.3) ** 2) / 0.05)
     response = answer(places=glint)
     assert response
-    assert shading.measure(response) > LIMITS.shading_most
+    assert shading.measure_shading(response) > LIMITS.shading_most
     result = shading.judge(response, LIMITS)
     assert (result.passed, result.score) == (False, 0.0)
     assert "glint" in result.reason
@@ -144,5 +146,5 @@ def test_noise_is_not_shading() -> None:
 
 def test_a_face_that_darkens_in_the_colours_shows_no_shading() -> None:
     halves = (np.full(LIGHT_SHAPE, -0.1, np.float32),) * 2
-    assert shading.measure(Response(0.9, 0.3, 0.1, halves)) == 0.0
+    assert shading.measure_shading(Response(0.9, 0.3, 0.1, halves)) == 0.0
     assert not shading.judge(None, LIMITS).passed

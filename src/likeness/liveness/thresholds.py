@@ -35,7 +35,7 @@ class Guidance:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Timing:
     """How long things may and must take."""
 
     hold_frames: int = 5
@@ -104,7 +104,7 @@ class Thresholds:
     """All thresholds of a liveness check, by what they decide on."""
 
     guidance: Guidance = Guidance()
-    pace: Pace = Pace()
+    timing: Timing = Timing()
     track: Track = Track()
     gestures: Gestures = Gestures()
     signals: Signals = Signals()

@@ -22,7 +22,7 @@ from likeness.liveness.frame.observation import FaceView, Observation, guide
 from likeness.liveness.thresholds import THRESHOLDS
 from liveness.observations import FAR, NEAR, Walk, face, seen
 
-PACE = THRESHOLDS.pace
+PACE = THRESHOLDS.timing
 TEMPLATE = np.array([1.0, 0.0], np.float32)
 
 

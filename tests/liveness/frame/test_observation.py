@@ -3,7 +3,7 @@ import pytest
 
 from likeness.engine.base import Box, Detection
 from likeness.liveness.base import Frame
-from likeness.liveness.frame.observation import FaceView, observe
+from likeness.liveness.frame.observation import FaceView, measure_frame
 from likeness.liveness.thresholds import THRESHOLDS
 
 NEAR = THRESHOLDS.guidance.near_scale * 480
@@ -16,7 +16,7 @@ def near_face(width: int, height: int, *, aside: float = 0.0) -> FaceView:
     left, top = (landmarks[2] - NEAR).tolist()
     box = Box(left, top, 2 * NEAR, 2 * NEAR)
     frame = Frame(np.full((height, width, 3), 120, np.uint8), 0.0, b"")
-    face = observe(frame, [Detection(box, landmarks, 1.0)], THRESHOLDS.guidance).face
+    face = measure_frame(frame, [Detection(box, landmarks, 1.0)], THRESHOLDS.guidance).face
     assert face is not None
     return face
 
@@ -38,5 +38,5 @@ def test_what_is_clipped_or_black_tells_nothing_of_the_light() -> None:
     landmarks = near_face(640, 480).detection.landmarks
     for grey in (0, 255):
         frame = Frame(np.full((480, 640, 3), grey, np.uint8), 0.0, b"")
-        face = observe(frame, [Detection(Box(0, 0, 99, 99), landmarks, 1.0)], THRESHOLDS.guidance).face
+        face = measure_frame(frame, [Detection(Box(0, 0, 99, 99), landmarks, 1.0)], THRESHOLDS.guidance).face
         assert not face.beside.any()

@@ -14,7 +14,7 @@ from likeness.liveness.signals.identity import IdentityWatch, Look, judge
 from likeness.liveness.thresholds import THRESHOLDS
 from liveness.observations import FAR, face, seen
 
-EVERY = THRESHOLDS.pace.key_frame_seconds
+EVERY = THRESHOLDS.timing.key_frame_seconds
 
 
 def person(number: int, *, light: float = 1.0, shift: int = 0, **facts: Any) -> FaceView:

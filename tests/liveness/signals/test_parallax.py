@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from likeness.liveness.base import SignalName
 from likeness.liveness.frame.chart import CENTRE_X, EYE_DISTANCE, EYE_LINE, HEIGHT, WIDTH, Chart
 from likeness.liveness.signals import parallax
-from likeness.liveness.signals.parallax import Relief, measure, register
+from likeness.liveness.signals.parallax import Relief, measure_relief, register
 from likeness.liveness.thresholds import THRESHOLDS
 
 SIZE = 640, 480
@@ -82,7 +82,7 @@ def relief(shape: Callable[..., Any], seed: int = 0) -> Relief | None:
         )
         for _ in range(3)
     ]
-    return measure([registration for far, near in pairs if (registration := register(far, near, SIZE))])
+    return measure_relief([registration for far, near in pairs if (registration := register(far, near, SIZE))])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -116,8 +116,8 @@ def test_one_registration_says_nothing() -> None:
     far, near = (photograph(head, skin(1), chance, eye_distance=size) for size in (FAR_PIXELS, NEAR_PIXELS))
     registration = register(far, near, SIZE)
     assert registration is not None
-    assert measure([registration]) is None
-    assert measure([]) is None
+    assert measure_relief([registration]) is None
+    assert measure_relief([]) is None
 
 
 def test_the_reason_tells_a_flat_surface() -> None:

@@ -4,7 +4,7 @@ from likeness.engine.base import Engine, Use
 from likeness.liveness.attempt.director import Director
 from likeness.liveness.attempt.script import ChallengeScript
 from likeness.liveness.base import Frame, Instruction, KeyFrame, Verdict
-from likeness.liveness.frame.observation import observe
+from likeness.liveness.frame.observation import measure_frame
 from likeness.liveness.signals.identity import Look
 from likeness.liveness.thresholds import THRESHOLDS, Thresholds
 
@@ -58,7 +58,7 @@ class Check:
         smallest = max(_SMALLEST_SHARE * min(frame.image.shape[:2]), _TRACKED_SHARE * self._tracked_pixels)
         found = self._engine.detect(frame.image, minimum_face_pixels=smallest, upright=True)
         self._tracked_pixels = found[0].box.width if found else 0.0
-        seen = observe(frame, found, self._limits.guidance)
+        seen = measure_frame(frame, found, self._limits.guidance)
         for look in self._director.choose_looks(seen):
             self._keep(look)
         return self._director.advance(seen)

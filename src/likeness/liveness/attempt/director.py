@@ -83,10 +83,10 @@ class Director:
     def _begin(self, step: Step) -> StepRun:
         moved = any(isinstance(earlier, Move) for earlier in self.script.steps[: self._index])
         scale = self.limits.guidance.near_scale if moved else self.limits.guidance.far_scale
-        pace = self.limits.pace
+        timing = self.limits.timing
         match step:
             case Hold():
-                return HoldRun(self.limits, scale, pace.hold_frames, pace.hold_seconds)
+                return HoldRun(self.limits, scale, timing.hold_frames, timing.hold_seconds)
             case Move():
                 return MoveRun(self.limits)
             case Flash():
@@ -109,10 +109,10 @@ class Director:
             self._run = HoldRun(self.limits, self._run.scale, _CLOSING_FRAMES, 0.0)
 
     def _timed_out(self, now: float) -> bool:
-        pace = self.limits.pace
-        idle = now - self._last_frame_at > pace.idle_seconds
-        slow = now - self._step_since > pace.step_seconds
-        if idle or slow or now - (self._started_at or now) > pace.attempt_seconds:
+        timing = self.limits.timing
+        idle = now - self._last_frame_at > timing.idle_seconds
+        slow = now - self._step_since > timing.step_seconds
+        if idle or slow or now - (self._started_at or now) > timing.attempt_seconds:
             self._conclude(timed_out=True)
         return self.verdict is not None
 
@@ -132,7 +132,7 @@ class Director:
         evidence, limits = self.evidence, self.limits.signals
         signals: list[SignalResult | None] = [challenge.judge(evidence, len(self.script.steps), self.limits.gestures)]
         if any(isinstance(step, Move) for step in self.script.steps):
-            signals.append(parallax.judge(parallax.measure(evidence.registrations), limits))
+            signals.append(parallax.judge(parallax.measure_relief(evidence.registrations), limits))
         if self.script.flash:
             response = respond(evidence.samples, evidence.shown, limits.flash_lag_seconds)
             signals += [flash.judge(response, limits), shading.judge(response, limits)]

@@ -7,7 +7,7 @@ from likeness.liveness.base import Colour
 from likeness.liveness.frame.chart import Chart
 from likeness.liveness.signals import parallax
 from likeness.liveness.signals.injection import InjectionWatch
-from likeness.liveness.signals.light_response import Sample
+from likeness.liveness.signals.light_response import LightSample
 from likeness.liveness.signals.parallax import Registration
 
 CHARTS = 4
@@ -28,7 +28,7 @@ class Evidence:
     near: list[Chart] = field(default_factory=list)
     frame_size: tuple[int, int] = (0, 0)
     registrations: list[Registration] = field(default_factory=list)
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[LightSample] = field(default_factory=list)
     shown: list[tuple[float, Colour | None]] = field(default_factory=list)
     """Since when the page was told which colour."""
     templates: list[Template] = field(default_factory=list)

@@ -104,7 +104,7 @@ class MoveRun:
             ratio = seen.face.eye_distance_pixels / (self.scale * min(seen.size))
             if self._left_far_at is None and ratio > 1.25 * guidance.far_scale / guidance.near_scale:
                 self._left_far_at = seen.at_seconds
-                if seen.at_seconds - self._told_at < self.limits.pace.reaction_seconds:
+                if seen.at_seconds - self._told_at < self.limits.timing.reaction_seconds:
                     evidence.faults.append("the face came closer before it was asked to")
             self._between += 1.35 * guidance.far_scale / guidance.near_scale < ratio < 1 - guidance.scale_tolerance
         told = self._settling.advance(seen, self.scale)
@@ -128,7 +128,7 @@ class MoveRun:
         return Told(StatusCode.FACE_LIVENESS_MOVE_CLOSER, Hint.CLOSER, share=0.4)
 
     def _check_way(self, at_seconds: float, evidence: Evidence) -> None:
-        if self._left_far_at is None or at_seconds - self._left_far_at < self.limits.pace.move_seconds:
+        if self._left_far_at is None or at_seconds - self._left_far_at < self.limits.timing.move_seconds:
             evidence.faults.append("the face came closer faster than a person can")
         elif self._between < self.limits.gestures.move_between_frames:
             evidence.faults.append("the face was not seen on its way")
@@ -149,7 +149,7 @@ class GestureRun:
     _wrong: int = 0
 
     def __post_init__(self) -> None:
-        self._settling = Settling(self.limits, self.limits.pace.gesture_frames)
+        self._settling = Settling(self.limits, self.limits.timing.gesture_frames)
 
     @property
     def _status(self) -> StatusCode:
@@ -172,13 +172,13 @@ class GestureRun:
         done = (self._pose(seen.face) - self._straight) / self._whole
         if not self._began and abs(done) > 0.5:
             self._began = True
-            if seen.at_seconds - self._told_at < self.limits.pace.reaction_seconds:
+            if seen.at_seconds - self._told_at < self.limits.timing.reaction_seconds:
                 evidence.faults.append("the head moved before it was asked to")
         self._held = self._held + 1 if done >= 1 else 0
         self._wrong = self._wrong + 1 if done <= -1 else 0
-        if self._wrong == self.limits.pace.gesture_frames:
+        if self._wrong == self.limits.timing.gesture_frames:
             evidence.mistakes += 1
-        held = self._held / self.limits.pace.gesture_frames
+        held = self._held / self.limits.timing.gesture_frames
         return Told(self._status, share=0.4 + 0.6 * min(held, 1.0), done=held >= 1)
 
     def _pose(self, face: FaceView) -> float:
@@ -215,7 +215,7 @@ class FlashRun:
         if self._usable(seen) and seen.face is not None:
             self._last_face_at = now
             evidence.samples.append(sample(seen.face, now))
-        elif now - self._last_face_at > self.limits.pace.lost_seconds:
+        elif now - self._last_face_at > self.limits.timing.lost_seconds:
             return self._start_over(evidence)
         elapsed, index = now - self._started_at, 0
         while index < len(self._colours) and elapsed >= self._colours[index].duration_seconds:

@@ -70,7 +70,7 @@ class Observation:
         return self.frame.image.shape[1], self.frame.image.shape[0]
 
 
-def observe(frame: Frame, detections: Sequence[Detection], limits: Guidance) -> Observation:
+def measure_frame(frame: Frame, detections: Sequence[Detection], limits: Guidance) -> Observation:
     """Measure a frame by its detections, largest first."""
     if not detections:
         return Observation(frame, 0, None)

@@ -73,7 +73,7 @@ class IdentityWatch:
         return (
             last is None
             or last.step_index != look.step_index
-            or look.seen.at_seconds - last.seen.at_seconds >= self.limits.pace.key_frame_seconds
+            or look.seen.at_seconds - last.seen.at_seconds >= self.limits.timing.key_frame_seconds
         )
 
     def _breaks_off(self, seen: Observation) -> bool:

@@ -27,7 +27,7 @@ _LEAST_BACKGROUND = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class LightSample:
     """One frame during the colours."""
 
     at_seconds: float
@@ -50,13 +50,13 @@ class Response:
     """(24, 20) response of each place of the chart, from every other frame: two measurements with independent noise."""
 
 
-def sample(face: FaceView, at_seconds: float) -> Sample:
+def sample(face: FaceView, at_seconds: float) -> LightSample:
     """Take one frame's light."""
-    return Sample(at_seconds, np.log(face.light), face.surroundings, face.beside)
+    return LightSample(at_seconds, np.log(face.light), face.surroundings, face.beside)
 
 
 def respond(
-    samples: list[Sample], shown: list[tuple[float, Colour | None]], lags_seconds: tuple[float, float]
+    samples: list[LightSample], shown: list[tuple[float, Colour | None]], lags_seconds: tuple[float, float]
 ) -> Response | None:
     """Find the lag at which the samples follow the colours best.
 
@@ -87,7 +87,7 @@ def respond(
     )
 
 
-def _background(samples: list[Sample]) -> NDArray[np.float64] | None:
+def _background(samples: list[LightSample]) -> NDArray[np.float64] | None:
     """Give how the log of the light beside the head changes, (t, 3).
 
     Each pixel is held against its own mean over time: else a head that moves would tint the background by covering parts of it.

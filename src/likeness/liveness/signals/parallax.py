@@ -111,7 +111,7 @@ def register(far: Chart, near: Chart, frame_size: tuple[int, int]) -> Registrati
     return Registration(plane, sheet, head, trust)
 
 
-def measure(registrations: list[Registration]) -> Relief | None:
+def measure_relief(registrations: list[Registration]) -> Relief | None:
     """Give the relief that pairs of registrations share; None with fewer than two."""
     if len(registrations) < 2:
         return None

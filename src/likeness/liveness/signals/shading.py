@@ -41,7 +41,7 @@ _SHEET = np.stack([np.ones_like(_X), _X, _Y, _X**2, _X**3, _X**4, _X * _Y, _Y**2
 _HEAD = _normals(_X, _Y)
 
 
-def measure(response: Response) -> float:
+def measure_shading(response: Response) -> float:
     """Give the size of the head's own shading in the answers, as a share of the typical answer."""
     halves = [half[_FACE].astype(np.float64) for half in response.halves]
     typical = float(np.median(halves[0] + halves[1])) / 2
@@ -59,8 +59,8 @@ def _fit(model: DoubleArray, values: DoubleArray) -> DoubleArray:
 
 
 def judge(response: Response | None, limits: Signals) -> SignalResult:
-    """Score: see :func:`measure`; a glint counts as none."""
-    score = measure(response) if response is not None else 0.0
+    """Score: see :func:`measure_shading`; a glint counts as none."""
+    score = measure_shading(response) if response is not None else 0.0
     if score > limits.shading_most:
         score, reason = 0.0, "the colours came back as a glint, as from glass"
     elif score < limits.shading:

@@ -26,7 +26,7 @@ from likeness.liveness.attempt.script import LivenessMode
 from likeness.liveness.base import Instruction, KeyFrame, LivenessCheck, StatusCode, Verdict
 from likeness.results.claims import AuditFrame, OneToN
 from likeness.sessions.capture.connection import Connection
-from likeness.sessions.capture.frames import FRAME_LONG_SIDE, observe
+from likeness.sessions.capture.frames import FRAME_LONG_SIDE, judge_frame
 from likeness.sessions.capture.messages import FrameHeader, end_message
 from likeness.sessions.decision import Decision, compare, look_up
 from likeness.sessions.mode import choose_mode
@@ -191,7 +191,7 @@ class Capture:
                 return  # on its way when the attempt ended
             try:
                 instruction = await self.parts.executor.run(
-                    observe, self.parts.engine, check, header, jpeg, received_at
+                    judge_frame, self.parts.engine, check, header, jpeg, received_at
                 )
             except ServiceUnavailable:
                 await visitor.connection.send({"type": "skipped", "credit": 1})

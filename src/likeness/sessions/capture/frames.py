@@ -13,7 +13,9 @@ FRAME_LONG_SIDE = 640
 LONGEST_SIDE, SHORTEST_SIDE = 1280, 240
 
 
-def observe(engine: Engine, check: LivenessCheck, header: FrameHeader, jpeg: bytes, received_at: float) -> Instruction:
+def judge_frame(
+    engine: Engine, check: LivenessCheck, header: FrameHeader, jpeg: bytes, received_at: float
+) -> Instruction:
     """Decode a frame and have it judged; belongs on an executor. Raises InvalidInput."""
     try:
         described = photos.read_header(jpeg)
