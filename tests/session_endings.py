@@ -10,7 +10,7 @@ import jwt
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.results.claims import AuditFrame, OneToN
 from likeness.sessions.service import Conclusion, SessionService
-from likeness.sessions.states import EndError, State
+from likeness.sessions.states import EndError, SessionState
 from servers import Api, Server
 
 ALICE = fake_photo(1)
@@ -36,11 +36,11 @@ def success(**fields: Any) -> Conclusion:
         "audit": audit_frame(),
         **fields,
     }
-    return Conclusion(State.SUCCEEDED, **found)
+    return Conclusion(SessionState.SUCCEEDED, **found)
 
 
 def failure(**fields: Any) -> Conclusion:
-    return Conclusion(State.FAILED, EndError.TOO_MANY_ATTEMPTS, audit=audit_frame(), **fields)
+    return Conclusion(SessionState.FAILED, EndError.TOO_MANY_ATTEMPTS, audit=audit_frame(), **fields)
 
 
 def end(server: Server, session_id: str, conclusion: Conclusion) -> str | None:

@@ -33,7 +33,7 @@ from likeness.tenants.service import Tenants
 from likeness.web import http
 from likeness.web.pagination import Cursors
 from likeness.web.quota import Quota
-from likeness.web.request_context import Pace, RequestContext
+from likeness.web.request_context import BodyPace, RequestContext
 
 log = logging.getLogger("likeness")
 SWEEP_SECONDS = 15.0
@@ -102,7 +102,7 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
             token_endpoints.OAuthFault: token_endpoints.handle_oauth_fault,
         },
     )
-    app.add_middleware(RequestContext, pace=Pace(settings.request_seconds, settings.body_bytes_per_second))
+    app.add_middleware(RequestContext, pace=BodyPace(settings.request_seconds, settings.body_bytes_per_second))
     app.state.refuse_waiting = photos.refuse_waiting
     app.state.parts = {
         Cursors: Cursors(deployment.derived_key("cursor")),

@@ -20,7 +20,7 @@ from likeness.gallery import repository
 from likeness.gallery.composition import GalleryParts
 from likeness.gallery.maintenance import verification
 from likeness.gallery.reindex.job import _Move
-from likeness.gallery.reindex.repository import ReindexRows, State
+from likeness.gallery.reindex.repository import ReindexRows, ReindexState
 from likeness.gallery.repository import GalleryRows
 from likeness.gallery.templates import blocks
 from likeness.gallery.templates.blocks import seal_span
@@ -144,7 +144,9 @@ def test_a_damaged_template_holds_up_no_move_to_another_pack(tmp_path: Path) -> 
         tenant = deployment.tenants.by_name(tenant_id)
         await gallery.upkeep.load()
         deployment.database.write_now(lambda c: ReindexRows(tenant.id).ask(c, "fake-2", now=0))
-        while (row := deployment.database.read_now(ReindexRows(tenant.id).find)) and row.state is not State.READY:
+        while (
+            row := deployment.database.read_now(ReindexRows(tenant.id).find)
+        ) and row.state is not ReindexState.READY:
             await _Move(gallery.reindexer, row, tenant).step()
         assert row
         assert row.report

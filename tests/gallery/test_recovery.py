@@ -16,7 +16,7 @@ from likeness.errors import Conflict, ServiceUnavailable
 from likeness.gallery.enrolment import Particulars
 from likeness.gallery.packs import Packs
 from likeness.gallery.reindex.job import Superseded, _Move
-from likeness.gallery.reindex.repository import ReindexRows, State, Wish
+from likeness.gallery.reindex.repository import ReindexRows, ReindexState, Wish
 from likeness.gallery.repository import GalleryRows
 from likeness.store.images import ImageStore
 from likeness.tenants.schemas import TenantSettings
@@ -212,7 +212,7 @@ def test_a_repeat_is_answered_though_its_first_call_filled_the_gallery(tmp_path:
 def test_new_galleries_follow_a_cut_over_whose_commit_was_not_heard_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str
 ) -> None:
-    async def step() -> State | None:
+    async def step() -> ReindexState | None:
         row = deployment.database.read_now(ReindexRows(tenant.id).find)
         assert row
         await _Move(gallery.reindexer, row, tenant).step()
@@ -223,7 +223,7 @@ def test_new_galleries_follow_a_cut_over_whose_commit_was_not_heard_of(
         await gallery.upkeep.load()
         await gallery.service.insert(tenant, picture(1))
         deployment.database.write_now(lambda c: ReindexRows(tenant.id).ask(c, "fake-2", now=0))
-        while await step() is not State.READY:
+        while await step() is not ReindexState.READY:
             pass
         deployment.database.write_now(lambda c: ReindexRows(tenant.id).change(c, now=0, wish=Wish.CUT_OVER))
         dialect: Any = deployment.database._writer.engine.dialect
@@ -258,14 +258,14 @@ def test_a_wish_that_was_changed_is_not_fulfilled(tmp_path: Path) -> None:
         await gallery.upkeep.load()
         await gallery.service.insert(tenant, picture(1))
         deployment.database.write_now(lambda c: ReindexRows(tenant.id).ask(c, "fake-2", now=0))
-        while row().state is not State.READY:
+        while row().state is not ReindexState.READY:
             await _Move(gallery.reindexer, row(), tenant).step()
         wish(Wish.CUT_OVER)
         seen = row()
         wish(Wish.ABANDON)
         with pytest.raises(Superseded):
             await _Move(gallery.reindexer, seen, tenant).step()
-        assert (row().state, row().wish) == (State.READY, Wish.ABANDON)
+        assert (row().state, row().wish) == (ReindexState.READY, Wish.ABANDON)
         assert not await gallery.reindexer._advance(seen)
         assert row().error is None
 

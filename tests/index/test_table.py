@@ -16,7 +16,7 @@ from likeness.index.faiss_scan import FaissScan
 from likeness.index.reference import ReferenceIndex
 from likeness.index.scans import Candidates, Part, Scan
 from likeness.index.table import Table
-from likeness.index.views import View
+from likeness.index.views import TableSnapshot
 
 DIMENSION = 3
 CHUNK_ROWS = 64
@@ -58,7 +58,7 @@ class Writer:
                     assert self.remove(key) == (self.rows.pop(key, None) is not None)
 
 
-def rows_shown(view: View) -> dict[int, bytes]:
+def rows_shown(view: TableSnapshot) -> dict[int, bytes]:
     """Read a view as a search does: each key once, with the row under it."""
     shown = {}
     for segment in view.segments:
@@ -71,7 +71,7 @@ def rows_shown(view: View) -> dict[int, bytes]:
     return shown
 
 
-def codes_fit(view: View, codec: Codec) -> bool:
+def codes_fit(view: TableSnapshot, codec: Codec) -> bool:
     """The codes a scan reads are those of the rows that answer."""
     for segment in view.segments:
         rounded = codec.encode(segment.chunk.rows[: segment.count])

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from likeness.access.scopes import Scope
 from likeness.sessions.service import Conclusion
-from likeness.sessions.states import EndError, State
+from likeness.sessions.states import EndError, SessionState
 from likeness.store.tables import face_sessions, session_results
 from likeness.webhooks.service import Webhooks
 from servers import Api, Server, calling
@@ -183,7 +183,7 @@ def test_of_two_endings_at_once_one_counts(caller: Api) -> None:
 
 def test_cancelled(caller: Api) -> None:
     session_id = opened(caller)
-    end(caller.server, session_id, Conclusion(State.CANCELLED, EndError.USER_CANCEL))
+    end(caller.server, session_id, Conclusion(SessionState.CANCELLED, EndError.USER_CANCEL))
     face = verified(caller, result(caller, session_id).text)["data"]["face"]
     assert (face["match"], face["error"]) == (False, "USER_CANCEL")
 

@@ -11,7 +11,7 @@ from likeness.tenants.service import Tenant
 from likeness.webhooks import repository
 from likeness.webhooks.courier import LEASE_SECONDS, LONGEST_WAIT_SECONDS, next_wait_seconds
 from likeness.webhooks.outbox import Outbox
-from likeness.webhooks.sender import Outcome, Sender
+from likeness.webhooks.sender import DeliveryOutcome, Sender
 from likeness.webhooks.signature import verify_body
 from webhooks.house import House
 from webhooks.receiver import Receiver
@@ -81,7 +81,7 @@ def test_tries_end_after_two_hours(house: House, receiver: Receiver) -> None:
 def test_a_fault_of_ours_ends_after_two_hours_too(
     house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_given: object, **_named: object) -> Outcome:
+    async def fail(*_given: object, **_named: object) -> DeliveryOutcome:
         raise UnicodeError("something nobody thought of")
 
     house.webhooks.put(house.tenant, receiver.url, {})

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from likeness.kit.clock import MovableClock
 from likeness.webhooks.addresses import LOOKUPS_PER_NAME, Names
-from likeness.webhooks.sender import Outcome, Sender
+from likeness.webhooks.sender import DeliveryOutcome, Sender
 from likeness.webhooks.target import Target
 from servers import wait_until
 from webhooks.receiver import Receiver, receiving
@@ -57,8 +57,8 @@ def secured(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Re
         yield receiver, trust, request.param
 
 
-def send(receiver: Receiver, trust: ssl.SSLContext | None) -> Outcome:
-    async def run() -> Outcome:
+def send(receiver: Receiver, trust: ssl.SSLContext | None) -> DeliveryOutcome:
+    async def run() -> DeliveryOutcome:
         sender = Sender(MovableClock(), private_addresses=True, trust=trust)
         try:
             url = receiver.url.replace("127.0.0.1", "localhost")

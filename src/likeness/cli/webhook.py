@@ -13,7 +13,7 @@ from likeness.cli.tables import id_column, print_table
 from likeness.deployment import Deployment, open_deployment
 from likeness.errors import InvalidInput
 from likeness.settings import Settings
-from likeness.webhooks.sender import Outcome, Sender
+from likeness.webhooks.sender import DeliveryOutcome, Sender
 from likeness.webhooks.service import Webhooks
 from likeness.webhooks.target import basic_header
 
@@ -99,7 +99,7 @@ def _webhooks(deployment: Deployment) -> Webhooks:
     return Webhooks(deployment.database, deployment.clock, deployment.settings.webhook_private_addresses)
 
 
-async def _try(deployment: Deployment, tenant: str) -> Outcome:
+async def _try(deployment: Deployment, tenant: str) -> DeliveryOutcome:
     settings = deployment.settings
     sender = Sender(deployment.clock, private_addresses=settings.webhook_private_addresses)
     try:

@@ -27,7 +27,7 @@ class Rule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class DecisionThreshold:
     """The threshold of one search, and what it promises at this size of the gallery."""
 
     rule: Rule
@@ -42,29 +42,29 @@ class Decision:
     """Whether the threshold lies past the calibrated ones."""
 
 
-def decide(calibration: Calibration, settings: TenantSettings, *, level: int | None, size: int) -> Decision:
+def decide(calibration: Calibration, settings: TenantSettings, *, level: int | None, size: int) -> DecisionThreshold:
     """Decide for one search over ``size`` entries: by the call's level, else by the tenant's target FPIR, else by its level."""
     if level is None and settings.target_fpir is not None:
         return decide_by_fpir(calibration, settings.target_fpir, size=size)
     return decide_by_level(calibration, settings.search_level if level is None else level, size=size)
 
 
-def decide_by_level(calibration: Calibration, level: int, *, size: int) -> Decision:
+def decide_by_level(calibration: Calibration, level: int, *, size: int) -> DecisionThreshold:
     """Find from a level (1..5) on."""
     rate = calibration.false_match_rate(level)
-    return Decision(
+    return DecisionThreshold(
         Rule.LEVEL, calibration.threshold(level), level, rate, expected_fpir(rate, size), extrapolated=False
     )
 
 
-def decide_by_fpir(calibration: Calibration, target: float, *, size: int) -> Decision:
+def decide_by_fpir(calibration: Calibration, target: float, *, size: int) -> DecisionThreshold:
     """Find from the score on that keeps the expected FPIR at ``target`` (0 < target < 1), or from level 1 if that suffices."""
     wanted = -math.expm1(math.log1p(-target) / max(size, 1))
     points = _points(calibration)
     (loosest, _), *_, (strictest, _) = points
     rate = min(wanted, loosest)
     threshold = _threshold_for(points, rate)
-    return Decision(
+    return DecisionThreshold(
         Rule.TARGET_FPIR,
         threshold,
         calibration.level(threshold),

@@ -33,10 +33,10 @@ router = APIRouter(prefix="/api/v1/face/one-to-n", tags=["one to n"])
 Service = Annotated[GalleryService, Depends(part(GalleryService))]
 TenantsPart = Annotated[Tenants, Depends(part(Tenants))]
 EntryId = Annotated[str, Path(description="The oneToNVerificationId.", json_schema_extra={"format": "uuid"})]
-Searcher = Annotated[Principal, Depends(Requires(Scope.FACE_SEARCH, Scope.FACE_INSERT))]
-Inserter = Annotated[Principal, Depends(Requires(Scope.FACE_INSERT))]
-Reader = Annotated[Principal, Depends(Requires(Scope.FACE_SEARCH))]
-Deleter = Annotated[Principal, Depends(Requires(Scope.FACE_DELETE))]
+SearchCaller = Annotated[Principal, Depends(Requires(Scope.FACE_SEARCH, Scope.FACE_INSERT))]
+InsertCaller = Annotated[Principal, Depends(Requires(Scope.FACE_INSERT))]
+ReadCaller = Annotated[Principal, Depends(Requires(Scope.FACE_SEARCH))]
+DeleteCaller = Annotated[Principal, Depends(Requires(Scope.FACE_DELETE))]
 
 
 @router.post(
@@ -47,7 +47,9 @@ Deleter = Annotated[Principal, Depends(Requires(Scope.FACE_DELETE))]
     openapi_extra=body_schema(SearchRequest),
     response_model_exclude_none=False,
 )
-async def search_gallery(request: Request, principal: Searcher, tenants: TenantsPart, gallery: Service) -> SearchReply:
+async def search_gallery(
+    request: Request, principal: SearchCaller, tenants: TenantsPart, gallery: Service
+) -> SearchReply:
     """Say who this is, if enrolled; with `insert: true`, enrol the person who is not.
 
     Needs `KYC_FACE_SEARCH`, or `KYC_FACE_INSERT` with `insert: true`. Nobody found is no error: the id is null and the match false.
@@ -102,7 +104,7 @@ async def search_gallery(request: Request, principal: Searcher, tenants: Tenants
 )
 async def insert_entry(
     request: Request,
-    principal: Inserter,
+    principal: InsertCaller,
     tenants: TenantsPart,
     gallery: Service,
     idempotency_key: Annotated[
@@ -129,7 +131,9 @@ async def insert_entry(
     summary="Delete an entry's photo",
     responses=error_responses(401, 403, 404, 429, 503),
 )
-async def delete_entry_image(entry_id: EntryId, principal: Deleter, tenants: TenantsPart, gallery: Service) -> None:
+async def delete_entry_image(
+    entry_id: EntryId, principal: DeleteCaller, tenants: TenantsPart, gallery: Service
+) -> None:
     """Delete the stored photo. The person stays searchable under the same id."""
     await gallery.delete_image(await tenants.get(principal.tenant_id), _known_form(entry_id))
 
@@ -141,7 +145,7 @@ async def delete_entry_image(entry_id: EntryId, principal: Deleter, tenants: Ten
     summary="Erase an entry",
     responses=error_responses(401, 403, 404, 429, 503),
 )
-async def erase_entry(entry_id: EntryId, principal: Deleter, tenants: TenantsPart, gallery: Service) -> None:
+async def erase_entry(entry_id: EntryId, principal: DeleteCaller, tenants: TenantsPart, gallery: Service) -> None:
     """Erase photo and templates for good: the person is not found any more."""
     await gallery.erase(await tenants.get(principal.tenant_id), _known_form(entry_id))
 
@@ -159,7 +163,7 @@ async def get_entry(entry_id: EntryId, principal: Reader, tenants: TenantsPart, 
 
 @router.get("", operation_id="listEntries", summary="List entries", responses=error_responses(400, 401, 403, 429, 503))
 async def list_entries(
-    principal: Reader,
+    principal: ReadCaller,
     tenants: TenantsPart,
     gallery: Service,
     cursors: Annotated[Cursors, Depends(part(Cursors))],

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from likeness.errors import Conflict, TooManyRequests
 from likeness.gallery.answers import Repeatable, recall_answer, remember_answer
 from likeness.gallery.memory.galleries import Galleries, GalleryMoved
-from likeness.gallery.memory.gallery import View
+from likeness.gallery.memory.gallery import GallerySnapshot
 from likeness.gallery.memory.recent import Arrivals
 from likeness.gallery.packs import Probe
 from likeness.gallery.photos import EntryPhotos
@@ -80,7 +80,14 @@ class Enroller:
         self._clock = clock
 
     async def enrol(
-        self, tenant: Tenant, view: View, probe: Probe, photo: bytes, said: Particulars, *, watch: Watch | None = None
+        self,
+        tenant: Tenant,
+        view: GallerySnapshot,
+        probe: Probe,
+        photo: bytes,
+        said: Particulars,
+        *,
+        watch: Watch | None = None,
     ) -> Enrolled:
         """Enrol a person, analysed for the view's packs.
 
@@ -131,7 +138,9 @@ class Enroller:
             raise Conflict("This Idempotency-Key came before with another request; use a new key.")
         return str(remembered.answer["id"])
 
-    def _new_entry(self, tenant: Tenant, view: View, probe: Probe, said: Particulars, image_id: str) -> NewEntry:
+    def _new_entry(
+        self, tenant: Tenant, view: GallerySnapshot, probe: Probe, said: Particulars, image_id: str
+    ) -> NewEntry:
         entry_id = new_id()
         return NewEntry(
             id=entry_id,
@@ -151,7 +160,7 @@ class Enroller:
         self,
         connection: Connection,
         tenant: Tenant,
-        view: View,
+        view: GallerySnapshot,
         probe: Probe,
         entry: NewEntry,
         watch: Watch | None,

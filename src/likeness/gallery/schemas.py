@@ -24,7 +24,7 @@ def _read_labels(value: object) -> object:
         raise ValueError("is not a JSON object of texts") from error
 
 
-Labels = Annotated[
+Metadata = Annotated[
     dict[Reference, Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^\x00]*$")]],
     Field(max_length=32),
     BeforeValidator(_read_labels),
@@ -104,7 +104,7 @@ class InsertRequest(WireModel):
 
     id_photo: Photo
     external_id: Reference | None = Field(None, description="Your own reference, unique in your gallery.")
-    metadata: Labels = Field(default_factory=dict, description="Up to 32 short texts to keep with the entry.")
+    metadata: Metadata = Field(default_factory=dict, description="Up to 32 short texts to keep with the entry.")
 
 
 class InsertReply(WireModel):

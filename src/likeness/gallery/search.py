@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from likeness.errors import ServiceUnavailable
-from likeness.gallery.decision import Decision, decide
+from likeness.gallery.decision import DecisionThreshold, decide
 from likeness.gallery.memory.galleries import Galleries, GalleryMoved
-from likeness.gallery.memory.gallery import View
+from likeness.gallery.memory.gallery import GallerySnapshot
 from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.repository import Entry, GalleryRows
 from likeness.index.base import Answer, Hit
@@ -42,7 +42,7 @@ class SearchOutcome:
     score: float | None
     false_match_rate: float
     model: str
-    decision: Decision
+    decision: DecisionThreshold
     gallery_size: int
     certified: bool
     candidates: tuple[RankedEntry, ...]
@@ -58,7 +58,7 @@ class Searcher:
         self._scans = scans
 
     async def search(
-        self, tenant: Tenant, view: View, probe: Probe, *, candidates: int = 0, level: int | None = None
+        self, tenant: Tenant, view: GallerySnapshot, probe: Probe, *, candidates: int = 0, level: int | None = None
     ) -> SearchOutcome:
         """Find the nearest entry and decide whether it is the person. Raises GalleryMoved, ServiceUnavailable."""
         size = view.size
@@ -104,7 +104,9 @@ class Searcher:
             candidates=tuple(ranked[:candidates]),
         )
 
-    async def _scan(self, view: View, probe: Probe, decisions: dict[str, Decision], *, count: int) -> dict[str, Answer]:
+    async def _scan(
+        self, view: GallerySnapshot, probe: Probe, decisions: dict[str, DecisionThreshold], *, count: int
+    ) -> dict[str, Answer]:
         """Give the best of the pack that answers, and of each other pack the entries that it alone has and finds."""
         packs = [pack for pack in decisions if pack in probe.templates]
         scans = [
@@ -121,11 +123,11 @@ class Searcher:
     async def _entries(self, tenant: Tenant, keys: list[int]) -> dict[int, Entry]:
         return await self._database.read(lambda c: GalleryRows(tenant.id).find_keys(c, keys)) if keys else {}
 
-    def _rank(self, entry: Entry, hit: Hit, pack: str, decision: Decision) -> RankedEntry:
+    def _rank(self, entry: Entry, hit: Hit, pack: str, decision: DecisionThreshold) -> RankedEntry:
         level = self._packs.calibration(pack).level(hit.score)
         return RankedEntry(entry, hit.score, level, pack, found=hit.score >= decision.threshold)
 
 
-def _only_orphans(view: View, answer: Answer) -> Answer:
+def _only_orphans(view: GallerySnapshot, answer: Answer) -> Answer:
     hits: Iterable[Hit] = (hit for hit in answer.hits if hit.key not in view.index)
     return Answer(tuple(hits), answer.certified, answer.size)

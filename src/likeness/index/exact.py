@@ -23,7 +23,7 @@ from likeness.index.scans import Candidates, CompiledScan, Scan
 from likeness.index.scores import best_hits, settled
 from likeness.index.table import Table
 from likeness.index.vectors import checked_bounds, checked_key, checked_keys, checked_query, checked_rows
-from likeness.index.views import View
+from likeness.index.views import TableSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def index_maker(*, threads: int = 1, scans_at_once: int = 1) -> Callable[[int], 
     return lambda dimension: ExactIndex(dimension, scans_at_once=scans_at_once, scan=scan)
 
 
-def _answer(view: View, search: _Search, goal: Goal, found: Candidates) -> Answer:
+def _answer(view: TableSnapshot, search: _Search, goal: Goal, found: Candidates) -> Answer:
     if not len(found.rows):
         return Answer((), certified=found.cut <= search.minimum_score, size=view.size)
     parts, offsets = found.parts, found.offsets

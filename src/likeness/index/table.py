@@ -1,7 +1,7 @@
 """Rows that searches read without a lock while writers insert, replace and delete.
 
 Rows lie in chunks: growth adds a chunk (or doubles the last, small one) and copies no other. What a search reads is a
-``View``: an immutable tuple of chunks, row counts and masks of the rows that count. Writers never change a view; they
+``TableSnapshot``: an immutable tuple of chunks, row counts and masks of the rows that count. Writers never change a view; they
 publish the next one. So a search answers for the moment its view was taken, and takes a lock only to take it.
 
 The invariant that lets chunks be shared: **a slot is written only while no view in use shows it.**
@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.index.codes import Codec
-from likeness.index.views import Chunk, Draft, Segment, View
+from likeness.index.views import Chunk, Draft, Segment, TableSnapshot
 
 _SMALLEST_CHUNK_ROWS = 64
 _KEY_BYTES = 2 * 32  # the integers of an entry of ``_slots``, beside the dictionary's own table
@@ -43,7 +43,7 @@ class Table:
         self._chunk_rows = chunk_rows
         self._writing = Lock()
         self._state = Lock()  # guards _view and _readers, and is held for no longer than it takes to swap them
-        self._view = View()
+        self._view = TableSnapshot()
         self._readers: dict[int, int] = {}
         self._slots: dict[int, int] = {}
         self._retired: dict[int, int] = {}  # slot to the first epoch that does not show it, in rising order
@@ -56,7 +56,7 @@ class Table:
         return key in self._slots
 
     @contextmanager
-    def reading(self) -> Iterator[View]:
+    def reading(self) -> Iterator[TableSnapshot]:
         """Give the present view; its rows stay as they are until the block ends."""
         with self._state:
             view = self._view

@@ -93,7 +93,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class TableSnapshot:
     """The rows of one moment. A slot is ``chunk_rows * segment + offset``; all segments but the last are full."""
 
     epoch: int = 0
@@ -121,7 +121,7 @@ class View:
 class Draft:
     """The next view in the making: the present one's segments, with masks copied before they are changed."""
 
-    def __init__(self, view: View, chunk_rows: int) -> None:
+    def __init__(self, view: TableSnapshot, chunk_rows: int) -> None:
         self.segments = list(view.segments)
         self.size = view.size
         self.spread = view.spread
@@ -163,13 +163,13 @@ class Draft:
         self._copied.add(number)
         self.segments[number] = Segment(chunk, segment.count, alive)
 
-    def view(self) -> View:
+    def view(self) -> TableSnapshot:
         for number in self._copied.intersection(range(len(self.segments))):
             segment = self.segments[number]
             if segment.alive is not None and segment.alive[: segment.count].all():
                 self.segments[number] = replace(segment, alive=None)
         segments = tuple(self.segments)
-        return View(self._epoch, segments, tuple(segment.part for segment in segments), self.size, self.spread)
+        return TableSnapshot(self._epoch, segments, tuple(segment.part for segment in segments), self.size, self.spread)
 
     def _mask(self, number: int) -> NDArray[np.uint8]:
         segment = self.segments[number]

@@ -15,7 +15,7 @@ from likeness.tenants.service import Tenant
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Decision:
+class ReferenceComparison:
     """How the best frame compares with the ID photo."""
 
     match: bool
@@ -24,11 +24,13 @@ class Decision:
     audit: AuditFrame
 
 
-def compare(engine: Engine, reference: Template, best: KeyFrame, *, minimum_level: int) -> Decision:
+def compare_with_reference(
+    engine: Engine, reference: Template, best: KeyFrame, *, minimum_level: int
+) -> ReferenceComparison:
     """Compare the frame of the best quality with the ID photo."""
     calibration = engine.calibration
     level = calibration.level(float(np.dot(reference, best.template)))
-    return Decision(
+    return ReferenceComparison(
         match=level >= minimum_level,
         level=level,
         false_match_rate=calibration.false_match_rate(level),

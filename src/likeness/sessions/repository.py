@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, tuple_, update
 
-from likeness.sessions.states import UNDER_WAY, State
+from likeness.sessions.states import UNDER_WAY, SessionState
 from likeness.store.tables import face_sessions
 
 
@@ -45,7 +45,7 @@ def find_session(connection: Connection, session_id: str) -> SessionRow | None:
 def begin_attempt(connection: Connection, session_id: str, *, device_digest: str, now: float) -> bool:
     """Let a device carry out the next attempt; False when the session has ended."""
     alive = (face_sessions.c.id == session_id) & _UNDER_WAY & (face_sessions.c.expires_at > now)
-    change = update(face_sessions).where(alive).values(state=State.CAPTURING, device_digest=device_digest)
+    change = update(face_sessions).where(alive).values(state=SessionState.CAPTURING, device_digest=device_digest)
     return connection.execute(change).rowcount == 1
 
 
@@ -61,7 +61,7 @@ def add_failure(connection: Connection, session_id: str, failure: str, *, nth: i
     return failures
 
 
-def end_session(connection: Connection, session_id: str, state: State) -> bool:
+def end_session(connection: Connection, session_id: str, state: SessionState) -> bool:
     """End a session and drop the ID photo's template; False when it had ended before."""
     change = update(face_sessions).where(face_sessions.c.id == session_id, _UNDER_WAY)
     return connection.execute(change.values(state=state, sealed_template=None)).rowcount == 1

@@ -27,8 +27,8 @@ IMAGE_REPLY: dict[int | str, dict[str, Any]] = {
 
 NAMED = "The session's id, or the `jti` of its result."
 SessionName = Annotated[str, Path(description=NAMED, json_schema_extra={"format": "uuid"})]
-Reader = Annotated[Principal, Depends(Requires(Scope.INFO_SDK, Scope.FACE_FLOW))]
-Owner = Annotated[Principal, Depends(Requires(Scope.INFO_SDK))]
+ResultCaller = Annotated[Principal, Depends(Requires(Scope.INFO_SDK, Scope.FACE_FLOW))]
+ResultOwner = Annotated[Principal, Depends(Requires(Scope.INFO_SDK))]
 TenantsPart = Annotated[Tenants, Depends(part(Tenants))]
 Sessions = Annotated[SessionService, Depends(part(SessionService))]
 
@@ -41,7 +41,7 @@ Sessions = Annotated[SessionService, Depends(part(SessionService))]
     responses=JWS_REPLY | error_responses(400, 401, 403, 404, 429, 503),
 )
 async def get_result_by_header(
-    principal: Reader,
+    principal: ResultCaller,
     tenants: TenantsPart,
     sessions: Sessions,
     session_id: Annotated[str, Header(alias="UQ-Session-ID", description=NAMED, json_schema_extra={"format": "uuid"})],
@@ -57,7 +57,9 @@ async def get_result_by_header(
     summary="Get a session's signed result",
     responses=JWS_REPLY | error_responses(400, 401, 403, 404, 429, 503),
 )
-async def get_result(session_id: SessionName, principal: Reader, tenants: TenantsPart, sessions: Sessions) -> Response:
+async def get_result(
+    session_id: SessionName, principal: ResultCaller, tenants: TenantsPart, sessions: Sessions
+) -> Response:
     """Give the JWS that the session ended with, for 10 minutes after its end; every ending has one."""
     jws = await sessions.result(await tenants.get(principal.tenant_id), _uuid(session_id))
     return Response(jws, media_type="application/jwt", headers=NO_STORE)
@@ -72,7 +74,7 @@ async def get_result(session_id: SessionName, principal: Reader, tenants: Tenant
 )
 async def purge_result(
     session_id: SessionName,
-    principal: Owner,
+    principal: ResultOwner,
     tenants: TenantsPart,
     sessions: Sessions,
     captures: Annotated[Captures, Depends(part(Captures))],
@@ -93,7 +95,7 @@ async def get_audit_image(
     image_id: Annotated[
         str, Path(description="The result's `auditTrailImageId`.", json_schema_extra={"pattern": "^[0-9a-f]{24}$"})
     ],
-    principal: Owner,
+    principal: ResultOwner,
     tenants: TenantsPart,
     results: Annotated[Results, Depends(part(Results))],
 ) -> Response:

@@ -29,7 +29,7 @@ from likeness.sessions import repository
 from likeness.sessions.mode import check_mode, choose_mode
 from likeness.sessions.repository import SessionRow, overdue_sessions
 from likeness.sessions.schemas import SessionOptions
-from likeness.sessions.states import UNDER_WAY, EndError, Failure, State
+from likeness.sessions.states import UNDER_WAY, AttemptFailure, EndError, SessionState
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant, Tenants
 
@@ -54,7 +54,7 @@ class OpenedSession:
 class Conclusion:
     """What was found when a session ended."""
 
-    state: State
+    state: SessionState
     error: EndError | None = None
     match_level: int = 0
     false_match_rate: float = 1.0
@@ -104,7 +104,7 @@ class SessionService:
             id=session_id,
             tenant_id=tenant.id,
             client_id=client_id,
-            state=State.OPEN,
+            state=SessionState.OPEN,
             options=options.model_dump(mode="json", by_alias=True, exclude={"id_photo"}),
             pack=str(self._faces.engine.pack),
             sealed_template=tenant.cipher.seal(face.template.astype("<f4").tobytes(), TEMPLATE_PURPOSE, session_id),
@@ -165,7 +165,9 @@ class SessionService:
 
         return Occasion(f"face session {session_id}", demand)
 
-    async def fail_attempt(self, session_id: str, failure: Failure, *, nth: int | None = None) -> tuple[str, ...]:
+    async def fail_attempt(
+        self, session_id: str, failure: AttemptFailure, *, nth: int | None = None
+    ) -> tuple[str, ...]:
         """Count a failed attempt; gives all of them. A call with ``nth`` may be repeated: that one is counted once.
 
         Raises SessionExpiredOrNotFound when the session has ended.
@@ -200,7 +202,7 @@ class SessionService:
         if row.state not in UNDER_WAY:
             return await self._results.find(tenant, session_id, jti=jti) if jti else None
         options = SessionOptions.stored(row.options)
-        succeeded = conclusion.state is State.SUCCEEDED
+        succeeded = conclusion.state is SessionState.SUCCEEDED
         ending = Ending(
             session_id=row.id,
             client_id=row.client_id,
@@ -271,12 +273,12 @@ class SessionService:
     async def _expire(self, row: SessionRow) -> None:
         """End a session by the clock, in any case: where no result can be made of it, without one. Raises ServiceUnavailable."""
         try:
-            await self.end(row.id, Conclusion(State.EXPIRED, EndError.EXPIRED), ended_at=row.expires_at)
+            await self.end(row.id, Conclusion(SessionState.EXPIRED, EndError.EXPIRED), ended_at=row.expires_at)
         except ServiceUnavailable:
             raise
         except Exception:
             log.exception("session %s ends without a result", row.id)
-            await self._database.write(lambda c: repository.end_session(c, row.id, State.EXPIRED))
+            await self._database.write(lambda c: repository.end_session(c, row.id, SessionState.EXPIRED))
 
     def _capture_token(self, row: SessionRow) -> str:
         # Good for this one session: the tenant's access token never reaches a browser.

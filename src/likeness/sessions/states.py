@@ -24,10 +24,10 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
-UNDER_WAY = frozenset({State.OPEN, State.CAPTURING})
+UNDER_WAY = frozenset({SessionState.OPEN, SessionState.CAPTURING})
 
 
-class Failure(StrEnum):
+class AttemptFailure(StrEnum):
     """Why an attempt failed (contract §6, trace status codes)."""
 
     LIVENESS = "FACE_LIVENESS_FAILED"

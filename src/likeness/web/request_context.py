@@ -30,7 +30,7 @@ def request_id_of(scope: Scope) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class BodyPace:
     """How fast a body must come: so many seconds in all, and one more for so many bytes."""
 
     seconds: float
@@ -40,7 +40,7 @@ class Pace:
 class RequestContext:
     """See the module's text."""
 
-    def __init__(self, app: ASGIApp, pace: Pace) -> None:
+    def __init__(self, app: ASGIApp, pace: BodyPace) -> None:
         self.app = app
         self.pace = pace
 

@@ -12,7 +12,7 @@ from likeness.tenants.service import Tenants
 from likeness.webhooks import repository
 from likeness.webhooks.outbox import open_claims
 from likeness.webhooks.repository import Delivery, DeliveryState
-from likeness.webhooks.sender import Outcome, Sender
+from likeness.webhooks.sender import DeliveryOutcome, Sender
 from likeness.webhooks.signing import sign_claims
 from likeness.webhooks.target import open_target
 
@@ -99,7 +99,7 @@ class Courier:
             outcome = await self._send(delivery)
         except Exception:
             log.exception("delivery %s failed on our side", delivery.id)
-            outcome = Outcome(error="a fault on our side, told in the server's log")
+            outcome = DeliveryOutcome(error="a fault on our side, told in the server's log")
         now = self._clock.now()
         wait = next_wait_seconds(delivery.tries)
         if outcome.delivered:
@@ -120,12 +120,12 @@ class Courier:
             )
         )
 
-    async def _send(self, delivery: Delivery) -> Outcome:
+    async def _send(self, delivery: Delivery) -> DeliveryOutcome:
         tenant = await self._tenants.get(delivery.tenant_id)
         claims = open_claims(tenant, delivery)
         sealed = await self._database.read(lambda c: repository.find_target(c, tenant.id))
         if claims is None or sealed is None:
-            return Outcome(error="no webhook is set")
+            return DeliveryOutcome(error="no webhook is set")
         jws = await asyncio.to_thread(sign_claims, self._signer, claims, now=self._clock.now())
         return await self._sender.send(open_target(tenant, sealed), jws, delivery_id=delivery.id)
 

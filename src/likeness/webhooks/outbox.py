@@ -47,7 +47,7 @@ class Outbox:
     @staticmethod
     def session_of(connection: Connection, tenant: Tenant, jti: str) -> str | None:
         """Give the session of a result that has deliveries: they may outlive it."""
-        return repository.find_session(connection, tenant.id, jti)
+        return repository.find_session_of_result(connection, tenant.id, jti)
 
     @staticmethod
     def forget(connection: Connection, tenant: Tenant, session_id: str) -> None:

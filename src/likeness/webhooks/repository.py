@@ -113,7 +113,7 @@ def note_try(
     )
 
 
-def replay(connection: Connection, tenant_id: str, delivery_id: str, *, now: float, give_up_at: float) -> bool:
+def replay_delivery(connection: Connection, tenant_id: str, delivery_id: str, *, now: float, give_up_at: float) -> bool:
     """Put a delivery out again; False where there is none, or its claims are gone."""
     mine = (webhook_deliveries.c.tenant_id == tenant_id) & (webhook_deliveries.c.id == delivery_id)
     return (
@@ -135,7 +135,7 @@ def list_deliveries(connection: Connection, tenant_id: str, *, limit: int) -> li
     ]
 
 
-def find_session(connection: Connection, tenant_id: str, jti: str) -> str | None:
+def find_session_of_result(connection: Connection, tenant_id: str, jti: str) -> str | None:
     """Give the session whose result has this ``jti``."""
     mine = (webhook_deliveries.c.tenant_id == tenant_id) & (webhook_deliveries.c.jti == jti)
     return connection.execute(select(webhook_deliveries.c.session_id).where(mine).limit(1)).scalar_one_or_none()

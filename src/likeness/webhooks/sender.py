@@ -19,7 +19,7 @@ DELIVERY_HEADER = "Likeness-Delivery"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DeliveryOutcome:
     """How a try went: the receiver's status, or why there was none."""
 
     status: int | None = None
@@ -41,7 +41,7 @@ class Sender:
         verify: ssl.SSLContext | bool = trust or True
         self._http = httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False)
 
-    async def send(self, target: Target, jws: str, *, delivery_id: str) -> Outcome:
+    async def send(self, target: Target, jws: str, *, delivery_id: str) -> DeliveryOutcome:
         """Try once. Whatever goes wrong is told in the outcome."""
         body = json.dumps({"jwsResult": jws}).encode()
         headers = {
@@ -54,13 +54,13 @@ class Sender:
         }
         try:
             async with asyncio.timeout(TRY_SECONDS):
-                return Outcome(status=await self._post(target, body, headers))
+                return DeliveryOutcome(status=await self._post(target, body, headers))
         except ForbiddenAddress:
-            return Outcome(error="the host leads to a private address")
+            return DeliveryOutcome(error="the host leads to a private address")
         except TimeoutError:
-            return Outcome(error="no answer in time")
+            return DeliveryOutcome(error="no answer in time")
         except (httpx.HTTPError, OSError) as error:
-            return Outcome(error=f"not reached ({type(error).__name__})")
+            return DeliveryOutcome(error=f"not reached ({type(error).__name__})")
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -12,7 +12,7 @@ from likeness.tenants.service import Tenant
 from likeness.webhooks import repository
 from likeness.webhooks.outbox import RETRY_SECONDS
 from likeness.webhooks.repository import Delivery
-from likeness.webhooks.sender import Outcome, Sender
+from likeness.webhooks.sender import DeliveryOutcome, Sender
 from likeness.webhooks.target import Target, check_target, new_secret, open_target, seal_target
 
 TEST_TTL_SECONDS = 600
@@ -51,7 +51,7 @@ class Webhooks:
         if not self.database.write_now(lambda c: repository.remove_target(c, tenant.id)):
             raise NotFound(f"No webhook is set for {tenant.name!r}.")
 
-    async def test(self, tenant: Tenant, signer: Signer, sender: Sender, *, issuer: str) -> Outcome:
+    async def test(self, tenant: Tenant, signer: Signer, sender: Sender, *, issuer: str) -> DeliveryOutcome:
         """Send a signed call without a session's data (``data.test`` is true) and say how it went. Raises NotFound."""
         now = int(self.clock.now())
         claims = {
@@ -73,6 +73,6 @@ class Webhooks:
         now = self.clock.now()
         until = now + RETRY_SECONDS
         if not self.database.write_now(
-            lambda c: repository.replay(c, tenant.id, delivery_id, now=now, give_up_at=until)
+            lambda c: repository.replay_delivery(c, tenant.id, delivery_id, now=now, give_up_at=until)
         ):
             raise NotFound("There is no such delivery, or its content is gone.")

@@ -2,15 +2,15 @@
 
 import pytest
 
-from likeness.gallery.decision import Decision, Rule
-from likeness.gallery.reindex.comparison import LISTED_CHANGES, Nearest, compare, other_than
+from likeness.gallery.decision import DecisionThreshold, Rule
+from likeness.gallery.reindex.comparison import LISTED_CHANGES, Nearest, compare_packs, other_than
 from likeness.index.base import Hit
 
 NAMES = {1: "one", 2: "two"}
 
 
-def decision(threshold: float) -> Decision:
-    return Decision(Rule.LEVEL, threshold, 4, 1e-5, 0.01, extrapolated=False)
+def decision(threshold: float) -> DecisionThreshold:
+    return DecisionThreshold(Rule.LEVEL, threshold, 4, 1e-5, 0.01, extrapolated=False)
 
 
 OLD, NEW = decision(0.9), decision(0.5)
@@ -32,14 +32,14 @@ OLD, NEW = decision(0.9), decision(0.5)
 def test_an_answer_changes_where_somebody_else_is_found(
     old: Hit | None, new: Hit | None, changed: int, same_decision: int, same_best: int
 ) -> None:
-    report = compare([Nearest("me", old, new)], (OLD, NEW), NAMES)
+    report = compare_packs([Nearest("me", old, new)], (OLD, NEW), NAMES)
     assert (report["changed"], report["sameDecision"], report["sameBestEntry"]) == (changed, same_decision, same_best)
     assert len(report["changes"]) == changed
 
 
 def test_changes_are_listed_by_name_up_to_a_limit() -> None:
     answers = [Nearest(f"e{number}", Hit(1, 0.95), Hit(2, 0.1)) for number in range(LISTED_CHANGES + 5)]
-    report = compare(answers, (OLD, NEW), NAMES)
+    report = compare_packs(answers, (OLD, NEW), NAMES)
     assert report["changed"] == report["foundByOld"] == report["compared"] == LISTED_CHANGES + 5
     assert report["foundByNew"] == 0
     assert len(report["changes"]) == LISTED_CHANGES

@@ -18,8 +18,8 @@ from likeness.engine.base import PackIdentity
 from likeness.engine.fake import FAKES, FakeEngine, fake_photo
 from likeness.errors import SetupError
 from likeness.gallery.memory.galleries import Galleries, _Notes
-from likeness.gallery.memory.gallery import View
-from likeness.gallery.reindex.repository import Reindex, ReindexRows, State, Wish
+from likeness.gallery.memory.gallery import GallerySnapshot
+from likeness.gallery.reindex.repository import Reindex, ReindexRows, ReindexState, Wish
 from likeness.gallery.repository import GalleryRows
 from likeness.gallery.served_pack import load_engine
 from likeness.store.tables import gallery_entries, gallery_templates
@@ -72,7 +72,7 @@ def wish(server: Server, tenant: Tenant, what: Wish) -> None:
     server.deployment.database.write_now(lambda c: ReindexRows(tenant.id).change(c, now=0, wish=what))
 
 
-def wait(server: Server, tenant: Tenant, state: State | None, *, seconds: float = 60) -> Reindex | None:
+def wait(server: Server, tenant: Tenant, state: ReindexState | None, *, seconds: float = 60) -> Reindex | None:
     """Wait until the re-index has come to a state and nothing is wished for; None: until it is over."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -86,10 +86,12 @@ def wait(server: Server, tenant: Tenant, state: State | None, *, seconds: float 
 def move(server: Server, tenant: Tenant, *wishes: Wish) -> Reindex | None:
     """Ask for a re-index and carry wishes out, one after the other."""
     ask(server, tenant)
-    found = wait(server, tenant, State.READY)
+    found = wait(server, tenant, ReindexState.READY)
     for what in wishes:
         wish(server, tenant, what)
-        found = wait(server, tenant, {Wish.CUT_OVER: State.CUT_OVER, Wish.ROLL_BACK: State.READY}.get(what))
+        found = wait(
+            server, tenant, {Wish.CUT_OVER: ReindexState.CUT_OVER, Wish.ROLL_BACK: ReindexState.READY}.get(what)
+        )
         assert_memory_is_true(server, tenant)
     return found
 
@@ -108,7 +110,7 @@ def assert_memory_is_true(server: Server, tenant: Tenant) -> None:
     """Hold the gallery in memory against one loaded from the database at the same moment."""
     galleries: Galleries = server.app.state.parts[Galleries]
 
-    def outline(view: View, keys: list[int]) -> tuple[object, ...]:
+    def outline(view: GallerySnapshot, keys: list[int]) -> tuple[object, ...]:
         members = {pack: {key for key in keys if key in index} for pack, index in view.indexes.items() if len(index)}
         return view.pack, view.shadow, members, {pack: n for pack, n in view.orphans.items() if n}, view.size
 
@@ -159,12 +161,12 @@ def test_a_gallery_moves_there_and_back_while_it_answers(own: Server, caller: Ap
         ask(own, caller.tenant)
         for person in range(2000, 2010):
             entries[person] = enrol(caller, picture(person))
-        ready = wait(own, caller.tenant, State.READY)
+        ready = wait(own, caller.tenant, ReindexState.READY)
         assert ready
         assert set(models) == {OLD}
         assert_memory_is_true(own, caller.tenant)
         wish(own, caller.tenant, Wish.CUT_OVER)
-        wait(own, caller.tenant, State.CUT_OVER)
+        wait(own, caller.tenant, ReindexState.CUT_OVER)
         assert_memory_is_true(own, caller.tenant)
         entries[3000] = enrol(caller, picture(3000))
         gone = caller.call("DELETE", f"/api/v1/face/one-to-n/{entries.pop(2000)}")
@@ -173,11 +175,11 @@ def test_a_gallery_moves_there_and_back_while_it_answers(own: Server, caller: Ap
         while models[NEW] < before + 10:
             time.sleep(0.01)
         wish(own, caller.tenant, Wish.ROLL_BACK)
-        wait(own, caller.tenant, State.READY)
+        wait(own, caller.tenant, ReindexState.READY)
         assert_memory_is_true(own, caller.tenant)
         assert find(caller, picture(3000)) == (entries[3000], OLD)
         wish(own, caller.tenant, Wish.CUT_OVER)
-        wait(own, caller.tenant, State.CUT_OVER)
+        wait(own, caller.tenant, ReindexState.CUT_OVER)
     assert ready.report
     assert PEOPLE - 2 <= ready.report["compared"] <= PEOPLE - 2 + 10
     assert ready.report["changed"] == 0
@@ -247,9 +249,9 @@ def test_orphans_of_an_earlier_move_come_along(own: Server, caller: Api) -> None
     move(own, caller.tenant, Wish.CUT_OVER, Wish.KEEP_ORPHANS)
     assert templates(own, caller.tenant)[entries[0]] == {OLD}
     ask(own, caller.tenant, "fake")
-    wait(own, caller.tenant, State.READY)
+    wait(own, caller.tenant, ReindexState.READY)
     assert_memory_is_true(own, caller.tenant)
-    for what, state in ((Wish.CUT_OVER, State.CUT_OVER), (Wish.KEEP_ORPHANS, None)):
+    for what, state in ((Wish.CUT_OVER, ReindexState.CUT_OVER), (Wish.KEEP_ORPHANS, None)):
         wish(own, caller.tenant, what)
         wait(own, caller.tenant, state)
         assert_memory_is_true(own, caller.tenant)
@@ -260,7 +262,7 @@ def test_orphans_of_an_earlier_move_come_along(own: Server, caller: Api) -> None
 def test_a_pack_that_cannot_be_had_changes_nothing(own: Server, caller: Api) -> None:
     entry = enrol(caller, picture(1))
     ask(own, caller.tenant, "no-such-pack")
-    failed = wait(own, caller.tenant, State.FAILED)
+    failed = wait(own, caller.tenant, ReindexState.FAILED)
     assert failed
     assert "no-such-pack" in str(failed.error)
     assert find(caller, picture(1)) == (entry, OLD)
@@ -272,7 +274,7 @@ def test_a_wish_that_makes_no_sense_is_dropped(own: Server, caller: Api) -> None
     enrol(caller, picture(1))
     move(own, caller.tenant)
     wish(own, caller.tenant, Wish.DROP_ORPHANS)
-    wait(own, caller.tenant, State.READY)
+    wait(own, caller.tenant, ReindexState.READY)
     assert templates(own, caller.tenant).popitem()[1] == {OLD, NEW}
 
 
@@ -323,7 +325,7 @@ def test_an_abandoned_third_pack_takes_nobody_along(own: Server, caller: Api, mo
     move(own, caller.tenant, Wish.CUT_OVER, Wish.KEEP_ORPHANS)
     for _ in range(2):
         ask(own, caller.tenant, "fake-3")
-        wait(own, caller.tenant, State.READY)
+        wait(own, caller.tenant, ReindexState.READY)
         assert_memory_is_true(own, caller.tenant)
         wish(own, caller.tenant, Wish.ABANDON)
         wait(own, caller.tenant, None)

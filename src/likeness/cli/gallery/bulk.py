@@ -1,4 +1,4 @@
-"""``likeness gallery import`` and ``export``."""
+"""``likeness gallery import`` and ``export_gallery``."""
 
 import asyncio
 import contextlib
@@ -126,7 +126,7 @@ def export(
             total = deployment.database.read_now(GalleryRows(owner.id).count)
             task = bar.add_task(f"exporting {owner.name}", total=total)
             exported = asyncio.run(
-                bulk_export.export(
+                bulk_export.export_gallery(
                     deployment.database,
                     owner,
                     target,

@@ -23,7 +23,7 @@ from likeness.engine.base import Engine
 from likeness.engine.photo.thumbnail import face_thumbnail
 from likeness.errors import LikenessError, NotFound, SetupError
 from likeness.gallery.bulk.exporting import refuse_present, spreadsheet_text, written_whole
-from likeness.gallery.duplicates.page import ShownPair, Side, render_page
+from likeness.gallery.duplicates.page import PairMember, ShownPair, render_duplicates
 from likeness.gallery.duplicates.pairs import Pair, Templates, pairs, read_templates
 from likeness.gallery.packs import find_subject, load_stored
 from likeness.gallery.repository import Entry, GalleryRows
@@ -75,7 +75,7 @@ def dedupe(
         if html_file:
             shown = asyncio.run(search.picture(best))
             compared = sum(len(group.keys) for group in groups)
-            page = render_page(owner.name, packs.pack, level, shown, found=search.found, compared=compared)
+            page = render_duplicates(owner.name, packs.pack, level, shown, found=search.found, compared=compared)
             with written_whole(html_file) as file:
                 file.write(page)
     Console().print(f"{search.found:,} pairs reach level {level}")
@@ -128,13 +128,13 @@ class _Search:
                     shown.append(ShownPair(pair.score, reached, rate, (first, second)))
             return shown
 
-    async def _side(self, images: ImageStore, engine: Engine, entry: Entry) -> Side:
+    async def _side(self, images: ImageStore, engine: Engine, entry: Entry) -> PairMember:
         stored = None
         if entry.image_id:
             with contextlib.suppress(LikenessError, SetupError):  # a pair without a picture is told all the same
                 stored = await images.get(self._tenant.id, entry.image_id, self._tenant.cipher)
         face = _face(engine, stored, self._tenant) if stored else None
-        return Side(entry.id, entry.external_id, face)
+        return PairMember(entry.id, entry.external_id, face)
 
     def _entries(self, found: list[Pair]) -> dict[int, Entry]:
         """Give the entries of pairs by key; who was erased meanwhile is left out."""

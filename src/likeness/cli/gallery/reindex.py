@@ -22,7 +22,7 @@ from likeness.cli.progress import progress_bar
 from likeness.deployment import Deployment, open_deployment
 from likeness.errors import Conflict, InvalidInput, NotFound
 from likeness.gallery.bulk.exporting import spreadsheet_text
-from likeness.gallery.reindex.repository import WISHES_IN, Reindex, ReindexRows, State, Wish
+from likeness.gallery.reindex.repository import WISHES_IN, Reindex, ReindexRows, ReindexState, Wish
 from likeness.gallery.repository import GalleryRows
 from likeness.settings import Settings
 from likeness.store.ownership import is_owned
@@ -30,11 +30,11 @@ from likeness.tenants.service import Tenant
 
 WATCH_SECONDS = 0.3
 _FULFILLED = {
-    Wish.CUT_OVER: {State.CUT_OVER, State.FINISHING},
-    Wish.ROLL_BACK: {State.READY},
-    Wish.KEEP_ORPHANS: {State.FINISHING},
-    Wish.DROP_ORPHANS: {State.FINISHING},
-    Wish.ABANDON: {State.ABANDONING},
+    Wish.CUT_OVER: {ReindexState.CUT_OVER, ReindexState.FINISHING},
+    Wish.ROLL_BACK: {ReindexState.READY},
+    Wish.KEEP_ORPHANS: {ReindexState.FINISHING},
+    Wish.DROP_ORPHANS: {ReindexState.FINISHING},
+    Wish.ABANDON: {ReindexState.ABANDONING},
 }
 """The states in which nothing is left to wish: a command for every tenant passes over galleries in them."""
 TenantOption = Annotated[
@@ -124,7 +124,7 @@ def abandon(tenant: TenantOption = None, *, wait: Wait = True) -> None:
 def _may_move(deployment: Deployment, tenant: Tenant, pack: str, *, named: bool) -> bool:
     """Whether one gallery is to be moved, or moves already; False where it need not be. Raises Conflict when it is on another way."""
     present = deployment.database.read_now(ReindexRows(tenant.id).find)
-    if present is None or present.state is State.FAILED:
+    if present is None or present.state is ReindexState.FAILED:
         packs = deployment.database.read_now(GalleryRows(tenant.id).packs)
         if packs is None or packs.pack.partition("@")[0] == pack:
             if named:
@@ -134,9 +134,9 @@ def _may_move(deployment: Deployment, tenant: Tenant, pack: str, *, named: bool)
             return False
         return True
     same = present.pack.partition("@")[0] == pack
-    if same and not named and present.state in {State.CUT_OVER, State.FINISHING}:
+    if same and not named and present.state in {ReindexState.CUT_OVER, ReindexState.FINISHING}:
         return False
-    if not same or present.state not in {State.WAITING, State.FILLING, State.READY}:
+    if not same or present.state not in {ReindexState.WAITING, ReindexState.FILLING, ReindexState.READY}:
         raise Conflict(
             f"The gallery of {tenant.name!r} is being moved to {present.pack} ({present.state}); see `likeness gallery status`."
         )
@@ -149,7 +149,7 @@ def _ask(deployment: Deployment, tenant: Tenant, pack: str) -> None:
 
     def ask(connection: Connection) -> None:
         present = rows.find(connection)
-        if present is None or present.state is State.FAILED:
+        if present is None or present.state is ReindexState.FAILED:
             rows.remove(connection)
             rows.ask(connection, pack, now=deployment.clock.now())
 
@@ -233,7 +233,7 @@ def _watch(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
 
 
 def _at_rest(row: Reindex) -> bool:
-    return row.wish is None and row.state in {State.READY, State.CUT_OVER, State.FAILED}
+    return row.wish is None and row.state in {ReindexState.READY, ReindexState.CUT_OVER, ReindexState.FAILED}
 
 
 def _report(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
@@ -255,7 +255,7 @@ def _lines(row: Reindex, orphans: dict[str, int]) -> Iterator[tuple[str, str]]:
     yield "moving to", row.pack
     yield "state", f"{row.state}{f', wanted: {row.wish}' if row.wish else ''}"
     yield "photos", f"{row.done:,} of {row.total:,} worked on"
-    if row.state in {State.READY, State.CUT_OVER}:
+    if row.state in {ReindexState.READY, ReindexState.CUT_OVER}:
         kinds = ", ".join(f"{reason} {count:,}" for reason, count in sorted(orphans.items()))
         yield "stay behind", f"{sum(orphans.values()):,} entries{f' ({kinds})' if kinds else ''}; ids: `status --ids`"
     if row.report:
@@ -279,15 +279,15 @@ def _hit(hit: dict[str, Any] | None) -> str:
     return f"{hit['entry']} ({hit['score']:.4f})" if hit else "nobody"
 
 
-def _next(state: State) -> str:
+def _next(state: ReindexState) -> str:
     return {
-        State.WAITING: "the server begins by itself, or `likeness gallery abandon`",
-        State.FAILED: "mend the error and run `likeness gallery reindex` again, or `likeness gallery abandon`",
-        State.FILLING: "the server goes on by itself, or `likeness gallery abandon`",
-        State.READY: "`likeness gallery cutover`, or `likeness gallery abandon`",
-        State.CUT_OVER: "`likeness gallery finish --orphans keep|drop`, or `likeness gallery rollback`",
-        State.FINISHING: "the server ends it by itself",
-        State.ABANDONING: "the server ends it by itself",
+        ReindexState.WAITING: "the server begins by itself, or `likeness gallery abandon`",
+        ReindexState.FAILED: "mend the error and run `likeness gallery reindex` again, or `likeness gallery abandon`",
+        ReindexState.FILLING: "the server goes on by itself, or `likeness gallery abandon`",
+        ReindexState.READY: "`likeness gallery cutover`, or `likeness gallery abandon`",
+        ReindexState.CUT_OVER: "`likeness gallery finish --orphans keep|drop`, or `likeness gallery rollback`",
+        ReindexState.FINISHING: "the server ends it by itself",
+        ReindexState.ABANDONING: "the server ends it by itself",
     }[state]
 
 

@@ -24,7 +24,7 @@ from likeness.tenants.service import Tenant
 COLUMNS = ("oneToNVerificationId", "externalId", "metadata", "quality", "imageStored", "createdAt", "photo")
 _PAGE = 500
 _PNG = b"\x89PNG"
-Photo = Callable[[str], Awaitable[bytes | None]]
+ReadPhoto = Callable[[str], Awaitable[bytes | None]]
 """Gives a stored photo by its image id."""
 
 
@@ -37,13 +37,13 @@ class Exported:
     """Ids of the entries whose stored photo is missing or damaged."""
 
 
-async def export(
+async def export_gallery(
     database: Database,
     tenant: Tenant,
     target: Path,
     *,
     images: Path | None = None,
-    photo: Photo,
+    photo: ReadPhoto,
     progress: Callable[[int], None],
 ) -> Exported:
     """Write entries to a ``.csv`` or ``.jsonl`` file that only its owner reads, and photos to the folder ``images``.
@@ -74,7 +74,7 @@ async def export(
     return exported
 
 
-async def _read(photo: Photo, image_id: str) -> bytes | None:
+async def _read(photo: ReadPhoto, image_id: str) -> bytes | None:
     try:
         return await photo(image_id)
     except SetupError:  # damaged: no other entry's row is held up by it

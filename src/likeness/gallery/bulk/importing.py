@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pydantic import TypeAdapter, ValidationError
 
 from likeness.errors import Conflict, InvalidInput, LikenessError, ServiceUnavailable, TooManyRequests
-from likeness.gallery.bulk.source import Row, Source
+from likeness.gallery.bulk.source import Source, SourceRow
 from likeness.gallery.enrolment import Particulars
 from likeness.gallery.repository import GalleryRows
 from likeness.gallery.schemas import InsertRequest, Reference
@@ -27,7 +27,7 @@ _REFERENCE: TypeAdapter[str | None] = TypeAdapter(Reference | None)
 class Refusal:
     """A row that was not enrolled, and why."""
 
-    row: Row
+    row: SourceRow
     code: str
     message: str
 
@@ -70,7 +70,7 @@ class Importer:
                 raise fault
         return self.tally
 
-    async def _work(self, rows: Iterator[Row]) -> None:
+    async def _work(self, rows: Iterator[SourceRow]) -> None:
         for row in rows:
             try:
                 await self._enrol(row)
@@ -81,7 +81,7 @@ class Importer:
                 self.refuse(Refusal(row, error.code, error.message))
             self.progress(self.tally)
 
-    async def _enrol(self, row: Row) -> None:
+    async def _enrol(self, row: SourceRow) -> None:
         if row.fault:
             raise InvalidInput(row.fault)
         if not (row.photo and isinstance(row.photo, str | bytes)):
@@ -102,12 +102,12 @@ class Importer:
             del self._claimed[external_id]  # a later row may do better
             raise
 
-    async def _insert(self, row: Row) -> None:
+    async def _insert(self, row: SourceRow) -> None:
         asked = await asyncio.to_thread(self._read, row)
         await self.service.insert(self.tenant, asked.id_photo, Particulars(asked.external_id, asked.metadata))
         self.tally.enrolled += 1
 
-    def _read(self, row: Row) -> InsertRequest:
+    def _read(self, row: SourceRow) -> InsertRequest:
         """Read and check a row as a call's body is. Raises InvalidInput, PayloadTooLarge."""
         try:
             body = {

@@ -26,7 +26,7 @@ _PARQUET_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SourceRow:
     """One person to enrol."""
 
     number: int
@@ -51,12 +51,12 @@ class Source:
     """A folder or a table. ``rows`` may be begun again and gives the same order each time."""
 
     folder: Path
-    rows: Callable[[], Iterator[Row]]
+    rows: Callable[[], Iterator[SourceRow]]
     count: Callable[[], int]
     passed_over: Mapping[str, int] = field(default_factory=dict)
     """How many files of a folder are no rows, by kind: ``hidden``, ``thumbnail``, ``no photo``."""
 
-    def read(self, row: Row, *, at_most: int) -> bytes:
+    def read(self, row: SourceRow, *, at_most: int) -> bytes:
         """Give a row's photo, or its first bytes. Raises OSError, and ValueError for what is no file or cannot be named."""
         if isinstance(row.photo, bytes):
             return row.photo
@@ -76,7 +76,9 @@ def open_source(path: Path) -> Source:
     if path.is_dir():
         others: Counter[str] = Counter()
         photos = sorted(_photos(path, others))
-        rows = [Row(number, photo.as_posix(), photo.as_posix(), None) for number, photo in enumerate(photos, start=1)]
+        rows = [
+            SourceRow(number, photo.as_posix(), photo.as_posix(), None) for number, photo in enumerate(photos, start=1)
+        ]
         return Source(path, lambda: iter(rows), lambda: len(rows), others)
     readers: Mapping[str, Callable[[Path], Iterator[Mapping[Any, Any]]]] = {
         ".csv": _csv,
@@ -108,12 +110,12 @@ def _photos(folder: Path, others: Counter[str]) -> Iterator[Path]:
                 others[kind] += 1
 
 
-def _row(number: int, values: Mapping[Any, Any]) -> Row:
+def _row(number: int, values: Mapping[Any, Any]) -> SourceRow:
     photo, external_id, metadata = (None if values.get(column) == "" else values.get(column) for column in _COLUMNS)
     if external_id is None and isinstance(photo, str):
         external_id = photo
     fault = "The row has more cells than the table has columns." if None in values else None
-    return Row(number, photo, external_id, metadata, fault)
+    return SourceRow(number, photo, external_id, metadata, fault)
 
 
 def _check_columns(path: Path, names: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ from likeness.web.pages import page_template
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class PairMember:
     """One entry of a pair: who, and the face as a data URL where the photo is still stored."""
 
     entry_id: str
@@ -22,10 +22,12 @@ class ShownPair:
     score: float
     level: int
     false_match_rate: float
-    sides: tuple[Side, Side]
+    sides: tuple[PairMember, PairMember]
 
 
-def render_page(tenant: str, pack: str, level: int, shown: Sequence[ShownPair], *, found: int, compared: int) -> str:
+def render_duplicates(
+    tenant: str, pack: str, level: int, shown: Sequence[ShownPair], *, found: int, compared: int
+) -> str:
     """Draw the pairs; ``found`` counts all of them, of which the page may show fewer."""
     page = page_template("likeness.gallery.duplicates", "duplicates.html")
     return page.render(tenant=tenant, pack=pack, level=level, pairs=shown, found=found, compared=compared)

@@ -36,7 +36,7 @@ ENTRIES_AT_ONCE = 100_000
 DAY_SECONDS = 86_400.0
 
 
-Photo = tuple[str, str]
+ImageKey = tuple[str, str]
 """Tenant and image id."""
 
 
@@ -48,11 +48,11 @@ class Findings:
     """Whether database and image store are of one generation."""
     most: int | None
     """How many photos are gathered of each kind; the rest is counted alone."""
-    named: list[Photo] = field(default_factory=list)
+    named: list[ImageKey] = field(default_factory=list)
     """In quarantine, though an entry refers to them."""
-    strays: list[Photo] = field(default_factory=list)
+    strays: list[ImageKey] = field(default_factory=list)
     """Of no entry."""
-    expired: list[Photo] = field(default_factory=list)
+    expired: list[ImageKey] = field(default_factory=list)
     """In quarantine for their time."""
     stray_count: int = 0
     aside_count: int = 0
@@ -62,7 +62,7 @@ class Findings:
     failed: set[str] = field(default_factory=set)
     """Tenants whose photos could not all be looked at and dealt with: to be tried again."""
 
-    def gather(self, photos: list[Photo], photo: Photo) -> None:
+    def gather(self, photos: list[ImageKey], photo: ImageKey) -> None:
         if self.most is None or len(photos) < self.most:
             photos.append(photo)
 
@@ -124,7 +124,7 @@ class PhotoSweep:
                 findings.gather(findings.expired, (tenant_id, name))
 
     async def _each(
-        self, deal: Callable[[str, str], Awaitable[None]], photos: Sequence[Photo], findings: Findings
+        self, deal: Callable[[str, str], Awaitable[None]], photos: Sequence[ImageKey], findings: Findings
     ) -> int:
         """Deal with photos, each by itself; gives with how many."""
         done = 0

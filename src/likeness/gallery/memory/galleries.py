@@ -110,7 +110,7 @@ class Galleries:
         gallery = self._galleries.get(tenant_id)
         while gallery is None:
             pack = self._common or self.packs.main
-            empty = View(pack, None, {pack: self.new_index(pack)}, {})
+            empty = GallerySnapshot(pack, None, {pack: self.new_index(pack)}, {})
             with self._lock:
                 if pack == (self._common or self.packs.main):  # and no other since
                     gallery = self._galleries.setdefault(tenant_id, Gallery(empty, recorded=False))
@@ -254,7 +254,7 @@ class Galleries:
         read = partial(self._read, tenant, rows, packs, connection)
         self._take_in(tenant, read, recorded=recorded is not None)
 
-    def _take_in(self, tenant: Tenant, read: Callable[["_Notes"], View], *, recorded: bool = True) -> None:
+    def _take_in(self, tenant: Tenant, read: Callable[["_Notes"], GallerySnapshot], *, recorded: bool = True) -> None:
         """Serve a gallery as it is read now; one whose packs cannot be had refuses its calls."""
         self._refusals.loading(tenant.id)
         notes = _Notes()
@@ -276,12 +276,12 @@ class Galleries:
             self._galleries[tenant.id] = loaded
         self._refusals.lift(tenant.id)
 
-    def _open(self, tenant: Tenant, plain: PlainGallery, notes: "_Notes") -> View:
+    def _open(self, tenant: Tenant, plain: PlainGallery, notes: "_Notes") -> GallerySnapshot:
         index = self.new_index(plain.pack)
         if plain.entries:
             piece = self._note(open_rows(tenant, plain.pack, index.dimension, plain.entries), notes)
             index.add_many(piece.keys, piece.rows)
-        return View(plain.pack, None, {plain.pack: index}, {})
+        return GallerySnapshot(plain.pack, None, {plain.pack: index}, {})
 
     def _note(self, piece: Piece, notes: "_Notes") -> Piece:
         """Note what is to be known of templates that were read. Raises Stopped."""
@@ -295,12 +295,12 @@ class Galleries:
 
     def _read(
         self, tenant: Tenant, rows: GalleryRows, packs: GalleryPacks, connection: Connection, notes: "_Notes"
-    ) -> View:
+    ) -> GallerySnapshot:
         indexes: dict[str, Index] = {}
         answered = self._fill(tenant, packs.pack, indexes, connection, notes)
         shadowed = self._fill(tenant, packs.shadow, indexes, connection, notes) if packs.shadow else answered
         alone = {packs.shadow: len(np.setdiff1d(shadowed, answered, assume_unique=True))} if packs.shadow else {}
-        view = View(packs.pack, packs.shadow, indexes, alone)
+        view = GallerySnapshot(packs.pack, packs.shadow, indexes, alone)
         everybody = len(answered) + sum(alone.values()) == rows.count(connection)
         return view if everybody else view.with_orphans(self.orphans(tenant, connection, view.enrolling))
 

@@ -18,7 +18,7 @@ from likeness.index.base import Index
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
+class GallerySnapshot:
     """What a gallery answers with at one moment."""
 
     pack: str
@@ -53,11 +53,11 @@ class View:
         """The packs that only orphans have templates of: neither the one that answers nor the shadow."""
         return tuple(pack for pack in self.indexes if pack not in self.enrolling)
 
-    def with_shadow(self, pack: str, index: Index) -> "View":
+    def with_shadow(self, pack: str, index: Index) -> "GallerySnapshot":
         """Give this view with a second pack beside the first, and the index of what that pack has templates of already."""
         return replace(self, shadow=pack, indexes={**self.indexes, pack: index})
 
-    def swapped(self) -> "View":
+    def swapped(self) -> "GallerySnapshot":
         """Give the view in which the shadow answers and the pack that answered is its shadow; this reads nothing."""
         assert self.shadow is not None
         shared = len(self.indexes[self.shadow]) - self.orphans.get(self.shadow, 0)
@@ -66,7 +66,7 @@ class View:
             self, pack=self.shadow, shadow=self.pack, orphans={**orphans, self.pack: len(self.index) - shared}
         )
 
-    def with_orphans(self, found: Mapping[str, Index]) -> "View":
+    def with_orphans(self, found: Mapping[str, Index]) -> "GallerySnapshot":
         """Give this view with these indexes, by pack, of the entries that neither its pack nor its shadow has a template of."""
         enrolling = self.enrolling
         indexes = {pack: index for pack, index in self.indexes.items() if pack in enrolling}
@@ -77,7 +77,7 @@ class View:
             orphans={**orphans, **{pack: len(index) for pack, index in found.items()}},
         )
 
-    def without_shadow(self, found: Mapping[str, Index]) -> "View":
+    def without_shadow(self, found: Mapping[str, Index]) -> "GallerySnapshot":
         """Give the view of the pack that answers alone, and of these orphans."""
         return replace(self, shadow=None).with_orphans(found)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from likeness.gallery.decision import Decision
+from likeness.gallery.decision import DecisionThreshold
 from likeness.index.base import Hit
 
 LISTED_CHANGES = 100
@@ -24,7 +24,9 @@ class Nearest:
     new: Hit | None
 
 
-def compare(answers: Sequence[Nearest], decisions: tuple[Decision, Decision], names: dict[int, str]) -> dict[str, Any]:
+def compare_packs(
+    answers: Sequence[Nearest], decisions: tuple[DecisionThreshold, DecisionThreshold], names: dict[int, str]
+) -> dict[str, Any]:
     """Count what would change; ``names`` gives the ids of the entries that were hit, by key."""
     old, new = decisions
     found_old = [each.old is not None and each.old.score >= old.threshold for each in answers]

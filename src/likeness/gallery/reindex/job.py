@@ -25,16 +25,16 @@ from likeness.engine.base import Template
 from likeness.errors import ErrorCode, LikenessError, ServiceUnavailable, SetupError
 from likeness.gallery.decision import decide
 from likeness.gallery.memory.galleries import Galleries
-from likeness.gallery.memory.gallery import View
+from likeness.gallery.memory.gallery import GallerySnapshot
 from likeness.gallery.packs import Packs, embed_photo
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.reindex.comparison import Nearest, compare, other_than
+from likeness.gallery.reindex.comparison import Nearest, compare_packs, other_than
 from likeness.gallery.reindex.repository import (
     PHOTO_MISSING,
     WISHES_IN,
     Reindex,
     ReindexRows,
-    State,
+    ReindexState,
     StoredPhoto,
     Wish,
     all_reindexes,
@@ -98,7 +98,9 @@ class Reindexer:
         except* Superseded:
             pass
         except* SetupError as errors:
-            await move.set_back(str(errors.exceptions[0]), State.FAILED if row.state is State.WAITING else row.state)
+            await move.set_back(
+                str(errors.exceptions[0]), ReindexState.FAILED if row.state is ReindexState.WAITING else row.state
+            )
         except* LikenessError as errors:
             await move.set_back(str(errors.exceptions[0]), row.state)
         except* Exception:
@@ -127,10 +129,10 @@ class _Move:
         if row.wish is not None and row.wish not in WISHES_IN[row.state]:
             await self._write(lambda c: self._change(c, wish=None))
         steps = {
-            State.WAITING: self._begin,
-            State.FILLING: self._fill,
-            State.FINISHING: self._delete_old,
-            State.ABANDONING: self._delete_new,
+            ReindexState.WAITING: self._begin,
+            ReindexState.FILLING: self._fill,
+            ReindexState.FINISHING: self._delete_old,
+            ReindexState.ABANDONING: self._delete_new,
         }
         wished = {
             Wish.CUT_OVER: self._swap,
@@ -145,7 +147,7 @@ class _Move:
         await step()
         return True
 
-    async def set_back(self, error: str, state: State) -> None:
+    async def set_back(self, error: str, state: ReindexState) -> None:
         """Tell the operator what stands in the way."""
         if (error, state) != (self._row.error, self._row.state):
             log.error("re-indexing the gallery of tenant %s: %s", self._tenant.id, error)
@@ -162,9 +164,9 @@ class _Move:
         index = there if there is not None else await asyncio.to_thread(self._galleries.new_index, pack)
         total = await self._parts.database.read(lambda c: self._rows.count_unmade(c, pack))
 
-        def begin(connection: Connection) -> View:
+        def begin(connection: Connection) -> GallerySnapshot:
             GalleryRows(self._tenant.id).set_packs(connection, GalleryPacks(view.pack, pack))
-            self._change(connection, pack=pack, state=State.FILLING, total=total, done=0, error=None)
+            self._change(connection, pack=pack, state=ReindexState.FILLING, total=total, done=0, error=None)
             return self._view.with_shadow(pack, index)
 
         await self._write(begin, show=lambda view: view)
@@ -178,7 +180,7 @@ class _Move:
             return
         if not photos:
             report = await self._compare()
-            await self._write(lambda c: self._change(c, state=State.READY, report=report, error=None))
+            await self._write(lambda c: self._change(c, state=ReindexState.READY, report=report, error=None))
             return
         free = asyncio.Semaphore(self._parts.photos_at_once)
         async with asyncio.TaskGroup() as group:
@@ -253,7 +255,7 @@ class _Move:
         hit = list({hit.key for each in answers for hit in (each.old, each.new) if hit})
         entries = await self._parts.database.read(lambda c: GalleryRows(self._tenant.id).find_keys(c, hit))
         before, after = (decide(self._parts.packs.calibration(p), settings, level=None, size=view.size) for p in packs)
-        return compare(answers, (before, after), {key: entry.id for key, entry in entries.items()})
+        return compare_packs(answers, (before, after), {key: entry.id for key, entry in entries.items()})
 
     def _open(self, pack: str, ids: Sequence[str], sealed: Sequence[bytes]) -> Opened:
         return open_templates(self._tenant, pack, ids, sealed, self._view.indexes[pack].dimension)
@@ -265,16 +267,16 @@ class _Move:
 
     async def _swap(self) -> None:
         """Cut over or roll back: the pack that answers and its shadow change places."""
-        state = State.CUT_OVER if self._row.wish is Wish.CUT_OVER else State.READY
+        state = ReindexState.CUT_OVER if self._row.wish is Wish.CUT_OVER else ReindexState.READY
 
-        def swap(connection: Connection) -> tuple[View, str | None]:
+        def swap(connection: Connection) -> tuple[GallerySnapshot, str | None]:
             self._demand_wish(connection)
             view = self._view.swapped()
             GalleryRows(self._tenant.id).set_packs(connection, GalleryPacks(view.pack, view.shadow))
             self._change(connection, state=state, wish=None, error=None)
             return view, common_pack(connection)
 
-        def show(swapped: tuple[View, str | None]) -> View:
+        def show(swapped: tuple[GallerySnapshot, str | None]) -> GallerySnapshot:
             view, common = swapped
             self._galleries.follow(common)
             return view
@@ -293,9 +295,9 @@ class _Move:
 
     async def _settle(self) -> None:
         """Stay with the pack that answers; entries without a template of it keep one of another."""
-        state = State.ABANDONING if self._row.wish is Wish.ABANDON else State.FINISHING
+        state = ReindexState.ABANDONING if self._row.wish is Wish.ABANDON else ReindexState.FINISHING
 
-        def settle(connection: Connection) -> View:
+        def settle(connection: Connection) -> GallerySnapshot:
             self._demand_wish(connection)
             view = self._view
             if view.shadow is not None:
@@ -320,7 +322,7 @@ class _Move:
         position = self._position
         keys = await self._parts.database.read(lambda c: self._rows.keys(c, after_key=position, limit=DELETED_AT_ONCE))
 
-        def end(connection: Connection) -> View:
+        def end(connection: Connection) -> GallerySnapshot:
             self._rows.remove(connection)
             view = self._view
             return view.with_orphans(self._galleries.orphans(self._tenant, connection, view.enrolling))
@@ -340,7 +342,9 @@ class _Move:
     def _position(self, key: int) -> None:
         self._parts.positions[self._tenant.id] = key
 
-    async def _write(self, work: Callable[[Connection], T], *, show: Callable[[T], View] | None = None) -> None:
+    async def _write(
+        self, work: Callable[[Connection], T], *, show: Callable[[T], GallerySnapshot] | None = None
+    ) -> None:
         """Change the database, and with ``show`` what the gallery answers with, while no other change is under way."""
 
         def bring(written: T) -> None:
@@ -350,7 +354,7 @@ class _Move:
         await self._parts.database.write(work, after_commit=bring, alone=show is not None)
 
     @property
-    def _view(self) -> View:
+    def _view(self) -> GallerySnapshot:
         return self._galleries.gallery(self._tenant.id).view
 
     def _demand_wish(self, connection: Connection) -> None:

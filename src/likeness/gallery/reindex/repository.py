@@ -25,7 +25,7 @@ from likeness.gallery.repository import GalleryRows, has_template
 from likeness.store.tables import gallery_blocks, gallery_entries, gallery_templates, reindex_refusals, reindexes
 
 
-class State(StrEnum):
+class ReindexState(StrEnum):
     """How far a gallery is on its way to another pack."""
 
     WAITING = "waiting"
@@ -54,14 +54,14 @@ class Wish(StrEnum):
     ABANDON = "abandon"
 
 
-WISHES_IN: Mapping[State, frozenset[Wish]] = {
-    State.WAITING: frozenset({Wish.ABANDON}),
-    State.FAILED: frozenset({Wish.ABANDON}),
-    State.FILLING: frozenset({Wish.ABANDON}),
-    State.READY: frozenset({Wish.ABANDON, Wish.CUT_OVER}),
-    State.CUT_OVER: frozenset({Wish.ROLL_BACK, Wish.KEEP_ORPHANS, Wish.DROP_ORPHANS}),
-    State.FINISHING: frozenset(),
-    State.ABANDONING: frozenset(),
+WISHES_IN: Mapping[ReindexState, frozenset[Wish]] = {
+    ReindexState.WAITING: frozenset({Wish.ABANDON}),
+    ReindexState.FAILED: frozenset({Wish.ABANDON}),
+    ReindexState.FILLING: frozenset({Wish.ABANDON}),
+    ReindexState.READY: frozenset({Wish.ABANDON, Wish.CUT_OVER}),
+    ReindexState.CUT_OVER: frozenset({Wish.ROLL_BACK, Wish.KEEP_ORPHANS, Wish.DROP_ORPHANS}),
+    ReindexState.FINISHING: frozenset(),
+    ReindexState.ABANDONING: frozenset(),
 }
 """What can be wished for in each state."""
 
@@ -73,7 +73,7 @@ class Reindex:
     tenant_id: str
     pack: str
     """Id of the new pack until the server has begun, from then on its identity (``id@version``)."""
-    state: State
+    state: ReindexState
     wish: Wish | None
     done: int
     total: int
@@ -120,7 +120,7 @@ class ReindexRows:
         """Ask for a re-index; there must be none."""
         connection.execute(
             insert(reindexes).values(
-                tenant_id=self._tenant_id, pack=pack, state=State.WAITING, done=0, total=0, changed_at=now
+                tenant_id=self._tenant_id, pack=pack, state=ReindexState.WAITING, done=0, total=0, changed_at=now
             )
         )
 
@@ -237,7 +237,7 @@ def _rows() -> Select[*tuple[Any, ...]]:
 
 def _reindex(row: Iterable[Any]) -> Reindex:
     tenant_id, pack, state, wish, *rest = row
-    return Reindex(tenant_id, pack, State(state), Wish(wish) if wish else None, *rest)
+    return Reindex(tenant_id, pack, ReindexState(state), Wish(wish) if wish else None, *rest)
 
 
 def _reason() -> ColumnElement[str]:

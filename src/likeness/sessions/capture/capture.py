@@ -28,12 +28,12 @@ from likeness.results.claims import AuditFrame, OneToN
 from likeness.sessions.capture.connection import Connection
 from likeness.sessions.capture.frames import FRAME_LONG_SIDE, judge_frame
 from likeness.sessions.capture.messages import FrameHeader, end_message
-from likeness.sessions.decision import Decision, compare, look_up
+from likeness.sessions.decision import ReferenceComparison, compare_with_reference, look_up
 from likeness.sessions.mode import choose_mode
 from likeness.sessions.repository import SessionRow
 from likeness.sessions.schemas import SessionOptions
 from likeness.sessions.service import Conclusion, SessionService
-from likeness.sessions.states import EndError, Failure, State
+from likeness.sessions.states import AttemptFailure, EndError, SessionState
 from likeness.tenants.service import Tenant
 
 log = logging.getLogger("likeness.capture")
@@ -214,13 +214,13 @@ class Capture:
         """End the session as its holder wishes."""
         async with self._lock:
             if self.holder is visitor and not self.over:
-                await self._end(self._conclusion(State.CANCELLED, EndError.USER_CANCEL))
+                await self._end(self._conclusion(SessionState.CANCELLED, EndError.USER_CANCEL))
 
     async def expire(self) -> None:
         """End the session by the clock."""
         async with self._lock:
             if not self.over:
-                await self._end(self._conclusion(State.EXPIRED, EndError.EXPIRED), ended_at=self.row.expires_at)
+                await self._end(self._conclusion(SessionState.EXPIRED, EndError.EXPIRED), ended_at=self.row.expires_at)
 
     async def drop(self) -> None:
         """Let go of a session that was purged."""
@@ -247,15 +247,15 @@ class Capture:
             await self._fail(_failure_of(verdict), None)
             return
         reference = self.parts.sessions.open_template(self.tenant, self.row)
-        decision = compare(self.parts.engine, reference, best, minimum_level=self.minimum_match_level)
+        decision = compare_with_reference(self.parts.engine, reference, best, minimum_level=self.minimum_match_level)
         if not verdict.live:
             await self._fail(_failure_of(verdict), decision)
         elif not decision.match:
-            await self._fail(Failure.NO_MATCH, decision)
+            await self._fail(AttemptFailure.NO_MATCH, decision)
         else:
             await self._succeed(best, decision)
 
-    async def _succeed(self, best: KeyFrame, decision: Decision) -> None:
+    async def _succeed(self, best: KeyFrame, decision: ReferenceComparison) -> None:
         """Look the person up where that was asked for, and end the session. Holds the lock."""
         one_to_n, wanted = OneToN(), self.options.one_to_n
         if wanted != "none":
@@ -263,11 +263,11 @@ class Capture:
             try:
                 one_to_n = await _insist(lambda: look_up(self.parts.gallery, self.tenant, best, enrolment))
             except FaceRefused:  # the pack that the gallery answers with sees no face where this one does
-                await self._fail(Failure.LIVENESS, decision)
+                await self._fail(AttemptFailure.LIVENESS, decision)
                 return
-        await self._end(self._conclusion(State.SUCCEEDED, None, decision, one_to_n=one_to_n))
+        await self._end(self._conclusion(SessionState.SUCCEEDED, None, decision, one_to_n=one_to_n))
 
-    async def _fail(self, failure: Failure, decision: Decision | None) -> None:
+    async def _fail(self, failure: AttemptFailure, decision: ReferenceComparison | None) -> None:
         """Count a failed attempt; the last one ends the session. Holds the lock."""
         nth = self.failures + 1
         self.failures = len(await _insist(lambda: self.parts.sessions.fail_attempt(self.row.id, failure, nth=nth)))
@@ -275,7 +275,9 @@ class Capture:
             # The comparison of a face that is not live is not told: only its picture is kept.
             told = decision if failure is Failure.NO_MATCH else None
             audit = decision.audit if decision else None
-            await self._end(self._conclusion(State.FAILED, EndError.TOO_MANY_ATTEMPTS, told, audit=audit), failure)
+            await self._end(
+                self._conclusion(SessionState.FAILED, EndError.TOO_MANY_ATTEMPTS, told, audit=audit), failure
+            )
             return
         message = {"type": "attempt", "statusCode": failure, "attemptsLeft": self.attempts_left}
         if self.holder is not None:
@@ -287,7 +289,7 @@ class Capture:
         """End a session whose last attempt was counted but whose end could not be written down then. Holds the lock."""
         if self.attempts_left > 0 or self._check is not None or self.over:
             return False
-        await self._end(self._conclusion(State.FAILED, EndError.TOO_MANY_ATTEMPTS))
+        await self._end(self._conclusion(SessionState.FAILED, EndError.TOO_MANY_ATTEMPTS))
         return True
 
     async def _give_up_waiting(self, absence: object) -> None:
@@ -296,16 +298,16 @@ class Capture:
             if self._absence is absence and self._check is not None:
                 self._drop_check()
                 try:
-                    await self._fail(Failure.TIMEOUT, None)
+                    await self._fail(AttemptFailure.TIMEOUT, None)
                 except LikenessError as error:
                     log.warning("an attempt that its device left was not counted: %s", error)
         self._forget_if_deserted()  # a session that was purged meanwhile, too
 
     def _conclusion(
         self,
-        state: State,
+        state: SessionState,
         error: EndError | None,
-        decision: Decision | None = None,
+        decision: ReferenceComparison | None = None,
         *,
         audit: AuditFrame | None = None,
         one_to_n: OneToN | None = None,
@@ -318,11 +320,13 @@ class Capture:
             false_match_rate=decision.false_match_rate if decision else 1.0,
             liveness=self._liveness or unjudged,
             one_to_n=one_to_n or OneToN(),
-            audit=(decision.audit if decision else audit) if state is State.SUCCEEDED or self.returns_data else None,
+            audit=(decision.audit if decision else audit)
+            if state is SessionState.SUCCEEDED or self.returns_data
+            else None,
         )
 
     async def _end(
-        self, conclusion: Conclusion, failure: Failure | None = None, *, ended_at: float | None = None
+        self, conclusion: Conclusion, failure: AttemptFailure | None = None, *, ended_at: float | None = None
     ) -> None:
         """End the session and tell everybody. Holds the lock."""
         jti = new_id()
@@ -378,5 +382,5 @@ def digest(device: str) -> str:
     return hashlib.sha256(device.encode()).hexdigest()
 
 
-def _failure_of(verdict: Verdict) -> Failure:
-    return Failure.TIMEOUT if verdict.status_code is StatusCode.FACE_TIMEOUT else Failure.LIVENESS
+def _failure_of(verdict: Verdict) -> AttemptFailure:
+    return AttemptFailure.TIMEOUT if verdict.status_code is StatusCode.FACE_TIMEOUT else AttemptFailure.LIVENESS

@@ -25,7 +25,7 @@ from likeness.sessions.capture.messages import (
 from likeness.sessions.capture.qr import draw_qr
 from likeness.sessions.repository import SessionRow
 from likeness.sessions.schemas import SessionOptions
-from likeness.sessions.states import UNDER_WAY, EndError, State
+from likeness.sessions.states import UNDER_WAY, EndError, SessionState
 from likeness.tenants.service import Tenant, Tenants
 
 log = logging.getLogger("likeness.capture")
@@ -162,10 +162,10 @@ class Captures:
         except SessionExpiredOrNotFound:
             jws = None
         error = {
-            State.SUCCEEDED: None,
-            State.FAILED: EndError.TOO_MANY_ATTEMPTS,
-            State.CANCELLED: EndError.USER_CANCEL,
-        }.get(State(row.state), EndError.EXPIRED)
+            SessionState.SUCCEEDED: None,
+            SessionState.FAILED: EndError.TOO_MANY_ATTEMPTS,
+            SessionState.CANCELLED: EndError.USER_CANCEL,
+        }.get(SessionState(row.state), EndError.EXPIRED)
         options = SessionOptions.stored(row.options)
         await connection.send(end_message(options, jws, error, returns_data=returns_data(options, hello)))
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, Validatio
 
 from likeness.errors import InvalidInput
 from likeness.sessions.schemas import SessionOptions
-from likeness.sessions.states import EndError, Failure
+from likeness.sessions.states import AttemptFailure, EndError
 from likeness.web.wire import WireModel
 
 LARGEST_TEXT = 16 * 1024
@@ -119,7 +119,7 @@ def end_message(
     options: SessionOptions,
     jws: str | None,
     error: EndError | None,
-    failure: Failure | None = None,
+    failure: AttemptFailure | None = None,
     *,
     returns_data: bool,
 ) -> dict[str, Any]:
