@@ -1,13 +1,19 @@
 """Who may call is said in the endpoint's signature: ``principal: Annotated[Principal, Depends(Requires(Scope.FACE_MATCH))]``."""
 
-from fastapi import Request
+from typing import Annotated
+
+from fastapi import Depends, Request
 
 from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal, Tokens
 from likeness.errors import Forbidden
 from likeness.kit.fairness import OWNER
-from likeness.web.http import part_of
+from likeness.tenants.service import Tenants
+from likeness.web.http import part, part_of
 from likeness.web.quota import Quota
+
+TenantsPart = Annotated[Tenants, Depends(part(Tenants))]
+"""The tenants, as an endpoint asks for them."""
 
 
 class Requires:

@@ -9,19 +9,19 @@ from rich.table import Table
 
 from likeness.access.clients import ClientCredentials
 from likeness.access.scopes import Scope
+from likeness.cli.arguments import TenantArgument
 from likeness.cli.tables import id_column, print_table
 from likeness.deployment import open_deployment
 from likeness.errors import InvalidInput
 from likeness.settings import Settings
 
 client = typer.Typer(help="API clients: an id and a secret that get access tokens.", no_args_is_help=True)
-TenantName = Annotated[str, typer.Argument(help="Name or id of the tenant.")]
 ClientId = Annotated[str, typer.Argument(help="The client's id.")]
 
 
 @client.command()
 def create(
-    tenant: TenantName,
+    tenant: TenantArgument,
     name: Annotated[str, typer.Option(help="What the client is for.")] = "client",
     scope: Annotated[
         list[Scope] | None,
@@ -39,7 +39,7 @@ def create(
 
 
 @client.command(name="list")
-def list_clients(tenant: TenantName) -> None:
+def list_clients(tenant: TenantArgument) -> None:
     """List a tenant's clients."""
     table = Table(id_column("id"), "name", "permissions", "")
     with closing(open_deployment(Settings())) as deployment:

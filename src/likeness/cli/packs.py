@@ -21,7 +21,7 @@ from likeness.settings import Settings
 packs = typer.Typer(
     help="Model packs: what there is, what it may be used for, and getting its weights.", no_args_is_help=True
 )
-PackId = Annotated[str, typer.Argument(help="A pack's id, as `likeness packs list` shows it.")]
+PackArgument = Annotated[str, typer.Argument(help="A pack's id, as `likeness packs list` shows it.")]
 
 
 @packs.command(name="list")
@@ -47,7 +47,7 @@ def list_packs() -> None:
 
 
 @packs.command()
-def show(pack: PackId) -> None:
+def show(pack: PackArgument) -> None:
     """Show a pack's files with licences, training data and hash, and what its levels rest on."""
     catalogue, store = _parts()
     manifest = catalogue.get(pack)
@@ -87,7 +87,7 @@ def show(pack: PackId) -> None:
 
 @packs.command()
 def install(
-    pack: PackId,
+    pack: PackArgument,
     *,
     accept: Annotated[
         list[str] | None,
@@ -119,7 +119,7 @@ def install(
 
 @packs.command()
 def verify(
-    pack: PackId,
+    pack: PackArgument,
     *,
     accept: Annotated[
         bool,

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from likeness.cli.arguments import TenantArgument
 from likeness.cli.tables import id_column, print_table
 from likeness.deployment import Deployment, open_deployment
 from likeness.errors import InvalidInput
@@ -18,12 +19,11 @@ from likeness.webhooks.service import Webhooks
 from likeness.webhooks.target import basic_header
 
 webhook = typer.Typer(help="Webhooks: tell a tenant's backend that a session has ended.", no_args_is_help=True)
-TenantName = Annotated[str, typer.Argument(help="Name or id of the tenant.")]
 
 
 @webhook.command(name="set")
 def put(
-    tenant: TenantName,
+    tenant: TenantArgument,
     url: Annotated[str, typer.Argument(help="Where results are posted to.")],
     header: Annotated[
         list[str] | None, typer.Option(help="A header to send, 'Name: value'; repeat it for several.")
@@ -50,7 +50,7 @@ def put(
 
 
 @webhook.command()
-def show(tenant: TenantName) -> None:
+def show(tenant: TenantArgument) -> None:
     """Show where a tenant's results are posted to; values of headers and the secret stay hidden."""
     with closing(open_deployment(Settings())) as deployment:
         target = _webhooks(deployment).get(deployment.tenants.by_name(tenant))
@@ -60,14 +60,14 @@ def show(tenant: TenantName) -> None:
 
 
 @webhook.command()
-def remove(tenant: TenantName) -> None:
+def remove(tenant: TenantArgument) -> None:
     """Post a tenant's results nowhere any more."""
     with closing(open_deployment(Settings())) as deployment:
         _webhooks(deployment).remove(deployment.tenants.by_name(tenant))
 
 
 @webhook.command()
-def test(tenant: TenantName) -> None:
+def test(tenant: TenantArgument) -> None:
     """Post a signed call without a session's data now, and say what the receiver answered."""
     with closing(open_deployment(Settings())) as deployment:
         outcome = asyncio.run(_try(deployment, tenant))
@@ -77,7 +77,7 @@ def test(tenant: TenantName) -> None:
 
 
 @webhook.command()
-def deliveries(tenant: TenantName, limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
+def deliveries(tenant: TenantArgument, limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
     """List a tenant's deliveries, newest first."""
     table = Table(id_column("delivery"), "session", "state", "tries", "last answer", "made", "next try")
     with closing(open_deployment(Settings())) as deployment:
@@ -89,7 +89,7 @@ def deliveries(tenant: TenantName, limit: Annotated[int, typer.Option(min=1, max
 
 
 @webhook.command()
-def replay(tenant: TenantName, delivery: Annotated[str, typer.Argument(help="The delivery's id.")]) -> None:
+def replay(tenant: TenantArgument, delivery: Annotated[str, typer.Argument(help="The delivery's id.")]) -> None:
     """Make a delivery again; the running server does it."""
     with closing(open_deployment(Settings())) as deployment:
         _webhooks(deployment).replay(deployment.tenants.by_name(tenant), delivery)

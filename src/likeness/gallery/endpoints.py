@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 
-from likeness.access.requires import Requires, demand
+from likeness.access.requires import Requires, TenantsPart, demand
 from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
 from likeness.errors import NotFound
@@ -24,14 +24,12 @@ from likeness.gallery.schemas import (
 )
 from likeness.gallery.service import GalleryService
 from likeness.kit.ids import is_uuid
-from likeness.tenants.service import Tenants
 from likeness.web.http import PHOTO_ERRORS, body_schema, error_responses, part, read_fields
 from likeness.web.pagination import CURSOR_PATTERN, Cursors
 
 router = APIRouter(prefix="/api/v1/face/one-to-n", tags=["one to n"])
 
 Service = Annotated[GalleryService, Depends(part(GalleryService))]
-TenantsPart = Annotated[Tenants, Depends(part(Tenants))]
 EntryId = Annotated[str, Path(description="The oneToNVerificationId.", json_schema_extra={"format": "uuid"})]
 SearchCaller = Annotated[Principal, Depends(Requires(Scope.FACE_SEARCH, Scope.FACE_INSERT))]
 InsertCaller = Annotated[Principal, Depends(Requires(Scope.FACE_INSERT))]

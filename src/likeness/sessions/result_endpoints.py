@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Response
 
-from likeness.access.requires import Requires
+from likeness.access.requires import Requires, TenantsPart
 from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
 from likeness.errors import InvalidInput, NotFound
@@ -12,7 +12,6 @@ from likeness.kit.ids import is_object_id, is_uuid
 from likeness.results.service import Results
 from likeness.sessions.capture.hub import Captures
 from likeness.sessions.service import SessionService
-from likeness.tenants.service import Tenants
 from likeness.web.http import error_responses, part
 
 router = APIRouter(prefix="/api/v1/info", tags=["result"])
@@ -29,7 +28,6 @@ NAMED = "The session's id, or the `jti` of its result."
 SessionName = Annotated[str, Path(description=NAMED, json_schema_extra={"format": "uuid"})]
 ResultCaller = Annotated[Principal, Depends(Requires(Scope.INFO_SDK, Scope.FACE_FLOW))]
 ResultOwner = Annotated[Principal, Depends(Requires(Scope.INFO_SDK))]
-TenantsPart = Annotated[Tenants, Depends(part(Tenants))]
 Sessions = Annotated[SessionService, Depends(part(SessionService))]
 
 

@@ -79,7 +79,7 @@ class Tenants:
 
     def rows(self) -> list[TenantRow]:
         """Give what is stored of every tenant, whether its key opens or not."""
-        return self._database.read_now(repository.list_tenants)
+        return self._database.read_now(repository.all_tenants)
 
     def all(self) -> list[Tenant]:
         """Give every tenant whose data key and settings can be read; one whose cannot is told, and stops no other."""

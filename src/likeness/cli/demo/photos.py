@@ -11,11 +11,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from likeness.engine.base import Image
 from likeness.errors import SetupError
 
-Pixels = NDArray[np.uint8]
 PORTRAIT = ("skimage", "data/astronaut.png")
 GROUP = ("insightface", "data/images/t1.jpg")
 NOBODY = ("skimage", "data/coffee.png")
@@ -52,19 +51,19 @@ def load_photos() -> DemoPhotos:
     return DemoPhotos(_encode(portrait, quality=95), again, people, _encode(group), _encode(_read(NOBODY)))
 
 
-def _relit(image: Pixels) -> Pixels:
+def _relit(image: Image) -> Image:
     """Light from the left, darker and warmer."""
     ramp = np.linspace(1.15, 0.45, image.shape[1], dtype=np.float32)[None, :, None]
     return _pixels(np.clip(image * ramp * np.array([0.85, 0.95, 1.05], np.float32), 0, 255))
 
 
-def _turned(image: Pixels) -> Pixels:
+def _turned(image: Image) -> Image:
     height, width = image.shape[:2]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), 12, 1.0)
     return _pixels(cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REPLICATE))
 
 
-RETAKES: dict[str, Callable[[Pixels], Pixels]] = {
+RETAKES: dict[str, Callable[[Image], Image]] = {
     "cropped": lambda image: _pixels(image[20:260, 110:350]),
     "relit": _relit,
     "blurred": lambda image: _pixels(cv2.GaussianBlur(image, (0, 0), 1.6)),
@@ -73,7 +72,7 @@ RETAKES: dict[str, Callable[[Pixels], Pixels]] = {
 }
 
 
-def _read(place: tuple[str, str]) -> Pixels:
+def _read(place: tuple[str, str]) -> Image:
     package, path = place
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
@@ -84,14 +83,14 @@ def _read(place: tuple[str, str]) -> Pixels:
     return _pixels(image)
 
 
-def _cut(image: Pixels, left: int, top: int, width: int, height: int) -> Pixels:
+def _cut(image: Image, left: int, top: int, width: int, height: int) -> Image:
     x, y = int(width * MARGIN), int(height * MARGIN)
     return image[max(top - y, 0) : top + height + y, max(left - x, 0) : left + width + x]
 
 
-def _encode(image: Pixels, quality: int = 90) -> bytes:
+def _encode(image: Image, quality: int = 90) -> bytes:
     return bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
 
 
-def _pixels(image: object) -> Pixels:
+def _pixels(image: object) -> Image:
     return np.asarray(image, np.uint8)

@@ -12,6 +12,7 @@ from typing import IO, Annotated
 import typer
 from rich.console import Console
 
+from likeness.cli.arguments import RequiredTenant
 from likeness.cli.measuring.photos import check_outputs
 from likeness.cli.progress import progress_bar
 from likeness.deployment import Deployment, open_deployment
@@ -28,7 +29,6 @@ from likeness.settings import Settings
 from likeness.store.images import ImageStore
 from likeness.tenants.service import Tenant
 
-TenantName = Annotated[str, typer.Option("--tenant", help="Name or id of the tenant.")]
 _REPORT = ("row", "name", "code", "message")
 _SOME_REFUSED = 3
 """Exit status of an import that went through and refused somebody; 1 is that of one that did not."""
@@ -40,7 +40,7 @@ def import_people(
     source: Annotated[
         Path, typer.Argument(help="A folder of JPEG and PNG photos, or a .csv, .jsonl or .parquet table.")
     ],
-    tenant: TenantName,
+    tenant: RequiredTenant,
     refused: Annotated[
         Path | None, typer.Option(help="Write the refused rows with their reasons to this CSV.", show_default=False)
     ] = None,
@@ -104,7 +104,7 @@ def _print_tally(tally: Tally, reasons: Counter[str], people: Source) -> None:
 
 def export(
     target: Annotated[Path, typer.Argument(help="The .csv or .jsonl file to write; it must not be there yet.")],
-    tenant: TenantName,
+    tenant: RequiredTenant,
     images: Annotated[
         Path | None,
         typer.Option(

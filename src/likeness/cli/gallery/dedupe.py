@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from likeness.cli.gallery.bulk import TenantName
+from likeness.cli.arguments import RequiredTenant
 from likeness.cli.measuring.photos import check_outputs
 from likeness.cli.progress import progress_bar
 from likeness.deployment import Deployment, open_deployment
@@ -37,7 +37,7 @@ _Write = Callable[[Iterable[object]], object]
 
 
 def dedupe(
-    tenant: TenantName,
+    tenant: RequiredTenant,
     level: Annotated[int, typer.Option(min=1, max=5, help="Least match level of a pair.")] = 5,
     csv_file: Annotated[
         Path | None, typer.Option("--csv", help="Write all pairs to this file.", show_default=False)
