@@ -1,11 +1,18 @@
 """The house keeps its shape."""
 
+import ast
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+PACKAGE = REPOSITORY / "src" / "likeness"
 LONGEST_MODULE_LINES = 500
+MOST_MODULES_IN_A_FOLDER = 14
+SHARED_NAMES = {"judge"}
+"""Names that several modules define on purpose. ``judge``: each liveness signal has one, all called alike."""
 
 
 def test_imports_run_one_way() -> None:
@@ -16,10 +23,38 @@ def test_imports_run_one_way() -> None:
 
 
 def test_long_modules_give_a_reason() -> None:
-    for module in (REPOSITORY / "src").rglob("*.py"):
+    for module in PACKAGE.rglob("*.py"):
         lines = module.read_text().splitlines()
         assert len(lines) <= LONGEST_MODULE_LINES or "lines" in lines[0], f"{module} has {len(lines)} lines"
 
 
 def test_the_composition_root_is_short() -> None:
-    assert len((REPOSITORY / "src" / "likeness" / "app.py").read_text().splitlines()) <= 150
+    assert len((PACKAGE / "app.py").read_text().splitlines()) <= 150
+
+
+def test_no_folder_is_crowded() -> None:
+    modules = Counter(module.parent for module in PACKAGE.rglob("*.py") if module.name != "__init__.py")
+    crowded = {str(folder): count for folder, count in modules.items() if count > MOST_MODULES_IN_A_FOLDER}
+    assert not crowded
+
+
+def public_names(module: Path) -> Iterator[str]:
+    """Give the public classes, type aliases and functions that a module defines.
+
+    Functions of ``cli`` are left out: they are named as their commands are, and two commands may both be called ``create``.
+    """
+    for node in ast.parse(module.read_text()).body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and "cli" not in module.parts:
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            if isinstance(target, ast.Name) and target.id[0].isupper() and not target.id.isupper():
+                yield target.id
+
+
+def test_a_name_means_one_thing() -> None:
+    modules = [module for module in PACKAGE.rglob("*.py") if "migrations" not in module.parts]
+    homes = Counter(name for module in modules for name in public_names(module) if not name.startswith("_"))
+    assert {name for name, count in homes.items() if count > 1} == SHARED_NAMES

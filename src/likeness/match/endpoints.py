@@ -4,12 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from likeness.access.requires import Requires
+from likeness.access.requires import Requires, TenantsPart
 from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
 from likeness.match.schemas import FaceReport, MatchReply, MatchRequest
 from likeness.match.service import Matcher
-from likeness.tenants.service import Tenants
 from likeness.web.http import PHOTO_ERRORS, body_schema, part, read_fields
 
 router = APIRouter(tags=["match"])
@@ -25,7 +24,7 @@ router = APIRouter(tags=["match"])
 async def match_faces(
     request: Request,
     principal: Annotated[Principal, Depends(Requires(Scope.FACE_MATCH))],
-    tenants: Annotated[Tenants, Depends(part(Tenants))],
+    tenants: TenantsPart,
     matcher: Annotated[Matcher, Depends(part(Matcher))],
 ) -> MatchReply:
     """Say whether two photos show one person.

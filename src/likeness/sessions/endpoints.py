@@ -5,12 +5,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from likeness.access.requires import Requires, demand
+from likeness.access.requires import Requires, TenantsPart, demand
 from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
 from likeness.sessions.schemas import SessionReply, SessionRequest
 from likeness.sessions.service import SessionService
-from likeness.tenants.service import Tenants
 from likeness.web.http import PHOTO_ERRORS, body_schema, part, read_fields
 
 router = APIRouter(tags=["face session"])
@@ -27,7 +26,7 @@ router = APIRouter(tags=["face session"])
 async def open_session(
     request: Request,
     principal: Annotated[Principal, Depends(Requires(Scope.FACE_FLOW))],
-    tenants: Annotated[Tenants, Depends(part(Tenants))],
+    tenants: TenantsPart,
     sessions: Annotated[SessionService, Depends(part(SessionService))],
 ) -> SessionReply:
     """Open a session for the person on an ID photo.
