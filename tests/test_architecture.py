@@ -44,9 +44,9 @@ def public_names(module: Path) -> Iterator[str]:
     Functions of ``cli`` are left out: they are named as their commands are, and two commands may both be called ``create``.
     """
     for node in ast.parse(module.read_text()).body:
-        if isinstance(node, ast.ClassDef):
-            yield node.name
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and "cli" not in module.parts:
+        if isinstance(node, ast.ClassDef) or (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and "cli" not in module.parts
+        ):
             yield node.name
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target

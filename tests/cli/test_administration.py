@@ -21,7 +21,7 @@ from likeness.engine.base import FacePolicy
 from likeness.engine.fake import fake_photo
 from likeness.errors import InvalidInput, NotFound, SetupError
 from likeness.gallery.repository import GalleryPacks, GalleryRows
-from likeness.gallery.served_pack import load_engine
+from likeness.gallery.served_pack import load_served_engine
 from likeness.settings import Settings
 from likeness.store.images import ImageStore
 from likeness.store.migrations import upgrade
@@ -407,14 +407,14 @@ def test_another_pack_than_the_galleries_is_refused(folder: Path, monkeypatch: p
     run("init")
     run("tenant", "create", "acme")
     deployment = open_deployment(Settings())
-    load_engine(deployment)
+    load_served_engine(deployment)
     tenant = deployment.tenants.by_name("acme")
     deployment.database.write_now(lambda c: GalleryRows(tenant.id).set_packs(c, GalleryPacks("fake@1", None)))
     deployment.close()
     monkeypatch.setenv("LIKENESS_PACK", "fake-2")
     deployment = open_deployment(Settings())
     with pytest.raises(SetupError, match="gallery reindex --pack fake-2"):
-        load_engine(deployment)
+        load_served_engine(deployment)
     deployment.close()
 
 
@@ -426,7 +426,7 @@ def test_another_version_of_the_pack_is_refused(folder: Path) -> None:
     tenant = deployment.tenants.by_name("acme")
     deployment.database.write_now(lambda c: GalleryRows(tenant.id).set_packs(c, GalleryPacks("fake@0", None)))
     with pytest.raises(SetupError, match="Install 0 again"):
-        load_engine(deployment)
+        load_served_engine(deployment)
     deployment.close()
 
 
@@ -435,7 +435,7 @@ def test_without_a_gallery_the_pack_is_free_to_change(folder: Path, monkeypatch:
     for pack in ("fake", "fake-2"):
         monkeypatch.setenv("LIKENESS_PACK", pack)
         deployment = open_deployment(Settings())
-        assert load_engine(deployment).pack.id == pack
+        assert load_served_engine(deployment).pack.id == pack
         deployment.close()
 
 

@@ -23,7 +23,7 @@ from likeness.errors import SetupError
 from likeness.evaluation.recognition import calibration as thresholds
 from likeness.evaluation.recognition.conditions import extract_conditions
 from likeness.evaluation.recognition.treatments import AS_IT_IS, TREATMENTS
-from likeness.gallery.served_pack import load_engine
+from likeness.gallery.served_pack import load_served_engine
 from likeness.settings import Settings
 
 app = typer.Typer()
@@ -358,7 +358,7 @@ def test_the_pack_that_is_served_is_the_one_that_is_measured(monkeypatch: pytest
     settings = Settings()
     initialise(settings)
     with closing(open_deployment(settings)) as made:
-        load_engine(made)
+        load_served_engine(made)
     monkeypatch.setenv("LIKENESS_PACK", "auto")
     assert load_pack(None).pack.id == "fake"
     assert load_pack("fake-2").pack.id == "fake-2"

@@ -11,7 +11,7 @@ from likeness.deployment import Deployment, open_deployment
 from likeness.engine.base import Engine
 from likeness.engine.levels import LEVELS
 from likeness.errors import ServiceUnavailable
-from likeness.gallery.served_pack import load_engine
+from likeness.gallery.served_pack import load_served_engine
 from likeness.kit.logs import configure_logging
 from likeness.server.memory import give_large_blocks_back
 from likeness.server.running import bind, ended_by_signals, make_server
@@ -41,7 +41,7 @@ def run_server(deployment: Deployment) -> None:
     with deployment.owned():
         probe_images(deployment.settings)
         listeners = bind(deployment.settings)
-        _serve(deployment, load_engine(deployment), listeners)
+        _serve(deployment, load_served_engine(deployment), listeners)
 
 
 def probe_images(settings: Settings) -> None:

@@ -154,7 +154,7 @@ async def erase_entry(entry_id: EntryId, principal: DeleteCaller, tenants: Tenan
     summary="Read an entry's metadata",
     responses=error_responses(401, 403, 404, 429, 503),
 )
-async def get_entry(entry_id: EntryId, principal: Reader, tenants: TenantsPart, gallery: Service) -> EntryReply:
+async def get_entry(entry_id: EntryId, principal: ReadCaller, tenants: TenantsPart, gallery: Service) -> EntryReply:
     """Read the metadata of one entry. The answer holds neither photo nor template."""
     return _reply(await gallery.get(await tenants.get(principal.tenant_id), _known_form(entry_id)))
 

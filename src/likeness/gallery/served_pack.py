@@ -45,7 +45,7 @@ def served_pack(deployment: Deployment) -> str:
     return _choice(deployment, _recorded(deployment)).pack
 
 
-def load_engine(deployment: Deployment) -> Engine:
+def load_served_engine(deployment: Deployment) -> Engine:
     """Load the pack to serve, and record it.
 
     Raises SetupError when the settings ask for a pack that some gallery does not answer with, when another version of the

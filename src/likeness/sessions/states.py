@@ -13,7 +13,7 @@ A session ends once: the change of state, its signed result and its webhook deli
 from enum import StrEnum
 
 
-class State(StrEnum):
+class SessionState(StrEnum):
     """The state of a session, as stored."""
 
     OPEN = "open"

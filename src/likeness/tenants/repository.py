@@ -56,6 +56,6 @@ def find_tenant(connection: Connection, *, tenant_id: str | None = None, name: s
     return TenantRow(*row) if row else None
 
 
-def list_tenants(connection: Connection) -> list[TenantRow]:
+def all_tenants(connection: Connection) -> list[TenantRow]:
     """Give all tenants, the oldest first."""
     return [TenantRow(*row) for row in connection.execute(_TENANTS.order_by(tenants.c.created_at))]

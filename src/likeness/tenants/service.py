@@ -71,7 +71,7 @@ class Tenants:
 
     async def take_up_changes(self) -> None:
         """Forget opened tenants that another process changed or erased: the next call reads them again."""
-        rows = await self._database.read(repository.list_tenants)
+        rows = await self._database.read(repository.all_tenants)
         present = {row.id: row.settings for row in rows}
         with self._lock:
             for tenant_id in [known for known, stored in self._stored.items() if present.get(known) != stored]:

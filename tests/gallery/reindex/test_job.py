@@ -21,7 +21,7 @@ from likeness.gallery.memory.galleries import Galleries, _Notes
 from likeness.gallery.memory.gallery import GallerySnapshot
 from likeness.gallery.reindex.repository import Reindex, ReindexRows, ReindexState, Wish
 from likeness.gallery.repository import GalleryRows
-from likeness.gallery.served_pack import load_engine
+from likeness.gallery.served_pack import load_served_engine
 from likeness.store.tables import gallery_entries, gallery_templates
 from likeness.tenants.service import Tenant
 from servers import Api, Server, calling, serving, test_settings
@@ -291,7 +291,7 @@ def test_other_tenants_stay_where_they_are(own: Server, caller: Api) -> None:
 def test_the_deployment_follows_its_galleries(tmp_path: Path) -> None:
     settings = test_settings(tmp_path / "data")
     with serving(settings) as server:
-        load_engine(server.deployment)
+        load_served_engine(server.deployment)
         with calling(server) as api, calling(server) as waiting:
             find(waiting, picture(2))  # an empty gallery, which is in memory and not in the database
             mine = enrol(api, picture(1))
@@ -337,6 +337,6 @@ def test_an_abandoned_third_pack_takes_nobody_along(own: Server, caller: Api, mo
 def _pack_at_start(folder: Path, pack: str) -> str:
     deployment = open_deployment(test_settings(folder, pack=pack))
     try:
-        return str(load_engine(deployment).pack)
+        return str(load_served_engine(deployment).pack)
     finally:
         deployment.close()

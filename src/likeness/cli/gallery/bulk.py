@@ -23,7 +23,7 @@ from likeness.gallery.bulk.importing import Importer, Refusal, Tally
 from likeness.gallery.bulk.source import Source, open_source
 from likeness.gallery.composition import GalleryParts, compose_gallery
 from likeness.gallery.repository import GalleryRows
-from likeness.gallery.served_pack import load_engine
+from likeness.gallery.served_pack import load_served_engine
 from likeness.kit.executors import SizedExecutor
 from likeness.settings import Settings
 from likeness.store.images import ImageStore
@@ -146,7 +146,7 @@ def _composed(deployment: Deployment, tenant: Tenant) -> Iterator[GalleryParts]:
     """Give the gallery of one tenant, loaded, without a server."""
     settings = deployment.settings
     photos = SizedExecutor("photo", workers=settings.workers, queue_limit=settings.workers * _WAITING_PER_WORKER)
-    gallery = compose_gallery(deployment, FaceWorkers(load_engine(deployment), photos))
+    gallery = compose_gallery(deployment, FaceWorkers(load_served_engine(deployment), photos))
     try:
         gallery.galleries.rebuild(deployment.database, [tenant])
         gallery.galleries.ready(tenant.id)
