@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from likeness.errors import ServiceUnavailable, SetupError
-from likeness.gallery.memory.gallery import Gallery, View
+from likeness.gallery.memory.gallery import Gallery, GallerySnapshot
 from likeness.gallery.memory.refusals import Refusals
 from likeness.gallery.packs import Packs
 from likeness.gallery.repository import (

@@ -86,7 +86,12 @@ class Gallery:
     """A tenant's view, and the entries on their way into it. Every method belongs on the writer's thread."""
 
     def __init__(
-        self, view: View, *, recorded: bool, unblocked_spans: Iterable[int] = (), unreadable: Iterable[int] = ()
+        self,
+        view: GallerySnapshot,
+        *,
+        recorded: bool,
+        unblocked_spans: Iterable[int] = (),
+        unreadable: Iterable[int] = (),
     ) -> None:
         self.view = view
         self.arrivals = Arrivals(view.index.dimension)
@@ -143,7 +148,7 @@ class Gallery:
     def _unblock(self, keys: Sequence[int]) -> None:
         self.unblocked_spans |= {key // BLOCK_SPAN for key in keys}
 
-    def show(self, view: View) -> None:
+    def show(self, view: GallerySnapshot) -> None:
         """Answer with another view from now on; nothing may be on its way into the present one's index."""
         if view.pack != self.view.pack:
             self.arrivals = Arrivals(view.index.dimension)
