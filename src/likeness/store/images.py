@@ -18,7 +18,7 @@ from likeness.errors import ServiceUnavailable, SetupError
 from likeness.kit.envelope import Cipher
 from likeness.kit.executors import SizedExecutor
 from likeness.store.folder import FolderStore
-from likeness.store.remote import NoBucket, RemoteObjects, cause_of
+from likeness.store.remote import NoBucket, RemoteObjects, cause_of_store_error
 
 log = logging.getLogger("likeness.store")
 PURPOSE = "image"
@@ -134,7 +134,7 @@ class ImageStore:
             cause = error.__cause__
             if isinstance(cause, _DENIALS):
                 raise SetupError(
-                    f"the image store refuses us ({cause_of(cause)}): are LIKENESS_IMAGES_URL and the credentials for it right?"
+                    f"the image store refuses us ({cause_of_store_error(cause)}): are LIKENESS_IMAGES_URL and the credentials for it right?"
                 ) from error
             raise
         if stored != content:
@@ -149,7 +149,7 @@ class ImageStore:
         try:
             yield
         except _FAULTS as error:
-            cause = cause_of(error)
+            cause = cause_of_store_error(error)
             if self._causes.get(what) != cause:
                 self._causes[what] = cause
                 log.error("the image store cannot %s: %s", what, cause)  # noqa: TRY400  no traceback: it is the store's fault

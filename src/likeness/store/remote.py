@@ -103,7 +103,7 @@ def _client_options(scheme: str) -> Any:
     return {**_SLOW, **switches, **{name: said[name] for name in _PROXY if said[name]}}
 
 
-def cause_of(error: Exception) -> str:
+def cause_of_store_error(error: Exception) -> str:
     """Give why a store refused, in a few words: the service's own code where it gave one, and never an address, which may carry a secret."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror

@@ -55,7 +55,9 @@ class WeightStore:
         except Exception as error:  # whatever a parser makes of a file that is not what the manifest says
             raise SetupError(f"The model file {weights.name} is not what its manifest says: {error}") from error
 
-    def install(self, manifest: Manifest, *, accept: Collection[str] = (), progress: DownloadProgress | None = None) -> None:
+    def install(
+        self, manifest: Manifest, *, accept: Collection[str] = (), progress: DownloadProgress | None = None
+    ) -> None:
         """Bring every file of a pack to this machine: found, copied from the mirror, or downloaded.
 
         ``accept`` names the files whose terms the operator accepts though they forbid commercial use, or are unclear; that
