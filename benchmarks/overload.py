@@ -32,8 +32,9 @@ from figures import Report
 from likeness.access.scopes import API_SCOPES
 from likeness.app import create_app
 from likeness.deployment import initialise, open_deployment
-from likeness.engine.base import Face, FacePolicy, Use
+from likeness.engine.base import Face, Use
 from likeness.engine.fake import FakeEngine, fake_photo
+from likeness.engine.policy import FacePolicy
 from likeness.kit.logs import configure_logging
 from likeness.server.running import make_server
 from likeness.settings import Settings

@@ -27,10 +27,11 @@ from onnx import TensorProto
 from torch import nn
 
 from likeness.engine.alignment import Points
-from likeness.engine.base import FacePolicy, Image
+from likeness.engine.base import Image
 from likeness.engine.conversion.graph import Graph
 from likeness.engine.packs.loading import load_engine
 from likeness.engine.pipeline import PackEngine
+from likeness.engine.policy import FacePolicy
 from likeness.engine.quality.defects import DEFECTS, MODEL
 from likeness.engine.quality.measures import CROP_SIDE, cut_crop
 from likeness.engine.subject import choose_subject

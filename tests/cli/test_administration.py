@@ -17,8 +17,8 @@ from likeness import __version__
 from likeness.access.scopes import API_SCOPES
 from likeness.cli import app, main
 from likeness.deployment import open_deployment
-from likeness.engine.base import FacePolicy
 from likeness.engine.fake import fake_photo
+from likeness.engine.policy import FacePolicy
 from likeness.errors import InvalidInput, NotFound, SetupError
 from likeness.gallery.repository import GalleryPacks, GalleryRows
 from likeness.gallery.served_pack import load_served_engine

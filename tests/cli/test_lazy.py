@@ -17,6 +17,7 @@ HEAVY = (
     "faiss",
     "fastapi",
     "jinja2",
+    "numpy",
     "onnx",
     "onnxruntime",
     "PIL",

@@ -3,8 +3,9 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from likeness.engine.base import FacePolicy, Use
+from likeness.engine.base import Use
 from likeness.engine.fake import FakeEngine, FakePerson, fake_photo, fake_scene
+from likeness.engine.policy import FacePolicy
 from likeness.errors import LowQuality, MultipleFaces, NoFace
 
 ENGINE = FakeEngine()

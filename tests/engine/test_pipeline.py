@@ -9,12 +9,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from likeness.engine.base import Engine, FacePolicy, Use
+from likeness.engine.base import Engine, Use
 from likeness.engine.fake import FakeEngine
 from likeness.engine.packs.catalogue import SHIPPED
 from likeness.engine.packs.loading import load_engine
 from likeness.engine.photo import decoding as photos
 from likeness.engine.photo.header import Header, Reduction
+from likeness.engine.policy import FacePolicy
 from likeness.engine.runtime import multiplies_bytes_fast
 from likeness.errors import InvalidImage, LowQuality, MultipleFaces, NoFace, SetupError, UnsupportedMediaType
 

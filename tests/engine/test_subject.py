@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from likeness.engine.base import Box, Detection, FacePolicy
+from likeness.engine.base import Box, Detection
+from likeness.engine.policy import FacePolicy
 from likeness.engine.subject import choose_subject
 from likeness.errors import MultipleFaces, NoFace
 

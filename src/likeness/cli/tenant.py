@@ -13,7 +13,7 @@ from likeness.cli.client import show_credentials
 from likeness.cli.progress import progress_bar
 from likeness.cli.tables import id_column, print_table
 from likeness.deployment import open_deployment
-from likeness.engine.base import FacePolicy
+from likeness.engine.policy import FacePolicy
 from likeness.errors import InvalidInput
 from likeness.gallery.repository import GalleryRows
 from likeness.gallery.served_pack import serves_passively

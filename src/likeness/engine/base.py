@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.levels import Calibration
+from likeness.engine.policy import FacePolicy
 
 Image = NDArray[np.uint8]
 """An upright photo: (height, width, 3) uint8, RGB."""
@@ -26,15 +27,6 @@ class Use(StrEnum):
     ENROL = "enrol"
     PROBE = "probe"
     ID_PHOTO = "idPhoto"
-
-
-class FacePolicy(StrEnum):
-    """What to do with several faces in a photo."""
-
-    LARGEST = "largest"
-    """Take the largest if it is clearly the subject, else refuse."""
-    SINGLE = "single"
-    """Refuse a photo with more than one face."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from likeness.engine.base import (
     Box,
     Detection,
     Face,
-    FacePolicy,
     Image,
     LiveScores,
     PackIdentity,
@@ -32,6 +31,7 @@ from likeness.engine.base import (
 )
 from likeness.engine.levels import Calibration
 from likeness.engine.photo import decoding as photos
+from likeness.engine.policy import FacePolicy
 from likeness.engine.subject import choose_subject
 from likeness.errors import LowQuality
 

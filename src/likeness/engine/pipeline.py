@@ -6,23 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.engine.base import (
-    Box,
-    Detection,
-    Face,
-    FacePolicy,
-    Image,
-    LiveScores,
-    PackIdentity,
-    Quality,
-    Subject,
-    Use,
-)
+from likeness.engine.base import Box, Detection, Face, Image, LiveScores, PackIdentity, Quality, Subject, Use
 from likeness.engine.detection.search import FaceSearch
 from likeness.engine.levels import Calibration
 from likeness.engine.pad import PadModel, live_scores
 from likeness.engine.photo import decoding as photos
 from likeness.engine.photo.header import Reduction
+from likeness.engine.policy import FacePolicy
 from likeness.engine.quality import measures as quality
 from likeness.engine.quality.defects import DefectFinder
 from likeness.engine.recognition import Recogniser, fuse

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from likeness.engine.base import Detection, FacePolicy
+from likeness.engine.base import Detection
+from likeness.engine.policy import FacePolicy
 from likeness.errors import MultipleFaces, NoFace
 
 _CENTRAL = 0.2

@@ -3,7 +3,8 @@
 import asyncio
 import time
 
-from likeness.engine.base import Engine, Face, FacePolicy, Use
+from likeness.engine.base import Engine, Face, Use
+from likeness.engine.policy import FacePolicy
 from likeness.kit.admission import PLACE, Place
 from likeness.kit.executors import SizedExecutor
 

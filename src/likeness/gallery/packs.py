@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from likeness.engine.base import Detection, Engine, FacePolicy, Image, Template, Use
+from likeness.engine.base import Detection, Engine, Image, Template, Use
 from likeness.engine.levels import Calibration
+from likeness.engine.policy import FacePolicy
 from likeness.engine.subject import choose_subject
 from likeness.engine.workers import FaceWorkers
 from likeness.errors import FaceRefused, SetupError

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from likeness.engine.base import FacePolicy
+from likeness.engine.policy import FacePolicy
 
 
 class TenantSettings(BaseModel):

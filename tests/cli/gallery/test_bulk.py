@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from likeness.cli import app
 from likeness.deployment import Deployment, open_deployment
-from likeness.engine.base import FacePolicy
 from likeness.engine.fake import FakeEngine, fake_photo
+from likeness.engine.policy import FacePolicy
 from likeness.errors import NotFound, SetupError
 from likeness.gallery.packs import embed_photo
 from likeness.gallery.repository import Entry, GalleryRows

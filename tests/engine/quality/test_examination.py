@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from likeness.engine.base import Engine, FacePolicy, QualityMeasure, Use
+from likeness.engine.base import Engine, QualityMeasure, Use
 from likeness.engine.fake import FakeEngine, FakePerson, fake_photo, fake_scene
 from likeness.engine.landmarks import FaceLandmarks, LandmarkEstimator
 from likeness.engine.photo.decoding import decode
+from likeness.engine.policy import FacePolicy
 from likeness.engine.quality.examination import examine
 from likeness.engine.quality.measures import RULES
 from likeness.errors import MultipleFaces, NoFace

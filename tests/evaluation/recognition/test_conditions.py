@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from likeness.engine.base import Face, FacePolicy, Use
+from likeness.engine.base import Face, Use
 from likeness.engine.fake import FakeEngine, fake_photo
+from likeness.engine.policy import FacePolicy
 from likeness.errors import SetupError
 from likeness.evaluation.data_set import DataSet, read_folder
 from likeness.evaluation.recognition.comparison import count_errors_between

@@ -3,8 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from likeness.engine.base import Face, FacePolicy, Use
+from likeness.engine.base import Face, Use
 from likeness.engine.fake import FakeEngine, fake_photo
+from likeness.engine.policy import FacePolicy
 from likeness.errors import SetupError
 from likeness.evaluation.data_set import DataSet, read_folder
 from likeness.evaluation.recognition.extraction import extract

@@ -27,10 +27,11 @@ from likeness.cli.measuring.photos import (
     load_pack,
 )
 from likeness.deployment import is_initialised, open_deployment
-from likeness.engine.base import FacePolicy, Use
+from likeness.engine.base import Use
 from likeness.engine.levels import NEVER
 from likeness.engine.packs.catalogue import Catalogue
 from likeness.engine.packs.manifest import StoredCalibration, write_calibration
+from likeness.engine.policy import FacePolicy
 from likeness.errors import SetupError
 from likeness.evaluation.data_set import DataSet, read_folder, read_labels
 from likeness.evaluation.recognition.calibration import (

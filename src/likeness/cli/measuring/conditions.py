@@ -11,8 +11,9 @@ from rich.table import Table
 
 from likeness.cli.measuring.photos import open_cache
 from likeness.cli.progress import progress_bar
-from likeness.engine.base import Engine, FacePolicy, Use
+from likeness.engine.base import Engine, Use
 from likeness.engine.levels import TARGET_FMR
+from likeness.engine.policy import FacePolicy
 from likeness.evaluation.data_set import DataSet
 from likeness.evaluation.recognition.conditions import ConditionRates, Conditions, choose_photos, extract_conditions
 from likeness.evaluation.report.page import percent

@@ -26,8 +26,9 @@ from likeness.cli.measuring.photos import (
     load_pack,
     write_report,
 )
-from likeness.engine.base import Engine, FacePolicy, Use
+from likeness.engine.base import Engine, Use
 from likeness.engine.levels import TARGET_FMR, Calibration
+from likeness.engine.policy import FacePolicy
 from likeness.errors import SetupError
 from likeness.evaluation.data_set import Pairs, read_folder, read_labels, read_pairs
 from likeness.evaluation.recognition.conditions import PHOTOS, measure_conditions

@@ -12,8 +12,9 @@ import typer
 from likeness import __version__
 from likeness.cli.progress import progress_bar
 from likeness.deployment import is_initialised, open_deployment
-from likeness.engine.base import Engine, FacePolicy, Use
+from likeness.engine.base import Engine, Use
 from likeness.engine.packs.catalogue import Catalogue
+from likeness.engine.policy import FacePolicy
 from likeness.engine.quality import measures as quality
 from likeness.errors import SetupError
 from likeness.evaluation.data_set import DataSet

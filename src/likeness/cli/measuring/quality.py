@@ -12,7 +12,8 @@ from rich.table import Column, Table
 
 from likeness.cli.measuring.photos import Pack, check_outputs, load_pack, write_report
 from likeness.cli.tables import id_column
-from likeness.engine.base import FacePolicy, QualityMeasure, Use
+from likeness.engine.base import QualityMeasure, Use
+from likeness.engine.policy import FacePolicy
 from likeness.errors import BadRequest, FaceRefused, SetupError, UnsupportedMediaType
 from likeness.settings import Settings
 

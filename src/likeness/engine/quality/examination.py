@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from likeness.engine.base import Engine, FacePolicy, Quality, QualityMeasure, Use
+from likeness.engine.base import Engine, Quality, QualityMeasure, Use
 from likeness.engine.landmarks import LandmarkEstimator
+from likeness.engine.policy import FacePolicy
 from likeness.engine.quality.landmark_measures import landmark_measures
 
 _PRESENT = 0.5

@@ -17,9 +17,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.engine.base import Engine, Face, FacePolicy, Image, Use
+from likeness.engine.base import Engine, Face, Image, Use
 from likeness.engine.levels import TARGET_FMR
 from likeness.engine.photo.resampling import shrink
+from likeness.engine.policy import FacePolicy
 from likeness.errors import BadRequest, FaceRefused, SetupError, UnsupportedMediaType
 from likeness.evaluation.data_set import DataSet
 from likeness.evaluation.recognition import treatments

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from likeness.engine.base import Engine, FacePolicy, Use
+from likeness.engine.base import Engine, Use
+from likeness.engine.policy import FacePolicy
 from likeness.errors import BadRequest, FaceRefused, LowQuality, SetupError, UnsupportedMediaType
 from likeness.evaluation.data_set import DataSet
 from likeness.evaluation.recognition.comparison import People, TemplateRows
