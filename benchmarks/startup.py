@@ -27,7 +27,7 @@ from likeness.engine.base import PackIdentity
 from likeness.engine.fake import FakeEngine
 from likeness.engine.workers import FaceWorkers
 from likeness.gallery.composition import compose_gallery
-from likeness.gallery.repository import GalleryPacks, GalleryRows, NewEntry
+from likeness.gallery.repository import GalleryPacks, GalleryRepository, NewEntry
 from likeness.gallery.templates.sealing import seal_template
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.ids import new_id
@@ -60,7 +60,7 @@ def fill(deployment: Deployment, tenants: int, entries: int) -> None:
     templates = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
     def enrol(connection: Connection, tenant: Tenant) -> None:
-        gallery = GalleryRows(tenant.id)
+        gallery = GalleryRepository(tenant.id)
         gallery.set_packs(connection, GalleryPacks(pack, None))
         for template in templates:
             entry_id = new_id()

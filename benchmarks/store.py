@@ -28,7 +28,7 @@ from likeness.engine.fake import FakeEngine
 from likeness.engine.workers import FaceWorkers
 from likeness.gallery.memory.galleries import Galleries
 from likeness.gallery.packs import Packs
-from likeness.gallery.repository import BLOCK_SPAN, GalleryPacks, GalleryRows, NewEntry
+from likeness.gallery.repository import BLOCK_SPAN, GalleryPacks, GalleryRepository, NewEntry
 from likeness.gallery.templates.blocks import seal_span
 from likeness.gallery.templates.sealing import seal_template
 from likeness.index.base import Index
@@ -83,7 +83,7 @@ def new_entry(tenant: Tenant, rng: np.random.Generator) -> NewEntry:
 
 async def insert(deployment: Deployment, tenant: Tenant, entry: NewEntry) -> float:
     """Insert durably; gives the seconds that it took."""
-    rows = GalleryRows(tenant.id)
+    rows = GalleryRepository(tenant.id)
     began = time.perf_counter()
     await deployment.database.write(lambda c: rows.add(c, entry))
     return time.perf_counter() - began
@@ -118,7 +118,7 @@ async def measure_throughput(deployment: Deployment, tenant: Tenant, each: int) 
 
 async def fill(deployment: Deployment, tenant: Tenant, count: int) -> None:
     rng = np.random.default_rng(3)
-    rows = GalleryRows(tenant.id)
+    rows = GalleryRepository(tenant.id)
     for start in range(0, count, 1000):
         entries = [new_entry(tenant, rng) for _ in range(min(1000, count - start))]
         await deployment.database.write(lambda c, entries=entries: [rows.add(c, entry) for entry in entries])  # type: ignore[misc]

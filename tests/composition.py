@@ -10,7 +10,7 @@ from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.workers import FaceWorkers
 from likeness.gallery.composition import GalleryParts, compose_gallery
 from likeness.gallery.pack_files import PackFiles
-from likeness.gallery.repository import GalleryRows
+from likeness.gallery.repository import GalleryRepository
 from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
 from likeness.tenants.service import Tenant
@@ -40,7 +40,7 @@ def composed(folder: Path, clock: Clock | None = None, **settings: Any) -> Itera
 
 
 def entries(deployment: Deployment, tenant: Tenant) -> int:
-    return deployment.database.read_now(GalleryRows(tenant.id).count)
+    return deployment.database.read_now(GalleryRepository(tenant.id).count)
 
 
 def empty_database(file: Path) -> str:

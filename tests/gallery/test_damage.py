@@ -20,8 +20,8 @@ from likeness.gallery import repository
 from likeness.gallery.composition import GalleryParts
 from likeness.gallery.maintenance import verification
 from likeness.gallery.reindex.job import _Move
-from likeness.gallery.reindex.repository import ReindexRows, ReindexState
-from likeness.gallery.repository import GalleryRows
+from likeness.gallery.reindex.repository import ReindexRepository, ReindexState
+from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.templates import blocks
 from likeness.gallery.templates.blocks import seal_span
 from likeness.gallery.templates.sealing import seal_template
@@ -57,7 +57,7 @@ DAMAGES = {
 
 def damage(deployment: Deployment, tenant: Tenant, entry_id: str, how: Callable[[Tenant, str, bytes], bytes]) -> None:
     def change(connection: Connection) -> None:
-        entry = GalleryRows(tenant.id).find(connection, entry_id)
+        entry = GalleryRepository(tenant.id).find(connection, entry_id)
         assert entry
         mine = gallery_templates.c.entry_key == entry.key
         sealed = connection.execute(gallery_templates.select().where(mine)).one().sealed_template
@@ -143,9 +143,9 @@ def test_a_damaged_template_holds_up_no_move_to_another_pack(tmp_path: Path) -> 
     async def main(deployment: Deployment, gallery: GalleryParts) -> None:
         tenant = deployment.tenants.by_name(tenant_id)
         await gallery.upkeep.load()
-        deployment.database.write_now(lambda c: ReindexRows(tenant.id).ask(c, "fake-2", now=0))
+        deployment.database.write_now(lambda c: ReindexRepository(tenant.id).ask(c, "fake-2", now=0))
         while (
-            row := deployment.database.read_now(ReindexRows(tenant.id).find)
+            row := deployment.database.read_now(ReindexRepository(tenant.id).find)
         ) and row.state is not ReindexState.READY:
             await _Move(gallery.reindexer, row, tenant).step()
         assert row
@@ -174,14 +174,14 @@ def test_a_damaged_block_is_made_anew_from_its_rows(tmp_path: Path, small_blocks
         sizes = {PACK: gallery.galleries.new_index(PACK).dimension}
         seal = lambda c: seal_span(c, tenant, sizes, 0)  # noqa: E731
         assert deployment.database.write_now(seal)
-        block = deployment.database.read_now(lambda c: GalleryRows(tenant_id).block(c, PACK, 0))
+        block = deployment.database.read_now(lambda c: GalleryRepository(tenant_id).block(c, PACK, 0))
         assert block
         deployment.database.write_now(lambda c: c.execute(update(gallery_blocks).values(sealed_block=block[:-1])))
         asyncio.run(gallery.upkeep.load())
         loaded = gallery.galleries.gallery(tenant_id)
         assert (len(loaded.view.index), loaded.unreadable, loaded.unblocked_spans) == (5, set(), frozenset({0, 1}))
         assert deployment.database.write_now(seal)
-        assert deployment.database.read_now(lambda c: GalleryRows(tenant_id).block(c, PACK, 0)) != block[:-1]
+        assert deployment.database.read_now(lambda c: GalleryRepository(tenant_id).block(c, PACK, 0)) != block[:-1]
     assert answers(tmp_path, tenant_id, 5) == [*ids, 0]
 
 
@@ -207,7 +207,7 @@ def test_a_photo_that_is_damaged_or_gone_is_named_and_its_entry_stays(
 ) -> None:
     tenant_id, ids = enrolled(tmp_path)
     with composed(tmp_path) as (deployment, _):
-        rows = deployment.database.read_now(lambda c: GalleryRows(tenant_id).page(c, after_key=0, limit=9))
+        rows = deployment.database.read_now(lambda c: GalleryRepository(tenant_id).page(c, after_key=0, limit=9))
     photos = [tmp_path / "images" / tenant_id / str(row.image_id) for row in rows]
     photos[0].unlink()
     photos[1].write_bytes(photos[1].read_bytes()[:-1])

@@ -13,7 +13,7 @@ from composition import composed
 from likeness.deployment import Deployment
 from likeness.gallery.memory.galleries import Galleries
 from likeness.gallery.memory.gallery import Gallery
-from likeness.gallery.repository import GalleryPacks, GalleryRows, NewEntry
+from likeness.gallery.repository import GalleryPacks, GalleryRepository, NewEntry
 from likeness.gallery.templates.sealing import seal_template
 from likeness.kit.ids import new_id
 from likeness.tenants.service import Tenant
@@ -29,7 +29,7 @@ def enrol(
 ) -> Tenant:
     """Make a tenant with an entry for each set of packs."""
     tenant = deployment.tenants.create(name)
-    rows = GalleryRows(tenant.id)
+    rows = GalleryRepository(tenant.id)
 
     def write(connection: Any) -> None:
         rows.set_packs(connection, GalleryPacks(MAIN, shadow.get("shadow")))

@@ -9,7 +9,7 @@ import pytest
 from likeness.deployment import Deployment, initialise, open_deployment
 from likeness.errors import ServiceUnavailable
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.repository import GalleryRows, NewEntry, photos_to_delete
+from likeness.gallery.repository import GalleryRepository, NewEntry, photos_to_delete
 from likeness.store.images import ImageStore
 from servers import test_settings
 
@@ -120,7 +120,7 @@ def test_a_photo_that_an_entry_let_go_of_is_deleted_after_a_crash(
     """Also by a start that would not touch photos that no entry refers to."""
     images = ImageStore(f"file://{tmp_path / 'images'}")
     tenant = deployment.tenants.create("tenant")
-    rows = GalleryRows(tenant.id)
+    rows = GalleryRepository(tenant.id)
     entries = [NewEntry(str(n), None, {}, 90, f"{n}" * 24, 0.0, {}) for n in range(2)]
 
     async def main() -> None:

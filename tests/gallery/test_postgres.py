@@ -11,7 +11,7 @@ from likeness.engine.fake import fake_photo
 from likeness.errors import SetupError
 from likeness.gallery import repository
 from likeness.gallery.memory.galleries import Galleries
-from likeness.gallery.repository import GalleryRows
+from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.templates import blocks
 from likeness.gallery.templates.blocks import seal_span
 from likeness.store.database import Database
@@ -53,7 +53,9 @@ def test_what_was_answered_outlives_a_restart(
         assert api.call("DELETE", f"/api/v1/face/one-to-n/{ids[0]}").status_code == 204
         assert api.insert(fake_photo(90, size=SIZE), externalId="a").status_code == 200
         assert api.insert(fake_photo(91, size=SIZE), externalId="a").status_code == 409
-        spans = server.deployment.database.read_now(lambda c: GalleryRows(api.tenant.id).block_spans(c, view.pack))
+        spans = server.deployment.database.read_now(
+            lambda c: GalleryRepository(api.tenant.id).block_spans(c, view.pack)
+        )
         assert set(spans) >= ({1, 2, 3, 4} if sealed else set())
         assert sealed or not spans
     with serving(settings) as server:

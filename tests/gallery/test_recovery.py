@@ -16,8 +16,8 @@ from likeness.errors import Conflict, ServiceUnavailable
 from likeness.gallery.enrolment import Particulars
 from likeness.gallery.packs import Packs
 from likeness.gallery.reindex.job import Superseded, _Move
-from likeness.gallery.reindex.repository import ReindexRows, ReindexState, Wish
-from likeness.gallery.repository import GalleryRows
+from likeness.gallery.reindex.repository import ReindexRepository, ReindexState, Wish
+from likeness.gallery.repository import GalleryRepository
 from likeness.store.images import ImageStore
 from likeness.tenants.schemas import TenantSettings
 from likeness.tenants.service import Tenant
@@ -41,7 +41,7 @@ class Held:
 
 
 def test_a_reload_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_rows: GalleryRows, _connection: Connection) -> None:
+    def broken(_rows: GalleryRepository, _connection: Connection) -> None:
         raise OperationalError("SELECT", None, Exception("connection lost"))
 
     async def main() -> None:
@@ -49,7 +49,7 @@ def test_a_reload_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.
         entry = await gallery.service.insert(tenant, picture(1))
         gallery.galleries.distrust(tenant.id)
         with monkeypatch.context() as patched:
-            patched.setattr(GalleryRows, "packs", broken)
+            patched.setattr(GalleryRepository, "packs", broken)
             with pytest.raises(ServiceUnavailable):
                 await gallery.upkeep.catch_up()
         with pytest.raises(ServiceUnavailable, match="loaded again"):
@@ -213,19 +213,19 @@ def test_new_galleries_follow_a_cut_over_whose_commit_was_not_heard_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str
 ) -> None:
     async def step() -> ReindexState | None:
-        row = deployment.database.read_now(ReindexRows(tenant.id).find)
+        row = deployment.database.read_now(ReindexRepository(tenant.id).find)
         assert row
         await _Move(gallery.reindexer, row, tenant).step()
-        moved = deployment.database.read_now(ReindexRows(tenant.id).find)
+        moved = deployment.database.read_now(ReindexRepository(tenant.id).find)
         return moved.state if moved else None
 
     async def main() -> None:
         await gallery.upkeep.load()
         await gallery.service.insert(tenant, picture(1))
-        deployment.database.write_now(lambda c: ReindexRows(tenant.id).ask(c, "fake-2", now=0))
+        deployment.database.write_now(lambda c: ReindexRepository(tenant.id).ask(c, "fake-2", now=0))
         while await step() is not ReindexState.READY:
             pass
-        deployment.database.write_now(lambda c: ReindexRows(tenant.id).change(c, now=0, wish=Wish.CUT_OVER))
+        deployment.database.write_now(lambda c: ReindexRepository(tenant.id).change(c, now=0, wish=Wish.CUT_OVER))
         dialect: Any = deployment.database._writer.engine.dialect
         commit = dialect.do_commit
 
@@ -249,15 +249,15 @@ def test_new_galleries_follow_a_cut_over_whose_commit_was_not_heard_of(
 
 def test_a_wish_that_was_changed_is_not_fulfilled(tmp_path: Path) -> None:
     def wish(what: Wish) -> None:
-        deployment.database.write_now(lambda c: ReindexRows(tenant.id).change(c, now=0, wish=what))
+        deployment.database.write_now(lambda c: ReindexRepository(tenant.id).change(c, now=0, wish=what))
 
     def row() -> Any:
-        return deployment.database.read_now(ReindexRows(tenant.id).find)
+        return deployment.database.read_now(ReindexRepository(tenant.id).find)
 
     async def main() -> None:
         await gallery.upkeep.load()
         await gallery.service.insert(tenant, picture(1))
-        deployment.database.write_now(lambda c: ReindexRows(tenant.id).ask(c, "fake-2", now=0))
+        deployment.database.write_now(lambda c: ReindexRepository(tenant.id).ask(c, "fake-2", now=0))
         while row().state is not ReindexState.READY:
             await _Move(gallery.reindexer, row(), tenant).step()
         wish(Wish.CUT_OVER)

@@ -15,7 +15,7 @@ from likeness.cli.tables import id_column, print_table
 from likeness.deployment import open_deployment
 from likeness.engine.policy import FacePolicy
 from likeness.errors import InvalidInput
-from likeness.gallery.repository import GalleryRows
+from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.served_pack import serves_passively
 from likeness.liveness.attempt.script import LivenessMode
 from likeness.sessions.mode import NO_PASSIVE_MODEL
@@ -108,7 +108,7 @@ def erase(
     settings = Settings()
     with closing(open_deployment(settings)) as deployment, deployment.owned():
         leaving = deployment.tenants.row_by_name(name)
-        people = deployment.database.read_now(GalleryRows(leaving.id).count)
+        people = deployment.database.read_now(GalleryRepository(leaving.id).count)
         if not yes:
             typer.confirm(f"Erase {leaving.name!r} and the {people:,} entries of its gallery for good?", abort=True)
         # The photos first: what breaks off in between is found again by the tenant's name.

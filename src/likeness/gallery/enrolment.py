@@ -14,7 +14,7 @@ from likeness.gallery.memory.gallery import GallerySnapshot
 from likeness.gallery.memory.recent import Arrivals
 from likeness.gallery.packs import Probe
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.repository import Entry, GalleryPacks, GalleryRows, NewEntry
+from likeness.gallery.repository import Entry, GalleryPacks, GalleryRepository, NewEntry
 from likeness.gallery.templates.sealing import seal_template, unit_rows
 from likeness.index.vectors import checked_query
 from likeness.kit.clock import Clock
@@ -170,7 +170,7 @@ class Enroller:
         """Insert on the writer's thread; gives the key, or the rival that was there first and its score."""
         if occasion:
             occasion.demand(connection)
-        rows = GalleryRows(tenant.id)
+        rows = GalleryRepository(tenant.id)
         gallery = self._galleries.ready(tenant.id)  # one that misses a commit would let its person in a second time
         arrivals, template = gallery.arrivals, probe.templates[view.pack]
         arrivals.enter(connection.get_transaction())
@@ -192,7 +192,7 @@ class Enroller:
 
     async def _demand_new(self, tenant: Tenant, external_id: str | None) -> None:
         if external_id is not None and await self._database.read(
-            lambda c: GalleryRows(tenant.id).has_external_id(c, external_id)
+            lambda c: GalleryRepository(tenant.id).has_external_id(c, external_id)
         ):
             raise Conflict(f"There is an entry with externalId {external_id!r} already.")
 

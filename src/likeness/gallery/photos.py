@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from likeness.errors import LikenessError, ServiceUnavailable
-from likeness.gallery.repository import GalleryRows, forget_deletions, photos_to_delete
+from likeness.gallery.repository import GalleryRepository, forget_deletions, photos_to_delete
 from likeness.kit.ids import new_object_id
 from likeness.store.database import Database
 from likeness.store.images import ImageStore
@@ -131,7 +131,7 @@ class EntryPhotos:
         """Give those of the images that an entry refers to."""
         if not image_ids:
             return set()
-        return await self._database.read(lambda c: GalleryRows.wanted_images(c, image_ids))
+        return await self._database.read(lambda c: GalleryRepository.wanted_images(c, image_ids))
 
     def _settle(self, image_id: str) -> None:
         """Note that a photo is gone, or is an entry's after all."""

@@ -70,7 +70,7 @@ INSERT_ENTRY = PreparedInsert(
 INSERT_TEMPLATE = PreparedInsert(gallery_templates, "entry_key", "pack", "sealed_template")
 
 
-class GalleryRows:
+class GalleryRepository:
     """One tenant's part of the gallery tables."""
 
     def __init__(self, tenant_id: str) -> None:

@@ -10,7 +10,7 @@ from likeness.gallery.decision import DecisionThreshold, decide
 from likeness.gallery.memory.galleries import Galleries, GalleryMoved
 from likeness.gallery.memory.gallery import GallerySnapshot
 from likeness.gallery.packs import Packs, Probe
-from likeness.gallery.repository import Entry, GalleryRows
+from likeness.gallery.repository import Entry, GalleryRepository
 from likeness.index.base import Answer, Hit
 from likeness.kit.executors import SizedExecutor
 from likeness.store.database import Database
@@ -121,7 +121,7 @@ class Searcher:
         return {pack: answer if pack == view.pack else _only_orphans(view, answer) for pack, answer in answers.items()}
 
     async def _entries(self, tenant: Tenant, keys: list[int]) -> dict[int, Entry]:
-        return await self._database.read(lambda c: GalleryRows(tenant.id).find_keys(c, keys)) if keys else {}
+        return await self._database.read(lambda c: GalleryRepository(tenant.id).find_keys(c, keys)) if keys else {}
 
     def _rank(self, entry: Entry, hit: Hit, pack: str, decision: DecisionThreshold) -> RankedEntry:
         level = self._packs.calibration(pack).level(hit.score)

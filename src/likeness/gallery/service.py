@@ -15,7 +15,7 @@ from likeness.gallery.enrolment import Enroller, Occasion, Particulars, Watch
 from likeness.gallery.memory.galleries import Galleries, GalleryMoved
 from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.repository import Entry, GalleryRows
+from likeness.gallery.repository import Entry, GalleryRepository
 from likeness.gallery.search import Searcher, SearchOutcome
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant
@@ -149,11 +149,11 @@ class GalleryService:
 
     async def get(self, tenant: Tenant, entry_id: str) -> Entry:
         """Give an entry's metadata. Raises NotFound."""
-        return _known(await self._database.read(lambda c: GalleryRows(tenant.id).find(c, entry_id)))
+        return _known(await self._database.read(lambda c: GalleryRepository(tenant.id).find(c, entry_id)))
 
     async def list(self, tenant: Tenant, *, after_key: int, limit: int, external_id: str | None = None) -> list[Entry]:
         """Give entries in order of enrolment; with an ``external_id`` only the one that has it."""
-        page = partial(GalleryRows(tenant.id).page, after_key=after_key, limit=limit, external_id=external_id)
+        page = partial(GalleryRepository(tenant.id).page, after_key=after_key, limit=limit, external_id=external_id)
         return await self._database.read(page)
 
     async def delete_image(self, tenant: Tenant, entry_id: str) -> None:
@@ -161,7 +161,7 @@ class GalleryService:
 
         Raises NotFound, and ServiceUnavailable when the photo is still there; it is then tried again until it is not.
         """
-        entry = _known(await self._database.write(lambda c: GalleryRows(tenant.id).forget_image(c, entry_id)))
+        entry = _known(await self._database.write(lambda c: GalleryRepository(tenant.id).forget_image(c, entry_id)))
         if entry.image_id:
             await self._photos.delete(tenant, entry_id, entry.image_id)
         else:
@@ -175,7 +175,7 @@ class GalleryService:
             if entry:
                 self._galleries.feed(tenant.id, lambda gallery: gallery.remove(entry.key))
 
-        rows = GalleryRows(tenant.id)
+        rows = GalleryRepository(tenant.id)
         erased = await self._database.write(lambda c: rows.erase(c, entry_id), after_commit=forget)
         if erased is None:
             await self._photos.finish_deleting(tenant, entry_id)

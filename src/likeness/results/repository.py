@@ -28,7 +28,7 @@ def add_result(connection: Connection, row: ResultRow) -> None:
     )
 
 
-class ResultRows:
+class ResultRepository:
     """One tenant's results."""
 
     def __init__(self, tenant_id: str) -> None:

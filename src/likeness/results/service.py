@@ -13,7 +13,7 @@ from likeness.kit.jose import Signer
 from likeness.results import repository
 from likeness.results.audit_image import Obfuscation, write_audit_image
 from likeness.results.claims import AuditReference, Ending, write_claims
-from likeness.results.repository import ResultRow, ResultRows
+from likeness.results.repository import ResultRepository, ResultRow
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant
 from likeness.webhooks.outbox import Outbox
@@ -86,7 +86,7 @@ class Results:
 
         None: not ended yet, gone, unknown, another tenant's.
         """
-        find = partial(ResultRows(tenant.id).find_jws, now=self._clock.now(), jti=jti)
+        find = partial(ResultRepository(tenant.id).find_jws, now=self._clock.now(), jti=jti)
         found = await self._database.read(lambda c: find(c, session_id_or_jti))
         if found is None:
             return None
@@ -96,12 +96,12 @@ class Results:
     async def find_image(self, tenant: Tenant, image_id: str) -> bytes | None:
         """Give the bytes of an audit image, or None: gone, unknown, another tenant's."""
         now = self._clock.now()
-        sealed = await self._database.read(lambda c: ResultRows(tenant.id).find_image(c, image_id, now=now))
+        sealed = await self._database.read(lambda c: ResultRepository(tenant.id).find_image(c, image_id, now=now))
         return None if sealed is None else tenant.cipher.open(sealed, IMAGE_PURPOSE, image_id)
 
     def forget(self, connection: Connection, tenant: Tenant, session_id_or_jti: str) -> str:
         """Delete a result, its image and what still waits for the webhook; gives the session's id."""
-        removed = ResultRows(tenant.id).remove(connection, session_id_or_jti)
+        removed = ResultRepository(tenant.id).remove(connection, session_id_or_jti)
         session_id = removed or self._outbox.session_of(connection, tenant, session_id_or_jti) or session_id_or_jti
         self._outbox.forget(connection, tenant, session_id)
         return session_id

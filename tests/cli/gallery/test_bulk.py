@@ -19,7 +19,7 @@ from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.policy import FacePolicy
 from likeness.errors import NotFound, SetupError
 from likeness.gallery.packs import embed_photo
-from likeness.gallery.repository import Entry, GalleryRows
+from likeness.gallery.repository import Entry, GalleryRepository
 from likeness.index.scores import exact_scores
 from likeness.settings import Settings
 from likeness.store.ownership import owned
@@ -74,7 +74,7 @@ def import_into(tenant: str, source: Path, *options: object) -> str:
 
 def entries(tenant: str) -> dict[str | None, Entry]:
     deployment: Deployment = open_deployment(Settings())
-    rows = GalleryRows(deployment.tenants.by_name(tenant).id)
+    rows = GalleryRepository(deployment.tenants.by_name(tenant).id)
     found = deployment.database.read_now(lambda c: rows.page(c, after_key=0, limit=1000))
     deployment.close()
     assert len({entry.external_id for entry in found}) == len(found)

@@ -19,8 +19,8 @@ from likeness.engine.fake import FAKES, FakeEngine, fake_photo
 from likeness.errors import SetupError
 from likeness.gallery.memory.galleries import Galleries, _Notes
 from likeness.gallery.memory.gallery import GallerySnapshot
-from likeness.gallery.reindex.repository import Reindex, ReindexRows, ReindexState, Wish
-from likeness.gallery.repository import GalleryRows
+from likeness.gallery.reindex.repository import Reindex, ReindexRepository, ReindexState, Wish
+from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.served_pack import load_served_engine
 from likeness.store.tables import gallery_entries, gallery_templates
 from likeness.tenants.service import Tenant
@@ -61,15 +61,15 @@ def find(api: Api, photo: bytes) -> tuple[str | None, str]:
 
 
 def row(server: Server, tenant: Tenant) -> Reindex | None:
-    return server.deployment.database.read_now(ReindexRows(tenant.id).find)
+    return server.deployment.database.read_now(ReindexRepository(tenant.id).find)
 
 
 def ask(server: Server, tenant: Tenant, pack: str = "fake-2") -> None:
-    server.deployment.database.write_now(lambda c: ReindexRows(tenant.id).ask(c, pack, now=0))
+    server.deployment.database.write_now(lambda c: ReindexRepository(tenant.id).ask(c, pack, now=0))
 
 
 def wish(server: Server, tenant: Tenant, what: Wish) -> None:
-    server.deployment.database.write_now(lambda c: ReindexRows(tenant.id).change(c, now=0, wish=what))
+    server.deployment.database.write_now(lambda c: ReindexRepository(tenant.id).change(c, now=0, wish=what))
 
 
 def wait(server: Server, tenant: Tenant, state: ReindexState | None, *, seconds: float = 60) -> Reindex | None:
@@ -115,7 +115,7 @@ def assert_memory_is_true(server: Server, tenant: Tenant) -> None:
         return view.pack, view.shadow, members, {pack: n for pack, n in view.orphans.items() if n}, view.size
 
     def both(connection: Connection) -> Any:
-        rows = GalleryRows(tenant.id)
+        rows = GalleryRepository(tenant.id)
         keys = [entry.key for entry in rows.page(connection, after_key=0, limit=10_000)]
         packs = rows.packs(connection)
         assert packs
@@ -201,10 +201,10 @@ def test_orphans_are_reported_and_kept(own: Server, caller: Api) -> None:
     )
     image.unlink()
     move(own, caller.tenant, Wish.CUT_OVER)
-    found = own.deployment.database.read_now(lambda c: list(ReindexRows(caller.tenant.id).orphans(c, NEW)))
+    found = own.deployment.database.read_now(lambda c: list(ReindexRepository(caller.tenant.id).orphans(c, NEW)))
     reasons = {orphan.entry_id: orphan.reason for orphan in found}
     assert reasons == {entries[0]: "PHOTO_DELETED", entries[1]: "PHOTO_MISSING", entries[4]: "NO_FACE"}
-    counts = own.deployment.database.read_now(lambda c: ReindexRows(caller.tenant.id).count_orphans(c, NEW))
+    counts = own.deployment.database.read_now(lambda c: ReindexRepository(caller.tenant.id).count_orphans(c, NEW))
     assert counts == {"PHOTO_DELETED": 1, "PHOTO_MISSING": 1, "NO_FACE": 1}
     wish(own, caller.tenant, Wish.KEEP_ORPHANS)
     wait(own, caller.tenant, None)

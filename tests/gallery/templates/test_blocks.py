@@ -22,8 +22,8 @@ from likeness.gallery.memory import gallery as memory
 from likeness.gallery.memory.galleries import Galleries
 from likeness.gallery.packs import Packs
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.reindex.repository import ReindexRows
-from likeness.gallery.repository import GalleryPacks, GalleryRows, NewEntry
+from likeness.gallery.reindex.repository import ReindexRepository
+from likeness.gallery.repository import GalleryPacks, GalleryRepository, NewEntry
 from likeness.gallery.templates import blocks
 from likeness.gallery.templates.blocks import Piece, gathered, joined, seal_span, stored_templates
 from likeness.gallery.templates.sealing import seal_template
@@ -74,7 +74,7 @@ def enrol(connection: Connection, tenant: Tenant, *packs: str) -> tuple[int, str
     entry_id, templates = new_id(), {pack: template() for pack in packs}
     sealed = {pack: seal_template(tenant, rows, pack=pack, entry_id=entry_id) for pack, rows in templates.items()}
     entry = NewEntry(entry_id, None, {}, 90, None, 0.0, sealed)
-    return GalleryRows(tenant.id).add(connection, entry), entry_id, templates
+    return GalleryRepository(tenant.id).add(connection, entry), entry_id, templates
 
 
 def count_blocks(connection: Connection) -> int:
@@ -98,11 +98,11 @@ class Histories(RuleBasedStateMachine):
     def erase(self, who: int, place: int) -> None:
         if self.known[who]:
             key = sorted(self.known[who])[place % len(self.known[who])]
-            GalleryRows(self.tenants[who].id).erase(self.connection, self.known[who].pop(key)[0])
+            GalleryRepository(self.tenants[who].id).erase(self.connection, self.known[who].pop(key)[0])
 
     @rule(who=st.integers(0, 1), span=st.integers(0, 12))
     def seal(self, who: int, span: int) -> None:
-        newest = GalleryRows(self.tenants[who].id).newest_key(self.connection)
+        newest = GalleryRepository(self.tenants[who].id).newest_key(self.connection)
         assert seal_span(self.connection, self.tenants[who], SIZES, span) == (newest >= (span + 1) * SPAN)
 
     @rule(who=st.integers(0, 1), pack=st.sampled_from(PACKS), places=st.lists(st.integers(0, 50), max_size=4))
@@ -113,12 +113,12 @@ class Histories(RuleBasedStateMachine):
             key: seal_template(self.tenants[who], rows, pack=pack, entry_id=self.known[who][key][0])
             for key, rows in made.items()
         }
-        for key in ReindexRows(self.tenants[who].id).add_templates(self.connection, pack, sealed):
+        for key in ReindexRepository(self.tenants[who].id).add_templates(self.connection, pack, sealed):
             self.known[who][key][1][pack] = made[key]
 
     @rule(who=st.integers(0, 1), pack=st.sampled_from(PACKS), keep=st.booleans())
     def withdraw(self, who: int, pack: str, keep: bool) -> None:
-        rows = ReindexRows(self.tenants[who].id)
+        rows = ReindexRepository(self.tenants[who].id)
         (rows.delete_superseded if keep else rows.delete_surplus)(self.connection, pack, list(self.known[who]))
         for _, templates in self.known[who].values():
             if len(templates) == 2:
@@ -162,7 +162,7 @@ def test_a_span_is_read_from_its_block_until_one_of_its_entries_is_erased(connec
         ([12], True),
     ]
     assert count_blocks(connection) == 3
-    GalleryRows(tenant.id).erase(connection, entries[4][1])
+    GalleryRepository(tenant.id).erase(connection, entries[4][1])
     read = list(stored_templates(connection, tenant, PACKS[0], SIZE))
     assert [piece.spans for piece in read if piece.loose] == [[1], [3]]
     assert count_blocks(connection) == 2
@@ -201,7 +201,7 @@ def test_what_lay_loose_is_sealed_for_the_next_start(tmp_path: Path, monkeypatch
     initialise(settings)
     deployment = open_deployment(settings)
     tenant, engine = deployment.tenants.create("tenant"), FakeEngine()
-    rows = GalleryRows(tenant.id)
+    rows = GalleryRepository(tenant.id)
 
     def enrol_many(connection: Connection) -> None:
         rows.set_packs(connection, GalleryPacks(str(engine.pack), None))

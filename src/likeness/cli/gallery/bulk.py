@@ -22,7 +22,7 @@ from likeness.gallery.bulk import exporting as bulk_export
 from likeness.gallery.bulk.importing import Importer, Refusal, Tally
 from likeness.gallery.bulk.source import Source, open_source
 from likeness.gallery.composition import GalleryParts, compose_gallery
-from likeness.gallery.repository import GalleryRows
+from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.served_pack import load_served_engine
 from likeness.kit.executors import SizedExecutor
 from likeness.settings import Settings
@@ -123,7 +123,7 @@ def export(
         owner = deployment.tenants.by_name(tenant)
         store = ImageStore(settings.images_address)
         with progress_bar() as bar, contextlib.closing(store):
-            total = deployment.database.read_now(GalleryRows(owner.id).count)
+            total = deployment.database.read_now(GalleryRepository(owner.id).count)
             task = bar.add_task(f"exporting {owner.name}", total=total)
             exported = asyncio.run(
                 bulk_export.export_gallery(

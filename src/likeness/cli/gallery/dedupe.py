@@ -26,7 +26,7 @@ from likeness.gallery.bulk.exporting import refuse_present, spreadsheet_text, wr
 from likeness.gallery.duplicates.page import PairMember, ShownPair, render_duplicates
 from likeness.gallery.duplicates.pairs import Pair, Templates, pairs, read_templates
 from likeness.gallery.packs import find_subject, load_stored
-from likeness.gallery.repository import Entry, GalleryRows
+from likeness.gallery.repository import Entry, GalleryRepository
 from likeness.gallery.served_pack import load_pack
 from likeness.settings import Settings
 from likeness.store.images import ImageStore
@@ -60,7 +60,7 @@ def dedupe(
     refuse_present(csv_file, html_file)
     with closing(open_deployment(Settings())) as deployment:
         owner = deployment.tenants.by_name(tenant)
-        packs = deployment.database.read_now(GalleryRows(owner.id).packs)
+        packs = deployment.database.read_now(GalleryRepository(owner.id).packs)
         if packs is None:
             raise NotFound(f"The gallery of {owner.name!r} is empty.")
         engines: dict[str, Engine] = {}
@@ -139,7 +139,7 @@ class _Search:
     def _entries(self, found: list[Pair]) -> dict[int, Entry]:
         """Give the entries of pairs by key; who was erased meanwhile is left out."""
         keys = list(set(chain.from_iterable((pair.first, pair.second) for pair in found)))
-        return self._deployment.database.read_now(lambda c: GalleryRows(self._tenant.id).find_keys(c, keys))
+        return self._deployment.database.read_now(lambda c: GalleryRepository(self._tenant.id).find_keys(c, keys))
 
 
 def _face(engine: Engine, photo: bytes, tenant: Tenant) -> str | None:

@@ -22,8 +22,8 @@ from likeness.cli.progress import progress_bar
 from likeness.deployment import Deployment, open_deployment
 from likeness.errors import Conflict, InvalidInput, NotFound
 from likeness.gallery.bulk.exporting import spreadsheet_text
-from likeness.gallery.reindex.repository import WISHES_IN, Reindex, ReindexRows, ReindexState, Wish
-from likeness.gallery.repository import GalleryRows
+from likeness.gallery.reindex.repository import WISHES_IN, Reindex, ReindexRepository, ReindexState, Wish
+from likeness.gallery.repository import GalleryRepository
 from likeness.settings import Settings
 from likeness.store.ownership import is_owned
 from likeness.tenants.service import Tenant
@@ -123,9 +123,9 @@ def abandon(tenant: TenantOption = None, *, wait: Wait = True) -> None:
 
 def _may_move(deployment: Deployment, tenant: Tenant, pack: str, *, named: bool) -> bool:
     """Whether one gallery is to be moved, or moves already; False where it need not be. Raises Conflict when it is on another way."""
-    present = deployment.database.read_now(ReindexRows(tenant.id).find)
+    present = deployment.database.read_now(ReindexRepository(tenant.id).find)
     if present is None or present.state is ReindexState.FAILED:
-        packs = deployment.database.read_now(GalleryRows(tenant.id).packs)
+        packs = deployment.database.read_now(GalleryRepository(tenant.id).packs)
         if packs is None or packs.pack.partition("@")[0] == pack:
             if named:
                 raise Conflict(
@@ -145,7 +145,7 @@ def _may_move(deployment: Deployment, tenant: Tenant, pack: str, *, named: bool)
 
 def _ask(deployment: Deployment, tenant: Tenant, pack: str) -> None:
     """Ask for one gallery's re-index, unless it is under way."""
-    rows = ReindexRows(tenant.id)
+    rows = ReindexRepository(tenant.id)
 
     def ask(connection: Connection) -> None:
         present = rows.find(connection)
@@ -169,7 +169,7 @@ def _wish(wish: Wish, tenant: str | None, *, wait: bool) -> None:
             if wish not in WISHES_IN[row.state]:
                 raise InvalidInput(f"The gallery of {each.name!r} is {row.state}: {_next(row.state)}")
         for each in moving:
-            change = partial(ReindexRows(each.id).change, now=deployment.clock.now(), wish=wish, error=None)
+            change = partial(ReindexRepository(each.id).change, now=deployment.clock.now(), wish=wish, error=None)
             deployment.database.write_now(change)
         if _server_at_work(deployment) and wait:
             _see_through(deployment, moving)
@@ -181,7 +181,7 @@ def _chosen(deployment: Deployment, name: str | None) -> list[Tenant]:
 
 def _found(deployment: Deployment, name: str | None) -> dict[Tenant, Reindex]:
     """Give the re-indexes of one tenant or all."""
-    found = {each: deployment.database.read_now(ReindexRows(each.id).find) for each in _chosen(deployment, name)}
+    found = {each: deployment.database.read_now(ReindexRepository(each.id).find) for each in _chosen(deployment, name)}
     return {each: row for each, row in found.items() if row}
 
 
@@ -208,7 +208,7 @@ def _see_through(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
     """Watch, tell how it ended, and leave with status 1 where something stands in the way."""
     _watch(deployment, tenants)
     _report(deployment, tenants)
-    rows = [deployment.database.read_now(ReindexRows(tenant.id).find) for tenant in tenants]
+    rows = [deployment.database.read_now(ReindexRepository(tenant.id).find) for tenant in tenants]
     unfinished = any(row and not row.error and not _at_rest(row) for row in rows)
     if unfinished:
         Console(stderr=True, markup=False).print(
@@ -224,7 +224,7 @@ def _watch(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
         tasks = {tenant: bar.add_task(tenant.name, total=None) for tenant in tenants}
         while tasks and is_owned(deployment.settings.data_dir):
             for tenant, task in list(tasks.items()):
-                row = deployment.database.read_now(ReindexRows(tenant.id).find)
+                row = deployment.database.read_now(ReindexRepository(tenant.id).find)
                 if row is not None:
                     bar.update(task, description=f"{tenant.name}: {row.state}", completed=row.done, total=row.total)
                 if row is None or row.error or _at_rest(row):
@@ -239,9 +239,9 @@ def _at_rest(row: Reindex) -> bool:
 def _report(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
     console = Console()
     for tenant in tenants:
-        rows = ReindexRows(tenant.id)
+        rows = ReindexRepository(tenant.id)
         row = deployment.database.read_now(rows.find)
-        packs = deployment.database.read_now(GalleryRows(tenant.id).packs)
+        packs = deployment.database.read_now(GalleryRepository(tenant.id).packs)
         table = Table(show_header=False, box=None, title=f"[bold]{escape(tenant.name)}[/]", title_justify="left")
         table.add_row("answers with", packs.pack if packs else "")
         if row:
@@ -296,10 +296,10 @@ def _list_orphans(deployment: Deployment, moving: Iterable[Tenant]) -> None:
     out.writerow(("tenant", "oneToNVerificationId", "externalId", "reason"))
 
     def write(connection: Connection, tenant: Tenant, pack: str) -> None:
-        for orphan in ReindexRows(tenant.id).orphans(connection, pack):
+        for orphan in ReindexRepository(tenant.id).orphans(connection, pack):
             out.writerow((tenant.name, orphan.entry_id, spreadsheet_text(orphan.external_id or ""), orphan.reason))
 
     for tenant in moving:
-        row = deployment.database.read_now(ReindexRows(tenant.id).find)
+        row = deployment.database.read_now(ReindexRepository(tenant.id).find)
         if row:
             deployment.database.read_now(partial(write, tenant=tenant, pack=row.pack))

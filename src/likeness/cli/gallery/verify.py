@@ -15,7 +15,7 @@ from likeness.deployment import open_deployment
 from likeness.gallery.maintenance.verification import Fault, Verification
 from likeness.gallery.packs import load_stored
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.repository import GalleryRows
+from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.served_pack import load_pack
 from likeness.settings import Settings
 from likeness.store.images import ImageStore
@@ -64,7 +64,7 @@ def verify(
         for each in chosen:
             photos = EntryPhotos(images, deployment.database)
             verification = Verification(each, deployment.database, images, photos, size_of)
-            entries = deployment.database.read_now(GalleryRows(each.id).count)
+            entries = deployment.database.read_now(GalleryRepository(each.id).count)
             with _bars(each.name, entries) as bars:
                 faults = asyncio.run(_look(verification, bars, whole=whole_photos))
             for fault in faults:

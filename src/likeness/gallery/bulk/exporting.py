@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from likeness.errors import SetupError
-from likeness.gallery.repository import Entry, GalleryRows
+from likeness.gallery.repository import Entry, GalleryRepository
 from likeness.kit.files import replacing
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant
@@ -53,7 +53,7 @@ async def export_gallery(
     ending = target.suffix.lower()
     if ending not in {".csv", ".jsonl"}:
         raise SetupError(f"{target}: the ending must be .csv or .jsonl")
-    rows, key, exported = GalleryRows(tenant.id), 0, Exported()
+    rows, key, exported = GalleryRepository(tenant.id), 0, Exported()
     with written_whole(target) as file:
         if images:
             _make_folder(images)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from likeness.errors import Conflict, InvalidInput, LikenessError, ServiceUnavailable, TooManyRequests
 from likeness.gallery.bulk.source import Source, SourceRow
 from likeness.gallery.enrolment import Particulars
-from likeness.gallery.repository import GalleryRows
+from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.schemas import InsertRequest, Reference
 from likeness.gallery.service import GalleryService
 from likeness.store.database import Database
@@ -94,7 +94,7 @@ class Importer:
             raise Conflict(f"Row {self._claimed[external_id]} has this externalId, too.")
         self._claimed[external_id] = row.number
         try:
-            if await self.database.read(lambda c: GalleryRows(self.tenant.id).has_external_id(c, external_id)):
+            if await self.database.read(lambda c: GalleryRepository(self.tenant.id).has_external_id(c, external_id)):
                 self.tally.known += 1
             else:
                 await self._insert(row)

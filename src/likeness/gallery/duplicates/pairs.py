@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from likeness.gallery.repository import GalleryRows
+from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.templates.blocks import joined, stored_templates
 from likeness.gallery.templates.sealing import open_templates
 from likeness.index.scores import exact_scores
@@ -48,7 +48,7 @@ def read_templates(connection: Connection, tenant: Tenant, main: str, size_of: C
     """
     pieces = list(stored_templates(connection, tenant, main, size_of(main)))
     groups = [Templates(main, *joined(pieces))] if pieces else []
-    for pack, found in GalleryRows(tenant.id).orphan_templates(connection, (main,)).items():
+    for pack, found in GalleryRepository(tenant.id).orphan_templates(connection, (main,)).items():
         keys, ids, sealed = zip(*found, strict=True)
         opened = open_templates(tenant, pack, ids, sealed, size_of(pack))
         groups.append(Templates(pack, np.array(keys, np.int64)[opened.sound], opened.rows[opened.sound]))

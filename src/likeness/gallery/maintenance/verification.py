@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from likeness.engine.base import Template
 from likeness.errors import SetupError
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.repository import BLOCK_SPAN, Entry, GalleryRows
+from likeness.gallery.repository import BLOCK_SPAN, Entry, GalleryRepository
 from likeness.gallery.templates.blocks import READ_ROWS
 from likeness.gallery.templates.sealing import open_block, open_templates, seal_template
 from likeness.store.database import Database
@@ -56,8 +56,8 @@ class Verification:
     size_of: Callable[[str], int]
 
     @property
-    def _rows(self) -> GalleryRows:
-        return GalleryRows(self.tenant.id)
+    def _rows(self) -> GalleryRepository:
+        return GalleryRepository(self.tenant.id)
 
     def templates(self, progress: Callable[[int], None]) -> list[Fault]:
         """Find what is wrong with the templates; ``progress`` is told how many more were opened. Blocks."""

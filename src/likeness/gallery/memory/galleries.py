@@ -17,7 +17,7 @@ from likeness.gallery.memory.refusals import Refusals
 from likeness.gallery.packs import Packs
 from likeness.gallery.repository import (
     GalleryPacks,
-    GalleryRows,
+    GalleryRepository,
     PlainGallery,
     common_pack,
     entry_counts,
@@ -248,7 +248,7 @@ class Galleries:
                 self._take_in(tenant, lambda notes, tenant=tenant, found=found: self._open(tenant, found, notes))  # type: ignore[misc]
 
     def _load(self, tenant: Tenant, connection: Connection) -> None:
-        rows = GalleryRows(tenant.id)
+        rows = GalleryRepository(tenant.id)
         recorded = rows.packs(connection)
         packs = recorded or GalleryPacks(self._common or self.packs.main, None)
         read = partial(self._read, tenant, rows, packs, connection)
@@ -294,7 +294,7 @@ class Galleries:
         return piece
 
     def _read(
-        self, tenant: Tenant, rows: GalleryRows, packs: GalleryPacks, connection: Connection, notes: "_Notes"
+        self, tenant: Tenant, rows: GalleryRepository, packs: GalleryPacks, connection: Connection, notes: "_Notes"
     ) -> GallerySnapshot:
         indexes: dict[str, Index] = {}
         answered = self._fill(tenant, packs.pack, indexes, connection, notes)
@@ -310,7 +310,7 @@ class Galleries:
         One that is damaged is left out.
         """
         indexes: dict[str, Index] = {}
-        for pack, found in GalleryRows(tenant.id).orphan_templates(connection, packs).items():
+        for pack, found in GalleryRepository(tenant.id).orphan_templates(connection, packs).items():
             index = indexes[pack] = self.new_index(pack)
             keys, ids, sealed = zip(*found, strict=True)
             opened = open_templates(tenant, pack, ids, sealed, index.dimension)

@@ -33,13 +33,13 @@ from likeness.gallery.reindex.repository import (
     PHOTO_MISSING,
     WISHES_IN,
     Reindex,
-    ReindexRows,
+    ReindexRepository,
     ReindexState,
     StoredPhoto,
     Wish,
     all_reindexes,
 )
-from likeness.gallery.repository import GalleryPacks, GalleryRows, common_pack
+from likeness.gallery.repository import GalleryPacks, GalleryRepository, common_pack
 from likeness.gallery.templates.sealing import Opened, open_templates, seal_template
 from likeness.index.base import Hit, Index
 from likeness.kit.clock import Clock
@@ -120,7 +120,7 @@ class _Move:
         self._parts = parts
         self._row = row
         self._tenant = tenant
-        self._rows = ReindexRows(tenant.id)
+        self._rows = ReindexRepository(tenant.id)
         self._galleries = parts.galleries
 
     async def step(self) -> bool:
@@ -165,7 +165,7 @@ class _Move:
         total = await self._parts.database.read(lambda c: self._rows.count_unmade(c, pack))
 
         def begin(connection: Connection) -> GallerySnapshot:
-            GalleryRows(self._tenant.id).set_packs(connection, GalleryPacks(view.pack, pack))
+            GalleryRepository(self._tenant.id).set_packs(connection, GalleryPacks(view.pack, pack))
             self._change(connection, pack=pack, state=ReindexState.FILLING, total=total, done=0, error=None)
             return self._view.with_shadow(pack, index)
 
@@ -253,7 +253,7 @@ class _Move:
             for n in np.flatnonzero(old.sound & new.sound)
         ]
         hit = list({hit.key for each in answers for hit in (each.old, each.new) if hit})
-        entries = await self._parts.database.read(lambda c: GalleryRows(self._tenant.id).find_keys(c, hit))
+        entries = await self._parts.database.read(lambda c: GalleryRepository(self._tenant.id).find_keys(c, hit))
         before, after = (decide(self._parts.packs.calibration(p), settings, level=None, size=view.size) for p in packs)
         return compare_packs(answers, (before, after), {key: entry.id for key, entry in entries.items()})
 
@@ -272,7 +272,7 @@ class _Move:
         def swap(connection: Connection) -> tuple[GallerySnapshot, str | None]:
             self._demand_wish(connection)
             view = self._view.swapped()
-            GalleryRows(self._tenant.id).set_packs(connection, GalleryPacks(view.pack, view.shadow))
+            GalleryRepository(self._tenant.id).set_packs(connection, GalleryPacks(view.pack, view.shadow))
             self._change(connection, state=state, wish=None, error=None)
             return view, common_pack(connection)
 
@@ -301,7 +301,7 @@ class _Move:
             self._demand_wish(connection)
             view = self._view
             if view.shadow is not None:
-                GalleryRows(self._tenant.id).set_packs(connection, GalleryPacks(view.pack, None))
+                GalleryRepository(self._tenant.id).set_packs(connection, GalleryPacks(view.pack, None))
             self._change(connection, state=state, wish=None, error=None)
             return view.without_shadow(self._galleries.orphans(self._tenant, connection, (view.pack,)))
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from likeness.gallery.repository import GalleryRows, has_template
+from likeness.gallery.repository import GalleryRepository, has_template
 from likeness.store.tables import gallery_blocks, gallery_entries, gallery_templates, reindex_refusals, reindexes
 
 
@@ -104,7 +104,7 @@ PHOTO_MISSING = "PHOTO_MISSING"
 NO_FACE = "NO_FACE"
 
 
-class ReindexRows:
+class ReindexRepository:
     """One tenant's re-index."""
 
     def __init__(self, tenant_id: str) -> None:
@@ -153,7 +153,7 @@ class ReindexRows:
         keys = connection.execute(select(gallery_entries.c.key).where(wanted)).scalars().all()
         if keys:
             rows = [{"entry_key": key, "pack": pack, "sealed_template": sealed[key]} for key in keys]
-            GalleryRows(self._tenant_id).drop_blocks(connection, keys, gallery_blocks.c.pack == pack)
+            GalleryRepository(self._tenant_id).drop_blocks(connection, keys, gallery_blocks.c.pack == pack)
             connection.execute(insert(gallery_templates), rows)
         return list(keys)
 
@@ -205,14 +205,14 @@ class ReindexRows:
         """Delete the templates of other packs where an entry has one of ``pack``."""
         other = gallery_templates.alias()
         provided = exists().where(other.c.entry_key == gallery_templates.c.entry_key, other.c.pack == pack)
-        GalleryRows(self._tenant_id).drop_blocks(connection, keys, gallery_blocks.c.pack != pack)
+        GalleryRepository(self._tenant_id).drop_blocks(connection, keys, gallery_blocks.c.pack != pack)
         _delete_templates(connection, keys, gallery_templates.c.pack != pack, provided)
 
     def delete_surplus(self, connection: Connection, pack: str, keys: Sequence[int]) -> None:
         """Delete the template of ``pack`` where an entry has one of another."""
         other = gallery_templates.alias()
         provided = exists().where(other.c.entry_key == gallery_templates.c.entry_key, other.c.pack != pack)
-        GalleryRows(self._tenant_id).drop_blocks(connection, keys, gallery_blocks.c.pack == pack)
+        GalleryRepository(self._tenant_id).drop_blocks(connection, keys, gallery_blocks.c.pack == pack)
         _delete_templates(connection, keys, gallery_templates.c.pack == pack, provided)
 
     def _unmade(self, pack: str) -> ColumnElement[bool]:

@@ -2,7 +2,7 @@
 
 The rows of ``gallery_templates`` are the truth. A block is a copy of those of one tenant and one pack whose keys lie in one
 span: to read and open it takes a fifth of the time that as many rows take. The invariant: **a block that is there holds what
-its rows hold.** Who changes the templates of a span deletes its blocks in the same transaction (``GalleryRows.drop_blocks``), so
+its rows hold.** Who changes the templates of a span deletes its blocks in the same transaction (``GalleryRepository.drop_blocks``), so
 an erased template is nowhere the moment its erasure is committed, and no crash brings it back; the others of its span are
 read row by row until they are sealed again. New entries need no such care: a span is sealed only when a key behind it
 was given out, and keys only rise.
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from likeness.gallery.repository import BLOCK_SPAN, GalleryRows
+from likeness.gallery.repository import BLOCK_SPAN, GalleryRepository
 from likeness.gallery.templates.sealing import open_block, open_templates, seal_block
 from likeness.store.tables import gallery_blocks
 from likeness.tenants.service import Tenant
@@ -46,7 +46,7 @@ class Piece:
 
 def stored_templates(connection: Connection, tenant: Tenant, pack: str, size: int) -> Iterator[Piece]:
     """Read all templates, each ``size`` numbers long, that a tenant has of a pack, by rising key."""
-    gallery = GalleryRows(tenant.id)
+    gallery = GalleryRepository(tenant.id)
     start = 0
     for span in gallery.block_spans(connection, pack):
         sealed, first = gallery.block(connection, pack, span), span * BLOCK_SPAN
@@ -78,7 +78,7 @@ def seal_span(connection: Connection, tenant: Tenant, sizes: Mapping[str, int], 
     ``sizes``: the packs, each with the length of its templates. Belongs on the writer's thread: nothing may change between the reading
     and the commit.
     """
-    gallery = GalleryRows(tenant.id)
+    gallery = GalleryRepository(tenant.id)
     first, end = span * BLOCK_SPAN, (span + 1) * BLOCK_SPAN
     if gallery.newest_key(connection) < end:
         return False
@@ -97,7 +97,9 @@ def seal_span(connection: Connection, tenant: Tenant, sizes: Mapping[str, int], 
 def _read_rows(
     connection: Connection, tenant: Tenant, pack: str, size: int, first_key: int, end_key: int | None
 ) -> Iterator[Piece]:
-    batches = GalleryRows(tenant.id).templates(connection, pack, first_key=first_key, end_key=end_key, batch=READ_ROWS)
+    batches = GalleryRepository(tenant.id).templates(
+        connection, pack, first_key=first_key, end_key=end_key, batch=READ_ROWS
+    )
     for batch in batches:
         yield open_rows(tenant, pack, size, batch)
 
