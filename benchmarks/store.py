@@ -26,7 +26,7 @@ from likeness.deployment import Deployment, initialise, open_deployment
 from likeness.engine.base import PackIdentity
 from likeness.engine.fake import FakeEngine
 from likeness.engine.workers import FaceWorkers
-from likeness.gallery.memory.galleries import Galleries
+from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.packs import Packs
 from likeness.gallery.repository import BLOCK_SPAN, GalleryPacks, GalleryRepository, NewEntry
 from likeness.gallery.templates.blocks import seal_span
@@ -148,7 +148,7 @@ async def await_raw_write(raw: RawFile, count: int) -> float:
 def measure_rebuild(deployment: Deployment, tenant: Tenant, make_index: Callable[[int], Index] | None) -> float:
     """Give the rows a second at which a gallery is read, opened and put into an index."""
     packs = Packs(FaceWorkers(Engine512(), SizedExecutor("none", workers=1, queue_limit=1)), lambda _: Engine512())
-    galleries = Galleries(packs, make_index=make_index) if make_index else Galleries(packs)
+    galleries = LoadedGalleries(packs, make_index=make_index) if make_index else LoadedGalleries(packs)
     began = time.perf_counter()
     galleries.rebuild(deployment.database, [tenant])
     return galleries.progress.loaded / (time.perf_counter() - began)

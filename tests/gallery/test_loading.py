@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from composition import composed
 from likeness.deployment import Deployment
-from likeness.gallery.memory.galleries import Galleries
+from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.memory.gallery import Gallery
 from likeness.gallery.repository import GalleryPacks, GalleryRepository, NewEntry
 from likeness.gallery.templates.sealing import seal_template
@@ -25,7 +25,7 @@ MOST_QUERIES = 30
 
 
 def enrol(
-    deployment: Deployment, galleries: Galleries, name: str, *templates: tuple[str, ...], **shadow: str
+    deployment: Deployment, galleries: LoadedGalleries, name: str, *templates: tuple[str, ...], **shadow: str
 ) -> Tenant:
     """Make a tenant with an entry for each set of packs."""
     tenant = deployment.tenants.create(name)

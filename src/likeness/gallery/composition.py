@@ -10,7 +10,7 @@ from likeness.engine.workers import FaceWorkers
 from likeness.gallery.enrolment import Enroller
 from likeness.gallery.maintenance.sweep import PhotoSweep
 from likeness.gallery.maintenance.upkeep import GalleryUpkeep
-from likeness.gallery.memory.galleries import Galleries
+from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.packs import Packs
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.reindex.job import Reindexer
@@ -32,7 +32,7 @@ class GalleryParts:
     """What the application holds of the gallery. ``upkeep`` and ``reindexer`` run beside the calls from start to stop."""
 
     service: GalleryService
-    galleries: Galleries
+    galleries: LoadedGalleries
     upkeep: GalleryUpkeep
     reindexer: Reindexer
     images: ImageStore
@@ -41,7 +41,7 @@ class GalleryParts:
     @property
     def by_type(self) -> dict[type, Any]:
         """What endpoints ask for."""
-        return {Galleries: self.galleries, GalleryService: self.service}
+        return {LoadedGalleries: self.galleries, GalleryService: self.service}
 
     def close(self) -> None:
         """Let go of threads, once no call is under way."""
@@ -58,7 +58,7 @@ def compose_gallery(
     images = ImageStore(settings.images_address)
     scans = SizedExecutor("scan", workers=CONCURRENT_SCANS)
     packs = Packs(faces, partial(load_pack, deployment))
-    galleries = Galleries(packs, make_index=make_index)
+    galleries = LoadedGalleries(packs, make_index=make_index)
     database.on_ownership(galleries.follow_ownership)
     photos = EntryPhotos(images, database)
     searcher = Searcher(packs, galleries, database, scans)

@@ -9,9 +9,9 @@ from sqlalchemy.exc import IntegrityError
 
 from likeness.errors import Conflict, TooManyRequests
 from likeness.gallery.answers import Repeatable, recall_answer, remember_answer
-from likeness.gallery.memory.galleries import Galleries, GalleryMoved
+from likeness.gallery.memory.galleries import GalleryMoved, LoadedGalleries
 from likeness.gallery.memory.gallery import GallerySnapshot
-from likeness.gallery.memory.recent import Arrivals
+from likeness.gallery.memory.recent import RecentEnrolments
 from likeness.gallery.packs import Probe
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import Entry, GalleryPacks, GalleryRepository, NewEntry
@@ -57,7 +57,7 @@ class Particulars:
 class Watch:
     """Enrol only if nobody who reaches the score has been enrolled behind a position (see ``likeness.gallery.memory.recent``)."""
 
-    arrivals: Arrivals
+    recent: RecentEnrolments
     position: int
     minimum_score: float
 
@@ -73,7 +73,7 @@ class Enrolled:
 class Enroller:
     """Enrols persons: stores photo, entry and templates, and feeds the gallery in memory."""
 
-    def __init__(self, galleries: Galleries, photos: EntryPhotos, database: Database, clock: Clock) -> None:
+    def __init__(self, galleries: LoadedGalleries, photos: EntryPhotos, database: Database, clock: Clock) -> None:
         self._galleries = galleries
         self._photos = photos
         self._database = database
@@ -172,22 +172,22 @@ class Enroller:
             occasion.demand(connection)
         rows = GalleryRepository(tenant.id)
         gallery = self._galleries.ready(tenant.id)  # one that misses a commit would let its person in a second time
-        arrivals, template = gallery.arrivals, probe.templates[view.pack]
-        arrivals.enter(connection.get_transaction())
-        if gallery.view.enrolling != view.enrolling or (watch and watch.arrivals is not arrivals):
+        recent, template = gallery.recent, probe.templates[view.pack]
+        recent.enter(connection.get_transaction())
+        if gallery.view.enrolling != view.enrolling or (watch and watch.recent is not recent):
             raise GalleryMoved
         if watch:
-            for key, score in arrivals.rivals(watch.position, template, watch.minimum_score):
+            for key, score in recent.rivals(watch.position, template, watch.minimum_score):
                 rival = rows.find_keys(connection, [key]).get(key)
                 if rival:
                     return rival, score
-        self._demand_room(tenant, gallery.view.size + arrivals.unsettled)
+        self._demand_room(tenant, gallery.view.size + recent.unsettled)
         if request is not None:
             remember_answer(connection, tenant.id, request, {"id": entry.id})
         if not gallery.recorded:
             rows.set_packs(connection, GalleryPacks(view.pack, view.shadow))
         inserted = rows.add(connection, entry)
-        arrivals.record(inserted, template)
+        recent.record(inserted, template)
         return inserted
 
     async def _demand_new(self, tenant: Tenant, external_id: str | None) -> None:

@@ -23,7 +23,7 @@ log = logging.getLogger("likeness.gallery")
 
 
 @dataclass(slots=True)
-class Arrival:
+class PendingPhoto:
     """A stored photo whose entry is not committed yet; ``enrolled`` is set when it is."""
 
     image_id: str
@@ -57,13 +57,13 @@ class EntryPhotos:
         """Photos that are deleted, and still written down as to be deleted."""
 
     @asynccontextmanager
-    async def arriving(self, tenant: Tenant, photo: bytes) -> AsyncIterator[Arrival]:
+    async def arriving(self, tenant: Tenant, photo: bytes) -> AsyncIterator[PendingPhoto]:
         """Store a photo for an entry that is committed within the block; it is deleted again if none is.
 
         Raises ServiceUnavailable when the store refuses. A caller that is cancelled within the block may leave its commit behind
         it: that photo counts as arriving until the next start.
         """
-        arrival = Arrival(new_object_id())
+        arrival = PendingPhoto(new_object_id())
         self._arriving.add(arrival.image_id)
         stored = False
         try:
@@ -139,7 +139,7 @@ class EntryPhotos:
         if overdue and overdue.entry_id:
             self._gone.append(image_id)
 
-    async def _give_up(self, tenant: Tenant, arrival: Arrival, *, doubtful: bool = False) -> None:
+    async def _give_up(self, tenant: Tenant, arrival: PendingPhoto, *, doubtful: bool = False) -> None:
         self._overdue[arrival.image_id] = _Overdue(tenant.id, doubtful=doubtful)
         self._arriving.discard(arrival.image_id)
         if doubtful:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from likeness.errors import ServiceUnavailable
 from likeness.gallery.decision import DecisionThreshold, decide
-from likeness.gallery.memory.galleries import Galleries, GalleryMoved
+from likeness.gallery.memory.galleries import GalleryMoved, LoadedGalleries
 from likeness.gallery.memory.gallery import GallerySnapshot
 from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.repository import Entry, GalleryRepository
@@ -51,7 +51,7 @@ class SearchOutcome:
 class Searcher:
     """Searches a tenant's gallery in memory and decides by calibrated levels."""
 
-    def __init__(self, packs: Packs, galleries: Galleries, database: Database, scans: SizedExecutor) -> None:
+    def __init__(self, packs: Packs, galleries: LoadedGalleries, database: Database, scans: SizedExecutor) -> None:
         self._packs = packs
         self._galleries = galleries
         self._database = database

@@ -12,7 +12,7 @@ from likeness.engine.base import Face, Image, Use
 from likeness.errors import NoFace, NotFound
 from likeness.gallery.answers import Repeatable
 from likeness.gallery.enrolment import Enroller, Occasion, Particulars, Watch
-from likeness.gallery.memory.galleries import Galleries, GalleryMoved
+from likeness.gallery.memory.galleries import GalleryMoved, LoadedGalleries
 from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import Entry, GalleryRepository
@@ -33,7 +33,7 @@ class GalleryService:
     def __init__(
         self,
         packs: Packs,
-        galleries: Galleries,
+        galleries: LoadedGalleries,
         searcher: Searcher,
         enroller: Enroller,
         photos: EntryPhotos,
@@ -98,18 +98,18 @@ class GalleryService:
     ) -> SearchOutcome:
         while True:
             gallery = self._galleries.ready(tenant.id)
-            view, arrivals = gallery.view, gallery.arrivals
+            view, recent = gallery.view, gallery.recent
             needed = view.searched if enrol_photo is None else tuple(dict.fromkeys((*view.searched, *view.enrolling)))
             probe = await analyse(needed)
             try:
-                with arrivals.watch() as position:
+                with recent.watch() as position:
                     outcome = await self._searcher.search(tenant, view, probe, candidates=candidates, level=level)
                     before = occasion and await self._enroller.recall(tenant, Repeatable.occasion(occasion.name))
                     if before:
                         return replace(outcome, entry_id=before, found=False)
                     if outcome.found or enrol_photo is None:
                         return outcome
-                    watch = Watch(arrivals, position, outcome.decision.threshold)
+                    watch = Watch(recent, position, outcome.decision.threshold)
                     said = Particulars(occasion=occasion)
                     enrolled = await self._enroller.enrol(tenant, view, probe, enrol_photo, said, watch=watch)
             except GalleryMoved:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import Transaction
 
-from likeness.gallery.memory.recent import Arrivals
+from likeness.gallery.memory.recent import RecentEnrolments
 from likeness.index.scores import exact_scores
 
 DIMENSION = 4
@@ -36,7 +36,7 @@ class Galleries(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.arrivals = Arrivals(DIMENSION)
+        self.recent = RecentEnrolments(DIMENSION)
         self.database: dict[int, int] = {}
         self.index: set[int] = set()
         self.written: dict[int, int] = {}
@@ -45,9 +45,9 @@ class Galleries(RuleBasedStateMachine):
 
     @rule(person=st.integers(0, 5))
     def insert(self, person: int) -> None:
-        self.arrivals.enter(self.transaction)
+        self.recent.enter(self.transaction)
         key = max([0, *self.database, *self.written]) + 1
-        self.arrivals.record(key, PEOPLE[person])
+        self.recent.record(key, PEOPLE[person])
         self.written[key] = person
 
     @rule()
@@ -55,7 +55,7 @@ class Galleries(RuleBasedStateMachine):
         self.database |= self.written
         for key in self.written:
             self.index.add(key)
-            self.arrivals.settle(key)
+            self.recent.mark_indexed(key)
         self.written = {}
         self.transaction = new_transaction()
 
@@ -67,15 +67,15 @@ class Galleries(RuleBasedStateMachine):
     @rule()
     def begin_scan(self) -> None:
         scan = Scan(0, frozenset(self.index))
-        scan.position = scan.end.enter_context(self.arrivals.watch())
+        scan.position = scan.end.enter_context(self.recent.watch())
         self.scans.append(Scan(scan.position, frozenset(self.index), scan.end))
 
     @precondition(lambda self: self.scans)
     @rule(data=st.data(), person=st.integers(0, 5))
     def end_scan(self, data: st.DataObject, person: int) -> None:
         scan = self.scans.pop(data.draw(st.integers(0, len(self.scans) - 1)))
-        self.arrivals.enter(self.transaction)
-        rivals = self.arrivals.rivals(scan.position, PEOPLE[person], 0.9)
+        self.recent.enter(self.transaction)
+        rivals = self.recent.rivals(scan.position, PEOPLE[person], 0.9)
         there = self.database | self.written
         missed = {key for key, other in there.items() if key not in scan.seen and other == person}
         assert missed <= {key for key, _ in rivals}
@@ -85,8 +85,8 @@ class Galleries(RuleBasedStateMachine):
 
     @invariant()
     def what_is_unsettled_is_what_the_transaction_wrote(self) -> None:
-        self.arrivals.enter(self.transaction)
-        assert self.arrivals.unsettled == len(self.written)
+        self.recent.enter(self.transaction)
+        assert self.recent.unsettled == len(self.written)
 
     def teardown(self) -> None:
         for scan in self.scans:
@@ -98,45 +98,45 @@ TestHistories = Galleries.TestCase
 
 
 def test_scores_are_exact_and_the_threshold_is_reached_by_equality() -> None:
-    arrivals = Arrivals(DIMENSION)
-    arrivals.enter(new_transaction())
+    recent = RecentEnrolments(DIMENSION)
+    recent.enter(new_transaction())
     rows = np.stack(PEOPLE)
     for key, row in enumerate(rows):
-        arrivals.record(key, row)
+        recent.record(key, row)
     probe = PEOPLE[0]
     scores = exact_scores(rows, probe)
     for key, score in enumerate(scores):
-        assert (key, score) in arrivals.rivals(0, probe, float(score))
+        assert (key, score) in recent.rivals(0, probe, float(score))
         above = float(np.nextafter(score, np.float32(2)))
-        assert key not in [rival for rival, _ in arrivals.rivals(0, probe, above)]
+        assert key not in [rival for rival, _ in recent.rivals(0, probe, above)]
 
 
 def test_what_nobody_watches_is_let_go_of() -> None:
-    arrivals = Arrivals(DIMENSION)
+    recent = RecentEnrolments(DIMENSION)
     row = np.zeros(DIMENSION, np.float32)
-    with arrivals.watch() as position:
+    with recent.watch() as position:
         for key in range(5000):
-            arrivals.enter(new_transaction())
-            arrivals.record(key, row)
-            arrivals.settle(key)
-        assert len(arrivals.rivals(position, row, -1)) == 5000
-    assert arrivals._rows.shape[0] <= 64
-    assert arrivals._keys == []
+            recent.enter(new_transaction())
+            recent.record(key, row)
+            recent.mark_indexed(key)
+        assert len(recent.rivals(position, row, -1)) == 5000
+    assert recent._rows.shape[0] <= 64
+    assert recent._keys == []
 
 
 def test_a_key_given_again_after_a_roll_back_is_the_new_entrys() -> None:
-    arrivals = Arrivals(DIMENSION)
-    with arrivals.watch() as position:
-        arrivals.enter(new_transaction())
-        arrivals.record(1, PEOPLE[0])
-        arrivals.enter(new_transaction())
-        arrivals.record(1, PEOPLE[1])
-        arrivals.settle(1)
-        assert arrivals.rivals(position, PEOPLE[0], 0.99) == []
-        assert [key for key, _ in arrivals.rivals(position, PEOPLE[1], 0.99)] == [1]
+    recent = RecentEnrolments(DIMENSION)
+    with recent.watch() as position:
+        recent.enter(new_transaction())
+        recent.record(1, PEOPLE[0])
+        recent.enter(new_transaction())
+        recent.record(1, PEOPLE[1])
+        recent.mark_indexed(1)
+        assert recent.rivals(position, PEOPLE[0], 0.99) == []
+        assert [key for key, _ in recent.rivals(position, PEOPLE[1], 0.99)] == [1]
 
 
 def test_settling_what_was_never_recorded_is_an_error() -> None:
-    arrivals = Arrivals(DIMENSION)
+    recent = RecentEnrolments(DIMENSION)
     with pytest.raises(ValueError, match="not in list"):
-        arrivals.settle(1)
+        recent.mark_indexed(1)

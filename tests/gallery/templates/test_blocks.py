@@ -19,7 +19,7 @@ from likeness.gallery import repository
 from likeness.gallery.maintenance.sweep import PhotoSweep
 from likeness.gallery.maintenance.upkeep import GalleryUpkeep
 from likeness.gallery.memory import gallery as memory
-from likeness.gallery.memory.galleries import Galleries
+from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.packs import Packs
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.reindex.repository import ReindexRepository
@@ -210,9 +210,9 @@ def test_what_lay_loose_is_sealed_for_the_next_start(tmp_path: Path, monkeypatch
             sealed = {str(engine.pack): seal_template(tenant, new, pack=str(engine.pack), entry_id=entry_id)}
             rows.add(connection, NewEntry(entry_id, None, {}, 90, None, 0.0, sealed))
 
-    def loaded() -> Galleries:
+    def loaded() -> LoadedGalleries:
         faces = FaceWorkers(engine, SizedExecutor("none", workers=1, queue_limit=1))
-        galleries = Galleries(Packs(faces, lambda _: engine))
+        galleries = LoadedGalleries(Packs(faces, lambda _: engine))
         galleries.rebuild(deployment.database, [tenant])
         assert len(galleries.ready(tenant.id).view.index) == galleries.progress.loaded == 3 * SPAN
         return galleries

@@ -8,7 +8,7 @@ from functools import partial
 from likeness.errors import LikenessError, ServiceUnavailable
 from likeness.gallery.answers import AnswerAges
 from likeness.gallery.maintenance.sweep import DAY_SECONDS, PhotoSweep, tell
-from likeness.gallery.memory.galleries import Galleries
+from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.templates import blocks
 from likeness.gallery.templates.blocks import seal_span
@@ -29,7 +29,7 @@ class GalleryUpkeep:
     """The background work for all galleries: load them at start, sweep photos, seal blocks, drop old answers."""
 
     def __init__(
-        self, galleries: Galleries, photos: EntryPhotos, sweep: PhotoSweep, database: Database, tenants: Tenants
+        self, galleries: LoadedGalleries, photos: EntryPhotos, sweep: PhotoSweep, database: Database, tenants: Tenants
     ) -> None:
         self._galleries = galleries
         self._photos = photos

@@ -68,7 +68,7 @@ class _Notes:
 
 
 @dataclass(slots=True)
-class Galleries:
+class LoadedGalleries:
     """The tenants' galleries. Loading blocks; a gallery is changed on the database's writer thread alone."""
 
     packs: Packs

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.base import Template
-from likeness.gallery.memory.recent import Arrivals
+from likeness.gallery.memory.recent import RecentEnrolments
 from likeness.gallery.repository import BLOCK_SPAN
 from likeness.index.base import Index
 
@@ -94,7 +94,7 @@ class Gallery:
         unreadable: Iterable[int] = (),
     ) -> None:
         self.view = view
-        self.arrivals = Arrivals(view.index.dimension)
+        self.recent = RecentEnrolments(view.index.dimension)
         self.recorded = recorded
         """Whether the database says which pack this gallery answers with; it does from the first entry on."""
         self.unblocked_spans = frozenset(unblocked_spans)
@@ -110,7 +110,7 @@ class Gallery:
         view = self.view
         for pack, template in templates.items():
             view.indexes[pack].add(key, template)
-        self.arrivals.settle(key)
+        self.recent.mark_indexed(key)
         self.recorded = True
         self._unblock([key])
 
@@ -151,7 +151,7 @@ class Gallery:
     def show(self, view: GallerySnapshot) -> None:
         """Answer with another view from now on; nothing may be on its way into the present one's index."""
         if view.pack != self.view.pack:
-            self.arrivals = Arrivals(view.index.dimension)
+            self.recent = RecentEnrolments(view.index.dimension)
         self.view = view
         self.recorded = True
 

@@ -29,7 +29,7 @@ _MARGIN = 1e-3
 _FIRST_ROOM = 64
 
 
-class Arrivals:
+class RecentEnrolments:
     """The newest entries of one gallery for one pack. Recorded and compared on the writer's thread, watched from any."""
 
     def __init__(self, dimension: int) -> None:
@@ -73,7 +73,7 @@ class Arrivals:
             self._rows[count] = template
             self._keys.append(key)
 
-    def settle(self, key: int) -> None:
+    def mark_indexed(self, key: int) -> None:
         """Note that the index has an entry, and all recorded before it."""
         with self._lock:
             self._settled = self._start + self._keys.index(key, self._settled - self._start) + 1

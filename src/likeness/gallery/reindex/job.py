@@ -24,7 +24,7 @@ from sqlalchemy import Connection
 from likeness.engine.base import Template
 from likeness.errors import ErrorCode, LikenessError, ServiceUnavailable, SetupError
 from likeness.gallery.decision import decide
-from likeness.gallery.memory.galleries import Galleries
+from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.memory.gallery import GallerySnapshot
 from likeness.gallery.packs import Packs, embed_photo
 from likeness.gallery.photos import EntryPhotos
@@ -64,7 +64,7 @@ class Reindexer:
     """Carries re-indexes out, one batch of each at a time, until it is cancelled."""
 
     packs: Packs
-    galleries: Galleries
+    galleries: LoadedGalleries
     photos: EntryPhotos
     database: Database
     tenants: Tenants
