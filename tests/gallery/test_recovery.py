@@ -15,8 +15,8 @@ from likeness.deployment import initialise, open_deployment
 from likeness.errors import Conflict, ServiceUnavailable
 from likeness.gallery.enrolment import Particulars
 from likeness.gallery.packs import Packs
-from likeness.gallery.reindex.job import Superseded, _Move
-from likeness.gallery.reindex.repository import ReindexRepository, ReindexState, Wish
+from likeness.gallery.reindex.job import ReindexJob, Superseded
+from likeness.gallery.reindex.repository import ReindexRepository, ReindexRequest, ReindexState
 from likeness.gallery.repository import GalleryRepository
 from likeness.store.images import ImageStore
 from likeness.tenants.schemas import TenantSettings
@@ -215,7 +215,7 @@ def test_new_galleries_follow_a_cut_over_whose_commit_was_not_heard_of(
     async def step() -> ReindexState | None:
         row = deployment.database.read_now(ReindexRepository(tenant.id).find)
         assert row
-        await _Move(gallery.reindexer, row, tenant).step()
+        await ReindexJob(gallery.reindexer, row, tenant).step()
         moved = deployment.database.read_now(ReindexRepository(tenant.id).find)
         return moved.state if moved else None
 
@@ -225,7 +225,9 @@ def test_new_galleries_follow_a_cut_over_whose_commit_was_not_heard_of(
         deployment.database.write_now(lambda c: ReindexRepository(tenant.id).ask(c, "fake-2", now=0))
         while await step() is not ReindexState.READY:
             pass
-        deployment.database.write_now(lambda c: ReindexRepository(tenant.id).change(c, now=0, wish=Wish.CUT_OVER))
+        deployment.database.write_now(
+            lambda c: ReindexRepository(tenant.id).change(c, now=0, wish=ReindexRequest.CUT_OVER)
+        )
         dialect: Any = deployment.database._writer.engine.dialect
         commit = dialect.do_commit
 
@@ -248,7 +250,7 @@ def test_new_galleries_follow_a_cut_over_whose_commit_was_not_heard_of(
 
 
 def test_a_wish_that_was_changed_is_not_fulfilled(tmp_path: Path) -> None:
-    def wish(what: Wish) -> None:
+    def wish(what: ReindexRequest) -> None:
         deployment.database.write_now(lambda c: ReindexRepository(tenant.id).change(c, now=0, wish=what))
 
     def row() -> Any:
@@ -259,13 +261,13 @@ def test_a_wish_that_was_changed_is_not_fulfilled(tmp_path: Path) -> None:
         await gallery.service.insert(tenant, picture(1))
         deployment.database.write_now(lambda c: ReindexRepository(tenant.id).ask(c, "fake-2", now=0))
         while row().state is not ReindexState.READY:
-            await _Move(gallery.reindexer, row(), tenant).step()
-        wish(Wish.CUT_OVER)
+            await ReindexJob(gallery.reindexer, row(), tenant).step()
+        wish(ReindexRequest.CUT_OVER)
         seen = row()
-        wish(Wish.ABANDON)
+        wish(ReindexRequest.ABANDON)
         with pytest.raises(Superseded):
-            await _Move(gallery.reindexer, seen, tenant).step()
-        assert (row().state, row().wish) == (ReindexState.READY, Wish.ABANDON)
+            await ReindexJob(gallery.reindexer, seen, tenant).step()
+        assert (row().state, row().wish) == (ReindexState.READY, ReindexRequest.ABANDON)
         assert not await gallery.reindexer._advance(seen)
         assert row().error is None
 

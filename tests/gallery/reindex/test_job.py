@@ -19,7 +19,7 @@ from likeness.engine.fake import FAKES, FakeEngine, fake_photo
 from likeness.errors import SetupError
 from likeness.gallery.memory.galleries import LoadedGalleries, _Notes
 from likeness.gallery.memory.gallery import GallerySnapshot
-from likeness.gallery.reindex.repository import Reindex, ReindexRepository, ReindexState, Wish
+from likeness.gallery.reindex.repository import Reindex, ReindexRepository, ReindexRequest, ReindexState
 from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.served_pack import load_served_engine
 from likeness.store.tables import gallery_entries, gallery_templates
@@ -68,7 +68,7 @@ def ask(server: Server, tenant: Tenant, pack: str = "fake-2") -> None:
     server.deployment.database.write_now(lambda c: ReindexRepository(tenant.id).ask(c, pack, now=0))
 
 
-def wish(server: Server, tenant: Tenant, what: Wish) -> None:
+def wish(server: Server, tenant: Tenant, what: ReindexRequest) -> None:
     server.deployment.database.write_now(lambda c: ReindexRepository(tenant.id).change(c, now=0, wish=what))
 
 
@@ -83,14 +83,16 @@ def wait(server: Server, tenant: Tenant, state: ReindexState | None, *, seconds:
     raise AssertionError(f"not {state} within {seconds} s: {row(server, tenant)}")
 
 
-def move(server: Server, tenant: Tenant, *wishes: Wish) -> Reindex | None:
+def move(server: Server, tenant: Tenant, *wishes: ReindexRequest) -> Reindex | None:
     """Ask for a re-index and carry wishes out, one after the other."""
     ask(server, tenant)
     found = wait(server, tenant, ReindexState.READY)
     for what in wishes:
         wish(server, tenant, what)
         found = wait(
-            server, tenant, {Wish.CUT_OVER: ReindexState.CUT_OVER, Wish.ROLL_BACK: ReindexState.READY}.get(what)
+            server,
+            tenant,
+            {ReindexRequest.CUT_OVER: ReindexState.CUT_OVER, ReindexRequest.ROLL_BACK: ReindexState.READY}.get(what),
         )
         assert_memory_is_true(server, tenant)
     return found
@@ -165,7 +167,7 @@ def test_a_gallery_moves_there_and_back_while_it_answers(own: Server, caller: Ap
         assert ready
         assert set(models) == {OLD}
         assert_memory_is_true(own, caller.tenant)
-        wish(own, caller.tenant, Wish.CUT_OVER)
+        wish(own, caller.tenant, ReindexRequest.CUT_OVER)
         wait(own, caller.tenant, ReindexState.CUT_OVER)
         assert_memory_is_true(own, caller.tenant)
         entries[3000] = enrol(caller, picture(3000))
@@ -174,11 +176,11 @@ def test_a_gallery_moves_there_and_back_while_it_answers(own: Server, caller: Ap
         before = models[NEW]
         while models[NEW] < before + 10:
             time.sleep(0.01)
-        wish(own, caller.tenant, Wish.ROLL_BACK)
+        wish(own, caller.tenant, ReindexRequest.ROLL_BACK)
         wait(own, caller.tenant, ReindexState.READY)
         assert_memory_is_true(own, caller.tenant)
         assert find(caller, picture(3000)) == (entries[3000], OLD)
-        wish(own, caller.tenant, Wish.CUT_OVER)
+        wish(own, caller.tenant, ReindexRequest.CUT_OVER)
         wait(own, caller.tenant, ReindexState.CUT_OVER)
     assert ready.report
     assert PEOPLE - 2 <= ready.report["compared"] <= PEOPLE - 2 + 10
@@ -200,13 +202,13 @@ def test_orphans_are_reported_and_kept(own: Server, caller: Api) -> None:
         if path.name == _image_id(own, entries[1])
     )
     image.unlink()
-    move(own, caller.tenant, Wish.CUT_OVER)
+    move(own, caller.tenant, ReindexRequest.CUT_OVER)
     found = own.deployment.database.read_now(lambda c: list(ReindexRepository(caller.tenant.id).orphans(c, NEW)))
     reasons = {orphan.entry_id: orphan.reason for orphan in found}
     assert reasons == {entries[0]: "PHOTO_DELETED", entries[1]: "PHOTO_MISSING", entries[4]: "NO_FACE"}
     counts = own.deployment.database.read_now(lambda c: ReindexRepository(caller.tenant.id).count_orphans(c, NEW))
     assert counts == {"PHOTO_DELETED": 1, "PHOTO_MISSING": 1, "NO_FACE": 1}
-    wish(own, caller.tenant, Wish.KEEP_ORPHANS)
+    wish(own, caller.tenant, ReindexRequest.KEEP_ORPHANS)
     wait(own, caller.tenant, None)
     assert_memory_is_true(own, caller.tenant)
     left = {entry: {OLD} if entry in reasons else {NEW} for entry in entries.values()}
@@ -223,7 +225,7 @@ def _image_id(server: Server, entry_id: str) -> str:
 def test_orphans_are_dropped_for_good(own: Server, caller: Api) -> None:
     entries = {person: enrol(caller, picture(person)) for person in range(4)}
     caller.call("DELETE", f"/api/v1/face/one-to-n/search/{entries[0]}")
-    move(own, caller.tenant, Wish.CUT_OVER, Wish.DROP_ORPHANS)
+    move(own, caller.tenant, ReindexRequest.CUT_OVER, ReindexRequest.DROP_ORPHANS)
     assert templates(own, caller.tenant) == {entries[person]: {NEW} for person in (1, 2, 3)}
     assert find(caller, picture(0))[0] is None
     assert caller.call("GET", f"/api/v1/face/one-to-n/{entries[0]}").status_code == 404
@@ -231,11 +233,11 @@ def test_orphans_are_dropped_for_good(own: Server, caller: Api) -> None:
 
 def test_an_abandoned_move_leaves_nothing_behind(own: Server, caller: Api) -> None:
     entries = {person: enrol(caller, picture(person)) for person in range(3)}
-    move(own, caller.tenant, Wish.ABANDON)
+    move(own, caller.tenant, ReindexRequest.ABANDON)
     assert templates(own, caller.tenant) == {entry: {OLD} for entry in entries.values()}
-    move(own, caller.tenant, Wish.CUT_OVER, Wish.ROLL_BACK)
+    move(own, caller.tenant, ReindexRequest.CUT_OVER, ReindexRequest.ROLL_BACK)
     after = enrol(caller, picture(7))
-    wish(own, caller.tenant, Wish.ABANDON)
+    wish(own, caller.tenant, ReindexRequest.ABANDON)
     wait(own, caller.tenant, None)
     assert_memory_is_true(own, caller.tenant)
     assert set(map(frozenset, templates(own, caller.tenant).values())) == {frozenset({OLD})}
@@ -246,12 +248,12 @@ def test_orphans_of_an_earlier_move_come_along(own: Server, caller: Api) -> None
     """Moved there and on again: who has only a template of the first pack is adopted by a pack that can use his photo."""
     entries = {person: enrol(caller, picture(person, attack=person == 0)) for person in range(4)}
     caller.call("DELETE", f"/api/v1/face/one-to-n/search/{entries[1]}")
-    move(own, caller.tenant, Wish.CUT_OVER, Wish.KEEP_ORPHANS)
+    move(own, caller.tenant, ReindexRequest.CUT_OVER, ReindexRequest.KEEP_ORPHANS)
     assert templates(own, caller.tenant)[entries[0]] == {OLD}
     ask(own, caller.tenant, "fake")
     wait(own, caller.tenant, ReindexState.READY)
     assert_memory_is_true(own, caller.tenant)
-    for what, state in ((Wish.CUT_OVER, ReindexState.CUT_OVER), (Wish.KEEP_ORPHANS, None)):
+    for what, state in ((ReindexRequest.CUT_OVER, ReindexState.CUT_OVER), (ReindexRequest.KEEP_ORPHANS, None)):
         wish(own, caller.tenant, what)
         wait(own, caller.tenant, state)
         assert_memory_is_true(own, caller.tenant)
@@ -266,14 +268,14 @@ def test_a_pack_that_cannot_be_had_changes_nothing(own: Server, caller: Api) -> 
     assert failed
     assert "no-such-pack" in str(failed.error)
     assert find(caller, picture(1)) == (entry, OLD)
-    wish(own, caller.tenant, Wish.ABANDON)
+    wish(own, caller.tenant, ReindexRequest.ABANDON)
     wait(own, caller.tenant, None)
 
 
 def test_a_wish_that_makes_no_sense_is_dropped(own: Server, caller: Api) -> None:
     enrol(caller, picture(1))
     move(own, caller.tenant)
-    wish(own, caller.tenant, Wish.DROP_ORPHANS)
+    wish(own, caller.tenant, ReindexRequest.DROP_ORPHANS)
     wait(own, caller.tenant, ReindexState.READY)
     assert templates(own, caller.tenant).popitem()[1] == {OLD, NEW}
 
@@ -282,7 +284,7 @@ def test_other_tenants_stay_where_they_are(own: Server, caller: Api) -> None:
     enrol(caller, picture(1))
     with calling(own) as other:
         theirs = enrol(other, picture(1))
-        move(own, caller.tenant, Wish.CUT_OVER)
+        move(own, caller.tenant, ReindexRequest.CUT_OVER)
         assert find(other, picture(1)) == (theirs, OLD)
         assert row(own, other.tenant) is None
         assert templates(own, other.tenant) == {theirs: {OLD}}
@@ -295,7 +297,7 @@ def test_the_deployment_follows_its_galleries(tmp_path: Path) -> None:
         with calling(server) as api, calling(server) as waiting:
             find(waiting, picture(2))  # an empty gallery, which is in memory and not in the database
             mine = enrol(api, picture(1))
-            move(server, api.tenant, Wish.CUT_OVER)
+            move(server, api.tenant, ReindexRequest.CUT_OVER)
             assert find(waiting, picture(2)) == (None, NEW)
             theirs = enrol(waiting, picture(2))
             assert templates(server, waiting.tenant) == {theirs: {NEW}}
@@ -306,7 +308,7 @@ def test_the_deployment_follows_its_galleries(tmp_path: Path) -> None:
         with calling(server) as fresh:
             enrol(fresh, picture(5))
             assert set(map(frozenset, templates(server, fresh.tenant).values())) == {frozenset({NEW})}
-        wish(server, tenant, Wish.KEEP_ORPHANS)
+        wish(server, tenant, ReindexRequest.KEEP_ORPHANS)
         wait(server, tenant, None)
         assert templates(server, tenant) == {mine: {NEW}}
     assert _pack_at_start(tmp_path / "data", "auto") == NEW
@@ -322,12 +324,12 @@ def test_an_abandoned_third_pack_takes_nobody_along(own: Server, caller: Api, mo
 
     monkeypatch.setitem(FAKES, "fake-3", Third)
     entries = [enrol(caller, picture(person, attack=person == 0)) for person in range(4)]
-    move(own, caller.tenant, Wish.CUT_OVER, Wish.KEEP_ORPHANS)
+    move(own, caller.tenant, ReindexRequest.CUT_OVER, ReindexRequest.KEEP_ORPHANS)
     for _ in range(2):
         ask(own, caller.tenant, "fake-3")
         wait(own, caller.tenant, ReindexState.READY)
         assert_memory_is_true(own, caller.tenant)
-        wish(own, caller.tenant, Wish.ABANDON)
+        wish(own, caller.tenant, ReindexRequest.ABANDON)
         wait(own, caller.tenant, None)
         assert_memory_is_true(own, caller.tenant)
         assert templates(own, caller.tenant)[entries[0]] == {OLD}

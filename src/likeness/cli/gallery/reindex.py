@@ -22,7 +22,7 @@ from likeness.cli.progress import progress_bar
 from likeness.deployment import Deployment, open_deployment
 from likeness.errors import Conflict, InvalidInput, NotFound
 from likeness.gallery.bulk.exporting import spreadsheet_text
-from likeness.gallery.reindex.repository import WISHES_IN, Reindex, ReindexRepository, ReindexState, Wish
+from likeness.gallery.reindex.repository import REQUESTS_IN, Reindex, ReindexRepository, ReindexRequest, ReindexState
 from likeness.gallery.repository import GalleryRepository
 from likeness.settings import Settings
 from likeness.store.ownership import is_owned
@@ -30,11 +30,11 @@ from likeness.tenants.service import Tenant
 
 WATCH_SECONDS = 0.3
 _FULFILLED = {
-    Wish.CUT_OVER: {ReindexState.CUT_OVER, ReindexState.FINISHING},
-    Wish.ROLL_BACK: {ReindexState.READY},
-    Wish.KEEP_ORPHANS: {ReindexState.FINISHING},
-    Wish.DROP_ORPHANS: {ReindexState.FINISHING},
-    Wish.ABANDON: {ReindexState.ABANDONING},
+    ReindexRequest.CUT_OVER: {ReindexState.CUT_OVER, ReindexState.FINISHING},
+    ReindexRequest.ROLL_BACK: {ReindexState.READY},
+    ReindexRequest.KEEP_ORPHANS: {ReindexState.FINISHING},
+    ReindexRequest.DROP_ORPHANS: {ReindexState.FINISHING},
+    ReindexRequest.ABANDON: {ReindexState.ABANDONING},
 }
 """The states in which nothing is left to wish: a command for every tenant passes over galleries in them."""
 TenantOption = Annotated[
@@ -92,12 +92,12 @@ def status(
 
 def cutover(tenant: TenantOption = None, *, wait: Wait = True) -> None:
     """Answer with the new pack, in one step; the old one is kept up to date until `likeness gallery finish`."""
-    _wish(Wish.CUT_OVER, tenant, wait=wait)
+    _wish(ReindexRequest.CUT_OVER, tenant, wait=wait)
 
 
 def rollback(tenant: TenantOption = None, *, wait: Wait = True) -> None:
     """Answer with the old pack again, in one step; nothing is lost, and `likeness gallery cutover` leads back."""
-    _wish(Wish.ROLL_BACK, tenant, wait=wait)
+    _wish(ReindexRequest.ROLL_BACK, tenant, wait=wait)
 
 
 def finish(
@@ -113,12 +113,12 @@ def finish(
     wait: Wait = True,
 ) -> None:
     """Stay with the new pack: the old templates are deleted, and there is no way back but another re-index."""
-    _wish(Wish.KEEP_ORPHANS if orphans is Orphans.KEEP else Wish.DROP_ORPHANS, tenant, wait=wait)
+    _wish(ReindexRequest.KEEP_ORPHANS if orphans is Orphans.KEEP else ReindexRequest.DROP_ORPHANS, tenant, wait=wait)
 
 
 def abandon(tenant: TenantOption = None, *, wait: Wait = True) -> None:
     """Stay with the old pack: the new templates are deleted. After a cut-over, roll back first."""
-    _wish(Wish.ABANDON, tenant, wait=wait)
+    _wish(ReindexRequest.ABANDON, tenant, wait=wait)
 
 
 def _may_move(deployment: Deployment, tenant: Tenant, pack: str, *, named: bool) -> bool:
@@ -156,7 +156,7 @@ def _ask(deployment: Deployment, tenant: Tenant, pack: str) -> None:
     deployment.database.write_now(ask)
 
 
-def _wish(wish: Wish, tenant: str | None, *, wait: bool) -> None:
+def _wish(wish: ReindexRequest, tenant: str | None, *, wait: bool) -> None:
     with closing(open_deployment(Settings())) as deployment:
         moving = {
             each: row
@@ -166,7 +166,7 @@ def _wish(wish: Wish, tenant: str | None, *, wait: bool) -> None:
         if not moving:
             raise InvalidInput("Every gallery that is being moved is there already; see `likeness gallery status`.")
         for each, row in moving.items():
-            if wish not in WISHES_IN[row.state]:
+            if wish not in REQUESTS_IN[row.state]:
                 raise InvalidInput(f"The gallery of {each.name!r} is {row.state}: {_next(row.state)}")
         for each in moving:
             change = partial(ReindexRepository(each.id).change, now=deployment.clock.now(), wish=wish, error=None)

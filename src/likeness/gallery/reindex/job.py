@@ -31,12 +31,12 @@ from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.reindex.comparison import Nearest, compare_packs, other_than
 from likeness.gallery.reindex.repository import (
     PHOTO_MISSING,
-    WISHES_IN,
+    REQUESTS_IN,
     Reindex,
     ReindexRepository,
+    ReindexRequest,
     ReindexState,
     StoredPhoto,
-    Wish,
     all_reindexes,
 )
 from likeness.gallery.repository import GalleryPacks, GalleryRepository, common_pack
@@ -92,7 +92,7 @@ class Reindexer:
 
     async def _advance(self, row: Reindex) -> bool:
         """Take one step; False when there was none to take now."""
-        move = _Move(self, row, await self.tenants.get(row.tenant_id))
+        move = ReindexJob(self, row, await self.tenants.get(row.tenant_id))
         try:
             return await move.step()
         except* Superseded:
@@ -113,7 +113,7 @@ class Superseded(Exception):
     """The operator has come to wish something else since the step began: look again."""
 
 
-class _Move:
+class ReindexJob:
     """One gallery's next step."""
 
     def __init__(self, parts: Reindexer, row: Reindex, tenant: Tenant) -> None:
@@ -126,7 +126,7 @@ class _Move:
     async def step(self) -> bool:
         row = self._row
         self._galleries.ready(self._tenant.id)
-        if row.wish is not None and row.wish not in WISHES_IN[row.state]:
+        if row.wish is not None and row.wish not in REQUESTS_IN[row.state]:
             await self._write(lambda c: self._change(c, wish=None))
         steps = {
             ReindexState.WAITING: self._begin,
@@ -135,13 +135,13 @@ class _Move:
             ReindexState.ABANDONING: self._delete_new,
         }
         wished = {
-            Wish.CUT_OVER: self._swap,
-            Wish.ROLL_BACK: self._swap,
-            Wish.KEEP_ORPHANS: self._settle,
-            Wish.DROP_ORPHANS: self._drop_orphans,
-            Wish.ABANDON: self._settle,
+            ReindexRequest.CUT_OVER: self._swap,
+            ReindexRequest.ROLL_BACK: self._swap,
+            ReindexRequest.KEEP_ORPHANS: self._settle,
+            ReindexRequest.DROP_ORPHANS: self._drop_orphans,
+            ReindexRequest.ABANDON: self._settle,
         }
-        step = wished[row.wish] if row.wish in WISHES_IN[row.state] else steps.get(row.state)
+        step = wished[row.wish] if row.wish in REQUESTS_IN[row.state] else steps.get(row.state)
         if step is None:
             return False
         await step()
@@ -267,7 +267,7 @@ class _Move:
 
     async def _swap(self) -> None:
         """Cut over or roll back: the pack that answers and its shadow change places."""
-        state = ReindexState.CUT_OVER if self._row.wish is Wish.CUT_OVER else ReindexState.READY
+        state = ReindexState.CUT_OVER if self._row.wish is ReindexRequest.CUT_OVER else ReindexState.READY
 
         def swap(connection: Connection) -> tuple[GallerySnapshot, str | None]:
             self._demand_wish(connection)
@@ -295,7 +295,7 @@ class _Move:
 
     async def _settle(self) -> None:
         """Stay with the pack that answers; entries without a template of it keep one of another."""
-        state = ReindexState.ABANDONING if self._row.wish is Wish.ABANDON else ReindexState.FINISHING
+        state = ReindexState.ABANDONING if self._row.wish is ReindexRequest.ABANDON else ReindexState.FINISHING
 
         def settle(connection: Connection) -> GallerySnapshot:
             self._demand_wish(connection)

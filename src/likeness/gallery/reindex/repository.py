@@ -44,7 +44,7 @@ class ReindexState(StrEnum):
     """The old pack has come to stay; the new templates are being deleted."""
 
 
-class Wish(StrEnum):
+class ReindexRequest(StrEnum):
     """What the operator wants next."""
 
     CUT_OVER = "cut over"
@@ -54,12 +54,14 @@ class Wish(StrEnum):
     ABANDON = "abandon"
 
 
-WISHES_IN: Mapping[ReindexState, frozenset[Wish]] = {
-    ReindexState.WAITING: frozenset({Wish.ABANDON}),
-    ReindexState.FAILED: frozenset({Wish.ABANDON}),
-    ReindexState.FILLING: frozenset({Wish.ABANDON}),
-    ReindexState.READY: frozenset({Wish.ABANDON, Wish.CUT_OVER}),
-    ReindexState.CUT_OVER: frozenset({Wish.ROLL_BACK, Wish.KEEP_ORPHANS, Wish.DROP_ORPHANS}),
+REQUESTS_IN: Mapping[ReindexState, frozenset[ReindexRequest]] = {
+    ReindexState.WAITING: frozenset({ReindexRequest.ABANDON}),
+    ReindexState.FAILED: frozenset({ReindexRequest.ABANDON}),
+    ReindexState.FILLING: frozenset({ReindexRequest.ABANDON}),
+    ReindexState.READY: frozenset({ReindexRequest.ABANDON, ReindexRequest.CUT_OVER}),
+    ReindexState.CUT_OVER: frozenset(
+        {ReindexRequest.ROLL_BACK, ReindexRequest.KEEP_ORPHANS, ReindexRequest.DROP_ORPHANS}
+    ),
     ReindexState.FINISHING: frozenset(),
     ReindexState.ABANDONING: frozenset(),
 }
@@ -74,7 +76,7 @@ class Reindex:
     pack: str
     """Id of the new pack until the server has begun, from then on its identity (``id@version``)."""
     state: ReindexState
-    wish: Wish | None
+    wish: ReindexRequest | None
     done: int
     total: int
     report: dict[str, Any] | None
@@ -237,7 +239,7 @@ def _rows() -> Select[*tuple[Any, ...]]:
 
 def _reindex(row: Iterable[Any]) -> Reindex:
     tenant_id, pack, state, wish, *rest = row
-    return Reindex(tenant_id, pack, ReindexState(state), Wish(wish) if wish else None, *rest)
+    return Reindex(tenant_id, pack, ReindexState(state), ReindexRequest(wish) if wish else None, *rest)
 
 
 def _reason() -> ColumnElement[str]:
