@@ -19,7 +19,7 @@ from likeness.gallery.answers import (
     recall_answer,
     remember_answer,
 )
-from likeness.gallery.enrolment import Occasion, Particulars
+from likeness.gallery.enrolment import EnrolmentRequest, EnrolOnce
 from likeness.gallery.service import GalleryService
 from likeness.store.database import Database
 from likeness.store.tables import idempotency_keys, metadata, tenants
@@ -108,8 +108,8 @@ def test_a_callers_key_is_never_taken_for_an_occasion(own_server: Server) -> Non
         theirs = insert_under(api, "face session 1")
 
         async def enrol_on(name: str) -> str:
-            said = Particulars(occasion=Occasion(name, lambda _: None))
-            return str(await service.insert(api.tenant, fake_photo(2, size=(160, 120)), said))
+            request = EnrolmentRequest(occasion=EnrolOnce(name, lambda _: None))
+            return str(await service.insert(api.tenant, fake_photo(2, size=(160, 120)), request))
 
         assert asyncio.run(enrol_on("face session 1")) != theirs
 

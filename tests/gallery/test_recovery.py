@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from composition import composed, entries, picture
 from likeness.deployment import initialise, open_deployment
 from likeness.errors import Conflict, ServiceUnavailable
-from likeness.gallery.enrolment import Particulars
+from likeness.gallery.enrolment import EnrolmentRequest
 from likeness.gallery.packs import Packs
 from likeness.gallery.reindex.job import ReindexJob, Superseded
 from likeness.gallery.reindex.repository import ReindexRepository, ReindexRequest, ReindexState
@@ -179,14 +179,14 @@ def test_a_reference_that_was_taken_and_is_free_again_is_a_conflict(
             asked += 1
             if asked == 1:  # free when the second looks, taken when it writes, erased when it looks again
                 await demand(tenant, reference)
-                others.append(await gallery.service.insert(tenant, picture(1), Particulars(reference)))
+                others.append(await gallery.service.insert(tenant, picture(1), EnrolmentRequest(reference)))
             elif asked == 3:
                 await gallery.service.erase(tenant, others[0])
                 await demand(tenant, reference)
 
         monkeypatch.setattr(enroller, "_demand_new", racing)
         with pytest.raises(Conflict, match="try again") as told:
-            await gallery.service.insert(tenant, picture(2), Particulars("customer-4711"))
+            await gallery.service.insert(tenant, picture(2), EnrolmentRequest("customer-4711"))
         assert "4711" not in str(told.value)
         assert told.value.__suppress_context__
 
@@ -200,8 +200,8 @@ def test_a_reference_that_was_taken_and_is_free_again_is_a_conflict(
 def test_a_repeat_is_answered_though_its_first_call_filled_the_gallery(tmp_path: Path) -> None:
     async def main() -> None:
         await gallery.upkeep.load()
-        said = Particulars(idempotency_key="key")
-        calls = (gallery.service.insert(tenant, picture(1), said) for _ in range(4))
+        request = EnrolmentRequest(idempotency_key="key")
+        calls = (gallery.service.insert(tenant, picture(1), request) for _ in range(4))
         assert len(set(await asyncio.gather(*calls))) == 1
 
     with composed(tmp_path) as (deployment, gallery):

@@ -35,11 +35,11 @@ class Repeatable:
 
     @classmethod
     def call(
-        cls, tenant: Tenant, key: str, photo: bytes, external_id: str | None, labels: Mapping[str, str]
+        cls, tenant: Tenant, key: str, photo: bytes, external_id: str | None, metadata: Mapping[str, str]
     ) -> "Repeatable":
         """Give that of a call. Its digest is keyed: the database alone does not tell which photo was sent."""
-        said = json.dumps([external_id, dict(labels)], sort_keys=True).encode()
-        digest = tenant.cipher.mac(hashlib.sha256(photo).digest() + said, "request")
+        fields = json.dumps([external_id, dict(metadata)], sort_keys=True).encode()
+        digest = tenant.cipher.mac(hashlib.sha256(photo).digest() + fields, "request")
         return cls(f"call {key}", digest.hex())
 
     @classmethod

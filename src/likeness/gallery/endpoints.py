@@ -9,7 +9,7 @@ from likeness.access.requires import Requires, TenantsPart, demand
 from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
 from likeness.errors import NotFound
-from likeness.gallery.enrolment import Particulars
+from likeness.gallery.enrolment import EnrolmentRequest
 from likeness.gallery.repository import Entry
 from likeness.gallery.schemas import (
     Candidate,
@@ -117,7 +117,7 @@ async def insert_entry(
     entry_id = await gallery.insert(
         await tenants.get(principal.tenant_id),
         wanted.id_photo,
-        Particulars(wanted.external_id, wanted.metadata, idempotency_key),
+        EnrolmentRequest(wanted.external_id, wanted.metadata, idempotency_key),
     )
     return InsertReply(one_to_n_verification_id=entry_id)
 
@@ -189,7 +189,7 @@ def _reply(entry: Entry) -> EntryReply:
     return EntryReply(
         one_to_n_verification_id=entry.id,
         external_id=entry.external_id,
-        metadata=entry.labels,
+        metadata=entry.metadata,
         quality=entry.quality,
         image_stored=entry.image_id is not None,
         created_at=datetime.fromtimestamp(entry.created_at, UTC).isoformat(timespec="milliseconds"),

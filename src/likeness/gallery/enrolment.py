@@ -7,6 +7,7 @@ import numpy as np
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from likeness.engine.base import Template
 from likeness.errors import Conflict, TooManyRequests
 from likeness.gallery.answers import Repeatable, recall_answer, remember_answer
 from likeness.gallery.memory.galleries import GalleryMoved, LoadedGalleries
@@ -27,7 +28,7 @@ FULL_RETRY_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
+class EnrolOnce:
     """What a person is enrolled in the course of: once, however often it is tried, and only while it lasts."""
 
     name: str
@@ -36,25 +37,25 @@ class Occasion:
 
 
 @dataclass(frozen=True, slots=True)
-class Particulars:
+class EnrolmentRequest:
     """What the caller says of a person to enrol. An ``occasion`` stands in the place of an ``idempotency_key``."""
 
     external_id: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
     idempotency_key: str | None = None
-    occasion: Occasion | None = None
+    occasion: EnrolOnce | None = None
 
-    def request(self, tenant: Tenant, photo: bytes) -> Repeatable | None:
+    def repeatable(self, tenant: Tenant, photo: bytes) -> Repeatable | None:
         """Give what a repeated request is known by; None where each one enrols anew."""
         if self.occasion:
             return Repeatable.occasion(self.occasion.name)
         if self.idempotency_key is None:
             return None
-        return Repeatable.call(tenant, self.idempotency_key, photo, self.external_id, self.labels)
+        return Repeatable.call(tenant, self.idempotency_key, photo, self.external_id, self.metadata)
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class DuplicateGuard:
     """Enrol only if nobody who reaches the score has been enrolled behind a position (see ``likeness.gallery.memory.recent``)."""
 
     recent: RecentEnrolments
@@ -63,11 +64,34 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """An entry of the same person that was there first, and its score with the probe."""
+
+    entry: Entry
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Enrolled:
-    """The new entry's id, or with a ``rival`` that of the entry that was there first, and its score."""
+    """The new entry's id, or that of the ``earlier`` entry."""
 
     entry_id: str
-    rival: tuple[Entry, float] | None = None
+    earlier: Earlier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Enrolment:
+    """An entry to insert, and what must hold at that moment."""
+
+    tenant: Tenant
+    view: GallerySnapshot
+    """What the probe was analysed and searched for."""
+    template: Template
+    """Of the pack that answers."""
+    entry: NewEntry
+    guard: DuplicateGuard | None
+    occasion: EnrolOnce | None
+    repeatable: Repeatable | None
 
 
 class Enroller:
@@ -85,9 +109,9 @@ class Enroller:
         view: GallerySnapshot,
         probe: Probe,
         photo: bytes,
-        said: Particulars,
+        request: EnrolmentRequest,
         *,
-        watch: Watch | None = None,
+        guard: DuplicateGuard | None = None,
     ) -> Enrolled:
         """Enrol a person, analysed for the view's packs.
 
@@ -99,53 +123,53 @@ class Enroller:
             template = checked_query(probe.templates[pack], view.indexes[pack].dimension)
             if not unit_rows(template[np.newaxis]).all():
                 raise ValueError("a template is no unit vector")
-        request = said.request(tenant, photo)
+        repeatable = request.repeatable(tenant, photo)
         try:
             self._demand_room(tenant, view.size)
-            await self._demand_new(tenant, said.external_id)
-            async with self._photos.arriving(tenant, photo) as arrival:
-                entry = self._new_entry(tenant, view, probe, said, arrival.image_id)
+            await self._demand_new(tenant, request.external_id)
+            async with self._photos.arriving(tenant, photo) as pending:
+                entry = self._new_entry(tenant, view, probe, request, pending.image_id)
+                template = probe.templates[view.pack]
+                enrolment = _Enrolment(tenant, view, template, entry, guard, request.occasion, repeatable)
                 templates = {pack: probe.templates[pack] for pack in entry.sealed_templates}
-                written = await self._database.write(
-                    lambda c: self._insert(c, tenant, view, probe, entry, watch, said.occasion, request),
-                    after_commit=lambda inserted: (
+
+                def feed(inserted: int | Earlier) -> None:
+                    if isinstance(inserted, int):
                         self._galleries.feed(tenant.id, lambda gallery: gallery.add(inserted, templates))
-                        if isinstance(inserted, int)
-                        else None
-                    ),
-                )
-                arrival.enrolled = isinstance(written, int)
+
+                inserted = await self._database.write(lambda c: self._insert(c, enrolment), after_commit=feed)
+                pending.enrolled = isinstance(inserted, int)
         except (IntegrityError, Conflict, TooManyRequests) as error:
             # The same request may have come through meanwhile under its Idempotency-Key; then this is its answer.
-            remembered = await self.recall(tenant, request)
+            remembered = await self.recall(tenant, repeatable)
             if remembered is not None:
                 return Enrolled(remembered)
             if isinstance(error, IntegrityError):
-                await self._demand_new(tenant, said.external_id)
+                await self._demand_new(tenant, request.external_id)
                 # The other was erased again. What the database said of it may hold the reference, and must not be logged.
                 raise Conflict("Another call enrolled somebody with this externalId meanwhile; try again.") from None
             raise
-        return Enrolled(entry.id) if isinstance(written, int) else Enrolled(written[0].id, rival=written)
+        return Enrolled(entry.id) if isinstance(inserted, int) else Enrolled(inserted.entry.id, inserted)
 
-    async def recall(self, tenant: Tenant, request: Repeatable | None) -> str | None:
+    async def recall(self, tenant: Tenant, repeatable: Repeatable | None) -> str | None:
         """Give the id that a request was answered with before. Raises Conflict when another came under its key."""
-        if request is None:
+        if repeatable is None:
             return None
-        remembered = await self._database.read(lambda c: recall_answer(c, tenant.id, request.key))
+        remembered = await self._database.read(lambda c: recall_answer(c, tenant.id, repeatable.key))
         if remembered is None:
             return None
-        if remembered.request_digest != request.digest:
+        if remembered.request_digest != repeatable.digest:
             raise Conflict("This Idempotency-Key came before with another request; use a new key.")
         return str(remembered.answer["id"])
 
     def _new_entry(
-        self, tenant: Tenant, view: GallerySnapshot, probe: Probe, said: Particulars, image_id: str
+        self, tenant: Tenant, view: GallerySnapshot, probe: Probe, request: EnrolmentRequest, image_id: str
     ) -> NewEntry:
         entry_id = new_id()
         return NewEntry(
             id=entry_id,
-            external_id=said.external_id,
-            labels=dict(said.labels),
+            external_id=request.external_id,
+            metadata=dict(request.metadata),
             quality=probe.quality,
             image_id=image_id,
             created_at=self._clock.now(),
@@ -156,38 +180,29 @@ class Enroller:
             },
         )
 
-    def _insert(
-        self,
-        connection: Connection,
-        tenant: Tenant,
-        view: GallerySnapshot,
-        probe: Probe,
-        entry: NewEntry,
-        watch: Watch | None,
-        occasion: Occasion | None,
-        request: Repeatable | None,
-    ) -> int | tuple[Entry, float]:
-        """Insert on the writer's thread; gives the key, or the rival that was there first and its score."""
-        if occasion:
-            occasion.demand(connection)
-        rows = GalleryRepository(tenant.id)
+    def _insert(self, connection: Connection, enrolment: _Enrolment) -> int | Earlier:
+        """Insert on the writer's thread; gives the key, or the entry that was there first."""
+        tenant, view, guard, entry = enrolment.tenant, enrolment.view, enrolment.guard, enrolment.entry
+        if enrolment.occasion:
+            enrolment.occasion.demand(connection)
+        repository = GalleryRepository(tenant.id)
         gallery = self._galleries.ready(tenant.id)  # one that misses a commit would let its person in a second time
-        recent, template = gallery.recent, probe.templates[view.pack]
+        recent = gallery.recent
         recent.enter(connection.get_transaction())
-        if gallery.view.enrolling != view.enrolling or (watch and watch.recent is not recent):
+        if gallery.view.enrolling != view.enrolling or (guard and guard.recent is not recent):
             raise GalleryMoved
-        if watch:
-            for key, score in recent.rivals(watch.position, template, watch.minimum_score):
-                rival = rows.find_keys(connection, [key]).get(key)
-                if rival:
-                    return rival, score
-        self._demand_room(tenant, gallery.view.size + recent.unsettled)
-        if request is not None:
-            remember_answer(connection, tenant.id, request, {"id": entry.id})
+        if guard:
+            for key, score in recent.matches_since(guard.position, enrolment.template, guard.minimum_score):
+                earlier = repository.find_keys(connection, [key]).get(key)
+                if earlier:
+                    return Earlier(earlier, score)
+        self._demand_room(tenant, gallery.view.size + recent.unindexed)
+        if enrolment.repeatable is not None:
+            remember_answer(connection, tenant.id, enrolment.repeatable, {"id": entry.id})
         if not gallery.recorded:
-            rows.set_packs(connection, GalleryPacks(view.pack, view.shadow))
-        inserted = rows.add(connection, entry)
-        recent.record(inserted, template)
+            repository.set_packs(connection, GalleryPacks(view.pack, view.shadow))
+        inserted = repository.add(connection, entry)
+        recent.record(inserted, enrolment.template)
         return inserted
 
     async def _demand_new(self, tenant: Tenant, external_id: str | None) -> None:

@@ -23,7 +23,7 @@ class Entry:
     key: int
     id: str
     external_id: str | None
-    labels: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
     quality: int = 0
     image_id: str | None = None
     created_at: float = 0.0
@@ -35,7 +35,7 @@ class NewEntry:
 
     id: str
     external_id: str | None
-    labels: dict[str, str]
+    metadata: dict[str, str]
     quality: int
     image_id: str | None
     created_at: float
@@ -96,7 +96,7 @@ class GalleryRepository:
             id=entry.id,
             tenant_id=self.tenant_id,
             external_id=entry.external_id,
-            labels=entry.labels,
+            labels=entry.metadata,
             quality=entry.quality,
             image_id=entry.image_id,
             created_at=entry.created_at,

@@ -11,7 +11,7 @@ from typing import Protocol
 from likeness.engine.base import Face, Image, Use
 from likeness.errors import NoFace, NotFound
 from likeness.gallery.answers import Repeatable
-from likeness.gallery.enrolment import Enroller, Occasion, Particulars, Watch
+from likeness.gallery.enrolment import DuplicateGuard, Enroller, EnrolmentRequest, EnrolOnce
 from likeness.gallery.memory.galleries import GalleryMoved, LoadedGalleries
 from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.photos import EntryPhotos
@@ -69,7 +69,7 @@ class GalleryService:
         *,
         image: Image,
         candidates: int = 0,
-        occasion: Occasion | None = None,
+        occasion: EnrolOnce | None = None,
     ) -> SearchOutcome:
         """Search for a face of ``image`` that the deployment's pack analysed; who is not found is enrolled with ``enrol_photo``, if given.
 
@@ -94,7 +94,7 @@ class GalleryService:
         *,
         candidates: int,
         level: int | None,
-        occasion: Occasion | None = None,
+        occasion: EnrolOnce | None = None,
     ) -> SearchOutcome:
         while True:
             gallery = self._galleries.ready(tenant.id)
@@ -109,14 +109,14 @@ class GalleryService:
                         return replace(outcome, entry_id=before, found=False)
                     if outcome.found or enrol_photo is None:
                         return outcome
-                    watch = Watch(recent, position, outcome.decision.threshold)
-                    said = Particulars(occasion=occasion)
-                    enrolled = await self._enroller.enrol(tenant, view, probe, enrol_photo, said, watch=watch)
+                    guard = DuplicateGuard(recent, position, outcome.decision.threshold)
+                    request = EnrolmentRequest(occasion=occasion)
+                    enrolled = await self._enroller.enrol(tenant, view, probe, enrol_photo, request, guard=guard)
             except GalleryMoved:
                 continue
-            if enrolled.rival is None:
+            if enrolled.earlier is None:
                 return replace(outcome, entry_id=enrolled.entry_id)
-            entry, score = enrolled.rival
+            entry, score = enrolled.earlier.entry, enrolled.earlier.score
             reached = self._packs.calibration(view.pack).level(score)
             return replace(
                 outcome,
@@ -128,22 +128,22 @@ class GalleryService:
                 model=view.pack,
             )
 
-    async def insert(self, tenant: Tenant, photo: bytes, said: Particulars | None = None) -> str:
+    async def insert(self, tenant: Tenant, photo: bytes, request: EnrolmentRequest | None = None) -> str:
         """Enrol a person; gives the new id.
 
         Raises Conflict when the ``external_id`` is taken or the ``idempotency_key`` came before with another request, what the
         analysis of the photo raises, TooManyRequests when the gallery is full, and ServiceUnavailable.
         """
-        said = said or Particulars()
+        request = request or EnrolmentRequest()
         self._galleries.ready(tenant.id)
-        remembered = await self._enroller.recall(tenant, said.request(tenant, photo))
+        remembered = await self._enroller.recall(tenant, request.repeatable(tenant, photo))
         if remembered is not None:
             return remembered
         while True:
             view = self._galleries.ready(tenant.id).view
             probe = await self._packs.analyse(photo, view.enrolling, use=Use.ENROL, policy=tenant.settings.face_policy)
             try:
-                return (await self._enroller.enrol(tenant, view, probe, photo, said)).entry_id
+                return (await self._enroller.enrol(tenant, view, probe, photo, request)).entry_id
             except GalleryMoved:
                 continue
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from likeness.engine.base import Engine, Face, Template
-from likeness.gallery.enrolment import Occasion
+from likeness.gallery.enrolment import EnrolOnce
 from likeness.gallery.service import GalleryService
 from likeness.liveness.base import KeyFrame
 from likeness.results.audit_image import write_audit_image
@@ -38,7 +38,7 @@ def compare_with_reference(
     )
 
 
-async def look_up(gallery: GalleryService, tenant: Tenant, best: KeyFrame, enrolment: Occasion | None) -> OneToN:
+async def look_up(gallery: GalleryService, tenant: Tenant, best: KeyFrame, enrolment: EnrolOnce | None) -> OneToN:
     """Search the gallery for the person in the live frame; with an ``enrolment``, enrol with that frame who is not found.
 
     The live frame, not the ID photo, is searched and enrolled: its person has been seen to be there. Raises what the

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from likeness.engine.base import Template, Use
 from likeness.engine.workers import FaceWorkers
 from likeness.errors import ServiceUnavailable, SessionExpiredOrNotFound, Unauthorized
-from likeness.gallery.enrolment import Occasion
+from likeness.gallery.enrolment import EnrolOnce
 from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id
 from likeness.kit.jose import ExpiredToken, InvalidToken, Signer
@@ -155,7 +155,7 @@ class SessionService:
         if not begun:
             raise SessionExpiredOrNotFound("This session has ended.")
 
-    def enrolment(self, session_id: str) -> Occasion:
+    def enrolment(self, session_id: str) -> EnrolOnce:
         """Give the occasion on which a session enrols its person: once, and not after it has ended or was purged."""
 
         def demand(connection: Connection) -> None:
@@ -163,7 +163,7 @@ class SessionService:
             if row is None or row.state not in UNDER_WAY:
                 raise SessionExpiredOrNotFound("This session has ended.")
 
-        return Occasion(f"face session {session_id}", demand)
+        return EnrolOnce(f"face session {session_id}", demand)
 
     async def fail_attempt(
         self, session_id: str, failure: AttemptFailure, *, nth: int | None = None

@@ -145,7 +145,7 @@ def test_tables_of_every_kind_give_the_same_gallery(people: Path) -> None:
         tenant = f"from {name}"
         run("tenant", "create", tenant)
         assert "enrolled 2," in import_into(tenant, people / name)
-        labels = {external_id: entry.labels for external_id, entry in entries(tenant).items()}
+        labels = {external_id: entry.metadata for external_id, entry in entries(tenant).items()}
         assert labels == {"id-0": {"n": "0"}, "id-2": {"n": "2"}}
 
 
@@ -282,7 +282,9 @@ def test_what_is_exported_can_be_enrolled_again(people: Path, tmp_path: Path, en
     assert all(stat.S_IMODE(image.stat().st_mode) == 0o600 for image in images.iterdir())
     assert "enrolled 6" in import_into("other", table)
     mine, theirs = entries("acme"), entries("other")
-    assert {key: entry.labels for key, entry in mine.items()} == {key: entry.labels for key, entry in theirs.items()}
+    assert {key: entry.metadata for key, entry in mine.items()} == {
+        key: entry.metadata for key, entry in theirs.items()
+    }
     with pytest.raises(SetupError, match="there already"):
         run("gallery", "export", table, "--tenant", "acme")
 

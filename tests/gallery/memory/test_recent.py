@@ -75,18 +75,18 @@ class Galleries(RuleBasedStateMachine):
     def end_scan(self, data: st.DataObject, person: int) -> None:
         scan = self.scans.pop(data.draw(st.integers(0, len(self.scans) - 1)))
         self.recent.enter(self.transaction)
-        rivals = self.recent.rivals(scan.position, PEOPLE[person], 0.9)
+        matches_since = self.recent.matches_since(scan.position, PEOPLE[person], 0.9)
         there = self.database | self.written
         missed = {key for key, other in there.items() if key not in scan.seen and other == person}
-        assert missed <= {key for key, _ in rivals}
-        assert {key for key, _ in rivals} <= {key for key, other in there.items() if other == person}
-        assert [score for _, score in rivals] == sorted((score for _, score in rivals), reverse=True)
+        assert missed <= {key for key, _ in matches_since}
+        assert {key for key, _ in matches_since} <= {key for key, other in there.items() if other == person}
+        assert [score for _, score in matches_since] == sorted((score for _, score in matches_since), reverse=True)
         scan.end.close()
 
     @invariant()
     def what_is_unsettled_is_what_the_transaction_wrote(self) -> None:
         self.recent.enter(self.transaction)
-        assert self.recent.unsettled == len(self.written)
+        assert self.recent.unindexed == len(self.written)
 
     def teardown(self) -> None:
         for scan in self.scans:
@@ -106,9 +106,9 @@ def test_scores_are_exact_and_the_threshold_is_reached_by_equality() -> None:
     probe = PEOPLE[0]
     scores = exact_scores(rows, probe)
     for key, score in enumerate(scores):
-        assert (key, score) in recent.rivals(0, probe, float(score))
+        assert (key, score) in recent.matches_since(0, probe, float(score))
         above = float(np.nextafter(score, np.float32(2)))
-        assert key not in [rival for rival, _ in recent.rivals(0, probe, above)]
+        assert key not in [rival for rival, _ in recent.matches_since(0, probe, above)]
 
 
 def test_what_nobody_watches_is_let_go_of() -> None:
@@ -119,7 +119,7 @@ def test_what_nobody_watches_is_let_go_of() -> None:
             recent.enter(new_transaction())
             recent.record(key, row)
             recent.mark_indexed(key)
-        assert len(recent.rivals(position, row, -1)) == 5000
+        assert len(recent.matches_since(position, row, -1)) == 5000
     assert recent._rows.shape[0] <= 64
     assert recent._keys == []
 
@@ -132,8 +132,8 @@ def test_a_key_given_again_after_a_roll_back_is_the_new_entrys() -> None:
         recent.enter(new_transaction())
         recent.record(1, PEOPLE[1])
         recent.mark_indexed(1)
-        assert recent.rivals(position, PEOPLE[0], 0.99) == []
-        assert [key for key, _ in recent.rivals(position, PEOPLE[1], 0.99)] == [1]
+        assert recent.matches_since(position, PEOPLE[0], 0.99) == []
+        assert [key for key, _ in recent.matches_since(position, PEOPLE[1], 0.99)] == [1]
 
 
 def test_settling_what_was_never_recorded_is_an_error() -> None:

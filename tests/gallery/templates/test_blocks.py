@@ -25,7 +25,7 @@ from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.reindex.repository import ReindexRepository
 from likeness.gallery.repository import GalleryPacks, GalleryRepository, NewEntry
 from likeness.gallery.templates import blocks
-from likeness.gallery.templates.blocks import Piece, gathered, joined, seal_span, stored_templates
+from likeness.gallery.templates.blocks import TemplateBatch, gathered, joined, seal_span, stored_templates
 from likeness.gallery.templates.sealing import seal_template
 from likeness.kit.envelope import Cipher, new_data_key
 from likeness.kit.executors import SizedExecutor
@@ -232,6 +232,6 @@ def test_what_lay_loose_is_sealed_for_the_next_start(tmp_path: Path, monkeypatch
 
 
 def test_pieces_are_gathered_in_order_until_there_are_enough() -> None:
-    pieces = [Piece(np.arange(n), np.zeros((n, 2), np.float32), loose=True) for n in (2, 3, 1, 4)]
+    pieces = [TemplateBatch(np.arange(n), np.zeros((n, 2), np.float32), loose=True) for n in (2, 3, 1, 4)]
     assert [len(keys) for keys, _ in gathered(pieces, 4)] == [5, 5]
     assert [len(rows) for _, rows in gathered(pieces, 6)] == [6, 4]

@@ -85,7 +85,7 @@ def _values(entry: Entry, photo: str | None) -> dict[str, Any]:
     created = datetime.fromtimestamp(entry.created_at, UTC).isoformat(timespec="milliseconds")
     stored = entry.image_id is not None
     return dict(
-        zip(COLUMNS, (entry.id, entry.external_id, entry.labels, entry.quality, stored, created, photo), strict=True)
+        zip(COLUMNS, (entry.id, entry.external_id, entry.metadata, entry.quality, stored, created, photo), strict=True)
     )
 
 

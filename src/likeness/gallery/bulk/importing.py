@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from likeness.errors import Conflict, InvalidInput, LikenessError, ServiceUnavailable, TooManyRequests
 from likeness.gallery.bulk.source import Source, SourceRow
-from likeness.gallery.enrolment import Particulars
+from likeness.gallery.enrolment import EnrolmentRequest
 from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.schemas import InsertRequest, Reference
 from likeness.gallery.service import GalleryService
@@ -104,7 +104,7 @@ class Importer:
 
     async def _insert(self, row: SourceRow) -> None:
         asked = await asyncio.to_thread(self._read, row)
-        await self.service.insert(self.tenant, asked.id_photo, Particulars(asked.external_id, asked.metadata))
+        await self.service.insert(self.tenant, asked.id_photo, EnrolmentRequest(asked.external_id, asked.metadata))
         self.tally.enrolled += 1
 
     def _read(self, row: SourceRow) -> InsertRequest:

@@ -25,7 +25,7 @@ from likeness.gallery.repository import (
     plain_galleries,
     recorded_galleries,
 )
-from likeness.gallery.templates.blocks import Piece, gathered, open_rows, stored_templates
+from likeness.gallery.templates.blocks import TemplateBatch, gathered, open_rows, stored_templates
 from likeness.gallery.templates.sealing import open_templates
 from likeness.index.base import Index
 from likeness.index.exact import ExactIndex
@@ -283,7 +283,7 @@ class LoadedGalleries:
             index.add_many(piece.keys, piece.rows)
         return GallerySnapshot(plain.pack, None, {plain.pack: index}, {})
 
-    def _note(self, piece: Piece, notes: "_Notes") -> Piece:
+    def _note(self, piece: TemplateBatch, notes: "_Notes") -> TemplateBatch:
         """Note what is to be known of templates that were read. Raises Stopped."""
         if self._stop.is_set():
             raise Stopped

@@ -4,10 +4,10 @@ The scan of a search-or-insert runs beside everybody else's. Only its end, on th
 enrolled the same person meanwhile. All enrolments of a gallery pass through here, and the invariant is:
 
     At any moment on the writer's thread, every entry in the database is in the index, or lies in this list behind the
-    position that was *settled* when the scan began.
+    position that was *indexed* when the scan began.
 
-For an entry is recorded here on the writer's thread as it is inserted, before its commit, and counted as settled only after the
-index has it. A scan notes the settled position first and reads the index then: what lies before the position is in the index it
+For an entry is recorded here on the writer's thread as it is inserted, before its commit, and counted as indexed only after the
+index has it. A scan notes the indexed position first and reads the index then: what lies before the position is in the index it
 reads, and what lies behind is here, until the scan's watch ends. So comparing with the entries behind the position is
 comparing with everything that the scan may have missed. An entry whose transaction was rolled back is dropped when the next
 transaction begins; one erased meanwhile is not in the database any more, which the writer looks up before it believes in it.
@@ -38,7 +38,7 @@ class RecentEnrolments:
         self._rows = np.empty((_FIRST_ROOM, dimension), np.float32)
         self._start = 0
         """Position of the first row held; positions count all entries ever recorded."""
-        self._settled = 0
+        self._indexed = 0
         self._watched: Counter[int] = Counter()
         self._transaction: Transaction | None = None
 
@@ -46,7 +46,7 @@ class RecentEnrolments:
     def watch(self) -> Iterator[int]:
         """Give the position to compare from; what is recorded behind it is kept until the block ends. Scan inside the block."""
         with self._lock:
-            position = self._settled
+            position = self._indexed
             self._watched[position] += 1
         try:
             yield position
@@ -58,11 +58,11 @@ class RecentEnrolments:
                 self._trim()
 
     def enter(self, transaction: Transaction | None) -> None:
-        """Begin a change: what an earlier transaction recorded and never settled was rolled back."""
+        """Begin a change: what an earlier transaction recorded and never indexed was rolled back."""
         if transaction is not self._transaction:
             with self._lock:
                 self._transaction = transaction
-                del self._keys[self._settled - self._start :]
+                del self._keys[self._indexed - self._start :]
 
     def record(self, key: int, template: Template) -> None:
         """Note an entry inserted in the present transaction."""
@@ -76,15 +76,15 @@ class RecentEnrolments:
     def mark_indexed(self, key: int) -> None:
         """Note that the index has an entry, and all recorded before it."""
         with self._lock:
-            self._settled = self._start + self._keys.index(key, self._settled - self._start) + 1
+            self._indexed = self._start + self._keys.index(key, self._indexed - self._start) + 1
             self._trim()
 
     @property
-    def unsettled(self) -> int:
+    def unindexed(self) -> int:
         """How many entries of the present transaction the index does not have yet."""
-        return self._start + len(self._keys) - self._settled
+        return self._start + len(self._keys) - self._indexed
 
-    def rivals(self, position: int, template: Template, minimum_score: float) -> list[tuple[int, float]]:
+    def matches_since(self, position: int, template: Template, minimum_score: float) -> list[tuple[int, float]]:
         """Give (key, score) of every entry behind a watched position that reaches the score, best first."""
         with self._lock:
             first, count = position - self._start, len(self._keys)
@@ -98,7 +98,7 @@ class RecentEnrolments:
 
     def _trim(self) -> None:
         """Let go of what is in the index and nobody watches; in large steps, for each one moves the rest."""
-        done = min(self._watched, default=self._settled) - self._start
+        done = min(self._watched, default=self._indexed) - self._start
         if done == len(self._keys) or done >= max(_FIRST_ROOM, len(self._keys) // 2):
             left = self._rows[done : len(self._keys)]
             if len(left) <= _FIRST_ROOM < len(self._rows):

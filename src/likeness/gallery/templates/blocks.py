@@ -29,7 +29,7 @@ FEWEST_ROWS = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Piece:
+class TemplateBatch:
     """Templates of neighbouring entries: (n,) rising keys and (n, d) float32 rows; ``loose`` ones were read row by row."""
 
     keys: NDArray[np.int64]
@@ -44,7 +44,7 @@ class Piece:
         return spans
 
 
-def stored_templates(connection: Connection, tenant: Tenant, pack: str, size: int) -> Iterator[Piece]:
+def stored_templates(connection: Connection, tenant: Tenant, pack: str, size: int) -> Iterator[TemplateBatch]:
     """Read all templates, each ``size`` numbers long, that a tenant has of a pack, by rising key."""
     gallery = GalleryRepository(tenant.id)
     start = 0
@@ -55,14 +55,14 @@ def stored_templates(connection: Connection, tenant: Tenant, pack: str, size: in
             continue
         if start < first:
             yield from _read_rows(connection, tenant, pack, size, start, first)
-        yield Piece(*block, loose=False)
+        yield TemplateBatch(*block, loose=False)
         start = first + BLOCK_SPAN
     yield from _read_rows(connection, tenant, pack, size, start, None)
 
 
-def gathered(pieces: Iterable[Piece], count: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+def gathered(pieces: Iterable[TemplateBatch], count: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Give the pieces' keys and rows, ``count`` or more at once as far as they go."""
-    waiting: list[Piece] = []
+    waiting: list[TemplateBatch] = []
     for piece in pieces:
         waiting.append(piece)
         if sum(len(each.keys) for each in waiting) >= count:
@@ -96,7 +96,7 @@ def seal_span(connection: Connection, tenant: Tenant, sizes: Mapping[str, int], 
 
 def _read_rows(
     connection: Connection, tenant: Tenant, pack: str, size: int, first_key: int, end_key: int | None
-) -> Iterator[Piece]:
+) -> Iterator[TemplateBatch]:
     batches = GalleryRepository(tenant.id).templates(
         connection, pack, first_key=first_key, end_key=end_key, batch=READ_ROWS
     )
@@ -104,17 +104,17 @@ def _read_rows(
         yield open_rows(tenant, pack, size, batch)
 
 
-def open_rows(tenant: Tenant, pack: str, size: int, rows: Iterable[tuple[int, str, bytes]]) -> Piece:
+def open_rows(tenant: Tenant, pack: str, size: int, rows: Iterable[tuple[int, str, bytes]]) -> TemplateBatch:
     """Open the templates of one or more entries: (key, id, sealed template), by rising key."""
     keys, ids, sealed = zip(*rows, strict=True)
     opened = open_templates(tenant, pack, ids, sealed, size)
     numbers = np.array(keys, np.int64)
     if not opened.damaged:
-        return Piece(numbers, opened.rows, loose=True)
+        return TemplateBatch(numbers, opened.rows, loose=True)
     sound, damaged = opened.sound, tuple(keys[position] for position in opened.damaged)
-    return Piece(numbers[sound], opened.rows[sound], loose=True, damaged=damaged)
+    return TemplateBatch(numbers[sound], opened.rows[sound], loose=True, damaged=damaged)
 
 
-def joined(pieces: list[Piece]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def joined(pieces: list[TemplateBatch]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Give the keys and rows of one or more pieces."""
     return np.concatenate([piece.keys for piece in pieces]), np.concatenate([piece.rows for piece in pieces])
