@@ -26,7 +26,7 @@ from likeness.liveness.base import (
     StatusCode,
     Verdict,
 )
-from likeness.sessions.capture.hub import Captures
+from likeness.sessions.capture.hub import CaptureHub
 from likeness.sessions.capture.messages import pack_frame
 from servers import Api, Server
 from session_endings import verified
@@ -118,7 +118,7 @@ class Checks:
 @contextlib.contextmanager
 def scripted(server: Server, **changes: Any) -> Iterator[Checks]:
     """Let the server's liveness checks end as tests want them to."""
-    captures = server.app.state.parts[Captures]
+    captures = server.app.state.parts[CaptureHub]
     before, checks = captures.parts, Checks()
     # Slots of its own: an attempt that the test before left still waits for its device, and must not make the server busy.
     own = {"new_check": checks, "slots": Shares(ATTEMPTS_AT_ONCE)}

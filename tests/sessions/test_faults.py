@@ -16,7 +16,7 @@ from likeness.gallery.service import GalleryService
 from likeness.kit.ids import new_id
 from likeness.sessions import repository
 from likeness.sessions.capture import capture
-from likeness.sessions.capture.hub import Captures
+from likeness.sessions.capture.hub import CaptureHub
 from likeness.sessions.service import SessionService
 from likeness.store.database import Database
 from likeness.store.tables import face_sessions
@@ -98,7 +98,7 @@ def test_a_browser_that_only_talks_does_not_stop_the_clock(caller: Api) -> None:
 def test_a_session_purged_while_its_device_is_away_is_forgotten(
     caller: Api, checks: Checks, own_server: Server
 ) -> None:
-    captures = own_server.app.state.parts[Captures]
+    captures = own_server.app.state.parts[CaptureHub]
     session = open_session(caller)
     with ready_browser(caller, session) as browser:
         browser.start()

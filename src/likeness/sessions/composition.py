@@ -17,7 +17,7 @@ from likeness.liveness.attempt.script import LivenessMode, draw_script
 from likeness.liveness.base import LivenessCheck
 from likeness.results.service import Results
 from likeness.sessions.capture.capture import CaptureParts
-from likeness.sessions.capture.hub import Captures
+from likeness.sessions.capture.hub import CaptureHub
 from likeness.sessions.mode import NO_PASSIVE_MODEL
 from likeness.sessions.service import SessionService
 from likeness.tenants.service import Tenants
@@ -37,14 +37,14 @@ class SessionParts:
 
     service: SessionService
     results: Results
-    captures: Captures
+    captures: CaptureHub
     courier: Courier
     frames: SizedExecutor
 
     @property
     def by_type(self) -> dict[type, Any]:
         """What endpoints ask for."""
-        return {SessionService: self.service, Results: self.results, Captures: self.captures}
+        return {SessionService: self.service, Results: self.results, CaptureHub: self.captures}
 
     @property
     def sweeps(self) -> tuple[Callable[[], Awaitable[None]], ...]:
@@ -107,7 +107,7 @@ def compose_sessions(
         new_check=open_check,
         largest_frame_bytes=settings.max_frame_bytes,
     )
-    return SessionParts(service, results, Captures(parts, tenants), courier, frames)
+    return SessionParts(service, results, CaptureHub(parts, tenants), courier, frames)
 
 
 def _warn_of_passive_mode(engine: Engine, tenants: Tenants) -> None:

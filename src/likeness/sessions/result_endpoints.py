@@ -10,7 +10,7 @@ from likeness.access.tokens import Principal
 from likeness.errors import InvalidInput, NotFound
 from likeness.kit.ids import is_object_id, is_uuid
 from likeness.results.service import Results
-from likeness.sessions.capture.hub import Captures
+from likeness.sessions.capture.hub import CaptureHub
 from likeness.sessions.service import SessionService
 from likeness.web.http import error_responses, part
 
@@ -75,7 +75,7 @@ async def purge_result(
     principal: ResultOwner,
     tenants: TenantsPart,
     sessions: Sessions,
-    captures: Annotated[Captures, Depends(part(Captures))],
+    captures: Annotated[CaptureHub, Depends(part(CaptureHub))],
 ) -> None:
     """Forget everything held of a session now instead of later. There need not be anything."""
     tenant = await tenants.get(principal.tenant_id)

@@ -25,7 +25,7 @@ from likeness.kit.ids import new_id
 from likeness.liveness.attempt.script import LivenessMode
 from likeness.liveness.base import Instruction, KeyFrame, LivenessCheck, StatusCode, Verdict
 from likeness.results.claims import AuditFrame, OneToN
-from likeness.sessions.capture.connection import Connection
+from likeness.sessions.capture.connection import BrowserConnection
 from likeness.sessions.capture.frames import FRAME_LONG_SIDE, judge_frame
 from likeness.sessions.capture.messages import FrameHeader, end_message
 from likeness.sessions.decision import ReferenceComparison, compare_with_reference, look_up
@@ -72,10 +72,10 @@ class CaptureParts:
 
 
 @dataclass(slots=True, eq=False)
-class Visitor:
+class Participant:
     """A connection to a capture and the key by which its device is known again."""
 
-    connection: Connection
+    connection: BrowserConnection
     device: str
     dismissed: bool = False
     """Its device has come back with a newer connection."""
@@ -95,15 +95,15 @@ class Capture:
     failures: int
     forget: Callable[["Capture"], None]
     """Called when nobody is connected and nothing is under way any more."""
-    untold: str | None = None
+    unreported_failure: str | None = None
     """How an attempt failed that nobody was there to be told of."""
     over: bool = False
-    holder: Visitor | None = None
-    watchers: set[Visitor] = field(default_factory=set)
+    holder: Participant | None = None
+    watchers: set[Participant] = field(default_factory=set)
     _check: LivenessCheck | None = None
     _device: str | None = None
     """Whose the attempt is that is under way, or about to begin."""
-    _absence: object | None = None
+    _grace_timer: object | None = None
     """Stands for the time that the device of an attempt has been away; another for each time."""
     _liveness: dict[str, Any] = field(default_factory=dict)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -121,56 +121,56 @@ class Capture:
     def attempts_left(self) -> int:
         return self.max_attempts - self.failures
 
-    async def join(self, visitor: Visitor, *, watch: bool = False) -> None:
+    async def join(self, participant: Participant, *, watch: bool = False) -> None:
         """Let a connection in: as holder where that is wanted and allowed, else as watcher."""
-        comes_back = self._device is not None and secrets.compare_digest(visitor.device, self._device)
+        comes_back = self._device is not None and secrets.compare_digest(participant.device, self._device)
         if watch or (self._device is not None and not comes_back):
-            self.watchers.add(visitor)
-            await visitor.connection.send({"type": "elsewhere"})
+            self.watchers.add(participant)
+            await participant.connection.send({"type": "elsewhere"})
             return
-        previous, self.holder = self.holder, visitor
-        self._absence = None
-        self.watchers.discard(visitor)
-        if previous is not None and previous is not visitor:
+        previous, self.holder = self.holder, participant
+        self._grace_timer = None
+        self.watchers.discard(participant)
+        if previous is not None and previous is not participant:
             # The same device again is its own connection that was lost, or a copy of its tab, which must not come back at once.
-            previous.dismissed = previous.device == visitor.device
+            previous.dismissed = previous.device == participant.device
             if not previous.dismissed:
                 self.watchers.add(previous)
             await previous.connection.send({"type": "elsewhere"})
         async with self._lock:
             if self.over or await self._end_if_used_up():
                 return
-        await visitor.connection.send(self._ready(visitor))
-        self.untold = None
+        await participant.connection.send(self._ready(participant))
+        self.unreported_failure = None
 
-    async def leave(self, visitor: Visitor) -> None:
+    async def leave(self, participant: Participant) -> None:
         """Let a connection go; an attempt that it held waits for its device for a while."""
-        self.watchers.discard(visitor)
-        if self.holder is visitor:
+        self.watchers.discard(participant)
+        if self.holder is participant:
             self.holder = None
             if self._check is not None:
-                self._absence = object()
-                chore = asyncio.create_task(self._give_up_waiting(self._absence))
+                self._grace_timer = object()
+                chore = asyncio.create_task(self._give_up_waiting(self._grace_timer))
                 self._chores.add(chore)
                 chore.add_done_callback(self._chores.discard)
         self._forget_if_deserted()
 
-    async def start(self, visitor: Visitor, *, flash: bool, camera: str | None) -> None:
+    async def start(self, participant: Participant, *, flash: bool, camera: str | None) -> None:
         """Begin the next attempt. Raises SessionExpiredOrNotFound."""
         async with self._lock:
-            if self.holder is not visitor or self.over:
+            if self.holder is not participant or self.over:
                 return
             if self._check is not None:  # its camera was lost on the way: the attempt goes on
-                await visitor.connection.send({"type": "started", "credit": CREDIT})
+                await participant.connection.send({"type": "started", "credit": CREDIT})
                 return
             if await self._end_if_used_up():
                 return
             if not self.parts.slots.take(self.tenant.id):
-                await visitor.connection.send({"type": "busy", "retryAfterSeconds": 3})
+                await participant.connection.send({"type": "busy", "retryAfterSeconds": 3})
                 return
-            self._device = visitor.device
+            self._device = participant.device
             try:
-                noted = digest(visitor.device)
+                noted = digest(participant.device)
                 await _insist(lambda: self.parts.sessions.begin_attempt(self.row.id, device_digest=noted))
                 check = self.parts.new_check(self.parts.engine, self.mode, flash=flash, camera=camera)
             except BaseException:
@@ -178,42 +178,42 @@ class Capture:
                 self.parts.slots.give_back(self.tenant.id)
                 raise
             self._check = check
-            await visitor.connection.send({"type": "started", "credit": CREDIT})
+            await participant.connection.send({"type": "started", "credit": CREDIT})
 
-    async def judge(self, visitor: Visitor, header: FrameHeader, jpeg: bytes) -> None:
+    async def judge(self, participant: Participant, header: FrameHeader, jpeg: bytes) -> None:
         """Judge one frame and answer with the next instruction. Raises InvalidInput for what is no frame."""
         received_at = self.parts.monotonic()
         if len(jpeg) > self.parts.largest_frame_bytes:
             raise InvalidInput(f"A frame may have at most {self.parts.largest_frame_bytes} bytes.")
         async with self._lock:
             check = self._check
-            if self.holder is not visitor or check is None:
+            if self.holder is not participant or check is None:
                 return  # on its way when the attempt ended
             try:
                 instruction = await self.parts.executor.run(
                     judge_frame, self.parts.engine, check, header, jpeg, received_at
                 )
             except ServiceUnavailable:
-                await visitor.connection.send({"type": "skipped", "credit": 1})
+                await participant.connection.send({"type": "skipped", "credit": 1})
                 return
-            await self._tell(visitor, instruction, credit=1)
+            await self._tell(participant, instruction, credit=1)
         # The server sets the pace: nothing is read before the next frame is wanted.
         await asyncio.sleep(max(0.0, received_at + 1 / FRAMES_PER_SECOND - self.parts.monotonic()))
 
-    async def tick(self, visitor: Visitor) -> None:
+    async def tick(self, participant: Participant) -> None:
         """Let the attempt notice that no frame comes."""
         async with self._lock:
-            if self.holder is visitor and self._check is not None:
+            if self.holder is participant and self._check is not None:
                 try:
                     instruction = await self.parts.executor.run(self._check.tick, self.parts.monotonic())
                 except ServiceUnavailable:
                     return  # the next tick will do
-                await self._tell(visitor, instruction, credit=0)
+                await self._tell(participant, instruction, credit=0)
 
-    async def cancel(self, visitor: Visitor) -> None:
+    async def cancel(self, participant: Participant) -> None:
         """End the session as its holder wishes."""
         async with self._lock:
-            if self.holder is visitor and not self.over:
+            if self.holder is participant and not self.over:
                 await self._end(self._conclusion(SessionState.CANCELLED, EndError.USER_CANCEL))
 
     async def expire(self) -> None:
@@ -232,9 +232,11 @@ class Capture:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
 
-    async def _tell(self, visitor: Visitor, instruction: Instruction, *, credit: int) -> None:
+    async def _tell(self, participant: Participant, instruction: Instruction, *, credit: int) -> None:
         over = instruction.verdict is not None
-        await visitor.connection.send({"type": "instruct", **instruction.as_json(), "credit": 0 if over else credit})
+        await participant.connection.send(
+            {"type": "instruct", **instruction.as_json(), "credit": 0 if over else credit}
+        )
         if instruction.verdict is not None:
             await self._conclude(instruction.verdict)
 
@@ -283,7 +285,7 @@ class Capture:
         if self.holder is not None:
             await self.holder.connection.send(message)
         else:
-            self.untold = failure
+            self.unreported_failure = failure
 
     async def _end_if_used_up(self) -> bool:
         """End a session whose last attempt was counted but whose end could not be written down then. Holds the lock."""
@@ -295,7 +297,7 @@ class Capture:
     async def _give_up_waiting(self, absence: object) -> None:
         await asyncio.sleep(self.parts.grace_seconds)
         async with self._lock:
-            if self._absence is absence and self._check is not None:
+            if self._grace_timer is absence and self._check is not None:
                 self._drop_check()
                 try:
                     await self._fail(AttemptFailure.TIMEOUT, None)
@@ -338,8 +340,8 @@ class Capture:
         if self._check is not None:
             self._drop_check()
         self.over = True
-        visitors = [*self.watchers, *([self.holder] if self.holder else [])]
-        await asyncio.gather(*(visitor.connection.send(message) for visitor in visitors))
+        participants = [*self.watchers, *([self.holder] if self.holder else [])]
+        await asyncio.gather(*(participant.connection.send(message) for participant in participants))
 
     def _forget_if_deserted(self) -> None:
         if self.holder is None and not self.watchers and self._check is None:
@@ -351,15 +353,15 @@ class Capture:
         self.parts.slots.give_back(self.tenant.id)
         return check
 
-    def _ready(self, visitor: Visitor) -> dict[str, Any]:
+    def _ready(self, participant: Participant) -> dict[str, Any]:
         return {
             "type": "ready",
             "sessionId": self.row.id,
-            "device": visitor.device,
+            "device": participant.device,
             "mode": self.mode,
             "flash": self.mode is not LivenessMode.PASSIVE,
             "attemptsLeft": self.attempts_left,
-            "failed": self.untold,
+            "failed": self.unreported_failure,
             "underWay": self._check is not None,
             "credit": CREDIT if self._check is not None else 0,
             "expiresInSeconds": round(self.row.expires_at - self.parts.clock.now(), 1),

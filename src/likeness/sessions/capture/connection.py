@@ -15,7 +15,7 @@ class ConnectionLost(Exception):
     """The browser went away."""
 
 
-class Connection:
+class BrowserConnection:
     """Reads without ever dropping a message: a read that took too long goes on with the next call."""
 
     def __init__(self, websocket: WebSocket) -> None:

@@ -10,8 +10,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from likeness.kit.ids import is_uuid
-from likeness.sessions.capture.connection import Connection
-from likeness.sessions.capture.hub import Captures
+from likeness.sessions.capture.connection import BrowserConnection
+from likeness.sessions.capture.hub import CaptureHub
 from likeness.web.pages import content_policy
 
 router = APIRouter(include_in_schema=False)
@@ -37,9 +37,9 @@ async def get_capture_page(session_id: str) -> HTMLResponse:
 async def capture(websocket: WebSocket, session_id: str) -> None:
     """Carry a session out; the first message must bring the capture token (see ``likeness.sessions.capture.messages``)."""
     await websocket.accept()
-    captures = websocket.app.state.parts[Captures]
-    assert isinstance(captures, Captures)
-    await captures.serve(Connection(websocket), session_id)
+    captures = websocket.app.state.parts[CaptureHub]
+    assert isinstance(captures, CaptureHub)
+    await captures.serve(BrowserConnection(websocket), session_id)
 
 
 class StaticAssets(StaticFiles):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from likeness.errors import ErrorCode, Forbidden, LikenessError, SessionExpiredOrNotFound, Unauthorized
 from likeness.kit.fairness import OWNER
 from likeness.kit.ids import is_uuid
-from likeness.sessions.capture.capture import Capture, CaptureParts, Visitor, digest
-from likeness.sessions.capture.connection import Connection, ConnectionLost
+from likeness.sessions.capture.capture import Capture, CaptureParts, Participant, digest
+from likeness.sessions.capture.connection import BrowserConnection, ConnectionLost
 from likeness.sessions.capture.messages import (
     Cancel,
     Hello,
@@ -37,14 +37,14 @@ MOST_CONNECTIONS = 4
 
 
 @dataclass(slots=True)
-class Captures:
+class CaptureHub:
     """The captures under way on this server, by the session's id. All belongs to the event loop."""
 
     parts: CaptureParts
     tenants: Tenants
     _under_way: dict[str, Capture] = field(default_factory=dict)
 
-    async def serve(self, connection: Connection, session_id: str) -> None:
+    async def serve(self, connection: BrowserConnection, session_id: str) -> None:
         """Talk with one browser until it leaves or the session ends."""
         try:
             hello = await self._hear_hello(connection)
@@ -76,7 +76,7 @@ class Captures:
         await asyncio.gather(*(capture.close() for capture in self._under_way.values()))
 
     @staticmethod
-    async def _hear_hello(connection: Connection) -> Hello:
+    async def _hear_hello(connection: BrowserConnection) -> Hello:
         message = await connection.receive(within_seconds=HELLO_SECONDS)
         if message is None:
             raise ConnectionLost  # a slow network may say it the next time
@@ -89,16 +89,16 @@ class Captures:
             raise SessionExpiredOrNotFound("There is no such session.")
         return await self.parts.sessions.admit(session_id, hello.token)
 
-    async def _carry_out(self, connection: Connection, hello: Hello, row: SessionRow) -> None:
+    async def _carry_out(self, connection: BrowserConnection, hello: Hello, row: SessionRow) -> None:
         capture = await self._capture(row, hello)
         if len(capture.watchers) >= MOST_CONNECTIONS:
             raise Forbidden("This session is open in too many places.")
-        visitor = Visitor(connection, hello.device or secrets.token_urlsafe(24))
+        participant = Participant(connection, hello.device or secrets.token_urlsafe(24))
         try:
-            await capture.join(visitor, watch=hello.watch)
-            await self._converse(capture, visitor)
+            await capture.join(participant, watch=hello.watch)
+            await self._converse(capture, participant)
         finally:
-            await capture.leave(visitor)
+            await capture.leave(participant)
 
     async def _capture(self, row: SessionRow, hello: Hello) -> Capture:
         tenant = await self.tenants.get(row.tenant_id)
@@ -111,7 +111,7 @@ class Captures:
             minimum_match_level=max(options.minimum_match_level, hello.minimum_match_level or 0),
             returns_data=returns_data(options, hello),
             failures=len(row.failures),
-            untold=row.failures[-1] if row.failures else None,
+            unreported_failure=row.failures[-1] if row.failures else None,
             forget=self._forget,
         )
         return self._under_way.setdefault(row.id, capture)
@@ -121,38 +121,38 @@ class Captures:
         if self._under_way.get(capture.row.id) is capture:
             del self._under_way[capture.row.id]
 
-    async def _converse(self, capture: Capture, visitor: Visitor) -> None:
+    async def _converse(self, capture: Capture, participant: Participant) -> None:
         looked_at = self.parts.monotonic()
-        while not _is_done(capture, visitor):
-            message = await visitor.connection.receive(within_seconds=TICK_SECONDS)
-            if _is_done(capture, visitor):
+        while not _is_done(capture, participant):
+            message = await participant.connection.receive(within_seconds=TICK_SECONDS)
+            if _is_done(capture, participant):
                 return
             if self.parts.clock.now() >= capture.row.expires_at:
                 await capture.expire()
             elif isinstance(message, bytes):
-                await capture.judge(visitor, *split_frame(message))
+                await capture.judge(participant, *split_frame(message))
                 looked_at = self.parts.monotonic()
             else:
                 if message is not None:
-                    await self._obey(capture, visitor, read_command(message))
+                    await self._obey(capture, participant, read_command(message))
                 # A browser that talks without sending frames does not stop the clock.
                 if message is None or self.parts.monotonic() - looked_at >= TICK_SECONDS:
-                    await capture.tick(visitor)
+                    await capture.tick(participant)
                     looked_at = self.parts.monotonic()
 
-    async def _obey(self, capture: Capture, visitor: Visitor, command: Start | Take | Qr | Cancel) -> None:
+    async def _obey(self, capture: Capture, participant: Participant, command: Start | Take | Qr | Cancel) -> None:
         match command:
             case Start():
-                await capture.start(visitor, flash=command.flash, camera=command.camera)
+                await capture.start(participant, flash=command.flash, camera=command.camera)
             case Take():
-                await capture.join(visitor)
+                await capture.join(participant)
             case Cancel():
-                await capture.cancel(visitor)
+                await capture.cancel(participant)
             case Qr():
                 url = self.parts.sessions.capture_url(capture.row.id, self.parts.sessions.ticket(capture.row.id))
-                await visitor.connection.send({"type": "qr", "url": url, **draw_qr(url)})
+                await participant.connection.send({"type": "qr", "url": url, **draw_qr(url)})
 
-    async def _repeat_end(self, connection: Connection, hello: Hello, row: SessionRow) -> None:
+    async def _repeat_end(self, connection: BrowserConnection, hello: Hello, row: SessionRow) -> None:
         """Tell the end once more to the device that came to it and lost the connection; to nobody else."""
         if hello.device is None or row.device_digest is None or digest(hello.device) != row.device_digest:
             raise SessionExpiredOrNotFound("This session has ended.")
@@ -170,5 +170,5 @@ class Captures:
         await connection.send(end_message(options, jws, error, returns_data=returns_data(options, hello)))
 
 
-def _is_done(capture: Capture, visitor: Visitor) -> bool:
-    return capture.over or visitor.dismissed
+def _is_done(capture: Capture, participant: Participant) -> bool:
+    return capture.over or participant.dismissed
