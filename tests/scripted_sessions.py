@@ -118,7 +118,7 @@ class Checks:
 @contextlib.contextmanager
 def scripted(server: Server, **changes: Any) -> Iterator[Checks]:
     """Let the server's liveness checks end as tests want them to."""
-    captures = server.app.state.parts[CaptureHub]
+    captures = server.app.state.components[CaptureHub]
     before, checks = captures.parts, Checks()
     # Slots of its own: an attempt that the test before left still waits for its device, and must not make the server busy.
     own = {"new_check": checks, "slots": Shares(ATTEMPTS_AT_ONCE)}

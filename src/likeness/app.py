@@ -104,14 +104,14 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
     )
     app.add_middleware(RequestContext, pace=BodyPace(settings.request_seconds, settings.body_bytes_per_second))
     app.state.refuse_waiting = photos.refuse_waiting
-    app.state.parts = {
+    app.state.components = {
         Cursors: Cursors(deployment.derived_key("cursor")),
         Matcher: Matcher(faces),
         Quota: Quota(settings.requests_per_minute, clock),
         Signer: signer,
         Tenants: deployment.tenants,
         Tokens: tokens,
-        **http.parts_that_read(settings),
+        **http.body_components(settings),
         **gallery.by_type,
         **sessions.by_type,
     }

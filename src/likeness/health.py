@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from likeness.gallery.memory.galleries import LoadedGalleries
-from likeness.web.http import part
+from likeness.web.http import component
 
 router = APIRouter(tags=["health"])
 
@@ -47,7 +47,7 @@ async def get_health() -> Health:
         }
     },
 )
-async def get_readiness(galleries: Annotated[LoadedGalleries, Depends(part(LoadedGalleries))]) -> JSONResponse:
+async def get_readiness(galleries: Annotated[LoadedGalleries, Depends(component(LoadedGalleries))]) -> JSONResponse:
     """Say whether calls are answered: the galleries are in memory, and this server owns the database, whose file is in its place."""
     progress, status = galleries.progress, galleries.status
     body = {

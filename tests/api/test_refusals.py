@@ -193,7 +193,7 @@ def test_a_fault_of_ours_tells_nothing(tmp_path: Path, caplog: pytest.LogCapture
             def __getattr__(self, name: str) -> None:
                 raise RuntimeError("a secret detail")
 
-        server.app.state.parts[Matcher] = Broken()
+        server.app.state.components[Matcher] = Broken()
         reply = api.match(PHOTO, PHOTO)
         assert_refused(reply, 500, ErrorCode.UNEXPECTED_ERROR)
         assert "secret" not in reply.text

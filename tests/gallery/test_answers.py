@@ -104,7 +104,7 @@ def test_an_answer_is_as_old_as_the_running_since_it_was_given(tmp_path: Path) -
 
 def test_a_callers_key_is_never_taken_for_an_occasion(own_server: Server) -> None:
     with calling(own_server) as api:
-        service = own_server.app.state.parts[GalleryService]
+        service = own_server.app.state.components[GalleryService]
         theirs = insert_under(api, "face session 1")
 
         async def enrol_on(name: str) -> str:

@@ -238,7 +238,7 @@ async def sweep(server: Server) -> None:
     from likeness.results.service import Results  # noqa: PLC0415
 
     await sessions(server).remove_expired()
-    await server.app.state.parts[Results].remove_expired()
+    await server.app.state.components[Results].remove_expired()
 
 
 def test_nothing_readable_is_stored(own_server: Server) -> None:

@@ -9,10 +9,10 @@ from likeness.access.tokens import Principal, Tokens
 from likeness.errors import Forbidden
 from likeness.kit.fairness import OWNER
 from likeness.tenants.service import Tenants
-from likeness.web.http import part, part_of
+from likeness.web.http import component, component_of
 from likeness.web.quota import Quota
 
-TenantsPart = Annotated[Tenants, Depends(part(Tenants))]
+TenantsComponent = Annotated[Tenants, Depends(component(Tenants))]
 """The tenants, as an endpoint asks for them."""
 
 
@@ -26,13 +26,13 @@ class Requires:
         self.any_of = any_of
 
     async def __call__(self, request: Request) -> Principal:
-        principal = part_of(request, Tokens).verify(request.headers.get("authorization"))
+        principal = component_of(request, Tokens).verify(request.headers.get("authorization"))
         request.state.tenant, request.state.client = (
             principal.tenant_id,
             principal.client_id,
         )  # for the call's line in the log
         demand(principal, *self.any_of)
-        part_of(request, Quota).take(principal.client_id)
+        component_of(request, Quota).take(principal.client_id)
         OWNER.set(principal.tenant_id)
         return principal
 

@@ -28,7 +28,7 @@ CONCURRENT_SCANS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class GalleryParts:
+class GalleryComponents:
     """What the application holds of the gallery. ``upkeep`` and ``reindexer`` run beside the calls from start to stop."""
 
     service: GalleryService
@@ -52,7 +52,7 @@ class GalleryParts:
 
 def compose_gallery(
     deployment: Deployment, faces: FaceWorkers, make_index: Callable[[int], Index] = ExactIndex
-) -> GalleryParts:
+) -> GalleryComponents:
     """Put the gallery together, empty: ``upkeep.load`` fills it."""
     database, tenants, clock, settings = deployment.database, deployment.tenants, deployment.clock, deployment.settings
     images = ImageStore(settings.images_address)
@@ -70,4 +70,4 @@ def compose_gallery(
     reindexer = Reindexer(
         packs, galleries, photos, database, tenants, scans, service.erase, clock, photos_at_once=photos_at_once
     )
-    return GalleryParts(service, galleries, upkeep, reindexer, images, scans)
+    return GalleryComponents(service, galleries, upkeep, reindexer, images, scans)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 
-from likeness.access.requires import Requires, TenantsPart, demand
+from likeness.access.requires import Requires, TenantsComponent, demand
 from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
 from likeness.errors import NotFound
@@ -24,12 +24,12 @@ from likeness.gallery.schemas import (
 )
 from likeness.gallery.service import GalleryService
 from likeness.kit.ids import is_uuid
-from likeness.web.http import PHOTO_ERRORS, body_schema, error_responses, part, read_fields
+from likeness.web.http import PHOTO_ERRORS, body_schema, component, error_responses, read_fields
 from likeness.web.pagination import CURSOR_PATTERN, Cursors
 
 router = APIRouter(prefix="/api/v1/face/one-to-n", tags=["one to n"])
 
-Service = Annotated[GalleryService, Depends(part(GalleryService))]
+Service = Annotated[GalleryService, Depends(component(GalleryService))]
 EntryId = Annotated[str, Path(description="The oneToNVerificationId.", json_schema_extra={"format": "uuid"})]
 SearchCaller = Annotated[Principal, Depends(Requires(Scope.FACE_SEARCH, Scope.FACE_INSERT))]
 InsertCaller = Annotated[Principal, Depends(Requires(Scope.FACE_INSERT))]
@@ -46,7 +46,7 @@ DeleteCaller = Annotated[Principal, Depends(Requires(Scope.FACE_DELETE))]
     response_model_exclude_none=False,
 )
 async def search_gallery(
-    request: Request, principal: SearchCaller, tenants: TenantsPart, gallery: Service
+    request: Request, principal: SearchCaller, tenants: TenantsComponent, gallery: Service
 ) -> SearchReply:
     """Say who this is, if enrolled; with `insert: true`, enrol the person who is not.
 
@@ -103,7 +103,7 @@ async def search_gallery(
 async def insert_entry(
     request: Request,
     principal: InsertCaller,
-    tenants: TenantsPart,
+    tenants: TenantsComponent,
     gallery: Service,
     idempotency_key: Annotated[
         str | None,
@@ -130,7 +130,7 @@ async def insert_entry(
     responses=error_responses(401, 403, 404, 429, 503),
 )
 async def delete_entry_image(
-    entry_id: EntryId, principal: DeleteCaller, tenants: TenantsPart, gallery: Service
+    entry_id: EntryId, principal: DeleteCaller, tenants: TenantsComponent, gallery: Service
 ) -> None:
     """Delete the stored photo. The person stays searchable under the same id."""
     await gallery.delete_image(await tenants.get(principal.tenant_id), _known_form(entry_id))
@@ -143,7 +143,7 @@ async def delete_entry_image(
     summary="Erase an entry",
     responses=error_responses(401, 403, 404, 429, 503),
 )
-async def erase_entry(entry_id: EntryId, principal: DeleteCaller, tenants: TenantsPart, gallery: Service) -> None:
+async def erase_entry(entry_id: EntryId, principal: DeleteCaller, tenants: TenantsComponent, gallery: Service) -> None:
     """Erase photo and templates for good: the person is not found any more."""
     await gallery.erase(await tenants.get(principal.tenant_id), _known_form(entry_id))
 
@@ -154,7 +154,9 @@ async def erase_entry(entry_id: EntryId, principal: DeleteCaller, tenants: Tenan
     summary="Read an entry's metadata",
     responses=error_responses(401, 403, 404, 429, 503),
 )
-async def get_entry(entry_id: EntryId, principal: ReadCaller, tenants: TenantsPart, gallery: Service) -> EntryReply:
+async def get_entry(
+    entry_id: EntryId, principal: ReadCaller, tenants: TenantsComponent, gallery: Service
+) -> EntryReply:
     """Read the metadata of one entry. The answer holds neither photo nor template."""
     return _reply(await gallery.get(await tenants.get(principal.tenant_id), _known_form(entry_id)))
 
@@ -162,9 +164,9 @@ async def get_entry(entry_id: EntryId, principal: ReadCaller, tenants: TenantsPa
 @router.get("", operation_id="listEntries", summary="List entries", responses=error_responses(400, 401, 403, 429, 503))
 async def list_entries(
     principal: ReadCaller,
-    tenants: TenantsPart,
+    tenants: TenantsComponent,
     gallery: Service,
-    cursors: Annotated[Cursors, Depends(part(Cursors))],
+    cursors: Annotated[Cursors, Depends(component(Cursors))],
     cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     external_id: Annotated[Reference | None, Query(alias="externalId", description="Only the entry with this.")] = None,

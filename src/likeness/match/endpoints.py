@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from likeness.access.requires import Requires, TenantsPart
+from likeness.access.requires import Requires, TenantsComponent
 from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
 from likeness.match.schemas import FaceReport, MatchReply, MatchRequest
 from likeness.match.service import Matcher
-from likeness.web.http import PHOTO_ERRORS, body_schema, part, read_fields
+from likeness.web.http import PHOTO_ERRORS, body_schema, component, read_fields
 
 router = APIRouter(tags=["match"])
 
@@ -24,8 +24,8 @@ router = APIRouter(tags=["match"])
 async def match_faces(
     request: Request,
     principal: Annotated[Principal, Depends(Requires(Scope.FACE_MATCH))],
-    tenants: TenantsPart,
-    matcher: Annotated[Matcher, Depends(part(Matcher))],
+    tenants: TenantsComponent,
+    matcher: Annotated[Matcher, Depends(component(Matcher))],
 ) -> MatchReply:
     """Say whether two photos show one person.
 

@@ -32,7 +32,7 @@ ATTEMPTS_PER_WORKER = 8
 
 
 @dataclass(frozen=True, slots=True)
-class SessionParts:
+class SessionComponents:
     """What a server runs for face sessions."""
 
     service: SessionService
@@ -63,7 +63,7 @@ def open_check(engine: Engine, mode: LivenessMode, *, flash: bool, camera: str |
 
 def compose_sessions(
     deployment: Deployment, faces: FaceWorkers, gallery: GalleryService, signer: Signer
-) -> SessionParts:
+) -> SessionComponents:
     """Put the face session together."""
     database, tenants, clock, settings = deployment.database, deployment.tenants, deployment.clock, deployment.settings
     _warn_of_passive_mode(faces.engine, tenants)
@@ -107,7 +107,7 @@ def compose_sessions(
         new_check=open_check,
         largest_frame_bytes=settings.max_frame_bytes,
     )
-    return SessionParts(service, results, CaptureHub(parts, tenants), courier, frames)
+    return SessionComponents(service, results, CaptureHub(parts, tenants), courier, frames)
 
 
 def _warn_of_passive_mode(engine: Engine, tenants: Tenants) -> None:

@@ -5,12 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from likeness.access.requires import Requires, TenantsPart, demand
+from likeness.access.requires import Requires, TenantsComponent, demand
 from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
 from likeness.sessions.schemas import SessionReply, SessionRequest
 from likeness.sessions.service import SessionService
-from likeness.web.http import PHOTO_ERRORS, body_schema, part, read_fields
+from likeness.web.http import PHOTO_ERRORS, body_schema, component, read_fields
 
 router = APIRouter(tags=["face session"])
 
@@ -26,8 +26,8 @@ router = APIRouter(tags=["face session"])
 async def open_session(
     request: Request,
     principal: Annotated[Principal, Depends(Requires(Scope.FACE_FLOW))],
-    tenants: TenantsPart,
-    sessions: Annotated[SessionService, Depends(part(SessionService))],
+    tenants: TenantsComponent,
+    sessions: Annotated[SessionService, Depends(component(SessionService))],
 ) -> SessionReply:
     """Open a session for the person on an ID photo.
 

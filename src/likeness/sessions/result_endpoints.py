@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Response
 
-from likeness.access.requires import Requires, TenantsPart
+from likeness.access.requires import Requires, TenantsComponent
 from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
 from likeness.errors import InvalidInput, NotFound
@@ -12,7 +12,7 @@ from likeness.kit.ids import is_object_id, is_uuid
 from likeness.results.service import Results
 from likeness.sessions.capture.hub import CaptureHub
 from likeness.sessions.service import SessionService
-from likeness.web.http import error_responses, part
+from likeness.web.http import component, error_responses
 
 router = APIRouter(prefix="/api/v1/info", tags=["result"])
 
@@ -28,7 +28,7 @@ NAMED = "The session's id, or the `jti` of its result."
 SessionName = Annotated[str, Path(description=NAMED, json_schema_extra={"format": "uuid"})]
 ResultCaller = Annotated[Principal, Depends(Requires(Scope.INFO_SDK, Scope.FACE_FLOW))]
 ResultOwner = Annotated[Principal, Depends(Requires(Scope.INFO_SDK))]
-Sessions = Annotated[SessionService, Depends(part(SessionService))]
+Sessions = Annotated[SessionService, Depends(component(SessionService))]
 
 
 @router.get(
@@ -40,7 +40,7 @@ Sessions = Annotated[SessionService, Depends(part(SessionService))]
 )
 async def get_result_by_header(
     principal: ResultCaller,
-    tenants: TenantsPart,
+    tenants: TenantsComponent,
     sessions: Sessions,
     session_id: Annotated[str, Header(alias="UQ-Session-ID", description=NAMED, json_schema_extra={"format": "uuid"})],
 ) -> Response:
@@ -56,7 +56,7 @@ async def get_result_by_header(
     responses=JWS_REPLY | error_responses(400, 401, 403, 404, 429, 503),
 )
 async def get_result(
-    session_id: SessionName, principal: ResultCaller, tenants: TenantsPart, sessions: Sessions
+    session_id: SessionName, principal: ResultCaller, tenants: TenantsComponent, sessions: Sessions
 ) -> Response:
     """Give the JWS that the session ended with, for 10 minutes after its end; every ending has one."""
     jws = await sessions.result(await tenants.get(principal.tenant_id), _uuid(session_id))
@@ -73,9 +73,9 @@ async def get_result(
 async def purge_result(
     session_id: SessionName,
     principal: ResultOwner,
-    tenants: TenantsPart,
+    tenants: TenantsComponent,
     sessions: Sessions,
-    captures: Annotated[CaptureHub, Depends(part(CaptureHub))],
+    captures: Annotated[CaptureHub, Depends(component(CaptureHub))],
 ) -> None:
     """Forget everything held of a session now instead of later. There need not be anything."""
     tenant = await tenants.get(principal.tenant_id)
@@ -94,8 +94,8 @@ async def get_audit_image(
         str, Path(description="The result's `auditTrailImageId`.", json_schema_extra={"pattern": "^[0-9a-f]{24}$"})
     ],
     principal: ResultOwner,
-    tenants: TenantsPart,
-    results: Annotated[Results, Depends(part(Results))],
+    tenants: TenantsComponent,
+    results: Annotated[Results, Depends(component(Results))],
 ) -> Response:
     """Give the bytes whose SHA-256 the result states, for 30 minutes after the session's end."""
     tenant = await tenants.get(principal.tenant_id)

@@ -44,16 +44,16 @@ _parsing = SizedExecutor("parse", workers=1)
 """Parsing keeps the interpreter busy: a second thread would take it from the event loop, and make nothing faster."""
 
 
-def part_of(request: Request, kind: type[T]) -> T:
+def component_of(request: Request, kind: type[T]) -> T:
     """Give the application's one object of a type (see ``likeness.app``)."""
-    return cast("T", request.app.state.parts[kind])
+    return cast("T", request.app.state.components[kind])
 
 
-def part(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
+def component(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
     """Give a dependency that hands over the application's one object of a type."""
 
     async def get(request: Request) -> T:  # FastAPI would run a plain function on a thread
-        return part_of(request, kind)
+        return component_of(request, kind)
 
     return get
 
@@ -73,7 +73,7 @@ class BodyLimits:
         return photos * self.image_bytes + FIELDS_BYTES
 
 
-def parts_that_read(settings: Settings) -> dict[type, Any]:
+def body_components(settings: Settings) -> dict[type, Any]:
     """Give the application's parts that :func:`read_fields` asks for."""
     limits = BodyLimits(settings.max_image_bytes)
     body_bytes = LARGEST_BODIES_PER_WORKER * settings.workers * limits.in_json(photos=2)
@@ -92,7 +92,7 @@ async def read_fields(request: Request, model: type[M], *, photos: int) -> M:
     Call it after the caller is authorised. Raises PayloadTooLarge, UnsupportedMediaType, BadRequest and InvalidInput,
     and ServiceUnavailable before the body is read. The request's place in the line is given back at its end, by RequestContext.
     """
-    limits = part_of(request, BodyLimits)
+    limits = component_of(request, BodyLimits)
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     refuse_encoded(request)
@@ -103,7 +103,7 @@ async def read_fields(request: Request, model: type[M], *, photos: int) -> M:
     else:
         raise UnsupportedMediaType("Send application/json or multipart/form-data.")
     size = _declared(request, limit_bytes)
-    place = part_of(request, Admission).ask(OWNER.get(), photos=photos, size=limit_bytes if size is None else size)
+    place = component_of(request, Admission).ask(OWNER.get(), photos=photos, size=limit_bytes if size is None else size)
     request.state.place = place
     PLACE.set(place)
     body = bytearray()  # grows in place: pieces kept until the end would leave holes in the memory

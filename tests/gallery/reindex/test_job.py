@@ -110,7 +110,7 @@ def templates(server: Server, tenant: Tenant) -> dict[str, set[str]]:
 
 def assert_memory_is_true(server: Server, tenant: Tenant) -> None:
     """Hold the gallery in memory against one loaded from the database at the same moment."""
-    galleries: LoadedGalleries = server.app.state.parts[LoadedGalleries]
+    galleries: LoadedGalleries = server.app.state.components[LoadedGalleries]
 
     def outline(view: GallerySnapshot, keys: list[int]) -> tuple[object, ...]:
         members = {pack: {key for key in keys if key in index} for pack, index in view.indexes.items() if len(index)}

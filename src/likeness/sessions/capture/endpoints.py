@@ -37,7 +37,7 @@ async def get_capture_page(session_id: str) -> HTMLResponse:
 async def capture(websocket: WebSocket, session_id: str) -> None:
     """Carry a session out; the first message must bring the capture token (see ``likeness.sessions.capture.messages``)."""
     await websocket.accept()
-    captures = websocket.app.state.parts[CaptureHub]
+    captures = websocket.app.state.components[CaptureHub]
     assert isinstance(captures, CaptureHub)
     await captures.serve(BrowserConnection(websocket), session_id)
 
