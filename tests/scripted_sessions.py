@@ -119,14 +119,14 @@ class Checks:
 def scripted(server: Server, **changes: Any) -> Iterator[Checks]:
     """Let the server's liveness checks end as tests want them to."""
     captures = server.app.state.components[CaptureHub]
-    before, checks = captures.parts, Checks()
+    before, checks = captures.services, Checks()
     # Slots of its own: an attempt that the test before left still waits for its device, and must not make the server busy.
     own = {"new_check": checks, "slots": Shares(ATTEMPTS_AT_ONCE)}
-    captures.parts = dataclasses.replace(before, **own | changes)
+    captures.services = dataclasses.replace(before, **own | changes)
     try:
         yield checks
     finally:
-        captures.parts = before
+        captures.services = before
 
 
 @dataclass

@@ -84,7 +84,7 @@ def repeatable_check(engine: Engine, mode: LivenessMode, *, flash: bool, camera:
 def real_server(tmp_path_factory: pytest.TempPathFactory, engine: Engine, scene_clock: SceneClock) -> Iterator[Server]:
     with serving(test_settings(tmp_path_factory.mktemp("browser")), engine) as running:
         captures = running.app.state.components[CaptureHub]
-        captures.parts = dataclasses.replace(captures.parts, monotonic=scene_clock, new_check=repeatable_check)
+        captures.services = dataclasses.replace(captures.services, monotonic=scene_clock, new_check=repeatable_check)
         yield running
 
 

@@ -16,7 +16,7 @@ from likeness.liveness.attempt.check import Check
 from likeness.liveness.attempt.script import LivenessMode, draw_script
 from likeness.liveness.base import LivenessCheck
 from likeness.results.service import Results
-from likeness.sessions.capture.capture import CaptureParts
+from likeness.sessions.capture.capture import CaptureServices
 from likeness.sessions.capture.hub import CaptureHub
 from likeness.sessions.mode import NO_PASSIVE_MODEL
 from likeness.sessions.service import SessionService
@@ -97,7 +97,7 @@ def compose_sessions(
     )
     # A pool of their own: a frame must not wait behind a queue of photos.
     frames = SizedExecutor("frame", workers=settings.workers)
-    parts = CaptureParts(
+    services = CaptureServices(
         engine=faces.engine,
         executor=frames,
         sessions=service,
@@ -107,7 +107,7 @@ def compose_sessions(
         new_check=open_check,
         largest_frame_bytes=settings.max_frame_bytes,
     )
-    return SessionComponents(service, results, CaptureHub(parts, tenants), courier, frames)
+    return SessionComponents(service, results, CaptureHub(services, tenants), courier, frames)
 
 
 def _warn_of_passive_mode(engine: Engine, tenants: Tenants) -> None:

@@ -409,10 +409,10 @@ def test_a_full_server_asks_to_wait(caller: Api, checks: Checks) -> None:
             first.stream(PERSON_FRAME)
             first.hear_of("end")
             second.start()
-            assert captures.parts.slots.free == 0
+            assert captures.services.slots.free == 0
             second.say(type="cancel")
             second.hear_of("end")
-        assert captures.parts.slots.free == 1
+        assert captures.services.slots.free == 1
 
 
 def test_one_tenant_leaves_another_an_attempt(caller: Api, checks: Checks) -> None:

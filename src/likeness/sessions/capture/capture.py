@@ -55,7 +55,7 @@ class NewCheck(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class CaptureParts:
+class CaptureServices:
     """What every capture works with."""
 
     engine: Engine
@@ -85,7 +85,7 @@ class Participant:
 class Capture:
     """See the module's docstring. Lives on the event loop; every step of an attempt holds the lock."""
 
-    parts: CaptureParts
+    services: CaptureServices
     row: SessionRow
     tenant: Tenant
     max_attempts: int
@@ -165,47 +165,47 @@ class Capture:
                 return
             if await self._end_if_used_up():
                 return
-            if not self.parts.slots.take(self.tenant.id):
+            if not self.services.slots.take(self.tenant.id):
                 await participant.connection.send({"type": "busy", "retryAfterSeconds": 3})
                 return
             self._device = participant.device
             try:
                 noted = digest(participant.device)
-                await _insist(lambda: self.parts.sessions.begin_attempt(self.row.id, device_digest=noted))
-                check = self.parts.new_check(self.parts.engine, self.mode, flash=flash, camera=camera)
+                await _insist(lambda: self.services.sessions.begin_attempt(self.row.id, device_digest=noted))
+                check = self.services.new_check(self.services.engine, self.mode, flash=flash, camera=camera)
             except BaseException:
                 self._device = None
-                self.parts.slots.give_back(self.tenant.id)
+                self.services.slots.give_back(self.tenant.id)
                 raise
             self._check = check
             await participant.connection.send({"type": "started", "credit": CREDIT})
 
     async def judge(self, participant: Participant, header: FrameHeader, jpeg: bytes) -> None:
         """Judge one frame and answer with the next instruction. Raises InvalidInput for what is no frame."""
-        received_at = self.parts.monotonic()
-        if len(jpeg) > self.parts.largest_frame_bytes:
-            raise InvalidInput(f"A frame may have at most {self.parts.largest_frame_bytes} bytes.")
+        received_at = self.services.monotonic()
+        if len(jpeg) > self.services.largest_frame_bytes:
+            raise InvalidInput(f"A frame may have at most {self.services.largest_frame_bytes} bytes.")
         async with self._lock:
             check = self._check
             if self.holder is not participant or check is None:
                 return  # on its way when the attempt ended
             try:
-                instruction = await self.parts.executor.run(
-                    judge_frame, self.parts.engine, check, header, jpeg, received_at
+                instruction = await self.services.executor.run(
+                    judge_frame, self.services.engine, check, header, jpeg, received_at
                 )
             except ServiceUnavailable:
                 await participant.connection.send({"type": "skipped", "credit": 1})
                 return
             await self._tell(participant, instruction, credit=1)
         # The server sets the pace: nothing is read before the next frame is wanted.
-        await asyncio.sleep(max(0.0, received_at + 1 / FRAMES_PER_SECOND - self.parts.monotonic()))
+        await asyncio.sleep(max(0.0, received_at + 1 / FRAMES_PER_SECOND - self.services.monotonic()))
 
     async def tick(self, participant: Participant) -> None:
         """Let the attempt notice that no frame comes."""
         async with self._lock:
             if self.holder is participant and self._check is not None:
                 try:
-                    instruction = await self.parts.executor.run(self._check.tick, self.parts.monotonic())
+                    instruction = await self.services.executor.run(self._check.tick, self.services.monotonic())
                 except ServiceUnavailable:
                     return  # the next tick will do
                 await self._tell(participant, instruction, credit=0)
@@ -248,8 +248,8 @@ class Capture:
         if best is None:
             await self._fail(_failure_of(verdict), None)
             return
-        reference = self.parts.sessions.open_template(self.tenant, self.row)
-        decision = compare_with_reference(self.parts.engine, reference, best, minimum_level=self.minimum_match_level)
+        reference = self.services.sessions.open_template(self.tenant, self.row)
+        decision = compare_with_reference(self.services.engine, reference, best, minimum_level=self.minimum_match_level)
         if not verdict.live:
             await self._fail(_failure_of(verdict), decision)
         elif not decision.match:
@@ -261,9 +261,9 @@ class Capture:
         """Look the person up where that was asked for, and end the session. Holds the lock."""
         one_to_n, wanted = OneToN(), self.options.one_to_n
         if wanted != "none":
-            enrolment = self.parts.sessions.enrolment(self.row.id) if wanted == "insert" else None
+            enrolment = self.services.sessions.enrolment(self.row.id) if wanted == "insert" else None
             try:
-                one_to_n = await _insist(lambda: look_up(self.parts.gallery, self.tenant, best, enrolment))
+                one_to_n = await _insist(lambda: look_up(self.services.gallery, self.tenant, best, enrolment))
             except FaceRefused:  # the pack that the gallery answers with sees no face where this one does
                 await self._fail(AttemptFailure.LIVENESS, decision)
                 return
@@ -272,7 +272,7 @@ class Capture:
     async def _fail(self, failure: AttemptFailure, decision: ReferenceComparison | None) -> None:
         """Count a failed attempt; the last one ends the session. Holds the lock."""
         nth = self.failures + 1
-        self.failures = len(await _insist(lambda: self.parts.sessions.fail_attempt(self.row.id, failure, nth=nth)))
+        self.failures = len(await _insist(lambda: self.services.sessions.fail_attempt(self.row.id, failure, nth=nth)))
         if self.attempts_left <= 0:
             # The comparison of a face that is not live is not told: only its picture is kept.
             told = decision if failure is AttemptFailure.NO_MATCH else None
@@ -295,7 +295,7 @@ class Capture:
         return True
 
     async def _give_up_waiting(self, absence: object) -> None:
-        await asyncio.sleep(self.parts.grace_seconds)
+        await asyncio.sleep(self.services.grace_seconds)
         async with self._lock:
             if self._grace_timer is absence and self._check is not None:
                 self._drop_check()
@@ -332,7 +332,7 @@ class Capture:
     ) -> None:
         """End the session and tell everybody. Holds the lock."""
         jti = new_id()
-        jws = await _insist(lambda: self.parts.sessions.end(self.row.id, conclusion, ended_at=ended_at, jti=jti))
+        jws = await _insist(lambda: self.services.sessions.end(self.row.id, conclusion, ended_at=ended_at, jti=jti))
         error = conclusion.error if jws else EndError.EXPIRED
         await self._tell_end(end_message(self.options, jws, error, failure, returns_data=self.returns_data))
 
@@ -350,7 +350,7 @@ class Capture:
     def _drop_check(self) -> LivenessCheck:
         check, self._check, self._device = self._check, None, None
         assert check is not None
-        self.parts.slots.give_back(self.tenant.id)
+        self.services.slots.give_back(self.tenant.id)
         return check
 
     def _ready(self, participant: Participant) -> dict[str, Any]:
@@ -364,7 +364,7 @@ class Capture:
             "failed": self.unreported_failure,
             "underWay": self._check is not None,
             "credit": CREDIT if self._check is not None else 0,
-            "expiresInSeconds": round(self.row.expires_at - self.parts.clock.now(), 1),
+            "expiresInSeconds": round(self.row.expires_at - self.services.clock.now(), 1),
             "frame": {"longSide": FRAME_LONG_SIDE, "intervalMs": round(1000 / FRAMES_PER_SECOND)},
         }
 

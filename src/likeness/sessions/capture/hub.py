@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from likeness.errors import ErrorCode, Forbidden, LikenessError, SessionExpiredOrNotFound, Unauthorized
 from likeness.kit.fairness import OWNER
 from likeness.kit.ids import is_uuid
-from likeness.sessions.capture.capture import Capture, CaptureParts, Participant, digest
+from likeness.sessions.capture.capture import Capture, CaptureServices, Participant, digest
 from likeness.sessions.capture.connection import BrowserConnection, ConnectionLost
 from likeness.sessions.capture.messages import (
     Cancel,
@@ -40,7 +40,7 @@ MOST_CONNECTIONS = 4
 class CaptureHub:
     """The captures under way on this server, by the session's id. All belongs to the event loop."""
 
-    parts: CaptureParts
+    services: CaptureServices
     tenants: Tenants
     _under_way: dict[str, Capture] = field(default_factory=dict)
 
@@ -87,7 +87,7 @@ class CaptureHub:
     async def _admit(self, session_id: str, hello: Hello) -> SessionRow:
         if not is_uuid(session_id):
             raise SessionExpiredOrNotFound("There is no such session.")
-        return await self.parts.sessions.admit(session_id, hello.token)
+        return await self.services.sessions.admit(session_id, hello.token)
 
     async def _carry_out(self, connection: BrowserConnection, hello: Hello, row: SessionRow) -> None:
         capture = await self._capture(row, hello)
@@ -104,7 +104,7 @@ class CaptureHub:
         tenant = await self.tenants.get(row.tenant_id)
         options = SessionOptions.stored(row.options)
         capture = Capture(
-            parts=self.parts,
+            services=self.services,
             row=row,
             tenant=tenant,
             max_attempts=min(options.max_attempts, hello.max_attempts or options.max_attempts),
@@ -122,23 +122,23 @@ class CaptureHub:
             del self._under_way[capture.row.id]
 
     async def _converse(self, capture: Capture, participant: Participant) -> None:
-        looked_at = self.parts.monotonic()
+        looked_at = self.services.monotonic()
         while not _is_done(capture, participant):
             message = await participant.connection.receive(within_seconds=TICK_SECONDS)
             if _is_done(capture, participant):
                 return
-            if self.parts.clock.now() >= capture.row.expires_at:
+            if self.services.clock.now() >= capture.row.expires_at:
                 await capture.expire()
             elif isinstance(message, bytes):
                 await capture.judge(participant, *split_frame(message))
-                looked_at = self.parts.monotonic()
+                looked_at = self.services.monotonic()
             else:
                 if message is not None:
                     await self._obey(capture, participant, read_command(message))
                 # A browser that talks without sending frames does not stop the clock.
-                if message is None or self.parts.monotonic() - looked_at >= TICK_SECONDS:
+                if message is None or self.services.monotonic() - looked_at >= TICK_SECONDS:
                     await capture.tick(participant)
-                    looked_at = self.parts.monotonic()
+                    looked_at = self.services.monotonic()
 
     async def _obey(self, capture: Capture, participant: Participant, command: Start | Take | Qr | Cancel) -> None:
         match command:
@@ -149,7 +149,7 @@ class CaptureHub:
             case Cancel():
                 await capture.cancel(participant)
             case Qr():
-                url = self.parts.sessions.capture_url(capture.row.id, self.parts.sessions.ticket(capture.row.id))
+                url = self.services.sessions.capture_url(capture.row.id, self.services.sessions.ticket(capture.row.id))
                 await participant.connection.send({"type": "qr", "url": url, **draw_qr(url)})
 
     async def _repeat_end(self, connection: BrowserConnection, hello: Hello, row: SessionRow) -> None:
@@ -158,7 +158,7 @@ class CaptureHub:
             raise SessionExpiredOrNotFound("This session has ended.")
         tenant = await self.tenants.get(row.tenant_id)
         try:
-            jws: str | None = await self.parts.sessions.result(tenant, row.id)
+            jws: str | None = await self.services.sessions.result(tenant, row.id)
         except SessionExpiredOrNotFound:
             jws = None
         error = {
