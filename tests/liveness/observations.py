@@ -11,7 +11,7 @@ from likeness.liveness.attempt.director import Director
 from likeness.liveness.base import Frame, Instruction, StatusCode
 from likeness.liveness.frame.chart import HEIGHT, WIDTH, Chart
 from likeness.liveness.frame.observation import LIGHT_SHAPE, FaceView, Observation
-from likeness.liveness.signals.identity import Look
+from likeness.liveness.signals.identity import IdentitySample
 from likeness.liveness.thresholds import THRESHOLDS
 
 SIDE = 480
@@ -67,13 +67,13 @@ class Walk:
     director: Director
     now: float = 100.0
     told: list[Instruction] = field(default_factory=list)
-    looks: list[Look] = field(default_factory=list)
+    looks: list[IdentitySample] = field(default_factory=list)
 
     def show(self, view: FaceView | None = None, *, frames: int = 1, every: float = 0.1, **facts: Any) -> Instruction:
         for _ in range(frames):
             self.now += every
             observation = seen(self.now, view, **facts)
-            self.looks += self.director.choose_looks(observation)
+            self.looks += self.director.choose_samples(observation)
             self.told.append(self.director.advance(observation))
             if self.told[-1].verdict:
                 break

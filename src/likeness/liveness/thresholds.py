@@ -20,7 +20,7 @@ class Guidance:
     frontal_pitch: tuple[float, float] = (0.32, 0.88)
     """Where the nose may be between eyes (0) and mouth (1)."""
     frontal_roll_degrees: float = 14.0
-    slack: float = 1.25
+    tolerance: float = 1.25
     """Factor on all of the above for who was well placed in the frame before."""
     dark: float = 35.0
     """Mean brightness of the face, 0..255, below which there is too little light."""

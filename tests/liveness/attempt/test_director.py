@@ -95,7 +95,7 @@ def test_who_stands_well_may_move_a_little() -> None:
     limits = THRESHOLDS.guidance
     edge = seen(1.0, face(1.17 * FAR))
     assert guide(edge, limits.far_scale, limits) is not None
-    assert guide(edge, limits.far_scale, limits, slack=limits.slack) is None
+    assert guide(edge, limits.far_scale, limits, tolerance=limits.tolerance) is None
 
 
 def test_guidance_fails_nobody() -> None:
@@ -305,7 +305,7 @@ def test_identity_is_looked_at_as_a_step_begins_and_again_at_the_end() -> None:
     assert {look.step_index for look in going.looks} == {0, 1, 2, 3}
     assert {look.lit_by_flash for look in going.looks if look.step_index == 2} == {False, True}
     assert going.looks[-1].seen.at_seconds == going.now, "the last frame of all is looked at"
-    assert going.director.choose_looks(seen(going.now + 0.1, face(NEAR))) == ()
+    assert going.director.choose_samples(seen(going.now + 0.1, face(NEAR))) == ()
 
 
 def test_a_passive_attempt_rests_on_its_models() -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from likeness.liveness.frame.chart import HEIGHT, WIDTH, Chart
 from likeness.liveness.frame.observation import FaceView
-from likeness.liveness.signals.identity import IdentityWatch, Look, judge
+from likeness.liveness.signals.identity import IdentitySample, IdentityWatch, judge
 from likeness.liveness.thresholds import THRESHOLDS
 from liveness.observations import FAR, face, seen
 
@@ -44,7 +44,7 @@ class Watched:
     ) -> list[int]:
         """Give how many tenths of a second ago the chosen looks were."""
         self.now += after
-        look = Look(seen(self.now, view, faces=faces), step, lit_by_flash=False)
+        look = IdentitySample(seen(self.now, view, faces=faces), step, lit_by_flash=False)
         return [round((self.now - one.seen.at_seconds) * 10) for one in self.watch.choose(look, closing=closing)]
 
     def settle(self, number: int = 1) -> None:

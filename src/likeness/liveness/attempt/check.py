@@ -5,7 +5,7 @@ from likeness.liveness.attempt.director import Director
 from likeness.liveness.attempt.script import ChallengeScript
 from likeness.liveness.base import Frame, Instruction, KeyFrame, Verdict
 from likeness.liveness.frame.observation import measure_frame
-from likeness.liveness.signals.identity import Look
+from likeness.liveness.signals.identity import IdentitySample
 from likeness.liveness.thresholds import THRESHOLDS, Thresholds
 
 _SMALLEST_SHARE = 1 / 12
@@ -59,24 +59,24 @@ class Check:
         found = self._engine.detect(frame.image, minimum_face_pixels=smallest, upright=True)
         self._tracked_pixels = found[0].box.width if found else 0.0
         seen = measure_frame(frame, found, self._limits.guidance)
-        for look in self._director.choose_looks(seen):
-            self._keep(look)
+        for sample in self._director.choose_samples(seen):
+            self._keep(sample)
         return self._director.advance(seen)
 
     def tick(self, now_seconds: float) -> Instruction:
         return self._director.tick(now_seconds)
 
-    def _keep(self, look: Look) -> None:
-        assert look.seen.face is not None
-        image, detection = look.seen.frame.image, look.seen.face.detection
+    def _keep(self, sample: IdentitySample) -> None:
+        assert sample.seen.face is not None
+        image, detection = sample.seen.frame.image, sample.seen.face.detection
         key = KeyFrame(
             image,
             detection,
             self._engine.embed(image, [detection])[0],
             self._engine.assess(image, detection, use=Use.PROBE),
-            look.seen.at_seconds,
-            look.step_index,
-            look.lit_by_flash,
+            sample.seen.at_seconds,
+            sample.step_index,
+            sample.lit_by_flash,
         )
         evidence = self._director.evidence
         evidence.templates.append(key.template)

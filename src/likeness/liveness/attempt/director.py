@@ -3,11 +3,11 @@
 from likeness.liveness.attempt import challenge
 from likeness.liveness.attempt.evidence import Evidence
 from likeness.liveness.attempt.script import ChallengeScript, Flash, Hold, LivenessMode, Move, Step
-from likeness.liveness.attempt.steps import FlashRun, GestureRun, HoldRun, MoveRun, StepRun, Told
+from likeness.liveness.attempt.steps import FlashRun, GestureRun, HoldRun, MoveRun, StepOutcome, StepRun
 from likeness.liveness.base import Instruction, SignalResult, StatusCode, Verdict
 from likeness.liveness.frame.observation import Observation, oval
 from likeness.liveness.signals import flash, identity, injection, parallax, passive, shading
-from likeness.liveness.signals.identity import IdentityWatch, Look
+from likeness.liveness.signals.identity import IdentitySample, IdentityWatch
 from likeness.liveness.signals.injection import InjectionWatch
 from likeness.liveness.signals.light_response import respond
 from likeness.liveness.thresholds import Thresholds
@@ -35,7 +35,7 @@ class Director:
         self._step_since = 0.0
         self._last_frame_at = 0.0
         self._progress = 0.0
-        self._told = Told(StatusCode.FACE_NOT_DETECTED)
+        self._told = StepOutcome(StatusCode.FACE_NOT_DETECTED)
         self._newest_flash: int | None = None
         self._identity = IdentityWatch(limits)
 
@@ -43,11 +43,11 @@ class Director:
     def step_index(self) -> int:
         return self._index
 
-    def choose_looks(self, seen: Observation) -> tuple[Look, ...]:
+    def choose_samples(self, seen: Observation) -> tuple[IdentitySample, ...]:
         """Say of which observations, this one or an earlier one, the template is wanted as evidence of identity."""
         if self.verdict is not None:
             return ()
-        look = Look(seen, self._index, lit_by_flash=self._told.colour is not None)
+        look = IdentitySample(seen, self._index, lit_by_flash=self._told.colour is not None)
         return self._identity.choose(look, closing=self._index == len(self.script.steps))
 
     def advance(self, seen: Observation) -> Instruction:
@@ -125,7 +125,7 @@ class Director:
         if timed_out:
             ending = StatusCode.FACE_TIMEOUT
         self.verdict = Verdict(live, ending, self.script.mode.value, self.script.flash, signals)
-        self._told = Told(ending, share=1.0)
+        self._told = StepOutcome(ending, share=1.0)
         self._progress = 1.0
 
     def _judge(self) -> tuple[SignalResult, ...]:

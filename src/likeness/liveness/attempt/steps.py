@@ -14,7 +14,7 @@ from likeness.liveness.thresholds import Thresholds
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class StepOutcome:
     """What one observation leads to."""
 
     status_code: StatusCode
@@ -32,11 +32,11 @@ class StepRun(Protocol):
     scale: float
     """Eye distance wanted, as a share of the frame's shorter side; decides the oval."""
 
-    def advance(self, seen: Observation, evidence: Evidence) -> Told: ...
+    def advance(self, seen: Observation, evidence: Evidence) -> StepOutcome: ...
 
 
 @dataclass(slots=True)
-class Settling:
+class HoldStill:
     """Counts good frames in a row."""
 
     limits: Thresholds
@@ -45,20 +45,20 @@ class Settling:
     faces: list[FaceView] = field(default_factory=list)
     _since: float = 0.0
 
-    def advance(self, seen: Observation, scale: float) -> Told | None:
+    def advance(self, seen: Observation, scale: float) -> StepOutcome | None:
         """Give guidance, or None once enough good frames were seen."""
-        slack = self.limits.guidance.slack if self.faces else 1.0
-        fault = guide(seen, scale, self.limits.guidance, slack=slack)
+        tolerance = self.limits.guidance.tolerance if self.faces else 1.0
+        fault = guide(seen, scale, self.limits.guidance, tolerance=tolerance)
         if fault is not None or seen.face is None:
             self.faces.clear()
             status, hint = fault or (StatusCode.FACE_NOT_DETECTED, None)
-            return Told(status, hint)
+            return StepOutcome(status, hint)
         if not self.faces:
             self._since = seen.at_seconds
         self.faces.append(seen.face)
         if len(self.faces) >= self.frames and seen.at_seconds - self._since >= self.seconds:
             return None
-        return Told(StatusCode.FACE_LIVENESS_HOLD_STILL, share=0.9 * min(len(self.faces) / self.frames, 1.0))
+        return StepOutcome(StatusCode.FACE_LIVENESS_HOLD_STILL, share=0.9 * min(len(self.faces) / self.frames, 1.0))
 
 
 @dataclass(slots=True)
@@ -69,14 +69,14 @@ class HoldRun:
     scale: float
     frames: int
     seconds: float
-    _settling: Settling = field(init=False)
+    _hold_still: HoldStill = field(init=False)
 
     def __post_init__(self) -> None:
-        self._settling = Settling(self.limits, self.frames, self.seconds)
+        self._hold_still = HoldStill(self.limits, self.frames, self.seconds)
 
-    def advance(self, seen: Observation, evidence: Evidence) -> Told:
+    def advance(self, seen: Observation, evidence: Evidence) -> StepOutcome:
         del evidence
-        return self._settling.advance(seen, self.scale) or Told(
+        return self._hold_still.advance(seen, self.scale) or StepOutcome(
             StatusCode.FACE_LIVENESS_HOLD_STILL, share=1.0, done=True
         )
 
@@ -87,18 +87,18 @@ class MoveRun:
 
     limits: Thresholds
     scale: float = field(init=False)
-    _settling: Settling = field(init=False)
+    _hold_still: HoldStill = field(init=False)
     _left_far_at: float | None = None
     _told_at: float | None = None
     _between: int = 0
 
     def __post_init__(self) -> None:
         self.scale = self.limits.guidance.far_scale
-        self._settling = Settling(self.limits, CHARTS)
+        self._hold_still = HoldStill(self.limits, CHARTS)
 
-    def advance(self, seen: Observation, evidence: Evidence) -> Told:
+    def advance(self, seen: Observation, evidence: Evidence) -> StepOutcome:
         if self._told_at is None:
-            return self._settle_far(seen, evidence)
+            return self._hold_far(seen, evidence)
         guidance = self.limits.guidance
         if seen.face is not None:
             ratio = seen.face.eye_distance_pixels / (self.scale * min(seen.size))
@@ -107,25 +107,25 @@ class MoveRun:
                 if seen.at_seconds - self._told_at < self.limits.timing.reaction_seconds:
                     evidence.faults.append("the face came closer before it was asked to")
             self._between += 1.35 * guidance.far_scale / guidance.near_scale < ratio < 1 - guidance.scale_tolerance
-        told = self._settling.advance(seen, self.scale)
+        told = self._hold_still.advance(seen, self.scale)
         if told is None:
-            evidence.near = [face.chart for face in self._settling.faces[-CHARTS:]]
+            evidence.near = [face.chart for face in self._hold_still.faces[-CHARTS:]]
             self._check_way(seen.at_seconds, evidence)
-            return Told(StatusCode.FACE_LIVENESS_HOLD_STILL, share=1.0, done=True)
+            return StepOutcome(StatusCode.FACE_LIVENESS_HOLD_STILL, share=1.0, done=True)
         if told.hint is Hint.CLOSER:
-            return Told(StatusCode.FACE_LIVENESS_MOVE_CLOSER, Hint.CLOSER, share=0.4)
-        return Told(told.status_code, told.hint, share=max(0.4, told.share))
+            return StepOutcome(StatusCode.FACE_LIVENESS_MOVE_CLOSER, Hint.CLOSER, share=0.4)
+        return StepOutcome(told.status_code, told.hint, share=max(0.4, told.share))
 
-    def _settle_far(self, seen: Observation, evidence: Evidence) -> Told:
-        told = self._settling.advance(seen, self.scale)
+    def _hold_far(self, seen: Observation, evidence: Evidence) -> StepOutcome:
+        told = self._hold_still.advance(seen, self.scale)
         if told is not None:
-            return Told(told.status_code, told.hint, share=0.3 * told.share)
-        evidence.far = [face.chart for face in self._settling.faces[-CHARTS:]]
+            return StepOutcome(told.status_code, told.hint, share=0.3 * told.share)
+        evidence.far = [face.chart for face in self._hold_still.faces[-CHARTS:]]
         evidence.frame_size = seen.size
         self._told_at = seen.at_seconds
         self.scale = self.limits.guidance.near_scale
-        self._settling = Settling(self.limits, CHARTS)
-        return Told(StatusCode.FACE_LIVENESS_MOVE_CLOSER, Hint.CLOSER, share=0.4)
+        self._hold_still = HoldStill(self.limits, CHARTS)
+        return StepOutcome(StatusCode.FACE_LIVENESS_MOVE_CLOSER, Hint.CLOSER, share=0.4)
 
     def _check_way(self, at_seconds: float, evidence: Evidence) -> None:
         if self._left_far_at is None or at_seconds - self._left_far_at < self.limits.timing.move_seconds:
@@ -141,7 +141,7 @@ class GestureRun:
     limits: Thresholds
     step: Turn | Tilt
     scale: float
-    _settling: Settling = field(init=False)
+    _hold_still: HoldStill = field(init=False)
     _straight: float = 0.0
     _told_at: float | None = None
     _began: bool = False
@@ -149,25 +149,25 @@ class GestureRun:
     _wrong: int = 0
 
     def __post_init__(self) -> None:
-        self._settling = Settling(self.limits, self.limits.timing.gesture_frames)
+        self._hold_still = HoldStill(self.limits, self.limits.timing.gesture_frames)
 
     @property
     def _status(self) -> StatusCode:
         kind = "TURN" if isinstance(self.step, Turn) else "TILT"
         return StatusCode(f"FACE_LIVENESS_{kind}_{self.step.side.upper()}")
 
-    def advance(self, seen: Observation, evidence: Evidence) -> Told:
+    def advance(self, seen: Observation, evidence: Evidence) -> StepOutcome:
         if self._told_at is None:
-            told = self._settling.advance(seen, self.scale)
+            told = self._hold_still.advance(seen, self.scale)
             if told is not None:
-                return Told(told.status_code, told.hint, share=0.4 * told.share)
-            self._straight = float(np.median([self._pose(face) for face in self._settling.faces]))
+                return StepOutcome(told.status_code, told.hint, share=0.4 * told.share)
+            self._straight = float(np.median([self._pose(face) for face in self._hold_still.faces]))
             self._told_at = seen.at_seconds
-            return Told(self._status, share=0.4)
+            return StepOutcome(self._status, share=0.4)
         if seen.face is None or seen.faces > 1:
             self._held = self._wrong = 0
             status = StatusCode.FACE_MULTIPLE_FACES_DETECTED if seen.face else StatusCode.FACE_NOT_DETECTED
-            return Told(status, share=0.4)
+            return StepOutcome(status, share=0.4)
         # 1 is a whole gesture to the wanted side.
         done = (self._pose(seen.face) - self._straight) / self._whole
         if not self._began and abs(done) > 0.5:
@@ -179,7 +179,7 @@ class GestureRun:
         if self._wrong == self.limits.timing.gesture_frames:
             evidence.mistakes += 1
         held = self._held / self.limits.timing.gesture_frames
-        return Told(self._status, share=0.4 + 0.6 * min(held, 1.0), done=held >= 1)
+        return StepOutcome(self._status, share=0.4 + 0.6 * min(held, 1.0), done=held >= 1)
 
     def _pose(self, face: FaceView) -> float:
         return face.yaw if isinstance(self.step, Turn) else face.roll_degrees
@@ -205,12 +205,12 @@ class FlashRun:
     def __post_init__(self) -> None:
         self._colours = self.step.colours
 
-    def advance(self, seen: Observation, evidence: Evidence) -> Told:
+    def advance(self, seen: Observation, evidence: Evidence) -> StepOutcome:
         now = seen.at_seconds
         if self._started_at is None:
             fault = guide(seen, self.scale, self.limits.guidance)
             if fault is not None:
-                return Told(*fault)
+                return StepOutcome(*fault)
             self._started_at = self._last_face_at = now
         if self._usable(seen) and seen.face is not None:
             self._last_face_at = now
@@ -223,11 +223,11 @@ class FlashRun:
             index += 1
         if index == len(self._colours):
             evidence.shown.append((now, None))
-            return Told(StatusCode.FACE_LIVENESS_HOLD_STILL, share=1.0, done=True)
+            return StepOutcome(StatusCode.FACE_LIVENESS_HOLD_STILL, share=1.0, done=True)
         colour = self._colours[index].colour
         if not evidence.shown or evidence.shown[-1][1] != colour:
             evidence.shown.append((now, colour))
-        return Told(
+        return StepOutcome(
             StatusCode.FACE_LIVENESS_WATCH_COLOURS,
             colour=colour,
             flash_index=self._first_index + index,
@@ -240,13 +240,13 @@ class FlashRun:
         ratio = seen.face.eye_distance_pixels / (self.scale * min(seen.size))
         return 0.75 < ratio < 1.35
 
-    def _start_over(self, evidence: Evidence) -> Told:
+    def _start_over(self, evidence: Evidence) -> StepOutcome:
         self._started_at = None
         self._first_index += len(self._colours)
         evidence.samples.clear()
         evidence.shown.clear()
         if self._colours is self.step.spare:
             evidence.faults.append("the face left while the colours were shown")
-            return Told(StatusCode.FACE_LIVENESS_HOLD_STILL, share=1.0, done=True)
+            return StepOutcome(StatusCode.FACE_LIVENESS_HOLD_STILL, share=1.0, done=True)
         self._colours = self.step.spare
-        return Told(StatusCode.FACE_NOT_DETECTED)
+        return StepOutcome(StatusCode.FACE_NOT_DETECTED)

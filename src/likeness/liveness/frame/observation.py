@@ -133,12 +133,12 @@ def oval(size: tuple[int, int], scale: float) -> Oval:
 
 
 def guide(
-    seen: Observation, scale: float, limits: Guidance, *, slack: float = 1.0
+    seen: Observation, scale: float, limits: Guidance, *, tolerance: float = 1.0
 ) -> tuple[StatusCode, Hint | None] | None:
     """Say what keeps a frame from being judged, the most helpful thing first; None when it is good.
 
     Light comes before place, since a face is not found in the dark, and place before distance: who comes closer from a place
-    at the edge leaves the picture. ``scale`` is the wanted eye distance as a share of the frame's shorter side. ``slack`` > 1 widens what is allowed of place
+    at the edge leaves the picture. ``scale`` is the wanted eye distance as a share of the frame's shorter side. ``tolerance`` > 1 widens what is allowed of place
     and pose, so that a person on the edge is not told one thing and the other in turns.
     """
     face = seen.face
@@ -158,10 +158,14 @@ def guide(
         (seen.faces > 1, StatusCode.FACE_MULTIPLE_FACES_DETECTED, None),
         (face.brightness < limits.dark, StatusCode.FACE_DARK_ENVIRONMENT_DETECTED, None),
         (face.brightness > limits.bright, StatusCode.FACE_BRIGHT_ENVIRONMENT_DETECTED, None),
-        (away > limits.off_centre * slack, StatusCode.FACE_INCORRECT_POSITION_DETECTED, _way_back(aside, below)),
-        (ratio < 1 - limits.scale_tolerance * slack, StatusCode.FACE_INCORRECT_DISTANCE_DETECTED, Hint.CLOSER),
-        (ratio > 1 + limits.scale_tolerance * slack, StatusCode.FACE_INCORRECT_DISTANCE_DETECTED, Hint.FARTHER),
-        (not is_frontal(face, limits, slack=slack), StatusCode.FACE_INCORRECT_POSE_DETECTED, Hint.LOOK_STRAIGHT),
+        (away > limits.off_centre * tolerance, StatusCode.FACE_INCORRECT_POSITION_DETECTED, _way_back(aside, below)),
+        (ratio < 1 - limits.scale_tolerance * tolerance, StatusCode.FACE_INCORRECT_DISTANCE_DETECTED, Hint.CLOSER),
+        (ratio > 1 + limits.scale_tolerance * tolerance, StatusCode.FACE_INCORRECT_DISTANCE_DETECTED, Hint.FARTHER),
+        (
+            not is_frontal(face, limits, tolerance=tolerance),
+            StatusCode.FACE_INCORRECT_POSE_DETECTED,
+            Hint.LOOK_STRAIGHT,
+        ),
         (face.sharpness < limits.sharpness, StatusCode.FACE_BLUR_DETECTED, None),
     )
     return next(((status, hint) for present, status, hint in faults if present), None)
@@ -174,12 +178,12 @@ def _way_back(aside: float, below: float) -> Hint:
     return Hint.UP if below > 0 else Hint.DOWN
 
 
-def is_frontal(face: FaceView, limits: Guidance, *, slack: float = 1.0) -> bool:
-    """Whether yaw, pitch and roll are within the limits; ``slack`` > 1 widens them by that factor."""
+def is_frontal(face: FaceView, limits: Guidance, *, tolerance: float = 1.0) -> bool:
+    """Whether yaw, pitch and roll are within the limits; ``tolerance`` > 1 widens them by that factor."""
     low, high = limits.frontal_pitch
-    margin = (high - low) * (slack - 1) / 2
+    margin = (high - low) * (tolerance - 1) / 2
     return (
-        abs(face.yaw) <= limits.frontal_yaw * slack
+        abs(face.yaw) <= limits.frontal_yaw * tolerance
         and low - margin <= face.pitch <= high + margin
-        and abs(face.roll_degrees) <= limits.frontal_roll_degrees * slack
+        and abs(face.roll_degrees) <= limits.frontal_roll_degrees * tolerance
     )

@@ -23,7 +23,7 @@ _SEARCHED, _SOUGHT = (slice(6, 46), slice(4, 36)), (slice(9, 43), slice(7, 33))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class IdentitySample:
     """One observation of a face that is fit to be compared, and when in the attempt it was."""
 
     seen: Observation
@@ -37,26 +37,26 @@ class IdentityWatch:
 
     limits: Thresholds
     _last: "_Glance | None" = None
-    _spare: Look | None = None
+    _spare: IdentitySample | None = None
     """The last look that was not compared."""
-    _compared: Look | None = None
+    _compared: IdentitySample | None = None
     _interrupted: bool = True
 
-    def choose(self, look: Look, *, closing: bool) -> tuple[Look, ...]:
+    def choose(self, sample: IdentitySample, *, closing: bool) -> tuple[IdentitySample, ...]:
         """Take in the next observation; give the looks that must be compared now. ``closing``: it may be the last."""
-        chosen: list[Look] = []
-        if self._breaks_off(look.seen):
+        chosen: list[IdentitySample] = []
+        if self._breaks_off(sample.seen):
             self._interrupted = True
             if self._spare is not None:
                 chosen.append(self._spare)
                 self._spare = None
-        if not self._is_fit(look.seen):
+        if not self._is_fit(sample.seen):
             return tuple(chosen)
-        if closing or self._interrupted or self._is_due(look):
-            chosen.append(look)
-            self._compared, self._spare, self._interrupted = look, None, False
+        if closing or self._interrupted or self._is_due(sample):
+            chosen.append(sample)
+            self._compared, self._spare, self._interrupted = sample, None, False
         else:
-            self._spare = look
+            self._spare = sample
         return tuple(chosen)
 
     def _is_fit(self, seen: Observation) -> bool:
@@ -64,16 +64,16 @@ class IdentityWatch:
         return (
             face is not None
             and seen.faces == 1
-            and is_frontal(face, guidance, slack=guidance.slack)
+            and is_frontal(face, guidance, tolerance=guidance.tolerance)
             and face.eye_distance_pixels >= (1 - guidance.scale_tolerance) * guidance.far_scale * min(seen.size)
         )
 
-    def _is_due(self, look: Look) -> bool:
+    def _is_due(self, sample: IdentitySample) -> bool:
         last = self._compared
         return (
             last is None
-            or last.step_index != look.step_index
-            or look.seen.at_seconds - last.seen.at_seconds >= self.limits.timing.key_frame_seconds
+            or last.step_index != sample.step_index
+            or sample.seen.at_seconds - last.seen.at_seconds >= self.limits.timing.key_frame_seconds
         )
 
     def _breaks_off(self, seen: Observation) -> bool:

@@ -68,17 +68,17 @@ def respond(
         return None
     times = np.array([one.at_seconds for one in samples])
     places = np.stack([one.places for one in samples]) - background[:, None, None, :]
-    skin = _settle(places[:, *_SKIN].mean(axis=(1, 2)), times)
+    skin = _smooth(places[:, *_SKIN].mean(axis=(1, 2)), times)
     strength = float(np.sqrt((skin**2).sum()))
     correlation, lag = -1.0, 0.0
     for candidate in np.arange(*lags_seconds, _LAG_STEP):
-        colours = _settle(_shown_at(times - candidate, shown), times)
+        colours = _smooth(_shown_at(times - candidate, shown), times)
         size = float(np.sqrt((colours**2).sum())) * strength
         if size > 0 and (agreement := float((skin * colours).sum()) / size) > correlation:
             correlation, lag = agreement, float(candidate)
     if correlation <= 0:
         return Response(correlation, 0.0, lag, (np.zeros(places.shape[1:3], np.float32),) * 2)
-    colours = _settle(_shown_at(times - lag, shown), times)
+    colours = _smooth(_shown_at(times - lag, shown), times)
     return Response(
         correlation,
         float((skin * colours).sum() / (colours**2).sum()),
@@ -107,9 +107,9 @@ def _background(samples: list[LightSample]) -> NDArray[np.float64] | None:
 
 def _answers(places: NDArray[np.float64], colours: NDArray[np.float64], times: NDArray[np.float64]) -> FloatArray:
     """Give each place's response to the colours, in least squares."""
-    settled = _settle(places.reshape(len(times), -1, 3), times)
-    colours = _settle(colours, times)
-    answers = np.einsum("tpc,tc->p", settled, colours) / (colours**2).sum()
+    smooth = _smooth(places.reshape(len(times), -1, 3), times)
+    colours = _smooth(colours, times)
+    answers = np.einsum("tpc,tc->p", smooth, colours) / (colours**2).sum()
     return np.asarray(answers.reshape(places.shape[1:3]), np.float32)
 
 
@@ -125,7 +125,7 @@ def _shown_at(times: NDArray[np.float64], shown: list[tuple[float, Colour | None
     return np.asarray(light[np.clip(np.searchsorted(since, times, side="right") - 1, 0, len(shown) - 1)])
 
 
-def _settle(series: NDArray[np.floating[Any]], times: NDArray[np.float64]) -> NDArray[np.float64]:
+def _smooth(series: NDArray[np.floating[Any]], times: NDArray[np.float64]) -> NDArray[np.float64]:
     """Leave of a (t, ..., 3) series what changes in hue: brightness, mean and linear drift are taken out.
 
     Brightness changes with every movement of the head; hue changes with the light alone.
