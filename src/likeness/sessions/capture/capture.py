@@ -9,10 +9,10 @@ an unwelcome challenge could be dodged by hanging up.
 import asyncio
 import hashlib
 import logging
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from likeness.engine.base import Engine
@@ -25,6 +25,7 @@ from likeness.kit.ids import new_id
 from likeness.liveness.attempt.script import LivenessMode
 from likeness.liveness.base import Instruction, KeyFrame, LivenessCheck, StatusCode, Verdict
 from likeness.results.claims import AuditFrame, OneToN
+from likeness.sessions.capture.attempt import Attempt
 from likeness.sessions.capture.connection import BrowserConnection
 from likeness.sessions.capture.frames import FRAME_LONG_SIDE, judge_frame
 from likeness.sessions.capture.messages import FrameHeader, end_message
@@ -100,11 +101,8 @@ class Capture:
     over: bool = False
     holder: Participant | None = None
     watchers: set[Participant] = field(default_factory=set)
-    _check: LivenessCheck | None = None
-    _device: str | None = None
-    """Whose the attempt is that is under way, or about to begin."""
-    _grace_timer: object | None = None
-    """Stands for the time that the device of an attempt has been away; another for each time."""
+    _attempt: Attempt | None = None
+    """The attempt that is under way, or about to begin."""
     _liveness: dict[str, Any] = field(default_factory=dict)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _chores: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -121,15 +119,21 @@ class Capture:
     def attempts_left(self) -> int:
         return self.max_attempts - self.failures
 
+    @property
+    def _check(self) -> LivenessCheck | None:
+        """The check of the attempt under way."""
+        return self._attempt.check if self._attempt else None
+
     async def join(self, participant: Participant, *, watch: bool = False) -> None:
         """Let a connection in: as holder where that is wanted and allowed, else as watcher."""
-        comes_back = self._device is not None and secrets.compare_digest(participant.device, self._device)
-        if watch or (self._device is not None and not comes_back):
+        attempt = self._attempt
+        if watch or (attempt and not attempt.belongs_to(participant.device)):
             self.watchers.add(participant)
             await participant.connection.send({"type": "elsewhere"})
             return
         previous, self.holder = self.holder, participant
-        self._grace_timer = None
+        if attempt:
+            attempt.absence = None
         self.watchers.discard(participant)
         if previous is not None and previous is not participant:
             # The same device again is its own connection that was lost, or a copy of its tab, which must not come back at once.
@@ -148,9 +152,8 @@ class Capture:
         self.watchers.discard(participant)
         if self.holder is participant:
             self.holder = None
-            if self._check is not None:
-                self._grace_timer = object()
-                chore = asyncio.create_task(self._give_up_waiting(self._grace_timer))
+            if self._attempt and self._attempt.check:
+                chore = asyncio.create_task(self._give_up_waiting(self._attempt, self._attempt.leave()))
                 self._chores.add(chore)
                 chore.add_done_callback(self._chores.discard)
         self._forget_if_deserted()
@@ -168,16 +171,16 @@ class Capture:
             if not self.services.slots.take(self.tenant.id):
                 await participant.connection.send({"type": "busy", "retryAfterSeconds": 3})
                 return
-            self._device = participant.device
+            self._attempt = Attempt(participant.device, partial(self.services.slots.give_back, self.tenant.id))
             try:
                 noted = digest(participant.device)
                 await _insist(lambda: self.services.sessions.begin_attempt(self.row.id, device_digest=noted))
-                check = self.services.new_check(self.services.engine, self.mode, flash=flash, camera=camera)
+                self._attempt.check = self.services.new_check(
+                    self.services.engine, self.mode, flash=flash, camera=camera
+                )
             except BaseException:
-                self._device = None
-                self.services.slots.give_back(self.tenant.id)
+                self._drop_attempt()
                 raise
-            self._check = check
             await participant.connection.send({"type": "started", "credit": CREDIT})
 
     async def judge(self, participant: Participant, header: FrameHeader, jpeg: bytes) -> None:
@@ -196,19 +199,20 @@ class Capture:
             except ServiceUnavailable:
                 await participant.connection.send({"type": "skipped", "credit": 1})
                 return
-            await self._tell(participant, instruction, credit=1)
+            await self._tell(participant, instruction, check, credit=1)
         # The server sets the pace: nothing is read before the next frame is wanted.
         await asyncio.sleep(max(0.0, received_at + 1 / FRAMES_PER_SECOND - self.services.monotonic()))
 
     async def tick(self, participant: Participant) -> None:
         """Let the attempt notice that no frame comes."""
         async with self._lock:
-            if self.holder is participant and self._check is not None:
+            check = self._check
+            if self.holder is participant and check is not None:
                 try:
-                    instruction = await self.services.executor.run(self._check.tick, self.services.monotonic())
+                    instruction = await self.services.executor.run(check.tick, self.services.monotonic())
                 except ServiceUnavailable:
                     return  # the next tick will do
-                await self._tell(participant, instruction, credit=0)
+                await self._tell(participant, instruction, check, credit=0)
 
     async def cancel(self, participant: Participant) -> None:
         """End the session as its holder wishes."""
@@ -232,19 +236,20 @@ class Capture:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
 
-    async def _tell(self, participant: Participant, instruction: Instruction, *, credit: int) -> None:
+    async def _tell(
+        self, participant: Participant, instruction: Instruction, check: LivenessCheck, *, credit: int
+    ) -> None:
         over = instruction.verdict is not None
         await participant.connection.send(
             {"type": "instruct", **instruction.as_json(), "credit": 0 if over else credit}
         )
         if instruction.verdict is not None:
-            await self._conclude(instruction.verdict)
+            self._drop_attempt()
+            await self._conclude(instruction.verdict, check.best)
 
-    async def _conclude(self, verdict: Verdict) -> None:
-        """Decide an attempt that is over. Holds the lock."""
-        check = self._drop_check()
+    async def _conclude(self, verdict: Verdict, best: KeyFrame | None) -> None:
+        """Decide an attempt that is over, by its best frame. Holds the lock."""
         self._liveness = verdict.as_json()
-        best = check.best
         if best is None:
             await self._fail(_failure_of(verdict), None)
             return
@@ -294,11 +299,11 @@ class Capture:
         await self._end(self._conclusion(SessionState.FAILED, EndError.TOO_MANY_ATTEMPTS))
         return True
 
-    async def _give_up_waiting(self, absence: object) -> None:
+    async def _give_up_waiting(self, attempt: Attempt, absence: object) -> None:
         await asyncio.sleep(self.services.grace_seconds)
         async with self._lock:
-            if self._grace_timer is absence and self._check is not None:
-                self._drop_check()
+            if self._attempt is attempt and attempt.absence is absence:
+                self._drop_attempt()
                 try:
                     await self._fail(AttemptFailure.TIMEOUT, None)
                 except LikenessError as error:
@@ -337,8 +342,7 @@ class Capture:
         await self._tell_end(end_message(self.options, jws, error, failure, returns_data=self.returns_data))
 
     async def _tell_end(self, message: dict[str, Any]) -> None:
-        if self._check is not None:
-            self._drop_check()
+        self._drop_attempt()
         self.over = True
         participants = [*self.watchers, *([self.holder] if self.holder else [])]
         await asyncio.gather(*(participant.connection.send(message) for participant in participants))
@@ -347,11 +351,10 @@ class Capture:
         if self.holder is None and not self.watchers and self._check is None:
             self.forget(self)
 
-    def _drop_check(self) -> LivenessCheck:
-        check, self._check, self._device = self._check, None, None
-        assert check is not None
-        self.services.slots.give_back(self.tenant.id)
-        return check
+    def _drop_attempt(self) -> None:
+        attempt, self._attempt = self._attempt, None
+        if attempt:
+            attempt.close()
 
     def _ready(self, participant: Participant) -> dict[str, Any]:
         return {
