@@ -20,23 +20,15 @@ from sqlalchemy import Connection
 
 from likeness.cli.progress import progress_bar
 from likeness.deployment import Deployment, open_deployment
-from likeness.errors import Conflict, InvalidInput, NotFound
 from likeness.gallery.bulk.exporting import spreadsheet_text
-from likeness.gallery.reindex.repository import REQUESTS_IN, Reindex, ReindexRepository, ReindexRequest, ReindexState
+from likeness.gallery.reindex.repository import Reindex, ReindexRepository, ReindexRequest, ReindexState
+from likeness.gallery.reindex.requests import NEXT_STEP, ReindexRequests, is_at_rest
 from likeness.gallery.repository import GalleryRepository
 from likeness.settings import Settings
 from likeness.store.ownership import is_owned
 from likeness.tenants.service import Tenant
 
 WATCH_SECONDS = 0.3
-_FULFILLED = {
-    ReindexRequest.CUT_OVER: {ReindexState.CUT_OVER, ReindexState.FINISHING},
-    ReindexRequest.ROLL_BACK: {ReindexState.READY},
-    ReindexRequest.KEEP_ORPHANS: {ReindexState.FINISHING},
-    ReindexRequest.DROP_ORPHANS: {ReindexState.FINISHING},
-    ReindexRequest.ABANDON: {ReindexState.ABANDONING},
-}
-"""The states in which nothing is left to wish: a command for every tenant passes over galleries in them."""
 TenantOption = Annotated[
     str | None, typer.Option(help="Name or id of one tenant.", show_default="every tenant concerned")
 ]
@@ -62,12 +54,7 @@ def reindex(
     `likeness gallery cutover`. It may be interrupted at any time, this command or the server: run it again to watch on.
     """
     with closing(open_deployment(Settings())) as deployment:
-        chosen = _chosen(deployment, tenant)
-        asked = [each for each in chosen if _may_move(deployment, each, pack, named=tenant is not None)]
-        if not asked:
-            raise NotFound(f"No gallery is left to move to {pack}; a new one answers with the pack that all others do.")
-        for each in asked:
-            _ask(deployment, each, pack)
+        asked = _requests(deployment).ask(_chosen(deployment, tenant), pack, named=tenant is not None)
         if _server_at_work(deployment) and wait:
             _see_through(deployment, asked)
 
@@ -81,7 +68,7 @@ def status(
 ) -> None:
     """Tell how far each gallery is on its way, what would change, and which entries would stay behind with the old pack."""
     with closing(open_deployment(Settings())) as deployment:
-        moving = _found(deployment, tenant)
+        moving = _requests(deployment).find(_chosen(deployment, tenant))
         if ids:
             _list_orphans(deployment, moving)
         elif moving:
@@ -121,56 +108,9 @@ def abandon(tenant: TenantOption = None, *, wait: Wait = True) -> None:
     _wish(ReindexRequest.ABANDON, tenant, wait=wait)
 
 
-def _may_move(deployment: Deployment, tenant: Tenant, pack: str, *, named: bool) -> bool:
-    """Whether one gallery is to be moved, or moves already; False where it need not be. Raises Conflict when it is on another way."""
-    present = deployment.database.read_now(ReindexRepository(tenant.id).find)
-    if present is None or present.state is ReindexState.FAILED:
-        packs = deployment.database.read_now(GalleryRepository(tenant.id).packs)
-        if packs is None or packs.pack.partition("@")[0] == pack:
-            if named:
-                raise Conflict(
-                    f"The gallery of {tenant.name!r} {'is empty' if packs is None else f'answers with {packs.pack}'} already."
-                )
-            return False
-        return True
-    same = present.pack.partition("@")[0] == pack
-    if same and not named and present.state in {ReindexState.CUT_OVER, ReindexState.FINISHING}:
-        return False
-    if not same or present.state not in {ReindexState.WAITING, ReindexState.FILLING, ReindexState.READY}:
-        raise Conflict(
-            f"The gallery of {tenant.name!r} is being moved to {present.pack} ({present.state}); see `likeness gallery status`."
-        )
-    return True
-
-
-def _ask(deployment: Deployment, tenant: Tenant, pack: str) -> None:
-    """Ask for one gallery's re-index, unless it is under way."""
-    rows = ReindexRepository(tenant.id)
-
-    def ask(connection: Connection) -> None:
-        present = rows.find(connection)
-        if present is None or present.state is ReindexState.FAILED:
-            rows.remove(connection)
-            rows.ask(connection, pack, now=deployment.clock.now())
-
-    deployment.database.write_now(ask)
-
-
 def _wish(wish: ReindexRequest, tenant: str | None, *, wait: bool) -> None:
     with closing(open_deployment(Settings())) as deployment:
-        moving = {
-            each: row
-            for each, row in _moving(deployment, tenant).items()
-            if tenant is not None or row.state not in _FULFILLED[wish]
-        }
-        if not moving:
-            raise InvalidInput("Every gallery that is being moved is there already; see `likeness gallery status`.")
-        for each, row in moving.items():
-            if wish not in REQUESTS_IN[row.state]:
-                raise InvalidInput(f"The gallery of {each.name!r} is {row.state}: {_next(row.state)}")
-        for each in moving:
-            change = partial(ReindexRepository(each.id).change, now=deployment.clock.now(), wish=wish, error=None)
-            deployment.database.write_now(change)
+        moving = _requests(deployment).wish(_chosen(deployment, tenant), wish, named=tenant is not None)
         if _server_at_work(deployment) and wait:
             _see_through(deployment, moving)
 
@@ -179,18 +119,8 @@ def _chosen(deployment: Deployment, name: str | None) -> list[Tenant]:
     return deployment.tenants.all() if name is None else [deployment.tenants.by_name(name)]
 
 
-def _found(deployment: Deployment, name: str | None) -> dict[Tenant, Reindex]:
-    """Give the re-indexes of one tenant or all."""
-    found = {each: deployment.database.read_now(ReindexRepository(each.id).find) for each in _chosen(deployment, name)}
-    return {each: row for each, row in found.items() if row}
-
-
-def _moving(deployment: Deployment, name: str | None) -> dict[Tenant, Reindex]:
-    """Give the re-indexes of one tenant or all. Raises NotFound when there is none."""
-    moving = _found(deployment, name)
-    if not moving:
-        raise NotFound("No gallery is being moved to another pack; begin with `likeness gallery reindex --pack PACK`.")
-    return moving
+def _requests(deployment: Deployment) -> ReindexRequests:
+    return ReindexRequests(deployment.database, deployment.clock)
 
 
 def _server_at_work(deployment: Deployment) -> bool:
@@ -209,7 +139,7 @@ def _see_through(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
     _watch(deployment, tenants)
     _report(deployment, tenants)
     rows = [deployment.database.read_now(ReindexRepository(tenant.id).find) for tenant in tenants]
-    unfinished = any(row and not row.error and not _at_rest(row) for row in rows)
+    unfinished = any(row and not row.error and not is_at_rest(row) for row in rows)
     if unfinished:
         Console(stderr=True, markup=False).print(
             "The server ended before its work was done: start `likeness serve`, which goes on with it.", soft_wrap=True
@@ -227,13 +157,9 @@ def _watch(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
                 row = deployment.database.read_now(ReindexRepository(tenant.id).find)
                 if row is not None:
                     bar.update(task, description=f"{tenant.name}: {row.state}", completed=row.done, total=row.total)
-                if row is None or row.error or _at_rest(row):
+                if row is None or row.error or is_at_rest(row):
                     del tasks[tenant]
             time.sleep(WATCH_SECONDS if tasks else 0)
-
-
-def _at_rest(row: Reindex) -> bool:
-    return row.wish is None and row.state in {ReindexState.READY, ReindexState.CUT_OVER, ReindexState.FAILED}
 
 
 def _report(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
@@ -264,7 +190,7 @@ def _lines(row: Reindex, orphans: dict[str, int]) -> Iterator[tuple[str, str]]:
             yield "", f"{change['entry']}: {_hit(change['old'])} → {_hit(change['new'])}"
     if row.error:
         yield "error", f"[red]{escape(row.error)}[/]"
-    yield "next", _next(row.state)
+    yield "next", NEXT_STEP[row.state]
 
 
 def _compared(report: dict[str, Any]) -> str:
@@ -277,18 +203,6 @@ def _compared(report: dict[str, Any]) -> str:
 
 def _hit(hit: dict[str, Any] | None) -> str:
     return f"{hit['entry']} ({hit['score']:.4f})" if hit else "nobody"
-
-
-def _next(state: ReindexState) -> str:
-    return {
-        ReindexState.WAITING: "the server begins by itself, or `likeness gallery abandon`",
-        ReindexState.FAILED: "mend the error and run `likeness gallery reindex` again, or `likeness gallery abandon`",
-        ReindexState.FILLING: "the server goes on by itself, or `likeness gallery abandon`",
-        ReindexState.READY: "`likeness gallery cutover`, or `likeness gallery abandon`",
-        ReindexState.CUT_OVER: "`likeness gallery finish --orphans keep|drop`, or `likeness gallery rollback`",
-        ReindexState.FINISHING: "the server ends it by itself",
-        ReindexState.ABANDONING: "the server ends it by itself",
-    }[state]
 
 
 def _list_orphans(deployment: Deployment, moving: Iterable[Tenant]) -> None:

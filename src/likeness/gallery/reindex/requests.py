@@ -1,0 +1,119 @@
+"""What an operator may ask of a re-index, and when; the server does it (see ``likeness.gallery.reindex.job``)."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from sqlalchemy import Connection
+
+from likeness.errors import Conflict, InvalidInput, NotFound
+from likeness.gallery.reindex.repository import REQUESTS_IN, Reindex, ReindexRepository, ReindexRequest, ReindexState
+from likeness.gallery.repository import GalleryRepository
+from likeness.kit.clock import Clock
+from likeness.store.database import Database
+from likeness.tenants.service import Tenant
+
+NEXT_STEP: Mapping[ReindexState, str] = {
+    ReindexState.WAITING: "the server begins by itself, or `likeness gallery abandon`",
+    ReindexState.FAILED: "mend the error and run `likeness gallery reindex` again, or `likeness gallery abandon`",
+    ReindexState.FILLING: "the server goes on by itself, or `likeness gallery abandon`",
+    ReindexState.READY: "`likeness gallery cutover`, or `likeness gallery abandon`",
+    ReindexState.CUT_OVER: "`likeness gallery finish --orphans keep|drop`, or `likeness gallery rollback`",
+    ReindexState.FINISHING: "the server ends it by itself",
+    ReindexState.ABANDONING: "the server ends it by itself",
+}
+"""What happens next in each state, or what the operator can do."""
+_FULFILLED: Mapping[ReindexRequest, frozenset[ReindexState]] = {
+    ReindexRequest.CUT_OVER: frozenset({ReindexState.CUT_OVER, ReindexState.FINISHING}),
+    ReindexRequest.ROLL_BACK: frozenset({ReindexState.READY}),
+    ReindexRequest.KEEP_ORPHANS: frozenset({ReindexState.FINISHING}),
+    ReindexRequest.DROP_ORPHANS: frozenset({ReindexState.FINISHING}),
+    ReindexRequest.ABANDON: frozenset({ReindexState.ABANDONING}),
+}
+"""The states in which nothing is left to wish: what is asked for every tenant passes over galleries in them."""
+
+
+class ReindexRequests:
+    """Writes into the database what the operator wants.
+
+    A tenant that is ``named`` must be able to do what is asked. Of all tenants, those that are there already are passed over.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def find(self, tenants: Sequence[Tenant]) -> dict[Tenant, Reindex]:
+        """Give the re-indexes of those tenants that have one."""
+        found = {tenant: self._database.read_now(ReindexRepository(tenant.id).find) for tenant in tenants}
+        return {tenant: reindex for tenant, reindex in found.items() if reindex}
+
+    def ask(self, tenants: Sequence[Tenant], pack: str, *, named: bool) -> list[Tenant]:
+        """Ask for the move of galleries to another pack; gives those that move, with those that moved before.
+
+        Raises Conflict where one is on another way, or is named and there already, and NotFound where none is left to move.
+        """
+        asked = [tenant for tenant in tenants if self._may_move(tenant, pack, named=named)]
+        if not asked:
+            raise NotFound(f"No gallery is left to move to {pack}; a new one answers with the pack that all others do.")
+        for tenant in asked:
+            self._database.write_now(partial(self._begin, rows=ReindexRepository(tenant.id), pack=pack))
+        return asked
+
+    def wish(self, tenants: Sequence[Tenant], wish: ReindexRequest, *, named: bool) -> list[Tenant]:
+        """Ask for the next step of the galleries that move; gives those that it concerns.
+
+        Raises NotFound where none moves, and InvalidInput where all are there, or where one is in a state without this step. Then
+        nothing is asked of any.
+        """
+        found = self.find(tenants)
+        if not found:
+            raise NotFound(
+                "No gallery is being moved to another pack; begin with `likeness gallery reindex --pack PACK`."
+            )
+        moving = {tenant: each for tenant, each in found.items() if named or each.state not in _FULFILLED[wish]}
+        if not moving:
+            raise InvalidInput("Every gallery that is being moved is there already; see `likeness gallery status`.")
+        for tenant, reindex in moving.items():
+            if wish not in REQUESTS_IN[reindex.state]:
+                raise InvalidInput(f"The gallery of {tenant.name!r} is {reindex.state}: {NEXT_STEP[reindex.state]}")
+        for tenant in moving:
+            change = partial(ReindexRepository(tenant.id).change, now=self._clock.now(), wish=wish, error=None)
+            self._database.write_now(change)
+        return list(moving)
+
+    def _may_move(self, tenant: Tenant, pack: str, *, named: bool) -> bool:
+        """Whether one gallery is to be moved, or moves already; False where it need not be. Raises Conflict."""
+        present = self._database.read_now(ReindexRepository(tenant.id).find)
+        if present is None or present.state is ReindexState.FAILED:
+            packs = self._database.read_now(GalleryRepository(tenant.id).packs)
+            if packs is not None and packs.pack.partition("@")[0] != pack:
+                return True
+            if named:
+                told = "is empty" if packs is None else f"answers with {packs.pack}"
+                raise Conflict(f"The gallery of {tenant.name!r} {told} already.")
+            return False
+        same = present.pack.partition("@")[0] == pack
+        if same and not named and present.state in {ReindexState.CUT_OVER, ReindexState.FINISHING}:
+            return False
+        if not same or present.state not in {ReindexState.WAITING, ReindexState.FILLING, ReindexState.READY}:
+            raise Conflict(
+                f"The gallery of {tenant.name!r} is being moved to {present.pack} ({present.state}); "
+                "see `likeness gallery status`."
+            )
+        return True
+
+    def _begin(self, connection: Connection, rows: ReindexRepository, pack: str) -> None:
+        """Ask for one gallery's re-index, unless it is under way."""
+        present = rows.find(connection)
+        if present is None or present.state is ReindexState.FAILED:
+            rows.remove(connection)
+            rows.ask(connection, pack, now=self._clock.now())
+
+
+def is_at_rest(reindex: Reindex) -> bool:
+    """Whether the server has nothing to do for it until the operator asks for more."""
+    return reindex.wish is None and reindex.state in {
+        ReindexState.READY,
+        ReindexState.CUT_OVER,
+        ReindexState.FAILED,
+    }
