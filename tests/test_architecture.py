@@ -1,6 +1,7 @@
 """The house keeps its shape."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -58,3 +59,10 @@ def test_a_name_means_one_thing() -> None:
     modules = [module for module in PACKAGE.rglob("*.py") if "migrations" not in module.parts]
     homes = Counter(name for module in modules for name in public_names(module) if not name.startswith("_"))
     assert {name for name, count in homes.items() if count > 1} == SHARED_NAMES
+
+
+def test_the_writer_alone_says_that_a_change_is_committed() -> None:
+    """What changes a gallery asks for a ``Committed``; made anywhere else it would prove nothing."""
+    package = REPOSITORY / "src" / "likeness"
+    makers = [path for path in package.rglob("*.py") if re.search(r"\bCommitted\(", path.read_text())]
+    assert [path.relative_to(package).as_posix() for path in makers] == ["store/writer.py"]

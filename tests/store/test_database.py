@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from composition import empty_database
 from likeness.errors import ServiceUnavailable
 from likeness.store.database import Database
-from likeness.store.writer import GROUP_LIMIT, Change
+from likeness.store.writer import GROUP_LIMIT, Change, Committed
 
 notes = Table("notes", MetaData(), Column("id", Integer, primary_key=True), Column("text", Text, nullable=False))
 
@@ -91,6 +91,11 @@ def submit(database: Database, *works: Callable[[Connection], Any], **options: A
     return [change.done for change in changes]
 
 
+def noting(fed: list[Any]) -> Callable[[Committed[Any]], None]:
+    """Give an ``after_commit`` that notes what was committed."""
+    return lambda committed: fed.append(committed.result)
+
+
 def test_changes_that_wait_together_are_committed_together(database: Database) -> None:
     with held(database) as commits:
         done = submit(database, *map(put, range(100)))
@@ -154,7 +159,9 @@ def test_a_full_disk_refuses_the_whole_group_and_loses_nothing(
     fill_up(database)
     fed: list[int] = []
     with held(database):
-        done = submit(database, put(2), refuse, put(1, "taken"), put(3, "x" * 100_000), put(4), after_commit=fed.append)
+        done = submit(
+            database, put(2), refuse, put(1, "taken"), put(3, "x" * 100_000), put(4), after_commit=noting(fed)
+        )
     for future in done:
         error = future.exception()
         # The second and third would have failed for reasons of their own, seen in a group that never was.
@@ -201,14 +208,15 @@ def test_a_readers_own_fault_is_its_own(database: Database) -> None:
 def test_what_follows_a_commit_runs_in_its_order_and_before_the_answer(database: Database) -> None:
     fed: list[int] = []
 
-    def feed(number: int) -> None:
+    def feed(committed: Committed[int]) -> None:
+        number = committed.result
         assert number in ids(database)  # durable by now
         time.sleep(0.001)
         fed.append(number)
 
     with held(database):
         done = [future for number in range(20) for future in submit(database, put(number), after_commit=feed)]
-        refused = submit(database, refuse, after_commit=fed.append)[0]
+        refused = submit(database, refuse, after_commit=noting(fed))[0]
     for number, future in enumerate(done):
         assert future.result() == number
         assert fed[: number + 1] == list(range(number + 1))
@@ -236,10 +244,10 @@ def test_a_change_alone_sees_what_was_before_it_done_and_what_is_behind_it_not_b
 
     with held(database) as commits:
         done = [
-            *submit(database, put(1), put(2), after_commit=fed.append),
-            *submit(database, look, after_commit=fed.append, alone=True),
-            *submit(database, look, after_commit=fed.append, alone=True),
-            *submit(database, put(3), put(4), after_commit=fed.append),
+            *submit(database, put(1), put(2), after_commit=noting(fed)),
+            *submit(database, look, after_commit=noting(fed), alone=True),
+            *submit(database, look, after_commit=noting(fed), alone=True),
+            *submit(database, put(3), put(4), after_commit=noting(fed)),
         ]
     for future in done:
         future.result()
@@ -253,7 +261,7 @@ def test_a_caller_that_leaves_does_not_undo_its_change(database: Database) -> No
 
     async def main() -> None:
         with held(database):
-            caller = asyncio.ensure_future(database.write(put(1), after_commit=fed.append))
+            caller = asyncio.ensure_future(database.write(put(1), after_commit=noting(fed)))
             await asyncio.sleep(0.01)
             caller.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -345,7 +353,7 @@ def test_any_history_ends_as_if_its_changes_came_one_by_one(
                             raise Refused
                         return text
 
-                    done += submit(database, work, after_commit=fed.append, alone=kind == "alone")
+                    done += submit(database, work, after_commit=noting(fed), alone=kind == "alone")
             for (number, kind), future, place in zip(group, done, range(len(group)), strict=True):
                 error = future.exception()
                 if number in expected:

@@ -21,6 +21,7 @@ from likeness.index.vectors import checked_query
 from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id
 from likeness.store.database import Database
+from likeness.store.writer import Committed
 from likeness.tenants.service import Tenant
 
 FULL_RETRY_SECONDS = 3600
@@ -133,9 +134,9 @@ class Enroller:
                 enrolment = _Enrolment(tenant, view, template, entry, guard, request.occasion, repeatable)
                 templates = {pack: probe.templates[pack] for pack in entry.sealed_templates}
 
-                def feed(inserted: int | Earlier) -> None:
-                    if isinstance(inserted, int):
-                        self._galleries.feed(tenant.id, lambda gallery: gallery.add(inserted, templates))
+                def feed(written: Committed[int | Earlier]) -> None:
+                    if isinstance(key := written.result, int):
+                        self._galleries.feed(tenant.id, lambda gallery: gallery.add(written, key, templates))
 
                 inserted = await self._database.write(lambda c: self._insert(c, enrolment), after_commit=feed)
                 pending.enrolled = isinstance(inserted, int)

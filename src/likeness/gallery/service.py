@@ -18,6 +18,7 @@ from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import Entry, GalleryRepository
 from likeness.gallery.search import Searcher, SearchOutcome
 from likeness.store.database import Database
+from likeness.store.writer import Committed
 from likeness.tenants.service import Tenant
 
 
@@ -171,9 +172,9 @@ class GalleryService:
         """Erase photo and templates for good. Raises NotFound, and ServiceUnavailable as :meth:`delete_image` does."""
         self._galleries.ready(tenant.id)
 
-        def forget(entry: Entry | None) -> None:
-            if entry:
-                self._galleries.feed(tenant.id, lambda gallery: gallery.remove(entry.key))
+        def forget(erased: Committed[Entry | None]) -> None:
+            if entry := erased.result:
+                self._galleries.feed(tenant.id, lambda gallery: gallery.remove(erased, entry.key))
 
         rows = GalleryRepository(tenant.id)
         erased = await self._database.write(lambda c: rows.erase(c, entry_id), after_commit=forget)

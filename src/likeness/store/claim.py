@@ -48,7 +48,7 @@ class Claim:
         return _raise_epoch(connection)
 
     def made(self, epoch: int) -> None:
-        """Note the epoch once it is committed."""
+        """Note the epoch, once it is committed."""
         self._epoch = epoch
 
     @property

@@ -21,7 +21,7 @@ from likeness.kit.executors import SizedExecutor
 from likeness.store.claim import Ownership, Unowned
 from likeness.store.engines import make_engine
 from likeness.store.refusals import OWN_FAULTS, cause_of
-from likeness.store.writer import Change, Writer
+from likeness.store.writer import Change, Committed, Writer
 
 log = logging.getLogger("likeness.store")
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class Database:
         self,
         work: Callable[[Connection], T],
         *,
-        after_commit: Callable[[T], None] | None = None,
+        after_commit: Callable[[Committed[T]], None] | None = None,
         alone: bool = False,
     ) -> T:
         """Run a change, durable when this returns.
@@ -76,7 +76,7 @@ class Database:
         self,
         work: Callable[[Connection], T],
         *,
-        after_commit: Callable[[T], None] | None = None,
+        after_commit: Callable[[Committed[T]], None] | None = None,
         alone: bool = False,
     ) -> T:
         """Run a change and wait on this thread; for start-up, commands and worker threads, never from within a change."""
@@ -96,7 +96,9 @@ class Database:
         waiting = False
         while True:
             try:
-                self.write_now(self._writer.claim.take, after_commit=self._writer.claim.made)
+                self.write_now(
+                    self._writer.claim.take, after_commit=lambda committed: self._writer.claim.made(committed.result)
+                )
             except ServiceUnavailable as error:
                 if not (wait or isinstance(error.__cause__, Unowned)):
                     raise

@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -31,6 +31,15 @@ from likeness.store.sqlite import FilesInPlace, Gone, LogRemains, cut_log
 
 log = logging.getLogger("likeness.store")
 GROUP_LIMIT = 256
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Committed(Generic[T]):
+    """A change that is durable, on the writer's thread. What changes a gallery asks for one; the writer alone makes it."""
+
+    result: T
+    """What the change's work gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,7 @@ class Change:
     """Work for the writer; ``done`` gets its result, or the error that refused it."""
 
     work: Callable[[Connection], Any]
-    after_commit: Callable[[Any], None] | None
+    after_commit: Callable[[Committed[Any]], None] | None
     alone: bool
     done: "Future[Any] | asyncio.Future[Any]"
 
@@ -227,7 +236,7 @@ class _Outcome:
         if self.failure is not None or self.change.after_commit is None:
             return self
         try:
-            self.change.after_commit(self.result)
+            self.change.after_commit(Committed(self.result))
         except Exception as error:
             log.exception("a change was committed, but what follows it failed")
             return replace(self, failure=error)

@@ -155,7 +155,7 @@ class GalleryUpkeep:
         for span in sorted(gallery.unblocked_spans):
             await self._database.write(
                 partial(seal_span, tenant=tenant, sizes=sizes, span=span),
-                after_commit=lambda sealed, span=span: gallery.block(span) if sealed else None,  # type: ignore[misc]
+                after_commit=lambda sealed, span=span: gallery.block(sealed, span) if sealed.result else None,  # type: ignore[misc]
             )
 
     def stop(self) -> None:

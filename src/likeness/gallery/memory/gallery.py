@@ -7,6 +7,7 @@ they have one of. What a search works on is one immutable view, taken once.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from likeness.engine.base import Template
 from likeness.gallery.memory.recent import RecentEnrolments
 from likeness.gallery.repository import BLOCK_SPAN
 from likeness.index.base import Index
+from likeness.store.writer import Committed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +85,7 @@ class GallerySnapshot:
 
 
 class Gallery:
-    """A tenant's view, and the entries on their way into it. Every method belongs on the writer's thread."""
+    """A tenant's view, and the entries on their way into it. A change of it takes the committed change that it follows, and so runs on the writer's thread."""
 
     def __init__(
         self,
@@ -105,7 +107,7 @@ class Gallery:
         self.unreadable = set(unreadable)
         """Keys of entries that a stored template could not be read of; they may be found through another pack, or not at all."""
 
-    def add(self, key: int, templates: Mapping[str, Template]) -> None:
+    def add(self, _: Committed[Any], key: int, templates: Mapping[str, Template]) -> None:
         """Feed a committed entry to the index of each pack."""
         view = self.view
         for pack, template in templates.items():
@@ -115,7 +117,12 @@ class Gallery:
         self._unblock([key])
 
     def add_shadows(
-        self, keys: Sequence[int], templates: NDArray[np.float32], *, orphans: Mapping[str, Index] | None = None
+        self,
+        _: Committed[Any],
+        keys: Sequence[int],
+        templates: NDArray[np.float32],
+        *,
+        orphans: Mapping[str, Index] | None = None,
     ) -> None:
         """Feed the shadow's templates of entries that were there before it.
 
@@ -130,7 +137,7 @@ class Gallery:
             view = replace(view, orphans=_changed(view.orphans, view.shadow, alone))
             self.view = view if orphans is None else view.with_orphans(orphans)
 
-    def remove(self, key: int) -> None:
+    def remove(self, _: Committed[Any], key: int) -> None:
         """Take an erased entry out of every index."""
         self.unreadable.discard(key)
         self._unblock([key])
@@ -141,14 +148,14 @@ class Gallery:
                 view = replace(view, orphans=_changed(view.orphans, pack, -1))
         self.view = view
 
-    def block(self, span: int) -> None:
+    def block(self, _: Committed[Any], span: int) -> None:
         """Note that the templates of a span are in blocks."""
         self.unblocked_spans -= {span}
 
     def _unblock(self, keys: Sequence[int]) -> None:
         self.unblocked_spans |= {key // BLOCK_SPAN for key in keys}
 
-    def show(self, view: GallerySnapshot) -> None:
+    def show(self, _: Committed[Any], view: GallerySnapshot) -> None:
         """Answer with another view from now on; nothing may be on its way into the present one's index."""
         if view.pack != self.view.pack:
             self.recent = RecentEnrolments(view.index.dimension)

@@ -46,6 +46,7 @@ from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.fairness import BACKGROUND, OWNER
 from likeness.store.database import Database
+from likeness.store.writer import Committed
 from likeness.tenants.service import Tenant, Tenants
 
 log = logging.getLogger("likeness.gallery")
@@ -229,11 +230,13 @@ class ReindexJob:
             found = self._galleries.orphans(self._tenant, connection, view.enrolling) if adopted else None
             return keys, found
 
-        def feed(added: tuple[list[int], dict[str, Index] | None]) -> None:
-            keys, orphans = added
+        def feed(added: Committed[tuple[list[int], dict[str, Index] | None]]) -> None:
+            keys, orphans = added.result
             if keys:
                 rows = np.stack([templates[key] for key in keys])
-                self._galleries.feed(self._tenant.id, lambda gallery: gallery.add_shadows(keys, rows, orphans=orphans))
+                self._galleries.feed(
+                    self._tenant.id, lambda gallery: gallery.add_shadows(added, keys, rows, orphans=orphans)
+                )
 
         await self._parts.database.write(add, after_commit=feed)
 
@@ -347,9 +350,9 @@ class ReindexJob:
     ) -> None:
         """Change the database, and with ``show`` what the gallery answers with, while no other change is under way."""
 
-        def bring(written: T) -> None:
+        def bring(written: Committed[T]) -> None:
             if show:
-                self._galleries.feed(self._tenant.id, lambda gallery: gallery.show(show(written)))
+                self._galleries.feed(self._tenant.id, lambda gallery: gallery.show(written, show(written.result)))
 
         await self._parts.database.write(work, after_commit=bring, alone=show is not None)
 
