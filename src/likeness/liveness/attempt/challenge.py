@@ -7,14 +7,14 @@ from likeness.liveness.thresholds import Gestures
 
 def judge(evidence: Evidence, steps: int, limits: Gestures) -> SignalResult:
     """Score: the share of the steps that were done; 0 when one was done in an impossible way."""
-    share = evidence.steps_done / steps
+    fraction = evidence.steps_done / steps
     faults = list(evidence.faults)
     if evidence.mistakes > limits.mistakes:
         faults.append("gestures went to the wrong side")
     if faults:
         score, reason = 0.0, "; ".join(faults)
-    elif share < 1:
-        score, reason = share, f"{evidence.steps_done} of {steps} steps were done in time"
+    elif fraction < 1:
+        score, reason = fraction, f"{evidence.steps_done} of {steps} steps were done in time"
     else:
         score, reason = 1.0, f"all {steps} steps were done in time"
     return SignalResult(SignalName.CHALLENGE, score, 1.0, passed=score >= 1, reason=reason)

@@ -35,7 +35,7 @@ class Director:
         self._step_since = 0.0
         self._last_frame_at = 0.0
         self._progress = 0.0
-        self._told = StepOutcome(StatusCode.FACE_NOT_DETECTED)
+        self._outcome = StepOutcome(StatusCode.FACE_NOT_DETECTED)
         self._newest_flash: int | None = None
         self._identity = IdentityWatch(limits)
 
@@ -47,8 +47,8 @@ class Director:
         """Say of which observations, this one or an earlier one, the template is wanted as evidence of identity."""
         if self.verdict is not None:
             return ()
-        look = IdentitySample(seen, self._index, lit_by_flash=self._told.colour is not None)
-        return self._identity.choose(look, closing=self._index == len(self.script.steps))
+        sample = IdentitySample(seen, self._index, lit_by_flash=self._outcome.colour is not None)
+        return self._identity.choose(sample, closing=self._index == len(self.script.steps))
 
     def advance(self, seen: Observation) -> Instruction:
         """Take the next observation in."""
@@ -63,12 +63,12 @@ class Director:
             return self._instruct()
         self._last_frame_at = now
         self.evidence.register_next()
-        told = self._run.advance(seen, self.evidence)
-        if told.flash_index is not None:
-            self._newest_flash = told.flash_index
-        self._told = told
-        self._progress = max(self._progress, (self._index + told.share) / (len(self.script.steps) + 1))
-        if told.done:
+        outcome = self._run.advance(seen, self.evidence)
+        if outcome.flash_index is not None:
+            self._newest_flash = outcome.flash_index
+        self._outcome = outcome
+        self._progress = max(self._progress, (self._index + outcome.progress) / (len(self.script.steps) + 1))
+        if outcome.done:
             self._next(now)
         return self._instruct()
 
@@ -125,7 +125,7 @@ class Director:
         if timed_out:
             ending = StatusCode.FACE_TIMEOUT
         self.verdict = Verdict(live, ending, self.script.mode.value, self.script.flash, signals)
-        self._told = StepOutcome(ending, share=1.0)
+        self._outcome = StepOutcome(ending, progress=1.0)
         self._progress = 1.0
 
     def _judge(self) -> tuple[SignalResult, ...]:
@@ -145,15 +145,15 @@ class Director:
         return tuple(signal for signal in signals if signal is not None)
 
     def _instruct(self) -> Instruction:
-        told = self._told
+        outcome = self._outcome
         return Instruction(
-            status_code=told.status_code,
+            status_code=outcome.status_code,
             progress=self._progress,
             step_index=min(self._index, len(self.script.steps) - 1),
             step_count=len(self.script.steps),
             oval=oval(self._size, self._run.scale),
-            hint=told.hint,
-            colour=told.colour,
-            flash_index=told.flash_index,
+            hint=outcome.hint,
+            colour=outcome.colour,
+            flash_index=outcome.flash_index,
             verdict=self.verdict,
         )

@@ -21,7 +21,7 @@ class StepOutcome:
     hint: Hint | None = None
     colour: Colour | None = None
     flash_index: int | None = None
-    share: float = 0.0
+    progress: float = 0.0
     """How much of the step is done, 0..1."""
     done: bool = False
 
@@ -58,7 +58,7 @@ class HoldStill:
         self.faces.append(seen.face)
         if len(self.faces) >= self.frames and seen.at_seconds - self._since >= self.seconds:
             return None
-        return StepOutcome(StatusCode.FACE_LIVENESS_HOLD_STILL, share=0.9 * min(len(self.faces) / self.frames, 1.0))
+        return StepOutcome(StatusCode.FACE_LIVENESS_HOLD_STILL, progress=0.9 * min(len(self.faces) / self.frames, 1.0))
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ class HoldRun:
     def advance(self, seen: Observation, evidence: Evidence) -> StepOutcome:
         del evidence
         return self._hold_still.advance(seen, self.scale) or StepOutcome(
-            StatusCode.FACE_LIVENESS_HOLD_STILL, share=1.0, done=True
+            StatusCode.FACE_LIVENESS_HOLD_STILL, progress=1.0, done=True
         )
 
 
@@ -107,25 +107,25 @@ class MoveRun:
                 if seen.at_seconds - self._told_at < self.limits.timing.reaction_seconds:
                     evidence.faults.append("the face came closer before it was asked to")
             self._between += 1.35 * guidance.far_scale / guidance.near_scale < ratio < 1 - guidance.scale_tolerance
-        told = self._hold_still.advance(seen, self.scale)
-        if told is None:
+        outcome = self._hold_still.advance(seen, self.scale)
+        if outcome is None:
             evidence.near = [face.chart for face in self._hold_still.faces[-CHARTS:]]
             self._check_way(seen.at_seconds, evidence)
-            return StepOutcome(StatusCode.FACE_LIVENESS_HOLD_STILL, share=1.0, done=True)
-        if told.hint is Hint.CLOSER:
-            return StepOutcome(StatusCode.FACE_LIVENESS_MOVE_CLOSER, Hint.CLOSER, share=0.4)
-        return StepOutcome(told.status_code, told.hint, share=max(0.4, told.share))
+            return StepOutcome(StatusCode.FACE_LIVENESS_HOLD_STILL, progress=1.0, done=True)
+        if outcome.hint is Hint.CLOSER:
+            return StepOutcome(StatusCode.FACE_LIVENESS_MOVE_CLOSER, Hint.CLOSER, progress=0.4)
+        return StepOutcome(outcome.status_code, outcome.hint, progress=max(0.4, outcome.progress))
 
     def _hold_far(self, seen: Observation, evidence: Evidence) -> StepOutcome:
-        told = self._hold_still.advance(seen, self.scale)
-        if told is not None:
-            return StepOutcome(told.status_code, told.hint, share=0.3 * told.share)
+        outcome = self._hold_still.advance(seen, self.scale)
+        if outcome is not None:
+            return StepOutcome(outcome.status_code, outcome.hint, progress=0.3 * outcome.progress)
         evidence.far = [face.chart for face in self._hold_still.faces[-CHARTS:]]
         evidence.frame_size = seen.size
         self._told_at = seen.at_seconds
         self.scale = self.limits.guidance.near_scale
         self._hold_still = HoldStill(self.limits, CHARTS)
-        return StepOutcome(StatusCode.FACE_LIVENESS_MOVE_CLOSER, Hint.CLOSER, share=0.4)
+        return StepOutcome(StatusCode.FACE_LIVENESS_MOVE_CLOSER, Hint.CLOSER, progress=0.4)
 
     def _check_way(self, at_seconds: float, evidence: Evidence) -> None:
         if self._left_far_at is None or at_seconds - self._left_far_at < self.limits.timing.move_seconds:
@@ -158,16 +158,16 @@ class GestureRun:
 
     def advance(self, seen: Observation, evidence: Evidence) -> StepOutcome:
         if self._told_at is None:
-            told = self._hold_still.advance(seen, self.scale)
-            if told is not None:
-                return StepOutcome(told.status_code, told.hint, share=0.4 * told.share)
+            outcome = self._hold_still.advance(seen, self.scale)
+            if outcome is not None:
+                return StepOutcome(outcome.status_code, outcome.hint, progress=0.4 * outcome.progress)
             self._straight = float(np.median([self._pose(face) for face in self._hold_still.faces]))
             self._told_at = seen.at_seconds
-            return StepOutcome(self._status, share=0.4)
+            return StepOutcome(self._status, progress=0.4)
         if seen.face is None or seen.faces > 1:
             self._held = self._wrong = 0
             status = StatusCode.FACE_MULTIPLE_FACES_DETECTED if seen.face else StatusCode.FACE_NOT_DETECTED
-            return StepOutcome(status, share=0.4)
+            return StepOutcome(status, progress=0.4)
         # 1 is a whole gesture to the wanted side.
         done = (self._pose(seen.face) - self._straight) / self._whole
         if not self._began and abs(done) > 0.5:
@@ -179,7 +179,7 @@ class GestureRun:
         if self._wrong == self.limits.timing.gesture_frames:
             evidence.mistakes += 1
         held = self._held / self.limits.timing.gesture_frames
-        return StepOutcome(self._status, share=0.4 + 0.6 * min(held, 1.0), done=held >= 1)
+        return StepOutcome(self._status, progress=0.4 + 0.6 * min(held, 1.0), done=held >= 1)
 
     def _pose(self, face: FaceView) -> float:
         return face.yaw if isinstance(self.step, Turn) else face.roll_degrees
@@ -223,7 +223,7 @@ class FlashRun:
             index += 1
         if index == len(self._colours):
             evidence.shown.append((now, None))
-            return StepOutcome(StatusCode.FACE_LIVENESS_HOLD_STILL, share=1.0, done=True)
+            return StepOutcome(StatusCode.FACE_LIVENESS_HOLD_STILL, progress=1.0, done=True)
         colour = self._colours[index].colour
         if not evidence.shown or evidence.shown[-1][1] != colour:
             evidence.shown.append((now, colour))
@@ -231,7 +231,7 @@ class FlashRun:
             StatusCode.FACE_LIVENESS_WATCH_COLOURS,
             colour=colour,
             flash_index=self._first_index + index,
-            share=index / len(self._colours),
+            progress=index / len(self._colours),
         )
 
     def _usable(self, seen: Observation) -> bool:
@@ -247,6 +247,6 @@ class FlashRun:
         evidence.shown.clear()
         if self._colours is self.step.spare:
             evidence.faults.append("the face left while the colours were shown")
-            return StepOutcome(StatusCode.FACE_LIVENESS_HOLD_STILL, share=1.0, done=True)
+            return StepOutcome(StatusCode.FACE_LIVENESS_HOLD_STILL, progress=1.0, done=True)
         self._colours = self.step.spare
         return StepOutcome(StatusCode.FACE_NOT_DETECTED)
