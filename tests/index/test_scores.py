@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from likeness.index.scores import best_hits, exact_scores, settled
+from likeness.index.scores import best_hits, exact_scores, rounded_exactly
 
 numbers = st.floats(-1, 1, width=32)
 
@@ -39,7 +39,7 @@ def test_sums_in_any_order_settle_to_the_same_scores(
 ) -> None:
     sums = np.array([sum(float(row[i]) * float(query[i]) for i in order) for row in rows])
     longest = np.linalg.norm(rows, axis=1).max() * np.linalg.norm(query)
-    assert settled(sums, query, float(longest), rows.__getitem__).tolist() == exact_scores(rows, query).tolist()
+    assert rounded_exactly(sums, query, float(longest), rows.__getitem__).tolist() == exact_scores(rows, query).tolist()
 
 
 def test_cancelling_products_are_not_lost() -> None:

@@ -96,7 +96,7 @@ class EntryPhotos:
             except LikenessError:
                 self.due.set()
                 raise
-            self._settle(image_id)
+            self._drop_overdue(image_id)
 
     async def recall_overdue(self) -> None:
         """Learn which deletions an earlier run left undone. Raises ServiceUnavailable."""
@@ -113,7 +113,7 @@ class EntryPhotos:
             try:
                 if image_id not in wanted:
                     await self._images.delete(overdue.tenant_id, image_id)
-                self._settle(image_id)
+                self._drop_overdue(image_id)
             except LikenessError as error:
                 fault = error
         gone = tuple(self._gone)
@@ -133,7 +133,7 @@ class EntryPhotos:
             return set()
         return await self._database.read(lambda c: GalleryRepository.wanted_images(c, image_ids))
 
-    def _settle(self, image_id: str) -> None:
+    def _drop_overdue(self, image_id: str) -> None:
         """Note that a photo is gone, or is an entry's after all."""
         overdue = self._overdue.pop(image_id, None)
         if overdue and overdue.entry_id:

@@ -20,7 +20,7 @@ from likeness.index.base import Answer
 from likeness.index.codes import Goal, codec_of
 from likeness.index.combiner import Combiner
 from likeness.index.scans import Candidates, CompiledScan, Scan
-from likeness.index.scores import best_hits, settled
+from likeness.index.scores import best_hits, rounded_exactly
 from likeness.index.table import Table
 from likeness.index.vectors import checked_bounds, checked_key, checked_keys, checked_query, checked_rows
 from likeness.index.views import TableSnapshot
@@ -131,7 +131,9 @@ def _answer(view: TableSnapshot, search: _Search, goal: Goal, found: Candidates)
         return Answer((), certified=found.cut <= search.minimum_score, size=view.size)
     parts, offsets = found.parts, found.offsets
     longest = goal.length * view.spread.norm
-    scores = settled(found.scores, search.query, longest, lambda number: view.row(parts[number], offsets[number]))
+    scores = rounded_exactly(
+        found.scores, search.query, longest, lambda number: view.row(parts[number], offsets[number])
+    )
     hits = best_hits(view.keys(parts, offsets), scores, k=search.k, minimum_score=search.minimum_score)
     within = bool((scores <= found.uppers + goal.slack).all())
     full = search.k is not None and len(hits) == search.k

@@ -28,10 +28,10 @@ def exact_scores(rows: NDArray[np.float32], query: NDArray[np.float32]) -> NDArr
         return np.concatenate([exact_scores(rows[start : start + _BLOCK_ROWS], query) for start in blocks])
     wide, wide_query = rows.astype(np.float64), query.astype(np.float64)
     longest = math.sqrt(np.einsum("ij,ij->i", wide, wide).max(initial=0) * (wide_query @ wide_query))
-    return settled(wide @ wide_query, query, longest, rows.__getitem__)
+    return rounded_exactly(wide @ wide_query, query, longest, rows.__getitem__)
 
 
-def settled(
+def rounded_exactly(
     sums: NDArray[np.float64],
     query: NDArray[np.float32],
     longest: float,

@@ -70,7 +70,7 @@ class Table:
                     del self._readers[view.epoch]
             if self._retired and self._writing.acquire(blocking=False):
                 try:
-                    self._settle()
+                    self._fill_holes()
                 finally:
                     self._writing.release()
 
@@ -93,7 +93,7 @@ class Table:
             self._publish(draft)
             self._slots.update(zip(names, slots, strict=True))
             self._retire(replaced)
-            self._settle()
+            self._fill_holes()
 
     def remove(self, key: int) -> bool:
         with self._writing:
@@ -106,7 +106,7 @@ class Table:
             self._publish(draft)
             del self._slots[key]
             self._retire([slot])
-            self._settle()
+            self._fill_holes()
             return True
 
     @property
@@ -156,7 +156,7 @@ class Table:
             self._free.add(slot)
             self._view.segments[slot // self._chunk_rows].chunk.erase(slot % self._chunk_rows)
 
-    def _settle(self) -> None:
+    def _fill_holes(self) -> None:
         """Fill the free holes with the last rows and give back the room behind; all of it, when nobody reads."""
         self._reclaim()
         if not self._free:

@@ -15,7 +15,7 @@ def replacing(path: Path, *, mode: int = PRIVATE) -> Iterator[IO[bytes]]:
     """Write a file that takes its name, and the place of another, at the end of the block. Raises OSError."""
     with _part(path, mode) as file:
         yield file
-        _settle(file)
+        _sync(file)
         Path(file.name).replace(path)
     sync_folder(path.parent)
 
@@ -24,7 +24,7 @@ def create_whole(path: Path, content: bytes) -> None:
     """Write a new file for its owner alone. Raises OSError, FileExistsError where there is one: it is never replaced."""
     with _part(path, PRIVATE) as file:
         file.write(content)
-        _settle(file)
+        _sync(file)
         os.link(file.name, path)
     sync_folder(path.parent)
 
@@ -40,7 +40,7 @@ def _part(path: Path, mode: int) -> Iterator[IO[bytes]]:
             Path(file.name).unlink(missing_ok=True)
 
 
-def _settle(file: IO[bytes]) -> None:
+def _sync(file: IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())
 

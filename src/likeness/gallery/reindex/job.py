@@ -138,9 +138,9 @@ class ReindexJob:
         wished = {
             ReindexRequest.CUT_OVER: self._swap,
             ReindexRequest.ROLL_BACK: self._swap,
-            ReindexRequest.KEEP_ORPHANS: self._settle,
+            ReindexRequest.KEEP_ORPHANS: self._keep_pack,
             ReindexRequest.DROP_ORPHANS: self._drop_orphans,
-            ReindexRequest.ABANDON: self._settle,
+            ReindexRequest.ABANDON: self._keep_pack,
         }
         step = wished[row.wish] if row.wish in REQUESTS_IN[row.state] else steps.get(row.state)
         if step is None:
@@ -294,13 +294,13 @@ class ReindexJob:
         for orphan in found:
             await self._parts.erase(self._tenant, orphan.entry_id)
         if not found:
-            await self._settle()
+            await self._keep_pack()
 
-    async def _settle(self) -> None:
+    async def _keep_pack(self) -> None:
         """Stay with the pack that answers; entries without a template of it keep one of another."""
         state = ReindexState.ABANDONING if self._row.wish is ReindexRequest.ABANDON else ReindexState.FINISHING
 
-        def settle(connection: Connection) -> GallerySnapshot:
+        def keep(connection: Connection) -> GallerySnapshot:
             self._demand_wish(connection)
             view = self._view
             if view.shadow is not None:
@@ -309,7 +309,7 @@ class ReindexJob:
             return view.without_shadow(self._galleries.orphans(self._tenant, connection, (view.pack,)))
 
         self._position = 0
-        await self._write(settle, show=lambda view: view)
+        await self._write(keep, show=lambda view: view)
 
     async def _delete_old(self) -> None:
         await self._delete(lambda c, keys: self._rows.delete_superseded(c, self._row.pack, keys))

@@ -50,7 +50,7 @@ void likeness_release(Found *found) {
 }
 
 /* Forget what has fallen below the cut since it was found. */
-static void settle(Candidates *candidates, float cut) {
+static void drop_below(Candidates *candidates, float cut) {
     size_t kept = 0;
     for (size_t i = 0; i < candidates->count; i++)
         if (candidates->all[i].upper >= cut) candidates->all[kept++] = candidates->all[i];
@@ -58,7 +58,7 @@ static void settle(Candidates *candidates, float cut) {
 }
 
 static int make_room(Candidates *candidates, float cut) {
-    settle(candidates, cut);
+    drop_below(candidates, cut);
     if (candidates->room && 2 * candidates->count <= candidates->room) return 0;
     const size_t room = candidates->room ? 2 * candidates->room : FEW;
     Candidate *moved = realloc(candidates->all, room * sizeof *moved);
@@ -145,7 +145,7 @@ static int look_at_pending(Scan *scan) {
     for (int q = 0; q < scan->query_count; q++) {
         Found *found = &scan->found[q];
         Candidates *pending = &found->pending;
-        settle(pending, found->cut);
+        drop_below(pending, found->cut);
         for (size_t at = 0, fetched = 0; at < pending->count; at += STREAMS) {
             const size_t left = pending->count - at;
             while (fetched < pending->count && fetched < at + AHEAD) fetch(scan, pending->all[fetched++].row);
@@ -167,7 +167,7 @@ static int64_t count_pending(const Scan *scan) {
 static int is_too_much(const Scan *scan) {
     const int64_t most = FEW + scan->halved / worth(scan->pitch) - scan->looked_at;
     if (count_pending(scan) <= most) return 0;
-    for (int q = 0; q < scan->query_count; q++) settle(&scan->found[q].pending, scan->found[q].cut);
+    for (int q = 0; q < scan->query_count; q++) drop_below(&scan->found[q].pending, scan->found[q].cut);
     return count_pending(scan) > most;
 }
 
@@ -281,7 +281,7 @@ int likeness_scan(const Kernel *kernel, size_t dimension, size_t pitch, const Pa
     for (size_t p = 0; p < part_count; p++)
         if (scan_part(&scan, p)) goto end;
     if (part_count && (sift(&scan) || look_at_pending(&scan))) goto end;
-    for (int q = 0; q < query_count; q++) settle(&found[q].kept, found[q].cut);
+    for (int q = 0; q < query_count; q++) drop_below(&found[q].kept, found[q].cut);
     result = 0;
 end:
     free(half_factors);
