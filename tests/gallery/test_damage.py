@@ -179,7 +179,7 @@ def test_a_damaged_block_is_made_anew_from_its_rows(tmp_path: Path, small_blocks
         deployment.database.write_now(lambda c: c.execute(update(gallery_blocks).values(sealed_block=block[:-1])))
         asyncio.run(gallery.upkeep.load())
         loaded = gallery.galleries.gallery(tenant_id)
-        assert (len(loaded.view.index), loaded.unreadable, loaded.unblocked_spans) == (5, set(), frozenset({0, 1}))
+        assert (len(loaded.snapshot.index), loaded.unreadable, loaded.unblocked_spans) == (5, set(), frozenset({0, 1}))
         assert deployment.database.write_now(seal)
         assert deployment.database.read_now(lambda c: GalleryRepository(tenant_id).block(c, PACK, 0)) != block[:-1]
     assert answers(tmp_path, tenant_id, 5) == [*ids, 0]

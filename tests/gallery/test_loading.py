@@ -45,13 +45,13 @@ def enrol(
 
 
 def outline(gallery: Gallery) -> Any:
-    view = gallery.view
-    sizes = {pack: len(index) for pack, index in view.indexes.items()}
+    snapshot = gallery.snapshot
+    sizes = {pack: len(index) for pack, index in snapshot.indexes.items()}
     return (
-        view.pack,
-        view.shadow,
+        snapshot.pack,
+        snapshot.shadow,
         sizes,
-        dict(view.orphans),
+        dict(snapshot.orphans),
         gallery.unblocked_spans,
         gallery.unreadable,
         gallery.recorded,

@@ -46,21 +46,21 @@ def test_what_was_answered_outlives_a_restart(
     with serving(settings) as server, calling(server) as api, ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(lambda person: enrolled(api, person), range(PEOPLE)))
         assert len(set(pool.map(lambda _: found(api, PEOPLE, insert=True), range(8))) - {None}) == 1
-        view = server.app.state.components[LoadedGalleries].ready(api.tenant.id).view
-        sizes = {pack: index.dimension for pack, index in view.indexes.items()}
+        snapshot = server.app.state.components[LoadedGalleries].ready(api.tenant.id).snapshot
+        sizes = {pack: index.dimension for pack, index in snapshot.indexes.items()}
         for span in range(PEOPLE // 8 if sealed else 0):
             server.deployment.database.write_now(lambda c, span=span: seal_span(c, api.tenant, sizes, span))  # type: ignore[misc]
         assert api.call("DELETE", f"/api/v1/face/one-to-n/{ids[0]}").status_code == 204
         assert api.insert(fake_photo(90, size=SIZE), externalId="a").status_code == 200
         assert api.insert(fake_photo(91, size=SIZE), externalId="a").status_code == 409
         spans = server.deployment.database.read_now(
-            lambda c: GalleryRepository(api.tenant.id).block_spans(c, view.pack)
+            lambda c: GalleryRepository(api.tenant.id).block_spans(c, snapshot.pack)
         )
         assert set(spans) >= ({1, 2, 3, 4} if sealed else set())
         assert sealed or not spans
     with serving(settings) as server:
         gallery = server.app.state.components[LoadedGalleries].ready(api.tenant.id)
-        assert len(gallery.view.index) == PEOPLE + 1
+        assert len(gallery.snapshot.index) == PEOPLE + 1
         with calling(server) as other:
             assert found(other, 1) is None
             api.server, api.http, api.headers = server, other.http, {}
@@ -81,7 +81,7 @@ def test_galleries_are_loaded_anew_at_once_when_another_was_owner(tmp_path: Path
         other.write_now(lambda c: c.execute(delete(gallery_entries).where(gallery_entries.c.id == ids[1])))
         other.close()
         wait_until(lambda: readiness(server) == (200, "ready"))
-        assert len(galleries.ready(api.tenant.id).view.index) == 1
+        assert len(galleries.ready(api.tenant.id).snapshot.index) == 1
         assert [found(api, person) for person in (1, 2)] == [ids[0], None]
 
 
@@ -90,13 +90,13 @@ def test_a_dropped_connection_costs_no_loading_where_nobody_else_was_owner(tmp_p
         database, galleries = server.deployment.database, server.app.state.components[LoadedGalleries]
         database.claim()
         entry = enrolled(api, 1)
-        index = galleries.ready(api.tenant.id).view.index
+        index = galleries.ready(api.tenant.id).snapshot.index
         for _ in range(3):
             end_writing_connection(database)
             wait_until(lambda: api.insert(fake_photo(2, size=SIZE)).status_code == 200)
             assert readiness(server) == (200, "ready")
             assert found(api, 1) == entry
-        assert galleries.ready(api.tenant.id).view.index is index
+        assert galleries.ready(api.tenant.id).snapshot.index is index
         assert len(index) == 4
 
 

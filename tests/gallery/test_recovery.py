@@ -241,7 +241,7 @@ def test_new_galleries_follow_a_cut_over_whose_commit_was_not_heard_of(
             await step()
         await gallery.upkeep.catch_up()
         galleries = gallery.galleries
-        assert galleries.ready(tenant.id).view.pack == galleries.gallery(other.id).view.pack == "fake-2@1"
+        assert galleries.ready(tenant.id).snapshot.pack == galleries.gallery(other.id).snapshot.pack == "fake-2@1"
 
     with composed(tmp_path, database_url=postgres_url) as (deployment, gallery):
         deployment.database.claim()

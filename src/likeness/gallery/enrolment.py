@@ -85,7 +85,7 @@ class _Enrolment:
     """An entry to insert, and what must hold at that moment."""
 
     tenant: Tenant
-    view: GallerySnapshot
+    snapshot: GallerySnapshot
     """What the probe was analysed and searched for."""
     template: Template
     """Of the pack that answers."""
@@ -107,31 +107,31 @@ class Enroller:
     async def enrol(
         self,
         tenant: Tenant,
-        view: GallerySnapshot,
+        snapshot: GallerySnapshot,
         probe: Probe,
         photo: bytes,
         request: EnrolmentRequest,
         *,
         guard: DuplicateGuard | None = None,
     ) -> Enrolled:
-        """Enrol a person, analysed for the view's packs.
+        """Enrol a person, analysed for the snapshot's packs.
 
         Raises Conflict when the ``external_id`` is taken or the ``idempotency_key`` came before with another request,
         TooManyRequests when the gallery is full, GalleryMoved, ServiceUnavailable, and what the ``occasion`` does.
         """
-        for pack in probe.templates.keys() & set(view.enrolling):
+        for pack in probe.templates.keys() & set(snapshot.enrolling):
             # Nothing may be committed that no index takes, or that the next start takes for damaged.
-            template = checked_query(probe.templates[pack], view.indexes[pack].dimension)
+            template = checked_query(probe.templates[pack], snapshot.indexes[pack].dimension)
             if not unit_rows(template[np.newaxis]).all():
                 raise ValueError("a template is no unit vector")
         repeatable = request.repeatable(tenant, photo)
         try:
-            self._demand_room(tenant, view.size)
+            self._demand_room(tenant, snapshot.size)
             await self._demand_new(tenant, request.external_id)
             async with self._photos.arriving(tenant, photo) as pending:
-                entry = self._new_entry(tenant, view, probe, request, pending.image_id)
-                template = probe.templates[view.pack]
-                enrolment = _Enrolment(tenant, view, template, entry, guard, request.occasion, repeatable)
+                entry = self._new_entry(tenant, snapshot, probe, request, pending.image_id)
+                template = probe.templates[snapshot.pack]
+                enrolment = _Enrolment(tenant, snapshot, template, entry, guard, request.occasion, repeatable)
                 templates = {pack: probe.templates[pack] for pack in entry.sealed_templates}
 
                 def feed(written: Committed[int | Earlier]) -> None:
@@ -164,7 +164,7 @@ class Enroller:
         return str(remembered.answer["id"])
 
     def _new_entry(
-        self, tenant: Tenant, view: GallerySnapshot, probe: Probe, request: EnrolmentRequest, image_id: str
+        self, tenant: Tenant, snapshot: GallerySnapshot, probe: Probe, request: EnrolmentRequest, image_id: str
     ) -> NewEntry:
         entry_id = new_id()
         return NewEntry(
@@ -176,32 +176,32 @@ class Enroller:
             created_at=self._clock.now(),
             sealed_templates={
                 pack: seal_template(tenant, probe.templates[pack], pack=pack, entry_id=entry_id)
-                for pack in view.enrolling
+                for pack in snapshot.enrolling
                 if pack in probe.templates
             },
         )
 
     def _insert(self, connection: Connection, enrolment: _Enrolment) -> int | Earlier:
         """Insert on the writer's thread; gives the key, or the entry that was there first."""
-        tenant, view, guard, entry = enrolment.tenant, enrolment.view, enrolment.guard, enrolment.entry
+        tenant, snapshot, guard, entry = enrolment.tenant, enrolment.snapshot, enrolment.guard, enrolment.entry
         if enrolment.occasion:
             enrolment.occasion.demand(connection)
         repository = GalleryRepository(tenant.id)
         gallery = self._galleries.ready(tenant.id)  # one that misses a commit would let its person in a second time
         recent = gallery.recent
         recent.enter(connection.get_transaction())
-        if gallery.view.enrolling != view.enrolling or (guard and guard.recent is not recent):
+        if gallery.snapshot.enrolling != snapshot.enrolling or (guard and guard.recent is not recent):
             raise GalleryMoved
         if guard:
             for key, score in recent.matches_since(guard.position, enrolment.template, guard.minimum_score):
                 earlier = repository.find_keys(connection, [key]).get(key)
                 if earlier:
                     return Earlier(earlier, score)
-        self._demand_room(tenant, gallery.view.size + recent.unindexed)
+        self._demand_room(tenant, gallery.snapshot.size + recent.unindexed)
         if enrolment.repeatable is not None:
             remember_answer(connection, tenant.id, enrolment.repeatable, {"id": entry.id})
         if not gallery.recorded:
-            repository.set_packs(connection, GalleryPacks(view.pack, view.shadow))
+            repository.set_packs(connection, GalleryPacks(snapshot.pack, snapshot.shadow))
         inserted = repository.add(connection, entry)
         recent.record(inserted, enrolment.template)
         return inserted

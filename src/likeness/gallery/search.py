@@ -1,4 +1,4 @@
-"""Looking one face up in one view of a gallery."""
+"""Looking one face up in one snapshot of a gallery."""
 
 import asyncio
 import logging
@@ -58,24 +58,24 @@ class Searcher:
         self._scans = scans
 
     async def search(
-        self, tenant: Tenant, view: GallerySnapshot, probe: Probe, *, candidates: int = 0, level: int | None = None
+        self, tenant: Tenant, snapshot: GallerySnapshot, probe: Probe, *, candidates: int = 0, level: int | None = None
     ) -> SearchOutcome:
         """Find the nearest entry and decide whether it is the person. Raises GalleryMoved, ServiceUnavailable."""
-        size = view.size
+        size = snapshot.size
         decisions = {
             pack: decide(self._packs.calibration(pack), tenant.settings, level=level, size=size)
-            for pack in view.searched
+            for pack in snapshot.searched
         }
         for _ in range(RESCANS):
-            answers = await self._scan(view, probe, decisions, count=max(candidates, 1))
+            answers = await self._scan(snapshot, probe, decisions, count=max(candidates, 1))
             keys = [hit.key for answer in answers.values() for hit in answer.hits]
             entries = await self._entries(tenant, keys)
             if entries.keys() == set(keys):
                 break
             # Somebody was erased between the scan and the look-up. Those behind must not be missed: scan again without that entry,
             # unless these indexes are fed no more.
-            present = self._galleries.ready(tenant.id).view.indexes
-            if any(present.get(pack) is not view.indexes[pack] for pack in answers):
+            present = self._galleries.ready(tenant.id).snapshot.indexes
+            if any(present.get(pack) is not snapshot.indexes[pack] for pack in answers):
                 raise GalleryMoved
             await asyncio.sleep(RESCAN_PAUSE_SECONDS)
         else:
@@ -89,7 +89,7 @@ class Searcher:
         ranked.sort(key=lambda each: (each.found, each.level), reverse=True)
         best = ranked[0] if ranked else None
         found = best is not None and best.found
-        model = best.pack if best else view.pack
+        model = best.pack if best else snapshot.pack
         reached = best.level if best else 0
         return SearchOutcome(
             entry_id=best.entry.id if best and found else None,
@@ -105,20 +105,23 @@ class Searcher:
         )
 
     async def _scan(
-        self, view: GallerySnapshot, probe: Probe, decisions: dict[str, DecisionThreshold], *, count: int
+        self, snapshot: GallerySnapshot, probe: Probe, decisions: dict[str, DecisionThreshold], *, count: int
     ) -> dict[str, Answer]:
         """Give the best of the pack that answers, and of each other pack the entries that it alone has and finds."""
         packs = [pack for pack in decisions if pack in probe.templates]
         scans = [
-            self._scans.run(view.index.search, probe.templates[pack], k=count)
-            if pack == view.pack
-            else self._scans.run(view.indexes[pack].above, probe.templates[pack], decisions[pack].threshold)
+            self._scans.run(snapshot.index.search, probe.templates[pack], k=count)
+            if pack == snapshot.pack
+            else self._scans.run(snapshot.indexes[pack].above, probe.templates[pack], decisions[pack].threshold)
             for pack in packs
         ]
         answers: dict[str, Answer] = dict(zip(packs, await asyncio.gather(*scans), strict=True))
         if not all(answer.certified for answer in answers.values()):
             log.error("a search was answered without proof: this machine's memory or this program is faulty")
-        return {pack: answer if pack == view.pack else _only_orphans(view, answer) for pack, answer in answers.items()}
+        return {
+            pack: answer if pack == snapshot.pack else _only_orphans(snapshot, answer)
+            for pack, answer in answers.items()
+        }
 
     async def _entries(self, tenant: Tenant, keys: list[int]) -> dict[int, Entry]:
         return await self._database.read(lambda c: GalleryRepository(tenant.id).find_keys(c, keys)) if keys else {}
@@ -128,6 +131,6 @@ class Searcher:
         return RankedEntry(entry, hit.score, level, pack, found=hit.score >= decision.threshold)
 
 
-def _only_orphans(view: GallerySnapshot, answer: Answer) -> Answer:
-    hits: Iterable[Hit] = (hit for hit in answer.hits if hit.key not in view.index)
+def _only_orphans(snapshot: GallerySnapshot, answer: Answer) -> Answer:
+    hits: Iterable[Hit] = (hit for hit in answer.hits if hit.key not in snapshot.index)
     return Answer(tuple(hits), answer.certified, answer.size)

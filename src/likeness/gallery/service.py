@@ -99,12 +99,16 @@ class GalleryService:
     ) -> SearchOutcome:
         while True:
             gallery = self._galleries.ready(tenant.id)
-            view, recent = gallery.view, gallery.recent
-            needed = view.searched if enrol_photo is None else tuple(dict.fromkeys((*view.searched, *view.enrolling)))
+            snapshot, recent = gallery.snapshot, gallery.recent
+            needed = (
+                snapshot.searched
+                if enrol_photo is None
+                else tuple(dict.fromkeys((*snapshot.searched, *snapshot.enrolling)))
+            )
             probe = await analyse(needed)
             try:
                 with recent.watch() as position:
-                    outcome = await self._searcher.search(tenant, view, probe, candidates=candidates, level=level)
+                    outcome = await self._searcher.search(tenant, snapshot, probe, candidates=candidates, level=level)
                     before = occasion and await self._enroller.recall(tenant, Repeatable.occasion(occasion.name))
                     if before:
                         return replace(outcome, entry_id=before, found=False)
@@ -112,21 +116,21 @@ class GalleryService:
                         return outcome
                     guard = DuplicateGuard(recent, position, outcome.decision.threshold)
                     request = EnrolmentRequest(occasion=occasion)
-                    enrolled = await self._enroller.enrol(tenant, view, probe, enrol_photo, request, guard=guard)
+                    enrolled = await self._enroller.enrol(tenant, snapshot, probe, enrol_photo, request, guard=guard)
             except GalleryMoved:
                 continue
             if enrolled.earlier is None:
                 return replace(outcome, entry_id=enrolled.entry_id)
             entry, score = enrolled.earlier.entry, enrolled.earlier.score
-            reached = self._packs.calibration(view.pack).level(score)
+            reached = self._packs.calibration(snapshot.pack).level(score)
             return replace(
                 outcome,
                 entry_id=entry.id,
                 found=True,
                 level=reached,
                 score=score,
-                false_match_rate=self._packs.calibration(view.pack).false_match_rate(reached),
-                model=view.pack,
+                false_match_rate=self._packs.calibration(snapshot.pack).false_match_rate(reached),
+                model=snapshot.pack,
             )
 
     async def insert(self, tenant: Tenant, photo: bytes, request: EnrolmentRequest | None = None) -> str:
@@ -141,10 +145,12 @@ class GalleryService:
         if remembered is not None:
             return remembered
         while True:
-            view = self._galleries.ready(tenant.id).view
-            probe = await self._packs.analyse(photo, view.enrolling, use=Use.ENROL, policy=tenant.settings.face_policy)
+            snapshot = self._galleries.ready(tenant.id).snapshot
+            probe = await self._packs.analyse(
+                photo, snapshot.enrolling, use=Use.ENROL, policy=tenant.settings.face_policy
+            )
             try:
-                return (await self._enroller.enrol(tenant, view, probe, photo, request)).entry_id
+                return (await self._enroller.enrol(tenant, snapshot, probe, photo, request)).entry_id
             except GalleryMoved:
                 continue
 

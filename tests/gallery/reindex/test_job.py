@@ -112,9 +112,17 @@ def assert_memory_is_true(server: Server, tenant: Tenant) -> None:
     """Hold the gallery in memory against one loaded from the database at the same moment."""
     galleries: LoadedGalleries = server.app.state.components[LoadedGalleries]
 
-    def outline(view: GallerySnapshot, keys: list[int]) -> tuple[object, ...]:
-        members = {pack: {key for key in keys if key in index} for pack, index in view.indexes.items() if len(index)}
-        return view.pack, view.shadow, members, {pack: n for pack, n in view.orphans.items() if n}, view.size
+    def outline(snapshot: GallerySnapshot, keys: list[int]) -> tuple[object, ...]:
+        members = {
+            pack: {key for key in keys if key in index} for pack, index in snapshot.indexes.items() if len(index)
+        }
+        return (
+            snapshot.pack,
+            snapshot.shadow,
+            members,
+            {pack: n for pack, n in snapshot.orphans.items() if n},
+            snapshot.size,
+        )
 
     def both(connection: Connection) -> Any:
         rows = GalleryRepository(tenant.id)
@@ -122,7 +130,7 @@ def assert_memory_is_true(server: Server, tenant: Tenant) -> None:
         packs = rows.packs(connection)
         assert packs
         loaded = galleries._read(tenant, rows, packs, connection, _Notes())
-        return outline(loaded, keys), outline(galleries.gallery(tenant.id).view, keys), len(keys)
+        return outline(loaded, keys), outline(galleries.gallery(tenant.id).snapshot, keys), len(keys)
 
     loaded, held, count = server.deployment.database.write_now(both, alone=True)
     assert held == loaded

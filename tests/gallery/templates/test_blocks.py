@@ -214,7 +214,7 @@ def test_what_lay_loose_is_sealed_for_the_next_start(tmp_path: Path, monkeypatch
         faces = FaceWorkers(engine, SizedExecutor("none", workers=1, queue_limit=1))
         galleries = LoadedGalleries(Packs(faces, lambda _: engine))
         galleries.rebuild(deployment.database, [tenant])
-        assert len(galleries.ready(tenant.id).view.index) == galleries.progress.loaded == 3 * SPAN
+        assert len(galleries.ready(tenant.id).snapshot.index) == galleries.progress.loaded == 3 * SPAN
         return galleries
 
     deployment.database.write_now(enrol_many)

@@ -149,9 +149,9 @@ class GalleryUpkeep:
     async def seal_blocks(self, tenant: Tenant) -> None:
         """Seal the templates that lie loose, as far as no more will come between them, for the next start."""
         gallery = self._galleries.gallery(tenant.id)
-        if gallery.view.size < blocks.FEWEST_ROWS:  # no span has enough for a block
+        if gallery.snapshot.size < blocks.FEWEST_ROWS:  # no span has enough for a block
             return
-        sizes = {pack: index.dimension for pack, index in gallery.view.indexes.items()}
+        sizes = {pack: index.dimension for pack, index in gallery.snapshot.indexes.items()}
         for span in sorted(gallery.unblocked_spans):
             await self._database.write(
                 partial(seal_span, tenant=tenant, sizes=sizes, span=span),

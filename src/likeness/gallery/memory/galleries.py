@@ -259,7 +259,7 @@ class LoadedGalleries:
         self._refusals.loading(tenant.id)
         notes = _Notes()
         try:
-            view = read(notes)
+            snapshot = read(notes)
         except SetupError as error:
             log.error("the gallery of tenant %s is not served: %s", tenant.id, error)  # noqa: TRY400  the operator must act
             self._refusals.refuse(tenant.id, f"The gallery is not served: {error}.")
@@ -271,7 +271,7 @@ class LoadedGalleries:
                 len(notes.unreadable),
                 tenant.id,
             )
-        loaded = Gallery(view, recorded=recorded, unblocked_spans=notes.loose, unreadable=notes.unreadable)
+        loaded = Gallery(snapshot, recorded=recorded, unblocked_spans=notes.loose, unreadable=notes.unreadable)
         with self._lock:
             self._galleries[tenant.id] = loaded
         self._refusals.lift(tenant.id)
@@ -300,9 +300,9 @@ class LoadedGalleries:
         answered = self._fill(tenant, packs.pack, indexes, connection, notes)
         shadowed = self._fill(tenant, packs.shadow, indexes, connection, notes) if packs.shadow else answered
         alone = {packs.shadow: len(np.setdiff1d(shadowed, answered, assume_unique=True))} if packs.shadow else {}
-        view = GallerySnapshot(packs.pack, packs.shadow, indexes, alone)
+        snapshot = GallerySnapshot(packs.pack, packs.shadow, indexes, alone)
         everybody = len(answered) + sum(alone.values()) == rows.count(connection)
-        return view if everybody else view.with_orphans(self.orphans(tenant, connection, view.enrolling))
+        return snapshot if everybody else snapshot.with_orphans(self.orphans(tenant, connection, snapshot.enrolling))
 
     def orphans(self, tenant: Tenant, connection: Connection, packs: Sequence[str]) -> dict[str, Index]:
         """Read the entries that have no template of ``packs`` into new indexes, by the pack that they have one of.

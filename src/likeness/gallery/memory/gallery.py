@@ -2,7 +2,7 @@
 
 A gallery answers through one pack. While it is moved to another (see ``likeness.gallery.reindex.job``) it keeps templates of both,
 the second as its *shadow*; entries that the answering pack has no template of are *orphans* and are found through the pack
-they have one of. What a search works on is one immutable view, taken once.
+they have one of. What a search works on is one immutable snapshot, taken once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,11 +56,11 @@ class GallerySnapshot:
         return tuple(pack for pack in self.indexes if pack not in self.enrolling)
 
     def with_shadow(self, pack: str, index: Index) -> "GallerySnapshot":
-        """Give this view with a second pack beside the first, and the index of what that pack has templates of already."""
+        """Give this snapshot with a second pack beside the first, and the index of what that pack has templates of already."""
         return replace(self, shadow=pack, indexes={**self.indexes, pack: index})
 
     def swapped(self) -> "GallerySnapshot":
-        """Give the view in which the shadow answers and the pack that answered is its shadow; this reads nothing."""
+        """Give the snapshot in which the shadow answers and the pack that answered is its shadow; this reads nothing."""
         assert self.shadow is not None
         shared = len(self.indexes[self.shadow]) - self.orphans.get(self.shadow, 0)
         orphans = {pack: count for pack, count in self.orphans.items() if pack != self.shadow}
@@ -69,7 +69,7 @@ class GallerySnapshot:
         )
 
     def with_orphans(self, found: Mapping[str, Index]) -> "GallerySnapshot":
-        """Give this view with these indexes, by pack, of the entries that neither its pack nor its shadow has a template of."""
+        """Give this snapshot with these indexes, by pack, of the entries that neither its pack nor its shadow has a template of."""
         enrolling = self.enrolling
         indexes = {pack: index for pack, index in self.indexes.items() if pack in enrolling}
         orphans = {pack: count for pack, count in self.orphans.items() if pack in enrolling}
@@ -80,23 +80,23 @@ class GallerySnapshot:
         )
 
     def without_shadow(self, found: Mapping[str, Index]) -> "GallerySnapshot":
-        """Give the view of the pack that answers alone, and of these orphans."""
+        """Give the snapshot of the pack that answers alone, and of these orphans."""
         return replace(self, shadow=None).with_orphans(found)
 
 
 class Gallery:
-    """A tenant's view, and the entries on their way into it. A change of it takes the committed change that it follows, and so runs on the writer's thread."""
+    """A tenant's snapshot, and the entries on their way into it. A change of it takes the committed change that it follows, and so runs on the writer's thread."""
 
     def __init__(
         self,
-        view: GallerySnapshot,
+        snapshot: GallerySnapshot,
         *,
         recorded: bool,
         unblocked_spans: Iterable[int] = (),
         unreadable: Iterable[int] = (),
     ) -> None:
-        self.view = view
-        self.recent = RecentEnrolments(view.index.dimension)
+        self.snapshot = snapshot
+        self.recent = RecentEnrolments(snapshot.index.dimension)
         self.recorded = recorded
         """Whether the database says which pack this gallery answers with; it does from the first entry on."""
         self.unblocked_spans = frozenset(unblocked_spans)
@@ -109,9 +109,9 @@ class Gallery:
 
     def add(self, _: Committed[Any], key: int, templates: Mapping[str, Template]) -> None:
         """Feed a committed entry to the index of each pack."""
-        view = self.view
+        snapshot = self.snapshot
         for pack, template in templates.items():
-            view.indexes[pack].add(key, template)
+            snapshot.indexes[pack].add(key, template)
         self.recent.mark_indexed(key)
         self.recorded = True
         self._unblock([key])
@@ -128,25 +128,25 @@ class Gallery:
 
         ``orphans``: the indexes of the packs of orphans without these entries, if one of these is there.
         """
-        view = self.view
-        assert view.shadow is not None
-        view.indexes[view.shadow].add_many(keys, templates)
+        snapshot = self.snapshot
+        assert snapshot.shadow is not None
+        snapshot.indexes[snapshot.shadow].add_many(keys, templates)
         self._unblock(keys)
-        alone = sum(key not in view.index for key in keys)
+        alone = sum(key not in snapshot.index for key in keys)
         if alone:
-            view = replace(view, orphans=_changed(view.orphans, view.shadow, alone))
-            self.view = view if orphans is None else view.with_orphans(orphans)
+            snapshot = replace(snapshot, orphans=_changed(snapshot.orphans, snapshot.shadow, alone))
+            self.snapshot = snapshot if orphans is None else snapshot.with_orphans(orphans)
 
     def remove(self, _: Committed[Any], key: int) -> None:
         """Take an erased entry out of every index."""
         self.unreadable.discard(key)
         self._unblock([key])
-        view = self.view
-        answered = view.index.remove(key)
-        for pack, index in view.indexes.items():
-            if pack != view.pack and index.remove(key) and not answered:
-                view = replace(view, orphans=_changed(view.orphans, pack, -1))
-        self.view = view
+        snapshot = self.snapshot
+        answered = snapshot.index.remove(key)
+        for pack, index in snapshot.indexes.items():
+            if pack != snapshot.pack and index.remove(key) and not answered:
+                snapshot = replace(snapshot, orphans=_changed(snapshot.orphans, pack, -1))
+        self.snapshot = snapshot
 
     def block(self, _: Committed[Any], span: int) -> None:
         """Note that the templates of a span are in blocks."""
@@ -155,11 +155,11 @@ class Gallery:
     def _unblock(self, keys: Sequence[int]) -> None:
         self.unblocked_spans |= {key // BLOCK_SPAN for key in keys}
 
-    def show(self, _: Committed[Any], view: GallerySnapshot) -> None:
-        """Answer with another view from now on; nothing may be on its way into the present one's index."""
-        if view.pack != self.view.pack:
-            self.recent = RecentEnrolments(view.index.dimension)
-        self.view = view
+    def show(self, _: Committed[Any], snapshot: GallerySnapshot) -> None:
+        """Answer with another snapshot from now on; nothing may be on its way into the present one's index."""
+        if snapshot.pack != self.snapshot.pack:
+            self.recent = RecentEnrolments(snapshot.index.dimension)
+        self.snapshot = snapshot
         self.recorded = True
 
 

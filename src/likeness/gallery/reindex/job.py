@@ -9,7 +9,7 @@ Every step is one transaction and leaves the database as a place to go on from, 
 
 While it fills, the new pack is the gallery's *shadow*: new entries are enrolled with both, and those that were there before get
 templates from their stored photos. To cut over, pack and shadow change places, in the database in one transaction and in memory in one
-assignment, with no other change under way; so does rolling back. Searches go on with the view that they took.
+assignment, with no other change under way; so does rolling back. Searches go on with the snapshot that they took.
 """
 
 import asyncio
@@ -158,19 +158,19 @@ class ReindexJob:
         """Put the new pack beside the old."""
         pack = await asyncio.to_thread(self._parts.packs.load, self._row.pack)
         self._parts.packs.calibration(pack)  # a pack that was never calibrated cannot decide anything
-        view = self._view
-        if pack == view.pack:
+        snapshot = self._snapshot
+        if pack == snapshot.pack:
             raise SetupError(f"the gallery answers with {pack} already")
-        there = view.indexes.get(pack)
+        there = snapshot.indexes.get(pack)
         index = there if there is not None else await asyncio.to_thread(self._galleries.new_index, pack)
         total = await self._parts.database.read(lambda c: self._rows.count_unmade(c, pack))
 
         def begin(connection: Connection) -> GallerySnapshot:
-            GalleryRepository(self._tenant.id).set_packs(connection, GalleryPacks(view.pack, pack))
+            GalleryRepository(self._tenant.id).set_packs(connection, GalleryPacks(snapshot.pack, pack))
             self._change(connection, pack=pack, state=ReindexState.FILLING, total=total, done=0, error=None)
-            return self._view.with_shadow(pack, index)
+            return self._snapshot.with_shadow(pack, index)
 
-        await self._write(begin, show=lambda view: view)
+        await self._write(begin, show=lambda snapshot: snapshot)
 
     async def _fill(self) -> None:
         """Make the next templates; when all are made, compare the two packs."""
@@ -225,9 +225,9 @@ class ReindexJob:
             keys = self._rows.add_templates(connection, pack, sealed)
             self._rows.add_refusals(connection, pack, refusals)
             self._rows.count_done(connection, worked_on)
-            view = self._view
-            adopted = any(key in view.indexes[old] for old in view.old_packs for key in keys)
-            found = self._galleries.orphans(self._tenant, connection, view.enrolling) if adopted else None
+            snapshot = self._snapshot
+            adopted = any(key in snapshot.indexes[old] for old in snapshot.old_packs for key in keys)
+            found = self._galleries.orphans(self._tenant, connection, snapshot.enrolling) if adopted else None
             return keys, found
 
         def feed(added: Committed[tuple[list[int], dict[str, Index] | None]]) -> None:
@@ -241,8 +241,8 @@ class ReindexJob:
         await self._parts.database.write(add, after_commit=feed)
 
     async def _compare(self) -> dict[str, object]:
-        view, settings = self._view, self._tenant.settings
-        packs = (view.pack, self._row.pack)
+        snapshot, settings = self._snapshot, self._tenant.settings
+        packs = (snapshot.pack, self._row.pack)
         rows = await self._parts.database.read(lambda c: self._rows.sample(c, packs, size=COMPARED_ENTRIES))
         keys, ids = [row[0] for row in rows], [row[1] for row in rows]
         old = self._open(packs[0], ids, [row[2] for row in rows])
@@ -257,15 +257,17 @@ class ReindexJob:
         ]
         hit = list({hit.key for each in answers for hit in (each.old, each.new) if hit})
         entries = await self._parts.database.read(lambda c: GalleryRepository(self._tenant.id).find_keys(c, hit))
-        before, after = (decide(self._parts.packs.calibration(p), settings, level=None, size=view.size) for p in packs)
+        before, after = (
+            decide(self._parts.packs.calibration(p), settings, level=None, size=snapshot.size) for p in packs
+        )
         return compare_packs(answers, (before, after), {key: entry.id for key, entry in entries.items()})
 
     def _open(self, pack: str, ids: Sequence[str], sealed: Sequence[bytes]) -> Opened:
-        return open_templates(self._tenant, pack, ids, sealed, self._view.indexes[pack].dimension)
+        return open_templates(self._tenant, pack, ids, sealed, self._snapshot.indexes[pack].dimension)
 
     async def _nearest(self, pack: str, key: int, template: Template) -> Hit | None:
         """Give an entry's nearest other entry through one pack."""
-        answer = await self._parts.scans.run(self._view.indexes[pack].search, template, k=2)
+        answer = await self._parts.scans.run(self._snapshot.indexes[pack].search, template, k=2)
         return other_than(key, answer.hits)
 
     async def _swap(self) -> None:
@@ -274,18 +276,18 @@ class ReindexJob:
 
         def swap(connection: Connection) -> tuple[GallerySnapshot, str | None]:
             self._demand_wish(connection)
-            view = self._view.swapped()
-            GalleryRepository(self._tenant.id).set_packs(connection, GalleryPacks(view.pack, view.shadow))
+            snapshot = self._snapshot.swapped()
+            GalleryRepository(self._tenant.id).set_packs(connection, GalleryPacks(snapshot.pack, snapshot.shadow))
             self._change(connection, state=state, wish=None, error=None)
-            return view, common_pack(connection)
+            return snapshot, common_pack(connection)
 
         def show(swapped: tuple[GallerySnapshot, str | None]) -> GallerySnapshot:
-            view, common = swapped
+            snapshot, common = swapped
             self._galleries.follow(common)
-            return view
+            return snapshot
 
         await self._write(swap, show=show)
-        log.warning("the gallery of tenant %s answers with %s", self._tenant.id, self._view.pack)
+        log.warning("the gallery of tenant %s answers with %s", self._tenant.id, self._snapshot.pack)
 
     async def _drop_orphans(self) -> None:
         """Erase the entries that the new pack has no template of, then let the old pack go."""
@@ -302,14 +304,14 @@ class ReindexJob:
 
         def keep(connection: Connection) -> GallerySnapshot:
             self._demand_wish(connection)
-            view = self._view
-            if view.shadow is not None:
-                GalleryRepository(self._tenant.id).set_packs(connection, GalleryPacks(view.pack, None))
+            snapshot = self._snapshot
+            if snapshot.shadow is not None:
+                GalleryRepository(self._tenant.id).set_packs(connection, GalleryPacks(snapshot.pack, None))
             self._change(connection, state=state, wish=None, error=None)
-            return view.without_shadow(self._galleries.orphans(self._tenant, connection, (view.pack,)))
+            return snapshot.without_shadow(self._galleries.orphans(self._tenant, connection, (snapshot.pack,)))
 
         self._position = 0
-        await self._write(keep, show=lambda view: view)
+        await self._write(keep, show=lambda snapshot: snapshot)
 
     async def _delete_old(self) -> None:
         await self._delete(lambda c, keys: self._rows.delete_superseded(c, self._row.pack, keys))
@@ -327,13 +329,13 @@ class ReindexJob:
 
         def end(connection: Connection) -> GallerySnapshot:
             self._rows.remove(connection)
-            view = self._view
-            return view.with_orphans(self._galleries.orphans(self._tenant, connection, view.enrolling))
+            snapshot = self._snapshot
+            return snapshot.with_orphans(self._galleries.orphans(self._tenant, connection, snapshot.enrolling))
 
         if keys:
             await self._write(lambda c: some(c, keys))
         else:
-            await self._write(end, show=lambda view: view)
+            await self._write(end, show=lambda snapshot: snapshot)
         self._position = keys[-1] if keys else 0
 
     @property
@@ -357,8 +359,8 @@ class ReindexJob:
         await self._parts.database.write(work, after_commit=bring, alone=show is not None)
 
     @property
-    def _view(self) -> GallerySnapshot:
-        return self._galleries.gallery(self._tenant.id).view
+    def _snapshot(self) -> GallerySnapshot:
+        return self._galleries.gallery(self._tenant.id).snapshot
 
     def _demand_wish(self, connection: Connection) -> None:
         """Raise Superseded where the wish is another by now: fulfilling this one would clear that one unseen."""
