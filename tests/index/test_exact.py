@@ -16,7 +16,7 @@ from likeness.index.codes import Goal, scales_of
 from likeness.index.exact import ExactIndex
 from likeness.index.faiss_scan import FaissScan
 from likeness.index.reference import ReferenceIndex
-from likeness.index.scans import Candidates, CompiledScan, Part, Scan
+from likeness.index.scans import Candidates, CompiledScan, RowBlock, Scan
 from likeness.index.scores import best_hits, exact_scores
 
 SCANS = st.sampled_from([*(name for name, _ in compiled.kernels()), "faiss"] if compiled.BUILT else ["faiss"])
@@ -250,10 +250,10 @@ class Liar:
         self.honest = FaissScan(64)
         self.limit = self.honest.limit
 
-    def __call__(self, parts: tuple[Part], goals: list[Goal]) -> list[Candidates]:
+    def __call__(self, parts: tuple[RowBlock], goals: list[Goal]) -> list[Candidates]:
         return self.honest(tuple(map(self._misread, parts)), goals)
 
-    def _misread(self, part: Part) -> Part:
+    def _misread(self, part: RowBlock) -> RowBlock:
         # The rows in use alone: beyond them lies whatever the memory held before, and it may overflow.
         scales = scales_of(part.terms[: part.size]) * np.float32(1 + self.error)
         return part._replace(terms=scales.view(np.uint32))

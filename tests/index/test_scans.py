@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from likeness.index import compiled
 from likeness.index.codes import Codec, Spread
 from likeness.index.faiss_scan import FaissScan
-from likeness.index.scans import Candidates, CompiledScan, Part, Scan
+from likeness.index.scans import Candidates, CompiledScan, RowBlock, Scan
 
 compiled_only = pytest.mark.skipif(not compiled.BUILT, reason="the compiled module was not built")
 
 
 def parts_of(
     codec: Codec, rows: NDArray[np.float32], sizes: Sequence[int], *, dead: Sequence[int] = ()
-) -> tuple[tuple[Part, ...], Spread]:
+) -> tuple[tuple[RowBlock, ...], Spread]:
     """Cut rows into parts of the given sizes, and tell how bad the worst of them is."""
     rounded = codec.encode(rows)
     parts, start = [], 0
@@ -29,7 +29,7 @@ def parts_of(
         codes, terms = rounded.codes[here].copy(), rounded.terms[here].copy()
         halves, half_terms = rounded.halves[here].copy(), rounded.half_terms[here].copy()
         mask = None if alive.all() else alive
-        parts.append(Part(codes, terms, halves, half_terms, rows[here].copy(), mask, size))
+        parts.append(RowBlock(codes, terms, halves, half_terms, rows[here].copy(), mask, size))
         start += size
     return tuple(parts), Spread().including(rounded)
 
@@ -132,7 +132,7 @@ def test_dot_products_are_the_integer_ones(make_scan: Callable[[int], Scan], dim
     rows = np.zeros((40, dimension), np.float32)
     halves = np.zeros((40, dimension // 2), np.uint8)
     terms = np.ones(40, np.float32).view(np.uint32)
-    (found,) = scan((Part(codes, terms, halves, terms, rows, None, 40),), [goal])
+    (found,) = scan((RowBlock(codes, terms, halves, terms, rows, None, 40),), [goal])
     exact = (codes.astype(np.int64) - 128) @ factors.astype(np.int64)
     order = np.argsort(found.offsets)
     assert found.uppers[order].tolist() == exact.astype(np.float32).tolist()
@@ -180,7 +180,7 @@ def test_the_compiled_scan_refuses_sizes_that_do_not_fit(change: Any, message: s
         rows = arrays.get("rows", np.zeros((10, 50), np.float32))
         halves = arrays.get("halves", np.zeros((10, 64), np.uint8))
         terms, half_terms = (arrays.get(name, np.zeros(10, np.uint32)) for name in ("terms", "half_terms"))
-        parts = (Part(np.zeros((10, 64), np.uint8), terms, halves, half_terms, rows, alive, count),)
+        parts = (RowBlock(np.zeros((10, 64), np.uint8), terms, halves, half_terms, rows, alive, count),)
         vectors = arrays.get("vectors", np.zeros((1, 50), np.float32))
         factors = arrays.get("factors", np.zeros((1, 64), np.int8))
         wanted, bounds = arrays.get("wanted", np.array([1])), arrays.get("bounds", np.zeros((1, 6)))

@@ -14,7 +14,7 @@ from likeness.index.codes import Codec, Goal
 from likeness.index.exact import ExactIndex, best_scan
 from likeness.index.faiss_scan import FaissScan
 from likeness.index.reference import ReferenceIndex
-from likeness.index.scans import Candidates, Part, Scan
+from likeness.index.scans import Candidates, RowBlock, Scan
 from likeness.index.table import Table
 from likeness.index.views import TableSnapshot
 
@@ -128,7 +128,7 @@ class InterruptedScan:
         self.scan, self.limit = scan, scan.limit
         self.interruptions: list[Callable[[], None]] = []
 
-    def __call__(self, parts: Sequence[Part], goals: Sequence[Goal]) -> list[Candidates]:
+    def __call__(self, parts: Sequence[RowBlock], goals: Sequence[Goal]) -> list[Candidates]:
         read = []
         for number, part in enumerate(parts):
             read.append([shifted(found, number) for found in self.scan((part,), goals)])

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 # (rows, pitch) uint8 codes and (rows,) uint32 terms of theirs; (rows, half_pitch) uint8 half codes and (rows,) uint32 terms
 # of theirs; (rows, d) float32 as given, (rows,) uint8 alive or None for all, row count.
-_Part: TypeAlias = tuple[
+_RowBlock: TypeAlias = tuple[
     NDArray[np.uint8],
     NDArray[np.uint32],
     NDArray[np.uint8],
@@ -24,7 +24,7 @@ def kernels() -> list[tuple[str, int]]: ...
 # length, slack, margin, minimum. Gives per query: int64 part << 32 | row, float64 score and float64 upper bound less the slack of each row, and the cut.
 def scan(
     kernel: str,
-    parts: tuple[_Part, ...],
+    parts: tuple[_RowBlock, ...],
     vectors: NDArray[np.float32],
     factors: NDArray[np.int8],
     wanted: NDArray[np.int64],

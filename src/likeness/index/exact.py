@@ -96,19 +96,19 @@ class ExactIndex:
         return self._table.nbytes / max(1, len(self._table))
 
     def _answer_all(self, searches: Sequence[_Search]) -> list[Answer]:
-        with self._table.reading() as view:
+        with self._table.reading() as snapshot:
             goals = [
                 self._codec.goal(
                     search.query,
-                    view.spread,
+                    snapshot.spread,
                     limit=self._scan.limit,
                     wanted=search.k or 0,
                     minimum_score=search.minimum_score,
                 )
                 for search in searches
             ]
-            found = self._scan(view.parts, goals)
-            return [_answer(view, *each) for each in zip(searches, goals, found, strict=True)]
+            found = self._scan(snapshot.parts, goals)
+            return [_answer(snapshot, *each) for each in zip(searches, goals, found, strict=True)]
 
 
 def best_scan(dimension: int, *, threads: int = 1) -> Scan:
@@ -126,16 +126,16 @@ def index_maker(*, threads: int = 1, scans_at_once: int = 1) -> Callable[[int], 
     return lambda dimension: ExactIndex(dimension, scans_at_once=scans_at_once, scan=scan)
 
 
-def _answer(view: TableSnapshot, search: _Search, goal: Goal, found: Candidates) -> Answer:
+def _answer(snapshot: TableSnapshot, search: _Search, goal: Goal, found: Candidates) -> Answer:
     if not len(found.rows):
-        return Answer((), certified=found.cut <= search.minimum_score, size=view.size)
+        return Answer((), certified=found.cut <= search.minimum_score, size=snapshot.size)
     parts, offsets = found.parts, found.offsets
-    longest = goal.length * view.spread.norm
+    longest = goal.length * snapshot.spread.norm
     scores = rounded_exactly(
-        found.scores, search.query, longest, lambda number: view.row(parts[number], offsets[number])
+        found.scores, search.query, longest, lambda number: snapshot.row(parts[number], offsets[number])
     )
-    hits = best_hits(view.keys(parts, offsets), scores, k=search.k, minimum_score=search.minimum_score)
+    hits = best_hits(snapshot.keys(parts, offsets), scores, k=search.k, minimum_score=search.minimum_score)
     within = bool((scores <= found.uppers + goal.slack).all())
     full = search.k is not None and len(hits) == search.k
     reached = hits[-1].score >= found.cut if full else found.cut <= search.minimum_score
-    return Answer(hits, certified=within and reached, size=view.size)
+    return Answer(hits, certified=within and reached, size=snapshot.size)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.index.codes import LIMIT, Goal, scales_of
-from likeness.index.scans import ROW_BITS, Candidates, Part
+from likeness.index.scans import ROW_BITS, Candidates, RowBlock
 
 
 class FaissScan:
@@ -34,7 +34,7 @@ class FaissScan:
         self._flat = faiss.IndexFlat(self._pitch, faiss.METRIC_INNER_PRODUCT)
         self._idle: list[Any] = []  # scanners; faiss's Python never frees one, so they are used again
 
-    def __call__(self, parts: tuple[Part, ...], goals: Sequence[Goal]) -> list[Candidates]:
+    def __call__(self, parts: tuple[RowBlock, ...], goals: Sequence[Goal]) -> list[Candidates]:
         try:
             scanner = self._idle.pop()
         except IndexError:
@@ -44,7 +44,7 @@ class FaissScan:
         finally:
             self._idle.append(scanner)
 
-    def _find(self, scanner: Any, parts: tuple[Part, ...], goal: Goal) -> Candidates:
+    def _find(self, scanner: Any, parts: tuple[RowBlock, ...], goal: Goal) -> Candidates:
         factors = goal.factors.astype(np.float32)
         scanner.set_query(faiss.swig_ptr(factors))
         scanner.set_list(0, 0.0)
@@ -82,7 +82,7 @@ class _Pool:
     ceiling: float
 
     @classmethod
-    def drawn(cls, scanner: Any, part: Part, goal: Goal, size: int) -> "_Pool":
+    def drawn(cls, scanner: Any, part: RowBlock, goal: Goal, size: int) -> "_Pool":
         all_scales, alive, count = scales_of(part.terms), part.alive, part.size
         size = min(size, count)
         dots, rows = np.full(size, -np.inf, np.float32), np.full(size, -1, np.int64)

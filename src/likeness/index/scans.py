@@ -22,7 +22,7 @@ _ROWS_WORTH_A_THREAD = 65536
 _FOUND = np.dtype([("row", np.int64), ("score", np.float64), ("upper", np.float64)])
 
 
-class Part(NamedTuple):
+class RowBlock(NamedTuple):
     """Rows to scan: the first ``size``, but those whose ``alive`` is 0 (None: all count)."""
 
     codes: NDArray[np.uint8]
@@ -61,7 +61,7 @@ class Scan(Protocol):
 
     limit: int
 
-    def __call__(self, parts: tuple[Part, ...], goals: Sequence[Goal]) -> list[Candidates]: ...
+    def __call__(self, parts: tuple[RowBlock, ...], goals: Sequence[Goal]) -> list[Candidates]: ...
 
 
 class CompiledScan:
@@ -76,7 +76,7 @@ class CompiledScan:
         self._threads = threads
         self._executor = ThreadPoolExecutor(threads, "scan") if threads > 1 else None
 
-    def __call__(self, parts: tuple[Part, ...], goals: Sequence[Goal]) -> list[Candidates]:
+    def __call__(self, parts: tuple[RowBlock, ...], goals: Sequence[Goal]) -> list[Candidates]:
         request = (
             np.array([goal.vector for goal in goals]),
             np.array([goal.factors for goal in goals]),
@@ -93,7 +93,9 @@ class CompiledScan:
         own = self._scan(parts[: bounds[1]], request, 0)
         return [_together(shares) for shares in zip(own, *(run.result() for run in runs), strict=True)]
 
-    def _scan(self, parts: tuple[Part, ...], request: tuple[Any, Any, Any, Any], first_part: int) -> list[Candidates]:
+    def _scan(
+        self, parts: tuple[RowBlock, ...], request: tuple[Any, Any, Any, Any], first_part: int
+    ) -> list[Candidates]:
         return [
             Candidates(rows["row"] + (first_part << ROW_BITS), rows["score"], rows["upper"], cut)
             for buffer, cut in compiled.scan(self.kernel, parts, *request)

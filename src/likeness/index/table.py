@@ -43,7 +43,7 @@ class Table:
         self._chunk_rows = chunk_rows
         self._writing = Lock()
         self._state = Lock()  # guards _view and _readers, and is held for no longer than it takes to swap them
-        self._view = TableSnapshot()
+        self._snapshot = TableSnapshot()
         self._readers: dict[int, int] = {}
         self._slots: dict[int, int] = {}
         self._retired: dict[int, int] = {}  # slot to the first epoch that does not show it, in rising order
@@ -59,15 +59,15 @@ class Table:
     def reading(self) -> Iterator[TableSnapshot]:
         """Give the present view; its rows stay as they are until the block ends."""
         with self._state:
-            view = self._view
-            self._readers[view.epoch] = self._readers.get(view.epoch, 0) + 1
+            snapshot = self._snapshot
+            self._readers[snapshot.epoch] = self._readers.get(snapshot.epoch, 0) + 1
         try:
-            yield view
+            yield snapshot
         finally:
             with self._state:
-                self._readers[view.epoch] -= 1
-                if not self._readers[view.epoch]:
-                    del self._readers[view.epoch]
+                self._readers[snapshot.epoch] -= 1
+                if not self._readers[snapshot.epoch]:
+                    del self._readers[snapshot.epoch]
             if self._retired and self._writing.acquire(blocking=False):
                 try:
                     self._fill_holes()
@@ -84,7 +84,7 @@ class Table:
         block = Chunk.of(rounded, rows, keys)
         names = keys.tolist()
         with self._writing:
-            draft = Draft(self._view, self._chunk_rows)
+            draft = Draft(self._snapshot, self._chunk_rows)
             slots = self._append(draft, block)
             draft.spread = draft.spread.including(rounded)
             replaced = [slot for key in names if (slot := self._slots.get(key)) is not None]
@@ -100,7 +100,7 @@ class Table:
             slot = self._slots.get(key)
             if slot is None:
                 return False
-            draft = Draft(self._view, self._chunk_rows)
+            draft = Draft(self._snapshot, self._chunk_rows)
             draft.hide([slot])
             draft.size -= 1
             self._publish(draft)
@@ -111,9 +111,9 @@ class Table:
 
     @property
     def nbytes(self) -> int:
-        view = self._view
-        masks = sum(segment.alive.nbytes for segment in view.segments if segment.alive is not None)
-        chunks = sum(segment.chunk.nbytes for segment in view.segments)
+        snapshot = self._snapshot
+        masks = sum(segment.alive.nbytes for segment in snapshot.segments if segment.alive is not None)
+        chunks = sum(segment.chunk.nbytes for segment in snapshot.segments)
         return chunks + masks + getsizeof(self._slots) + _KEY_BYTES * len(self._slots)
 
     def _append(self, draft: Draft, block: Chunk) -> list[int]:
@@ -140,28 +140,28 @@ class Table:
         return Chunk.empty(min(capacity, self._chunk_rows), codec.dimension, codec.pitch, codec.half_pitch)
 
     def _publish(self, draft: Draft) -> None:
-        view = draft.view()
+        snapshot = draft.snapshot()
         with self._state:
-            self._view = view
+            self._snapshot = snapshot
 
     def _retire(self, slots: Sequence[int]) -> None:
-        self._retired.update(dict.fromkeys(slots, self._view.epoch))
+        self._retired.update(dict.fromkeys(slots, self._snapshot.epoch))
 
     def _reclaim(self) -> None:
         """Free and overwrite the retired slots that no view in use shows."""
         with self._state:
-            oldest = min(self._readers, default=self._view.epoch)
+            oldest = min(self._readers, default=self._snapshot.epoch)
         for slot, _ in list(takewhile(lambda entry: entry[1] <= oldest, self._retired.items())):
             del self._retired[slot]
             self._free.add(slot)
-            self._view.segments[slot // self._chunk_rows].chunk.erase(slot % self._chunk_rows)
+            self._snapshot.segments[slot // self._chunk_rows].chunk.erase(slot % self._chunk_rows)
 
     def _fill_holes(self) -> None:
         """Fill the free holes with the last rows and give back the room behind; all of it, when nobody reads."""
         self._reclaim()
         if not self._free:
             return
-        draft = Draft(self._view, self._chunk_rows)
+        draft = Draft(self._snapshot, self._chunk_rows)
         moves: list[tuple[int, int]] = []
         source = draft.end - 1
         for hole in sorted(self._free):
@@ -192,7 +192,7 @@ class Table:
 
     def _trim(self) -> None:
         """Give back the free slots at the very end, and the memory of a last chunk that has become too large."""
-        draft = Draft(self._view, self._chunk_rows)
+        draft = Draft(self._snapshot, self._chunk_rows)
         old_end = end = draft.end
         while end - 1 in self._free:
             end -= 1

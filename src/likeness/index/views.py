@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.index.codes import Codes, Spread
-from likeness.index.scans import Part
+from likeness.index.scans import RowBlock
 
 _CACHE_LINE = 64
 _HUGE_PAGE = 2 << 20
@@ -54,9 +54,9 @@ class Chunk:
     def nbytes(self) -> int:
         return sum(column.nbytes for column in self.columns)
 
-    def part(self, alive: NDArray[np.uint8] | None, size: int) -> Part:
+    def part(self, alive: NDArray[np.uint8] | None, size: int) -> RowBlock:
         codes, terms, halves, half_terms, rows, _ = self.columns
-        return Part(codes, terms, halves, half_terms, rows, alive, size)
+        return RowBlock(codes, terms, halves, half_terms, rows, alive, size)
 
     def copy(self, at: int, source: "Chunk", first: int, count: int) -> None:
         """Copy ``count`` rows of ``source``, from ``first`` on, to ``at`` and behind."""
@@ -88,7 +88,7 @@ class Segment:
     alive: NDArray[np.uint8] | None = None
 
     @property
-    def part(self) -> Part:
+    def part(self) -> RowBlock:
         return self.chunk.part(self.alive, self.count)
 
 
@@ -98,7 +98,7 @@ class TableSnapshot:
 
     epoch: int = 0
     segments: tuple[Segment, ...] = ()
-    parts: tuple[Part, ...] = ()
+    parts: tuple[RowBlock, ...] = ()
     size: int = 0
     spread: Spread = field(default_factory=Spread)
 
@@ -121,11 +121,11 @@ class TableSnapshot:
 class Draft:
     """The next view in the making: the present one's segments, with masks copied before they are changed."""
 
-    def __init__(self, view: TableSnapshot, chunk_rows: int) -> None:
-        self.segments = list(view.segments)
-        self.size = view.size
-        self.spread = view.spread
-        self._epoch = view.epoch + 1
+    def __init__(self, snapshot: TableSnapshot, chunk_rows: int) -> None:
+        self.segments = list(snapshot.segments)
+        self.size = snapshot.size
+        self.spread = snapshot.spread
+        self._epoch = snapshot.epoch + 1
         self._chunk_rows = chunk_rows
         self._copied: set[int] = set()
 
@@ -163,7 +163,7 @@ class Draft:
         self._copied.add(number)
         self.segments[number] = Segment(chunk, segment.count, alive)
 
-    def view(self) -> TableSnapshot:
+    def snapshot(self) -> TableSnapshot:
         for number in self._copied.intersection(range(len(self.segments))):
             segment = self.segments[number]
             if segment.alive is not None and segment.alive[: segment.count].all():
