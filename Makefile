@@ -1,6 +1,6 @@
 # Two commands: `make run` sets up, starts and proves the server; `make test` runs the tests.
 .DEFAULT_GOAL := help
-.PHONY: help run unit test test-all cov check check-js fix bench
+.PHONY: help run unit test test-all cov check check-js fix docs bench
 
 UV := sh scripts/uv
 NODE_TOOLS := tests/conformance/node_modules/.bin
@@ -47,6 +47,10 @@ fix: ## mend what the linter can, and format everything
 	@$(UV) run --no-sync ruff check --fix
 	@$(UV) run --no-sync ruff format
 	@if [ -x $(NODE_TOOLS)/prettier ]; then $(NODE_TOOLS)/prettier --write --log-level warn src tests; fi
+
+docs: ## write the parts of docs/*.md that are made from the code
+	@$(UV) sync --quiet --locked --all-extras --group test
+	@$(UV) run --no-sync python scripts/write_docs.py
 
 bench: ## print the figures of one benchmark: make bench NAME=search ARGS=--quick
 	@$(UV) sync --quiet --locked --all-extras --group benchmark

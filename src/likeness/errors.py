@@ -20,7 +20,7 @@
     ├── UnexpectedError                 500
     └── ServiceUnavailable              503
 
-One handler turns any of them into the contract's body (see ``likeness.app``).
+One handler turns any of them into the contract's body (see ``likeness.web.http``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,6 +47,41 @@ class ErrorCode(StrEnum):
     TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS"
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
     UNEXPECTED_ERROR = "UNEXPECTED_ERROR"
+
+
+MEANINGS: Mapping[ErrorCode, str] = {
+    ErrorCode.BAD_REQUEST: (
+        "The body is not what its content type says: not well-formed JSON, a broken form. With 408 the "
+        "body came too slowly; with 405 the call does not exist with this method."
+    ),
+    ErrorCode.INVALID_INPUT: "A field is missing, of the wrong type or out of range; the message names it.",
+    ErrorCode.INVALID_IMAGE: (
+        "The bytes begin like a JPEG or PNG but are damaged, cut short, have too many pixels, or "
+        "contradict their own header."
+    ),
+    ErrorCode.NO_FACE: "No face was found. Ask for a photo with the whole face in view.",
+    ErrorCode.MULTIPLE_FACES: (
+        "Several faces and none is clearly the subject; or any second face, where the tenant's policy is `single`."
+    ),
+    ErrorCode.LOW_QUALITY: (
+        "The face cannot be used; `reasons` names the ISO/IEC 29794-5 measures that fell short, worst first."
+    ),
+    ErrorCode.UNAUTHORIZED: "No access token, or one that is malformed, expired or not ours. Get a new one.",
+    ErrorCode.FORBIDDEN: "The token is good but lacks the permission of this call.",
+    ErrorCode.NOT_FOUND: "Unknown, gone, or another tenant's: the three are not told apart.",
+    ErrorCode.SESSION_EXPIRED_OR_NOT_FOUND: "The session is over or never was.",
+    ErrorCode.CONFLICT: "The `externalId` is taken, or the `Idempotency-Key` came before with another request.",
+    ErrorCode.PAYLOAD_TOO_LARGE: "A photo or the body has too many bytes.",
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: "Not a JPEG or PNG, or a body that is neither JSON nor a form.",
+    ErrorCode.TOO_MANY_REQUESTS: "A quota is used up; `Retry-After` says when to come back.",
+    ErrorCode.SERVICE_UNAVAILABLE: (
+        "The server has more to do than it can, is still loading, or cannot write; nothing was changed. "
+        "`Retry-After` says when to come back. A server with too much to do says so before it reads the "
+        "body."
+    ),
+    ErrorCode.UNEXPECTED_ERROR: "A fault of ours. The request id leads to the log entry.",
+}
+"""What each code tells a caller; docs/api.md is made from it."""
 
 
 class LikenessError(Exception):

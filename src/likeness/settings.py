@@ -18,7 +18,7 @@ OF_COMMANDS = frozenset({"LIKENESS_WEBHOOK_PASSWORD"})
 
 
 class Settings(BaseSettings):
-    """The deployment's settings; docs/operations.md has a heading for each."""
+    """The deployment's settings; docs/operations.md is made from them."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
@@ -29,10 +29,14 @@ class Settings(BaseSettings):
         1000,
         ge=8,
         le=100_000,
-        description="Connections held at once; beyond, those that have kept the server waiting for longest are closed.",
+        description="Connections held at once; beyond, those that have kept the server waiting for longest are closed. Fewer "
+        "where the limit of open files is too low, which the log tells.",
     )
     keep_alive_seconds: int = Field(
-        75, ge=1, le=3600, description="How long a connection may be idle between two requests."
+        75,
+        ge=1,
+        le=3600,
+        description="How long a connection may be idle between two requests. Make it longer than the time of your proxy or client pool.",
     )
     request_seconds: int = Field(
         10,
@@ -41,7 +45,9 @@ class Settings(BaseSettings):
         description="Time for a request's headers, for the pauses of its body, and for taking an answer.",
     )
     body_bytes_per_second: int = Field(
-        8192, ge=1, description="Least rate of a request's body, once LIKENESS_REQUEST_SECONDS have passed."
+        8192,
+        ge=1,
+        description="Least rate of a request's body, once `LIKENESS_REQUEST_SECONDS` have passed. Slower ones are refused with 408.",
     )
     base_url: str | None = Field(
         None,
@@ -104,7 +110,11 @@ class Settings(BaseSettings):
     audit_image_ttl_seconds: int = Field(
         1800, ge=60, le=86400, description="Time that a session's audit image can be fetched."
     )
-    token_failures_per_minute: int = Field(10, ge=1, description="Wrong secrets per client id and minute before 429.")
+    token_failures_per_minute: int = Field(
+        10,
+        ge=1,
+        description="Wrong secrets per client id and minute before 429. The right secret gets its token all the same.",
+    )
     requests_per_minute: int = Field(0, ge=0, description="Calls per client and minute before 429; 0 for no limit.")
     webhook_private_addresses: bool = Field(
         default=False,

@@ -1,0 +1,122 @@
+"""Write the parts of docs/*.md that the code says already: write_docs.py [--check].
+
+Such a part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``. With --check nothing is written; ends with 1 where a page
+differs.
+"""
+
+import json
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from likeness.cli import app
+from likeness.errors import MEANINGS, ErrorCode, LikenessError
+from likeness.settings import PREFIX, Settings
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+WIDTH = 120
+PART = re.compile(r"(?<=<!-- generated: )(\w+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
+DEFAULTS_IN_WORDS = {"workers": "the number of cores"}
+
+
+def settings() -> Iterator[str]:
+    """Give a heading for each setting, with its meaning and its default."""
+    for name, field in Settings.model_fields.items():
+        value = field.default
+        written = "none" if value is None else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+        yield f"### `{PREFIX}{name.upper()}`"
+        yield paragraph(f"{field.description} Default: {DEFAULTS_IN_WORDS.get(name, written)}.")
+        yield ""
+
+
+def errors() -> Iterator[str]:
+    """Give a heading for each error code, with the statuses that it comes with and its meaning."""
+    for code in ErrorCode:
+        statuses = sorted({error.status for error in raised(LikenessError) if error.code is code})
+        yield f"### `{code}`"
+        yield paragraph(f"{', '.join(map(str, statuses))}. {MEANINGS[code]}")
+        yield ""
+
+
+def commands() -> Iterator[str]:
+    """Give a table of the commands, each with the first paragraph of its help."""
+    yield "| command | what it does |"
+    yield "| --- | --- |"
+    for name, command in walk("likeness", typer.main.get_command(app)):
+        first_paragraph = command.help.partition("\n\n")[0]
+        yield f"| `{name}` | {' '.join(first_paragraph.split())} |"
+
+
+def calls() -> Iterator[str]:
+    """Give a table of the calls, as docs/openapi.json describes them."""
+    yield "| call | what it does | permission | answers |"
+    yield "| --- | --- | --- | --- |"
+    description = json.loads((DOCS / "openapi.json").read_text())
+    for path, methods in description["paths"].items():
+        for method, call in methods.items():
+            scopes = [scope for way in call["security"] for scope in way.get("oauth2", ())]
+            permission = " or ".join(f"`{scope}`" for scope in scopes) or "none"
+            statuses = ", ".join(sorted(call["responses"].keys() - {"500"}))
+            yield f"| `{method.upper()} {path}` | {call['summary']} | {permission} | {statuses} |"
+
+
+PARTS: dict[str, Callable[[], Iterator[str]]] = {
+    "settings": settings,
+    "errors": errors,
+    "commands": commands,
+    "calls": calls,
+}
+
+
+def written(page: str) -> str:
+    """Give a page with its generated parts as they are now."""
+    return PART.sub(lambda part: f"{part[1]}{part[2]}\n{_text(part[1])}\n\n", page)
+
+
+def _text(part: str) -> str:
+    return "\n".join(PARTS[part]()).strip()
+
+
+def paragraph(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def raised(root: type[LikenessError]) -> Iterator[type[LikenessError]]:
+    """Give the errors of a tree, but for those that only hold others together."""
+    if "code" in vars(root) or not root.__subclasses__():
+        yield root
+    for each in root.__subclasses__():
+        yield from raised(each)
+
+
+def walk(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """Give the commands below a group, or the command itself, each with its whole name."""
+    if not hasattr(command, "commands"):
+        yield name, command
+        return
+    for sub, below in command.commands.items():
+        yield from walk(f"{name} {sub}", below)
+
+
+def main() -> None:
+    pages = {file: file.read_text() for file in sorted(DOCS.glob("*.md"))}
+    named = sorted(part[1] for page in pages.values() for part in PART.finditer(page))
+    if named != sorted(PARTS):
+        sys.exit(f"the generated parts of docs/*.md are {named}, and must be {sorted(PARTS)}")
+    differ = {file: new for file, page in pages.items() if (new := written(page)) != page}
+    if "--check" in sys.argv[1:]:
+        if differ:
+            sys.exit(f"{', '.join(file.name for file in differ)}: not what the code says; run `make docs`")
+        return
+    for file, new in differ.items():
+        file.write_text(new)
+        print(file.name)
+
+
+if __name__ == "__main__":
+    main()
