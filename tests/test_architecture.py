@@ -12,6 +12,16 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "src" / "likeness"
 LONGEST_MODULE_LINES = 500
 MOST_MODULES_IN_A_FOLDER = 14
+LONGEST_FUNCTION_LINES = 60
+MOST_PARAMETERS = 7
+LARGE_FUNCTIONS = {
+    "create_app",  # puts the application together, and does nothing else
+    "calibrate",  # a command: each of its parameters is an option, and takes lines to explain itself
+    "evaluate",
+    "evaluate_liveness",
+    "SessionService.__init__",  # what a session needs, by name
+}
+"""Functions that are larger than the limits, and why."""
 SHARED_NAMES = {"judge"}
 """Names that several modules define on purpose. ``judge``: each liveness signal has one, all called alike."""
 
@@ -66,3 +76,33 @@ def test_the_writer_alone_says_that_a_change_is_committed() -> None:
     package = REPOSITORY / "src" / "likeness"
     makers = [path for path in package.rglob("*.py") if re.search(r"\bCommitted\(", path.read_text())]
     assert [path.relative_to(package).as_posix() for path in makers] == ["store/writer.py"]
+
+
+def functions(
+    node: ast.AST, path: tuple[str, ...] = ()
+) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Give all functions below a node with their names, such as ``SessionService.open``."""
+    for child in ast.iter_child_nodes(node):
+        inner = path
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            inner = (*path, child.name)
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield ".".join(inner), child
+        yield from functions(child, inner)
+
+
+def is_large(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    arguments = function.args
+    parameters = [
+        each.arg
+        for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+        if each.arg not in {"self", "cls"}
+    ]
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    return lines > LONGEST_FUNCTION_LINES or len(parameters) > MOST_PARAMETERS
+
+
+def test_functions_are_small() -> None:
+    modules = [module for module in PACKAGE.rglob("*.py") if "versions" not in module.parts]
+    found = (each for module in modules for each in functions(ast.parse(module.read_text())))
+    assert {name for name, function in found if is_large(function)} == LARGE_FUNCTIONS

@@ -10,7 +10,7 @@ Any other photo that is not of one colour counts as one live face in its middle.
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 import cv2
 import numpy as np
@@ -59,16 +59,22 @@ class FakePerson:
     attack: bool = False
 
 
+class FakeShot(TypedDict, total=False):
+    """How a face was shot; see :func:`fake_photo`."""
+
+    variation: int
+    score: float
+    dim: bool
+    attack: bool
+
+
 def fake_photo(
     person: int,
     *,
-    variation: int = 0,
     faces: int = 1,
-    score: float = 1.0,
-    dim: bool = False,
-    attack: bool = False,
     size: tuple[int, int] = (640, 480),
     format: Literal["JPEG", "PNG"] = "JPEG",  # noqa: A002 - what Pillow calls it
+    **shot: Unpack[FakeShot],
 ) -> bytes:
     """Paint a photo that :class:`FakeEngine` understands.
 
@@ -78,8 +84,7 @@ def fake_photo(
     """
     width = 0.5 if faces <= 1 else min(0.5, 0.8 * size[0] / size[1] / faces)
     people = [
-        FakePerson(person + index * 1_000_003, ((index + 0.5) / faces, 0.5), width, variation, score, dim, attack)
-        for index in range(faces)
+        FakePerson(person + index * 1_000_003, ((index + 0.5) / faces, 0.5), width, **shot) for index in range(faces)
     ]
     return fake_scene(people, size=size, format=format)
 

@@ -12,7 +12,7 @@ from likeness.engine.policy import FacePolicy
 from likeness.errors import SetupError
 from likeness.evaluation.data_set import DataSet, read_folder
 from likeness.evaluation.recognition.comparison import count_errors_between
-from likeness.evaluation.recognition.conditions import choose_photos, extract_conditions, measure_conditions
+from likeness.evaluation.recognition.conditions import Analysis, choose_photos, extract_conditions, measure_conditions
 from likeness.evaluation.recognition.outcomes import FailureToAcquire
 from likeness.evaluation.recognition.template_cache import TemplateCache
 from likeness.evaluation.recognition.treatments import AS_IT_IS, TREATMENTS
@@ -50,7 +50,7 @@ def test_photos_are_chosen_two_a_person_those_of_whom_there_are_two_first(faces:
 
 def test_what_is_refused_what_is_accepted_and_what_matches_then(faces: DataSet) -> None:
     table = TABLE | {"all alike": all_alike}
-    found = extract_conditions(FakeEngine(), faces, photos=choose_photos(faces, 100), table=table, workers=2)
+    found = extract_conditions(Analysis(FakeEngine()), faces, photos=choose_photos(faces, 100), table=table, workers=2)
     rows = {row.condition: row for row in measure_conditions(found, THRESHOLDS)}
     assert list(rows) == list(table)
     plain, noise, dark, alike = rows.values()
@@ -73,10 +73,10 @@ def test_photos_that_are_refused_as_they_are_are_left_out(faces: DataSet, tmp_pa
             file.parent.mkdir(exist_ok=True)
             file.write_bytes(fake_photo(person, variation=shot, dim=shot == 1, size=(200, 150), format="PNG"))
     data_set = read_folder(tmp_path)
-    found = extract_conditions(FakeEngine(), data_set, photos=range(6), table=TABLE)
+    found = extract_conditions(Analysis(FakeEngine()), data_set, photos=range(6), table=TABLE)
     assert found.photos == (0, 2, 4)
     with pytest.raises(SetupError, match="Too few photos"):
-        extract_conditions(FakeEngine(), data_set, photos=(1, 3, 5), table=TABLE)
+        extract_conditions(Analysis(FakeEngine()), data_set, photos=(1, 3, 5), table=TABLE)
 
 
 def test_what_is_known_is_not_looked_at_again(faces: DataSet, tmp_path: Path) -> None:
@@ -92,7 +92,12 @@ def test_what_is_known_is_not_looked_at_again(faces: DataSet, tmp_path: Path) ->
     for _ in range(2):
         cache = TemplateCache.open(tmp_path, pack="fake@1", binding="")
         found = extract_conditions(
-            Counting(), faces, photos=photos, table=TABLE, cache=cache, progress=lambda *step: told.append(step)
+            Analysis(Counting()),
+            faces,
+            photos=photos,
+            table=TABLE,
+            cache=cache,
+            progress=lambda *step: told.append(step),
         )
     assert Counting.looks == 6 * (1 + len(TABLE))
     assert told == [(step, 6) for step in range(1, 7)] * 2

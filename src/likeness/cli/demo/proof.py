@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -15,6 +15,7 @@ from likeness.cli.demo.photos import DemoPhotos
 MARK = {"likeness": "demo"}
 """Metadata of the demo's own entries, so that a later run clears these and no others."""
 MATCH = "/api/v1/face/match"
+OAUTH = "/api/oauth/token"
 ONE_TO_N = "/api/v1/face/one-to-n"
 
 
@@ -55,10 +56,10 @@ class Proof:
         again = self.photos.astronaut_again["relit"]
         yield self._search("the enrolled astronaut, after a restart", again, self._is_her)
         path = f"{ONE_TO_N}/search/{self._enrolled}"
-        yield self._call("DELETE one-to-n/search/{id}", "delete her photo", "DELETE", path, expect=204)
+        yield self._call("DELETE one-to-n/search/{id}", "delete her photo", path, expect=204)
         yield self._search("her, with her photo deleted", again, self._is_her)
         path = f"{ONE_TO_N}/{self._enrolled}"
-        yield self._call("DELETE one-to-n/{id}", "erase her", "DELETE", path, expect=204)
+        yield self._call("DELETE one-to-n/{id}", "erase her", path, expect=204)
         yield self._search("her, erased", again, lambda body: body["oneToNVerificationMatch"] is False)
 
     def _token(self) -> Row:
@@ -72,7 +73,7 @@ class Proof:
             self._headers = {"Authorization": f"Bearer {body['access_token']}"}
             return bool(body["token_type"] == "bearer" and body["expires_in"] > 0)  # noqa: S105  RFC 6750's word
 
-        return self._call("POST oauth/token", "client credentials", "POST", "/api/oauth/token", data=form, check=take)
+        return self._call("POST oauth/token", "client credentials", OAUTH, form, check=take)
 
     def _matches(self) -> Iterator[Row]:
         astronaut = self.photos.astronaut
@@ -86,7 +87,7 @@ class Proof:
 
     def _match(self, asked: str, source: bytes, target: bytes, *, same: bool) -> Row:
         body = {"sourceImage": _b64(source), "targetImage": _b64(target)}
-        return self._call("POST face/match", asked, "POST", MATCH, body, check=lambda reply: reply["match"] is same)
+        return self._call("POST face/match", asked, MATCH, body, check=lambda reply: reply["match"] is same)
 
     def _clear(self) -> None:
         page = self.http.get(ONE_TO_N, params={"limit": 1000}, headers=self._headers).raise_for_status().json()
@@ -102,10 +103,10 @@ class Proof:
             return bool(self._enrolled)
 
         body = {"idPhoto": _b64(self.photos.astronaut), "metadata": MARK}
-        yield self._call("POST one-to-n/insert", "enrol the astronaut", "POST", f"{ONE_TO_N}/insert", body, check=keep)
+        yield self._call("POST one-to-n/insert", "enrol the astronaut", f"{ONE_TO_N}/insert", body, check=keep)
         for name in ("man in grey", "man laughing", "woman with cards"):
             body = {"idPhoto": _b64(self.photos.people[name]), "metadata": MARK}
-            yield self._call("POST one-to-n/insert", f"enrol {name}", "POST", f"{ONE_TO_N}/insert", body)
+            yield self._call("POST one-to-n/insert", f"enrol {name}", f"{ONE_TO_N}/insert", body)
         for change, photo in self.photos.astronaut_again.items():
             yield self._search(f"astronaut {change}", photo, self._is_her)
         stranger = self.photos.people["man standing"]
@@ -117,20 +118,20 @@ class Proof:
         self, asked: str, photo: bytes, check: Callable[[dict[str, Any]], bool], *, insert: bool = False
     ) -> Row:
         body = {"idPhoto": _b64(photo), "insert": insert}
-        return self._call("POST one-to-n/search", asked, "POST", f"{ONE_TO_N}/search", body, check=check)
+        return self._call("POST one-to-n/search", asked, f"{ONE_TO_N}/search", body, check=check)
 
     def _is_her(self, reply: dict[str, Any]) -> bool:
         return reply["oneToNVerificationMatch"] is True and reply["oneToNVerificationId"] == self._enrolled
 
     def _session(self) -> Row:
         body = {"idPhoto": _b64(self.photos.astronaut), "nonce": "demo"}
-        return self._call("POST face", "open a face session", "POST", "/api/v1/face", body, expect=201)
+        return self._call("POST face", "open a face session", "/api/v1/face", body, expect=201)
 
     def _refusals(self) -> Iterator[Row]:
         photo = _b64(self.photos.astronaut)
         insert = f"{ONE_TO_N}/insert"
         wrong = {"grant_type": "client_credentials", "client_id": self.credentials.client_id, "client_secret": "wrong"}
-        yield self._call("POST oauth/token", "a wrong secret", "POST", "/api/oauth/token", data=wrong, expect=401)
+        yield self._call("POST oauth/token", "a wrong secret", OAUTH, wrong, expect=401)
         narrow = {"Authorization": f"Bearer {self._narrow_token()}"}
         for asked, path, body, headers, expect in (
             ("no token", MATCH, {}, {}, 401),
@@ -150,23 +151,19 @@ class Proof:
             ("a GIF", insert, {"idPhoto": _b64(b"GIF89a" + bytes(100))}, self._headers, 415),
             ("6 MB", insert, {"idPhoto": _b64(self.photos.astronaut + bytes(6 << 20))}, self._headers, 413),
         ):
-            yield self._call(
-                f"POST {path.removeprefix('/api/v1/')}", asked, "POST", path, body, headers=headers, expect=expect
-            )
+            yield self._call(f"POST {path.removeprefix('/api/v1/')}", asked, path, body, headers=headers, expect=expect)
         named = {"idPhoto": _b64(self.photos.people["blonde woman"]), "metadata": MARK, "externalId": "demo"}
-        yield self._call("POST face/one-to-n/insert", "externalId demo", "POST", insert, named)
-        yield self._call("POST face/one-to-n/insert", "externalId demo once more", "POST", insert, named, expect=409)
+        yield self._call("POST face/one-to-n/insert", "externalId demo", insert, named)
+        yield self._call("POST face/one-to-n/insert", "externalId demo once more", insert, named, expect=409)
         path = f"{ONE_TO_N}/search/00000000-0000-4000-8000-000000000000"
-        yield self._call("DELETE one-to-n/search/{id}", "an unknown id", "DELETE", path, expect=404)
+        yield self._call("DELETE one-to-n/search/{id}", "an unknown id", path, expect=404)
         yield self._guess()
 
     def _guess(self) -> Row:
         """Guess a secret until the server has had enough."""
         guess = {"grant_type": "client_credentials", "client_id": "nobody", "client_secret": "wrong"}
         for _ in range(100):
-            row = self._call(
-                "POST oauth/token", "wrong secrets in a row", "POST", "/api/oauth/token", data=guess, expect=429
-            )
+            row = self._call("POST oauth/token", "wrong secrets in a row", OAUTH, guess, expect=429)
             if row.ok:
                 break
         return row
@@ -178,24 +175,24 @@ class Proof:
             "client_secret": self.credentials.client_secret,
             "scope": "KYC_INFO_SDK",
         }
-        return str(self.http.post("/api/oauth/token", data=form).raise_for_status().json()["access_token"])
+        return str(self.http.post(OAUTH, data=form).raise_for_status().json()["access_token"])
 
     def _call(
         self,
         call: str,
         asked: str,
-        method: str,
         path: str,
-        body: dict[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
         *,
-        data: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
         expect: int = 200,
         check: Callable[[dict[str, Any]], bool] | None = None,
     ) -> Row:
+        """Make a call, named by its method and path; a token is asked for with a form, all else is JSON."""
         headers = self._headers if headers is None else headers
+        form, content = (body, None) if path == OAUTH else (None, body)
         started = time.perf_counter()
-        reply = self.http.request(method, path, json=body, data=data, headers=headers)
+        reply = self.http.request(call.partition(" ")[0], path, json=content, data=form, headers=headers)
         milliseconds = (time.perf_counter() - started) * 1000
         answer = reply.json() if reply.content else {}
         ok = reply.status_code == expect and (check is None or bool(check(answer)))

@@ -15,7 +15,13 @@ from likeness.engine.base import Engine, Use
 from likeness.engine.levels import TARGET_FMR
 from likeness.engine.policy import FacePolicy
 from likeness.evaluation.data_set import DataSet
-from likeness.evaluation.recognition.conditions import ConditionRates, Conditions, choose_photos, extract_conditions
+from likeness.evaluation.recognition.conditions import (
+    Analysis,
+    ConditionRates,
+    Conditions,
+    choose_photos,
+    extract_conditions,
+)
 from likeness.evaluation.report.page import percent
 
 SHOWN_LEVELS = (3, 4, 5)
@@ -45,11 +51,9 @@ def extract_treated(
     with progress_bar() as bar:
         task = bar.add_task(f"photos in all conditions, {engine.pack}", total=len(chosen))
         return extract_conditions(
-            engine,
+            Analysis(engine, use, policy),
             data_set,
             photos=chosen,
-            use=use,
-            policy=policy,
             workers=workers,
             cache=open_cache(engine, cache, use, policy),
             progress=lambda done, _total: bar.update(task, completed=done),

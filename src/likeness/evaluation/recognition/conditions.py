@@ -91,13 +91,20 @@ def choose_photos(data_set: DataSet, most: int) -> tuple[int, ...]:
     return tuple(index for own in by_chance for index in own[:2])[:most]
 
 
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """How every photo is analysed."""
+
+    engine: Engine
+    use: Use = Use.PROBE
+    policy: FacePolicy = FacePolicy.LARGEST
+
+
 def extract_conditions(
-    engine: Engine,
+    analysis: Analysis,
     data_set: DataSet,
     *,
     photos: Sequence[int],
-    use: Use = Use.PROBE,
-    policy: FacePolicy = FacePolicy.LARGEST,
     table: Mapping[str, Treatment] = treatments.TREATMENTS,
     workers: int = 1,
     cache: TemplateCache | None = None,
@@ -114,7 +121,7 @@ def extract_conditions(
             photo = path.read_bytes()
         except OSError as error:
             raise SetupError(f"{path} cannot be read: {error}") from error
-        subject = _Subject(engine, photo, str(data_set.photos[index]), use, policy)
+        subject = _Subject(analysis, photo, str(data_set.photos[index]))
 
         def treated(name: str) -> ExtractionOutcome:
             key = photo + f"\n{name}\n{digest}".encode()
@@ -182,7 +189,8 @@ def measure_conditions(conditions: Conditions, thresholds: Sequence[float]) -> t
 class _Subject:
     """One photo, whose face is found only when a treatment asks where it is."""
 
-    def __init__(self, engine: Engine, photo: bytes, name: str, use: Use, policy: FacePolicy) -> None:
+    def __init__(self, analysis: Analysis, photo: bytes, name: str) -> None:
+        engine, use, policy = analysis.engine, analysis.use, analysis.policy
         self._engine, self._photo, self._name = engine, photo, name
         self._analyse = partial(analyse, engine, use=use, policy=policy)
         self._look = partial(engine.analyse, use=use, policy=policy)

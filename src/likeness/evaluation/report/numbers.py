@@ -67,13 +67,7 @@ def to_json(
             {"discarded": point.discarded, "fnmr": point.fnmr, "comparisons": point.comparisons}
             for point in performance.discard
         ],
-        "pairs": pairs
-        and {
-            "accuracy": pairs.mean,
-            "standardError": pairs.standard_error,
-            "genuine": pairs.genuine,
-            "impostor": pairs.impostor,
-        },
+        "pairs": pairs and _pairs_to_json(pairs),
         "groups": [
             {
                 "label": group.label,
@@ -90,6 +84,15 @@ def to_json(
             "falseNonMatches": [_pair_to_json(performance, pair) for pair in comparisons.lowest_genuine],
             "falseMatches": [_pair_to_json(performance, pair) for pair in comparisons.highest_impostor],
         },
+    }
+
+
+def _pairs_to_json(pairs: PairAccuracy) -> dict[str, Any]:
+    return {
+        "accuracy": pairs.mean,
+        "standardError": pairs.standard_error,
+        "genuine": pairs.genuine,
+        "impostor": pairs.impostor,
     }
 
 

@@ -117,21 +117,7 @@ def _paint(
     """Paint one layer. ``grain``: camera pixels to a pixel of ``light``."""
     optics, pose = camera.optics, layer.pose
     step = _COARSE if grain > 1 or optics.focal_pixels / pose.z > _CLOSE else _FINE
-    scale = optics.focal_pixels / max(pose.z - layer.reach_cm * 0.6, 5.0)
-    above = layer.reach_cm if layer.above_cm is None else layer.above_cm
-    middle_x, middle_y = (
-        size / 2 + offset / pose.z * optics.focal_pixels
-        for size, offset in ((optics.width, pose.x), (optics.height, pose.y))
-    )
-    left, right, top, bottom = (
-        int(np.clip(edge / step, 0, size // step))
-        for edge, size in (
-            (middle_x - layer.reach_cm * scale, optics.width),
-            (middle_x + layer.reach_cm * scale, optics.width),
-            (middle_y - above * scale, optics.height),
-            (middle_y + layer.reach_cm * scale, optics.height),
-        )
-    )
+    left, right, top, bottom = _bounds(layer, camera, step)
     if right - left < 2 or bottom - top < 2:
         return
     part = slice(top, bottom), slice(left, right)
@@ -173,6 +159,27 @@ def _paint(
         alpha = cv2.remap(layer.alpha, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         cover = np.asarray(cv2.multiply(cover, alpha, scale=1 / 255, dtype=cv2.CV_32F), np.float32)
     target[:] = cv2.blendLinear(seen, np.ascontiguousarray(target), cover, 1 - cover)
+
+
+def _bounds(layer: Layer, camera: Camera, step: int) -> tuple[int, int, int, int]:
+    """Give the left, right, top and bottom within which a layer can be seen, in steps of so many camera pixels."""
+    optics, pose = camera.optics, layer.pose
+    scale = optics.focal_pixels / max(pose.z - layer.reach_cm * 0.6, 5.0)
+    above = layer.reach_cm if layer.above_cm is None else layer.above_cm
+    middle_x, middle_y = (
+        size / 2 + offset / pose.z * optics.focal_pixels
+        for size, offset in ((optics.width, pose.x), (optics.height, pose.y))
+    )
+    left, right, top, bottom = (
+        int(np.clip(edge / step, 0, size // step))
+        for edge, size in (
+            (middle_x - layer.reach_cm * scale, optics.width),
+            (middle_x + layer.reach_cm * scale, optics.width),
+            (middle_y - above * scale, optics.height),
+            (middle_y + layer.reach_cm * scale, optics.height),
+        )
+    )
+    return left, right, top, bottom
 
 
 def _light_on(hits: Hits, pose: Pose, turn: FloatArray, lighting: Lighting, screen: FloatArray) -> FloatArray:
