@@ -52,7 +52,23 @@ def test_a_data_url_of_any_type_case_and_parameters(begin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a", "a===", "####", "data:text/plain,AAAA", "AAAA=AAA", "AA==AAAA", "-_-_", "AAA", "\ud800", "é"]
+    "text",
+    [
+        "a",
+        "a===",
+        "####",
+        "data:text/plain,AAAA",
+        "AAAA=AAA",
+        "AA==AAAA",
+        "-_-_",
+        "AAA",
+        "AAAA====",
+        "A=A=",
+        "=AAA",
+        "AA==\nAAAA",
+        "\ud800",
+        "é",
+    ],
 )
 @pytest.mark.parametrize("size", [3, 4, 64])
 def test_what_is_no_base64(text: str, size: int) -> None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any
 
+import pybase64
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
@@ -79,20 +80,30 @@ def decode_base64(pieces: Iterable[bytes]) -> bytes:
     decoded, rest, over = bytearray(), b"", False
     for nth, piece in enumerate(pieces):
         prefix = DATA_URL.match(piece) if nth == 0 else None
-        rest += (piece[prefix.end() :] if prefix else piece).translate(None, WHITE_SPACE)
-        whole = len(rest) - len(rest) % 4
-        decoded += _decode_whole(rest[:whole], over=over)
-        over = over or rest[:whole].endswith(b"=")
-        rest = rest[whole:]
-    decoded += _decode_whole(rest, over=over)
+        rest += piece[prefix.end() :] if prefix else piece
+        try:
+            whole = _whole(rest, over=over)
+        except ValueError:  # looking for white space takes longer than decoding, and mostly there is none
+            rest = rest.translate(None, WHITE_SPACE)
+            whole = _whole(rest, over=over)
+        decoded += whole
+        at = len(rest) - len(rest) % 4
+        over = over or rest.endswith(b"=", 0, at)
+        rest = rest[at:]
+    decoded += _decode_strictly(rest.translate(None, WHITE_SPACE), over=over)
     return bytes(decoded)
 
 
-def _decode_whole(text: bytes, *, over: bool) -> bytes:
+def _whole(text: bytes, *, over: bool) -> bytes:
+    """Decode the groups of four that a text has. Raises ValueError."""
+    return _decode_strictly(text[: len(text) - len(text) % 4], over=over)
+
+
+def _decode_strictly(text: bytes, *, over: bool) -> bytes:
     try:
         if over and text:
             raise binascii.Error("data after the padding")  # noqa: TRY301  as within a piece
-        return binascii.a2b_base64(text, strict_mode=True)
+        return pybase64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise ValueError("is not valid base64 (RFC 4648 section 4: letters, digits, + and /, padded with =)") from error
 
