@@ -8,6 +8,7 @@ import jwt as other_library
 import pytest
 from joserfc.jwk import RSAKey
 
+from likeness.kit import jose
 from likeness.kit.jose import ALGORITHM, ExpiredToken, InvalidToken, Signer, SigningKey
 
 OLD, NEW, STRANGER = SigningKey.generate(), SigningKey.generate(), SigningKey.generate()
@@ -101,6 +102,54 @@ def test_a_key_that_has_ended_neither_verifies_nor_is_published() -> None:
     with pytest.raises(InvalidToken):
         verify(token, signer=ending, now=NOW + 10)
     assert [key["kid"] for key in ending.public_set(now=NOW + 10)["keys"]] == [NEW.kid]
+
+
+def test_a_token_seen_before_ends_with_its_key_at_once() -> None:
+    signer = Signer([NEW, OLD])
+    token = Signer([OLD]).sign(CLAIMS)
+    assert verify(token, signer=signer) == CLAIMS
+    signer.use([NEW])
+    with pytest.raises(InvalidToken):
+        verify(token, signer=signer)
+
+
+def test_a_token_seen_before_is_good_for_its_own_time_and_audience_alone() -> None:
+    token = SIGNER.sign(CLAIMS | {"nbf": NOW + 30})
+    assert verify(token)["sub"] == "a"
+    for now in (NOW - 31, NOW - 3600, CLAIMS["exp"], CLAIMS["exp"] + 3600):
+        with pytest.raises(InvalidToken):
+            verify(token, now=now)
+    for issuer, audience in (("us", "somebody"), ("somebody", "them")):
+        with pytest.raises(InvalidToken):
+            SIGNER.verify(token, issuer=issuer, audience=audience, now=NOW)
+    assert verify(token, now=NOW + 60)["sub"] == "a"
+
+
+def test_a_forgery_of_a_token_seen_before_is_refused() -> None:
+    token = SIGNER.sign(CLAIMS)
+    assert verify(token) == CLAIMS
+    header, payload, signature = token.split(".")
+    for forged in (f"{header}.{payload}.", f"{header}.{encode(CLAIMS | {'sub': 'b'})}.{signature}", f"{token}A"):
+        with pytest.raises(InvalidToken):
+            verify(forged)
+
+
+def test_what_a_caller_does_with_claims_changes_no_token() -> None:
+    token = SIGNER.sign(CLAIMS)
+    verify(token)["sub"] = "b"
+    assert verify(token) == CLAIMS
+
+
+def test_a_signature_is_verified_once_and_few_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    verified: list[str] = []
+    decode = jose.jwt.decode
+    monkeypatch.setattr(jose.jwt, "decode", lambda token, *rest: verified.append(token) or decode(token, *rest))
+    monkeypatch.setattr(jose, "MOST_REMEMBERED", 2)
+    signer = Signer([NEW])
+    first, second, third = (signer.sign(CLAIMS | {"sub": sub}) for sub in "abc")
+    for token in (first, first, second, first, third, third, first):
+        verify(token, signer=signer)
+    assert verified == [first, second, third, first]
 
 
 def forgeries() -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Signed tokens (RFC 7515, 7517, 7519): RS256 keys, their public set, signing and verifying."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from joserfc import jws, jwt
@@ -15,6 +16,9 @@ LONGEST_LIFE_SECONDS = 86_400
 """No token lives longer (see the bounds in ``likeness.settings``); one that claims to is none of ours."""
 TOLERATED_SECONDS = 60
 """How far a clock may be behind the one that a token was issued by: ours, when it was set back since, or a relying party's."""
+
+MOST_REMEMBERED = 1024
+"""Tokens; a client needs one in half an hour."""
 
 
 class InvalidToken(Exception):
@@ -40,6 +44,30 @@ class SigningKey:
         return cls(key.thumbprint(), key.as_pem(private=True))
 
 
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token that was found good, and when it is: ``begins <= now < ends``, with its key."""
+
+    claims: dict[str, Any]
+    begins: float
+    ends: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The keys, newest first, when each ends, and what they were found to have signed.
+
+    They change together: no token outlives its key because it was seen before.
+    """
+
+    all: tuple[tuple[RSAKey, float | None], ...]
+    seen: dict[tuple[str, str, bytes], _Verified] = field(default_factory=dict)
+    """By issuer, audience and the token's hash."""
+
+    def live(self, now: float) -> KeySet:
+        return KeySet([key for key, ends_at in self.all if ends_at is None or now < ends_at])
+
+
 class Signer:
     """Signs with the newest key and verifies with every key that has not ended. Thread-safe."""
 
@@ -49,19 +77,21 @@ class Signer:
 
     def use(self, keys: Sequence[SigningKey]) -> None:
         """Sign and verify with these keys from now on, newest first."""
-        self._keys = tuple(
-            (RSAKey.import_key(key.private_pem, {"kid": key.kid, "use": "sig", "alg": ALGORITHM}), key.ends_at)
-            for key in keys
+        self._keys = _Keys(
+            tuple(
+                (RSAKey.import_key(key.private_pem, {"kid": key.kid, "use": "sig", "alg": ALGORITHM}), key.ends_at)
+                for key in keys
+            )
         )
 
     @property
     def ends(self) -> dict[str, float | None]:
         """The keys' ids, newest first, and when each ends."""
-        return {str(key.kid): ends_at for key, ends_at in self._keys}
+        return {str(key.kid): ends_at for key, ends_at in self._keys.all}
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """Give the claims as a JWS in compact form, with the key's ``kid`` in the header."""
-        current, _ = self._keys[0]
+        current, _ = self._keys.all[0]
         # Not by the library's jwt.encode, which adds a "typ" that the contract does not have.
         header = {"alg": ALGORITHM, "kid": current.kid}
         return jws.serialize_compact(header, json.dumps(claims, separators=(",", ":")), current, [ALGORITHM])
@@ -69,32 +99,48 @@ class Signer:
     def verify(self, token: str, *, issuer: str, audience: str, now: float) -> dict[str, Any]:
         """Give the claims of a token that is ours, for ``audience``, and within its time.
 
-        Raises InvalidToken.
+        A token is remembered with its time, so that its signature is verified once. Raises InvalidToken.
         """
-        registry = jwt.JWTClaimsRegistry(
-            now=int(now),
-            leeway=TOLERATED_SECONDS,
-            iss={"essential": True, "value": issuer},
-            aud={"essential": True, "value": audience},
-            iat={"essential": True},
-            exp={"essential": True},
-        )
-        try:
-            claims = jwt.decode(token, self._live(now), [ALGORITHM]).claims
-            registry.validate(claims)
-        except ExpiredTokenError as error:
-            raise ExpiredToken from error
-        except (JoseError, ValueError, TypeError) as error:
-            raise InvalidToken(type(error).__name__) from error
-        if claims["exp"] <= int(now):  # the end is by our own clock, which gave it
-            raise ExpiredToken
-        if claims["exp"] - claims["iat"] > LONGEST_LIFE_SECONDS:
-            raise InvalidToken("it claims to live longer than any token of ours")
-        return claims
+        keys = self._keys
+        name = issuer, audience, hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+        seen = keys.seen.get(name)
+        if seen is None or not seen.begins <= now < seen.ends:
+            seen = _verified(token, keys, issuer=issuer, audience=audience, now=now)
+            if len(keys.seen) >= MOST_REMEMBERED:
+                keys.seen.clear()
+            keys.seen[name] = seen
+        return dict(seen.claims)
 
     def public_set(self, *, now: float) -> dict[str, Any]:
         """Give the JWK Set (RFC 7517 §5) of the public halves."""
-        return cast("dict[str, Any]", self._live(now).as_dict(private=False))
+        return cast("dict[str, Any]", self._keys.live(now).as_dict(private=False))
 
-    def _live(self, now: float) -> KeySet:
-        return KeySet([key for key, ends_at in self._keys if ends_at is None or now < ends_at])
+
+def _verified(token: str, keys: _Keys, *, issuer: str, audience: str, now: float) -> _Verified:
+    registry = jwt.JWTClaimsRegistry(
+        now=int(now),
+        leeway=TOLERATED_SECONDS,
+        iss={"essential": True, "value": issuer},
+        aud={"essential": True, "value": audience},
+        iat={"essential": True},
+        exp={"essential": True},
+    )
+    try:
+        decoded = jwt.decode(token, keys.live(now), [ALGORITHM])
+        claims = decoded.claims
+        registry.validate(claims)
+    except ExpiredTokenError as error:
+        raise ExpiredToken from error
+    except (JoseError, ValueError, TypeError) as error:
+        raise InvalidToken(type(error).__name__) from error
+    if claims["exp"] <= int(now):  # the end is by our own clock, which gave it
+        raise ExpiredToken
+    if claims["exp"] - claims["iat"] > LONGEST_LIFE_SECONDS:
+        raise InvalidToken("it claims to live longer than any token of ours")
+    # Without a ``kid`` any key may have signed: then it is good no longer than each of them.
+    signers = [ends_at for key, ends_at in keys.all if decoded.header.get("kid") in {key.kid, None}]
+    return _Verified(
+        claims,
+        begins=max(claims["iat"], claims.get("nbf", 0)) - TOLERATED_SECONDS,
+        ends=min([claims["exp"], *(ends_at for ends_at in signers if ends_at is not None)]),
+    )
