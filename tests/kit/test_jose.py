@@ -6,6 +6,7 @@ from typing import Any
 
 import jwt as other_library
 import pytest
+from joserfc import jwt as jwt_of_joserfc
 from joserfc.jwk import RSAKey
 
 from likeness.kit import jose
@@ -142,8 +143,13 @@ def test_what_a_caller_does_with_claims_changes_no_token() -> None:
 
 def test_a_signature_is_verified_once_and_few_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     verified: list[str] = []
-    decode = jose.jwt.decode
-    monkeypatch.setattr(jose.jwt, "decode", lambda token, *rest: verified.append(token) or decode(token, *rest))
+    decode = jwt_of_joserfc.decode
+
+    def counted(token: str, *rest: Any) -> Any:
+        verified.append(token)
+        return decode(token, *rest)
+
+    monkeypatch.setattr(jwt_of_joserfc, "decode", counted)
     monkeypatch.setattr(jose, "MOST_REMEMBERED", 2)
     signer = Signer([NEW])
     first, second, third = (signer.sign(CLAIMS | {"sub": sub}) for sub in "abc")
