@@ -4,12 +4,14 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "src" / "likeness"
+PAGE = (REPOSITORY / "docs" / "architecture.md").read_text()
 LONGEST_MODULE_LINES = 500
 MOST_MODULES_IN_A_FOLDER = 14
 LONGEST_FUNCTION_LINES = 60
@@ -106,3 +108,36 @@ def test_functions_are_small() -> None:
     modules = [module for module in PACKAGE.rglob("*.py") if "versions" not in module.parts]
     found = (each for module in modules for each in functions(ast.parse(module.read_text())))
     assert {name for name, function in found if is_large(function)} == LARGE_FUNCTIONS
+
+
+def test_the_page_on_the_architecture_is_one_page() -> None:
+    lines = PAGE.splitlines()
+    assert len(lines) <= 200
+    assert not [line for line in lines if len(line) > 120]
+
+
+def test_paths_on_the_page_lead_somewhere() -> None:
+    prose = re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)
+    named = {name for name in re.findall(r"`([\w./-]+)`", prose) if "/" in name or name.endswith((".py", ".toml"))}
+    assert len(named) > 50
+    assert not [name for name in named if not ((PACKAGE / name).exists() or (REPOSITORY / name).exists())]
+
+
+def test_the_page_has_the_layers_of_the_import_rules() -> None:
+    rules = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    picture = PAGE.split("```text\n")[1].split("```")[0]
+    assert [re.split(r"\s+[│▼]", line)[0] for line in picture.splitlines()] == rules
+
+
+def test_the_page_has_every_folder_pool_and_lock() -> None:
+    modules = [module for module in PACKAGE.rglob("*.py") if "migrations" not in module.parts]
+    code = {str(module.relative_to(PACKAGE)): module.read_text() for module in modules}
+    made = r"(?:SizedExecutor\(|ThreadPoolExecutor\([^)]*?|Thread\([^)]*?name=)\"([\w-]+)\""
+    pools = {name for text in code.values() for name in re.findall(made, text)}
+    assert len(pools) > 8
+    assert not [name for name in pools if f"`{name}`" not in PAGE]
+    locking = {path for path, text in code.items() if re.search(r"\b(?:Lock|Condition|BoundedSemaphore)\b\(", text)}
+    locking |= {path for path, text in code.items() if "default_factory=threading.Lock" in text}
+    assert not [path for path in locking if f"`{path}`" not in PAGE]
+    folders = {folder.name for folder in PACKAGE.iterdir() if (folder / "__init__.py").exists()}
+    assert not [name for name in folders if f"`{name}/`" not in PAGE]
