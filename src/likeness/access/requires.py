@@ -11,12 +11,13 @@ from likeness.kit.fairness import OWNER
 from likeness.tenants.service import Tenants
 from likeness.web.http import component, component_of
 from likeness.web.quota import Quota
+from likeness.web.route import OfRequest
 
 TenantsComponent = Annotated[Tenants, Depends(component(Tenants))]
 """The tenants, as an endpoint asks for them."""
 
 
-class Requires:
+class Requires(OfRequest):
     """A dependency that lets a request through when its token holds one of the scopes.
 
     It reads headers only, so it runs before the body is received.

@@ -26,8 +26,9 @@ from likeness.gallery.service import GalleryService
 from likeness.kit.ids import is_uuid
 from likeness.web.http import PHOTO_ERRORS, body_schema, component, error_responses, read_fields
 from likeness.web.pagination import CURSOR_PATTERN, Cursors
+from likeness.web.route import DirectRoute
 
-router = APIRouter(prefix="/api/v1/face/one-to-n", tags=["one to n"])
+router = APIRouter(prefix="/api/v1/face/one-to-n", tags=["one to n"], route_class=DirectRoute)
 
 Service = Annotated[GalleryService, Depends(component(GalleryService))]
 EntryId = Annotated[str, Path(description="The oneToNVerificationId.", json_schema_extra={"format": "uuid"})]

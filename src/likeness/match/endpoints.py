@@ -10,8 +10,9 @@ from likeness.access.tokens import Principal
 from likeness.match.schemas import FaceReport, MatchReply, MatchRequest
 from likeness.match.service import Matcher
 from likeness.web.http import PHOTO_ERRORS, body_schema, component, read_fields
+from likeness.web.route import DirectRoute
 
-router = APIRouter(tags=["match"])
+router = APIRouter(tags=["match"], route_class=DirectRoute)
 
 
 @router.post(

@@ -1,9 +1,9 @@
 """What every endpoint shares: its parts, its body read with a cap, its errors in one shape."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -27,6 +27,7 @@ from likeness.kit.fairness import OWNER
 from likeness.settings import Settings
 from likeness.web.form import read_form
 from likeness.web.json_object import read_object
+from likeness.web.route import OfRequest
 from likeness.web.wire import WireModel, example, faults_of
 
 T = TypeVar("T")
@@ -49,13 +50,19 @@ def component_of(request: Request, kind: type[T]) -> T:
     return cast("T", request.app.state.components[kind])
 
 
-def component(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
+def component(kind: type[T]) -> "Component[T]":
     """Give a dependency that hands over the application's one object of a type."""
+    return Component(kind)
 
-    async def get(request: Request) -> T:  # FastAPI would run a plain function on a thread
-        return component_of(request, kind)
 
-    return get
+class Component(OfRequest, Generic[T]):
+    """See :func:`component`."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self._kind = kind
+
+    async def __call__(self, request: Request) -> T:  # FastAPI would run a plain function on a thread
+        return component_of(request, self._kind)
 
 
 @dataclass(frozen=True, slots=True)
