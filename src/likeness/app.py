@@ -124,7 +124,10 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
 
 
 async def _sweep_forever(sweep: Callable[[], Awaitable[None]]) -> None:
-    """Delete what is past its end, again and again; a fault is logged and tried anew. Each sweep has a task: none waits for another's store."""
+    """Delete what is past its end, again and again; a fault is logged and tried anew.
+
+    Each sweep has a task: none waits for another's store.
+    """
     while True:
         try:
             await sweep()

@@ -37,7 +37,10 @@ OLD_KEY_FACT = "cursor_key"
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """An open data folder: its database, keys, tenants and clients, and the facts recorded of it. It knows no engine."""
+    """An open data folder: its database, keys, tenants and clients, and the facts recorded of it.
+
+    It knows no engine.
+    """
 
     settings: Settings
     clock: Clock
@@ -91,7 +94,8 @@ def initialise(settings: Settings) -> None:
     with closing(Database(settings.database_address)) as database:
         if database.read_now(_holds_data):
             raise SetupError(
-                f"there is data in the database of {settings.data_dir} but no key at {settings.master_key_file}: restore the key file"
+                f"there is data in the database of {settings.data_dir} but no key at {settings.master_key_file}: "
+                "restore the key file"
             )
         _make_key(database, keys)
     # Last of all: where the key is, all else is.
@@ -99,7 +103,10 @@ def initialise(settings: Settings) -> None:
 
 
 def _holds_data(connection: Connection) -> bool:
-    """Whether something may be sealed with a key that was used; an ``init`` that broke off left at most a key that nothing was sealed with."""
+    """Whether something may be sealed with a key that was used.
+
+    An ``init`` that broke off left at most a key that nothing was sealed with.
+    """
     facts = select(deployment).where(deployment.c.name != KEY_FACT)
     return any(connection.execute(query.limit(1)).first() for query in (facts, select(tenants), select(signing_keys)))
 
@@ -134,7 +141,10 @@ def open_deployment(settings: Settings, clock: Clock | None = None) -> Deploymen
 
 
 def _open_key(settings: Settings, database: Database, keys: KeyProvider) -> bytes:
-    """Give the deployment's key. Raises SetupError when the master key is not that of this data, or the data is not there."""
+    """Give the deployment's key.
+
+    Raises SetupError when the master key is not that of this data, or the data is not there.
+    """
     sealed = database.read_now(partial(_fact, name=KEY_FACT))
     if sealed is not None:
         try:
@@ -183,7 +193,8 @@ def _wrong_key(settings: Settings) -> SetupError:
 def _no_database(settings: Settings) -> SetupError:
     place = "LIKENESS_DATABASE_URL" if settings.database_url else str(settings.database_file)
     return SetupError(
-        f"there is a master key at {settings.master_key_file}, but no database of this deployment at {place}: restore it from a "
+        f"there is a master key at {settings.master_key_file}, but no database of this deployment at {place}: restore "
+        "it from a "
         "backup. To begin anew, move the key file and the data folder away and run `likeness init`"
     )
 
@@ -217,7 +228,8 @@ def _told(settings: Settings) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise SetupError(
-            f"the database of {settings.data_dir} cannot be opened ({error.orig}): is its disk full, read-only or missing, "
+            f"the database of {settings.data_dir} cannot be opened ({error.orig}): is its disk full, read-only or "
+            "missing, "
             "or its server unreachable?"
         ) from error
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
@@ -228,7 +240,8 @@ def _told(settings: Settings) -> Iterator[None]:
         ) from error
     except migrations.UnknownVersion as error:
         raise SetupError(
-            f"the database of {settings.data_dir} was made by another version of Likeness, probably a newer one ({error}): "
+            f"the database of {settings.data_dir} was made by another version of Likeness, probably a newer one "
+            f"({error}): "
             "install that one"
         ) from error
 

@@ -1,4 +1,7 @@
-"""The pages that a browser gets at the server's address: the way in, and the API's description with its calls to try."""
+"""The pages that a browser gets at the server's address.
+
+The way in, and the API's description with its calls to try.
+"""
 
 import json
 from functools import cache

@@ -25,7 +25,8 @@ class Readiness(BaseModel):
     loaded: int
     total: int
     unreadable: int = Field(
-        description="Entries whose stored template is damaged; searches do without them. `likeness gallery verify` names them."
+        description="Entries whose stored template is damaged; searches do without them. `likeness gallery verify` "
+        "names them."
     )
 
 
@@ -48,7 +49,10 @@ async def get_health() -> Health:
     },
 )
 async def get_readiness(galleries: Annotated[LoadedGalleries, Depends(component(LoadedGalleries))]) -> JSONResponse:
-    """Say whether calls are answered: the galleries are in memory, and this server owns the database, whose file is in its place."""
+    """Say whether calls are answered.
+
+    The galleries are in memory, and this server owns the database, whose file is in its place.
+    """
     progress, status = galleries.progress, galleries.status
     body = {
         "status": status,

@@ -17,7 +17,10 @@ from likeness.web.http import error_responses, in_text
 
 Document = dict[str, Any]
 
-DESCRIPTION = "Get a token with a client's id and secret, and send it with every other call. Photos are JPEG or PNG, at most 5 MB."
+DESCRIPTION = (
+    "Get a token with a client's id and secret, and send it with every other call. "
+    "Photos are JPEG or PNG, at most 5 MB."
+)
 SCOPES = {
     Scope.FACE_FLOW: "Open face sessions and read their results",
     Scope.FACE_MATCH: "Compare two photos",
@@ -60,7 +63,8 @@ SESSION_ENDED = {
     "post": {
         "operationId": "sessionEnded",
         "summary": "A face session has ended",
-        "description": "Posted to the tenant's webhook for every ending, again and again for two hours until a 2xx comes.",
+        "description": "Posted to the tenant's webhook for every ending, again and again for two hours until a 2xx "
+        "comes.",
         "tags": ["result"],
         "security": [],
         "parameters": [

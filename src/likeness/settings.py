@@ -29,14 +29,16 @@ class Settings(BaseSettings):
         1000,
         ge=8,
         le=100_000,
-        description="Connections held at once; beyond, those that have kept the server waiting for longest are closed. Fewer "
+        description="Connections held at once; beyond, those that have kept the server waiting for longest are "
+        "closed. Fewer "
         "where the limit of open files is too low, which the log tells.",
     )
     keep_alive_seconds: int = Field(
         75,
         ge=1,
         le=3600,
-        description="How long a connection may be idle between two requests. Make it longer than the time of your proxy or client pool.",
+        description="How long a connection may be idle between two requests. Make it longer than the time of your "
+        "proxy or client pool.",
     )
     request_seconds: int = Field(
         10,
@@ -47,37 +49,44 @@ class Settings(BaseSettings):
     body_bytes_per_second: int = Field(
         8192,
         ge=1,
-        description="Least rate of a request's body, once `LIKENESS_REQUEST_SECONDS` have passed. Slower ones are refused with 408.",
+        description="Least rate of a request's body, once `LIKENESS_REQUEST_SECONDS` have passed. Slower ones are "
+        "refused with 408.",
     )
     base_url: str | None = Field(
         None,
-        description="Public address of the server, without a path: the issuer of tokens and results, and the root of captureUrl.",
+        description="Public address of the server, without a path: the issuer of tokens and results, and the root of "
+        "captureUrl.",
     )
     database_url: str | None = Field(
         None, description="SQLAlchemy address of the database; by default an SQLite file in the data folder."
     )
     standby: bool = Field(
         default=False,
-        description="Wait for the server that owns the data, and take over when it ends, instead of ending with an error.",
+        description="Wait for the server that owns the data, and take over when it ends, instead of ending with an "
+        "error.",
     )
     images_url: str | None = Field(
         None,
-        description="Object store of the images (file:///..., s3://..., gs://..., az://...); by default a folder in the data folder.",
+        description="Object store of the images (file:///..., s3://..., gs://..., az://...); by default a folder in "
+        "the data folder.",
     )
     key_file: Path | None = Field(
         None,
-        description="File of the master key that wraps every tenant's data key; by default in the data folder. Back it up apart from the data.",
+        description="File of the master key that wraps every tenant's data key; by default in the data folder. Back "
+        "it up apart from the data.",
     )
     pack: str = Field(
         "auto", description="Model pack: auto, builtin, best, fast, an installed pack, or fake (tests only)."
     )
     models_mirror: Path | None = Field(
         None,
-        description="Folder that holds model files, for networks without the internet; files are found by name and verified by hash.",
+        description="Folder that holds model files, for networks without the internet; files are found by name and "
+        "verified by hash.",
     )
     provider: Literal["cpu", "cuda"] = Field(
         "cpu",
-        description="ONNX Runtime execution provider; cuda needs onnxruntime-gpu in the place of onnxruntime, and fails at start where it is missing.",
+        description="ONNX Runtime execution provider; cuda needs onnxruntime-gpu in the place of onnxruntime, and "
+        "fails at start where it is missing.",
     )
     workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="Photos worked on at once; one thread each."
@@ -86,7 +95,8 @@ class Settings(BaseSettings):
         0.5,
         gt=0,
         le=60,
-        description="Work that may stand before a request, in seconds as measured lately, before it is told 503 instead.",
+        description="Work that may stand before a request, in seconds as measured lately, before it is told 503 "
+        "instead.",
     )
     scan_threads: int = Field(
         1, ge=1, le=256, description="Threads that share one pass over a gallery; worth it where memory outruns a core."
@@ -141,8 +151,10 @@ class Settings(BaseSettings):
         """Tell what can be meant, but seldom is; a sentence each."""
         if self.base_url is None and _is_every_address(self.host):
             yield (
-                f"LIKENESS_BASE_URL is not set, so tokens, results and captureUrl name {self.own_address}, where nobody can visit. "
-                "Set it to the public address before the first token is given out: with another address they are another issuer's"
+                f"LIKENESS_BASE_URL is not set, so tokens, results and captureUrl name {self.own_address}, where "
+                "nobody can visit. "
+                "Set it to the public address before the first token is given out: with another address they are "
+                "another issuer's"
             )
         if self.models_mirror and not self.models_mirror.is_dir():
             yield f"LIKENESS_MODELS_MIRROR names no folder: {self.models_mirror}. Model files are looked for elsewhere"

@@ -57,8 +57,8 @@ class Clients:
     async def verify_secret(self, client_id: str, client_secret: str) -> ClientRow | None:
         """Give the client whose secret this is, else None.
 
-        Only what was once given out reaches the database. A made-up secret costs the same for every id, known or not, and
-        keeps nobody waiting. Raises ServiceUnavailable.
+        Only what was once given out reaches the database. A made-up secret costs the same for every id, known or not,
+        and keeps nobody waiting. Raises ServiceUnavailable.
         """
         if not self._secrets.was_given(client_id, client_secret):
             return None

@@ -1,4 +1,7 @@
-"""Who may call is said in the endpoint's signature: ``principal: Annotated[Principal, Depends(Requires(Scope.FACE_MATCH))]``."""
+"""Who may call is said in the endpoint's signature.
+
+For example ``principal: Annotated[Principal, Depends(Requires(Scope.FACE_MATCH))]``.
+"""
 
 from typing import Annotated
 

@@ -1,8 +1,9 @@
 """Clients' secrets: random, shown once, and told from made-up ones without asking the database.
 
-A secret is 32 random bytes and a mark, the MAC of them and of the client's id under a key of the deployment. A text without
-the mark is no secret, so guesses cost one MAC, whatever id they name. A secret with a mark was given out once; whether it still holds is
-said by its fingerprint in the database. Guessing 256 random bits is out of reach, so nothing here is slow on purpose.
+A secret is 32 random bytes and a mark, the MAC of them and of the client's id under a key of the deployment. A text
+without the mark is no secret, so guesses cost one MAC, whatever id they name. A secret with a mark was given out once;
+whether it still holds is said by its fingerprint in the database. Guessing 256 random bits is out of reach, so nothing
+here is slow on purpose.
 """
 
 import base64

@@ -1,4 +1,7 @@
-"""The deployment's signing keys: sealed in the database, newest signs, retired ones verify until what they signed has ended."""
+"""The deployment's signing keys.
+
+Sealed in the database, newest signs, retired ones verify until what they signed has ended.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -58,7 +61,10 @@ class SigningKeys:
         return key.kid
 
     def revoke(self, kid: str) -> str | None:
-        """Forget a key: what it signed is good no more. Gives the ``kid`` of a new one where it was the one that signs. Raises NotFound."""
+        """Forget a key: what it signed is good no more.
+
+        Gives the ``kid`` of a new one where it was the one that signs. Raises NotFound.
+        """
         key = SigningKey.generate()
 
         def change(connection: Connection) -> str | None:

@@ -68,8 +68,9 @@ class Tokens:
     async def issue(self, client_id: str, client_secret: str, scopes: frozenset[str] | None = None) -> AccessToken:
         """Issue a token with the client's permissions, or with the narrower ``scopes`` asked for.
 
-        Raises InvalidClient, InvalidScope, ServiceUnavailable, and TooManyRequests for wrong secrets in a row. The right secret always gets its
-        token: a client's id is no secret, and a stranger who knows it must not keep the client out.
+        Raises InvalidClient, InvalidScope, ServiceUnavailable, and TooManyRequests for wrong secrets in a row. The
+        right secret always gets its token: a client's id is no secret, and a stranger who knows it must not keep the
+        client out.
         """
         client = await self._clients.verify_secret(client_id, client_secret)
         if client is None:

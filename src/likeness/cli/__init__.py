@@ -41,7 +41,8 @@ class _Commands(LazyGroup):
 app = typer.Typer(
     cls=_Commands,
     name="likeness",
-    help="A self-hosted Face API: `init` makes a data folder, `serve` runs the server, `demo` shows everything on real photos.",
+    help="A self-hosted Face API: `init` makes a data folder, `serve` runs the server, `demo` shows everything on "
+    "real photos.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

@@ -10,7 +10,8 @@ from likeness.settings import Settings
 def init() -> None:
     """Make the data folder, the master key and the database.
 
-    Set LIKENESS_DATA_DIR for another folder than ./data. Keep a copy of the key file apart from the data: without it nothing opens.
+    Set LIKENESS_DATA_DIR for another folder than ./data. Keep a copy of the key file apart from the data: without it
+    nothing opens.
     """
     settings = Settings()
     initialise(settings)

@@ -41,8 +41,8 @@ def rotate() -> None:
 def revoke(kid: Annotated[str, typer.Argument(help="The key's id, as `likeness keys list` shows it.")]) -> None:
     """Forget a signing key that leaked: every token and result that it signed is refused from then on.
 
-    Clients get new tokens by themselves; face sessions under way must be opened again. A running server follows within a minute, but who
-    verifies results may keep the published keys for five minutes more.
+    Clients get new tokens by themselves; face sessions under way must be opened again. A running server follows within
+    a minute, but who verifies results may keep the published keys for five minutes more.
     """
     with closing(open_deployment(Settings())) as deployment:
         successor = deployment.signing_keys.revoke(kid)

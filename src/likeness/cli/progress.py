@@ -5,6 +5,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 def progress_bar(console: Console | None = None, *, transient: bool = False) -> Progress:
-    """Give a bar that counts, on the error stream or on a given console; ``transient`` takes it away when the work is done."""
+    """Give a bar that counts, on the error stream or on a given console.
+
+    ``transient`` takes it away when the work is done.
+    """
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console or Console(stderr=True), transient=transient)

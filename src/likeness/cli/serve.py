@@ -24,8 +24,8 @@ log = logging.getLogger("likeness")
 def serve() -> None:
     """Run the server; the data folder must have been made by `likeness init`.
 
-    Every setting is read from the environment (LIKENESS_HOST, LIKENESS_PORT, LIKENESS_PACK, ...). Behind a reverse proxy, set
-    LIKENESS_BASE_URL to the public address.
+    Every setting is read from the environment (LIKENESS_HOST, LIKENESS_PORT, LIKENESS_PACK, ...). Behind a reverse
+    proxy, set LIKENESS_BASE_URL to the public address.
     """
     settings = Settings()
     configure_logging(settings.log_level)
@@ -45,7 +45,10 @@ def run_server(deployment: Deployment) -> None:
 
 
 def probe_images(settings: Settings) -> None:
-    """See whether the image store takes photos. Raises SetupError where it refuses us; one that is down is told, and may come back."""
+    """See whether the image store takes photos.
+
+    Raises SetupError where it refuses us; one that is down is told, and may come back.
+    """
     with closing(ImageStore(settings.images_address)) as images:
         try:
             asyncio.run(images.probe())
@@ -56,7 +59,8 @@ def probe_images(settings: Settings) -> None:
 def _serve(deployment: Deployment, engine: Engine, listeners: list[socket.socket]) -> None:
     from likeness.app import create_app  # noqa: PLC0415  it takes a second to import, which every other command is spared
 
-    # Frames of several sessions are judged side by side, one thread each: threads within one would only wait for each other.
+    # Frames of several sessions are judged side by side, one thread each: threads within one would only wait for each
+    # other.
     cv2.setNumThreads(1)
     calibration = engine.calibration
     log.info("model pack %s, calibrated on %s", engine.pack, calibration.data_set)

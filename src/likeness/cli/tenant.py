@@ -62,7 +62,8 @@ def change(
         typer.Option(
             min=0,
             max=0.999,
-            help="Chance that a search finds a stranger, e.g. 0.001: the threshold then follows the gallery's size instead of a "
+            help="Chance that a search finds a stranger, e.g. 0.001: the threshold then follows the gallery's size "
+            "instead of a "
             "level. 0 goes back to the level.",
         ),
     ] = None,
@@ -101,9 +102,11 @@ def erase(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
 ) -> None:
-    """Erase a tenant for good: photos, gallery, sessions, results, webhook, clients, and the key that its data is sealed with.
+    """Erase a tenant for good.
 
-    Needs the data folder for itself: stop the server first. If it is broken off, run it again. Backups are yours to delete.
+    That is its photos, gallery, sessions, results, webhook, clients, and the key that its data is sealed with.
+    Needs the data folder for itself: stop the server first. If it is broken off, run it again. Backups are yours to
+    delete.
     """
     settings = Settings()
     with closing(open_deployment(settings)) as deployment, deployment.owned():

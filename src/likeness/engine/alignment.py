@@ -38,7 +38,10 @@ def similarity(source: Points, target: Points) -> Matrix:
 
 
 def cut_chips(image: Image, landmarks: Points, reference: Points, side: int, views: Sequence[ChipView]) -> Image:
-    """Cut a face once per view: (views, side, side, 3). ``reference``: where its landmarks go; black beyond the photo."""
+    """Cut a face once per view: (views, side, side, 3).
+
+    ``reference``: where its landmarks go; black beyond the photo.
+    """
     base = similarity(landmarks, reference)
     centre = (side - 1) / 2
     chips = np.empty((len(views), side, side, 3), np.uint8)

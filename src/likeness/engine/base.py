@@ -71,7 +71,8 @@ class Quality:
     score: int
     measures: tuple[QualityMeasure, ...] = ()
     reasons: tuple[str, ...] = ()
-    """Names of the measures that fell below the threshold of the use, worst first; empty when the photo is good enough."""
+    """Names of the measures that fell below the threshold of the use, worst first; empty when the photo is good enough.
+    """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,14 +136,19 @@ class Engine(Protocol):
         ...
 
     def decode(self, photo: bytes) -> Image:
-        """Decode a JPEG or PNG to an upright RGB image: at full size, or half of it where that is more than networks can use.
+        """Decode a JPEG or PNG to an upright RGB image.
+
+        It is at full size, or at half of it where that is more than networks can use.
 
         Raises UnsupportedMediaType for any other format, InvalidImage for damage, bombs and lies in the header.
         """
         ...
 
     def locate(self, photo: bytes, *, policy: FacePolicy = FacePolicy.LARGEST) -> Subject:
-        """Go from photo bytes to the one face that counts. Raises what :meth:`decode` raises, NoFace and MultipleFaces."""
+        """Go from photo bytes to the one face that counts.
+
+        Raises what :meth:`decode` raises, NoFace and MultipleFaces.
+        """
         ...
 
     def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy = FacePolicy.LARGEST) -> Face:
@@ -154,7 +160,8 @@ class Engine(Protocol):
     ) -> list[Detection]:
         """Find all faces, largest first.
 
-        ``minimum_face_pixels`` bounds the search (coarse is fast). ``upright``: no face lies on its side, so none is sought there.
+        ``minimum_face_pixels`` bounds the search (coarse is fast). ``upright``: no face lies on its side, so none is
+        sought there.
         """
         ...
 

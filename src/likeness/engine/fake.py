@@ -1,10 +1,11 @@
 """An engine without weights, for tests, demos and HTTP benchmarks: it knows the people that :func:`fake_photo` paints.
 
 A face is a square of coloured cells in a frame: green for a live face, red for an attack. A template is the square's
-coarse colours, so the same picture gives the same template, a noisy one a near template, and another person's a far one.
-Any other photo that is not of one colour counts as one live face in its middle.
+coarse colours, so the same picture gives the same template, a noisy one a near template, and another person's a far
+one. Any other photo that is not of one colour counts as one live face in its middle.
 
-:class:`OtherFakeEngine` is a second pack: other templates of another size, and no eye for attacks, which it takes for nobody.
+:class:`OtherFakeEngine` is a second pack: other templates of another size, and no eye for attacks, which it takes for
+nobody.
 """
 
 import io
@@ -48,7 +49,10 @@ _LANDMARKS = np.array([(0.3, 0.35), (0.7, 0.35), (0.5, 0.6), (0.35, 0.8), (0.65,
 
 @dataclass(frozen=True, slots=True)
 class FakePerson:
-    """One painted face: who, where (fractions of the photo's width and height), how wide (of its height), and how it was shot."""
+    """One painted face: who, where, how wide, and how it was shot.
+
+    The place is in fractions of the photo's width and height, the width in fractions of its height.
+    """
 
     person: int
     center: tuple[float, float] = (0.5, 0.5)
@@ -80,7 +84,8 @@ def fake_photo(
 
     ``variation``: another shot of the same person (level 5 with the first). ``faces``: 0 for nobody, 2 and more for a
     row of equally large strangers beside the person. ``score``: how the face compares with the person's plain photo (to
-    about 0.02). ``dim``: too dark to use (``UnderExposurePrevention``). ``attack``: a presentation attack (PAD score near 0).
+    about 0.02). ``dim``: too dark to use (``UnderExposurePrevention``). ``attack``: a presentation attack (PAD score
+    near 0).
     """
     width = 0.5 if faces <= 1 else min(0.5, 0.8 * size[0] / size[1] / faces)
     people = [

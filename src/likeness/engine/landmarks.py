@@ -1,7 +1,7 @@
 """Landmarks of the whole face: where lids, irises, lips, nose and outline are, from one look of one network.
 
-The five landmarks that every detection has say where the face is; these say what it does. The model is optional, and nothing
-but a look at a photo's quality asks for it.
+The five landmarks that every detection has say where the face is; these say what it does. The model is optional, and
+nothing but a look at a photo's quality asks for it.
 """
 
 import math

@@ -7,7 +7,8 @@ LEVELS = (1, 2, 3, 4, 5)
 TARGET_FMR = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """The target false match rate of levels 1..5."""
 NEVER = 2.0
-"""The threshold of a level that is not given: no score reaches it. Level 5 has it where too few people were compared to promise it."""
+"""The threshold of a level that is not given: no score reaches it. Level 5 has it where too few people were compared to
+promise it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from likeness.engine.runtime import Network
 class Recogniser:
     """One recognition network and how it is fed. Thread-safe.
 
-    The network takes ``pixels`` (n, side, side, 3) uint8 RGB and gives one output (n, size); the outputs for a face's views
-    are added up and brought to length 1.
+    The network takes ``pixels`` (n, side, side, 3) uint8 RGB and gives one output (n, size); the outputs for a face's
+    views are added up and brought to length 1.
     """
 
     network: Network

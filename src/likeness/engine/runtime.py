@@ -19,7 +19,10 @@ _AVX512_VNNI = 23
 
 
 def multiplies_bytes_fast() -> bool:
-    """Whether this processor has AVX-512 VNNI: the runtime then multiplies bytes some four times as fast as float32, and exactly."""
+    """Whether this processor has AVX-512 VNNI.
+
+    The runtime then multiplies bytes some four times as fast as float32, and exactly.
+    """
     return bool(cv2.checkHardwareSupport(_AVX512_VNNI))
 
 
@@ -30,7 +33,8 @@ class Network:
         wanted = _PROVIDERS[provider]
         if wanted not in onnxruntime.get_available_providers():
             raise SetupError(
-                f"This ONNX Runtime has no {wanted}. Put onnxruntime-gpu in the place of onnxruntime (uninstall that first: they share a folder), or set LIKENESS_PROVIDER=cpu."
+                f"This ONNX Runtime has no {wanted}. Put onnxruntime-gpu in the place of onnxruntime (uninstall that "
+                "first: they share a folder), or set LIKENESS_PROVIDER=cpu."
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

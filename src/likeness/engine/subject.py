@@ -17,7 +17,8 @@ _ASIDE_AREA, _ASIDE = 0.8, 0.15
 _SEEN = 0.7
 """A face that the detector is less sure of is hidden, cut off or none, and no rival."""
 _CUT_MARGIN, _CUT_AREA = 0.1, 1.5
-"""A face nearer to the edge than this part of its width is cut off: somebody walking by, unless it is this much larger."""
+"""A face nearer to the edge than this part of its width is cut off: somebody walking by, unless it is this much larger.
+"""
 
 
 def choose_subject(detections: Sequence[Detection], size: tuple[int, int], policy: FacePolicy) -> Detection:

@@ -76,7 +76,8 @@ def read_folder(folder: Path) -> DataSet:
 def read_pairs(file: Path, data_set: DataSet) -> Pairs:
     """Read LFW's pairs: ``NAME I J`` for one person, ``NAME I NAME J`` for two; I is the number in ``NAME_0001.jpg``.
 
-    A first line of numbers alone is the count that LFW puts there. Raises SetupError, naming the line, for anything else.
+    A first line of numbers alone is the count that LFW puts there. Raises SetupError, naming the line, for anything
+    else.
     """
     numbered = {
         (data_set.people[person], int(number[1])): index
@@ -111,7 +112,9 @@ def read_pairs(file: Path, data_set: DataSet) -> Pairs:
 
 
 def read_labels(file: Path, data_set: DataSet) -> Mapping[str, tuple[str | None, ...]]:
-    """Read groups from a CSV with a header: a column ``photo`` (a path in the data set, or a person's folder) and a column for each label.
+    """Read groups from a CSV with a header.
+
+    A column ``photo`` (a path in the data set, or a person's folder) and a column for each label.
 
     Gives for each label column the value of every photo, None where the file says nothing. Raises SetupError for a file
     that is not so, or that names what the data set does not hold.

@@ -1,8 +1,8 @@
 """Answers that repeated requests get again, and how long they are remembered.
 
-A request is known by the key that it is made under: a caller's ``Idempotency-Key``, or the occasion that enrols somebody. Both kinds
-lie in one table and never meet. An answer's age is counted in hours that a server ran, on its monotonic clock, and stored beside
-it: a wall clock that jumps makes no answer older.
+A request is known by the key that it is made under: a caller's ``Idempotency-Key``, or the occasion that enrols
+somebody. Both kinds lie in one table and never meet. An answer's age is counted in hours that a server ran, on its
+monotonic clock, and stored beside it: a wall clock that jumps makes no answer older.
 """
 
 import hashlib

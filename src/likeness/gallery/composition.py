@@ -29,7 +29,10 @@ CONCURRENT_SCANS = 8
 
 @dataclass(frozen=True, slots=True)
 class GalleryComponents:
-    """What the application holds of the gallery. ``upkeep`` and ``reindexer`` run beside the calls from start to stop."""
+    """What the application holds of the gallery.
+
+    ``upkeep`` and ``reindexer`` run beside the calls from start to stop.
+    """
 
     service: GalleryService
     galleries: LoadedGalleries

@@ -1,13 +1,14 @@
 """From which score on does a search over N entries say that a person was found?
 
-Either from a level on, as in 1:1: then a stranger is falsely found the more often the larger the gallery, since a search over N
-entries compares N times. Or from the score that keeps the chance of a false find at a target for the gallery's present size.
+Either from a level on, as in 1:1: then a stranger is falsely found the more often the larger the gallery, since a
+search over N entries compares N times. Or from the score that keeps the chance of a false find at a target for the
+gallery's present size.
 
 With a false match rate *f* per comparison and N independent comparisons, a stranger is found with probability
-FPIR = 1 - (1 - f)^N (ISO/IEC 19795-1, the binomial model); so the target asks for f = 1 - (1 - FPIR)^(1/N). The score for *f* is
-interpolated between the pack's calibrated thresholds, linearly in log f. Past the last of them (mostly f < 1e-6) the last segment is
-continued: false match rates fall faster than that in measured tails, so the threshold errs to the strict side, but it is not
-measured, and the decision says so.
+FPIR = 1 - (1 - f)^N (ISO/IEC 19795-1, the binomial model); so the target asks for f = 1 - (1 - FPIR)^(1/N). The score
+for *f* is interpolated between the pack's calibrated thresholds, linearly in log f. Past the last of them (mostly f <
+1e-6) the last segment is continued: false match rates fall faster than that in measured tails, so the threshold errs to
+the strict side, but it is not measured, and the decision says so.
 """
 
 import math
@@ -43,7 +44,10 @@ class DecisionThreshold:
 
 
 def decide(calibration: Calibration, settings: TenantSettings, *, level: int | None, size: int) -> DecisionThreshold:
-    """Decide for one search over ``size`` entries: by the call's level, else by the tenant's target FPIR, else by its level."""
+    """Decide for one search over ``size`` entries.
+
+    By the call's level, else by the tenant's target FPIR, else by its level.
+    """
     if level is None and settings.target_fpir is not None:
         return decide_by_fpir(calibration, settings.target_fpir, size=size)
     return decide_by_level(calibration, settings.search_level if level is None else level, size=size)
@@ -58,7 +62,10 @@ def decide_by_level(calibration: Calibration, level: int, *, size: int) -> Decis
 
 
 def decide_by_fpir(calibration: Calibration, target: float, *, size: int) -> DecisionThreshold:
-    """Find from the score on that keeps the expected FPIR at ``target`` (0 < target < 1), or from level 1 if that suffices."""
+    """Find from the score on that keeps the expected FPIR at ``target`` (0 < target < 1).
+
+    Where level 1 suffices, find from that on.
+    """
     wanted = -math.expm1(math.log1p(-target) / max(size, 1))
     points = _points(calibration)
     (loosest, _), *_, (strictest, _) = points
@@ -93,6 +100,9 @@ def _threshold_for(points: list[tuple[float, float]], rate: float) -> float:
 
 
 def _points(calibration: Calibration) -> list[tuple[float, float]]:
-    """Give rate and threshold of each level that is given; where too few pairs were compared to measure a rate, its target."""
+    """Give rate and threshold of each level that is given.
+
+    Where too few pairs were compared to measure a rate, its target.
+    """
     levels = zip(calibration.measured_fmr, TARGET_FMR, calibration.thresholds, strict=True)
     return [(measured or target, threshold) for measured, target, threshold in levels if threshold < NEVER]

@@ -51,7 +51,8 @@ async def search_gallery(
 ) -> SearchReply:
     """Say who this is, if enrolled; with `insert: true`, enrol the person who is not.
 
-    Needs `KYC_FACE_SEARCH`, or `KYC_FACE_INSERT` with `insert: true`. Nobody found is no error: the id is null and the match false.
+    Needs `KYC_FACE_SEARCH`, or `KYC_FACE_INSERT` with `insert: true`. Nobody found is no error: the id is null and the
+    match false.
     """
     wanted = await read_fields(request, SearchRequest, photos=1)
     demand(principal, Scope.FACE_INSERT if wanted.insert else Scope.FACE_SEARCH)

@@ -57,7 +57,10 @@ class EnrolmentRequest:
 
 @dataclass(frozen=True, slots=True)
 class DuplicateGuard:
-    """Enrol only if nobody who reaches the score has been enrolled behind a position (see ``likeness.gallery.memory.recent``)."""
+    """Enrol only if nobody who reaches the score has been enrolled behind a position.
+
+    See ``likeness.gallery.memory.recent``.
+    """
 
     recent: RecentEnrolments
     position: int
@@ -147,7 +150,8 @@ class Enroller:
                 return Enrolled(remembered)
             if isinstance(error, IntegrityError):
                 await self._demand_new(tenant, request.external_id)
-                # The other was erased again. What the database said of it may hold the reference, and must not be logged.
+                # The other was erased again. What the database said of it may hold the reference, and must not be
+                # logged.
                 raise Conflict("Another call enrolled somebody with this externalId meanwhile; try again.") from None
             raise
         return Enrolled(entry.id) if isinstance(inserted, int) else Enrolled(inserted.entry.id, inserted)

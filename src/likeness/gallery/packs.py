@@ -1,4 +1,4 @@
-"""The model packs in memory: the deployment's own, and those that some gallery answers with besides, or is moving to."""
+"""The model packs in memory: the deployment's own, and those that some gallery answers with or moves to."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -79,7 +79,10 @@ def load_stored(load: Callable[[str], Engine], pack: str) -> Engine:
 
 
 def embed_subject(engine: Engine, image: Image, policy: FacePolicy) -> Template | None:
-    """Give the template of an image's one face, whatever its quality; None where this pack finds no face or several. Blocks."""
+    """Give the template of an image's one face, whatever its quality; None where this pack finds no face or several.
+
+    Blocks.
+    """
     try:
         return _embed_one(engine, image, policy)
     except FaceRefused:
@@ -87,7 +90,10 @@ def embed_subject(engine: Engine, image: Image, policy: FacePolicy) -> Template 
 
 
 def embed_photo(engine: Engine, photo: bytes, policy: FacePolicy) -> Template:
-    """Give the template of a stored photo's one face, whatever its quality. Blocks. Raises FaceRefused, InvalidImage."""
+    """Give the template of a stored photo's one face, whatever its quality.
+
+    Blocks. Raises FaceRefused, InvalidImage.
+    """
     return _embed_one(engine, engine.decode(photo), policy)
 
 

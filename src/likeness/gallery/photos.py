@@ -1,9 +1,10 @@
 """The photos of entries, from before the entry is committed to after it is gone.
 
-A photo is stored before its entry is committed, and deleted after the entry lets go of it, so a crash between the two leaves a
-photo that no entry refers to, and never an entry without its photo. That an entry let go of its photo is written down in the same
-transaction, so the deletion is made up for after a crash; a photo whose entry was never committed is found by
-``likeness.gallery.maintenance.sweep``. A photo that could not be deleted at once is tried again until it is gone; the caller is told meanwhile.
+A photo is stored before its entry is committed, and deleted after the entry lets go of it, so a crash between the two
+leaves a photo that no entry refers to, and never an entry without its photo. That an entry let go of its photo is
+written down in the same transaction, so the deletion is made up for after a crash; a photo whose entry was never
+committed is found by ``likeness.gallery.maintenance.sweep``. A photo that could not be deleted at once is tried again
+until it is gone; the caller is told meanwhile.
 """
 
 import asyncio
@@ -60,8 +61,8 @@ class EntryPhotos:
     async def arriving(self, tenant: Tenant, photo: bytes) -> AsyncIterator[PendingPhoto]:
         """Store a photo for an entry that is committed within the block; it is deleted again if none is.
 
-        Raises ServiceUnavailable when the store refuses. A caller that is cancelled within the block may leave its commit behind
-        it: that photo counts as arriving until the next start.
+        Raises ServiceUnavailable when the store refuses. A caller that is cancelled within the block may leave its
+        commit behind it: that photo counts as arriving until the next start.
         """
         arrival = PendingPhoto(new_object_id())
         self._arriving.add(arrival.image_id)
@@ -83,7 +84,10 @@ class EntryPhotos:
         return await self._images.get(tenant.id, image_id, tenant.cipher)
 
     async def delete(self, tenant: Tenant, entry_id: str, image_id: str) -> None:
-        """Delete the photo that an entry has let go of. Raises ServiceUnavailable when it cannot, and tries again by itself."""
+        """Delete the photo that an entry has let go of.
+
+        Raises ServiceUnavailable when it cannot, and tries again by itself.
+        """
         self._overdue[image_id] = _Overdue(tenant.id, entry_id)
         await self.finish_deleting(tenant, entry_id)
 
@@ -105,7 +109,10 @@ class EntryPhotos:
             self.due.set()
 
     async def delete_overdue(self) -> None:
-        """Try again to delete the photos that should be gone, each by itself. Raises ServiceUnavailable when one cannot be deleted."""
+        """Try again to delete the photos that should be gone, each by itself.
+
+        Raises ServiceUnavailable when one cannot be deleted.
+        """
         due = dict(self._overdue)
         wanted = await self.wanted([image_id for image_id, overdue in due.items() if overdue.doubtful])
         fault: LikenessError | None = None

@@ -139,7 +139,10 @@ class GalleryRepository:
         return entry
 
     def erase(self, connection: Connection, entry_id: str) -> Entry | None:
-        """Delete the entry with all its templates, and write down that its photo is to go; gives it as it was, or None."""
+        """Delete the entry with all its templates, and write down that its photo is to go.
+
+        Gives it as it was, or None.
+        """
         entry = self.find(connection, entry_id)
         if entry:
             self._let_go(connection, entry)
@@ -188,7 +191,10 @@ class GalleryRepository:
     def templates(
         self, connection: Connection, pack: str, *, first_key: int = 0, end_key: int | None = None, batch: int
     ) -> Iterator[Sequence[Row[int, str, bytes]]]:
-        """Give (key, id, sealed template) of every entry from ``first_key`` up to ``end_key`` that has one of this pack, by rising key, in batches."""
+        """Give (key, id, sealed template) of every entry that has a template of this pack.
+
+        They go from ``first_key`` up to ``end_key``, by rising key, in batches.
+        """
         within = gallery_entries.c.key >= first_key
         if end_key is not None:
             within &= gallery_entries.c.key < end_key
@@ -219,7 +225,10 @@ class GalleryRepository:
         connection.execute(insert(gallery_blocks).values(values))
 
     def drop_blocks(self, connection: Connection, keys: Iterable[int], *which: ColumnElement[bool]) -> None:
-        """Delete the blocks that hold templates of these entries, or would; of every pack, or of those ``which`` says."""
+        """Delete the blocks that hold templates of these entries, or would.
+
+        Of every pack, or of those ``which`` says.
+        """
         spans = {key // BLOCK_SPAN for key in keys}
         mine = gallery_blocks.c.tenant_id == self.tenant_id
         connection.execute(delete(gallery_blocks).where(mine, gallery_blocks.c.span.in_(spans), *which))
@@ -228,7 +237,10 @@ class GalleryRepository:
         return gallery_blocks.c.tenant_id == self.tenant_id, gallery_blocks.c.pack == pack
 
     def orphan_templates(self, connection: Connection, packs: Sequence[str]) -> dict[str, list[tuple[int, str, bytes]]]:
-        """Give (key, id, sealed template), by the pack that they have one of, of the entries that have none of ``packs``; each entry once."""
+        """Give (key, id, sealed template) of the entries that have none of ``packs``.
+
+        They come by the pack that they have one of, each entry once.
+        """
         query = (
             select(
                 gallery_templates.c.pack,

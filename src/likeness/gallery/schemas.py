@@ -52,7 +52,10 @@ class Candidate(WireModel):
 
 
 class SearchDecision(WireModel):
-    """From which score on this search says that a person was found, and what that promises at this size of the gallery."""
+    """From which score on this search says that a person was found, and what that promises.
+
+    The promise is for this size of the gallery.
+    """
 
     rule: Rule = Field(description="What the threshold follows from: a level, or the tenant's target FPIR.")
     threshold: float = Field(description="Least score of a person found.")

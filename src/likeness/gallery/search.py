@@ -72,8 +72,8 @@ class Searcher:
             entries = await self._entries(tenant, keys)
             if entries.keys() == set(keys):
                 break
-            # Somebody was erased between the scan and the look-up. Those behind must not be missed: scan again without that entry,
-            # unless these indexes are fed no more.
+            # Somebody was erased between the scan and the look-up. Those behind must not be missed: scan again without
+            # that entry, unless these indexes are fed no more.
             present = self._galleries.ready(tenant.id).snapshot.indexes
             if any(present.get(pack) is not snapshot.indexes[pack] for pack in answers):
                 raise GalleryMoved

@@ -28,9 +28,9 @@ class Choice:
 def choose_pack(setting: str, recorded: str | None, answering: Collection[str], *, moving: bool) -> Choice:
     """Choose by the setting, by the pack that the data was made with, and by those that its galleries answer with.
 
-    ``answering`` has identities (``id@version``); ``moving`` says whether a re-index is open. A deployment follows its galleries:
-    once all of them answer with another pack it serves that, by a setting that names it, or with ``auto`` by itself when
-    no re-index is open.
+    ``answering`` has identities (``id@version``); ``moving`` says whether a re-index is open. A deployment follows its
+    galleries: once all of them answer with another pack it serves that, by a setting that names it, or with ``auto`` by
+    itself when no re-index is open.
     """
     others = {_id(pack) for pack in answering}
     if setting != AUTO:
@@ -48,24 +48,28 @@ def served_pack(deployment: Deployment) -> str:
 def load_served_engine(deployment: Deployment) -> Engine:
     """Load the pack to serve, and record it.
 
-    Raises SetupError when the settings ask for a pack that some gallery does not answer with, when another version of the
-    galleries' pack is installed, or when the weights cannot be had.
+    Raises SetupError when the settings ask for a pack that some gallery does not answer with, when another version of
+    the galleries' pack is installed, or when the weights cannot be had.
     """
     recorded = _recorded(deployment)
     choice = _choice(deployment, recorded)
     answering = deployment.database.read_now(answering_packs)
     if recorded and choice.contradicts:
         raise SetupError(
-            f"this data was made with the pack {recorded['id']!r}, its galleries answer with {', '.join(sorted(answering))}, and "
-            f"the settings ask for {choice.pack!r}: templates of two packs are never compared. Start with LIKENESS_PACK={recorded['id']}, "
-            f"move the galleries with `likeness gallery reindex --pack {choice.pack}` and `likeness gallery cutover`, then start again."
+            f"this data was made with the pack {recorded['id']!r}, its galleries answer with "
+            f"{', '.join(sorted(answering))}, and "
+            f"the settings ask for {choice.pack!r}: templates of two packs are never compared. Start with "
+            f"LIKENESS_PACK={recorded['id']}, "
+            f"move the galleries with `likeness gallery reindex --pack {choice.pack}` and `likeness gallery cutover`, "
+            "then start again."
         )
     engine = load_pack(deployment, choice.pack)
     identity = {"id": engine.pack.id, "version": engine.pack.version}
     if recorded and recorded["id"] == engine.pack.id and identity != recorded and answering - {str(engine.pack)}:
         raise SetupError(
             f"this data was made with version {recorded['version']} of the pack {recorded['id']!r}, and version "
-            f"{engine.pack.version} is installed. Install {recorded['version']} again, give the new version a pack id of its own, "
+            f"{engine.pack.version} is installed. Install {recorded['version']} again, give the new version a pack id "
+            "of its own, "
             "and move the galleries to that with `likeness gallery reindex`."
         )
     if identity != recorded:

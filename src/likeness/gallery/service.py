@@ -1,7 +1,7 @@
 """Enrolling, finding and forgetting people.
 
-The order of a change: image stored, database committed, index fed, caller answered. What was acknowledged is therefore found after a
-crash, and what was deleted is gone; an image whose commit never came is set aside at the next start.
+The order of a change: image stored, database committed, index fed, caller answered. What was acknowledged is therefore
+found after a crash, and what was deleted is gone; an image whose commit never came is set aside at the next start.
 """
 
 from dataclasses import replace
@@ -52,8 +52,8 @@ class GalleryService:
     ) -> SearchOutcome:
         """Look the person up; with ``insert``, enrol the one who is not found.
 
-        Two concurrent calls with ``insert`` and the same face end in one entry. Raises what the analysis of the photo raises,
-        TooManyRequests when the gallery is full, and ServiceUnavailable.
+        Two concurrent calls with ``insert`` and the same face end in one entry. Raises what the analysis of the photo
+        raises, TooManyRequests when the gallery is full, and ServiceUnavailable.
         """
         use = Use.ENROL if insert else Use.PROBE
 
@@ -72,7 +72,9 @@ class GalleryService:
         candidates: int = 0,
         occasion: EnrolOnce | None = None,
     ) -> SearchOutcome:
-        """Search for a face of ``image`` that the deployment's pack analysed; who is not found is enrolled with ``enrol_photo``, if given.
+        """Search for a face of ``image`` that the deployment's pack analysed.
+
+        Who is not found is enrolled with ``enrol_photo``, if given.
 
         Who was enrolled on this ``occasion`` before is not found but new, with the id of then.
         """
@@ -136,8 +138,8 @@ class GalleryService:
     async def insert(self, tenant: Tenant, photo: bytes, request: EnrolmentRequest | None = None) -> str:
         """Enrol a person; gives the new id.
 
-        Raises Conflict when the ``external_id`` is taken or the ``idempotency_key`` came before with another request, what the
-        analysis of the photo raises, TooManyRequests when the gallery is full, and ServiceUnavailable.
+        Raises Conflict when the ``external_id`` is taken or the ``idempotency_key`` came before with another request,
+        what the analysis of the photo raises, TooManyRequests when the gallery is full, and ServiceUnavailable.
         """
         request = request or EnrolmentRequest()
         self._galleries.ready(tenant.id)

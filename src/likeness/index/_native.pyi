@@ -5,8 +5,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-# (rows, pitch) uint8 codes and (rows,) uint32 terms of theirs; (rows, half_pitch) uint8 half codes and (rows,) uint32 terms
-# of theirs; (rows, d) float32 as given, (rows,) uint8 alive or None for all, row count.
+# (rows, pitch) uint8 codes and (rows,) uint32 terms of theirs; (rows, half_pitch) uint8 half codes and (rows,) uint32
+# terms of theirs; (rows, d) float32 as given, (rows,) uint8 alive or None for all, row count.
 _RowBlock: TypeAlias = tuple[
     NDArray[np.uint8],
     NDArray[np.uint32],
@@ -20,8 +20,9 @@ _RowBlock: TypeAlias = tuple[
 # The kernels this machine runs, best first: (name, largest absolute value of a query's factors).
 def kernels() -> list[tuple[str, int]]: ...
 
-# vectors (queries, d) float32; factors (queries, pitch) int8; wanted (queries,) int64, 0 for all; bounds (queries, 6) float64: step, allowance,
-# length, slack, margin, minimum. Gives per query: int64 part << 32 | row, float64 score and float64 upper bound less the slack of each row, and the cut.
+# vectors (queries, d) float32; factors (queries, pitch) int8; wanted (queries,) int64, 0 for all; bounds (queries, 6)
+# float64: step, allowance, length, slack, margin, minimum. Gives per query: int64 part << 32 | row, float64 score and
+# float64 upper bound less the slack of each row, and the cut.
 def scan(
     kernel: str,
     parts: tuple[_RowBlock, ...],
@@ -32,9 +33,9 @@ def scan(
     /,
 ) -> list[tuple[bytes, float]]: ...
 
-# rows (n, d) float32, signs (d,) float32; writes codes (n, pitch) uint8, their terms (n,) uint32, halves (n, half_pitch)
-# uint8 and their terms (n,) uint32. Gives the largest |rotated row - rounded row| / scale (of the codes), and
-# the largest |rounded row| (of either).
+# rows (n, d) float32, signs (d,) float32; writes codes (n, pitch) uint8, their terms (n,) uint32, halves (n,
+# half_pitch) uint8 and their terms (n,) uint32. Gives the largest |rotated row - rounded row| / scale (of the codes),
+# and the largest |rounded row| (of either).
 def encode(
     rows: NDArray[np.float32],
     signs: NDArray[np.float32],

@@ -14,11 +14,11 @@ and everything on the right is known: |Rx - ŷ| <= s K with K the worst |Rx - ŷ
 where ``allowance`` = |q| K. The arithmetic's own rounding is in the slack.
 
 The same rows are rounded a second time, to half a byte a number: to the 16 levels that suit a normal distribution best,
-which a rotated row's numbers nearly have. That is some nine times as coarse, so each row's |Rx - ŷ| is kept with it; what
-the half codes leave out has cost half the bytes.
+which a rotated row's numbers nearly have. That is some nine times as coarse, so each row's |Rx - ŷ| is kept with it;
+what the half codes leave out has cost half the bytes.
 
-Scale and |Rx - ŷ| share a word of 32 bits, each rounded up to a bfloat16 (the upper half of a float32): every byte beside
-the codes is read from memory with them. The codes are made with the scale so rounded, and lose nothing.
+Scale and |Rx - ŷ| share a word of 32 bits, each rounded up to a bfloat16 (the upper half of a float32): every byte
+beside the codes is read from memory with them. The codes are made with the scale so rounded, and lose nothing.
 """
 
 import math
@@ -33,7 +33,8 @@ from likeness.index import compiled
 LIMIT = 127
 _HALF_LEVELS = np.array([1.5, 4.5, 7.5, 10.5, 14.5, 18.5, 23.5, 31.5])
 LEVELS = np.concatenate([-_HALF_LEVELS[::-1], _HALF_LEVELS])
-"""What half codes stand for: the levels that round a normal distribution best (Max, Quantizing for minimum distortion, 1960)."""
+"""What half codes stand for: the levels that round a normal distribution best (Max, Quantizing for minimum distortion,
+1960)."""
 _LEVEL_ENDS = ((_HALF_LEVELS[1:] + _HALF_LEVELS[:-1]) / 2).astype(np.float32)
 _LEVELS_A_DEVIATION = 31.5 / 2.7326
 _SEED = 0x1CE
@@ -56,7 +57,8 @@ class Codes:
     halves: NDArray[np.uint8]
     """(n, half_pitch) half codes, two to a byte: of 128 neighbours, byte i holds number i below and 64 + i above."""
     half_terms: NDArray[np.uint32]
-    """(n,) scales, a half code h standing for its row's times LEVELS[h], and in the lower half lengths of what rounding took off"""
+    """(n,) scales, a half code h standing for its row's times LEVELS[h], and in the lower half lengths of what rounding
+    took off"""
     residual: float
     reach: float
 
@@ -76,7 +78,10 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A query as the scan takes it: its vector, (pitch,) int8 factors, the bound's terms, and what it is after (0: all)."""
+    """A query as the scan takes it.
+
+    Its vector, (pitch,) int8 factors, the bound's terms, and what it is after (0: all).
+    """
 
     vector: NDArray[np.float32]
     factors: NDArray[np.int8]
@@ -122,7 +127,10 @@ class Codec:
         return np.ascontiguousarray(columns.T)
 
     def encode(self, rows: NDArray[np.float32], limit: int = LIMIT) -> Codes:
-        """Rotate (n, d) float32 rows; round each to whole multiples, within +-limit, of its own scale, and to half codes."""
+        """Rotate (n, d) float32 rows.
+
+        Round each to whole multiples, within +-limit, of its own scale, and to half codes.
+        """
         codes = np.empty((len(rows), self.pitch), np.uint8)
         halves = np.empty((len(rows), self.half_pitch), np.uint8)
         terms, half_terms = np.empty((2, len(rows)), np.uint32)

@@ -3,9 +3,9 @@
     rotate, round to int8 (``codes``)  →  rows in chunks that searches share with writers (``views``, ``table``)
     queries that wait together (``combiner``)  →  one scan (``scans``)  →  exact scores of what is left (``scores``)
 
-The scan keeps, for each query, the k-th best score seen so far; a row whose upper bound is below it scores below k rows at
-least and is left out. Every other row gets its exact score. An answer is ``certified`` when the proof also
-holds in hindsight: no exact score lies above its upper bound, and the last hit lies at or above the cut.
+The scan keeps, for each query, the k-th best score seen so far; a row whose upper bound is below it scores below k rows
+at least and is left out. Every other row gets its exact score. An answer is ``certified`` when the proof also holds in
+hindsight: no exact score lies above its upper bound, and the last hit lies at or above the cut.
 """
 
 import math

@@ -1,8 +1,8 @@
 """Scans over the codes: which rows can still be among the answers.
 
 Whatever a scan leaves out is proven to score below its cut. The compiled scan (``native/``) reads half codes, and
-codes where those leave too much, once for all the queries it is given; where it could not be built, ``faiss_scan`` reads
-codes once a query.
+codes where those leave too much, once for all the queries it is given; where it could not be built, ``faiss_scan``
+reads codes once a query.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,10 @@ class RowBlock(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Rows that may score at or above ``cut``, as ``part << 32 | row``, each with its score summed in float64 and an upper bound less the slack."""
+    """Rows that may score at or above ``cut``, as ``part << 32 | row``.
+
+    Each has its score, summed in float64, and an upper bound less the slack.
+    """
 
     rows: NDArray[np.int64]
     scores: NDArray[np.float64]

@@ -39,7 +39,8 @@ def rounded_exactly(
 ) -> NDArray[np.float32]:
     """Give (n,) float32 scores for (n,) sums of the products, in whatever order they were summed.
 
-    ``longest`` is at least every |x||q|; ``row`` gives the vector x of the sum of that number, for the few that need it.
+    ``longest`` is at least every |x||q|; ``row`` gives the vector x of the sum of that number, for the few that need
+    it.
     """
     # Twice the bound: the doubling pays for the rounding of the lengths and of the interval's own ends.
     slack = longest * (2 * (len(query) + 4) * 2.0**-53)

@@ -1,8 +1,9 @@
 """Rows that searches read without a lock while writers insert, replace and delete.
 
 Rows lie in chunks: growth adds a chunk (or doubles the last, small one) and copies no other. What a search reads is a
-``TableSnapshot``: an immutable tuple of chunks, row counts and masks of the rows that count. Writers never change a view; they
-publish the next one. So a search answers for the moment its view was taken, and takes a lock only to take it.
+``TableSnapshot``: an immutable tuple of chunks, row counts and masks of the rows that count. Writers never change a
+view; they publish the next one. So a search answers for the moment its view was taken, and takes a lock only to take
+it.
 
 The invariant that lets chunks be shared: **a slot is written only while no view in use shows it.**
 

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 MAXIMUM_NORM = 2.0**20
-"""Templates are unit vectors; anything finite below this norm is still searched exactly, anything longer is a mistake."""
+"""Templates are unit vectors; anything finite below this norm is still searched exactly, anything longer is a mistake.
+"""
 
 MAXIMUM_KEY = 2**63 - 1
 

@@ -108,7 +108,10 @@ class TableSnapshot:
         return row
 
     def keys(self, segments: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give the keys of rows, in their own order; those of one segment are looked up together where they are neighbours."""
+        """Give the keys of rows, in their own order.
+
+        Those of one segment are looked up together where they are neighbours.
+        """
         ends = [*(np.flatnonzero(segments[1:] != segments[:-1]) + 1).tolist(), len(segments)]
         keys = np.empty(len(segments), np.int64)
         first = 0

@@ -1,4 +1,7 @@
-"""Whether a request's body is read at all: a server with more to do than it can do refuses at once, before it has worked."""
+"""Whether a request's body is read at all.
+
+A server with more to do than it can do refuses at once, before it has worked.
+"""
 
 import math
 import random
@@ -32,7 +35,10 @@ class Place:
         self.asked_at = admission.monotonic()
 
     def arrived(self, size: int) -> None:
-        """Note that the body is there, in so many bytes. Raises ServiceUnavailable when it came late and its place is gone."""
+        """Note that the body is there, in so many bytes.
+
+        Raises ServiceUnavailable when it came late and its place is gone.
+        """
         self._admission.arrived(self, size)
 
     def analysed(self, seconds: float) -> None:
@@ -51,11 +57,13 @@ PLACE: ContextVar[Place | None] = ContextVar("place", default=None)
 class Admission:
     """Gives places to requests: the line in front of the workers is bounded in time, and fair.
 
-    Tenants take turns at the workers (:class:`~likeness.kit.fairness.FairQueue`). So what is ahead of a tenant's new request is its
-    own work, and of each other tenant's as much as its own. That many photos, each at the time that photos have taken lately, may
-    take ``wait_seconds``. Work for ``ROUNDS`` of the workers is let in whatever it takes, so that none of them is idle.
+    Tenants take turns at the workers (:class:`~likeness.kit.fairness.FairQueue`). So what is ahead of a tenant's new
+    request is its own work, and of each other tenant's as much as its own. That many photos, each at the time that
+    photos have taken lately, may take ``wait_seconds``. Work for ``ROUNDS`` of the workers is let in whatever it takes,
+    so that none of them is idle.
 
-    A body that does not come within ``LAPSE_SECONDS`` holds up nobody: its place lapses, and is asked for anew when the body is there.
+    A body that does not come within ``LAPSE_SECONDS`` holds up nobody: its place lapses, and is asked for anew when the
+    body is there.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
 """Encryption at rest: AES-256-GCM under a data key per tenant, wrapped by a key provider.
 
-A sealed value is ``nonce (12 bytes) || ciphertext || tag (16 bytes)``. The associated data binds it to its tenant, its purpose
-and its record, so that a row copied to another place does not open. Without the key-encryption key nothing opens, backups included.
+A sealed value is ``nonce (12 bytes) || ciphertext || tag (16 bytes)``. The associated data binds it to its tenant, its
+purpose and its record, so that a row copied to another place does not open. Without the key-encryption key nothing
+opens, backups included.
 """
 
 import hashlib

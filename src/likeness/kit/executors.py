@@ -1,4 +1,7 @@
-"""Blocking work off the event loop, in sized pools that say no when they are full and let the owners of work take turns."""
+"""Blocking work off the event loop, in sized pools.
+
+They say no when they are full, and let the owners of work take turns.
+"""
 
 import asyncio
 import threading
@@ -34,7 +37,10 @@ class _Piece:
 
 
 class SizedExecutor:
-    """A thread pool with a bounded queue, which is fair between the :data:`~likeness.kit.fairness.OWNER` of each piece of work."""
+    """A thread pool with a bounded queue.
+
+    It is fair between the :data:`~likeness.kit.fairness.OWNER` of each piece of work.
+    """
 
     def __init__(self, name: str, *, workers: int, queue_limit: int = QUEUE_LIMIT) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix=name)

@@ -17,10 +17,12 @@ MOST_OF_THE_REST = 3
 
 
 class FairQueue(Generic[T]):
-    """Start-time fair queueing (Goyal, Vin and Cheng 1997): owners who have work waiting take turns, whatever each has waiting.
+    """Start-time fair queueing (Goyal, Vin and Cheng 1997).
 
-    An owner's own pieces keep their order. Between two whose turn it is, the one with less waiting goes first: so both photos of a
-    small tenant's match go together. ``BACKGROUND`` has one turn where another has eight.
+    Owners who have work waiting take turns, whatever each has waiting.
+
+    An owner's own pieces keep their order. Between two whose turn it is, the one with less waiting goes first: so both
+    photos of a small tenant's match go together. ``BACKGROUND`` has one turn where another has eight.
     """
 
     def __init__(self) -> None:
@@ -53,7 +55,8 @@ class FairQueue(Generic[T]):
 class Shares:
     """A number of places (or bytes) that owners take and give back.
 
-    Nobody takes more than three times what is left: a lone owner may have three quarters of all, and a newcomer finds a place.
+    Nobody takes more than three times what is left: a lone owner may have three quarters of all, and a newcomer finds a
+    place.
     """
 
     def __init__(self, total: int) -> None:

@@ -21,7 +21,10 @@ def replacing(path: Path, *, mode: int = PRIVATE) -> Iterator[IO[bytes]]:
 
 
 def create_whole(path: Path, content: bytes) -> None:
-    """Write a new file for its owner alone. Raises OSError, FileExistsError where there is one: it is never replaced."""
+    """Write a new file for its owner alone.
+
+    Raises OSError, FileExistsError where there is one: it is never replaced.
+    """
     with _part(path, PRIVATE) as file:
         file.write(content)
         _sync(file)

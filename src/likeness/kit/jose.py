@@ -15,7 +15,8 @@ KEY_BITS = 2048
 LONGEST_LIFE_SECONDS = 86_400
 """No token lives longer (see the bounds in ``likeness.settings``); one that claims to is none of ours."""
 TOLERATED_SECONDS = 60
-"""How far a clock may be behind the one that a token was issued by: ours, when it was set back since, or a relying party's."""
+"""How far a clock may be behind the one that a token was issued by: ours, when it was set back since, or a relying
+party's."""
 
 MOST_REMEMBERED = 1024
 """Tokens; a client needs one in half an hour."""

@@ -24,7 +24,10 @@ class LogFormat(logging.Formatter):
 
 
 def configure_logging(level: str) -> None:
-    """Write the log to the standard error. Call it before anything that may log: earlier lines are lost or look otherwise."""
+    """Write the log to the standard error.
+
+    Call it before anything that may log: earlier lines are lost or look otherwise.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LogFormat())
     logging.basicConfig(handlers=[handler], force=True)

@@ -215,7 +215,10 @@ class LivenessCheck(Protocol):
         ...
 
     def observe(self, frame: Frame) -> Instruction:
-        """Judge one frame (blocks some 20 ms; belongs on an executor). After the verdict it repeats the last instruction."""
+        """Judge one frame (blocks some 20 ms; belongs on an executor).
+
+        After the verdict it repeats the last instruction.
+        """
         ...
 
     def tick(self, now_seconds: float) -> Instruction:

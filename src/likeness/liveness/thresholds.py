@@ -14,7 +14,8 @@ class Guidance:
     scale_tolerance: float = 0.15
     """How far the eye distance may be from the wanted one, as a share of it."""
     off_centre: float = 0.75
-    """How far the face may be from the oval's centre, in eye distances (of the wanted size, while the face is smaller)."""
+    """How far the face may be from the oval's centre, in eye distances (of the wanted size, while the face is smaller).
+    """
     frontal_yaw: float = 0.18
     """Largest sideways offset of the nose in eye distances, some 15 degrees of yaw."""
     frontal_pitch: tuple[float, float] = (0.32, 0.88)

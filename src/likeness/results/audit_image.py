@@ -1,4 +1,7 @@
-"""The audit image: the frame a session was decided on, written anew as a plain JPEG, its background hidden if so wished."""
+"""The audit image: the frame that a session was decided on.
+
+It is written anew as a plain JPEG, its background hidden if so wished.
+"""
 
 from enum import StrEnum
 

@@ -21,8 +21,8 @@ class Peer(Protocol):
 class Connections:
     """Counts connections and knows which of them keep the server waiting.
 
-    When all places are taken, a newcomer gets the place of the one that has kept the server waiting for longest: so a flood of silent
-    connections pushes out itself, and a caller that asks in time is answered.
+    When all places are taken, a newcomer gets the place of the one that has kept the server waiting for longest: so a
+    flood of silent connections pushes out itself, and a caller that asks in time is answered.
     """
 
     limit: int
@@ -32,7 +32,10 @@ class Connections:
     _full: bool = False
 
     def enter(self, peer: Peer, descriptor: int) -> bool:
-        """Take a place, if there is one. Descriptors are given lowest first, so a newcomer's tells how many are in use."""
+        """Take a place, if there is one.
+
+        Descriptors are given lowest first, so a newcomer's tells how many are in use.
+        """
         self.open += 1
         if self.open > self.limit or descriptor >= self.descriptors:
             if not self._full:

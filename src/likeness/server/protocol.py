@@ -1,8 +1,9 @@
 """HTTP/1.1 on one connection: uvicorn's protocol on httptools, and what it lacks.
 
-Bytes and number of headers are limited, heads have a deadline (a body's is kept where it is read: ``likeness.web.request_context``), an
-answer that nobody takes is dropped, an upload is read on for a while after its refusal so that the refusal arrives, and not for ever. A
-caller may close its half of the connection, and may offer an upgrade that is not taken.
+Bytes and number of headers are limited, heads have a deadline (a body's is kept where it is read:
+``likeness.web.request_context``), an answer that nobody takes is dropped, an upload is read on for a while after its
+refusal so that the refusal arrives, and not for ever. A caller may close its half of the connection, and may offer an
+upgrade that is not taken.
 """
 
 import asyncio
@@ -28,7 +29,8 @@ DRAIN_BYTES: Final = 32 * 1024 * 1024
 """More than any request that is accepted: who sent one of that size hears why it was refused."""
 DRAIN_SECONDS: Final = 5.0
 DRAIN_PAUSE_SECONDS: Final = 0.02
-"""Between two reads of what is thrown away: the event loop reads a fast sender for megabytes before it accepts anybody."""
+"""Between two reads of what is thrown away: the event loop reads a fast sender for megabytes before it accepts anybody.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,10 @@ class HttpProtocol(HttpToolsProtocol):
         return None
 
     def _without_upgrade(self) -> bytes:
-        """Begin the request anew without the offer to go on in another protocol, whose parser would leave out the body."""
+        """Begin the request anew without the offer to go on in another protocol.
+
+        Its parser would leave out the body.
+        """
         self._offered_upgrade = False
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
@@ -263,7 +268,10 @@ class HttpProtocol(HttpToolsProtocol):
     # Ends
 
     def part(self) -> None:
-        """Close the connection; a caller who is still sending is heard out for a while, since closing at once would take the answer away."""
+        """Close the connection.
+
+        A caller who is still sending is heard out for a while, since closing at once would take the answer away.
+        """
         if self.parting:
             return
         self.parting = self._deaf = True

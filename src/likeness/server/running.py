@@ -25,11 +25,15 @@ STOP_SECONDS = 10
 """For the requests under way, once the server is to stop."""
 SWITCH_SECONDS = 0.0005
 ACCEPTS = 16
-"""Connections that are taken in one turn of the event loop: uvloop takes one of each socket, and others would wait for many turns."""
+"""Connections that are taken in one turn of the event loop: uvloop takes one of each socket, and others would wait for
+many turns."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which a signal ends without killing the process: what the application holds is closed after it."""
+    """uvicorn's server, which a signal ends without killing the process.
+
+    What the application holds is closed after it.
+    """
 
     def __init__(self, config: uvicorn.Config, refuse_waiting: Callable[[], None]) -> None:
         super().__init__(config)
@@ -59,7 +63,8 @@ class Server(uvicorn.Server):
 
 def make_server(app: Any, settings: Settings, *, refuse_waiting: Callable[[], None]) -> Server:
     """Give a server; ``refuse_waiting`` is called when it is to stop, and refuses what waits for a worker."""
-    # The event loop lets go of the interpreter at every read: a worker must hand it back at once, not after five milliseconds.
+    # The event loop lets go of the interpreter at every read: a worker must hand it back at once, not after five
+    # milliseconds.
     sys.setswitchinterval(SWITCH_SECONDS)
     connections = make_connections(settings.max_connections)
     deadlines = Deadlines(head=settings.request_seconds, idle=settings.keep_alive_seconds)
@@ -95,14 +100,18 @@ def bind(settings: Settings) -> list[socket.socket]:
         for one in taken:
             one.close()
         raise SetupError(
-            f"{settings.own_address} cannot be listened on ({error.strerror}): stop what runs there, or set LIKENESS_HOST and LIKENESS_PORT"
+            f"{settings.own_address} cannot be listened on ({error.strerror}): stop what runs there, or set "
+            "LIKENESS_HOST and LIKENESS_PORT"
         ) from error
     return [copy for one in taken for copy in (one, *(one.dup() for _ in range(ACCEPTS - 1)))]
 
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGINT end the block alike, with exit status 0; a second one does not disturb what is being closed."""
+    """Let SIGTERM and SIGINT end the block alike, with exit status 0.
+
+    A second one does not disturb what is being closed.
+    """
 
     def stop(*_: object) -> None:
         for number in SIGNALS:

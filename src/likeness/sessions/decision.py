@@ -39,7 +39,9 @@ def compare_with_reference(
 
 
 async def look_up(gallery: GalleryService, tenant: Tenant, best: KeyFrame, enrolment: EnrolOnce | None) -> OneToN:
-    """Search the gallery for the person in the live frame; with an ``enrolment``, enrol with that frame who is not found.
+    """Search the gallery for the person in the live frame.
+
+    With an ``enrolment``, enrol with that frame who is not found.
 
     The live frame, not the ID photo, is searched and enrolled: its person has been seen to be there. Raises what the
     gallery raises: full, not ready.

@@ -31,8 +31,9 @@ async def open_session(
 ) -> SessionReply:
     """Open a session for the person on an ID photo.
 
-    Send the person to `captureUrl`; the session and the photo vanish after 10 minutes. A photo without a usable face is refused here.
-    Needs `KYC_FACE_FLOW`; with `oneToN` also what that asks of the gallery, `KYC_FACE_SEARCH` or `KYC_FACE_INSERT`.
+    Send the person to `captureUrl`; the session and the photo vanish after 10 minutes. A photo without a usable face is
+    refused here. Needs `KYC_FACE_FLOW`; with `oneToN` also what that asks of the gallery, `KYC_FACE_SEARCH` or
+    `KYC_FACE_INSERT`.
     """
     wanted = await read_fields(request, SessionRequest, photos=1)
     if wanted.one_to_n != "none":

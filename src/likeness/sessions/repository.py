@@ -1,4 +1,7 @@
-"""Face sessions in the database. A session that has ended stays ended: every change asks for the state that it leaves."""
+"""Face sessions in the database.
+
+A session that has ended stays ended: every change asks for the state that it leaves.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +53,10 @@ def begin_attempt(connection: Connection, session_id: str, *, device_digest: str
 
 
 def add_failure(connection: Connection, session_id: str, failure: str, *, nth: int | None) -> list[str] | None:
-    """Write down a failed attempt, the ``nth`` once at most; gives all failures so far, or None when the session has ended."""
+    """Write down a failed attempt, the ``nth`` once at most.
+
+    Gives all failures so far, or None when the session has ended.
+    """
     row = find_session(connection, session_id)
     if row is None or row.state not in UNDER_WAY:
         return None
@@ -68,7 +74,10 @@ def end_session(connection: Connection, session_id: str, state: SessionState) ->
 
 
 def overdue_sessions(connection: Connection, *, now: float, after: SessionRow | None, limit: int) -> list[SessionRow]:
-    """Give sessions that are past their time and have not ended, the oldest first; ``after`` is the last one of the page before."""
+    """Give sessions that are past their time and have not ended, the oldest first.
+
+    ``after`` is the last one of the page before.
+    """
     place = tuple_(face_sessions.c.expires_at, face_sessions.c.id)
     query = select(*_COLUMNS).where(face_sessions.c.expires_at <= now, _UNDER_WAY)
     if after is not None:

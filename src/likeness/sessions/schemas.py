@@ -38,7 +38,8 @@ class SessionOptions(WireModel):
     )
     liveness_mode: Literal["passive", "active", "strict"] | None = Field(
         None,
-        description="How much is asked of the person; by default what `activeLiveness` says, else what the tenant has set.",
+        description="How much is asked of the person; by default what `activeLiveness` says, else what the tenant has "
+        "set.",
     )
     one_to_n: Literal["none", "search", "insert"] = "none"
     audit_trail_image_obfuscation: Literal["FILLED", "FILLED_WHITE", "BLURRED"] | None = Field(
@@ -46,7 +47,8 @@ class SessionOptions(WireModel):
     )
     return_data_for_incomplete_session: bool | None = Field(
         None,
-        description="Whether the browser is given the signed result of an ending without success, and an audit image of it is kept; "
+        description="Whether the browser is given the signed result of an ending without success, and an audit image "
+        "of it is kept; "
         "by default as the browser asks.",
     )
     redirect_url: (
@@ -55,7 +57,10 @@ class SessionOptions(WireModel):
 
     @classmethod
     def stored(cls, members: Mapping[str, Any]) -> "SessionOptions":
-        """Read the options that a session was opened with. A member that does not read has its default: every session must end."""
+        """Read the options that a session was opened with.
+
+        A member that does not read has its default: every session must end.
+        """
         try:
             return cls.model_validate(members)
         except ValidationError as error:

@@ -1,4 +1,7 @@
-"""A face session's life outside the camera: opening it, ending it with a signed result, handing that out, forgetting it."""
+"""A face session's life outside the camera.
+
+Opening it, ending it with a signed result, handing that out, forgetting it.
+"""
 
 import asyncio
 import base64
@@ -93,8 +96,8 @@ class SessionService:
     async def open(self, tenant: Tenant, client_id: str, photo: bytes, options: SessionOptions) -> OpenedSession:
         """Open a session for the person on an ID photo, which is refused here if it shows no usable face.
 
-        The photo itself is not kept: only its template waits, sealed, for the person. Raises InvalidInput for a liveness mode
-        that nobody could pass.
+        The photo itself is not kept: only its template waits, sealed, for the person. Raises InvalidInput for a
+        liveness mode that nobody could pass.
         """
         check_mode(choose_mode(options, tenant.settings), self._faces.engine)
         face = await self._faces.analyse(photo, use=Use.ID_PHOTO, policy=tenant.settings.face_policy)
@@ -124,7 +127,10 @@ class SessionService:
         return await self.find(session_id)
 
     def ticket(self, session_id: str) -> str:
-        """Give a short form of the session's capture token, for a QR code: a MAC of the session's id. It lives as long as the session."""
+        """Give a short form of the session's capture token, for a QR code: a MAC of the session's id.
+
+        It lives as long as the session.
+        """
         mac = hmac.digest(self._ticket_key, session_id.encode(), hashlib.sha256)
         return base64.urlsafe_b64encode(mac[:TICKET_BYTES]).decode()
 
@@ -178,7 +184,10 @@ class SessionService:
         return tuple(failures)
 
     def capture_url(self, session_id: str, capture_token: str) -> str:
-        """Give the page that carries a session out. The token is in the fragment, which a browser keeps to itself: no log has it."""
+        """Give the page that carries a session out.
+
+        The token is in the fragment, which a browser keeps to itself: no log has it.
+        """
         return f"{self._origin}/capture/{session_id}#{urlencode({'token': capture_token})}"
 
     def open_template(self, tenant: Tenant, row: SessionRow) -> Template:
@@ -232,7 +241,10 @@ class SessionService:
         return result.jws if await self._database.write(change) else None
 
     async def result(self, tenant: Tenant, session_id_or_jti: str) -> str:
-        """Give the signed result of a session, named by the session's id or the result's jti. Raises SessionExpiredOrNotFound."""
+        """Give the signed result of a session, named by the session's id or the result's jti.
+
+        Raises SessionExpiredOrNotFound.
+        """
         jws = await self._results.find(tenant, session_id_or_jti)
         if jws is None:
             row = await self._database.read(lambda c: repository.find_session(c, session_id_or_jti))
@@ -247,7 +259,10 @@ class SessionService:
         return jws
 
     async def purge(self, tenant: Tenant, session_id_or_jti: str) -> str:
-        """Forget a session, its result and its image, named by the session's id or the result's jti; gives the session's id."""
+        """Forget a session, its result and its image, named by the session's id or the result's jti.
+
+        Gives the session's id.
+        """
 
         def change(connection: Connection) -> str:
             session_id = self._results.forget(connection, tenant, session_id_or_jti)
@@ -257,7 +272,10 @@ class SessionService:
         return await self._database.write(change)
 
     async def remove_expired(self) -> None:
-        """End what is past its time, each with a result, and delete what has ended. One that fails holds up no other."""
+        """End what is past its time, each with a result, and delete what has ended.
+
+        One that fails holds up no other.
+        """
         now, last = self._clock.now(), None
         while due := await self._database.read(partial(overdue_sessions, now=now, after=last, limit=SWEEP_BATCH)):
             for row in due:
@@ -271,7 +289,10 @@ class SessionService:
         await self._database.write(lambda c: repository.remove_ended(c, now=now))
 
     async def _expire(self, row: SessionRow) -> None:
-        """End a session by the clock, in any case: where no result can be made of it, without one. Raises ServiceUnavailable."""
+        """End a session by the clock, in any case: where no result can be made of it, without one.
+
+        Raises ServiceUnavailable.
+        """
         try:
             await self.end(row.id, Conclusion(SessionState.EXPIRED, EndError.EXPIRED), ended_at=row.expires_at)
         except ServiceUnavailable:

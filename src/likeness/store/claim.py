@@ -1,7 +1,8 @@
 """Which process owns a PostgreSQL database's galleries: a lock that ends with its connection, and an epoch.
 
-Each new owner raises the epoch. An owner that lost its connection takes the lock on another one and reads the epoch: if it is the one that it
-raised itself, nobody was owner meanwhile, and what it holds in memory is still what the database holds.
+Each new owner raises the epoch. An owner that lost its connection takes the lock on another one and reads the epoch: if
+it is the one that it raised itself, nobody was owner meanwhile, and what it holds in memory is still what the database
+holds.
 """
 
 from enum import Enum

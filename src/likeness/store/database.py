@@ -1,8 +1,8 @@
 """The deployment's database: pooled readers, and one writer (``likeness.store.writer``).
 
-A server that holds galleries in memory claims the database: on PostgreSQL its writing connection holds a lock, taken anew by each
-connection after it, and without it nothing is written (see ``likeness.store.claim``). SQLite's file lies in the data folder (see
-``likeness.store.ownership``).
+A server that holds galleries in memory claims the database: on PostgreSQL its writing connection holds a lock, taken
+anew by each connection after it, and without it nothing is written (see ``likeness.store.claim``). SQLite's file lies
+in the data folder (see ``likeness.store.ownership``).
 """
 
 import asyncio
@@ -62,11 +62,12 @@ class Database:
     ) -> T:
         """Run a change, durable when this returns.
 
-        ``work`` runs on the writer's thread, so it must be quick, and it may be run again after a roll-back, so it must leave
-        no traces but in the database. Changes before one that is ``alone`` are wholly done, ``after_commit`` included, when it
-        runs; changes behind it start when it is.
+        ``work`` runs on the writer's thread, so it must be quick, and it may be run again after a roll-back, so it must
+        leave no traces but in the database. Changes before one that is ``alone`` are wholly done, ``after_commit``
+        included, when it runs; changes behind it start when it is.
 
-        Raises what ``work`` raises (nothing is then written), IntegrityError, and ServiceUnavailable when the disk refuses.
+        Raises what ``work`` raises (nothing is then written), IntegrityError, and ServiceUnavailable when the disk
+        refuses.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._writer.enqueue(Change(work, after_commit, alone, done))
@@ -79,7 +80,10 @@ class Database:
         after_commit: Callable[[Committed[T]], None] | None = None,
         alone: bool = False,
     ) -> T:
-        """Run a change and wait on this thread; for start-up, commands and worker threads, never from within a change."""
+        """Run a change and wait on this thread.
+
+        For start-up, commands and worker threads, never from within a change.
+        """
         if self._writer.is_this_thread:
             raise RuntimeError("A change waits for another one, which cannot come before it ends.")
         done: Future[T] = Future()
@@ -104,7 +108,8 @@ class Database:
                     raise
                 if not wait:
                     raise SetupError(
-                        "another server or import runs on this PostgreSQL database, perhaps on another machine: stop it first"
+                        "another server or import runs on this PostgreSQL database, perhaps on another machine: stop "
+                        "it first"
                     ) from error
             else:
                 return
@@ -125,7 +130,10 @@ class Database:
             await self.write(lambda c: c.exec_driver_sql("SELECT 1").scalar_one())
 
     def on_ownership(self, follow: Callable[[Ownership], None]) -> None:
-        """Have ``follow`` called, on the writer's thread, when the claim on the database changes, or a commit's outcome is unknown."""
+        """Have ``follow`` called when the claim on the database changes, or a commit's outcome is unknown.
+
+        It runs on the writer's thread.
+        """
         self._writer.follow = follow
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """Objects as files of a folder, each on the disk for good when its ``put`` returns.
 
-obstore's own local store renames a finished file into place but leaves it to the system to write it out: a power failure can
-leave an empty file under a committed name. What is acknowledged here must survive one, so file and folder are fsynced.
+obstore's own local store renames a finished file into place but leaves it to the system to write it out: a power
+failure can leave an empty file under a committed name. What is acknowledged here must survive one, so file and folder
+are fsynced.
 """
 
 import os
@@ -62,7 +63,10 @@ class FolderStore:
             sync_folder(folder)
 
     def move(self, name: str, space: str, target: str) -> None:
-        """Move an object to another space, where its time is that of the move; one that is gone is let go. Raises OSError."""
+        """Move an object to another space, where its time is that of the move; one that is gone is let go.
+
+        Raises OSError.
+        """
         source, goal = self._root / space, self._open_space(target)
         with suppress(FileNotFoundError):
             os.utime(source / name)

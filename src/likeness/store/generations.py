@@ -1,10 +1,11 @@
 """Is the database at hand the one that the photos were stored with, or an older copy of it, or another's?
 
-The database and the image store both hold a *generation*, a number that rises and a random token. The two agree while one database
-is in use. One that was put back from a copy holds an earlier generation than the store does, one that was cloned and used holds
-another, and on the word of neither may a photo go. The database learns of a new generation first and remembers the one before, so a
-crash between the two writes is no disagreement. What was copied within the newest generation looks like the present: that is what
-the photo quarantine is for (see ``likeness.gallery.maintenance.sweep``).
+The database and the image store both hold a *generation*, a number that rises and a random token. The two agree while
+one database is in use. One that was put back from a copy holds an earlier generation than the store does, one that was
+cloned and used holds another, and on the word of neither may a photo go. The database learns of a new generation first
+and remembers the one before, so a crash between the two writes is no disagreement. What was copied within the newest
+generation looks like the present: that is what the photo quarantine is for (see
+``likeness.gallery.maintenance.sweep``).
 """
 
 import json
@@ -22,7 +23,10 @@ Generation = dict[str, Any]
 
 
 class Generations:
-    """The generations of a database and of the image store beside it. One event loop uses it, in the process that owns both."""
+    """The generations of a database and of the image store beside it.
+
+    One event loop uses it, in the process that owns both.
+    """
 
     def __init__(self, images: ImageStore, database: Database) -> None:
         self._images = images
@@ -34,7 +38,10 @@ class Generations:
         return stored in known if stored or known else True
 
     async def begin_next(self, *, whatever: bool = False) -> bool:
-        """Begin a generation in both; False where they disagree, unless that is to be settled now. Raises ServiceUnavailable."""
+        """Begin a generation in both; False where they disagree, unless that is to be settled now.
+
+        Raises ServiceUnavailable.
+        """
         known, stored = await self._read()
         if not whatever and (stored or known) and stored not in known:
             return False

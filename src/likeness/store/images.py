@@ -1,6 +1,7 @@
 """Photos at rest: sealed bytes under a tenant's own prefix of a folder or of an object store.
 
-A photo that nobody can vouch for is not deleted but set aside, under ``quarantine/``, where :meth:`ImageStore.get` still finds it.
+A photo that nobody can vouch for is not deleted but set aside, under ``quarantine/``, where :meth:`ImageStore.get`
+still finds it.
 """
 
 import logging
@@ -24,7 +25,8 @@ log = logging.getLogger("likeness.store")
 PURPOSE = "image"
 QUARANTINE = "quarantine"
 MARK = "generation"
-"""Name of the object that says with which generation of the database the photos are stored (see ``likeness.store.generations``)."""
+"""Name of the object that says with which generation of the database the photos are stored (see
+``likeness.store.generations``)."""
 CONCURRENT_FILES = 16
 """Files written at once: their fsyncs end together, so that many wait no longer than one."""
 _FAULTS = (ObjectStoreError, OSError, NoBucket)
@@ -69,7 +71,10 @@ class ImageStore:
             await self._objects.put(tenant_id, image_id, cipher.seal(photo, PURPOSE, image_id))
 
     async def get(self, tenant_id: str, image_id: str, cipher: Cipher) -> bytes | None:
-        """Give the photo, also one that was set aside, or None when there is none. Raises ServiceUnavailable when the store refuses."""
+        """Give the photo, also one that was set aside, or None when there is none.
+
+        Raises ServiceUnavailable when the store refuses.
+        """
         with self._told("be read", "The image store cannot be read now."):
             sealed = await self._objects.get(tenant_id, image_id)
             if sealed is None:
@@ -77,7 +82,10 @@ class ImageStore:
         return None if sealed is None else cipher.open(sealed, PURPOSE, image_id)
 
     async def delete(self, tenant_id: str, image_id: str) -> None:
-        """Delete a photo for good, wherever it lies; one that is not there is as good as deleted. Raises ServiceUnavailable."""
+        """Delete a photo for good, wherever it lies; one that is not there is as good as deleted.
+
+        Raises ServiceUnavailable.
+        """
         with self._told("delete photos", "The image store cannot delete this now; it will be tried again."):
             await self._objects.delete(tenant_id, image_id)
             await self._objects.delete(_aside(tenant_id), image_id)
@@ -99,7 +107,10 @@ class ImageStore:
             await self._objects.move(image_id, _aside(tenant_id), tenant_id)
 
     async def aside(self, tenant_id: str) -> AsyncIterator[list[tuple[str, float]]]:
-        """Give the ids of a tenant's photos in quarantine, each with the time it was put there. Raises ServiceUnavailable."""
+        """Give the ids of a tenant's photos in quarantine, each with the time it was put there.
+
+        Raises ServiceUnavailable.
+        """
         with self._told("be listed", "The image store cannot be read now."):
             async for batch in self._objects.dated(_aside(tenant_id)):
                 yield batch
@@ -134,7 +145,8 @@ class ImageStore:
             cause = error.__cause__
             if isinstance(cause, _DENIALS):
                 raise SetupError(
-                    f"the image store refuses us ({cause_of_store_error(cause)}): are LIKENESS_IMAGES_URL and the credentials for it right?"
+                    f"the image store refuses us ({cause_of_store_error(cause)}): are LIKENESS_IMAGES_URL and the "
+                    "credentials for it right?"
                 ) from error
             raise
         if stored != content:
@@ -145,7 +157,10 @@ class ImageStore:
 
     @contextmanager
     def _told(self, what: str, refusal: str) -> Iterator[None]:
-        """Turn the store's faults into the callers' refusal, and tell the log their cause, once for each change of it."""
+        """Turn the store's faults into the callers' refusal.
+
+        The log is told their cause, once for each change of it.
+        """
         try:
             yield
         except _FAULTS as error:

@@ -51,7 +51,8 @@ class RemoteObjects:
             return cls(from_url(url, client_options=options, retry_config=_PATIENCE))
         except (ObjectStoreError, ValueError) as error:  # the address is not told: it may carry a secret
             raise SetupError(
-                "LIKENESS_IMAGES_URL is no address of an object store, such as s3://bucket/prefix, gs://bucket or az://container"
+                "LIKENESS_IMAGES_URL is no address of an object store, such as s3://bucket/prefix, gs://bucket or "
+                "az://container"
             ) from error
 
     async def put(self, space: str, name: str, content: bytes) -> None:
@@ -96,7 +97,10 @@ class RemoteObjects:
 
 
 def _client_options(scheme: str) -> Any:
-    """Give the limits of time, and what the environment says besides: the library reads it only where it is given no options."""
+    """Give the limits of time, and what the environment says besides.
+
+    The library reads it only where it is given no options.
+    """
     prefix = {"s3": "AWS", "gs": "GOOGLE"}.get(scheme, "AZURE")
     said = {name: os.environ.get(f"{prefix}_{name.upper()}") for name in (*_SWITCHES, *_PROXY)}
     switches = {name: True for name in _SWITCHES if (said[name] or "").lower() in {"true", "1", "yes", "on"}}
@@ -104,7 +108,10 @@ def _client_options(scheme: str) -> Any:
 
 
 def cause_of_store_error(error: Exception) -> str:
-    """Give why a store refused, in a few words: the service's own code where it gave one, and never an address, which may carry a secret."""
+    """Give why a store refused, in a few words.
+
+    The service's own code where it gave one, and never an address, which may carry a secret.
+    """
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     told = str(error)

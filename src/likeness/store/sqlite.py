@@ -1,8 +1,8 @@
 """What SQLite needs beside the statements: its settings, and its log cut once something was erased.
 
-SQLite overwrites what is deleted in the database file (``secure_delete``), but its log keeps the pages as they were before until it
-is written over, which may be never. So what deletes or overwrites a row has the log moved into the file and cut to nothing,
-a moment later, so that many erasures share it.
+SQLite overwrites what is deleted in the database file (``secure_delete``), but its log keeps the pages as they were
+before until it is written over, which may be never. So what deletes or overwrites a row has the log moved into the file
+and cut to nothing, a moment later, so that many erasures share it.
 """
 
 import logging
@@ -119,7 +119,10 @@ class LogRemains:
         return None if self._due is None else max(0.0, self._due - time.monotonic())
 
     def cut(self, connection: Connection) -> None:
-        """Move the log into the database file and cut it, outside of a transaction; try again later where that cannot be."""
+        """Move the log into the database file and cut it, outside of a transaction.
+
+        Try again later where that cannot be.
+        """
         if cut_log(connection):
             self._due = None
         else:

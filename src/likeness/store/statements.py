@@ -1,7 +1,8 @@
 """Statements that go to the driver directly, and inserts compiled once.
 
-SQLAlchemy takes several times as long to reach a statement as SQLite takes to run it, and on the writer's thread every insert of
-the deployment queues: what is inserted per request is compiled here once per dialect and handed to the driver's own cursor.
+SQLAlchemy takes several times as long to reach a statement as SQLite takes to run it, and on the writer's thread every
+insert of the deployment queues: what is inserted per request is compiled here once per dialect and handed to the
+driver's own cursor.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +14,10 @@ from sqlalchemy.exc import DBAPIError
 
 
 def run_on_driver(connection: Connection, sql: str, parameters: Any = ()) -> Any:
-    """Run a statement on a cursor of the driver's own, and give that. Raises what the database raises, as SQLAlchemy's errors."""
+    """Run a statement on a cursor of the driver's own, and give that.
+
+    Raises what the database raises, as SQLAlchemy's errors.
+    """
     driver: Any = connection.dialect.loaded_dbapi
     try:
         return connection.connection.cursor().execute(sql, parameters)
@@ -34,7 +38,10 @@ class _Compiled:
 
 
 class PreparedInsert:
-    """``INSERT`` of one row with values for the named columns; gives the value of the generated ``key``, if one is named."""
+    """``INSERT`` of one row with values for the named columns.
+
+    Gives the value of the generated ``key``, if one is named.
+    """
 
     def __init__(self, table: Table, *columns: str, key: str | None = None) -> None:
         self._table = table

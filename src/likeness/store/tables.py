@@ -1,4 +1,7 @@
-"""The tables. Times are seconds since the Unix epoch; ``sealed`` columns hold ciphertext (see ``likeness.kit.envelope``)."""
+"""The tables.
+
+Times are seconds since the Unix epoch; ``sealed`` columns hold ciphertext (see ``likeness.kit.envelope``).
+"""
 
 from sqlalchemy import (
     JSON,
@@ -103,7 +106,8 @@ gallery_blocks = Table(
     Column("span", BigKey, primary_key=True, autoincrement=False),
     Column("sealed_block", LargeBinary, nullable=False),
 )
-"""Copies of the templates of neighbouring entries, for loading them quickly (see ``likeness.gallery.templates.blocks``)."""
+"""Copies of the templates of neighbouring entries, for loading them quickly (see
+``likeness.gallery.templates.blocks``)."""
 
 galleries = Table(
     "galleries",
@@ -127,7 +131,8 @@ reindexes = Table(
     Column("error", Text),
     Column("changed_at", Double, nullable=False),
 )
-"""Galleries on their way to another pack. ``wish`` is what the operator wants next; the server fulfils it and clears it."""
+"""Galleries on their way to another pack. ``wish`` is what the operator wants next; the server fulfils it and clears
+it."""
 
 reindex_refusals = Table(
     "reindex_refusals",
@@ -173,8 +178,8 @@ face_sessions = Table(
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False, index=True),
 )
-"""Face sessions until their end of life. The template goes as soon as the session has ended; ``failures`` holds a code per
-failed attempt, ``device_digest`` the hash of the key that the browser carrying the session out may resume with."""
+"""Face sessions until their end of life. The template goes as soon as the session has ended; ``failures`` holds a code
+per failed attempt, ``device_digest`` the hash of the key that the browser carrying the session out may resume with."""
 
 session_results = Table(
     "session_results",

@@ -1,11 +1,12 @@
 """The writer: one thread that commits changes in groups.
 
-A commit costs one fdatasync however many changes it carries, so changes that wait together share one transaction. What a change
-leaves to do once it is durable (``after_commit``: feeding the index) runs on the writer's thread in commit order, before the
-caller is answered: an answer implies both, and the index sees the database's own order.
+A commit costs one fdatasync however many changes it carries, so changes that wait together share one transaction. What
+a change leaves to do once it is durable (``after_commit``: feeding the index) runs on the writer's thread in commit
+order, before the caller is answered: an answer implies both, and the index sees the database's own order.
 
-A group is first run plainly. If one of its changes fails, all is rolled back and run again with a savepoint around each, so that
-only the faulty one is refused. If the database itself refuses (full, read-only, unreachable), every change of the group is.
+A group is first run plainly. If one of its changes fails, all is rolled back and run again with a savepoint around
+each, so that only the faulty one is refused. If the database itself refuses (full, read-only, unreachable), every
+change of the group is.
 """
 
 import asyncio
@@ -36,7 +37,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Committed(Generic[T]):
-    """A change that is durable, on the writer's thread. What changes a gallery asks for one; the writer alone makes it."""
+    """A change that is durable, on the writer's thread.
+
+    What changes a gallery asks for one; the writer alone makes it.
+    """
 
     result: T
     """What the change's work gave."""
@@ -82,7 +86,10 @@ class Writer:
         return threading.current_thread() is self._thread
 
     def enqueue(self, change: Change) -> None:
-        """Queue a change. From here on it is carried out: a caller that goes away must not leave the index behind the database."""
+        """Queue a change.
+
+        From here on it is carried out: a caller that goes away must not leave the index behind the database.
+        """
         with self._closing:
             if self._closed:
                 raise ServiceUnavailable("The server is stopping.")

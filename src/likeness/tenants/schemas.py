@@ -18,7 +18,8 @@ class TenantSettings(BaseModel):
         None,
         gt=0,
         lt=1,
-        description="Chance that a 1:N search finds a stranger; the threshold follows the gallery's size. Replaces search_level.",
+        description="Chance that a 1:N search finds a stranger; the threshold follows the gallery's size. Replaces "
+        "search_level.",
     )
     liveness_mode: Literal["passive", "active", "strict"] = Field(
         "active", description="How much a face session asks of the person, unless the session says otherwise."

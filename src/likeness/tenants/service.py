@@ -46,7 +46,10 @@ class Tenants:
         self._lock = threading.Lock()
 
     def create(self, name: str, settings: TenantSettings | None = None) -> Tenant:
-        """Make a tenant with a data key of its own. Raises Conflict when the name is taken, InvalidInput when it is none."""
+        """Make a tenant with a data key of its own.
+
+        Raises Conflict when the name is taken, InvalidInput when it is none.
+        """
         check_name(name)
         tenant_id = new_id()
         sealed = self._keys.wrap(new_data_key(), tenant_id)
@@ -106,11 +109,17 @@ class Tenants:
         return row
 
     def by_name(self, name: str) -> Tenant:
-        """Give a tenant by its name or id. Raises NotFound, and SetupError when its data key or its settings cannot be read."""
+        """Give a tenant by its name or id.
+
+        Raises NotFound, and SetupError when its data key or its settings cannot be read.
+        """
         return self._open(self.row_by_name(name))
 
     async def get(self, tenant_id: str) -> Tenant:
-        """Give the tenant of an authorised request. Raises NotFound when it is gone, ServiceUnavailable when it cannot be opened."""
+        """Give the tenant of an authorised request.
+
+        Raises NotFound when it is gone, ServiceUnavailable when it cannot be opened.
+        """
         opened = self._opened.get(tenant_id)
         if opened is None:
             row = await self._database.read(lambda c: repository.find_tenant(c, tenant_id=tenant_id))
@@ -127,7 +136,8 @@ class Tenants:
         if row.id not in self._told:
             self._told.add(row.id)
             log.error(
-                "tenant %s is not served: %s. Or restore its row from a backup, or erase it: `likeness tenant erase %s`",
+                "tenant %s is not served: %s. Or restore its row from a backup, or erase it: `likeness tenant erase "
+                "%s`",
                 row.id,
                 error,
                 row.id,

@@ -1,4 +1,7 @@
-"""Reading a ``multipart/form-data`` body (RFC 7578, RFC 2046 §5.1) that is in memory: a face never lies on the disk unencrypted."""
+"""Reading a ``multipart/form-data`` body (RFC 7578, RFC 2046 §5.1) that is in memory.
+
+A face never lies on the disk unencrypted.
+"""
 
 from collections.abc import Iterator
 from email.message import Message
@@ -12,9 +15,12 @@ LONGEST_CONTENT_TYPE = 1024
 
 
 def read_form(body: bytes, content_type: str) -> dict[str, bytes | str]:
-    """Give the parts by name: a file's content as bytes, any other part as text. Raises ValueError, as a sentence without its end.
+    """Give the parts by name: a file's content as bytes, any other part as text.
 
-    A part is a file where it has a file name, or where its content is no text: a file's name may be left out. Empty parts are left out.
+    Raises ValueError, as a sentence without its end.
+
+    A part is a file where it has a file name, or where its content is no text: a file's name may be left out. Empty
+    parts are left out.
     """
     fields: dict[str, bytes | str] = {}
     names = set[str]()

@@ -97,7 +97,8 @@ async def read_fields(request: Request, model: type[M], *, photos: int) -> M:
     """Read a JSON or multipart body with at most ``photos`` photos and validate it.
 
     Call it after the caller is authorised. Raises PayloadTooLarge, UnsupportedMediaType, BadRequest and InvalidInput,
-    and ServiceUnavailable before the body is read. The request's place in the line is given back at its end, by RequestContext.
+    and ServiceUnavailable before the body is read. The request's place in the line is given back at its end, by
+    RequestContext.
     """
     limits = component_of(request, BodyLimits)
     content_type = request.headers.get("content-type", "")
@@ -173,7 +174,10 @@ def _validate(
 
 
 def _frozen(body: bytearray) -> bytes:
-    """Give what can no more change, and let go of the other. On the event loop a large body would stop all for a tenth of a second."""
+    """Give what can no more change, and let go of the other.
+
+    On the event loop a large body would stop all for a tenth of a second.
+    """
     frozen = bytes(body)
     body.clear()
     return frozen
@@ -230,7 +234,8 @@ class ErrorBody(WireModel):
 
 
 ERRORS_BY_STATUS: dict[int, str] = {
-    400: "The request or its photo cannot be used: `BAD_REQUEST`, `INVALID_INPUT`, `INVALID_IMAGE`, `NO_FACE`, `MULTIPLE_FACES`, `LOW_QUALITY`",
+    400: "The request or its photo cannot be used: `BAD_REQUEST`, `INVALID_INPUT`, `INVALID_IMAGE`, `NO_FACE`, "
+    "`MULTIPLE_FACES`, `LOW_QUALITY`",
     401: "No access token, or not a good one: `UNAUTHORIZED`",
     403: "The token lacks the permission: `FORBIDDEN`",
     404: "Unknown, gone, or another tenant's: `NOT_FOUND`, `SESSION_EXPIRED_OR_NOT_FOUND`",

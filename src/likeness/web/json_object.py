@@ -1,8 +1,8 @@
 """Reading a JSON object from a stranger without holding the interpreter for more than a moment.
 
-``json.loads`` keeps the interpreter until it is done, on a thread too: twelve seconds for 13 MB of brackets. What this API takes
-is flat, and only its photos are long. So the long texts are taken out first, piece by piece; what is left must be little, and
-only that is parsed. A body is refused as soon as too much is left.
+``json.loads`` keeps the interpreter until it is done, on a thread too: twelve seconds for 13 MB of brackets. What this
+API takes is flat, and only its photos are long. So the long texts are taken out first, piece by piece; what is left
+must be little, and only that is parsed. A body is refused as soon as too much is left.
 """
 
 import json
@@ -33,7 +33,10 @@ class LongText:
     escaped: memoryview
 
     def pieces(self) -> Iterator[bytes]:
-        """Give the text itself, in UTF-8, piece by piece. Raises ValueError when its escapes are none that base64 may have."""
+        """Give the text itself, in UTF-8, piece by piece.
+
+        Raises ValueError when its escapes are none that base64 may have.
+        """
         at = 0
         while at < len(self.escaped):
             piece = bytes(self.escaped[at : at + PIECE_BYTES])
@@ -51,7 +54,9 @@ class LongText:
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """Give the members of a JSON object (RFC 8259); a long text is a :class:`LongText`. Raises ValueError, as a sentence without its end.
+    """Give the members of a JSON object (RFC 8259); a long text is a :class:`LongText`.
+
+    Raises ValueError, as a sentence without its end.
 
     A whole number may be written as ``3.0``; a name may be given once.
     """

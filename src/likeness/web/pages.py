@@ -18,12 +18,15 @@ _POLICY: Final = {
 
 
 def content_policy(more: Mapping[str, str] | None = None) -> str:
-    """Give a Content-Security-Policy: no inline script or style, nothing from elsewhere, in no frame; and what is added."""
+    """Give a Content-Security-Policy: no inline script or style, nothing from elsewhere, no frame, and ``more``."""
     return "; ".join(f"{directive} {sources}" for directive, sources in (_POLICY | dict(more or {})).items())
 
 
 def page_template(package: str, name: str, **filters: Callable[..., str]) -> jinja2.Template:
-    """Give a template of a package, whose values are escaped and must all be there; ``filters`` by the names it calls them."""
+    """Give a template of a package, whose values are escaped and must all be there.
+
+    ``filters`` by the names it calls them.
+    """
     pages = jinja2.Environment(
         loader=jinja2.PackageLoader(package),
         autoescape=True,

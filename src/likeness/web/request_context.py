@@ -1,4 +1,8 @@
-"""Middleware around every call: its request id, the end of its place in the line, its line in the log, HEAD wherever GET is, and faults in the contract's shape."""
+"""Middleware around every call.
+
+Its request id, the end of its place in the line, its line in the log, HEAD wherever GET is, and faults in the
+contract's shape.
+"""
 
 import asyncio
 import logging
@@ -93,7 +97,10 @@ class RequestContext:
         return status
 
     def _in_time(self, receive: Receive) -> Receive:
-        """Give a body's pieces as long as they come at the pace asked for; only the time counts in which the server waits."""
+        """Give a body's pieces as long as they come at the pace asked for.
+
+        Only the time counts in which the server waits.
+        """
         whole = False
         left = self.pace.seconds
 

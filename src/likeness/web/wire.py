@@ -73,7 +73,9 @@ Photo = Annotated[
 
 
 def decode_base64(pieces: Iterable[bytes]) -> bytes:
-    """Decode strictly but for white space and a data URL's beginning, which the first piece has whole. Raises ValueError.
+    """Decode strictly but for white space and a data URL's beginning, which the first piece has whole.
+
+    Raises ValueError.
 
     Piece by piece, since each call keeps the interpreter until it is done.
     """
@@ -116,6 +118,7 @@ def faults_of(error: ValidationError) -> str:
     """Tell what is wrong with which field, without the input itself: it may be a face, or a secret."""
     faults = error.errors(include_input=False, include_url=False, include_context=False)
     return "; ".join(
-        f"{'.'.join(str(name)[:LONGEST_NAME_TOLD] for name in fault['loc']) or 'body'}: {fault['msg'].removeprefix('Value error, ')}"
+        f"{'.'.join(str(name)[:LONGEST_NAME_TOLD] for name in fault['loc']) or 'body'}: "
+        f"{fault['msg'].removeprefix('Value error, ')}"
         for fault in faults[:MOST_FAULTS_TOLD]
     )

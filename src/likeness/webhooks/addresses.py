@@ -1,7 +1,7 @@
 """Which network addresses may be called: a tenant's webhook must not become a way into the operator's network (SSRF).
 
-The name is resolved here and the connection goes to the address that was judged, so that a name cannot mean one thing when it
-is looked at and another when it is called.
+The name is resolved here and the connection goes to the address that was judged, so that a name cannot mean one thing
+when it is looked at and another when it is called.
 """
 
 import asyncio
@@ -55,7 +55,10 @@ class Names:
         self._lock = threading.Lock()
 
     async def find(self, host: str, port: int) -> list[str]:
-        """Give a host's addresses. Raises OSError when there is none, TimeoutError while earlier look-ups are without answer."""
+        """Give a host's addresses.
+
+        Raises OSError when there is none, TimeoutError while earlier look-ups are without answer.
+        """
         with self._lock:
             if self._under_way[host] >= LOOKUPS_PER_NAME:
                 raise TimeoutError
@@ -80,7 +83,10 @@ def _look_up(host: str, port: int) -> list[str]:
 
 
 async def resolve(names: Names, host: str, port: int, *, private_addresses: bool) -> list[str]:
-    """Give the addresses of a host. Raises ForbiddenAddress if any may not be called, and what ``Names.find`` raises."""
+    """Give the addresses of a host.
+
+    Raises ForbiddenAddress if any may not be called, and what ``Names.find`` raises.
+    """
     addresses = await names.find(host, port)
     if not private_addresses and not all(
         is_public(ipaddress.ip_address(address.partition("%")[0])) for address in addresses

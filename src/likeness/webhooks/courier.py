@@ -1,4 +1,7 @@
-"""Making the deliveries: each until it is taken, at growing intervals, for two hours. What is due survives a restart."""
+"""Making the deliveries: each until it is taken, at growing intervals, for two hours.
+
+What is due survives a restart.
+"""
 
 import asyncio
 import logging

@@ -77,7 +77,10 @@ def is_any_due(connection: Connection, *, now: float, skip: Sequence[str]) -> bo
 def claim_due(
     connection: Connection, *, now: float, lease_until: float, limit: int, skip: Sequence[str]
 ) -> list[Delivery]:
-    """Take deliveries whose time has come, and put their next try behind the lease: nobody else takes them meanwhile."""
+    """Take deliveries whose time has come, and put their next try behind the lease.
+
+    Nobody else takes them meanwhile.
+    """
     due = select(*_COLUMNS).where(webhook_deliveries.c.next_try_at <= now, webhook_deliveries.c.tenant_id.not_in(skip))
     taken = [_delivery(row) for row in connection.execute(due.order_by(webhook_deliveries.c.next_try_at).limit(limit))]
     ids = [delivery.id for delivery in taken]

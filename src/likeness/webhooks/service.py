@@ -27,7 +27,10 @@ class Webhooks:
     private_addresses: bool
 
     def put(self, tenant: Tenant, url: str, headers: Mapping[str, str], *, rotate_secret: bool = False) -> Target:
-        """Set where deliveries go. The signing secret is kept unless there is none yet or a new one is wanted. Raises InvalidInput."""
+        """Set where deliveries go.
+
+        The signing secret is kept unless there is none yet or a new one is wanted. Raises InvalidInput.
+        """
         known = self.find(tenant)
         secret = new_secret() if known is None or rotate_secret else known.secret
         target = check_target(Target(url, dict(headers), secret), private_addresses=self.private_addresses)
@@ -69,7 +72,10 @@ class Webhooks:
         return self.database.read_now(lambda c: repository.list_deliveries(c, tenant.id, limit=limit))
 
     def replay(self, tenant: Tenant, delivery_id: str) -> None:
-        """Put a delivery out again; the running server makes it. Raises NotFound when it is unknown or its content is gone."""
+        """Put a delivery out again; the running server makes it.
+
+        Raises NotFound when it is unknown or its content is gone.
+        """
         now = self.clock.now()
         until = now + RETRY_SECONDS
         if not self.database.write_now(

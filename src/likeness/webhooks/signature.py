@@ -1,4 +1,7 @@
-"""The signature of a delivery: ``Likeness-Signature: t=<seconds>,v1=<hex>`` with HMAC-SHA-256 over ``<seconds>.<body>``."""
+"""The signature of a delivery.
+
+``Likeness-Signature: t=<seconds>,v1=<hex>`` with HMAC-SHA-256 over ``<seconds>.<body>``.
+"""
 
 import hashlib
 import hmac

@@ -10,8 +10,8 @@ FRESH_SECONDS = 60
 def sign_claims(signer: Signer, claims: dict[str, Any], *, now: float) -> str:
     """Sign a result's claims, unchanged while they are fresh.
 
-    A try that comes when the result has lapsed, or nearly, would be refused by any receiver that looks at ``exp``: it gets its full
-    life anew from now on. ``iat``, ``jti`` and the data stay those of the session's end.
+    A try that comes when the result has lapsed, or nearly, would be refused by any receiver that looks at ``exp``: it
+    gets its full life anew from now on. ``iat``, ``jti`` and the data stay those of the session's end.
     """
     if claims["exp"] - now < FRESH_SECONDS:
         life = claims["exp"] - claims["iat"]

@@ -1,7 +1,9 @@
-"""The caller's backend, in small: it opens face sessions and verifies their results, for a person in front of this machine.
+"""The caller's backend, in small.
 
-It stands for the part that an integrator writes. It speaks to the server over HTTP alone, with a client's own credentials,
-and listens on this machine only.
+It opens face sessions and verifies their results, for a person in front of this machine.
+
+It stands for the part that an integrator writes. It speaks to the server over HTTP alone, with a client's own
+credentials, and listens on this machine only.
 """
 
 import secrets

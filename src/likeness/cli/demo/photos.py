@@ -1,7 +1,8 @@
 """The demo's photos: they ship inside two public packages, which are read as folders of files and never imported.
 
-scikit-image holds a NASA portrait (public domain), insightface the group photo that its own documentation uses. Either shows a
-person once, so "the same person" is that photo taken again: cropped, relit, blurred, turned or recompressed, and labelled so.
+scikit-image holds a NASA portrait (public domain), insightface the group photo that its own documentation uses. Either
+shows a person once, so "the same person" is that photo taken again: cropped, relit, blurred, turned or recompressed,
+and labelled so.
 """
 
 import importlib.util

@@ -47,10 +47,10 @@ def import_people(
 ) -> None:
     """Enrol many people, as many photos at once as LIKENESS_WORKERS; begin again to go on where it broke off.
 
-    A table has a column `photo` (a path, relative to the table) and may have `externalId` and `metadata` (a JSON object); without
-    an `externalId` the photo's path is taken. Who is enrolled under an `externalId` already is left as is. A refused row holds up
-    nobody; where there was one, the command ends with status 3. Hidden files, thumbnails and what is no photo are passed over and
-    counted.
+    A table has a column `photo` (a path, relative to the table) and may have `externalId` and `metadata` (a JSON
+    object); without an `externalId` the photo's path is taken. Who is enrolled under an `externalId` already is left as
+    is. A refused row holds up nobody; where there was one, the command ends with status 3. Hidden files, thumbnails and
+    what is no photo are passed over and counted.
 
     Needs the data folder for itself: stop the server first. Beside a running server, use the API's insert call.
     """
@@ -108,14 +108,16 @@ def export(
     images: Annotated[
         Path | None,
         typer.Option(
-            help="Also write the stored photos, unencrypted, into this folder; a column `photo` then tells each one's path.",
+            help="Also write the stored photos, unencrypted, into this folder; a column `photo` then tells each one's "
+            "path.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
     """Write a gallery's entries as a table that `likeness gallery import` reads; a running server is not disturbed.
 
-    Ids, references, metadata, quality and times, and never templates. Photos only with --images: they lie there unprotected.
+    Ids, references, metadata, quality and times, and never templates. Photos only with --images: they lie there
+    unprotected.
     """
     check_outputs(target)
     settings = Settings()
@@ -158,7 +160,10 @@ def _composed(deployment: Deployment, tenant: Tenant) -> Iterator[GalleryCompone
 
 @contextlib.contextmanager
 def _refusals(target: Path | None, reasons: "Counter[str]") -> Iterator[Callable[[Refusal], None]]:
-    """Count refusals by reason, and write them to a file that only its owner reads. Raises SetupError where another is there."""
+    """Count refusals by reason, and write them to a file that only its owner reads.
+
+    Raises SetupError where another is there.
+    """
     with contextlib.ExitStack() as stack:
         write: Callable[[Iterable[object]], object] | None = None
         if target:

@@ -25,6 +25,7 @@ class _Commands(LazyGroup):
 
 gallery = typer.Typer(
     cls=_Commands,
-    help="Galleries: enrol, export and compare many people at once; move to another model pack while the server answers.",
+    help="Galleries: enrol, export and compare many people at once; move to another model pack while the server "
+    "answers.",
     no_args_is_help=True,
 )

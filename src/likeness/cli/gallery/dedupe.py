@@ -43,8 +43,8 @@ def dedupe(
 ) -> None:
     """Find every two entries of a gallery that look like one person: all are compared with all, and nothing is changed.
 
-    A gallery of N compares N²/2 pairs, so expect false ones: at level 5 (one in a million) 10,000 entries give about 50. Runs beside
-    a server, on its own copy of the templates. To part from an entry, erase it through the API.
+    A gallery of N compares N²/2 pairs, so expect false ones: at level 5 (one in a million) 10,000 entries give about
+    50. Runs beside a server, on its own copy of the templates. To part from an entry, erase it through the API.
 
     Example: likeness gallery dedupe --tenant acme --csv pairs.csv --html pairs.html
     """

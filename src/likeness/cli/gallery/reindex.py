@@ -50,8 +50,9 @@ def reindex(
 ) -> None:
     """Make templates of another pack from the stored photos, beside the old ones, and compare the two packs.
 
-    The running server does it and goes on answering with the old pack; new entries get both. Nothing changes for callers until
-    `likeness gallery cutover`. It may be interrupted at any time, this command or the server: run it again to watch on.
+    The running server does it and goes on answering with the old pack; new entries get both. Nothing changes for
+    callers until `likeness gallery cutover`. It may be interrupted at any time, this command or the server: run it
+    again to watch on.
     """
     with closing(open_deployment(Settings())) as deployment:
         asked = _requests(deployment).ask(_chosen(deployment, tenant), pack, named=tenant is not None)
@@ -66,7 +67,7 @@ def status(
         bool, typer.Option("--ids", help="List the entries that the new pack has no template of, as CSV.")
     ] = False,
 ) -> None:
-    """Tell how far each gallery is on its way, what would change, and which entries would stay behind with the old pack."""
+    """Tell how far each gallery is, what would change, and which entries would stay behind with the old pack."""
     with closing(open_deployment(Settings())) as deployment:
         moving = _requests(deployment).find(_chosen(deployment, tenant))
         if ids:

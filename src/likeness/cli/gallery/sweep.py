@@ -19,10 +19,12 @@ def sweep(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="This database is the right one: do what is told.")] = False,
 ) -> None:
-    """Tell which stored photos no entry refers to; with --yes, set them aside and delete those that lay aside for 30 days.
+    """Tell which stored photos no entry refers to.
 
-    The server does so by itself, but leaves the photos alone where the database at hand may be older than they are: after a
-    restore, put the newest database in place first. Needs the data folder for itself: stop the server.
+    With --yes, set them aside and delete those that lay aside for 30 days.
+
+    The server does so by itself, but leaves the photos alone where the database at hand may be older than they are:
+    after a restore, put the newest database in place first. Needs the data folder for itself: stop the server.
     """
     settings = Settings()
     with (
@@ -37,7 +39,8 @@ def sweep(
     done = f"set aside for {QUARANTINE_DAYS} days: {findings.moved:,}" if yes else "nothing is changed without --yes"
     console.print(f"photos of no entry: {findings.stray_count:,} ({done})")
     console.print(
-        f"in quarantine: {findings.aside_count:,}, past their time {findings.expired_count:,}, deleted {findings.deleted:,}"
+        f"in quarantine: {findings.aside_count:,}, past their time {findings.expired_count:,}, deleted "
+        f"{findings.deleted:,}"
     )
     if findings.failed:
         console.print(

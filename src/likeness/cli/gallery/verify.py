@@ -35,14 +35,15 @@ def verify(
         bool,
         typer.Option(
             "--drop",
-            help="Drop what is damaged. An entry that no template is left of is erased with its photo; one whose photo is gone stays.",
+            help="Drop what is damaged. An entry that no template is left of is erased with its photo; one whose "
+            "photo is gone stays.",
         ),
     ] = False,
 ) -> None:
     """Find the entries whose template or photo is damaged, and drop them with --drop. Ends with 1 where any are left.
 
-    A damaged template is one that does not open, has the wrong length, or is no unit vector: searches do without it. Where a copy of
-    it is stored, --drop puts that in its place. Needs the data folder for itself: stop the server.
+    A damaged template is one that does not open, has the wrong length, or is no unit vector: searches do without it.
+    Where a copy of it is stored, --drop puts that in its place. Needs the data folder for itself: stop the server.
     """
     settings = Settings()
     console = Console(markup=False, highlight=False, soft_wrap=True)

@@ -98,25 +98,27 @@ def calibrate(
 ) -> None:
     """Choose the thresholds of levels 1 to 5 on photos of your own.
 
-    Compares every two photos of DIR. A level's threshold is the lowest score that no more than its share of the comparisons of
-    different people reaches: 1e-2, 1e-3, 1e-4, 1e-5, 1e-6; where few pairs of people decide, down to half of it, so that the rate on
-    other people stays within twice with confidence. Level 5 takes 1,415 people and level 4 takes 448; more photos of the
-    same people are no substitute. Without --apply nothing in force changes.
+    Compares every two photos of DIR. A level's threshold is the lowest score that no more than its share of the
+    comparisons of different people reaches: 1e-2, 1e-3, 1e-4, 1e-5, 1e-6; where few pairs of people decide, down to
+    half of it, so that the rate on other people stays within twice with confidence. Level 5 takes 1,415 people and
+    level 4 takes 448; more photos of the same people are no substitute. Without --apply nothing in force changes.
 
-    People of one group look more alike: of one origin, sex and age, say. With --impostors same-group a level keeps its promise within
-    every group that has enough people for it, so the group whose people are most alike decides; no threshold is lower than for all pairs.
-    A group with too few people is told and decides nothing. Each label is looked at by itself: for groups by two of them, write both into
-    one column, such as `north f`.
+    People of one group look more alike: of one origin, sex and age, say. With --impostors same-group a level keeps its
+    promise within every group that has enough people for it, so the group whose people are most alike decides; no
+    threshold is lower than for all pairs. A group with too few people is told and decides nothing. Each label is looked
+    at by itself: for groups by two of them, write both into one column, such as `north f`.
 
-    With --conditions some of the photos are also turned, blurred, darkened, covered and more, and a level keeps its promise for every two
-    that are treated alike and not refused. Where too few are accepted, a condition decides nothing: level 3 takes some 320 of them, level 4
-    1,000 and level 5 3,200. It takes a core a second or more for each photo; with --cache an interrupted run is taken up again.
+    With --conditions some of the photos are also turned, blurred, darkened, covered and more, and a level keeps its
+    promise for every two that are treated alike and not refused. Where too few are accepted, a condition decides
+    nothing: level 3 takes some 320 of them, level 4 1,000 and level 5 3,200. It takes a core a second or more for each
+    photo; with --cache an interrupted run is taken up again.
 
     Example: likeness calibrate faces/ --pack builtin --apply
 
     Example: likeness calibrate faces/ --impostors same-group --groups labels.csv --apply
 
-    where labels.csv has the lines `photo,origin`, `anna,north`, `ben,south` and so on: a line for each folder of faces/.
+    where labels.csv has the lines `photo,origin`, `anna,north`, `ben,south` and so on: a line for each folder of
+    faces/.
     """
     check_outputs(out)
     data_set = read_folder(folder)
@@ -172,7 +174,10 @@ def calibrate(
 
 
 def _labels(impostors: Impostors, groups: Path | None, data_set: DataSet, levels: int) -> GroupLabels:
-    """Read the groups and see to it, before the work, that they are enough; nothing where all pairs count. Raises SetupError."""
+    """Read the groups and see to it, before the work, that they are enough; nothing where all pairs count.
+
+    Raises SetupError.
+    """
     if impostors is Impostors.ALL:
         if groups:
             raise SetupError("--groups is for `--impostors same-group`; without it all pairs count.")
@@ -187,7 +192,10 @@ def _labels(impostors: Impostors, groups: Path | None, data_set: DataSet, levels
 
 
 def _stored(extraction: Extraction, chosen: CalibratedThresholds, groups: int, pack_version: str) -> StoredCalibration:
-    """Say what the thresholds rest on; the demands are those of all photos, then of ``groups`` groups, then of conditions."""
+    """Say what the thresholds rest on.
+
+    The demands are those of all photos, then of ``groups`` groups, then of conditions.
+    """
     thresholds, measured = [level.threshold for level in chosen.levels], list(chosen.highest_fmr)
     if len(thresholds) == 4:
         thresholds.append(NEVER)
@@ -198,7 +206,8 @@ def _stored(extraction: Extraction, chosen: CalibratedThresholds, groups: int, p
         f"; each level also holds for two photos under one condition ({_counted(treated, chosen)})" if treated else ""
     )
     return StoredCalibration(
-        data_set=f"{extraction.data_set.name}: {len(extraction.rows):,} photos of {everything.people:,} people{within}{alike}",
+        data_set=f"{extraction.data_set.name}: {len(extraction.rows):,} photos of {everything.people:,} "
+        f"people{within}{alike}",
         thresholds=(thresholds[0], thresholds[1], thresholds[2], thresholds[3], thresholds[4]),
         measured_fmr=(measured[0], measured[1], measured[2], measured[3], measured[4]),
         genuine_pairs=chosen.levels[0].fnmr.comparisons,

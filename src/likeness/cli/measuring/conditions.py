@@ -31,7 +31,8 @@ ConditionPhotos = Annotated[
     int,
     typer.Option(
         min=20,
-        help="Photos that are treated for --conditions. 100 show in minutes what is far off, the default what is twice off.",
+        help="Photos that are treated for --conditions. 100 show in minutes what is far off, the default what is "
+        "twice off.",
     ),
 ]
 
@@ -61,7 +62,10 @@ def extract_treated(
 
 
 def print_conditions(console: Console, rows: Sequence[ConditionRates]) -> None:
-    """Print a row for each treatment, within 80 columns: false match rates over the promise, ``!`` where a level does not hold."""
+    """Print a row for each treatment, within 80 columns.
+
+    False match rates over the promise, ``!`` where a level does not hold.
+    """
     table = Table(
         "condition",
         "refused",

@@ -80,13 +80,14 @@ def evaluate(
 ) -> None:
     """Measure a pack on photos of your own: how often it is wrong, at every level.
 
-    Compares every two photos of DIR and tells the false match and false non-match rates with 95 % intervals, the failures to
-    acquire a face, the errors of searching a gallery, and what refusing bad photos gains. Nothing is changed or sent anywhere.
+    Compares every two photos of DIR and tells the false match and false non-match rates with 95 % intervals, the
+    failures to acquire a face, the errors of searching a gallery, and what refusing bad photos gains. Nothing is
+    changed or sent anywhere.
 
     With --groups the rates within each group are told beside those of all photos.
 
-    With --conditions some of the photos are also turned, blurred, darkened, covered and more, and told for each: how many are
-    refused, and the false match rates among those that are not.
+    With --conditions some of the photos are also turned, blurred, darkened, covered and more, and told for each: how
+    many are refused, and the false match rates among those that are not.
 
     Example: likeness evaluate faces/ --html report.html --json report.json
     """
@@ -150,7 +151,8 @@ def print_performance(console: Console, pack: str, performance: Performance, acc
     data_set = performance.extraction.data_set
     comparisons = performance.comparisons
     console.print(
-        f"[bold]{pack}[/] on {escape(data_set.name)}: {len(data_set.photos):,} photos of {len(data_set.people):,} people, "
+        f"[bold]{pack}[/] on {escape(data_set.name)}: {len(data_set.photos):,} photos of {len(data_set.people):,} "
+        "people, "
         f"{comparisons.genuine.total:,} genuine and {comparisons.impostor.total:,} impostor comparisons",
         highlight=False,
     )
@@ -201,7 +203,10 @@ def print_levels(console: Console, title: str, levels: Sequence[LevelRates]) -> 
 
 
 def _print_group(console: Console, group: GroupRates, whole: Sequence[LevelRates]) -> None:
-    """Print a group's rates beside those of all photos (ISO/IEC 19795-10): both photos of a comparison are of the group."""
+    """Print a group's rates beside those of all photos (ISO/IEC 19795-10).
+
+    Both photos of a comparison are of the group.
+    """
     acquired = percent(group.failure_to_acquire.value)
     title = f"{group.label}: {group.group}, {group.photos:,} photos of {group.people:,} people, {acquired} not acquired"
     table = Table("level", "FMR", "95 %", "of all", "FNMR", "95 %", "of all", title=escape(title), box=box.SIMPLE_HEAD)
@@ -215,7 +220,10 @@ def _print_group(console: Console, group: GroupRates, whole: Sequence[LevelRates
 
 
 def _beside(own: Rate, of_all: Rate, shown: Callable[[float], str], *, fewest: float) -> tuple[str, str, str]:
-    """Give a rate, its interval, and how many times the rate of all it is; only "too few" where the comparisons cannot tell."""
+    """Give a rate, its interval, and how many times the rate of all it is.
+
+    Only "too few" where the comparisons cannot tell.
+    """
     if own.comparisons < fewest:
         return "too few", "", ""
     ratio = f"x{own.value / of_all.value:.3g}" if of_all.value else ""

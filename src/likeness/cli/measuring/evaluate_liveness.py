@@ -64,9 +64,11 @@ def evaluate_liveness(
 ) -> None:
     """Measure presentation attack detection: APCER for each kind of attack, and BPCER (ISO/IEC 30107-3).
 
-    With DIR, attempts are simulated from its photos: live people, and attacks in their name, before simulated cameras. With
-    --real and --fake, the pack's passive models are measured on real photos. The two are told apart: a simulation says how the
-    signals behave under its assumptions, not how real people and attackers do. Ctrl-C ends a long run with the attempts so far.
+    With DIR, attempts are simulated from its photos: live people, and attacks in their name, before simulated cameras.
+    With
+    --real and --fake, the pack's passive models are measured on real photos. The two are told apart: a simulation says
+    how the signals behave under its assumptions, not how real people and attackers do. Ctrl-C ends a long run with the
+    attempts so far.
 
     Example: likeness evaluate-liveness faces/ --attempts 500 --json liveness.json
     """

@@ -30,8 +30,9 @@ def quality(
 ) -> None:
     """Tell the quality of photos: each measure of ISO/IEC 29794-5, its raw value, and its scalar of 0 to 100.
 
-    Nothing is stored. With the pack face-landmarks (`likeness packs install face-landmarks`), eyes, mouth and pose are also
-    measured by the landmarks of the whole face; no photo is refused for these. Ends with 1 where a photo has no face to measure.
+    Nothing is stored. With the pack face-landmarks (`likeness packs install face-landmarks`), eyes, mouth and pose are
+    also measured by the landmarks of the whole face; no photo is refused for these. Ends with 1 where a photo has no
+    face to measure.
 
     Example: likeness quality portrait.jpg --use enrol
     """

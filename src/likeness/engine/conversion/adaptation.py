@@ -83,7 +83,8 @@ def take_pixels(
 def restore_weights(model: bytes) -> bytes:
     """Compute now what a model would compute of its constants at each load: weights kept in 8 bits, block by block.
 
-    The nodes are DequantizeLinear with a ``block_size``, and Reshape. The constants that such a model lists among its inputs are not.
+    The nodes are DequantizeLinear with a ``block_size``, and Reshape. The constants that such a model lists among its
+    inputs are not.
     """
     network = onnx.load_from_string(model)
     constants = {constant.name: numpy_helper.to_array(constant) for constant in network.graph.initializer}

@@ -1,7 +1,8 @@
 """MediaPipe's network for 478 landmarks of a face, from the TensorFlow Lite file of its face landmarker.
 
-The file keeps its constants in 16 bits. They are widened, pictures lie channels first, the division by 255 is folded into the
-first convolution, and each PReLU is split into operations that the runtime keeps in its fast layout (a third of the time).
+The file keeps its constants in 16 bits. They are widened, pictures lie channels first, the division by 255 is folded
+into the first convolution, and each PReLU is split into operations that the runtime keeps in its fast layout (a third
+of the time).
 
 Source: Grishchenko et al., "Attention Mesh: High-fidelity Face Mesh Prediction in Real-time", 2020.
 """
@@ -19,7 +20,11 @@ SIDE, LANDMARKS = 256, 478
 
 
 def landmark_network(file: bytes) -> bytes:
-    """Convert: (n, 256, 256, 3) uint8 RGB to ``landmarks`` (n, 478, 3: x, y, depth in pixels) and ``presence`` (n, 1), a probability."""
+    """Convert the network of the landmarks.
+
+    It takes (n, 256, 256, 3) uint8 RGB to ``landmarks`` (n, 478, 3: x, y, depth in pixels) and ``presence`` (n, 1), a
+    probability.
+    """
     model = read_model(file)
     network = _Network(Graph("face_landmarks"), model)
     for operation in model.operations:

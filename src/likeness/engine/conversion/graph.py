@@ -49,7 +49,10 @@ class Graph:
         padding: int = 0,
         depthwise: bool = False,
     ) -> str:
-        """Convolve with (out, in, rows, columns) weights; ``depthwise``: each channel alone, with (channels, 1, rows, columns)."""
+        """Convolve with (out, in, rows, columns) weights.
+
+        ``depthwise``: each channel alone, with (channels, 1, rows, columns).
+        """
         return self.add(
             "Conv",
             source,
@@ -61,14 +64,20 @@ class Graph:
         )
 
     def prelu(self, source: str, slopes: NDArray[np.float32]) -> str:
-        """Give slope * x + (1 - slope) * relu(x), one slope a channel: PReLU in operations that the runtime keeps in its own fast layout."""
+        """Give slope * x + (1 - slope) * relu(x), one slope a channel.
+
+        PReLU in operations that the runtime keeps in its own fast layout.
+        """
         each = slopes.reshape(-1, 1, 1, 1)
         kept = self.add("Conv", source, self.constant(each), group=len(each))
         raised = self.add("Conv", self.add("Relu", source), self.constant(1 - each), group=len(each))
         return self.add("Add", kept, raised)
 
     def build(self, inputs: Mapping[str, tuple[int, Shape]], outputs: Mapping[str, tuple[str, Shape]]) -> bytes:
-        """Serialise: inputs by name (type, shape), outputs by name (node output, shape). Checked before it is returned."""
+        """Serialise: inputs by name (type, shape), outputs by name (node output, shape).
+
+        Checked before it is returned.
+        """
         for name, (source, _) in outputs.items():
             self._nodes.append(helper.make_node("Identity", [source], [name]))
         graph = helper.make_graph(

@@ -1,9 +1,9 @@
 """MTCNN's three networks, from the weight files of the PyPI package ``mtcnn``.
 
 Each file is a list of arrays (joblib in an LZ4 frame): convolutions as (rows, columns, in, out), PReLU slopes, dense
-layers after a flatten in (width, height, channel) order. The input normalisation (x - 127.5) / 128 is folded into the first
-convolution, so that the networks take plain RGB bytes. Architecture: Zhang et al., "Joint Face Detection and Alignment
-using Multi-task Cascaded Convolutional Networks", 2016.
+layers after a flatten in (width, height, channel) order. The input normalisation (x - 127.5) / 128 is folded into the
+first convolution, so that the networks take plain RGB bytes. Architecture: Zhang et al., "Joint Face Detection and
+Alignment using Multi-task Cascaded Convolutional Networks", 2016.
 """
 
 import io
@@ -29,7 +29,10 @@ def read_weights(file: bytes) -> list[FloatArray]:
 
 
 def proposal_network(weights: list[FloatArray]) -> bytes:
-    """Convert P-Net: (1, h, w, 3) uint8 to ``regions`` (1, 4, h', w') and ``faces`` (1, 1, h', w'), one cell per 2 pixels."""
+    """Convert P-Net.
+
+    It takes (1, h, w, 3) uint8 to ``regions`` (1, 4, h', w') and ``faces`` (1, 1, h', w'), one cell per 2 pixels.
+    """
     graph, layers = Graph("mtcnn_proposal"), iter(weights)
     x = _convolution(graph, graph.pixels("pixels"), layers, normalise=True)
     x = graph.add("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2], auto_pad="SAME_UPPER")
@@ -56,7 +59,10 @@ def refinement_network(weights: list[FloatArray]) -> bytes:
 
 
 def output_network(weights: list[FloatArray]) -> bytes:
-    """Convert O-Net: (n, 48, 48, 3) uint8 to ``regions`` (n, 4), ``landmarks`` (n, 10: five x, five y) and ``faces`` (n, 1)."""
+    """Convert O-Net.
+
+    It takes (n, 48, 48, 3) uint8 to ``regions`` (n, 4), ``landmarks`` (n, 10: five x, five y) and ``faces`` (n, 1).
+    """
     pools = (("SAME_UPPER", 3), ("VALID", 3), ("SAME_UPPER", 2))
     return _head("mtcnn_output", weights, side=48, pools=pools, outputs=("regions", "landmarks", "faces"))
 
@@ -99,7 +105,10 @@ def _convolution(graph: Graph, source: str, layers: Iterator[FloatArray], *, nor
 
 
 def _whole_blocks(channels: int) -> int:
-    """Round up to what the runtime's fast layout holds: channels that are all zero cost less than leaving it and coming back."""
+    """Round up to what the runtime's fast layout holds.
+
+    Channels that are all zero cost less than leaving it and coming back.
+    """
     return -(-channels // _BLOCK) * _BLOCK
 
 

@@ -1,8 +1,8 @@
 """Open Model Zoo's face-reidentification-retail-0095, from its ``.bin`` file alone.
 
 The file is a plain run of float16 in the network's order: scale and shift of the pixels (BGR, 0-255), then for each
-convolution its weights, its biases, and one slope where a leaky ReLU follows. The network is a MobileFaceNet with squeeze
-and excitation; its 256 numbers lie in about 150 dimensions, so that 160 say the same.
+convolution its weights, its biases, and one slope where a leaky ReLU follows. The network is a MobileFaceNet with
+squeeze and excitation; its 256 numbers lie in about 150 dimensions, so that 160 say the same.
 
 Sources: Chen et al., "MobileFaceNets: Efficient CNNs for Accurate Real-Time Face Verification on Mobile Devices", 2018;
 Hu et al., "Squeeze-and-Excitation Networks", 2018.
@@ -101,7 +101,10 @@ class _Network:
 
 
 def _strongest(matrix: FloatArray) -> FloatArray:
-    """Turn what a matrix gives so that its first numbers vary most, and keep those: scores of templates hardly change."""
+    """Turn what a matrix gives so that its first numbers vary most, and keep those.
+
+    Scores of templates hardly change.
+    """
     exact = matrix.astype(np.float64)
     directions = np.linalg.eigh(exact @ exact.T).eigenvectors[:, : -_TEMPLATE - 1 : -1]
     # Which way a direction points is arbitrary, and must be the same on every machine.

@@ -1,12 +1,13 @@
 """SFace, a MobileNet with 128 numbers a face, from the OpenCV Zoo's ONNX file with weights in 8-bit blocks.
 
-The network is written anew from the file's constants, so that it runs as fast as it can: the normalisations of batches are
-folded into the convolutions before them and into the matrix at the end, and each PReLU becomes two convolutions that the
-runtime keeps in its fast layout (half the time of its own PReLU).
+The network is written anew from the file's constants, so that it runs as fast as it can: the normalisations of batches
+are folded into the convolutions before them and into the matrix at the end, and each PReLU becomes two convolutions
+that the runtime keeps in its fast layout (half the time of its own PReLU).
 
-In 8 bits, only what costs most is: the largest pointwise convolutions, and the matrix at the end. All else stays in float32.
-No photos are needed to find the ranges: the normalisation before a PReLU tells each channel's mean and deviation. Each
-channel has a step and a middle of its own, which cost nothing: they are part of the PReLU's two convolutions.
+In 8 bits, only what costs most is: the largest pointwise convolutions, and the matrix at the end. All else stays in
+float32. No photos are needed to find the ranges: the normalisation before a PReLU tells each channel's mean and
+deviation. Each channel has a step and a middle of its own, which cost nothing: they are part of the PReLU's two
+convolutions.
 
 Sources: Zhong et al., "SFace: Sigmoid-Constrained Hypersphere Loss for Robust Face Recognition", 2021; Nagel et al.,
 "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019.
@@ -33,9 +34,11 @@ _HALVING = (3, 5, 7, 13)
 _EPSILON, _LAST_EPSILON = 1e-3, 2e-5
 """What is added to the variances, in the blocks and behind them."""
 _IN_8_BITS = (6, 8, 9, 10, 11, 12, 14)
-"""The blocks with the dearest pointwise convolutions, but for those with few channels and many pixels, which gain little."""
+"""The blocks with the dearest pointwise convolutions, but for those with few channels and many pixels, which gain
+little."""
 _DEVIATIONS = 12.0
-"""How far from its mean a channel is kept, in deviations before the PReLU: less cuts off what tells people apart, more is coarser."""
+"""How far from its mean a channel is kept, in deviations before the PReLU: less cuts off what tells people apart, more
+is coarser."""
 _MIDDLE = 128
 _LARGEST = 127
 """Levels are 0..255 with the middle at 128, weights are -127..127."""
@@ -57,8 +60,8 @@ class _Levels:
 def sface_network(file: bytes, *, eight_bits: bool = False) -> bytes:
     """Convert: (n, 112, 112, 3) uint8 RGB to ``templates`` (n, 128).
 
-    ``eight_bits`` is for processors that multiply bytes as fast as AVX-512 VNNI does: templates have a cosine of .999 with those
-    of float32, and can be compared with them.
+    ``eight_bits`` is for processors that multiply bytes as fast as AVX-512 VNNI does: templates have a cosine of .999
+    with those of float32, and can be compared with them.
     """
     restored = onnx.load_from_string(restore_weights(file))
     constants = {constant.name: numpy_helper.to_array(constant) for constant in restored.graph.initializer}
@@ -99,10 +102,12 @@ def _folded(constants: Constants, layer: str, signs: Values) -> tuple[NDArray[np
 def _prelu(
     graph: Graph, source: str, slopes: NDArray[np.float32], levels: _Levels | None = None
 ) -> tuple[str, NDArray[np.float32]]:
-    """Give slope * x + relu((1 - slope) * x) where the slope is at most 1, else that of the opposite sign; and the signs.
+    """Give slope * x + relu((1 - slope) * x) where the slope is at most 1, and the signs.
 
-    Both parts are convolutions: the runtime makes the ReLU a part of the one, and the sum a part of the other. With ``levels``
-    the result is written in them.
+    Where the slope is above 1, give that of the opposite sign.
+
+    Both parts are convolutions: the runtime makes the ReLU a part of the one, and the sum a part of the other. With
+    ``levels`` the result is written in them.
     """
     signs = _signs(slopes)
     nothing = np.zeros(len(slopes), np.float32)
@@ -137,7 +142,10 @@ def _signs(slopes: Values) -> NDArray[np.float32]:
 def _pointwise_in_8_bits(
     graph: Graph, source: str, weights: NDArray[np.float32], bias: NDArray[np.float32], levels: _Levels, side: int
 ) -> str:
-    """Convolve with (out, in) weights as a product of matrices; ``source`` is written in ``levels``, what comes out is not."""
+    """Convolve with (out, in) weights as a product of matrices.
+
+    ``source`` is written in ``levels``, what comes out is not.
+    """
     outputs, inputs = weights.shape
     shares = weights * levels.steps
     steps = np.abs(shares).max(axis=1, keepdims=True) / _LARGEST

@@ -1,7 +1,7 @@
 """Reading TensorFlow Lite files: the operations of a network in their order, and its constants.
 
-A file is a FlatBuffer: tables whose fields are found by number, at places that the table's own directory tells. Only the
-fields that are needed here are read; their numbers are those of TensorFlow's ``schema.fbs``.
+A file is a FlatBuffer: tables whose fields are found by number, at places that the table's own directory tells. Only
+the fields that are needed here are read; their numbers are those of TensorFlow's ``schema.fbs``.
 """
 
 import struct

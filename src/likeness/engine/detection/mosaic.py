@@ -10,7 +10,9 @@ from likeness.engine.detection.boxes import BoxRows
 
 
 def mosaic(images: Sequence[Image], *, least: int) -> tuple[Image, BoxRows]:
-    """Lay images out beside and below each other, none wider than the first; give the whole and each one's (left, top, right, bottom).
+    """Lay images out beside and below each other, none wider than the first.
+
+    Give the whole and each one's (left, top, right, bottom).
 
     They start at even pixels: what a network that halves its input says within one is what it says of that one alone.
     The whole is at least ``least`` pixels wide and high, and black where there is no image.

@@ -20,7 +20,8 @@ _WINDOW, _REFINED_SIDE, _OUTPUT_SIDE = 12, 24, 48
 """Pixels of a face that each of the three networks sees."""
 _STEP = 0.709
 _WINDOWS_MAX, _CANDIDATES_MAX = 1000, 300
-"""Windows that are believed of the first network, and that the second one looks at; patterns could give many thousands."""
+"""Windows that are believed of the first network, and that the second one looks at; patterns could give many thousands.
+"""
 _PROPOSED, _REFINED, _FOUND = 0.6, 0.7, 0.7
 _GREY = (128, 128, 128)
 
@@ -124,8 +125,8 @@ def _windows(
 ) -> tuple[BoxRows, NDArray[np.float32], NDArray[np.intp]]:
     """Give the strongest windows (n, 4) that lie within one level of the mosaic, their scores (n,) and levels (n,).
 
-    ``faces`` (rows, columns) scores a window at every second pixel, ``regions`` (4, rows, columns) moves its edges, ``places`` (levels, 4)
-    tells where each level lies.
+    ``faces`` (rows, columns) scores a window at every second pixel, ``regions`` (4, rows, columns) moves its edges,
+    ``places`` (levels, 4) tells where each level lies.
     """
     rows, columns = np.nonzero(faces > _PROPOSED)
     corners = 2 * np.stack([columns, rows], axis=1).astype(np.float32)
@@ -139,7 +140,7 @@ def _windows(
 
 
 def _pyramid(image: Image, smallest: float) -> list[_Level]:
-    """Shrink step by step, from where the smallest face fills the refinement network to where the photo fills one window."""
+    """Shrink step by step: first the smallest face fills the refinement network, last the photo fills one window."""
     scale = min(_REFINED_SIDE / smallest, 1.0)
     levels = [_Level(shrink(image, scale), scale)]
     while min(levels[-1].image.shape[:2]) * _STEP >= _WINDOW:

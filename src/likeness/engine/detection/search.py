@@ -1,7 +1,7 @@
 """Coarse to fine, upright first: looking for faces without paying for what a photo does not need.
 
-A portrait's face is large, so a small picture of the photo shows it. Finer pictures, and the photo turned by every eighth of
-the circle, are looked at only while nothing convincing was found.
+A portrait's face is large, so a small picture of the photo shows it. Finer pictures, and the photo turned by every
+eighth of the circle, are looked at only while nothing convincing was found.
 """
 
 import math
@@ -20,15 +20,17 @@ _RIVAL = 0.6
 _DOUBTFUL_PIXELS = 32
 """Width below which a face is believed only if it, or another in the photo, is convincing: dogs have faces too."""
 _TURNS = (2, 6, 4, 1, 7, 3, 5)
-"""Eighths of a circle, anticlockwise, likeliest first: a camera held upright, the other way, upside down, then what lies between.
+"""Eighths of a circle, anticlockwise, likeliest first: a camera held upright, the other way, upside down, then what
+lies between.
 
-Halfway between two quarter turns a face looks like another one to detector and recogniser, so no orientation may be farther off
-than a sixteenth.
+Halfway between two quarter turns a face looks like another one to detector and recogniser, so no orientation may be
+farther off than a sixteenth.
 """
 _LIKELY, _MORE_LIKELY = 0.75, 0.2
 """Least confidence of a turned face where none is convincing, and how far it must be above what is seen upright."""
 _LEVEL_DEGREES = 30.0
-"""Largest angle between the eyes' line and the canvas' rows after the right turn: a sixteenth of the circle, and some room."""
+"""Largest angle between the eyes' line and the canvas' rows after the right turn: a sixteenth of the circle, and some
+room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,10 @@ class FaceSearch:
         return _largest_first(self._believed(found))
 
     def subject_and_rivals(self, image: Image) -> list[Detection]:
-        """Find the largest face and all that rival it for being the photo's subject, largest first; smaller faces may be missing."""
+        """Find the largest face and all that rival it for being the photo's subject, largest first.
+
+        Smaller faces may be missing.
+        """
         found: list[Detection] = []
         *widths, finest = self._widths(image)
         for smallest in widths:
@@ -83,8 +88,8 @@ class FaceSearch:
     def _look_turned(self, image: Image, smallest: float) -> list[Detection]:
         """Turn the photo until a face is convincing, and give what is seen then; else the faces of the likeliest turn.
 
-        Texture looks like a small face in one orientation or another: a turned face must be large. It must be level, too: a face
-        that leans on the turned canvas belongs to another turn, and its landmarks are worse on this one.
+        Texture looks like a small face in one orientation or another: a turned face must be large. It must be level,
+        too: a face that leans on the turned canvas belongs to another turn, and its landmarks are worse on this one.
         """
         likeliest: list[Detection] = []
         for eighths in _TURNS:

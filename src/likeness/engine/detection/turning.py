@@ -12,7 +12,10 @@ _QUARTERS = {2: cv2.ROTATE_90_COUNTERCLOCKWISE, 4: cv2.ROTATE_180, 6: cv2.ROTATE
 
 
 def turn(image: Image, eighths: int) -> tuple[Image, Matrix]:
-    """Turn anticlockwise, by 1 to 7 eighths, onto a canvas that holds all; give the matrix that takes its pixels back."""
+    """Turn anticlockwise, by 1 to 7 eighths, onto a canvas that holds all.
+
+    Give the matrix that takes its pixels back.
+    """
     height, width = image.shape[:2]
     angle = eighths * math.pi / 4
     cosine, sine = math.cos(angle), math.sin(angle)
@@ -28,7 +31,10 @@ def turn(image: Image, eighths: int) -> tuple[Image, Matrix]:
 
 
 def turn_back(face: Detection, back: Matrix) -> Detection:
-    """Take a face that was found on a turned canvas back to the photo. Its box is that of the oval which filled the old one."""
+    """Take a face that was found on a turned canvas back to the photo.
+
+    Its box is that of the oval which filled the old one.
+    """
     landmarks = face.landmarks.astype(np.float64) @ back[:, :2].T + back[:, 2]
     box = face.box
     # Box edges lie between pixels, landmarks and the matrix count pixels from their middles.

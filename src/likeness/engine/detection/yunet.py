@@ -1,7 +1,8 @@
 """YuNet: one small anchor-free network that sees faces of about 10 to 300 pixels.
 
-It finds faces; their landmarks, which decide how well a face is recognised, come from MTCNN's output network, which looks at
-each face alone: on the photos that the packs were measured with, that halves the false non-matches of YuNet's own landmarks.
+It finds faces; their landmarks, which decide how well a face is recognised, come from MTCNN's output network, which
+looks at each face alone: on the photos that the packs were measured with, that halves the false non-matches of YuNet's
+own landmarks.
 
 Source: Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", 2023; the ONNX model of the OpenCV Zoo.
 """
@@ -22,9 +23,11 @@ _SMALLEST_SEEN = 20
 _FOUND = 0.6
 _OVERLAP = 0.3
 _CELLS_MAX, _FACES_MAX = 2000, 300
-"""Cells that are believed, and faces that their landmarks are looked for in; a picture tiled with faces could give many thousands."""
+"""Cells that are believed, and faces that their landmarks are looked for in; a picture tiled with faces could give many
+thousands."""
 _BELIEVED = 0.25
-"""Least product of the two networks' confidences. Of the 7,171 photos that the packs were measured with, the least of a face is 0.53."""
+"""Least product of the two networks' confidences. Of the 7,171 photos that the packs were measured with, the least of a
+face is 0.53."""
 
 
 class YuNet:
@@ -56,7 +59,10 @@ class YuNet:
 
 
 def _decode(answer: dict[str, NDArray[np.float32]], width: int) -> tuple[BoxRows, NDArray[np.float32]]:
-    """Give boxes and scores in the network's pixels: each cell of three grids says how far its face's middle lies, and how big it is."""
+    """Give boxes and scores in the network's pixels.
+
+    Each cell of three grids says how far its face's middle lies, and how big it is.
+    """
     boxes, scores = [], []
     for stride in STRIDES:
         believed = answer[f"cls_{stride}"][0, :, 0].clip(0, 1) * answer[f"obj_{stride}"][0, :, 0].clip(0, 1)

@@ -39,7 +39,10 @@ def assemble_detector(manifest: Manifest, recipe: DetectorRecipe, store: WeightS
 def assemble_recogniser(
     manifest: Manifest, recipe: RecogniserRecipe, store: WeightStore, load: LoadNetwork, *, eight_bits: bool = False
 ) -> Recogniser:
-    """Load one of a pack's recognition networks; ``eight_bits``: in its form for processors that multiply bytes fast, if it has one."""
+    """Load one of a pack's recognition networks.
+
+    ``eight_bits``: in its form for processors that multiply bytes fast, if it has one.
+    """
     weights = manifest.file(recipe.file)
     network = load(store.read_as(weights, lambda file: _recogniser(file, recipe, eight_bits=eight_bits)))
     _try_out(network, recipe)
@@ -59,7 +62,8 @@ def _try_out(network: Network, recipe: RecogniserRecipe) -> None:
         outputs = list(network.run(pixels=np.full((2, recipe.side, recipe.side, 3), 128, np.uint8)).values())
     except Exception as error:  # the runtime raises its own unrelated exception types
         raise SetupError(
-            f"The network in {recipe.file} does not run on two faces at once, given as (2, 3, {recipe.side}, {recipe.side}): {error}"
+            f"The network in {recipe.file} does not run on two faces at once, given as (2, 3, {recipe.side}, "
+            f"{recipe.side}): {error}"
         ) from error
     if len(outputs) != 1 or outputs[0].size != 2 * recipe.template_size or not np.isfinite(outputs[0]).all():
         raise SetupError(

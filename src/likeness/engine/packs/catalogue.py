@@ -37,7 +37,10 @@ class Catalogue:
         return shipped + [name for name in own if name not in shipped]
 
     def get(self, pack_id: str) -> Manifest:
-        """Read one pack's manifest, with the calibration in force. Raises SetupError for an unknown id or a bad manifest."""
+        """Read one pack's manifest, with the calibration in force.
+
+        Raises SetupError for an unknown id or a bad manifest.
+        """
         if pack_id not in self.ids():
             raise SetupError(f"There is no model pack named {pack_id!r}. There are: {', '.join(self.ids())}.")
         shipped = SHIPPED / f"{pack_id}.json"
@@ -48,7 +51,8 @@ class Catalogue:
         stored = read_calibration(own) if own.exists() else None
         if stored and stored.pack_version != manifest.version:
             _log.warning(
-                "%s is not used: it was measured with version %s of the pack, which is now %s; run `likeness calibrate` again",
+                "%s is not used: it was measured with version %s of the pack, which is now %s; run `likeness "
+                "calibrate` again",
                 own,
                 stored.pack_version,
                 manifest.version,
@@ -65,7 +69,10 @@ class Catalogue:
                 _log.warning("the pack %s is passed over: %s", pack_id, error)
 
     def calibrate(self, pack_id: str, stored: StoredCalibration) -> Path:
-        """Keep a deployment's own calibration, bound to the pack's present version; it is in force from the next load on."""
+        """Keep a deployment's own calibration, bound to the pack's present version.
+
+        It is in force from the next load on.
+        """
         path = self.folder(pack_id) / "calibration.json"
         write_calibration(path, replace(stored, pack_version=self.get(pack_id).version))
         return path

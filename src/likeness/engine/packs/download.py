@@ -27,8 +27,8 @@ def download(
 ) -> None:
     """Download to ``target``, taking up where an earlier attempt broke off. Raises SetupError.
 
-    The bytes gather in ``target.part``, which is renamed only when its length and SHA-256 are the pinned ones, and removed
-    when they are not.
+    The bytes gather in ``target.part``, which is renamed only when its length and SHA-256 are the pinned ones, and
+    removed when they are not.
     """
     part = target.with_name(target.name + ".part")
     try:

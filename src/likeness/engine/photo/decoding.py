@@ -1,8 +1,9 @@
 """Photo bytes to pixels: the only place where bytes of strangers meet an image decoder.
 
-The file's structure is checked by our own readers first (:mod:`likeness.engine.photo.jpeg`, :mod:`likeness.engine.photo.png`), which
-hand OpenCV (JPEG) and Pillow (PNG, and JPEG in inks) nothing but what makes pixels, and hold it to the budgets of
-:mod:`likeness.engine.photo.header`. What Pillow decodes is brought to RGB in bands, so that no second copy of it is made.
+The file's structure is checked by our own readers first (:mod:`likeness.engine.photo.jpeg`,
+:mod:`likeness.engine.photo.png`), which hand OpenCV (JPEG) and Pillow (PNG, and JPEG in inks) nothing but what makes
+pixels, and hold it to the budgets of :mod:`likeness.engine.photo.header`. What Pillow decodes is brought to RGB in
+bands, so that no second copy of it is made.
 """
 
 import io
@@ -53,7 +54,10 @@ def decode(photo: bytes) -> Image:
 
 
 def read_header(photo: bytes) -> Header:
-    """Tell the format from the bytes and check the file's structure, without decoding a pixel. Raises as :func:`decode`."""
+    """Tell the format from the bytes and check the file's structure, without decoding a pixel.
+
+    Raises as :func:`decode`.
+    """
     if photo.startswith(jpeg.SIGNATURE):
         return jpeg.read_jpeg_header(photo)
     if photo.startswith(png.SIGNATURE):
@@ -71,7 +75,10 @@ def decode_pixels(header: Header, *, reduction: Reduction = 1) -> Image:
 
 
 class Picture:
-    """A photo's pixels at any reduction. A JPEG is decoded anew for each; a PNG once, at its finest, and averaged down."""
+    """A photo's pixels at any reduction.
+
+    A JPEG is decoded anew for each; a PNG once, at its finest, and averaged down.
+    """
 
     def __init__(self, header: Header) -> None:
         self._header = header

@@ -11,7 +11,9 @@ _VALUE_BYTES = 4
 
 
 def orientation(tiff: bytes) -> int:
-    """Give the orientation 1..8 of an EXIF block (a TIFF file: header, then IFD 0); 1 when it has none or makes no sense.
+    """Give the orientation 1..8 of an EXIF block (a TIFF file: header, then IFD 0).
+
+    1 when it has none or makes no sense.
 
     Source: CIPA DC-008 (EXIF 2.32) §4.6.4, tag 0x0112; TIFF 6.0 §2.
     """

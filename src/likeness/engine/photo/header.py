@@ -5,7 +5,8 @@ A photo of some kilobytes can unfold to gigabytes. The budgets bound the memory 
 - sides: at most ``SIDE_MAX`` pixels;
 - pixels: ``PIXELS_MAX`` of its format (a JPEG can be decoded smaller, which costs less; a PNG cannot);
 - decoded: at most ``FINEST_PIXELS`` come out, larger sides are halved on the way;
-- memory: ``BYTES_PER_PIXEL`` and at most ``BYTES_MAX``; sides are halved where that helps. A small photo may take ``BYTES_SMALL``.
+- memory: ``BYTES_PER_PIXEL`` and at most ``BYTES_MAX``; sides are halved where that helps. A small photo may take
+  ``BYTES_SMALL``.
 """
 
 from dataclasses import dataclass
@@ -61,7 +62,10 @@ class Header:
 
     @property
     def bytes_needed(self) -> int:
-        """The memory that decoding and searching the photo takes at most: its picture, a turned copy, and what the decoder holds."""
+        """The memory that decoding and searching the photo takes at most.
+
+        Its picture, a turned copy, and what the decoder holds.
+        """
         return self._bytes_at(self.finest)
 
     def _bytes_at(self, reduction: Reduction) -> int:
@@ -91,5 +95,6 @@ def check_size(format: Format, width: int, height: int) -> None:  # noqa: A002 -
     most = PIXELS_MAX[format]
     if width * height > most:
         raise InvalidImage(
-            f"The photo has {width} x {height} pixels; at most {most // 1_000_000} megapixels are accepted of a {format}."
+            f"The photo has {width} x {height} pixels; at most {most // 1_000_000} megapixels are accepted of a "
+            f"{format}."
         )

@@ -21,7 +21,8 @@ _CHUNKS_MAX = 50_000
 _DEFLATE_RATIO_MAX = 1032
 """Deflate's best: a match of 258 bytes costs at least two bits."""
 _UNPACKED_BYTES_MAX = 4 * PIXELS_MAX["PNG"]
-"""What is inflated costs time: 4 bytes a pixel are enough for the largest photo, 8 (16 bits and transparency) for half of it."""
+"""What is inflated costs time: 4 bytes a pixel are enough for the largest photo, 8 (16 bits and transparency) for half
+of it."""
 _PIXEL_BYTES = {1: 1, 2: 4, 3: 4, 4: 4}
 """What Pillow holds a pixel of so many channels in."""
 

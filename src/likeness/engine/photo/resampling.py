@@ -1,4 +1,4 @@
-"""Making photos smaller, and cutting turned pieces out of them, without skipping pixels and without paying much for it."""
+"""Making photos smaller, and cutting turned pieces out of them: no pixel is skipped, and it costs little."""
 
 import cv2
 import numpy as np
@@ -19,7 +19,10 @@ def shrink(image: Image, scale: float) -> Image:
 
 
 def warp(image: Image, matrix: Matrix, target: Image, *, border: tuple[int, int, int] = (0, 0, 0)) -> None:
-    """Fill the square ``target`` with what ``matrix`` takes from the photo to it; ``border`` beyond the photo's edges."""
+    """Fill the square ``target`` with what ``matrix`` takes from the photo to it.
+
+    ``border`` beyond the photo's edges.
+    """
     side = target.shape[0]
     scale = float(np.sqrt(abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])))
     halvings = int(1 / max(scale, 1e-4)).bit_length() - 1
@@ -29,7 +32,10 @@ def warp(image: Image, matrix: Matrix, target: Image, *, border: tuple[int, int,
 
 
 def _averaged(image: Image, matrix: Matrix, side: int, halvings: int) -> tuple[Image, Matrix]:
-    """Average down what the target shows of the photo, for bilinear sampling looks at no more than two pixels each way."""
+    """Average down what the target shows of the photo.
+
+    Bilinear sampling looks at no more than two pixels each way.
+    """
     factor = 1 << halvings
     corners = (
         np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1]], np.float64)

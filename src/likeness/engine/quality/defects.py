@@ -1,7 +1,7 @@
 """What spoils a face image: a small network of our own looks at the crop that quality is measured on.
 
-A level's promise is for whatever is accepted. Photos that are blurred, covered or unnatural resemble each other more than people do,
-and no rule on pixels tells them well. ``scripts/train_defects.py`` makes the network and says how.
+A level's promise is for whatever is accepted. Photos that are blurred, covered or unnatural resemble each other more
+than people do, and no rule on pixels tells them well. ``scripts/train_defects.py`` makes the network and says how.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,8 @@ DEFECTS: Final = (
     "OverExposurePrevention",
     "PixelAspectRatio",
 )
-"""The network's outputs, by the measures of ISO/IEC 29794-5 that they are for; the last is the standard's for the camera."""
+"""The network's outputs, by the measures of ISO/IEC 29794-5 that they are for; the last is the standard's for the
+camera."""
 
 MODEL: Final = Path(str(files("likeness.engine.quality") / "defects.onnx"))
 

@@ -1,4 +1,7 @@
-"""Everything that can be measured of one photo's quality, refusing nothing: what an operator looks at, not what a request waits for."""
+"""Everything that can be measured of one photo's quality, refusing nothing.
+
+What an operator looks at, not what a request waits for.
+"""
 
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,7 @@
 """Quality measures from the landmarks of the whole face, by the formulas and scales that OFIQ publishes.
 
-OFIQ is the reference implementation of ISO/IEC 29794-5. Its landmarks come from another network, and its head pose too, so
-these measures resemble OFIQ's and are not conformant.
+OFIQ is the reference implementation of ISO/IEC 29794-5. Its landmarks come from another network, and its head pose too,
+so these measures resemble OFIQ's and are not conformant.
 
 Source: OFIQ 1, ``OFIQlib/modules/measures`` (Federal Office for Information Security, Germany).
 """
@@ -27,14 +27,16 @@ _LIPS: Final = ((81, 178), (13, 14), (311, 402))
 _FOREHEAD, _CHIN = 10, 152
 
 _SLOPE: Final = math.radians(6.8)
-"""How far the line from forehead to chin leans back on a face that looks level: the median of 499 press photos (LFW)."""
+"""How far the line from forehead to chin leans back on a face that looks level: the median of 499 press photos (LFW).
+"""
 
 
 def landmark_measures(landmarks: FaceLandmarks) -> tuple[QualityMeasure, ...]:
     """Measure eyes, mouth, the distance between the eyes and the head's pose.
 
-    ``EyesOpen`` (of the eye that is less open) and ``MouthClosed`` are openings over the distance from the eyes to the chin;
-    ``InterEyeDistance`` is in pixels, with a turned head undone; the angles are in degrees, with the signs of ``HeadPose``.
+    ``EyesOpen`` (of the eye that is less open) and ``MouthClosed`` are openings over the distance from the eyes to the
+    chin; ``InterEyeDistance`` is in pixels, with a turned head undone; the angles are in degrees, with the signs of
+    ``HeadPose``.
     """
     flat = landmarks.points[:, :2].astype(np.float64)
     pose = landmark_pose(landmarks)

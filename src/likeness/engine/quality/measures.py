@@ -1,10 +1,10 @@
 """How good a face image is, by the measures of ISO/IEC 29794-5 that five landmarks and the pixels tell.
 
-The measures carry the standard's names and its sense (a raw value, and a scalar in 0..100 where more is better); how they
-are computed is our own: geometry from five landmarks, light from the pixels, and what spoils a face from a network
-(``likeness.engine.quality.defects``). Pixels are measured on a small crop of the inner face in the aligned frame, so neither the
-photo's size nor the head's roll matters.
-``RULES`` is the one table of what is good, what is refused, and what counts how much.
+The measures carry the standard's names and its sense (a raw value, and a scalar in 0..100 where more is better); how
+they are computed is our own: geometry from five landmarks, light from the pixels, and what spoils a face from a network
+(``likeness.engine.quality.defects``). Pixels are measured on a small crop of the inner face in the aligned frame, so
+neither the photo's size nor the head's roll matters. ``RULES`` is the one table of what is good, what is refused, and
+what counts how much.
 """
 
 import math
@@ -92,7 +92,10 @@ _DARK = 25
 
 @dataclass(frozen=True, slots=True)
 class HeadPose:
-    """The head's angles in degrees: yaw positive towards the image's right, pitch positive with the chin up, roll clockwise."""
+    """The head's angles in degrees.
+
+    Yaw positive towards the image's right, pitch positive with the chin up, roll clockwise.
+    """
 
     yaw: float
     pitch: float
@@ -121,7 +124,8 @@ def estimate_pose(landmarks: Points) -> HeadPose:
     """Estimate the head's angles from five landmarks (5, 2), seen from afar (scaled orthographic projection).
 
     The linear camera that takes a common head nearest to the landmarks, brought to the nearest rotation: good to about
-    ten degrees, for heads differ. Source: D. DeMenthon, L. Davis, "Model-based object pose in 25 lines of code", 1995 (its POS step).
+    ten degrees, for heads differ. Source: D. DeMenthon, L. Davis, "Model-based object pose in 25 lines of code", 1995
+    (its POS step).
     """
     centred = landmarks.astype(np.float64) - landmarks.mean(axis=0, dtype=np.float64)
     camera = (_FROM_LANDMARKS @ centred).T
@@ -130,7 +134,10 @@ def estimate_pose(landmarks: Points) -> HeadPose:
 
 
 def pose_of(image_x: Sequence[float], image_y: Sequence[float]) -> HeadPose:
-    """Give the angles of a head, where (3,) each tell what its own axes show of the image's: right, down, towards the camera."""
+    """Give the angles of a head, where (3,) each tell what its own axes show of the image's.
+
+    Right, down, towards the camera.
+    """
     (right_x, right_y, right_z), (down_x, down_y, down_z) = image_x, image_y
     # The third axis is the cross product of the other two.
     forward_x = right_y * down_z - right_z * down_y

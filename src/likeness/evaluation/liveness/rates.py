@@ -14,7 +14,7 @@ QUANTILES = (0.0, 0.01, 0.05, 0.5, 0.95, 0.99, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class PresentationOutcome:
-    """One presentation's ending: whether it was taken for bona fide, whether it was answered at all, and what failed."""
+    """One presentation's ending: was it taken for bona fide, was it answered at all, and what failed."""
 
     accepted: bool
     responded: bool
@@ -27,8 +27,9 @@ class PresentationOutcome:
 class PresentationRates:
     """One kind of presentation: an attack species (PAIS), or bona fide.
 
-    For an attack ``error`` is APCER, the share taken for bona fide. For bona fide it is BPCER, the share taken for an attack.
-    ``non_response`` is APNRR or BPNRR, the share that ended without a classification (a time-out); the errors are shares of the rest.
+    For an attack ``error`` is APCER, the share taken for bona fide. For bona fide it is BPCER, the share taken for an
+    attack. ``non_response`` is APNRR or BPNRR, the share that ended without a classification (a time-out); the errors
+    are shares of the rest.
     """
 
     kind: str

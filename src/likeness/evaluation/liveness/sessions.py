@@ -1,4 +1,6 @@
-"""Liveness measured on simulated attempts, live ones and attacks. Simulated: it says nothing of real people, cameras and attackers.
+"""Liveness measured on simulated attempts, live ones and attacks.
+
+Simulated: it says nothing of real people, cameras and attackers.
 
 Attempts are independent and drawn from a seed, so a run can be repeated and continued.
 """
@@ -49,7 +51,9 @@ LoadEngine = Callable[[], Engine]
 def simulate_all(
     load: LoadEngine, plan: Plan, kinds: Sequence[str], attempts: int, *, workers: int, told: Callable[[], None]
 ) -> tuple[PresentationRates, ...]:
-    """Simulate ``attempts`` of each kind over ``workers`` processes; ``told`` is called after each. ``load`` must be picklable.
+    """Simulate ``attempts`` of each kind over ``workers`` processes; ``told`` is called after each.
+
+    ``load`` must be picklable.
 
     Kinds take turns, and an interruption (SIGINT) keeps what has ended: the rates are then of fewer attempts.
     """

@@ -1,12 +1,13 @@
 """The thresholds of the levels from a data set, and whether they keep their promise on people they were not chosen on.
 
-A level promises a false match rate on people nobody has seen yet. A threshold read off at the target rate itself breaks the promise
-as often as it keeps it, and by far where few pairs of people decide. So it is chosen with care: at most the target as measured, and at
-most twice the target with confidence, which the jackknife over people tells (see ``likeness.evaluation.recognition.rates``).
+A level promises a false match rate on people nobody has seen yet. A threshold read off at the target rate itself breaks
+the promise as often as it keeps it, and by far where few pairs of people decide. So it is chosen with care: at most the
+target as measured, and at most twice the target with confidence, which the jackknife over people tells (see
+``likeness.evaluation.recognition.rates``).
 
-People of one group look more alike than people at large (ISO/IEC 19795-10), and so do photos that are bad in one way. So the levels can
-be made to hold within such subsets, too: each level then has the highest of the thresholds that all photos, and each subset that is
-large enough, ask for.
+People of one group look more alike than people at large (ISO/IEC 19795-10), and so do photos that are bad in one way.
+So the levels can be made to hold within such subsets, too: each level then has the highest of the thresholds that all
+photos, and each subset that is large enough, ask for.
 """
 
 import math
@@ -25,7 +26,8 @@ from likeness.evaluation.recognition.performance import LevelRates, check_compar
 from likeness.evaluation.recognition.treatments import AS_IT_IS
 
 FEWEST_PEOPLE = tuple(math.ceil((1 + math.sqrt(1 + 8 / target)) / 2) for target in TARGET_FMR)
-"""The people that each level takes: with fewer there are not as many pairs of them as the level lets pass none or one of.
+"""The people that each level takes: with fewer there are not as many pairs of them as the level lets pass none or one
+of.
 
 More photos of the same people are no substitute: who looks like whom is the same on all of them.
 """
@@ -33,7 +35,8 @@ More photos of the same people are no substitute: who looks like whom is the sam
 FEWEST_FALSE_MATCHES = 5
 """A condition decides a level when so many false matches keep the promise there.
 
-The highest threshold of some seventy conditions decides. With fewer pairs that would be chance: one pair of look-alikes.
+The highest threshold of some seventy conditions decides. With fewer pairs that would be chance: one pair of
+look-alikes.
 """
 
 HIGHEST_IN_DOUBT = 2.0
@@ -49,7 +52,10 @@ GroupLabels = Mapping[str, Sequence[str | None]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subset:
-    """Templates whose comparisons with each other are to keep the promises, too: of a group, or of photos treated alike."""
+    """Templates whose comparisons with each other are to keep the promises, too.
+
+    Of a group, or of photos treated alike.
+    """
 
     name: str
     rows: TemplateRows
@@ -84,8 +90,9 @@ class CalibratedThresholds:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """How a level's rate on unseen people compares with its target, over repeated random splits of the people in two halves.
+    """How a level's rate on unseen people compares with its target.
 
+    The people are split in two halves at random, again and again.
     A ratio is the FMR on one half at the threshold that the other half gave, over the target.
     """
 
@@ -113,7 +120,10 @@ def check_people(count: int, *, levels: int = len(LEVELS), shown_by: str = "The 
 
 
 def check_groups(labels: GroupLabels, data_set: DataSet, *, levels: int = len(LEVELS)) -> None:
-    """Raise SetupError where a photo has no group, or no group of a label has enough people for the first ``levels`` levels."""
+    """Raise SetupError where a photo has no group, or where the groups of a label are too small.
+
+    One group must have enough people for the first ``levels`` levels.
+    """
     for label, values in labels.items():
         without = [photo.as_posix() for photo, value in zip(data_set.photos, values, strict=True) if value is None]
         if without:
@@ -125,14 +135,20 @@ def check_groups(labels: GroupLabels, data_set: DataSet, *, levels: int = len(LE
 
 
 def same_group(extraction: Extraction, labels: GroupLabels, *, levels: int = len(LEVELS)) -> tuple[Subset, ...]:
-    """Give a subset for each group. Raises SetupError where no group of a label kept enough people for the first ``levels`` levels."""
+    """Give a subset for each group.
+
+    Raises SetupError where no group of a label kept enough people for the first ``levels`` levels.
+    """
     _check_largest(labels, {index: extraction.data_set.person_of[index] for index in extraction.samples}, levels)
     found = ((str(group), *extraction.templates_of(group.photos)) for group in groups_of(labels))
     return tuple(Subset(name, rows, people, _levels_of(len(np.unique(people)))) for name, rows, people in found)
 
 
 def under_conditions(conditions: Conditions) -> tuple[Subset, ...]:
-    """Give a subset for each treatment: the treated photos that are not refused. It has the levels that its impostor pairs are enough for."""
+    """Give a subset for each treatment: the treated photos that are not refused.
+
+    It has the levels that its impostor pairs are enough for.
+    """
     found = ((name, *conditions.templates_under(name)) for name in conditions.outcomes if name != AS_IT_IS)
     return tuple(
         Subset(
@@ -145,10 +161,11 @@ def under_conditions(conditions: Conditions) -> tuple[Subset, ...]:
 def derive_thresholds(
     rows: TemplateRows, people: People, *, levels: int = len(LEVELS), subsets: Sequence[Subset] = ()
 ) -> CalibratedThresholds:
-    """Give the lowest thresholds that keep to the target rates with confidence, on all impostor comparisons and within each subset.
+    """Give the lowest thresholds that keep to the target rates with confidence.
 
-    Of the first ``levels`` levels, 1..5. Raises SetupError where there are too few people to show a level's rate, or no threshold keeps
-    to a rate.
+    They hold on all impostor comparisons and within each subset.
+    Of the first ``levels`` levels, 1..5. Raises SetupError where there are too few people to show a level's rate, or no
+    threshold keeps to a rate.
     """
     check_comparisons(people)
     check_people(len(np.unique(people)), levels=levels)
@@ -218,8 +235,10 @@ def _demand(subset: Subset, levels: int) -> Demand:
     broken = [str(level) for level, threshold in zip(LEVELS, chosen, strict=False) if threshold >= 1]
     if broken:
         raise SetupError(
-            f"No threshold keeps the false match rate of level {', '.join(broken)} ({subset.name}): too many photos of different people "
-            "are the same to the network. Somebody may be filed under two names; the worst pairs of `likeness evaluate DIR --html PAGE` "
+            f"No threshold keeps the false match rate of level {', '.join(broken)} ({subset.name}): too many photos "
+            "of different people "
+            "are the same to the network. Somebody may be filed under two names; the worst pairs of `likeness "
+            "evaluate DIR --html PAGE` "
             "show who."
         )
     return Demand(subset.name, len(np.unique(subset.people)), chosen)

@@ -41,9 +41,10 @@ class Comparisons:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ErrorsByPerson:
-    """For each person (p,) the comparisons that they take part in, and for each threshold (p, t) how many of them were wrong.
+    """Comparisons by person.
 
-    An impostor comparison counts with both its people, a genuine one once.
+    For each person (p,) the comparisons that they take part in, and for each threshold (p, t) how many of them were
+    wrong. An impostor comparison counts with both its people, a genuine one once.
     """
 
     genuine: NDArray[np.int64]
@@ -105,7 +106,10 @@ def count_errors_between(
     same_photo: NDArray[np.bool_],
     thresholds: Sequence[float],
 ) -> ErrorsByPerson:
-    """Count as :func:`count_errors` does, each of ``rows`` against each of ``others``; ``same_photo`` (n, m) are no comparisons."""
+    """Count as :func:`count_errors` does, each of ``rows`` against each of ``others``.
+
+    ``same_photo`` (n, m) are no comparisons.
+    """
     count = int(max(people.max(initial=-1), others_people.max(initial=-1))) + 1
     same = people[:, None] == others_people[None, :]
     scores = rows @ others.T
@@ -129,7 +133,10 @@ def count_errors_between(
 def _blocks(
     rows: TemplateRows, people: People
 ) -> Iterator[tuple[int, TemplateRows, NDArray[np.bool_], NDArray[np.bool_]]]:
-    """Yield (start, scores, genuine, impostor): rows from ``start`` on against all from ``start`` on, each pair in one block only."""
+    """Yield (start, scores, genuine, impostor).
+
+    Rows from ``start`` on against all from ``start`` on, each pair in one block only.
+    """
     for start in range(0, len(rows), _BLOCK):
         scores = rows[start : start + _BLOCK] @ rows[start:].T
         later = np.arange(len(rows) - start) > np.arange(len(scores))[:, None]
@@ -138,7 +145,10 @@ def _blocks(
 
 
 class _Worst:
-    """The lowest or highest scores seen, one for each person or two people, so that one bad photo does not fill the list."""
+    """The lowest or highest scores seen.
+
+    There is one for each person or two people, so that one bad photo does not fill the list.
+    """
 
     def __init__(self, keep: int, people: People, *, lowest: bool) -> None:
         self._keep = keep

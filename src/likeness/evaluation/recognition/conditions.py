@@ -1,7 +1,8 @@
 """Whether the levels hold for bad photos: the comparisons of a data set again, with the photos treated.
 
-A level's promise is for whatever is accepted. Bad photos resemble each other, so the comparison that matters most is that of two
-photos treated alike; a treated photo against good ones of others shows what it does in a gallery of good ones.
+A level's promise is for whatever is accepted. Bad photos resemble each other, so the comparison that matters most is
+that of two photos treated alike; a treated photo against good ones of others shows what it does in a gallery of good
+ones.
 """
 
 import hashlib
@@ -35,7 +36,8 @@ from likeness.evaluation.recognition.treatments import AS_IT_IS, Treatment
 PHOTOS = 650
 """Photos that give 200,000 comparisons of different people for each treatment."""
 IN_DOUBT = 2.0
-"""A level holds while its false match rate is at most so many times the promise, or its 95 % interval begins below that."""
+"""A level holds while its false match rate is at most so many times the promise, or its 95 % interval begins below
+that."""
 _LONGEST_SHORTER_SIDE = 640
 """Larger photos are made smaller first: no network here sees more of a portrait."""
 _JPEG_QUALITY = 95
@@ -81,7 +83,10 @@ class Conditions:
 
 
 def choose_photos(data_set: DataSet, most: int) -> tuple[int, ...]:
-    """Choose photos: two of a person where there are two, such people first, and otherwise by chance, but always the same."""
+    """Choose photos by chance, but always the same ones.
+
+    It takes two photos of a person where there are two, and such people first.
+    """
     of_person: dict[int, list[int]] = {}
     for index, person in enumerate(data_set.person_of):
         of_person.setdefault(person, []).append(index)

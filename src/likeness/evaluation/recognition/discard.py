@@ -30,7 +30,10 @@ def discard_curve(
     threshold: float,
     discarded: tuple[float, ...] = DISCARDED,
 ) -> tuple[DiscardPoint, ...]:
-    """Give FNMR at a threshold with the lowest-quality share of the photos left out; ties leave in the order of the photos."""
+    """Give FNMR at a threshold with the lowest-quality share of the photos left out.
+
+    Ties leave in the order of the photos.
+    """
     first, second = genuine_pairs(people)
     missed = np.einsum("nd,nd->n", rows[first], rows[second], dtype=np.float64) < threshold
     rank = np.empty(len(people), np.int64)

@@ -62,7 +62,9 @@ def extract(
     cache: TemplateCache | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Extraction:
-    """Analyse every photo; what the service would refuse becomes a Failure. Raises SetupError where a file cannot be read.
+    """Analyse every photo; what the service would refuse becomes a Failure.
+
+    Raises SetupError where a file cannot be read.
 
     A ``cache`` answers for photos that it has seen, and learns the others.
     """

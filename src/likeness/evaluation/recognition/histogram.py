@@ -1,4 +1,7 @@
-"""Scores counted in very fine bins, so that millions of comparisons fit into a few megabytes and any rate can be read off."""
+"""Scores counted in very fine bins.
+
+Millions of comparisons fit into a few megabytes, and any rate can be read off.
+"""
 
 from dataclasses import dataclass, field
 

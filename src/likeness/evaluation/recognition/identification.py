@@ -1,8 +1,9 @@
 """One-to-many search, measured: who is in the gallery and not found (FNIR), who is not in it and found (FPIR).
 
-Protocol (ISO/IEC 19795-1, open set): a random half of the people, at most as many as the gallery holds, is enrolled with one
-random photo each. Their other photos are mated probes, all photos of the others non-mated ones. A mated probe fails where
-the gallery's best score is another person's, or does not reach the threshold. Several random galleries are pooled.
+Protocol (ISO/IEC 19795-1, open set): a random half of the people, at most as many as the gallery holds, is enrolled
+with one random photo each. Their other photos are mated probes, all photos of the others non-mated ones. A mated probe
+fails where the gallery's best score is another person's, or does not reach the threshold. Several random galleries are
+pooled.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,10 @@ _BLOCK = 1024
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """A threshold with its two error rates; ``target_fpir`` is what it was chosen for, None for a threshold that was given."""
+    """A threshold with its two error rates.
+
+    ``target_fpir`` is what it was chosen for, None for a threshold that was given.
+    """
 
     threshold: float
     fpir: float
@@ -45,7 +49,10 @@ class Searches:
         )
 
     def at_fpir(self, fpir: float) -> OperatingPoint | None:
-        """Give FNIR at the lowest threshold that keeps to an FPIR; None where the searches are too few to tell (under ten errors)."""
+        """Give FNIR at the lowest threshold that keeps to an FPIR.
+
+        None where the searches are too few to tell (under ten errors).
+        """
         allowed = int(fpir * self.non_mated_best.size + 1e-9)
         if allowed < 10:
             return None

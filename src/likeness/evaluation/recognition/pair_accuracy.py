@@ -1,4 +1,7 @@
-"""Accuracy on chosen pairs: the threshold of a tenth is chosen on the other nine, as in LFW's View 2, but the tenths are drawn here."""
+"""Accuracy on chosen pairs.
+
+The threshold of a tenth is chosen on the other nine, as in LFW's View 2, but the tenths are drawn here.
+"""
 
 from dataclasses import dataclass
 
@@ -43,7 +46,8 @@ def pair_accuracy(scores: NDArray[np.float64], genuine: NDArray[np.bool_], *, se
 def _best_threshold(scores: NDArray[np.float64], genuine: NDArray[np.bool_]) -> float:
     order = np.argsort(scores)
     own = genuine[order]
-    # Entry k: the threshold lies half way to the k-th lowest score from the one below, so k pairs are told to be impostors.
+    # Entry k: the threshold lies half way to the k-th lowest score from the one below, so k pairs are told to be
+    # impostors.
     accepted = 1 - np.concatenate([[0.0], own.cumsum()[:-1]]) / own.sum()
     refused = np.concatenate([[0.0], (~own).cumsum()[:-1]]) / (~own).sum()
     best = int(np.argmax(accepted + refused))

@@ -52,7 +52,10 @@ class GroupRates:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Performance:
-    """A pack on a data set. ``measured`` has this data's own thresholds for the target rates, ``promised`` the pack's."""
+    """A pack on a data set.
+
+    ``measured`` has this data's own thresholds for the target rates, ``promised`` the pack's.
+    """
 
     extraction: Extraction
     comparisons: Comparisons

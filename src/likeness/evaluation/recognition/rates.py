@@ -1,14 +1,14 @@
 """Error rates with confidence intervals that know that comparisons of the same people are not independent.
 
-A person who looks like many others, or like nobody on one photo, spoils many comparisons at once. So the spread of a rate
-is estimated by leaving out one person at a time (the jackknife; of impostor comparisons each person's share is those that they
-take part in). It gives the number of independent comparisons that would spread as much, the effective number, and
-Wilson's interval is taken for that number: it stays within 0 and 1 and is never empty. Where no error was seen, the
-effective number is that of comparisons that share no person.
+A person who looks like many others, or like nobody on one photo, spoils many comparisons at once. So the spread of a
+rate is estimated by leaving out one person at a time (the jackknife; of impostor comparisons each person's share is
+those that they take part in). It gives the number of independent comparisons that would spread as much, the effective
+number, and Wilson's interval is taken for that number: it stays within 0 and 1 and is never empty. Where no error was
+seen, the effective number is that of comparisons that share no person.
 
 Sources: ISO/IEC 19795-1 (rates, the dependence of cross-comparisons); B. Efron, C. Stein, "The jackknife estimate of
-variance", 1981; E. L. Korn, B. I. Graubard, "Confidence intervals for proportions with small expected number of positive
-counts estimated from survey data", 1998 (the effective number).
+variance", 1981; E. L. Korn, B. I. Graubard, "Confidence intervals for proportions with small expected number of
+positive counts estimated from survey data", 1998 (the effective number).
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 """Templates kept on disk between two evaluations of the same photos.
 
-An entry is found by the SHA-256 of the photo's bytes; the file belongs to one pack, one use and one policy, which go into
-its name. Templates are biometric data: the file is for its owner alone (mode 0600), and there is none unless asked for.
+An entry is found by the SHA-256 of the photo's bytes; the file belongs to one pack, one use and one policy, which go
+into its name. Templates are biometric data: the file is for its owner alone (mode 0600), and there is none unless asked
+for.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
-"""What happens to photos: each treatment makes of a good photo one that is turned, blurred, dark, covered or otherwise bad.
+"""What happens to photos.
 
-Lengths are in eye distances, so that photos of any size are treated alike; the numbers in the names of blurs are the pixels
-where the eyes lie 42 apart, as in Labeled Faces in the Wild.
+Each treatment makes of a good photo one that is turned, blurred, dark, covered or otherwise bad.
+Lengths are in eye distances, so that photos of any size are treated alike; the numbers in the names of blurs are the
+pixels where the eyes lie 42 apart, as in Labeled Faces in the Wild.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,8 @@ from likeness.engine.alignment import Points
 from likeness.engine.base import Image
 
 Treatment = Callable[[Image, Points, np.random.Generator], Image]
-"""Give a treated copy of an upright photo whose face has these five landmarks; the generator is for noise and chance."""
+"""Give a treated copy of an upright photo whose face has these five landmarks; the generator is for noise and chance.
+"""
 
 AS_IT_IS = "as it is"
 _EYES_APART = 42
@@ -117,7 +119,10 @@ def painted(
     *,
     grain: float = 3,
 ) -> Image:
-    """Paint outlines, in eye distances from the middle between the eyes, with some light and shade and a grain on them."""
+    """Paint outlines with some light and shade and a grain on them.
+
+    They are in eye distances from the middle between the eyes.
+    """
     drawn, to_photo = image.copy(), _affine(_FACE, landmarks)
     for outline, colour in pieces:
         _fill(drawn, outline, to_photo, colour)
@@ -210,7 +215,10 @@ def between_the_eyes(landmarks: Points) -> float:
 
 
 def _affine(source: Points, target: Points) -> NDArray[np.float64]:
-    """Give the (3, 2) matrix that takes rows (x, y, 1) of ``source`` nearest to ``target``: it follows a head that is turned."""
+    """Give the (3, 2) matrix that takes rows (x, y, 1) of ``source`` nearest to ``target``.
+
+    It follows a head that is turned.
+    """
     rows = np.hstack([source, np.ones((len(source), 1))])
     solved: NDArray[np.float64] = np.linalg.lstsq(rows, target.astype(np.float64), rcond=None)[0]
     return solved

@@ -130,7 +130,10 @@ def condition_to_json(condition: ConditionRates) -> dict[str, Any]:
 
 
 def det_curve(genuine: ScoreHistogram, impostor: ScoreHistogram) -> list[dict[str, float]]:
-    """Give the detection error trade-off: FNMR against FMR, evenly spread over FMR's decades, from the strictest threshold on."""
+    """Give the detection error trade-off.
+
+    FNMR against FMR, evenly spread over FMR's decades, from the strictest threshold on.
+    """
     reaching, accepted = impostor.reaching(), genuine.reaching()
     lowest = 1 / max(impostor.total, 1)
     counts = np.unique(np.geomspace(lowest, 1, _CURVE_POINTS) * impostor.total + 0.5, axis=0).astype(np.int64)

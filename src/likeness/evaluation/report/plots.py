@@ -91,17 +91,20 @@ class Plot:
             x, _ = self._at((tick, self.y.low))
             parts.append(
                 f'<line class="grid" x1="{x:.1f}" y1="{_TOP}" x2="{x:.1f}" y2="{floor}"/>'
-                f'<text class="tick" text-anchor="middle" x="{x:.1f}" y="{floor + 18}">{escape(self.x.show(tick))}</text>'
+                f'<text class="tick" text-anchor="middle" x="{x:.1f}" '
+                f'y="{floor + 18}">{escape(self.x.show(tick))}</text>'
             )
         for tick in self.y.ticks:
             _, y = self._at((self.x.low, tick))
             parts.append(
                 f'<line class="grid" x1="{_LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>'
-                f'<text class="tick" text-anchor="end" x="{_LEFT - 8}" y="{y + 4:.1f}">{escape(self.y.show(tick))}</text>'
+                f'<text class="tick" text-anchor="end" x="{_LEFT - 8}" '
+                f'y="{y + 4:.1f}">{escape(self.y.show(tick))}</text>'
             )
         middle = (_TOP + floor) / 2
         parts.append(
-            f'<text class="title" text-anchor="middle" x="{(_LEFT + right) / 2:.0f}" y="{_HEIGHT - 10}">{escape(self.x.title)}</text>'
+            f'<text class="title" text-anchor="middle" x="{(_LEFT + right) / 2:.0f}" '
+            f'y="{_HEIGHT - 10}">{escape(self.x.title)}</text>'
             f'<text class="title" text-anchor="middle" x="14" y="{middle:.0f}" transform="rotate(-90 14 {middle:.0f})">'
             f"{escape(self.y.title)}</text>"
         )

@@ -109,7 +109,10 @@ def refuse_present(*targets: Path | None) -> None:
 
 @contextmanager
 def written_whole(target: Path) -> Iterator[IO[str]]:
-    """Write a text file that only its owner reads, and that is there under its name once it is complete. Raises SetupError."""
+    """Write a text file that only its owner reads, and that is there under its name once it is complete.
+
+    Raises SetupError.
+    """
     refuse_present(target)
     with replacing(target) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")

@@ -1,7 +1,8 @@
 """Enrolling many people at once, by the very path of a single insert.
 
-An ``externalId`` is unique in the gallery: who is there already is passed over, so an import that broke off goes on when it is begun
-again. A refused row is told with its reason and holds up nobody; a store that takes no more ends the import.
+An ``externalId`` is unique in the gallery: who is there already is passed over, so an import that broke off goes on
+when it is begun again. A refused row is told with its reason and holds up nobody; a store that takes no more ends the
+import.
 """
 
 import asyncio
@@ -62,7 +63,10 @@ class Importer:
     """By ``externalId``: the number of the row that is or was enrolled under it."""
 
     async def run(self, *, at_once: int) -> Tally:
-        """Enrol all. Raises SetupError for a damaged source, ServiceUnavailable, and TooManyRequests when the gallery is full."""
+        """Enrol all.
+
+        Raises SetupError for a damaged source, ServiceUnavailable, and TooManyRequests when the gallery is full.
+        """
         rows = self.source.rows()
         ended = await asyncio.gather(*(self._work(rows) for _ in range(at_once)), return_exceptions=True)
         for fault in ended:

@@ -1,8 +1,8 @@
 """Where people to be enrolled in bulk come from: a folder of photos, or a table with a row for each.
 
-A table has a column ``photo`` (a path, relative to the table's folder; in Parquet also the bytes themselves), and may have
-``externalId`` and ``metadata`` (a JSON object of strings). Other columns are ignored, but not one whose name is nearly one of
-these. Who has no ``externalId`` gets the photo's path.
+A table has a column ``photo`` (a path, relative to the table's folder; in Parquet also the bytes themselves), and may
+have ``externalId`` and ``metadata`` (a JSON object of strings). Other columns are ignored, but not one whose name is
+nearly one of these. Who has no ``externalId`` gets the photo's path.
 """
 
 import csv
@@ -57,7 +57,10 @@ class Source:
     """How many files of a folder are no rows, by kind: ``hidden``, ``thumbnail``, ``no photo``."""
 
     def read(self, row: SourceRow, *, at_most: int) -> bytes:
-        """Give a row's photo, or its first bytes. Raises OSError, and ValueError for what is no file or cannot be named."""
+        """Give a row's photo, or its first bytes.
+
+        Raises OSError, and ValueError for what is no file or cannot be named.
+        """
         if isinstance(row.photo, bytes):
             return row.photo
         path = self.folder / str(row.photo)
@@ -70,8 +73,9 @@ class Source:
 def open_source(path: Path) -> Source:
     """Open a folder, or a ``.csv``, ``.jsonl`` or ``.parquet`` file. Raises SetupError for anything else.
 
-    In a folder, links to other folders are not followed; hidden files and thumbnails are passed over, and so is what neither has the
-    ending of a JPEG or PNG file nor begins like one. Reading the rows raises SetupError where the table is damaged.
+    In a folder, links to other folders are not followed; hidden files and thumbnails are passed over, and so is what
+    neither has the ending of a JPEG or PNG file nor begins like one. Reading the rows raises SetupError where the table
+    is damaged.
     """
     if path.is_dir():
         others: Counter[str] = Counter()

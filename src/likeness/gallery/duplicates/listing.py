@@ -53,15 +53,18 @@ class DuplicateListing:
     ) -> list[Pair]:
         """Find all pairs, and give the ``most`` that score highest, highest first.
 
-        ``tell`` takes every pair; one of an entry that was erased meanwhile is passed over. ``progress`` takes a group and how many of
-        its entries were compared with all before them.
+        ``tell`` takes every pair; one of an entry that was erased meanwhile is passed over. ``progress`` takes a group
+        and how many of its entries were compared with all before them.
         """
         found = chain.from_iterable(self._pairs(group, progress) for group in groups)
         told = self._told(found, tell) if tell else found
         return heapq.nlargest(most, told, key=lambda pair: (pair.score, pair.first, pair.second, pair.pack))
 
     async def pictured(self, found: Sequence[Pair], images: ImageStore) -> list[ShownPair]:
-        """Cut the faces of pairs out of their stored photos; a pair of an entry that was erased meanwhile is left out."""
+        """Cut the faces of pairs out of their stored photos.
+
+        A pair of an entry that was erased meanwhile is left out.
+        """
         entries = self._entries(found)
         shown = []
         for pair in found:

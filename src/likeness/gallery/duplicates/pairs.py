@@ -1,7 +1,7 @@
 """Every two entries of a gallery that are one person: all pairs that score at or above a level, exactly.
 
-All templates of a pack are compared with all, in blocks of matrix products; what comes near the threshold is scored exactly. Entries whose
-templates belong to different packs cannot be compared.
+All templates of a pack are compared with all, in blocks of matrix products; what comes near the threshold is scored
+exactly. Entries whose templates belong to different packs cannot be compared.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,9 +1,9 @@
 """Photos that no entry refers to: their commit never came, or the database is older than they are.
 
-Nothing tells the two apart for sure, so no photo is deleted on the word of a database that does not name it. It is set aside, into
-the image store's quarantine, and put back as soon as a database names it; after ``QUARANTINE_DAYS`` it is deleted. A human must
-say yes (``likeness gallery sweep --yes``) where the generations of database and image store disagree (see
-``likeness.store.generations``), and where more photos are concerned than a crash leaves behind.
+Nothing tells the two apart for sure, so no photo is deleted on the word of a database that does not name it. It is set
+aside, into the image store's quarantine, and put back as soon as a database names it; after ``QUARANTINE_DAYS`` it is
+deleted. A human must say yes (``likeness gallery sweep --yes``) where the generations of database and image store
+disagree (see ``likeness.store.generations``), and where more photos are concerned than a crash leaves behind.
 
 Photos of erased entries need none of this: the transaction that erases an entry writes down which photo is to go.
 """
@@ -136,7 +136,10 @@ class PhotoSweep:
 
     @asynccontextmanager
     async def _alone(self, tenant_id: str, findings: Findings) -> AsyncIterator[None]:
-        """Go on with the others where the store refuses one tenant's photos. Raises ServiceUnavailable where it refuses all."""
+        """Go on with the others where the store refuses one tenant's photos.
+
+        Raises ServiceUnavailable where it refuses all.
+        """
         try:
             yield
         except ServiceUnavailable:
@@ -144,7 +147,10 @@ class PhotoSweep:
             findings.failed.add(tenant_id)
 
     async def _referred(self, tenants: Sequence[Tenant]) -> AsyncIterator[tuple[str, NDArray[np.bytes_]]]:
-        """Give each tenant's id and the ids of the photos that its entries refer to, sorted; many small tenants at one query."""
+        """Give each tenant's id and the ids of the photos that its entries refer to, sorted.
+
+        Many small tenants at one query.
+        """
         counts = await self.database.read(entry_counts)
         for group in in_groups([tenant.id for tenant in tenants], counts, ENTRIES_AT_ONCE):
             named = await self.database.read(partial(_image_ids, tenant_ids=group))
@@ -153,7 +159,8 @@ class PhotoSweep:
 
     async def _unnamed(self, tenant_id: str, referred: NDArray[np.bytes_]) -> list[str]:
         suspects = [name async for batch in self.images.ids(tenant_id) for name in _not_among(referred, batch)]
-        # In this order: a suspect is by now still arriving, or committed before the database is asked again, or unwanted.
+        # In this order: a suspect is by now still arriving, or committed before the database is asked again, or
+        # unwanted.
         suspects = [name for name in suspects if not self.photos.is_under_way(name.removesuffix(PART))]
         wanted = await self.photos.wanted(suspects)
         return [name for name in suspects if name not in wanted]
@@ -165,7 +172,8 @@ def tell(findings: Findings) -> None:
         log.warning("%d photos of entries were in quarantine and are back", len(findings.named))
     if findings.moved:
         log.warning(
-            "%d photos belonged to no entry and are in quarantine now; they are deleted in %d days unless a database names them",
+            "%d photos belonged to no entry and are in quarantine now; they are deleted in %d days unless a database "
+            "names them",
             findings.moved,
             QUARANTINE_DAYS,
         )

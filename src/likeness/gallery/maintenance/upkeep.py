@@ -85,13 +85,17 @@ class GalleryUpkeep:
         try:
             if not await self._sweep.generations.begin_next():
                 log.error(
-                    "the photos are used with another database, too: of none that this one does not name is anything done"
+                    "the photos are used with another database, too: of none that this one does not name is anything "
+                    "done"
                 )
         except LikenessError as error:
             log.warning("a new generation of the photos could not be begun: %s", error)
 
     async def watch(self) -> None:
-        """Take the claim on the database again when it was lost, and load again what is behind, at once and until it succeeds."""
+        """Take the claim on the database again when it was lost, and load again what is behind.
+
+        It does so at once and until it succeeds.
+        """
         loop, wanted, pause = asyncio.get_running_loop(), asyncio.Event(), FIRST_PAUSE_SECONDS
 
         def attend() -> None:
@@ -129,7 +133,10 @@ class GalleryUpkeep:
             await self.seal_blocks(tenant)
 
     async def delete_photos(self) -> None:
-        """Delete overdue photos as they come, until cancelled: each again and again, for the store may be slow, or down."""
+        """Delete overdue photos as they come, until cancelled.
+
+        Each again and again, for the store may be slow, or down.
+        """
         pause = FIRST_PAUSE_SECONDS
         while True:
             with suppress(TimeoutError):

@@ -1,8 +1,9 @@
 """Is what the galleries store sound: does every template open, and is every photo there?
 
-One that is damaged stops no other: the server leaves the entry out of its searches and tells how many there are. Here they are named, and
-dropped on demand. A template whose copy in a block is sound is made anew from it. An entry that loses its last template is erased, its
-photo included. An entry whose photo is missing or damaged keeps its templates and is found as before.
+One that is damaged stops no other: the server leaves the entry out of its searches and tells how many there are. Here
+they are named, and dropped on demand. A template whose copy in a block is sound is made anew from it. An entry that
+loses its last template is erased, its photo included. An entry whose photo is missing or damaged keeps its templates
+and is found as before.
 """
 
 import asyncio
@@ -30,7 +31,10 @@ PHOTO_MISSING, PHOTO_DAMAGED = "its photo is missing", "its photo does not open"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with an entry. ``pack``: whose template, None for the photo or for an entry without any template."""
+    """What is wrong with an entry.
+
+    ``pack``: whose template, None for the photo or for an entry without any template.
+    """
 
     key: int
     entry_id: str
@@ -47,7 +51,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Looks at one tenant's gallery in a process that owns it. ``size_of`` gives the length of a pack's templates, or raises SetupError."""
+    """Looks at one tenant's gallery in a process that owns it.
+
+    ``size_of`` gives the length of a pack's templates, or raises SetupError.
+    """
 
     tenant: Tenant
     database: Database
@@ -107,7 +114,10 @@ class Verification:
         return None
 
     async def drop(self, faults: Sequence[Fault]) -> tuple[int, int]:
-        """Drop what is damaged; gives how many templates were made anew, and how many entries erased. Raises ServiceUnavailable."""
+        """Drop what is damaged; gives how many templates were made anew, and how many entries erased.
+
+        Raises ServiceUnavailable.
+        """
         await self.photos.recall_overdue()
         restored = erased = 0
         for fault in faults:

@@ -91,7 +91,10 @@ class LoadedGalleries:
     _filling: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "gallery-load"))
 
     def ready(self, tenant_id: str) -> Gallery:
-        """Give a tenant's gallery, new and empty where there is none. Raises ServiceUnavailable when it cannot be asked."""
+        """Give a tenant's gallery, new and empty where there is none.
+
+        Raises ServiceUnavailable when it cannot be asked.
+        """
         progress = self.progress
         if not progress.done:
             raise ServiceUnavailable(
@@ -175,7 +178,10 @@ class LoadedGalleries:
                 self.distrust(tenant_id)
 
     def follow(self, common: str | None) -> None:
-        """Have galleries that are still to be made answer with the pack that all others do. Belongs on the writer's thread."""
+        """Have galleries that are still to be made answer with the pack that all others do.
+
+        Belongs on the writer's thread.
+        """
         if common != self._common:
             with self._lock:
                 self._common = common
@@ -196,7 +202,8 @@ class LoadedGalleries:
     def rebuild(self, database: Database, tenants: list[Tenant]) -> None:
         """Load every tenant's gallery from the database, before anything is written to it. Blocks.
 
-        A gallery whose packs are not installed refuses its calls; the others are served. Raises ServiceUnavailable, SetupError.
+        A gallery whose packs are not installed refuses its calls; the others are served. Raises ServiceUnavailable,
+        SetupError.
         """
         progress = self.progress
         progress.loaded, progress.fault = 0, None
@@ -267,7 +274,8 @@ class LoadedGalleries:
         before = self._galleries.get(tenant.id)
         if notes.unreadable and not (before and before.unreadable == notes.unreadable):
             log.error(
-                "%d entries of tenant %s cannot be read, and searches do without them: stop the server and run `likeness gallery verify`",
+                "%d entries of tenant %s cannot be read, and searches do without them: stop the server and run "
+                "`likeness gallery verify`",
                 len(notes.unreadable),
                 tenant.id,
             )

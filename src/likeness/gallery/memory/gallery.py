@@ -1,8 +1,10 @@
-"""One tenant's gallery in memory: an exact index per model pack, changed by the database's writer thread alone, in commit order.
+"""One tenant's gallery in memory.
 
-A gallery answers through one pack. While it is moved to another (see ``likeness.gallery.reindex.job``) it keeps templates of both,
-the second as its *shadow*; entries that the answering pack has no template of are *orphans* and are found through the pack
-they have one of. What a search works on is one immutable snapshot, taken once.
+An exact index per model pack, changed by the database's writer thread alone, in commit order.
+
+A gallery answers through one pack. While it is moved to another (see ``likeness.gallery.reindex.job``) it keeps
+templates of both, the second as its *shadow*; entries that the answering pack has no template of are *orphans* and are
+found through the pack they have one of. What a search works on is one immutable snapshot, taken once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,11 +58,17 @@ class GallerySnapshot:
         return tuple(pack for pack in self.indexes if pack not in self.enrolling)
 
     def with_shadow(self, pack: str, index: Index) -> "GallerySnapshot":
-        """Give this snapshot with a second pack beside the first, and the index of what that pack has templates of already."""
+        """Give this snapshot with a second pack beside the first.
+
+        The index holds what that pack has templates of already.
+        """
         return replace(self, shadow=pack, indexes={**self.indexes, pack: index})
 
     def swapped(self) -> "GallerySnapshot":
-        """Give the snapshot in which the shadow answers and the pack that answered is its shadow; this reads nothing."""
+        """Give the snapshot in which the shadow answers and the pack that answered is its shadow.
+
+        This reads nothing.
+        """
         assert self.shadow is not None
         shared = len(self.indexes[self.shadow]) - self.orphans.get(self.shadow, 0)
         orphans = {pack: count for pack, count in self.orphans.items() if pack != self.shadow}
@@ -69,7 +77,10 @@ class GallerySnapshot:
         )
 
     def with_orphans(self, found: Mapping[str, Index]) -> "GallerySnapshot":
-        """Give this snapshot with these indexes, by pack, of the entries that neither its pack nor its shadow has a template of."""
+        """Give this snapshot with these indexes, by pack, of its orphans.
+
+        Neither its pack nor its shadow has a template of those entries.
+        """
         enrolling = self.enrolling
         indexes = {pack: index for pack, index in self.indexes.items() if pack in enrolling}
         orphans = {pack: count for pack, count in self.orphans.items() if pack in enrolling}
@@ -85,7 +96,10 @@ class GallerySnapshot:
 
 
 class Gallery:
-    """A tenant's snapshot, and the entries on their way into it. A change of it takes the committed change that it follows, and so runs on the writer's thread."""
+    """A tenant's snapshot, and the entries on their way into it.
+
+    A change of it takes the committed change that it follows, and so runs on the writer's thread.
+    """
 
     def __init__(
         self,
@@ -100,12 +114,14 @@ class Gallery:
         self.recorded = recorded
         """Whether the database says which pack this gallery answers with; it does from the first entry on."""
         self.unblocked_spans = frozenset(unblocked_spans)
-        """Spans of keys that some templates are stored of outside of blocks (see ``likeness.gallery.templates.blocks``).
+        """Spans of keys that some templates are stored of outside of blocks (see
+        ``likeness.gallery.templates.blocks``).
 
         Replaced and never changed: other threads read it.
         """
         self.unreadable = set(unreadable)
-        """Keys of entries that a stored template could not be read of; they may be found through another pack, or not at all."""
+        """Keys of entries that a stored template could not be read of; they may be found through another pack, or not
+        at all."""
 
     def add(self, _: Committed[Any], key: int, templates: Mapping[str, Template]) -> None:
         """Feed a committed entry to the index of each pack."""

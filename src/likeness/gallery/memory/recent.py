@@ -1,16 +1,17 @@
 """Templates that a search under way may have missed, so that search-or-insert is atomic without holding anybody up.
 
-The scan of a search-or-insert runs beside everybody else's. Only its end, on the database's writer thread, must know that nobody
-enrolled the same person meanwhile. All enrolments of a gallery pass through here, and the invariant is:
+The scan of a search-or-insert runs beside everybody else's. Only its end, on the database's writer thread, must know
+that nobody enrolled the same person meanwhile. All enrolments of a gallery pass through here, and the invariant is:
 
     At any moment on the writer's thread, every entry in the database is in the index, or lies in this list behind the
     position that was *indexed* when the scan began.
 
-For an entry is recorded here on the writer's thread as it is inserted, before its commit, and counted as indexed only after the
-index has it. A scan notes the indexed position first and reads the index then: what lies before the position is in the index it
-reads, and what lies behind is here, until the scan's watch ends. So comparing with the entries behind the position is
-comparing with everything that the scan may have missed. An entry whose transaction was rolled back is dropped when the next
-transaction begins; one erased meanwhile is not in the database any more, which the writer looks up before it believes in it.
+For an entry is recorded here on the writer's thread as it is inserted, before its commit, and counted as indexed only
+after the index has it. A scan notes the indexed position first and reads the index then: what lies before the position
+is in the index it reads, and what lies behind is here, until the scan's watch ends. So comparing with the entries
+behind the position is comparing with everything that the scan may have missed. An entry whose transaction was rolled
+back is dropped when the next transaction begins; one erased meanwhile is not in the database any more, which the writer
+looks up before it believes in it.
 """
 
 from collections import Counter
@@ -30,7 +31,10 @@ _FIRST_ROOM = 64
 
 
 class RecentEnrolments:
-    """The newest entries of one gallery for one pack. Recorded and compared on the writer's thread, watched from any."""
+    """The newest entries of one gallery for one pack.
+
+    Recorded and compared on the writer's thread, watched from any.
+    """
 
     def __init__(self, dimension: int) -> None:
         self._lock = Lock()
@@ -44,7 +48,10 @@ class RecentEnrolments:
 
     @contextmanager
     def watch(self) -> Iterator[int]:
-        """Give the position to compare from; what is recorded behind it is kept until the block ends. Scan inside the block."""
+        """Give the position to compare from; what is recorded behind it is kept until the block ends.
+
+        Scan inside the block.
+        """
         with self._lock:
             position = self._indexed
             self._watched[position] += 1

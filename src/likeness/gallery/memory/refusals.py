@@ -1,4 +1,7 @@
-"""Which galleries in memory cannot be asked, and why. The writer's thread, the event loop and loading threads share this."""
+"""Which galleries in memory cannot be asked, and why.
+
+The writer's thread, the event loop and loading threads share this.
+"""
 
 import threading
 from collections.abc import Set as AbstractSet

@@ -1,7 +1,8 @@
 """Would the new pack answer as the old one does? Stored templates of both as queries, each against everybody else.
 
-An entry's nearest other entry and whether it would be found are what a search for a stranger, or for somebody enrolled twice,
-comes to. An answer *changes* where one pack finds somebody else and the other does not, or where both do and it is not the same entry.
+An entry's nearest other entry and whether it would be found are what a search for a stranger, or for somebody enrolled
+twice, comes to. An answer *changes* where one pack finds somebody else and the other does not, or where both do and it
+is not the same entry.
 """
 
 from collections.abc import Sequence

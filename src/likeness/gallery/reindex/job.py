@@ -1,15 +1,17 @@
 """Moving galleries to another model pack, online.
 
-The command line writes what the operator wants into the database; the server, which owns the galleries, carries it out here.
-Every step is one transaction and leaves the database as a place to go on from, so a server killed half-way goes on at its next start:
+The command line writes what the operator wants into the database; the server, which owns the galleries, carries it out
+here. Every step is one transaction and leaves the database as a place to go on from, so a server killed half-way goes
+on at its next start:
 
     waiting → filling → ready → cut over → finishing → gone
                           ↑________|           (roll back)
     any of the first three → abandoning → gone
 
-While it fills, the new pack is the gallery's *shadow*: new entries are enrolled with both, and those that were there before get
-templates from their stored photos. To cut over, pack and shadow change places, in the database in one transaction and in memory in one
-assignment, with no other change under way; so does rolling back. Searches go on with the snapshot that they took.
+While it fills, the new pack is the gallery's *shadow*: new entries are enrolled with both, and those that were there
+before get templates from their stored photos. To cut over, pack and shadow change places, in the database in one
+transaction and in memory in one assignment, with no other change under way; so does rolling back. Searches go on with
+the snapshot that they took.
 """
 
 import asyncio
@@ -214,7 +216,8 @@ class ReindexJob:
             except LikenessError as error:
                 return error.code
             except Exception:
-                # One photo must not hold up all others; its entry is found through the old pack, and the reason is reported.
+                # One photo must not hold up all others; its entry is found through the old pack, and the reason is
+                # reported.
                 log.exception("the photo of entry %s cannot be used", photo.entry_id)
                 return ErrorCode.UNEXPECTED_ERROR
 

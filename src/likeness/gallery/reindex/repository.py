@@ -1,4 +1,7 @@
-"""Galleries on their way to another pack, in the database: what the operator wants, how far it is, what is left to do."""
+"""Galleries on their way to another pack, in the database.
+
+What the operator wants, how far it is, what is left to do.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

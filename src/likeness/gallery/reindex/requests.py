@@ -35,7 +35,8 @@ _FULFILLED: Mapping[ReindexRequest, frozenset[ReindexState]] = {
 class ReindexRequests:
     """Writes into the database what the operator wants.
 
-    A tenant that is ``named`` must be able to do what is asked. Of all tenants, those that are there already are passed over.
+    A tenant that is ``named`` must be able to do what is asked. Of all tenants, those that are there already are passed
+    over.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -50,7 +51,8 @@ class ReindexRequests:
     def ask(self, tenants: Sequence[Tenant], pack: str, *, named: bool) -> list[Tenant]:
         """Ask for the move of galleries to another pack; gives those that move, with those that moved before.
 
-        Raises Conflict where one is on another way, or is named and there already, and NotFound where none is left to move.
+        Raises Conflict where one is on another way, or is named and there already, and NotFound where none is left to
+        move.
         """
         asked = [tenant for tenant in tenants if self._may_move(tenant, pack, named=named)]
         if not asked:
@@ -62,8 +64,8 @@ class ReindexRequests:
     def wish(self, tenants: Sequence[Tenant], wish: ReindexRequest, *, named: bool) -> list[Tenant]:
         """Ask for the next step of the galleries that move; gives those that it concerns.
 
-        Raises NotFound where none moves, and InvalidInput where all are there, or where one is in a state without this step. Then
-        nothing is asked of any.
+        Raises NotFound where none moves, and InvalidInput where all are there, or where one is in a state without this
+        step. Then nothing is asked of any.
         """
         found = self.find(tenants)
         if not found:

@@ -1,14 +1,14 @@
 """Templates of many neighbouring entries sealed as one value, so that a gallery is loaded quickly.
 
-The rows of ``gallery_templates`` are the truth. A block is a copy of those of one tenant and one pack whose keys lie in one
-span: to read and open it takes a fifth of the time that as many rows take. The invariant: **a block that is there holds what
-its rows hold.** Who changes the templates of a span deletes its blocks in the same transaction (``GalleryRepository.drop_blocks``), so
-an erased template is nowhere the moment its erasure is committed, and no crash brings it back; the others of its span are
-read row by row until they are sealed again. New entries need no such care: a span is sealed only when a key behind it
-was given out, and keys only rise.
+The rows of ``gallery_templates`` are the truth. A block is a copy of those of one tenant and one pack whose keys lie in
+one span: to read and open it takes a fifth of the time that as many rows take. The invariant: **a block that is there
+holds what its rows hold.** Who changes the templates of a span deletes its blocks in the same transaction
+(``GalleryRepository.drop_blocks``), so an erased template is nowhere the moment its erasure is committed, and no crash
+brings it back; the others of its span are read row by row until they are sealed again. New entries need no such care: a
+span is sealed only when a key behind it was given out, and keys only rise.
 
-A row that is damaged is left out and told, and its span gets no block, so that the next start tells of it, too. For a block that is
-damaged its rows are read, until it is made anew.
+A row that is damaged is left out and told, and its span gets no block, so that the next start tells of it, too. For a
+block that is damaged its rows are read, until it is made anew.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +30,10 @@ FEWEST_ROWS = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TemplateBatch:
-    """Templates of neighbouring entries: (n,) rising keys and (n, d) float32 rows; ``loose`` ones were read row by row."""
+    """Templates of neighbouring entries: (n,) rising keys and (n, d) float32 rows.
+
+    ``loose`` ones were read row by row.
+    """
 
     keys: NDArray[np.int64]
     rows: NDArray[np.float32]
@@ -73,10 +76,12 @@ def gathered(pieces: Iterable[TemplateBatch], count: int) -> Iterator[tuple[NDAr
 
 
 def seal_span(connection: Connection, tenant: Tenant, sizes: Mapping[str, int], span: int) -> bool:
-    """Make the blocks of a span that are missing or damaged, and worth it; False while the span may still get new entries.
+    """Make the blocks of a span that are missing or damaged, and worth it.
 
-    ``sizes``: the packs, each with the length of its templates. Belongs on the writer's thread: nothing may change between the reading
-    and the commit.
+    False while the span may still get new entries.
+
+    ``sizes``: the packs, each with the length of its templates. Belongs on the writer's thread: nothing may change
+    between the reading and the commit.
     """
     gallery = GalleryRepository(tenant.id)
     first, end = span * BLOCK_SPAN, (span + 1) * BLOCK_SPAN

@@ -1,4 +1,7 @@
-"""Templates as they are stored: little-endian float32 numbers, sealed under the tenant's key, one entry's or a block of many."""
+"""Templates as they are stored.
+
+They are little-endian float32 numbers, sealed under the tenant's key, one entry's or a block of many.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -74,7 +77,10 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def seal_block(tenant: Tenant, pack: str, span: int, keys: NDArray[np.int64], rows: NDArray[np.float32]) -> bytes:
-    """Seal (n,) keys and their (n, d) templates as one value, bound to its pack and its span: the count, the keys, the rows."""
+    """Seal (n,) keys and their (n, d) templates as one value, bound to its pack and its span.
+
+    The count, the keys, the rows.
+    """
     content = np.int64(len(keys)).astype("<i8").tobytes() + keys.astype("<i8").tobytes() + rows.astype("<f4").tobytes()
     return tenant.cipher.seal(content, BLOCK_PURPOSE, _record(pack, str(span)))
 

@@ -11,8 +11,8 @@ from likeness.liveness.thresholds import THRESHOLDS, Thresholds
 _SMALLEST_SHARE = 1 / 12
 """Faces smaller than this share of the frame's shorter side are passed over."""
 _TRACKED_SHARE = 0.45
-"""Beside a face of the last frame, nothing is looked for that is narrower than this share of it: it could not count as a second
-face, and looking for small faces is what looking costs."""
+"""Beside a face of the last frame, nothing is looked for that is narrower than this share of it: it could not count as
+a second face, and looking for small faces is what looking costs."""
 _KEPT = 4
 """Key frames whose pictures are kept; of all others only the template is."""
 
@@ -88,5 +88,8 @@ class Check:
 
 
 def _rank(key: KeyFrame) -> tuple[bool, bool, int, float]:
-    """Put the frame first that is best for the match: in plain light, nothing short for its use, of high quality, early."""
+    """Put the frame first that is best for the match.
+
+    In plain light, nothing short for its use, of high quality, early.
+    """
     return key.lit_by_flash, bool(key.quality.reasons), -key.quality.score, key.at_seconds

@@ -1,4 +1,7 @@
-"""Leads a person through a script: takes observations, gives instructions, ends in a verdict. Pure: no engine, no clock."""
+"""Leads a person through a script: takes observations, gives instructions, ends in a verdict.
+
+Pure: no engine, no clock.
+"""
 
 from likeness.liveness.attempt import challenge
 from likeness.liveness.attempt.evidence import Evidence

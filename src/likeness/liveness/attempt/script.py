@@ -1,6 +1,7 @@
 """The challenge of one attempt, drawn by the server from a cryptographic source of chance.
 
-A script is drawn anew for every attempt and is never sent to the client: each instruction tells only the present moment.
+A script is drawn anew for every attempt and is never sent to the client: each instruction tells only the present
+moment.
 """
 
 import secrets
@@ -83,7 +84,8 @@ class Flash:
 
     colours: tuple[FlashColour, ...]
     spare: tuple[FlashColour, ...]
-    """Another draw, for starting over when the face was lost: no person may answer a draw that they have already seen."""
+    """Another draw, for starting over when the face was lost: no person may answer a draw that they have already seen.
+    """
 
 
 Step = Hold | Move | Turn | Tilt | Flash
@@ -106,15 +108,20 @@ PALETTE = (
     Colour(90, 90, 255),
     Colour(255, 90, 255),
 )
-"""Six hues in the order of the colour circle. None is a saturated red in the sense of WCAG 2.2 §2.3.1 (R/(R+G+B) < 0.8)."""
+"""Six hues in the order of the colour circle. None is a saturated red in the sense of WCAG 2.2 §2.3.1 (R/(R+G+B) <
+0.8)."""
 
 FLASH_COUNT = 8
 FLASH_SECONDS = (0.40, 0.60)
-"""No colour stays shorter than 0.4 s: at most 2.5 changes, so 1.25 flashes (pairs of changes), in any second; WCAG allows three."""
+"""No colour stays shorter than 0.4 s: at most 2.5 changes, so 1.25 flashes (pairs of changes), in any second; WCAG
+allows three."""
 
 
 class Chance(Protocol):
-    """The part of ``random.Random`` that is used; ``secrets.SystemRandom`` is one, and so is a seeded one in a simulation."""
+    """The part of ``random.Random`` that is used.
+
+    ``secrets.SystemRandom`` is one, and so is a seeded one in a simulation.
+    """
 
     def sample(self, population: Sequence[T], k: int) -> list[T]: ...
 
@@ -156,8 +163,8 @@ def draw_script(mode: LivenessMode, *, flash: bool = True, chance: Chance | None
 def draw_colours(chance: Chance) -> tuple[FlashColour, ...]:
     """Draw a sequence of colours in which neighbours differ and no hue dominates.
 
-    Every hue comes once and two come twice, so each direction of the colour plane is excited in every draw. There are 86,400
-    orders, and the durations vary on top.
+    Every hue comes once and two come twice, so each direction of the colour plane is excited in every draw. There are
+    86,400 orders, and the durations vary on top.
     """
     while True:
         order = [*PALETTE, *chance.sample(PALETTE, FLASH_COUNT - len(PALETTE))]

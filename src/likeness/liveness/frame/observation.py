@@ -1,4 +1,7 @@
-"""One frame, measured: where the face is, how it is turned, whether the picture is good enough, what light falls on it."""
+"""One frame, measured.
+
+Where the face is, how it is turned, whether the picture is good enough, what light falls on it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,13 +25,16 @@ _SURROUNDINGS_WIDTH = 80
 _OVAL_WIDTH, _OVAL_HEIGHT = 2.35, 3.3
 """Of a head, in eye distances."""
 _BESIDE = 1.5, 2.9
-"""Half the width and height of the ellipse around a head and its hair, in eye distances: what is beyond it is the room. A phone's
-upright frame shows most of the room above the shoulders, in the corners over the head."""
+"""Half the width and height of the ellipse around a head and its hair, in eye distances: what is beyond it is the room.
+A phone's upright frame shows most of the room above the shoulders, in the corners over the head."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceView:
-    """The one face of a frame. Lengths in eye distances unless named otherwise; offsets > 0 are to the image's right."""
+    """The one face of a frame.
+
+    Lengths in eye distances unless named otherwise; offsets > 0 are to the image's right.
+    """
 
     detection: Detection
     eye_distance_pixels: float
@@ -137,9 +143,10 @@ def guide(
 ) -> tuple[StatusCode, Hint | None] | None:
     """Say what keeps a frame from being judged, the most helpful thing first; None when it is good.
 
-    Light comes before place, since a face is not found in the dark, and place before distance: who comes closer from a place
-    at the edge leaves the picture. ``scale`` is the wanted eye distance as a share of the frame's shorter side. ``tolerance`` > 1 widens what is allowed of place
-    and pose, so that a person on the edge is not told one thing and the other in turns.
+    Light comes before place, since a face is not found in the dark, and place before distance: who comes closer from a
+    place at the edge leaves the picture. ``scale`` is the wanted eye distance as a share of the frame's shorter side.
+    ``tolerance`` > 1 widens what is allowed of place and pose, so that a person on the edge is not told one thing and
+    the other in turns.
     """
     face = seen.face
     if face is None:

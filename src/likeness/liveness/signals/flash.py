@@ -8,8 +8,8 @@ from likeness.liveness.thresholds import Signals
 def judge(response: Response | None, limits: Signals) -> SignalResult:
     """Score: correlation of the colours shown with the skin's answer; a weak answer counts as none.
 
-    A replayed session answers other colours, a display and a still injected into the stream hardly any, and a picture that
-    answers as a whole cancels out against its own background.
+    A replayed session answers other colours, a display and a still injected into the stream hardly any, and a picture
+    that answers as a whole cancels out against its own background.
     """
     threshold = limits.flash_correlation
     if response is None:

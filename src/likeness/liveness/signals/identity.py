@@ -1,8 +1,8 @@
 """One person from the first look to the last.
 
-Faces are compared where a step begins, every so often, at the end, and on both sides of every moment at which somebody else could
-have come: nobody is swapped between two looks without a trace. What leaves none, such as a slow change of one face into
-another, is met by the looks in between.
+Faces are compared where a step begins, every so often, at the end, and on both sides of every moment at which somebody
+else could have come: nobody is swapped between two looks without a trace. What leaves none, such as a slow change of
+one face into another, is met by the looks in between.
 """
 
 from dataclasses import dataclass
@@ -127,7 +127,10 @@ def _pattern(chart: Chart) -> FloatArray:
 
 
 def judge(templates: list[Template], threshold: float) -> SignalResult:
-    """Score: how alike the two least alike groups of looks are. ``threshold``: the pack's for the level that they must reach."""
+    """Score: how alike the two least alike groups of looks are.
+
+    ``threshold``: the pack's for the level that they must reach.
+    """
     threshold = round(threshold, 4)
     if len(templates) < 2:
         return SignalResult(SignalName.IDENTITY, 0.0, threshold, passed=False, reason="the face was seen too seldom")
@@ -139,10 +142,12 @@ def judge(templates: list[Template], threshold: float) -> SignalResult:
 
 
 def _last_link(scores: FloatArray) -> float:
-    """Join what is most alike until one group is left; give the mean score of the last two groups' pairs (average linkage).
+    """Join what is most alike until one group is left.
 
-    A person who comes in between makes a group of their own, however often they come and go. One poor look of the same person weighs
-    less than in the lowest score of all pairs: it is the mean of its scores with all others that counts.
+    Give the mean score of the last two groups' pairs (average linkage).
+
+    A person who comes in between makes a group of their own, however often they come and go. One poor look of the same
+    person weighs less than in the lowest score of all pairs: it is the mean of its scores with all others that counts.
     """
     links = scores.astype(np.float64)
     np.fill_diagonal(links, -np.inf)

@@ -1,4 +1,6 @@
-"""Hints that the frames do not come from a camera: repetition, no sensor noise, impossible timing, a virtual camera's name.
+"""Hints that the frames do not come from a camera.
+
+Repetition, no sensor noise, impossible timing, a virtual camera's name.
 
 Hints: a careful attacker avoids each of them. They cost nothing to check and catch the careless.
 """

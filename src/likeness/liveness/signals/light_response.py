@@ -1,8 +1,9 @@
 """The screen's colours, sought again in the camera's pictures: what the flash and the shading signals are both made of.
 
-A camera multiplies linear light by gains that drift (exposure, white balance). The logarithm of the face's light minus that
-of the background's is free of them, and so is the skin's own colour once its mean over time is taken away. What stays is the
-screen: log(1 + response · colour). The response of a single place on the face tells how it lies to the screen.
+A camera multiplies linear light by gains that drift (exposure, white balance). The logarithm of the face's light minus
+that of the background's is free of them, and so is the skin's own colour once its mean over time is taken away. What
+stays is the screen: log(1 + response · colour). The response of a single place on the face tells how it lies to the
+screen.
 """
 
 from dataclasses import dataclass
@@ -60,8 +61,8 @@ def respond(
 ) -> Response | None:
     """Find the lag at which the samples follow the colours best.
 
-    ``shown``: since when the page was told which colour, in order. None when there are too few samples to say, or no background
-    to hold the face against.
+    ``shown``: since when the page was told which colour, in order. None when there are too few samples to say, or no
+    background to hold the face against.
     """
     background = _background(samples)
     if len(samples) < _LEAST_SAMPLES or background is None:
@@ -90,7 +91,8 @@ def respond(
 def _background(samples: list[LightSample]) -> NDArray[np.float64] | None:
     """Give how the log of the light beside the head changes, (t, 3).
 
-    Each pixel is held against its own mean over time: else a head that moves would tint the background by covering parts of it.
+    Each pixel is held against its own mean over time: else a head that moves would tint the background by covering
+    parts of it.
     """
     if not samples or len({one.beside.shape for one in samples}) > 1:
         return None

@@ -1,9 +1,10 @@
 """Depth, shown by coming closer: a head's nose grows faster than its ears, and no sheet of paper does that.
 
-A far and a near face chart are registered point by point (dense inverse search: Kroeger et al., "Fast Optical Flow using Dense
-Inverse Search", 2016). A plane's registration is a homography; what a homography cannot explain is relief. A sheet bent around an
-upright axis leaves relief too, so two models compete for it: a bent sheet, and a mean head. The relief is stated relative
-to what perspective makes of one eye distance of depth, so that it does not depend on the camera's angle of view.
+A far and a near face chart are registered point by point (dense inverse search: Kroeger et al., "Fast Optical Flow
+using Dense Inverse Search", 2016). A plane's registration is a homography; what a homography cannot explain is relief.
+A sheet bent around an upright axis leaves relief too, so two models compete for it: a bent sheet, and a mean head. The
+relief is stated relative to what perspective makes of one eye distance of depth, so that it does not depend on the
+camera's angle of view.
 
 Noise is kept out by multiplying residuals of independent pairs of frames: what is random averages to nothing.
 """
@@ -61,7 +62,10 @@ _HOMOGRAPHY = [
 
 
 def _model(*flows: Vector) -> Vector:
-    """Give all that these flows can explain as orthonormal columns, (2n, k): least squares stays exact in their products."""
+    """Give all that these flows can explain as orthonormal columns, (2n, k).
+
+    Least squares stays exact in their products.
+    """
     return np.asarray(np.linalg.qr(np.stack([*_HOMOGRAPHY, *flows], axis=1))[0])
 
 
@@ -72,7 +76,10 @@ _HEAD = _model(*_moved(head_depth(_X, _Y)))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Registration:
-    """One far and one near chart, compared: what each model leaves unexplained at each place (2n,), and the trust in it."""
+    """One far and one near chart, compared.
+
+    What each model leaves unexplained at each place (2n,), and the trust in it.
+    """
 
     plane: Vector
     sheet: Vector

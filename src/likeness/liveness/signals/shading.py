@@ -1,8 +1,11 @@
-"""The screen's light falls on the face as on a head: other on the nose than beside it, weak towards the sides, the brow, the chin.
+"""The screen's light falls on the face as on a head.
 
-How strongly each place answers the colours is free of the skin's own colour, so a picture of a face, however well it is tinted,
-answers evenly, and a bent one with a smooth change along one direction. What is left when all that such sheets can show is taken
-away must be what a head's normals make: they enter by Lambert's law, from wherever the screen and the room's light come.
+It differs on the nose and beside it, and is weak towards the sides, the brow, the chin.
+
+How strongly each place answers the colours is free of the skin's own colour, so a picture of a face, however well it is
+tinted, answers evenly, and a bent one with a smooth change along one direction. What is left when all that such sheets
+can show is taken away must be what a head's normals make: they enter by Lambert's law, from wherever the screen and the
+room's light come.
 
 Two halves of the frames measure it independently, and only what they share counts: noise does not.
 """
@@ -37,7 +40,8 @@ _ALL_X, _ALL_Y = _grid()
 _FACE = (_ALL_X / 0.85) ** 2 + (_ALL_Y - 0.4) ** 2 < 1
 _X, _Y = _ALL_X[_FACE], _ALL_Y[_FACE]
 _SHEET = np.stack([np.ones_like(_X), _X, _Y, _X**2, _X**3, _X**4, _X * _Y, _Y**2], axis=1)
-"""What the answers of a flat or bent sheet lie in: light from near by falls off with the square of the distance, too."""
+"""What the answers of a flat or bent sheet lie in: light from near by falls off with the square of the distance, too.
+"""
 _HEAD = _normals(_X, _Y)
 
 

@@ -1,9 +1,9 @@
 """One session while browsers are connected to it: who holds it, the attempt under way, and how it is decided.
 
-One connection *holds* the session and streams; any others *watch* and are told the end (the desktop, while a phone goes on).
-A newer connection takes over as long as no attempt is under way. During an attempt only the device that began it may come back,
-proven by the key that it was given: nobody can slip in half-way. An attempt whose device stays away is a failed attempt, else
-an unwelcome challenge could be dodged by hanging up.
+One connection *holds* the session and streams; any others *watch* and are told the end (the desktop, while a phone goes
+on). A newer connection takes over as long as no attempt is under way. During an attempt only the device that began it
+may come back, proven by the key that it was given: nobody can slip in half-way. An attempt whose device stays away is a
+failed attempt, else an unwelcome challenge could be dodged by hanging up.
 """
 
 import asyncio
@@ -136,7 +136,8 @@ class Capture:
             attempt.absence = None
         self.watchers.discard(participant)
         if previous is not None and previous is not participant:
-            # The same device again is its own connection that was lost, or a copy of its tab, which must not come back at once.
+            # The same device again is its own connection that was lost, or a copy of its tab, which must not come back
+            # at once.
             previous.dismissed = previous.device == participant.device
             if not previous.dismissed:
                 self.watchers.add(previous)
@@ -373,7 +374,10 @@ class Capture:
 
 
 async def _insist(work: Callable[[], Awaitable[T]]) -> T:
-    """Try again for some seconds while the server is busy: work that may have been done already, unheard. Raises ServiceUnavailable."""
+    """Try again for some seconds while the server is busy: work that may have been done already, unheard.
+
+    Raises ServiceUnavailable.
+    """
     for pause in BUSY_PAUSES:
         try:
             return await work()

@@ -29,13 +29,19 @@ PAGE_HEADERS: Final = {
 
 @router.get("/capture/{session_id}")
 async def get_capture_page(session_id: str) -> HTMLResponse:
-    """Give the page; it says nothing of the session, which the token in the fragment opens. A mangled link is told on it, too."""
+    """Give the page; it says nothing of the session, which the token in the fragment opens.
+
+    A mangled link is told on it, too.
+    """
     return HTMLResponse(PAGE, 200 if is_uuid(session_id) else 404, headers=PAGE_HEADERS)
 
 
 @router.websocket("/api/v1/capture/{session_id}")
 async def capture(websocket: WebSocket, session_id: str) -> None:
-    """Carry a session out; the first message must bring the capture token (see ``likeness.sessions.capture.messages``)."""
+    """Carry a session out.
+
+    The first message must bring the capture token (see ``likeness.sessions.capture.messages``).
+    """
     await websocket.accept()
     captures = websocket.app.state.components[CaptureHub]
     assert isinstance(captures, CaptureHub)

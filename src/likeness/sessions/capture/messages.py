@@ -1,7 +1,8 @@
 """What travels over the capture socket.
 
-The browser sends JSON texts (:class:`Hello` first, then :class:`Command`) and binary frames: two bytes with the length of a
-JSON header, the header (:class:`FrameHeader`), the JPEG. The server answers with JSON texts alone; docs/sessions.md lists them.
+The browser sends JSON texts (:class:`Hello` first, then :class:`Command`) and binary frames: two bytes with the length
+of a JSON header, the header (:class:`FrameHeader`), the JPEG. The server answers with JSON texts alone;
+docs/sessions.md lists them.
 """
 
 import json
@@ -110,7 +111,10 @@ def pack_frame(jpeg: bytes, *, t: float | None = None, flash: int | None = None)
 
 
 def returns_data(options: SessionOptions, hello: Hello) -> bool:
-    """Whether the browser is given the result of an ending without success: as the session was opened, else as the browser asks."""
+    """Whether the browser is given the result of an ending without success.
+
+    As the session was opened, else as the browser asks.
+    """
     opened = options.return_data_for_incomplete_session
     return hello.return_data_for_incomplete_session if opened is None else opened
 

@@ -11,7 +11,10 @@ QUIET_MODULES = 4
 
 @lru_cache(maxsize=256)
 def draw_qr(url: str) -> dict[str, int | str]:
-    """Give the code as SVG path data of its dark modules in a square of ``size`` units, quiet zone included; for reading only."""
+    """Give the code as SVG path data of its dark modules in a square of ``size`` units, quiet zone included.
+
+    For reading only.
+    """
     modules = [list(row) for row in segno.make(url, error="l", micro=False).matrix]
     path = []
     for y, row in enumerate(modules, QUIET_MODULES):

@@ -1,4 +1,7 @@
-"""Presentation attack instruments and injections, each by an attacker who does what the page says as well as their means allow."""
+"""Presentation attack instruments and injections.
+
+Each attacker does what the page says as well as their means allow.
+"""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -68,7 +71,10 @@ def mount(
 
 
 class HeldSheet:
-    """A print held by hand, stiff or bent: cut out along the head, or with its own background, from 70 % of life size to 110 %."""
+    """A print held by hand, stiff or bent.
+
+    Cut out along the head, or with its own background, from 70 % of life size to 110 %.
+    """
 
     def __init__(
         self, portrait: Portrait, surface: Surface, chance: np.random.Generator, *, stage: Stage | None = None
@@ -129,7 +135,10 @@ class CutOutEyes:
 
 
 class ReplayedSession:
-    """An earlier live attempt of the victim, fed into the page again: each part when it is asked for, the colours in their old order."""
+    """An earlier live attempt of the victim, fed into the page again.
+
+    Each part when it is asked for, the colours in their old order.
+    """
 
     def __init__(self, recording: list[Shot], chance: np.random.Generator) -> None:
         self.camera_label = "Integrated Webcam"
@@ -171,7 +180,10 @@ class ReplayedSession:
 
 
 def parts(recording: list[Shot]) -> list[tuple[str, int, int]]:
-    """Cut a recording where something new was asked: (what, first shot, last shot). Guidance belongs to what it interrupts."""
+    """Cut a recording where something new was asked: (what, first shot, last shot).
+
+    Guidance belongs to what it interrupts.
+    """
     asked = {code.value for code in StatusCode if code.startswith("FACE_LIVENESS_")} - {
         StatusCode.FACE_LIVENESS_HOLD_STILL.value
     }
@@ -198,7 +210,8 @@ class ScreenReplay:
         self._still = portrait.pixels
         self._glow = float(chance.uniform(0.6, 2.0))
         self._moire = moire(chance)
-        # The mirrored screen shows on a part of the glass; its share of light is Fresnel's 4 % of some four times the lighting.
+        # The mirrored screen shows on a part of the glass; its share of light is Fresnel's 4 % of some four times the
+        # lighting.
         blob = cv2.GaussianBlur(chance.normal(0, 1, (HEIGHT // 8, WIDTH // 8)).astype(np.float32), (0, 0), 12)
         blob = cv2.resize(np.clip(blob / (np.abs(blob).max() + 1e-6), 0, 1), (WIDTH, HEIGHT))
         self._mirror = blob * np.float32(chance.uniform(0.0, 0.16))
@@ -215,7 +228,8 @@ class ScreenReplay:
         shown = self._still
         if self._video is not None:
             picture = self._video.picture(at_seconds)
-            # The middle of the recording, held where it is as large as it was in its own camera; it comes closer by itself.
+            # The middle of the recording, held where it is as large as it was in its own camera; it comes closer by
+            # itself.
             height, width = picture.shape[:2]
             across = min(width, height * WIDTH // HEIGHT)
             down = across * HEIGHT // WIDTH
@@ -242,7 +256,10 @@ class ScreenReplay:
 
 
 class SwappedPerson:
-    """The victim for a part of the attempt, live or as a print, and somebody else, live, for the rest; half of them come back."""
+    """The victim for a part of the attempt, live or as a print, and somebody else, live, for the rest.
+
+    Half of them come back.
+    """
 
     def __init__(self, victim: Portrait, accomplice: Portrait, chance: np.random.Generator) -> None:
         self.camera_label = "Integrated Webcam"
@@ -281,7 +298,10 @@ class SwappedPerson:
 
 
 class InjectedStill:
-    """One photo fed to the page in place of a camera, zoomed and turned as asked; at best with noise, and tinted in step on the face."""
+    """One photo fed to the page in place of a camera, zoomed and turned as asked.
+
+    At best with noise, and tinted in step on the face.
+    """
 
     def __init__(self, portrait: Portrait, chance: np.random.Generator) -> None:
         self.camera_label = "Integrated Webcam"

@@ -60,7 +60,10 @@ class Motion:
         }
 
     def react(self, message: Mapping[str, Any], at_seconds: float) -> None:
-        """Hear an instruction; a change of what is wanted starts a movement after the time it takes to understand it."""
+        """Hear an instruction.
+
+        A change of what is wanted starts a movement after the time it takes to understand it.
+        """
         oval, hint = message["oval"], message["hint"]
         status = StatusCode(message["statusCode"])
         gesture = status if status in _TURNS or status in _TILTS else None

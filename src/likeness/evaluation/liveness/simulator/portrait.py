@@ -30,8 +30,8 @@ class Portrait:
     def from_photo(cls, photo: Image, landmarks: NDArray[np.float32], chance: np.random.Generator) -> "Portrait":
         """Lay out a near-frontal photo by its five landmarks.
 
-        A small photo is sharpened and gets skin grain as it is enlarged: what a camera would resolve at this distance is not in
-        the file.
+        A small photo is sharpened and gets skin grain as it is enlarged: what a camera would resolve at this distance
+        is not in the file.
         """
         origin = np.array((LEFT_CM, TOP_CM), np.float32)
         placing = similarity(landmarks, (LANDMARKS_CM + origin) * PIXELS_PER_CM)

@@ -41,7 +41,10 @@ class Pose:
         return replace(self, z=self.z + z)
 
     def propped(self, z: float, *, up: float) -> "Pose":
-        """Give what is left of the movement when the thing is propped up at a distance, ``up`` centimetres above the middle."""
+        """Give what is left of the movement when the thing is propped up at a distance.
+
+        It stands ``up`` centimetres above the middle.
+        """
         return replace(self, x=self.x * 0.2, y=self.y * 0.2 - up, z=z)
 
     def rotation(self) -> FloatArray:
@@ -70,7 +73,10 @@ class Lighting:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """One object. ``texture`` and ``alpha`` show a portrait's layout at any resolution; ``glow`` is own light per unit of texture."""
+    """One object.
+
+    ``texture`` and ``alpha`` show a portrait's layout at any resolution; ``glow`` is own light per unit of texture.
+    """
 
     surface: Surface
     texture: NDArray[np.uint8]
@@ -95,7 +101,8 @@ def render(
 ) -> FloatArray:
     """Give linear light (h, w, 3): ``layers`` are painted over ``background``, soft ones first, each kind in order.
 
-    ``background``: (h / 2, w / 2, 3) linear reflectance. ``screen``: linear RGB of what the screen shows, 0..1; (0, 0, 0) is dark.
+    ``background``: (h / 2, w / 2, 3) linear reflectance. ``screen``: linear RGB of what the screen shows, 0..1; (0, 0,
+    0) is dark.
     """
     # The wall is some eight times as far as the face, so it gets about a sixtieth of the screen's light.
     wall = lighting.room_colour + lighting.screen * screen / 60

@@ -58,7 +58,10 @@ def carry_out(
     *,
     recording: list[Shot] | None = None,
 ) -> SimulatedAttempt:
-    """Run one attempt to its verdict in simulated time. The page shows an instruction when it arrives, and no sooner."""
+    """Run one attempt to its verdict in simulated time.
+
+    The page shows an instruction when it arrives, and no sooner.
+    """
     network = NetworkConditions.draw(chance)
     captured = 0.5
     arrived = 0.0
