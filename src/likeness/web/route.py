@@ -22,9 +22,9 @@ class OfRequest:
 class DirectRoute(APIRoute):
     """A route whose endpoint takes nothing but the request and what :class:`OfRequest` gives, and answers with a model.
 
-    They are asked in the order of the signature, which says who may call and is described as everywhere. An endpoint that also takes
-    something of the path, the query or a header is called as FastAPI does it. Dependencies of a whole router or
-    application would not be asked: there are none.
+    They are asked in the order of the signature, which says who may call and is described as everywhere. An endpoint
+    that also takes something of the path, the query or a header is called as FastAPI does it. Dependencies of a whole
+    router or application would not be asked: there are none.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
