@@ -73,9 +73,9 @@ def test_a_photo_that_could_not_be_given_up_is_deleted_by_the_upkeep(
 
         with monkeypatch.context() as patch:
             patch.setattr(images, "delete", refused)
-            async with photos.arriving(tenant, b"photo") as arrival:
+            async with photos.arriving(tenant, b"photo") as pending:
                 pass
-        assert await stored(images, tenant.id) == {arrival.image_id}
+        assert await stored(images, tenant.id) == {pending.image_id}
         await photos.delete_overdue()
         assert await stored(images, tenant.id) == set()
 
@@ -99,8 +99,8 @@ def test_a_photo_that_cannot_be_deleted_holds_up_no_other(
             patch.setattr(images, "delete", refused)
             kept = []
             for _ in range(2):
-                async with photos.arriving(tenant, b"photo") as arrival:
-                    kept.append(arrival.image_id)
+                async with photos.arriving(tenant, b"photo") as pending:
+                    kept.append(pending.image_id)
 
         async def refused_the_first(tenant_id: str, image_id: str) -> None:
             await (refused if image_id == kept[0] else delete)(tenant_id, image_id)

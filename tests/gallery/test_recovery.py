@@ -47,7 +47,7 @@ def test_a_reload_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.
     async def main() -> None:
         await gallery.upkeep.load()
         entry = await gallery.service.insert(tenant, picture(1))
-        gallery.galleries.distrust(tenant.id)
+        gallery.galleries.mark_stale(tenant.id)
         with monkeypatch.context() as patched:
             patched.setattr(GalleryRepository, "packs", broken)
             with pytest.raises(ServiceUnavailable):
@@ -100,7 +100,7 @@ def test_a_search_that_began_before_a_reload_sees_the_present(tmp_path: Path, mo
         held = Held(monkeypatch, Packs, "analyse")
         search = asyncio.create_task(gallery.service.search(tenant, picture(1)))
         await held.reached.wait()
-        gallery.galleries.distrust(tenant.id)
+        gallery.galleries.mark_stale(tenant.id)
         await gallery.upkeep.catch_up()
         await gallery.service.erase(tenant, erased)
         held.go.set()

@@ -64,20 +64,20 @@ class EntryPhotos:
         Raises ServiceUnavailable when the store refuses. A caller that is cancelled within the block may leave its
         commit behind it: that photo counts as arriving until the next start.
         """
-        arrival = PendingPhoto(new_object_id())
-        self._arriving.add(arrival.image_id)
+        pending = PendingPhoto(new_object_id())
+        self._arriving.add(pending.image_id)
         stored = False
         try:
-            await self._images.put(tenant.id, arrival.image_id, photo, tenant.cipher)
+            await self._images.put(tenant.id, pending.image_id, photo, tenant.cipher)
             stored = True
-            yield arrival
+            yield pending
         except Exception as error:
-            await self._give_up(tenant, arrival, doubtful=stored and isinstance(error, ServiceUnavailable))
+            await self._give_up(tenant, pending, doubtful=stored and isinstance(error, ServiceUnavailable))
             raise
-        if arrival.enrolled:
-            self._arriving.discard(arrival.image_id)
+        if pending.enrolled:
+            self._arriving.discard(pending.image_id)
         else:
-            await self._give_up(tenant, arrival)
+            await self._give_up(tenant, pending)
 
     async def get(self, tenant: Tenant, image_id: str) -> bytes | None:
         """Give a photo, or None. Raises ServiceUnavailable."""
@@ -146,15 +146,15 @@ class EntryPhotos:
         if overdue and overdue.entry_id:
             self._gone.append(image_id)
 
-    async def _give_up(self, tenant: Tenant, arrival: PendingPhoto, *, doubtful: bool = False) -> None:
-        self._overdue[arrival.image_id] = _Overdue(tenant.id, doubtful=doubtful)
-        self._arriving.discard(arrival.image_id)
+    async def _give_up(self, tenant: Tenant, pending: PendingPhoto, *, doubtful: bool = False) -> None:
+        self._overdue[pending.image_id] = _Overdue(tenant.id, doubtful=doubtful)
+        self._arriving.discard(pending.image_id)
         if doubtful:
             self.due.set()
             return
         try:
-            await self._images.delete(tenant.id, arrival.image_id)
-            self._overdue.pop(arrival.image_id, None)
+            await self._images.delete(tenant.id, pending.image_id)
+            self._overdue.pop(pending.image_id, None)
         except LikenessError as error:
             self.due.set()
             log.warning("a photo that nobody was enrolled with is still there and will be deleted: %s", error)

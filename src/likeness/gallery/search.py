@@ -79,7 +79,7 @@ class Searcher:
                 raise GalleryMoved
             await asyncio.sleep(RESCAN_PAUSE_SECONDS)
         else:
-            self._galleries.distrust(tenant.id)
+            self._galleries.mark_stale(tenant.id)
             raise ServiceUnavailable("The gallery is being loaded again; try again shortly.")
         ranked = [
             self._rank(entries[hit.key], hit, pack, decisions[pack])

@@ -155,7 +155,7 @@ def test_a_span_is_read_from_its_block_until_one_of_its_entries_is_erased(connec
     entries = [enrol(connection, tenant, PACKS[0]) for _ in range(3 * SPAN)]  # keys from 1 on
     assert [seal_span(connection, tenant, SIZES, span) for span in range(4)] == [True, True, True, False]
     read = list(stored_templates(connection, tenant, PACKS[0], SIZE))
-    assert [(piece.keys.tolist(), piece.loose) for piece in read] == [
+    assert [(piece.keys.tolist(), piece.by_row) for piece in read] == [
         ([1, 2, 3], False),
         ([4, 5, 6, 7], False),
         ([8, 9, 10, 11], False),
@@ -164,7 +164,7 @@ def test_a_span_is_read_from_its_block_until_one_of_its_entries_is_erased(connec
     assert count_blocks(connection) == 3
     GalleryRepository(tenant.id).erase(connection, entries[4][1])
     read = list(stored_templates(connection, tenant, PACKS[0], SIZE))
-    assert [piece.spans for piece in read if piece.loose] == [[1], [3]]
+    assert [piece.spans for piece in read if piece.by_row] == [[1], [3]]
     assert count_blocks(connection) == 2
     assert seal_span(connection, tenant, SIZES, 1)
     assert [piece.keys.tolist() for piece in stored_templates(connection, tenant, PACKS[0], SIZE)][1] == [4, 6, 7]
@@ -191,7 +191,7 @@ def test_a_block_opens_in_its_own_place_alone(connection: Connection) -> None:
     seal_span(connection, tenant, SIZES, 1)
     connection.execute(update(gallery_blocks).values(span=2))
     read = list(stored_templates(connection, tenant, PACKS[0], SIZE))
-    assert all(piece.loose for piece in read)
+    assert all(piece.by_row for piece in read)
     assert [key for piece in read for key in piece.keys.tolist()] == list(range(1, 3 * SPAN + 1))
 
 
@@ -232,6 +232,6 @@ def test_what_lay_loose_is_sealed_for_the_next_start(tmp_path: Path, monkeypatch
 
 
 def test_pieces_are_gathered_in_order_until_there_are_enough() -> None:
-    pieces = [TemplateBatch(np.arange(n), np.zeros((n, 2), np.float32), loose=True) for n in (2, 3, 1, 4)]
+    pieces = [TemplateBatch(np.arange(n), np.zeros((n, 2), np.float32), by_row=True) for n in (2, 3, 1, 4)]
     assert [len(keys) for keys, _ in gathered(pieces, 4)] == [5, 5]
     assert [len(rows) for _, rows in gathered(pieces, 6)] == [6, 4]

@@ -61,7 +61,7 @@ class RebuildProgress:
 class _Notes:
     """What the loading of one gallery saw on its way."""
 
-    loose: set[int] = field(default_factory=set)
+    unblocked_spans: set[int] = field(default_factory=set)
     """Spans that no block covers."""
     unreadable: set[int] = field(default_factory=set)
     """Keys of entries with a damaged template."""
@@ -130,9 +130,9 @@ class LoadedGalleries:
             change(self.gallery(tenant_id))
         except Exception:
             log.exception("a committed change did not reach the index")
-            self.distrust(tenant_id)
+            self.mark_stale(tenant_id)
 
-    def distrust(self, tenant_id: str) -> None:
+    def mark_stale(self, tenant_id: str) -> None:
         """Have a gallery that differs from the database loaded anew; until then it refuses its calls."""
         log.error("the gallery of tenant %s is loaded anew", tenant_id)
         self._refusals.mark_stale(tenant_id)
@@ -141,7 +141,7 @@ class LoadedGalleries:
     def follow_ownership(self, became: Ownership) -> None:
         """Answer no call while another may own the database, and load all anew where it may have written."""
         if became is Ownership.DOUBTFUL:
-            self._distrust_all()
+            self._mark_all_stale()
         self._suspended = became is Ownership.LOST
         self._detached = became is Ownership.GONE
         self.attention()
@@ -168,14 +168,14 @@ class LoadedGalleries:
             return "suspended"
         return "reloading" if self._all_behind and self._refusals.reloading else "ready"
 
-    def _distrust_all(self) -> None:
+    def _mark_all_stale(self) -> None:
         """Have every gallery loaded anew: the database may hold other entries than memory does."""
         with self._lock:
             tenants = list(self._galleries)
         self._all_behind = True
         for tenant_id in tenants:
             if self._refusals.reason(tenant_id) is None:
-                self.distrust(tenant_id)
+                self.mark_stale(tenant_id)
 
     def follow(self, common: str | None) -> None:
         """Have galleries that are still to be made answer with the pack that all others do.
@@ -279,7 +279,9 @@ class LoadedGalleries:
                 len(notes.unreadable),
                 tenant.id,
             )
-        loaded = Gallery(snapshot, recorded=recorded, unblocked_spans=notes.loose, unreadable=notes.unreadable)
+        loaded = Gallery(
+            snapshot, recorded=recorded, unblocked_spans=notes.unblocked_spans, unreadable=notes.unreadable
+        )
         with self._lock:
             self._galleries[tenant.id] = loaded
         self._refusals.lift(tenant.id)
@@ -287,19 +289,19 @@ class LoadedGalleries:
     def _open(self, tenant: Tenant, plain: PlainGallery, notes: "_Notes") -> GallerySnapshot:
         index = self.new_index(plain.pack)
         if plain.entries:
-            piece = self._note(open_rows(tenant, plain.pack, index.dimension, plain.entries), notes)
-            index.add_many(piece.keys, piece.rows)
+            batch = self._note(open_rows(tenant, plain.pack, index.dimension, plain.entries), notes)
+            index.add_many(batch.keys, batch.rows)
         return GallerySnapshot(plain.pack, None, {plain.pack: index}, {})
 
-    def _note(self, piece: TemplateBatch, notes: "_Notes") -> TemplateBatch:
+    def _note(self, batch: TemplateBatch, notes: "_Notes") -> TemplateBatch:
         """Note what is to be known of templates that were read. Raises Stopped."""
         if self._stop.is_set():
             raise Stopped
-        if piece.loose:
-            notes.loose.update(piece.spans)
-        notes.unreadable.update(piece.damaged)
-        self.progress.loaded += len(piece.keys)
-        return piece
+        if batch.by_row:
+            notes.unblocked_spans.update(batch.spans)
+        notes.unreadable.update(batch.damaged)
+        self.progress.loaded += len(batch.keys)
+        return batch
 
     def _read(
         self, tenant: Tenant, rows: GalleryRepository, packs: GalleryPacks, connection: Connection, notes: "_Notes"
@@ -334,7 +336,7 @@ class LoadedGalleries:
         stored = stored_templates(connection, tenant, pack, index.dimension)
         # The index takes a batch in while the next is read and opened.
         added: Future[None] | None = None
-        for keys, templates in gathered((self._note(piece, notes) for piece in stored), REBUILD_ROWS):
+        for keys, templates in gathered((self._note(batch, notes) for batch in stored), REBUILD_ROWS):
             if added:
                 added.result()
             added = self._filling.submit(index.add_many, keys, templates)

@@ -32,12 +32,12 @@ FEWEST_ROWS = 32
 class TemplateBatch:
     """Templates of neighbouring entries: (n,) rising keys and (n, d) float32 rows.
 
-    ``loose`` ones were read row by row.
+    ``by_row`` ones were read row by row.
     """
 
     keys: NDArray[np.int64]
     rows: NDArray[np.float32]
-    loose: bool
+    by_row: bool
     damaged: tuple[int, ...] = ()
     """Keys of entries between these whose template cannot be read."""
 
@@ -58,7 +58,7 @@ def stored_templates(connection: Connection, tenant: Tenant, pack: str, size: in
             continue
         if start < first:
             yield from _read_rows(connection, tenant, pack, size, start, first)
-        yield TemplateBatch(*block, loose=False)
+        yield TemplateBatch(*block, by_row=False)
         start = first + BLOCK_SPAN
     yield from _read_rows(connection, tenant, pack, size, start, None)
 
@@ -115,9 +115,9 @@ def open_rows(tenant: Tenant, pack: str, size: int, rows: Iterable[tuple[int, st
     opened = open_templates(tenant, pack, ids, sealed, size)
     numbers = np.array(keys, np.int64)
     if not opened.damaged:
-        return TemplateBatch(numbers, opened.rows, loose=True)
+        return TemplateBatch(numbers, opened.rows, by_row=True)
     sound, damaged = opened.sound, tuple(keys[position] for position in opened.damaged)
-    return TemplateBatch(numbers[sound], opened.rows[sound], loose=True, damaged=damaged)
+    return TemplateBatch(numbers[sound], opened.rows[sound], by_row=True, damaged=damaged)
 
 
 def joined(pieces: list[TemplateBatch]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
