@@ -62,9 +62,9 @@ def test_every_score_lies_within_its_bound(
         goal = codec.goal(query, spread, limit=LIMIT, wanted=1, minimum_score=-1)
         scores = rows.astype(np.float64) @ query.astype(np.float64)
         estimates = scales * (goal.step * (codes @ goal.factors))
-        assert (np.abs(scores - estimates) <= scales * goal.allowance + goal.slack).all()
+        assert (np.abs(scores - estimates) <= scales * goal.allowance + goal.tolerance).all()
         estimates = half_scales * (goal.step * (levels_of(rounded, dimension) @ goal.factors[:dimension]))
-        assert (np.abs(scores - estimates) <= goal.length * half_errors + goal.slack).all()
+        assert (np.abs(scores - estimates) <= goal.length * half_errors + goal.tolerance).all()
 
 
 def test_the_bound_is_tight_enough_to_be_of_use(faces: Callable[..., NDArray[np.float32]]) -> None:
@@ -72,8 +72,8 @@ def test_the_bound_is_tight_enough_to_be_of_use(faces: Callable[..., NDArray[np.
     codec, rows = Codec(512), faces(1000, 512)
     rounded = codec.encode(rows)
     goal = codec.goal(rows[0], Spread().including(rounded), limit=64, wanted=1, minimum_score=-1)
-    assert (scales_of(rounded.terms) * goal.allowance + goal.slack).max() < 0.03
-    assert (goal.length * errors_of(rounded) + goal.slack).mean() < 0.12
+    assert (scales_of(rounded.terms) * goal.allowance + goal.tolerance).max() < 0.03
+    assert (goal.length * errors_of(rounded) + goal.tolerance).mean() < 0.12
 
 
 def test_a_template_of_one_coordinate_is_spread_over_all() -> None:

@@ -135,7 +135,7 @@ def _answer(snapshot: TableSnapshot, search: _Search, goal: Goal, found: Candida
         found.scores, search.query, longest, lambda number: snapshot.row(parts[number], offsets[number])
     )
     hits = best_hits(snapshot.keys(parts, offsets), scores, k=search.k, minimum_score=search.minimum_score)
-    within = bool((scores <= found.uppers + goal.slack).all())
+    within = bool((scores <= found.uppers + goal.tolerance).all())
     full = search.k is not None and len(hits) == search.k
     reached = hits[-1].score >= found.cut if full else found.cut <= search.minimum_score
     return Answer(hits, certified=within and reached, size=snapshot.size)

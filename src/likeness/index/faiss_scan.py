@@ -49,13 +49,13 @@ class FaissScan:
         scanner.set_query(faiss.swig_ptr(factors))
         scanner.set_list(0, 0.0)
         size = max(self._POOL, goal.wanted)
-        cut = goal.minimum - goal.slack
+        cut = goal.minimum - goal.tolerance
         pools = [_Pool.drawn(scanner, part, goal, size) for part in parts]
         if goal.wanted:
             lowers = np.concatenate([pool.uppers - 2 * pool.scales * goal.allowance for pool in pools] or [np.empty(0)])
             if len(lowers) >= goal.wanted:
                 best = np.partition(lowers, len(lowers) - goal.wanted)[len(lowers) - goal.wanted]
-                cut = max(cut, float(best) - 2 * goal.slack)
+                cut = max(cut, float(best) - 2 * goal.tolerance)
         rows: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
         scores: list[NDArray[np.float64]] = [np.empty(0)]
         uppers: list[NDArray[np.float64]] = [np.empty(0)]

@@ -41,7 +41,7 @@ class RowBlock(NamedTuple):
 class Candidates:
     """Rows that may score at or above ``cut``, as ``part << 32 | row``.
 
-    Each has its score, summed in float64, and an upper bound less the slack.
+    Each has its score, summed in float64, and an upper bound less the tolerance.
     """
 
     rows: NDArray[np.int64]
@@ -107,7 +107,7 @@ class CompiledScan:
 
 
 def _bounds(goal: Goal) -> tuple[float, ...]:
-    return goal.step, goal.allowance, goal.length, goal.slack, goal.margin, goal.minimum
+    return goal.step, goal.allowance, goal.length, goal.tolerance, goal.margin, goal.minimum
 
 
 def _together(found: Sequence[Candidates]) -> Candidates:

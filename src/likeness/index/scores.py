@@ -43,9 +43,9 @@ def rounded_exactly(
     it.
     """
     # Twice the bound: the doubling pays for the rounding of the lengths and of the interval's own ends.
-    slack = longest * (2 * (len(query) + 4) * 2.0**-53)
-    scores: NDArray[np.float32] = (sums - slack).astype(np.float32)
-    unsettled = scores != (sums + slack).astype(np.float32)
+    tolerance = longest * (2 * (len(query) + 4) * 2.0**-53)
+    scores: NDArray[np.float32] = (sums - tolerance).astype(np.float32)
+    unsettled = scores != (sums + tolerance).astype(np.float32)
     if unsettled.any():
         wide = query.astype(np.float64)
         for number in np.flatnonzero(unsettled).tolist():

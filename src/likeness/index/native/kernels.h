@@ -29,7 +29,7 @@ extern const uint8_t likeness_levels[16];
 typedef uint32_t Terms;
 
 /* What a dot product says of its row's score: at most scale * (step * (dot - bias) + lift) + width * error, but for the
- * slack. */
+ * tolerance. */
 typedef struct {
     int32_t bias;
     float step, lift, width;

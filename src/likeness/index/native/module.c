@@ -150,7 +150,7 @@ static PyObject *scan(PyObject *module, PyObject *args) {
         /* A half code's level less 31.5 is its level less 32, and a half. */
         query->half = (Bound){32 * sum, (float)bound[0], (float)(0.5 * bound[0] * sum), (float)bound[2]};
         query->row = (const float *)vectors.buf + i * (Py_ssize_t)dimension;
-        query->slack = (float)bound[3], query->margin = (float)bound[4], query->minimum = (float)bound[5];
+        query->tolerance = (float)bound[3], query->margin = (float)bound[4], query->minimum = (float)bound[5];
         if (query->minimum > bound[5]) query->minimum = nextafterf(query->minimum, -INFINITY);
     }
     int result;

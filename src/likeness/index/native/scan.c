@@ -101,7 +101,7 @@ static void raise_cut(Found *found, const Query *query, float lower) {
         }
         heap[at] = lower;
     }
-    if (found->held == query->wanted && heap[0] > query->minimum) found->cut = heap[0] - query->slack;
+    if (found->held == query->wanted && heap[0] > query->minimum) found->cut = heap[0] - query->tolerance;
 }
 
 static const Part *part_of(const Scan *scan, uint64_t row) { return &scan->parts[row >> 32]; }
@@ -276,7 +276,7 @@ int likeness_scan(const Kernel *kernel, size_t dimension, size_t pitch, const Pa
         memcpy(half_factors + q * 2 * half_pitch, factors + q * pitch, pitch);
         found[q].lowers = malloc((size_t)(queries[q].wanted + 1) * sizeof *found[q].lowers);
         if (!found[q].lowers) goto end;
-        found[q].cut = queries[q].minimum - queries[q].slack;
+        found[q].cut = queries[q].minimum - queries[q].tolerance;
     }
     for (size_t p = 0; p < part_count; p++)
         if (scan_part(&scan, p)) goto end;

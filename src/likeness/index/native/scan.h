@@ -20,11 +20,11 @@ typedef struct {
     const float *row;
     int64_t wanted; /* how many best; 0: all that reach the minimum */
     Bound whole, half; /* what the codes say of a score, and what the half codes say */
-    float slack, minimum;
+    float tolerance, minimum;
     float margin; /* more than summing a score in float64 and rounding it to float32 may cost */
 } Query;
 
-/* A row that may count: part << 32 | row, its score as summed in float64, and what bounds it, less the slack. */
+/* A row that may count: part << 32 | row, its score as summed in float64, and what bounds it, less the tolerance. */
 typedef struct {
     uint64_t row;
     double score, upper;
