@@ -245,8 +245,8 @@ def test_a_change_alone_sees_what_was_before_it_done_and_what_is_behind_it_not_b
     with held(database) as commits:
         done = [
             *submit(database, put(1), put(2), after_commit=noting(fed)),
-            *submit(database, look, after_commit=noting(fed), alone=True),
-            *submit(database, look, after_commit=noting(fed), alone=True),
+            *submit(database, look, after_commit=noting(fed), exclusive=True),
+            *submit(database, look, after_commit=noting(fed), exclusive=True),
             *submit(database, put(3), put(4), after_commit=noting(fed)),
         ]
     for future in done:
@@ -353,7 +353,7 @@ def test_any_history_ends_as_if_its_changes_came_one_by_one(
                             raise Refused
                         return text
 
-                    done += submit(database, work, after_commit=noting(fed), alone=kind == "alone")
+                    done += submit(database, work, after_commit=noting(fed), exclusive=kind == "alone")
             for (number, kind), future, place in zip(group, done, range(len(group)), strict=True):
                 error = future.exception()
                 if number in expected:

@@ -58,19 +58,19 @@ class Database:
         work: Callable[[Connection], T],
         *,
         after_commit: Callable[[Committed[T]], None] | None = None,
-        alone: bool = False,
+        exclusive: bool = False,
     ) -> T:
         """Run a change, durable when this returns.
 
         ``work`` runs on the writer's thread, so it must be quick, and it may be run again after a roll-back, so it must
-        leave no traces but in the database. Changes before one that is ``alone`` are wholly done, ``after_commit``
+        leave no traces but in the database. Changes before one that is ``exclusive`` are wholly done, ``after_commit``
         included, when it runs; changes behind it start when it is.
 
         Raises what ``work`` raises (nothing is then written), IntegrityError, and ServiceUnavailable when the disk
         refuses.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._writer.enqueue(Change(work, after_commit, alone, done))
+        self._writer.enqueue(Change(work, after_commit, exclusive, done))
         return await done
 
     def write_now(
@@ -78,7 +78,7 @@ class Database:
         work: Callable[[Connection], T],
         *,
         after_commit: Callable[[Committed[T]], None] | None = None,
-        alone: bool = False,
+        exclusive: bool = False,
     ) -> T:
         """Run a change and wait on this thread.
 
@@ -87,7 +87,7 @@ class Database:
         if self._writer.is_this_thread:
             raise RuntimeError("A change waits for another one, which cannot come before it ends.")
         done: Future[T] = Future()
-        self._writer.enqueue(Change(work, after_commit, alone, done))
+        self._writer.enqueue(Change(work, after_commit, exclusive, done))
         return done.result()
 
     def claim(self, *, wait: bool = False) -> None:

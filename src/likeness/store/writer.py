@@ -52,7 +52,7 @@ class Change:
 
     work: Callable[[Connection], Any]
     after_commit: Callable[[Committed[Any]], None] | None
-    alone: bool
+    exclusive: bool
     done: "Future[Any] | asyncio.Future[Any]"
 
 
@@ -145,7 +145,7 @@ class Writer:
                     yield group
                     change = self._next()
                     break
-                if change is None or change.alone or group[0].alone or len(group) == GROUP_LIMIT:
+                if change is None or change.exclusive or group[0].exclusive or len(group) == GROUP_LIMIT:
                     yield group
                     break
                 group.append(change)

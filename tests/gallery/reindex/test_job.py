@@ -132,7 +132,7 @@ def assert_memory_is_true(server: Server, tenant: Tenant) -> None:
         loaded = galleries._read(tenant, rows, packs, connection, _Notes())
         return outline(loaded, keys), outline(galleries.gallery(tenant.id).snapshot, keys), len(keys)
 
-    loaded, held, count = server.deployment.database.write_now(both, alone=True)
+    loaded, held, count = server.deployment.database.write_now(both, exclusive=True)
     assert held == loaded
     assert held[-1] == count
 

@@ -226,7 +226,7 @@ class LoadedGalleries:
         """Load the galleries again that are behind the database. Nothing is written meanwhile."""
         for tenant_id in self._refusals.stale & tenants.keys():
             try:
-                await database.write(partial(self._load_again, tenants[tenant_id]), alone=True)
+                await database.write(partial(self._load_again, tenants[tenant_id]), exclusive=True)
             except BaseException:
                 self._refusals.loading_failed(tenant_id)
                 raise

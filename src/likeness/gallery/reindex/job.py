@@ -359,7 +359,7 @@ class ReindexJob:
             if show:
                 self._galleries.feed(self._tenant.id, lambda gallery: gallery.show(written, show(written.result)))
 
-        await self._parts.database.write(work, after_commit=bring, alone=show is not None)
+        await self._parts.database.write(work, after_commit=bring, exclusive=show is not None)
 
     @property
     def _snapshot(self) -> GallerySnapshot:
