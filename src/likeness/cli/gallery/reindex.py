@@ -80,12 +80,12 @@ def status(
 
 def cutover(tenant: TenantOption = None, *, wait: Wait = True) -> None:
     """Answer with the new pack, in one step; the old one is kept up to date until `likeness gallery finish`."""
-    _wish(ReindexRequest.CUT_OVER, tenant, wait=wait)
+    _request(ReindexRequest.CUT_OVER, tenant, wait=wait)
 
 
 def rollback(tenant: TenantOption = None, *, wait: Wait = True) -> None:
     """Answer with the old pack again, in one step; nothing is lost, and `likeness gallery cutover` leads back."""
-    _wish(ReindexRequest.ROLL_BACK, tenant, wait=wait)
+    _request(ReindexRequest.ROLL_BACK, tenant, wait=wait)
 
 
 def finish(
@@ -101,15 +101,15 @@ def finish(
     wait: Wait = True,
 ) -> None:
     """Stay with the new pack: the old templates are deleted, and there is no way back but another re-index."""
-    _wish(ReindexRequest.KEEP_ORPHANS if orphans is Orphans.KEEP else ReindexRequest.DROP_ORPHANS, tenant, wait=wait)
+    _request(ReindexRequest.KEEP_ORPHANS if orphans is Orphans.KEEP else ReindexRequest.DROP_ORPHANS, tenant, wait=wait)
 
 
 def abandon(tenant: TenantOption = None, *, wait: Wait = True) -> None:
     """Stay with the old pack: the new templates are deleted. After a cut-over, roll back first."""
-    _wish(ReindexRequest.ABANDON, tenant, wait=wait)
+    _request(ReindexRequest.ABANDON, tenant, wait=wait)
 
 
-def _wish(wish: ReindexRequest, tenant: str | None, *, wait: bool) -> None:
+def _request(wish: ReindexRequest, tenant: str | None, *, wait: bool) -> None:
     with closing(open_deployment(Settings())) as deployment:
         moving = _requests(deployment).wish(_chosen(deployment, tenant), wish, named=tenant is not None)
         if _server_at_work(deployment) and wait:

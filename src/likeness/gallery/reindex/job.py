@@ -137,14 +137,14 @@ class ReindexJob:
             ReindexState.FINISHING: self._delete_old,
             ReindexState.ABANDONING: self._delete_new,
         }
-        wished = {
+        requested = {
             ReindexRequest.CUT_OVER: self._swap,
             ReindexRequest.ROLL_BACK: self._swap,
             ReindexRequest.KEEP_ORPHANS: self._keep_pack,
             ReindexRequest.DROP_ORPHANS: self._drop_orphans,
             ReindexRequest.ABANDON: self._keep_pack,
         }
-        step = wished[row.wish] if row.wish in REQUESTS_IN[row.state] else steps.get(row.state)
+        step = requested[row.wish] if row.wish in REQUESTS_IN[row.state] else steps.get(row.state)
         if step is None:
             return False
         await step()
