@@ -10,8 +10,8 @@ The bound. Let ŷ = s c be the rounded form of Rx and ẑ = t g that of Rq. Then
     |q.x - ẑ.ŷ| = |Rq.(Rx - ŷ) + (Rq - ẑ).ŷ| <= |q| |Rx - ŷ| + |Rq - ẑ| |ŷ|
 
 and everything on the right is known: |Rx - ŷ| <= s K with K the worst |Rx - ŷ| / s among the rows, |ŷ| at most their
-``reach``, and Rq - ẑ is the query's own rounding. So a row's score lies within ``tolerance`` of s (t c.g -+ ``allowance``),
-where ``allowance`` = |q| K. The arithmetic's own rounding is in the tolerance.
+``reach``, and Rq - ẑ is the query's own rounding. So a row's score lies within ``tolerance`` of
+s (t c.g -+ ``allowance``), where ``allowance`` = |q| K. The arithmetic's own rounding is in the tolerance.
 
 The same rows are rounded a second time, to half a byte a number: to the 16 levels that suit a normal distribution best,
 which a rotated row's numbers nearly have. That is some nine times as coarse, so each row's |Rx - ŷ| is kept with it;
