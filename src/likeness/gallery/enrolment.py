@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from likeness.engine.base import Template
 from likeness.errors import Conflict, TooManyRequests
-from likeness.gallery.answers import Repeatable, recall_answer, remember_answer
+from likeness.gallery.idempotency import Repeatable, recall_answer, remember_answer
 from likeness.gallery.memory.galleries import GalleryMoved, LoadedGalleries
 from likeness.gallery.memory.gallery import GallerySnapshot
 from likeness.gallery.memory.recent import RecentEnrolments

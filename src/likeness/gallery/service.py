@@ -10,8 +10,8 @@ from typing import Protocol
 
 from likeness.engine.base import Face, Image, Use
 from likeness.errors import NoFace, NotFound
-from likeness.gallery.answers import Repeatable
 from likeness.gallery.enrolment import DuplicateGuard, Enroller, EnrolmentRequest, EnrolOnce
+from likeness.gallery.idempotency import Repeatable
 from likeness.gallery.memory.galleries import GalleryMoved, LoadedGalleries
 from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.photos import EntryPhotos

@@ -161,7 +161,7 @@ idempotency_keys = Table(
     Column("answer", JSON, nullable=False),
     Column("served_hour", Integer, nullable=False),
 )
-"""Answers to repeat. ``served_hour`` counts the hours that a server ran before (see ``likeness.gallery.answers``)."""
+"""Answers to repeat. ``served_hour`` counts hours of service (see ``likeness.gallery.idempotency``)."""
 
 face_sessions = Table(
     "face_sessions",

@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import partial
 
 from likeness.errors import LikenessError, ServiceUnavailable
-from likeness.gallery.answers import AnswerAges
+from likeness.gallery.idempotency import AnswerAges
 from likeness.gallery.maintenance.sweep import DAY_SECONDS, PhotoSweep, tell
 from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.photos import EntryPhotos

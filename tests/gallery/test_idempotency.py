@@ -11,7 +11,8 @@ from sqlalchemy import Connection, insert, select
 
 from composition import empty_database
 from likeness.engine.fake import fake_photo
-from likeness.gallery.answers import (
+from likeness.gallery.enrolment import EnrolmentRequest, EnrolOnce
+from likeness.gallery.idempotency import (
     HOUR_SECONDS,
     REMEMBERED_HOURS,
     AnswerAges,
@@ -19,7 +20,6 @@ from likeness.gallery.answers import (
     recall_answer,
     remember_answer,
 )
-from likeness.gallery.enrolment import EnrolmentRequest, EnrolOnce
 from likeness.gallery.service import GalleryService
 from likeness.store.database import Database
 from likeness.store.tables import idempotency_keys, metadata, tenants
