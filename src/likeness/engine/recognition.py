@@ -24,7 +24,7 @@ class Recogniser:
     reference: Points
     views: tuple[ChipView, ...]
     weight: float
-    """The share of this network in the score of a pack that has several."""
+    """The weight of this network in the score of a pack that has several."""
     template_size: int
 
     def embed(self, image: Image, landmarks: Sequence[Points]) -> NDArray[np.float32]:
@@ -41,8 +41,8 @@ def fuse(recognisers: Sequence[Recogniser], image: Image, landmarks: Sequence[Po
     """
     if not landmarks:
         return np.empty((0, sum(recogniser.template_size for recogniser in recognisers)), np.float32)
-    shares = np.array([recogniser.weight for recogniser in recognisers])
-    roots = np.sqrt(shares / shares.sum()).astype(np.float32)
+    weights = np.array([recogniser.weight for recogniser in recognisers])
+    roots = np.sqrt(weights / weights.sum()).astype(np.float32)
     parts = [root * recogniser.embed(image, landmarks) for root, recogniser in zip(roots, recognisers, strict=True)]
     return unit(np.hstack(parts))
 

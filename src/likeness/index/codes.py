@@ -41,7 +41,7 @@ _SEED = 0x1CE
 _SMALLEST_SCALE = np.float32(2.0**-100)
 _UNIT_ROUNDOFF = 2.0**-24
 _ARITHMETIC = 2.0**-18
-"""More than all float32 roundings of a sieve, as a share of the lengths involved (each of some eight is 2**-24)."""
+"""More than all float32 roundings of a sieve, as a fraction of the lengths involved (each of some eight is 2**-24)."""
 _TINY = 1e-30
 """Above what gradual underflow may hide."""
 

@@ -154,7 +154,7 @@ class Instruction:
 
     status_code: StatusCode
     progress: float
-    """Share of the attempt that is done, 0..1, never decreasing."""
+    """Fraction of the attempt that is done, 0..1, never decreasing."""
     step_index: int
     step_count: int
     oval: Oval

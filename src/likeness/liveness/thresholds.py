@@ -8,11 +8,11 @@ class Guidance:
     """When a frame is good enough to judge. Falling short is told to the person and is no failed attempt."""
 
     far_scale: float = 0.120
-    """Wanted eye distance in the far oval, as a share of the frame's shorter side."""
+    """Wanted eye distance in the far oval, as a fraction of the frame's shorter side."""
     near_scale: float = 0.260
     """The same in the near oval; from far to near the face grows by 2.2."""
     scale_tolerance: float = 0.15
-    """How far the eye distance may be from the wanted one, as a share of it."""
+    """How far the eye distance may be from the wanted one, as a fraction of it."""
     off_centre: float = 0.75
     """How far the face may be from the oval's centre, in eye distances (of the wanted size, while the face is smaller).
     """
@@ -32,7 +32,7 @@ class Guidance:
     sharpness: float = 2.0
     """Mean absolute Laplacian of the face at chart size below which it is blurred."""
     second_face: float = 0.25
-    """Area of a second face, as a share of the first's, from which on it is one too many."""
+    """Area of a second face, as a fraction of the first's, from which on it is one too many."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,8 +171,8 @@ def _print_photos(console: Console, models: Sequence[ModelRates], pack: str) -> 
     console.print(table)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f} %"
 
 
 def _interval(rates: PresentationRates) -> str:

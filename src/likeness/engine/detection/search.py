@@ -80,7 +80,7 @@ class FaceSearch:
         """Give the falling face widths to look for."""
         side = min(image.shape[:2])
         finest = self._finest(image)
-        return sorted({max(share * side, finest) for share in (_COARSE, _MEDIUM, 0.0)}, reverse=True)
+        return sorted({max(fraction * side, finest) for fraction in (_COARSE, _MEDIUM, 0.0)}, reverse=True)
 
     def _finest(self, image: Image) -> float:
         return max(self.detector.finest, _FINE * float(max(image.shape[:2])))

@@ -105,7 +105,7 @@ class HeadPose:
 def assess(image: Image, detection: Detection, finder: DefectFinder, *, use: Use) -> Quality:
     """Measure a face and say, worst first, what falls short for this use.
 
-    The unified score is the product of the scalars (as shares), each to the power of its weight.
+    The unified score is the product of the scalars (as fractions), each to the power of its weight.
     """
     crop = cut_crop(image, detection.landmarks)
     raw = {**_geometry(image, detection.landmarks), **_light(crop), **finder.find(crop)}
@@ -204,11 +204,11 @@ def cut_crop(image: Image, landmarks: Points) -> Image:
 def _light(crop: Image) -> dict[str, float]:
     """Measure the light on the crop."""
     grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
-    shares = np.bincount(grey.ravel(), minlength=256) / grey.size
-    seen = shares[shares > 0]
+    fractions = np.bincount(grey.ravel(), minlength=256) / grey.size
+    seen = fractions[fractions > 0]
     left, right = (np.bincount(half.ravel() >> 4, minlength=16) / half.size for half in np.hsplit(grey, 2))
     return {
-        "UnderExposurePrevention": float(shares[: _DARK + 1].sum()),
+        "UnderExposurePrevention": float(fractions[: _DARK + 1].sum()),
         "DynamicRange": float(-(seen * np.log2(seen)).sum()),
         "IlluminationUniformity": float(np.minimum(left, right).sum()),
     }

@@ -27,9 +27,9 @@ class PresentationOutcome:
 class PresentationRates:
     """One kind of presentation: an attack species (PAIS), or bona fide.
 
-    For an attack ``error`` is APCER, the share taken for bona fide. For bona fide it is BPCER, the share taken for an
-    attack. ``non_response`` is APNRR or BPNRR, the share that ended without a classification (a time-out); the errors
-    are shares of the rest.
+    For an attack ``error`` is APCER, the fraction taken for bona fide. For bona fide it is BPCER, the fraction taken
+    for an attack. ``non_response`` is APNRR or BPNRR, the fraction that ended without a classification (a time-out);
+    the errors are fractions of the rest.
     """
 
     kind: str

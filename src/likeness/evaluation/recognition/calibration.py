@@ -41,7 +41,7 @@ look-alikes.
 
 HIGHEST_IN_DOUBT = 2.0
 """What a level's rate may be over its target at the upper end of its 95 % interval."""
-SHARES_OF_TARGET = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+FRACTIONS_OF_TARGET = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 """The rates over the target that a threshold is tried at; the last is taken where none is certain enough."""
 
 
@@ -102,7 +102,7 @@ class Promise:
     high_ratio: float
     """The middle 90 % of the ratios lie between low and high."""
     within_twice: float
-    """The share of the splits whose ratio was at most 2."""
+    """The fraction of the splits whose ratio was at most 2."""
 
 
 def check_people(count: int, *, levels: int = len(LEVELS), shown_by: str = "The photos show") -> None:
@@ -246,7 +246,7 @@ def _demand(subset: Subset, levels: int) -> Demand:
 
 def _choose(rows: TemplateRows, people: People) -> tuple[float, ...]:
     impostor = compare_all(rows, people, keep=0).impostor
-    tried = [impostor.threshold_for(share * rate) for share in SHARES_OF_TARGET for rate in TARGET_FMR]
+    tried = [impostor.threshold_for(fraction * rate) for fraction in FRACTIONS_OF_TARGET for rate in TARGET_FMR]
     rates = level_rates(count_errors(rows, people, tried), tried)
     by_level = (rates[column :: len(LEVELS)] for column in range(len(LEVELS)))
     return tuple(

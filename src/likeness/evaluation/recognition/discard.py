@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from likeness.evaluation.recognition.comparison import People, TemplateRows
 
 DISCARDED = (0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2)
-"""The shares of photos that are left out, worst first."""
+"""The fractions of photos that are left out, worst first."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiscardPoint:
-    """The false non-match rate once a share of the photos is refused."""
+    """The false non-match rate once a fraction of the photos is refused."""
 
     discarded: float
     fnmr: float
@@ -30,7 +30,7 @@ def discard_curve(
     threshold: float,
     discarded: tuple[float, ...] = DISCARDED,
 ) -> tuple[DiscardPoint, ...]:
-    """Give FNMR at a threshold with the lowest-quality share of the photos left out.
+    """Give FNMR at a threshold with the lowest-quality fraction of the photos left out.
 
     Ties leave in the order of the photos.
     """
@@ -40,9 +40,9 @@ def discard_curve(
     rank[np.argsort(quality, kind="stable")] = np.arange(len(people))
     lower = np.minimum(rank[first], rank[second])
     curve = []
-    for share in discarded:
-        kept = lower >= int(share * len(people))
-        curve.append(DiscardPoint(share, float(missed[kept].mean()) if kept.any() else 0.0, int(kept.sum())))
+    for fraction in discarded:
+        kept = lower >= int(fraction * len(people))
+        curve.append(DiscardPoint(fraction, float(missed[kept].mean()) if kept.any() else 0.0, int(kept.sum())))
     return tuple(curve)
 
 

@@ -13,7 +13,7 @@ FOLDS = 10
 
 @dataclass(frozen=True, slots=True)
 class PairAccuracy:
-    """The share of pairs told right, over the folds: its mean, and the mean's standard error."""
+    """The fraction of pairs told right, over the folds: its mean, and the mean's standard error."""
 
     mean: float
     standard_error: float

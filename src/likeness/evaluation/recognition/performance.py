@@ -128,7 +128,7 @@ def level_rates(errors: ErrorsByPerson, thresholds: Sequence[float]) -> tuple[Le
 
 
 def failure_to_acquire(extraction: Extraction, photos: Sequence[int]) -> Rate:
-    """Give the share of some photos that gave no template."""
+    """Give the fraction of some photos that gave no template."""
     owner = np.array([extraction.data_set.person_of[index] for index in photos], np.int64)
     failed = np.array([isinstance(extraction.outcomes[index], FailureToAcquire) for index in photos], np.bool_)
     count = len(extraction.data_set.people)

@@ -41,12 +41,12 @@ def genuine_rate(errors: NDArray[np.int64], comparisons: NDArray[np.int64]) -> R
     return _rate(errors, comparisons, times_counted=1)
 
 
-def wilson(share: float, number: float) -> tuple[float, float]:
-    """Give Wilson's 95 % interval of a share among ``number`` independent trials; (0, 1) where there were none."""
+def wilson(fraction: float, number: float) -> tuple[float, float]:
+    """Give Wilson's 95 % interval of a fraction among ``number`` independent trials; (0, 1) where there were none."""
     if number <= 0:
         return 0.0, 1.0
-    centre = (share + _Z**2 / (2 * number)) / (1 + _Z**2 / number)
-    half = _Z / (1 + _Z**2 / number) * np.sqrt(share * (1 - share) / number + _Z**2 / (4 * number**2))
+    centre = (fraction + _Z**2 / (2 * number)) / (1 + _Z**2 / number)
+    half = _Z / (1 + _Z**2 / number) * np.sqrt(fraction * (1 - fraction) / number + _Z**2 / (4 * number**2))
     return max(float(centre - half), 0.0), min(float(centre + half), 1.0)
 
 
@@ -54,13 +54,18 @@ def _rate(errors: NDArray[np.int64], comparisons: NDArray[np.int64], *, times_co
     wrong, total = int(errors.sum()) // times_counted, int(comparisons.sum()) // times_counted
     if total == 0:
         return Rate(0.0, 0.0, 1.0, 0, 0)
-    share = wrong / total
-    low, high = wilson(share, _effective_number(errors, comparisons, share, wrong, total, times_counted))
-    return Rate(share, min(low, share), max(high, share), wrong, total)
+    fraction = wrong / total
+    low, high = wilson(fraction, _effective_number(errors, comparisons, fraction, wrong, total, times_counted))
+    return Rate(fraction, min(low, fraction), max(high, fraction), wrong, total)
 
 
 def _effective_number(
-    errors: NDArray[np.int64], comparisons: NDArray[np.int64], share: float, wrong: int, total: int, times_counted: int
+    errors: NDArray[np.int64],
+    comparisons: NDArray[np.int64],
+    fraction: float,
+    wrong: int,
+    total: int,
+    times_counted: int,
 ) -> float:
     taking_part = comparisons > 0
     people = int(taking_part.sum())
@@ -73,4 +78,4 @@ def _effective_number(
     variance = (people - 1) / people * float(((without - without.mean()) ** 2).sum())
     if variance <= 0:
         return float(total)
-    return float(min(share * (1 - share) / variance, total))
+    return float(min(fraction * (1 - fraction) / variance, total))

@@ -34,7 +34,7 @@ def render_report(
 
 
 def percent(value: float) -> str:
-    """Show a share as a percentage with three figures that count."""
+    """Show a fraction as a percentage with three figures that count."""
     return f"{100 * value:.3g} %"
 
 

@@ -6,7 +6,7 @@ from likeness.liveness.thresholds import Gestures
 
 
 def judge(evidence: Evidence, steps: int, limits: Gestures) -> SignalResult:
-    """Score: the share of the steps that were done; 0 when one was done in an impossible way."""
+    """Score: the fraction of the steps that were done; 0 when one was done in an impossible way."""
     fraction = evidence.steps_done / steps
     faults = list(evidence.faults)
     if evidence.mistakes > limits.mistakes:

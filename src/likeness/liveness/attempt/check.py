@@ -8,11 +8,13 @@ from likeness.liveness.frame.observation import measure_frame
 from likeness.liveness.signals.identity import IdentitySample
 from likeness.liveness.thresholds import THRESHOLDS, Thresholds
 
-_SMALLEST_SHARE = 1 / 12
-"""Faces smaller than this share of the frame's shorter side are passed over."""
-_TRACKED_SHARE = 0.45
-"""Beside a face of the last frame, nothing is looked for that is narrower than this share of it: it could not count as
-a second face, and looking for small faces is what looking costs."""
+_SMALLEST_FRACTION = 1 / 12
+"""Faces smaller than this fraction of the frame's shorter side are passed over."""
+_TRACKED_FRACTION = 0.45
+"""Beside a face of the last frame, nothing narrower than this fraction of it is looked for.
+
+It could not count as a second face, and looking for small faces is what looking costs.
+"""
 _KEPT = 4
 """Key frames whose pictures are kept; of all others only the template is."""
 
@@ -55,7 +57,7 @@ class Check:
     def observe(self, frame: Frame) -> Instruction:
         if self._director.verdict is not None:
             return self._director.tick(frame.received_at_seconds)
-        smallest = max(_SMALLEST_SHARE * min(frame.image.shape[:2]), _TRACKED_SHARE * self._tracked_pixels)
+        smallest = max(_SMALLEST_FRACTION * min(frame.image.shape[:2]), _TRACKED_FRACTION * self._tracked_pixels)
         found = self._engine.detect(frame.image, minimum_face_pixels=smallest, upright=True)
         self._tracked_pixels = found[0].box.width if found else 0.0
         seen = measure_frame(frame, found, self._limits.guidance)

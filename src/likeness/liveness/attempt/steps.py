@@ -30,7 +30,7 @@ class StepRun(Protocol):
     """A step under way."""
 
     scale: float
-    """Eye distance wanted, as a share of the frame's shorter side; decides the oval."""
+    """Eye distance wanted, as a fraction of the frame's shorter side; decides the oval."""
 
     def advance(self, seen: Observation, evidence: Evidence) -> StepOutcome: ...
 

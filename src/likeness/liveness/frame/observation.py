@@ -144,8 +144,8 @@ def guide(
     """Say what keeps a frame from being judged, the most helpful thing first; None when it is good.
 
     Light comes before place, since a face is not found in the dark, and place before distance: who comes closer from a
-    place at the edge leaves the picture. ``scale`` is the wanted eye distance as a share of the frame's shorter side.
-    ``tolerance`` > 1 widens what is allowed of place and pose, so that a person on the edge is not told one thing and
+    place at the edge leaves the picture. ``scale`` is the wanted eye distance as a fraction of the frame's shorter
+    side. ``tolerance`` > 1 widens what is allowed of place and pose, so that a person on the edge is not told one thing and
     the other in turns.
     """
     face = seen.face

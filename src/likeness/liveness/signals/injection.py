@@ -37,7 +37,7 @@ VIRTUAL_CAMERAS = (
 
 _STILL = 0.02
 """Mean absolute difference of consecutive frames' green, in levels, that no sensor stays below."""
-_REPEATED_SHARE = 0.05
+_REPEATED_FRACTION = 0.05
 _FASTEST_FRAMES_PER_SECOND = 70.0
 _CLOCK_DRIFT_SECONDS = 2.0
 
@@ -92,7 +92,7 @@ class InjectionWatch:
         """Name what speaks for injection."""
         label = (self.camera_label or "").lower()
         lasting = self._arrivals[-1] - self._arrivals[0] if len(self._arrivals) > 1 else 0.0
-        allowed = max(1.0, _REPEATED_SHARE * self._frames)
+        allowed = max(1.0, _REPEATED_FRACTION * self._frames)
         found = {
             "the camera is a virtual one": any(name in label for name in VIRTUAL_CAMERAS),
             "frames repeat": self._repeated > allowed,

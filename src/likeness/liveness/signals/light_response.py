@@ -22,9 +22,9 @@ _SKIN = slice(6, 20), slice(4, 16)
 _LAG_STEP = 0.03
 _LEAST_SAMPLES = 16
 _OFTEN_SEEN = 0.6
-"""Share of the frames in which a pixel must show the background to be used."""
+"""Fraction of the frames in which a pixel must show the background to be used."""
 _LEAST_BACKGROUND = 0.01
-"""Share of all pixels of all frames that must be such background."""
+"""Fraction of all pixels of all frames that must be such background."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,7 +25,7 @@ Vector = NDArray[np.float64]
 
 _STRIDE = 4
 _FOCAL = 0.85
-"""Focal length as a share of the frame's longer side: some 61 degrees of view, the middle of what webcams have."""
+"""Focal length as a fraction of the frame's longer side: some 61 degrees of view, the middle of what webcams have."""
 _FLOOR = 0.004
 """Relief below this is the registration's own error."""
 _TOP, _BOTTOM, _LEFT, _RIGHT = 32, 160, 28, 132

@@ -46,7 +46,7 @@ _HEAD = _normals(_X, _Y)
 
 
 def measure_shading(response: Response) -> float:
-    """Give the size of the head's own shading in the answers, as a share of the typical answer."""
+    """Give the size of the head's own shading in the answers, as a fraction of the typical answer."""
     halves = [half[_FACE].astype(np.float64) for half in response.halves]
     typical = float(np.median(halves[0] + halves[1])) / 2
     if typical <= 0:

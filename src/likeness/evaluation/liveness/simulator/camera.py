@@ -27,7 +27,7 @@ class Optics:
     exposure_seconds: float
     """Time constant of automatic exposure."""
     balance: float
-    """Share of a grey-world cast that automatic white balance takes away."""
+    """Fraction of a grey-world cast that automatic white balance takes away."""
     balance_seconds: float
     jpeg_quality: int
 

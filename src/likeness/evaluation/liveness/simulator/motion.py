@@ -26,8 +26,8 @@ class Movement:
     lasting_seconds: float
 
     def pose(self, at_seconds: float) -> Pose:
-        share = float(np.clip((at_seconds - self.from_seconds) / self.lasting_seconds, 0, 1))
-        eased = share**3 * (10 - 15 * share + 6 * share**2)
+        fraction = float(np.clip((at_seconds - self.from_seconds) / self.lasting_seconds, 0, 1))
+        eased = fraction**3 * (10 - 15 * fraction + 6 * fraction**2)
         return blend(self.start, self.end, eased)
 
 
@@ -101,11 +101,11 @@ class Motion:
         return Pose(**shaken)
 
 
-def blend(start: Pose, end: Pose, share: float) -> Pose:
-    """Go ``share`` of the way from one pose to another."""
+def blend(start: Pose, end: Pose, fraction: float) -> Pose:
+    """Go ``fraction`` of the way from one pose to another."""
     return Pose(
         *(
-            getattr(start, field.name) + share * (getattr(end, field.name) - getattr(start, field.name))
+            getattr(start, field.name) + fraction * (getattr(end, field.name) - getattr(start, field.name))
             for field in fields(Pose)
         )
     )

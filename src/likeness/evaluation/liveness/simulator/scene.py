@@ -87,7 +87,7 @@ class Layer:
     reflectance: float = 1.0
     glow: float = 0.0
     gloss_map: FloatArray | None = None
-    """Share of the screen's light that a glossy surface mirrors, laid out like the texture."""
+    """Fraction of the screen's light that a glossy surface mirrors, laid out like the texture."""
     reach_cm: float = 16.0
     """How far from its pose the object may extend; bounds the work."""
     above_cm: float | None = None
