@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -83,3 +85,76 @@ def test_a_closed_executor_refuses_what_comes_and_what_waits() -> None:
                 await executor.run(abs, 1)
 
     asyncio.run(main())
+
+
+def test_a_place_is_free_as_soon_as_its_answer_is_there() -> None:
+    async def main() -> None:
+        executor = SizedExecutor("photo", workers=1, queue_limit=0)
+        for number in range(500):
+            assert await executor.run(abs, -number) == number
+            with pytest.raises(ZeroDivisionError):
+                await executor.run(divmod, 1, 0)
+        executor.close()
+
+    asyncio.run(main())
+
+
+def test_work_of_a_caller_who_left_before_it_began_is_left_out() -> None:
+    async def main() -> None:
+        executor = SizedExecutor("photo", workers=1, queue_limit=1)
+        go, done = threading.Event(), list[str]()
+        running = asyncio.ensure_future(executor.run(go.wait))
+        waiting = asyncio.ensure_future(executor.run(done.append, "work"))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        go.set()
+        assert await running
+        while True:
+            try:
+                await executor.run(abs, 1)
+                break
+            except ServiceUnavailable:
+                await asyncio.sleep(0.001)
+        assert done == []
+        executor.close()
+
+    asyncio.run(main())
+
+
+def test_nothing_is_said_to_an_event_loop_that_is_closed() -> None:
+    executor, go = SizedExecutor("photo", workers=1), threading.Event()
+
+    async def main() -> None:
+        asyncio.ensure_future(executor.run(go.wait)).cancel()
+        running = asyncio.ensure_future(executor.run(go.wait))
+        await asyncio.sleep(0.01)
+        running.cancel()
+
+    asyncio.run(main())
+    go.set()
+    executor.close()
+
+
+def test_an_error_and_its_work_are_let_go_of_at_once() -> None:
+    class Photo:
+        pass
+
+    def refuse(photo: Photo) -> None:
+        raise ValueError
+
+    async def main() -> weakref.ref[Photo]:
+        executor, photo = SizedExecutor("photo", workers=1), Photo()
+        try:
+            await executor.run(refuse, photo)
+        except ValueError as error:
+            error.__traceback__ = None
+        executor.close()
+        return weakref.ref(photo)
+
+    gc.disable()
+    try:
+        assert asyncio.run(main())() is None
+    finally:
+        gc.enable()

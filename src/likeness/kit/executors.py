@@ -4,10 +4,11 @@ They say no when they are full, and let the owners of work take turns.
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -23,17 +24,40 @@ QUEUE_LIMIT = 1024
 
 @dataclass(slots=True)
 class _Piece:
+    """Work, the place that it takes, and the event loop's future that waits for it."""
+
     work: Callable[[], Any]
-    future: "Future[Any]" = field(default_factory=Future)
+    places: threading.BoundedSemaphore
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[Any]"
 
     def run(self) -> None:
-        if not self.future.set_running_or_notify_cancel():
+        """Do the work, on any thread; that of a caller who left before it began is left out."""
+        if self.future.cancelled():
+            self.places.release()
             return
         try:
-            self.future.set_result(self.work())
+            result = self.work()
         except BaseException as error:  # noqa: BLE001  whatever it is belongs to the one who waits
-            self.future.set_exception(error)
+            self._tell(self.future.set_exception, error)
             del self  # else the error and this frame would keep each other in memory, with a photo
+        else:
+            self._tell(self.future.set_result, result)
+
+    def refuse(self) -> None:
+        """Tell that the work will not be done."""
+        self._tell(self.future.set_exception, ServiceUnavailable("The server is stopping."))
+
+    def _tell(self, settle: Callable[[Any], None], outcome: Any) -> None:
+        # Given back when the work ends, not when the caller stops waiting: a cancelled call still occupies its thread.
+        self.places.release()
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
+            self.loop.call_soon_threadsafe(_settle, self.future, settle, outcome)
+
+
+def _settle(future: "asyncio.Future[Any]", settle: Callable[[Any], None], outcome: Any) -> None:
+    if not future.done():
+        settle(outcome)
 
 
 class SizedExecutor:
@@ -52,31 +76,24 @@ class SizedExecutor:
         """Run ``work`` on a thread. Raises ServiceUnavailable at once when the queue is full."""
         if not self._places.acquire(blocking=False):
             raise ServiceUnavailable("The server is full; try again shortly.")
-        piece = _Piece(partial(work, *args, **kwargs))
-        future = piece.future
-        # Given back when the work ends, not when the caller stops waiting: a cancelled call still occupies its thread.
-        future.add_done_callback(lambda _: self._places.release())
+        loop = asyncio.get_running_loop()
+        piece = _Piece(partial(work, *args, **kwargs), self._places, loop, loop.create_future())
         with self._lock:
             self._waiting.put(OWNER.get(), piece)
         try:
             self._pool.submit(self._run_next)
         except RuntimeError as error:  # closed
-            future.cancel()
+            piece.future.cancel()
+            self.refuse_waiting()
             raise ServiceUnavailable("The server is stopping.") from error
-        try:
-            return await asyncio.wrap_future(future)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if future.cancelled() and task is not None and not task.cancelling():
-                raise ServiceUnavailable("The server is stopping.") from None
-            raise
+        result: T = await piece.future
+        return result
 
     def refuse_waiting(self) -> None:
         """Refuse what has no worker yet, and what comes from now on; the work under way is finished."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        with self._lock:
-            while piece := self._waiting.pop():
-                piece.future.cancel()
+        while piece := self._next():
+            piece.refuse()
 
     def close(self) -> None:
         """Wait for the work under way; what still waits is refused."""
@@ -85,7 +102,9 @@ class SizedExecutor:
 
     def _run_next(self) -> None:
         """Which piece it is, is decided when there is a thread for it."""
-        with self._lock:
-            piece = self._waiting.pop()
-        if piece:
+        if piece := self._next():
             piece.run()
+
+    def _next(self) -> _Piece | None:
+        with self._lock:
+            return self._waiting.pop()
