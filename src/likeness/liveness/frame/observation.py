@@ -145,8 +145,8 @@ def guide(
 
     Light comes before place, since a face is not found in the dark, and place before distance: who comes closer from a
     place at the edge leaves the picture. ``scale`` is the wanted eye distance as a fraction of the frame's shorter
-    side. ``tolerance`` > 1 widens what is allowed of place and pose, so that a person on the edge is not told one thing and
-    the other in turns.
+    side. ``tolerance`` > 1 widens what is allowed of place and pose, so that a person on the edge is not told one thing
+    and the other in turns.
     """
     face = seen.face
     if face is None:
