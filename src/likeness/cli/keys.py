@@ -46,5 +46,5 @@ def revoke(kid: Annotated[str, typer.Argument(help="The key's id, as `likeness k
     """
     with closing(open_deployment(Settings())) as deployment:
         successor = deployment.signing_keys.revoke(kid)
-    told = f" New signing key {successor}." if successor else ""
-    Console(markup=False).print(f"Revoked {kid}; a running server refuses what it signed within a minute.{told}")
+    note = f" New signing key {successor}." if successor else ""
+    Console(markup=False).print(f"Revoked {kid}; a running server refuses what it signed within a minute.{note}")

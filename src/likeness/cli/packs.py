@@ -61,7 +61,7 @@ def show(pack: PackArgument) -> None:
         console.print(
             f"[bold]{weights.name}[/]  {weights.bytes / 1e6:.1f} MB  {'here' if found else 'not here'}", highlight=False
         )
-        told = {
+        facts = {
             "licence of code": weights.licences.code,
             "of weights": weights.licences.weights,
             "of training data": weights.licences.training_data,
@@ -69,7 +69,7 @@ def show(pack: PackArgument) -> None:
             "origin": weights.origin,
             "SHA-256": weights.sha256,
         }
-        for what, value in told.items():
+        for what, value in facts.items():
             console.print(f"  {what:<16}  {escape(value)}", highlight=False)
     if not manifest.recognisers:
         return

@@ -19,8 +19,8 @@ class LogFormat(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802  logging's names
-        told = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        return told.removesuffix("+00:00") + "Z"
+        stamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        return stamp.removesuffix("+00:00") + "Z"
 
 
 def configure_logging(level: str) -> None:
@@ -35,10 +35,10 @@ def configure_logging(level: str) -> None:
     logging.getLogger("likeness").setLevel(level.upper())
 
 
-def log_call(method: str, path: str, status: int, seconds: float, request_id: str, told: Mapping[str, Any]) -> None:
+def log_call(method: str, path: str, status: int, seconds: float, request_id: str, facts: Mapping[str, Any]) -> None:
     """Write a call's line: never its query string, which may carry secrets."""
     if access_log.isEnabledFor(logging.INFO):
-        known = "".join(f" {name}={told[name]}" for name in _TOLD if told.get(name))
+        known = "".join(f" {name}={facts[name]}" for name in _TOLD if facts.get(name))
         access_log.info(
             "%s %s %d %.1f ms id=%s%s", method, path[:LONGEST_PATH], status, seconds * 1000, request_id, known
         )

@@ -24,14 +24,14 @@ def is_refusal(error: Exception) -> bool:
 def refusal_of(error: Exception) -> ServiceUnavailable:
     """Give what a caller is told of an error by which the database refused."""
     if isinstance(error, CommitUnknown):
-        told = "The database was lost while it committed; the change may have been made: look before you repeat it."
+        message = "The database was lost while it committed; the change may have been made: look before you repeat it."
     elif isinstance(error, Gone):
-        told = "The database's file was removed or replaced under the server; nothing is kept."
+        message = "The database's file was removed or replaced under the server; nothing is kept."
     elif isinstance(error, Unowned):
-        told = "Another server may be writing to this database; nothing was changed."
+        message = "Another server may be writing to this database; nothing was changed."
     else:
-        told = "The database cannot take this now (full, read-only or unreachable); nothing was changed."
-    refusal = ServiceUnavailable(told)
+        message = "The database cannot take this now (full, read-only or unreachable); nothing was changed."
+    refusal = ServiceUnavailable(message)
     refusal.__cause__ = error
     return refusal
 

@@ -102,9 +102,9 @@ def _client_options(scheme: str) -> Any:
     The library reads it only where it is given no options.
     """
     prefix = {"s3": "AWS", "gs": "GOOGLE"}.get(scheme, "AZURE")
-    said = {name: os.environ.get(f"{prefix}_{name.upper()}") for name in (*_SWITCHES, *_PROXY)}
-    switches = {name: True for name in _SWITCHES if (said[name] or "").lower() in {"true", "1", "yes", "on"}}
-    return {**_SLOW, **switches, **{name: said[name] for name in _PROXY if said[name]}}
+    variables = {name: os.environ.get(f"{prefix}_{name.upper()}") for name in (*_SWITCHES, *_PROXY)}
+    switches = {name: True for name in _SWITCHES if (variables[name] or "").lower() in {"true", "1", "yes", "on"}}
+    return {**_SLOW, **switches, **{name: variables[name] for name in _PROXY if variables[name]}}
 
 
 def cause_of_store_error(error: Exception) -> str:
@@ -114,16 +114,16 @@ def cause_of_store_error(error: Exception) -> str:
     """
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    told = str(error)
-    code = _CODE.search(told)
+    message = str(error)
+    code = _CODE.search(message)
     if code:
         return str(code[1] or code[2])
-    kind = _CONNECTION.search(told)
+    kind = _CONNECTION.search(message)
     if kind:
-        inmost = _INMOST.search(told)
+        inmost = _INMOST.search(message)
         return f"{_KINDS.get(kind[1], kind[1])}{f' ({inmost[1]})' if inmost else ''}"
     # Rust's errors tell the outer ones first, and the innermost says most.
-    words = " ".join(_ADDRESS.sub("…", told.partition("Debug source:")[0]).split())
+    words = " ".join(_ADDRESS.sub("…", message.partition("Debug source:")[0]).split())
     return words if len(words) <= _LONGEST_CAUSE else f"{words[:60]} … {words[60 - _LONGEST_CAUSE :]}"
 
 

@@ -88,8 +88,8 @@ def evaluate_liveness(
         kinds = [one for one in KINDS if not kind or one in kind]
         with progress_bar(console, transient=True) as progress:
             task = progress.add_task("simulated attempts", total=len(kinds) * attempts)
-            told = partial(progress.advance, task)
-            rates = simulate_all(partial(load_pack, pack), plan, kinds, attempts, workers=workers, told=told)
+            on_done = partial(progress.advance, task)
+            rates = simulate_all(partial(load_pack, pack), plan, kinds, attempts, workers=workers, on_done=on_done)
         missing = len(kinds) * attempts - sum(one.presentations for one in rates)
         _print_sessions(console, rates, plan)
         report["simulatedSessions"] = {
@@ -105,7 +105,9 @@ def evaluate_liveness(
         engine = load_pack(pack)
         with progress_bar(console, transient=True) as progress:
             task = progress.add_task("real photos", total=sum(map(len, sources)))
-            models = measure_photos(engine, *sources, THRESHOLDS.signals.passive, told=partial(progress.advance, task))
+            models = measure_photos(
+                engine, *sources, THRESHOLDS.signals.passive, on_done=partial(progress.advance, task)
+            )
         _print_photos(console, models, str(engine.pack))
         report["realPhotos"] = {"pack": str(engine.pack), "models": [one.as_json() for one in models]}
     if json_file:

@@ -44,13 +44,13 @@ def quality(
     engine = load_pack(pack)
     estimator = load_landmarks(settings.models_dir, provider=settings.provider)
     console = Console(markup=False, highlight=False, soft_wrap=True)
-    told: list[dict[str, object]] = []
+    findings: list[dict[str, object]] = []
     for photo in photos:
         try:
             examined = examine(engine, estimator, _read(photo), use=use, policy=policy)
         except (BadRequest, FaceRefused, UnsupportedMediaType) as error:
             console.print(f"{photo}: {error.code}: {error}\n")
-            told.append({"photo": str(photo), "error": error.code, "message": str(error)})
+            findings.append({"photo": str(photo), "error": error.code, "message": str(error)})
             continue
         found, by_landmarks = examined.quality, examined.landmark_measures
         verdict = f"refused as {use}: {', '.join(found.reasons)}" if found.reasons else f"good enough as {use}"
@@ -58,7 +58,7 @@ def quality(
         console.print(_table(_by_name(found.measures), _by_name(by_landmarks)))
         if examined.presence is not None and not by_landmarks:
             console.print("The model of landmarks sees no face here.\n")
-        told.append(
+        findings.append(
             {
                 "photo": str(photo),
                 "score": found.score,
@@ -69,9 +69,9 @@ def quality(
             }
         )
     if json_file:
-        report = {"pack": str(engine.pack), "use": use, "policy": policy, "photos": told}
+        report = {"pack": str(engine.pack), "use": use, "policy": policy, "photos": findings}
         write_report(json_file, json.dumps(report, indent=2) + "\n")
-    if any("error" in one for one in told):
+    if any("error" in one for one in findings):
         raise typer.Exit(1)
 
 

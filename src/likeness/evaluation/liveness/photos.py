@@ -46,14 +46,14 @@ def photos_in(folder: Path) -> tuple[Path, ...]:
 
 
 def measure_photos(
-    engine: Engine, real: Sequence[Path], fake: Sequence[Path], threshold: float, *, told: Callable[[], None]
+    engine: Engine, real: Sequence[Path], fake: Sequence[Path], threshold: float, *, on_done: Callable[[], None]
 ) -> tuple[ModelRates, ...]:
     """Measure every passive model of a pack. Empty when the pack has none."""
     scores: dict[bool, list[dict[str, float]]] = {True: [], False: []}
     for live, photos in ((True, real), (False, fake)):
         for path in photos:
             scores[live].append(_scores(engine, path))
-            told()
+            on_done()
     for live, whose in ((True, "live people"), (False, "attacks")):
         if not any(scores[live]) and any(scores[not live]):
             raise SetupError(f"None of the photos of {whose} shows a face.")

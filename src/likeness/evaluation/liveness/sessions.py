@@ -49,9 +49,9 @@ LoadEngine = Callable[[], Engine]
 
 
 def simulate_all(
-    load: LoadEngine, plan: Plan, kinds: Sequence[str], attempts: int, *, workers: int, told: Callable[[], None]
+    load: LoadEngine, plan: Plan, kinds: Sequence[str], attempts: int, *, workers: int, on_done: Callable[[], None]
 ) -> tuple[PresentationRates, ...]:
-    """Simulate ``attempts`` of each kind over ``workers`` processes; ``told`` is called after each.
+    """Simulate ``attempts`` of each kind over ``workers`` processes; ``on_done`` is called after each.
 
     ``load`` must be picklable.
 
@@ -64,7 +64,7 @@ def simulate_all(
         try:
             for done in as_completed(waiting):
                 found[waiting[done]].append(done.result())
-                told()
+                on_done()
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
     return tuple(tally(kind, found[kind], bona_fide=kind == LIVE) for kind in kinds)

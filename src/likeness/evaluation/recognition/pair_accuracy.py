@@ -54,5 +54,5 @@ def _best_threshold(scores: NDArray[np.float64], genuine: NDArray[np.bool_]) -> 
     return float(scores[order][max(best - 1, 0) : best + 1].mean())
 
 
-def _balanced(said: NDArray[np.bool_], genuine: NDArray[np.bool_]) -> float:
-    return float((said[genuine].mean() + (~said[~genuine]).mean()) / 2)
+def _balanced(matched: NDArray[np.bool_], genuine: NDArray[np.bool_]) -> float:
+    return float((matched[genuine].mean() + (~matched[~genuine]).mean()) / 2)

@@ -57,8 +57,8 @@ class DuplicateListing:
         and how many of its entries were compared with all before them.
         """
         found = chain.from_iterable(self._pairs(group, progress) for group in groups)
-        told = self._told(found, tell) if tell else found
-        return heapq.nlargest(most, told, key=lambda pair: (pair.score, pair.first, pair.second, pair.pack))
+        reported = self._told(found, tell) if tell else found
+        return heapq.nlargest(most, reported, key=lambda pair: (pair.score, pair.first, pair.second, pair.pack))
 
     async def pictured(self, found: Sequence[Pair], images: ImageStore) -> list[ShownPair]:
         """Cut the faces of pairs out of their stored photos.

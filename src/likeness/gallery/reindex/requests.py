@@ -91,8 +91,8 @@ class ReindexRequests:
             if packs is not None and packs.pack.partition("@")[0] != pack:
                 return True
             if named:
-                told = "is empty" if packs is None else f"answers with {packs.pack}"
-                raise Conflict(f"The gallery of {tenant.name!r} {told} already.")
+                state = "is empty" if packs is None else f"answers with {packs.pack}"
+                raise Conflict(f"The gallery of {tenant.name!r} {state} already.")
             return False
         same = present.pack.partition("@")[0] == pack
         if same and not named and present.state in {ReindexState.CUT_OVER, ReindexState.FINISHING}:

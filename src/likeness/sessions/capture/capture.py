@@ -281,10 +281,10 @@ class Capture:
         self.failures = len(await _insist(lambda: self.services.sessions.fail_attempt(self.row.id, failure, nth=nth)))
         if self.attempts_left <= 0:
             # The comparison of a face that is not live is not told: only its picture is kept.
-            told = decision if failure is AttemptFailure.NO_MATCH else None
+            reported = decision if failure is AttemptFailure.NO_MATCH else None
             audit = decision.audit if decision else None
             await self._end(
-                self._conclusion(SessionState.FAILED, EndError.TOO_MANY_ATTEMPTS, told, audit=audit), failure
+                self._conclusion(SessionState.FAILED, EndError.TOO_MANY_ATTEMPTS, reported, audit=audit), failure
             )
             return
         message = {"type": "attempt", "statusCode": failure, "attemptsLeft": self.attempts_left}
