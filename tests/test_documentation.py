@@ -30,7 +30,7 @@ LIMITS = {
     "a JSON body beside its photos": f"{STRUCTURE_BYTES // 1024} KiB of structure, {SHORT_TEXTS_BYTES // 1024} KiB of text",
     "a form": f"{MOST_PARTS} parts",
     "work before a request": f"`LIKENESS_QUEUE_SECONDS`, or {ROUNDS} photos for each worker if that is more",
-    "attempts of face sessions": f"{ATTEMPTS_PER_WORKER} for each worker; a tenant has at most three times what it leaves",
+    "attempts of face sessions": f"{ATTEMPTS_PER_WORKER} for each worker; a tenant has at most three times what is free",
 }
 
 
