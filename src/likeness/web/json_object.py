@@ -117,10 +117,15 @@ def _take_out_long_texts(body: bytes, placeholder: str) -> tuple[bytes, dict[str
 
 def _end_of_text(body: bytes, start: int) -> int:
     """Give where the closing quote is. A long text has none that is escaped: no base64 has."""
-    short = _SHORT_TEXT.match(body, start, start + LONG_BYTES)
-    assert short  # at the least nothing
-    end = body.find(b'"', short.end())
-    if end < 0 or (end > short.end() and body[end - 1] == ord("\\")):
+    within = min(start + LONG_BYTES, len(body))
+    quote = body.find(b'"', start, within)
+    short = within if quote < 0 else quote
+    if body.find(b"\\", start, short) >= 0:  # looking for one is ten times as fast as matching
+        text = _SHORT_TEXT.match(body, start, within)
+        assert text  # at the least nothing
+        short = text.end()
+    end = body.find(b'"', short)
+    if end < 0 or (end > short and body[end - 1] == ord("\\")):
         raise ValueError("The body is not well-formed JSON")
     return end
 
