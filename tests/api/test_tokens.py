@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
+from likeness.access import repository
 from likeness.access.scopes import Scope
 from likeness.engine.fake import fake_photo
 from likeness.errors import NotFound
@@ -136,14 +137,14 @@ def test_a_made_up_secret_reaches_no_database_and_keeps_nobody_waiting(
 ) -> None:
     """Whatever the client id: known, unknown, malformed, or past its limit of failures."""
     with serving(test_settings(tmp_path, token_failures_per_minute=3)) as server, calling(server) as api:
-        database, reads = server.deployment.database, []
-        read = database.read
+        asked: list[str] = []
 
-        async def counted(query: Any) -> Any:
-            reads.append(query)
-            return await read(query)
+        def noted(connection: Connection, client_id: str) -> repository.ClientRow | None:
+            asked.append(client_id)
+            return find_client(connection, client_id)
 
-        monkeypatch.setattr(database, "read", counted)
+        find_client = repository.find_client
+        monkeypatch.setattr(repository, "find_client", noted)
         made_up = server.deployment.clients._secrets.new("somebody else")
         statuses = [
             api.http.post(PATH, data=form(api, client_id=client_id, client_secret=secret)).status_code
@@ -151,9 +152,9 @@ def test_a_made_up_secret_reaches_no_database_and_keeps_nobody_waiting(
             for secret in ("wrong", made_up, "x" * 64, "ü", "wrong")
         ]
         assert statuses == 3 * [401, 401, 401, 429, 429]
-        assert reads == []
+        assert asked == []
         assert api.http.post(PATH, data=form(api)).status_code == 200
-        assert len(reads) == 1
+        assert asked == [api.client_id]
 
 
 def test_a_flood_of_unknown_clients_denies_nobody_a_token(tmp_path: Any) -> None:
