@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 import time
 from pathlib import Path
 
+import pytest
 import uvloop
 
-from likeness.server.running import ACCEPTS, bind
+from likeness.server.running import ACCEPTS, SIGNALS, bind, ended_by_signals
 from servers import test_settings
 
 
@@ -46,3 +48,23 @@ def test_all_who_wait_are_accepted_in_one_turn_of_the_event_loop(tmp_path: Path)
         assert max(accepted) - min(accepted) <= 1
 
     uvloop.run(run())
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_a_signal_ends_the_block_well_whatever_it_interrupts(number: signal.Signals) -> None:
+    """A compiled module that is imported then turns the end into a failure of its own."""
+
+    def interrupted_import() -> None:
+        try:
+            signal.raise_signal(number)
+        except SystemExit as error:
+            raise ImportError("initialization failed") from error
+
+    with pytest.raises(SystemExit) as ended, ended_by_signals():
+        interrupted_import()
+    assert ended.value.code == 0
+
+
+def test_a_failure_without_a_signal_stays_a_failure() -> None:
+    with pytest.raises(ImportError), ended_by_signals():
+        raise ImportError("initialization failed")

@@ -112,8 +112,11 @@ def ended_by_signals() -> Iterator[None]:
 
     A second one does not disturb what is being closed.
     """
+    stopped = False
 
     def stop(*_: object) -> None:
+        nonlocal stopped
+        stopped = True
         for number in SIGNALS:
             signal.signal(number, _ignore)
         raise SystemExit(0)
@@ -121,6 +124,11 @@ def ended_by_signals() -> Iterator[None]:
     before = {number: signal.signal(number, stop) for number in SIGNALS}
     try:
         yield
+    except Exception:
+        if not stopped:
+            raise
+        # A signal during the import of a compiled module becomes an ImportError there.
+        raise SystemExit(0) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
