@@ -59,11 +59,7 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        sweeps: list[Callable[[], Awaitable[None]]] = [
-            *sessions.sweeps,
-            gallery.upkeep.tidy,
-            deployment.tenants.take_up_changes,
-        ]
+        sweeps: list[Callable[[], Awaitable[None]]] = [*sessions.sweeps, gallery.upkeep.tidy]
         sweeps.append(partial(deployment.signing_keys.take_up, signer))
         forever = (
             gallery.upkeep.run(),

@@ -193,9 +193,8 @@ def _wrong_key(settings: Settings) -> SetupError:
 def _no_database(settings: Settings) -> SetupError:
     place = "LIKENESS_DATABASE_URL" if settings.database_url else str(settings.database_file)
     return SetupError(
-        f"there is a master key at {settings.master_key_file}, but no database of this deployment at {place}: restore "
-        "it from a "
-        "backup. To begin anew, move the key file and the data folder away and run `likeness init`"
+        f"there is a master key at {settings.master_key_file}, but no database of this deployment at {place}: "
+        "restore it from a backup. To begin anew, move the key file and the data folder away and run `likeness init`"
     )
 
 
@@ -229,8 +228,7 @@ def _told(settings: Settings) -> Iterator[None]:
     except DBAPIError as error:
         raise SetupError(
             f"the database of {settings.data_dir} cannot be opened ({error.orig}): is its disk full, read-only or "
-            "missing, "
-            "or its server unreachable?"
+            "missing, or its server unreachable?"
         ) from error
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         # The address is not told: it may carry a password.
@@ -241,8 +239,7 @@ def _told(settings: Settings) -> Iterator[None]:
     except migrations.UnknownVersion as error:
         raise SetupError(
             f"the database of {settings.data_dir} was made by another version of Likeness, probably a newer one "
-            f"({error}): "
-            "install that one"
+            f"({error}): install that one"
         ) from error
 
 

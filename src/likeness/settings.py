@@ -30,8 +30,7 @@ class Settings(BaseSettings):
         ge=8,
         le=100_000,
         description="Connections held at once; beyond, those that have kept the server waiting for longest are "
-        "closed. Fewer "
-        "where the limit of open files is too low, which the log tells.",
+        "closed. Fewer where the limit of open files is too low, which the log tells.",
     )
     keep_alive_seconds: int = Field(
         75,
@@ -152,9 +151,8 @@ class Settings(BaseSettings):
         if self.base_url is None and _is_every_address(self.host):
             yield (
                 f"LIKENESS_BASE_URL is not set, so tokens, results and captureUrl name {self.own_address}, where "
-                "nobody can visit. "
-                "Set it to the public address before the first token is given out: with another address they are "
-                "another issuer's"
+                "nobody can visit. Set it to the public address before the first token is given out: with another "
+                "address they are another issuer's"
             )
         if self.models_mirror and not self.models_mirror.is_dir():
             yield f"LIKENESS_MODELS_MIRROR names no folder: {self.models_mirror}. Model files are looked for elsewhere"

@@ -23,7 +23,7 @@ def test_what_a_command_changes_reaches_a_running_server(tmp_path: Path) -> None
         command.tenants.change_settings(changed.id, TenantSettings(search_level=3))
         command.tenants.erase(erased.id)
         assert (await server.tenants.get(changed.id)).settings.search_level != 3
-        await server.tenants.take_up_changes()
+        server.tenants.all()
         assert (await server.tenants.get(changed.id)).settings.search_level == 3
         assert await server.tenants.get(kept.id) is kept
         with pytest.raises(Unauthorized):

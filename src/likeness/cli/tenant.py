@@ -63,8 +63,7 @@ def change(
             min=0,
             max=0.999,
             help="Chance that a search finds a stranger, e.g. 0.001: the threshold then follows the gallery's size "
-            "instead of a "
-            "level. 0 goes back to the level.",
+            "instead of a level. 0 goes back to the level.",
         ),
     ] = None,
     liveness_mode: Annotated[

@@ -42,7 +42,7 @@ def choose_pack(setting: str, recorded: str | None, answering: Collection[str], 
 
 def served_pack(deployment: Deployment) -> str:
     """Give the id of the pack that a start would serve; ``auto`` where that is still to be found out."""
-    return _choice(deployment, _recorded(deployment)).pack
+    return _choice(deployment, *_facts(deployment)).pack
 
 
 def load_served_engine(deployment: Deployment) -> Engine:
@@ -51,17 +51,14 @@ def load_served_engine(deployment: Deployment) -> Engine:
     Raises SetupError when the settings ask for a pack that some gallery does not answer with, when another version of
     the galleries' pack is installed, or when the weights cannot be had.
     """
-    recorded = _recorded(deployment)
-    choice = _choice(deployment, recorded)
-    answering = deployment.database.read_now(answering_packs)
+    recorded, answering = _facts(deployment)
+    choice = _choice(deployment, recorded, answering)
     if recorded and choice.contradicts:
         raise SetupError(
             f"this data was made with the pack {recorded['id']!r}, its galleries answer with "
-            f"{', '.join(sorted(answering))}, and "
-            f"the settings ask for {choice.pack!r}: templates of two packs are never compared. Start with "
-            f"LIKENESS_PACK={recorded['id']}, "
-            f"move the galleries with `likeness gallery reindex --pack {choice.pack}` and `likeness gallery cutover`, "
-            "then start again."
+            f"{', '.join(sorted(answering))}, and the settings ask for {choice.pack!r}: templates of two packs are "
+            f"never compared. Start with LIKENESS_PACK={recorded['id']}, move the galleries with `likeness gallery "
+            f"reindex --pack {choice.pack}` and `likeness gallery cutover`, then start again."
         )
     engine = load_pack(deployment, choice.pack)
     identity = {"id": engine.pack.id, "version": engine.pack.version}
@@ -69,8 +66,7 @@ def load_served_engine(deployment: Deployment) -> Engine:
         raise SetupError(
             f"this data was made with version {recorded['version']} of the pack {recorded['id']!r}, and version "
             f"{engine.pack.version} is installed. Install {recorded['version']} again, give the new version a pack id "
-            "of its own, "
-            "and move the galleries to that with `likeness gallery reindex`."
+            "of its own, and move the galleries to that with `likeness gallery reindex`."
         )
     if identity != recorded:
         if recorded:
@@ -101,13 +97,12 @@ def serves_passively(deployment: Deployment) -> bool:
     return judges_passively(served_pack(deployment), deployment.settings.models_dir)
 
 
-def _recorded(deployment: Deployment) -> dict[str, str] | None:
-    recorded: dict[str, str] | None = deployment.fact(FACT)
-    return recorded
+def _facts(deployment: Deployment) -> tuple[dict[str, str] | None, set[str]]:
+    """Give the pack that is recorded, and the identities of those that the galleries answer with."""
+    return deployment.fact(FACT), deployment.database.read_now(answering_packs)
 
 
-def _choice(deployment: Deployment, recorded: dict[str, str] | None) -> Choice:
-    answering = deployment.database.read_now(answering_packs)
+def _choice(deployment: Deployment, recorded: dict[str, str] | None, answering: set[str]) -> Choice:
     moving = bool(deployment.database.read_now(all_reindexes))
     return choose_pack(deployment.settings.pack, recorded["id"] if recorded else None, answering, moving=moving)
 

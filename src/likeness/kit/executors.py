@@ -48,16 +48,16 @@ class _Piece:
         """Tell that the work will not be done."""
         self._tell(self.future.set_exception, ServiceUnavailable("The server is stopping."))
 
-    def _tell(self, settle: Callable[[Any], None], outcome: Any) -> None:
+    def _tell(self, set_outcome: Callable[[Any], None], outcome: Any) -> None:
         # Given back when the work ends, not when the caller stops waiting: a cancelled call still occupies its thread.
         self.places.release()
         with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
-            self.loop.call_soon_threadsafe(_settle, self.future, settle, outcome)
+            self.loop.call_soon_threadsafe(_answer, self.future, set_outcome, outcome)
 
 
-def _settle(future: "asyncio.Future[Any]", settle: Callable[[Any], None], outcome: Any) -> None:
+def _answer(future: "asyncio.Future[Any]", set_outcome: Callable[[Any], None], outcome: Any) -> None:
     if not future.done():
-        settle(outcome)
+        set_outcome(outcome)
 
 
 class SizedExecutor:

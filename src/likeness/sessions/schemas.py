@@ -48,8 +48,7 @@ class SessionOptions(WireModel):
     return_data_for_incomplete_session: bool | None = Field(
         None,
         description="Whether the browser is given the signed result of an ending without success, and an audit image "
-        "of it is kept; "
-        "by default as the browser asks.",
+        "of it is kept; by default as the browser asks.",
     )
     redirect_url: (
         Annotated[AnyHttpUrl, UrlConstraints(max_length=LONGEST_URL), AfterValidator(_check_stored_length)] | None

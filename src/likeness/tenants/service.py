@@ -72,22 +72,21 @@ class Tenants:
         with self._lock:
             self._forget(tenant_id)
 
-    async def take_up_changes(self) -> None:
-        """Forget opened tenants that another process changed or erased: the next call reads them again."""
-        rows = await self._database.read(repository.all_tenants)
-        present = {row.id: row.settings for row in rows}
-        with self._lock:
-            for tenant_id in [known for known, stored in self._stored.items() if present.get(known) != stored]:
-                self._forget(tenant_id)
-
     def rows(self) -> list[TenantRow]:
         """Give what is stored of every tenant, whether its key opens or not."""
         return self._database.read_now(repository.all_tenants)
 
     def all(self) -> list[Tenant]:
-        """Give every tenant whose data key and settings can be read; one whose cannot is told, and stops no other."""
-        opened = []
-        for row in self.rows():
+        """Give every tenant whose data key and settings can be read; one whose cannot is told, and stops no other.
+
+        What another process changed or erased meanwhile is taken up.
+        """
+        opened, rows = [], self.rows()
+        present = {row.id: row.settings for row in rows}
+        with self._lock:
+            for tenant_id in [known for known, stored in self._stored.items() if present.get(known) != stored]:
+                self._forget(tenant_id)
+        for row in rows:
             try:
                 opened.append(self._opened.get(row.id) or self._open(row))
             except SetupError as error:

@@ -152,8 +152,7 @@ def print_performance(console: Console, pack: str, performance: Performance, acc
     comparisons = performance.comparisons
     console.print(
         f"[bold]{pack}[/] on {escape(data_set.name)}: {len(data_set.photos):,} photos of {len(data_set.people):,} "
-        "people, "
-        f"{comparisons.genuine.total:,} genuine and {comparisons.impostor.total:,} impostor comparisons",
+        f"people, {comparisons.genuine.total:,} genuine and {comparisons.impostor.total:,} impostor comparisons",
         highlight=False,
     )
     if performance.promised:

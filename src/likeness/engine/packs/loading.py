@@ -96,10 +96,9 @@ def _best(catalogue: Catalogue, store: WeightStore) -> Manifest:
             continue
         if reasons:
             log.warning(
-                "`auto` takes the pack %s, since no better one can be had. %s The data of a deployment stays with the "
-                "pack of its "
-                "first start until `likeness gallery reindex` moves it: mend this first, then start on a new data "
-                "folder.",
+                "`auto` takes the pack %s, since no better one can be had. %s The data of a deployment stays with "
+                "the pack of its first start until `likeness gallery reindex` moves it: mend this first, then start "
+                "on a new data folder.",
                 name,
                 " ".join(reasons),
             )

@@ -98,8 +98,7 @@ class WeightStore:
             options = " ".join(f"--accept {weights.name}" for weights in missing)
             raise SetupError(
                 f"Weights of the pack {manifest.id!r} are not free for commercial use, or it is unclear whether they "
-                f"are: {terms}. "
-                f"To accept that, run `likeness packs install {manifest.id} {options}`."
+                f"are: {terms}. To accept that, run `likeness packs install {manifest.id} {options}`."
             )
 
     def _acceptance(self, weights: Weights) -> Path:

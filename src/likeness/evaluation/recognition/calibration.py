@@ -236,10 +236,8 @@ def _demand(subset: Subset, levels: int) -> Demand:
     if broken:
         raise SetupError(
             f"No threshold keeps the false match rate of level {', '.join(broken)} ({subset.name}): too many photos "
-            "of different people "
-            "are the same to the network. Somebody may be filed under two names; the worst pairs of `likeness "
-            "evaluate DIR --html PAGE` "
-            "show who."
+            "of different people are the same to the network. Somebody may be filed under two names; the worst "
+            "pairs of `likeness evaluate DIR --html PAGE` show who."
         )
     return Demand(subset.name, len(np.unique(subset.people)), chosen)
 

@@ -126,10 +126,10 @@ class GalleryUpkeep:
             await self._galleries.reload(self._database, tenants)
 
     async def tidy(self) -> None:
-        """Forget answers of long ago, seal templates in blocks."""
-        tenants = {tenant.id: tenant for tenant in await asyncio.to_thread(self._tenants.all)}
+        """Take up changed tenants, forget answers of long ago, seal templates in blocks."""
+        tenants = await asyncio.to_thread(self._tenants.all)
         await self._ages.advance()
-        for tenant in tenants.values():
+        for tenant in tenants:
             await self.seal_blocks(tenant)
 
     async def delete_photos(self) -> None:
