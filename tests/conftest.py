@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:  # the application takes seconds to import: only a test that needs a server does
     from servers import Api, Server
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("patient", settings.default, deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

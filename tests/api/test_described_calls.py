@@ -30,7 +30,6 @@ bounded = settings(
     max_examples=5,
     derandomize=True,
     database=None,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate],
 )

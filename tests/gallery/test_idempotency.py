@@ -44,7 +44,7 @@ def insert_under(api: Api, key: str) -> str:
     return str(reply.json()["oneToNVerificationId"])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.floats(0, 30 * HOUR_SECONDS), st.floats(-10 * DAY, 10 * DAY), st.booleans()), max_size=12))
 def test_an_answer_is_remembered_for_a_day_of_running_whatever_the_wall_clock_says(
     tmp_path_factory: pytest.TempPathFactory, history: list[tuple[float, float, bool]]

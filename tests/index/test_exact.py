@@ -53,7 +53,7 @@ def histories(draw: Callable[..., Any]) -> Any:
     return dimension, draw(st.lists(step, max_size=25))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(histories(), SCANS, st.sampled_from([64, 16384]))
 def test_every_history_gives_the_answers_of_the_reference(history: Any, scan: str, chunk_rows: int) -> None:
     dimension, steps = history

@@ -81,7 +81,7 @@ def codes_fit(view: TableSnapshot, codec: Codec) -> bool:
     return True
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(st.one_of(changes, readings), max_size=30))
 def test_views_in_use_never_change(steps: Any) -> None:
     codec = Codec(DIMENSION)
@@ -148,7 +148,7 @@ def together(found: Sequence[Candidates]) -> Candidates:
     return Candidates(rows, scores, uppers, max(each.cut for each in found))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.lists(changes, min_size=1, max_size=8),
     st.lists(changes, min_size=1, max_size=4),

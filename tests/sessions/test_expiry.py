@@ -52,7 +52,7 @@ wishes = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.filter_too_much])
 @given(wishes)
 def test_accepted_options_survive_storing_and_reading(wish: dict[str, Any]) -> None:
     try:

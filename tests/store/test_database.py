@@ -328,7 +328,7 @@ def test_many_threads_and_tasks_lose_no_change(database: Database) -> None:
     assert database.read_now(lambda c: c.execute(select(notes.c.text)).scalar_one()) == "400"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.lists(st.tuples(st.integers(0, 8), st.sampled_from(["put", "refuse", "alone"])), max_size=8), max_size=5

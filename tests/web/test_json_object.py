@@ -31,7 +31,7 @@ def text_of(value: LongText) -> bytes:
     return b"".join(value.pieces()) if isinstance(value, LongText) else value.encode()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.sampled_from([r"\/", r"\u002b", r"\r\n", "A" * 997, "9=" * 5, "\\u003d"]), max_size=120),
     st.integers(7, 300),

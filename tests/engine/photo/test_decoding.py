@@ -227,7 +227,7 @@ def test_compressed_texts_and_profiles_are_never_inflated() -> None:
     tracemalloc.stop()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from([JPEG, PNG, stored(RGB, "JPEG", progressive=True)]), st.data())
 def test_flipped_bytes_never_do_worse_than_refusal(photo: bytes, data: st.DataObject) -> None:
     damaged = bytearray(photo)

@@ -11,7 +11,7 @@ crowds = st.lists(st.integers(0, 5), min_size=2, max_size=25)
 
 
 @given(crowds, st.integers(0, 2**32))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_every_pair_counts_once_and_the_worst_are_kept(people: list[int], seed: int) -> None:
     rows = unit_rows(np.random.default_rng(seed), people)
     genuine, impostor = scores_by_kind(rows, people)
@@ -36,7 +36,7 @@ def test_every_pair_counts_once_and_the_worst_are_kept(people: list[int], seed: 
 
 
 @given(crowds, st.integers(0, 2**32))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_errors_are_counted_with_the_people_they_belong_to(people: list[int], seed: int) -> None:
     rows = unit_rows(np.random.default_rng(seed), people)
     genuine, impostor = scores_by_kind(rows, people)

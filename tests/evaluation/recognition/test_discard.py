@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.brute_force import scores_by_kind, unit_rows
@@ -8,7 +8,6 @@ from likeness.evaluation.recognition.discard import discard_curve, genuine_pairs
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=20), st.integers(0, 2**32))
-@settings(deadline=None)
 def test_the_curve_is_that_of_the_photos_left(people: list[int], seed: int) -> None:
     generator = np.random.default_rng(seed)
     rows, quality = unit_rows(generator, people), generator.integers(0, 5, len(people)).astype(float)

@@ -15,7 +15,7 @@ def histogram_of(values: NDArray[np.float64] | list[float]) -> ScoreHistogram:
     return histogram
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(scores, st.integers(0, BINS - 1))
 def test_counts_at_an_edge_are_exact(values: list[float], position: int) -> None:
     threshold = edge(position)
@@ -23,7 +23,7 @@ def test_counts_at_an_edge_are_exact(values: list[float], position: int) -> None
     assert histogram_of(values).at_or_above(threshold) == expected
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(scores, st.floats(0, 1))
 def test_the_threshold_keeps_to_the_rate_and_is_the_lowest_that_does(values: list[float], rate: float) -> None:
     histogram = histogram_of(values)

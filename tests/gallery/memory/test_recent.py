@@ -93,7 +93,7 @@ class Galleries(RuleBasedStateMachine):
             scan.end.close()
 
 
-Galleries.TestCase.settings = settings(deadline=None, max_examples=100, stateful_step_count=40)
+Galleries.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
 TestHistories = Galleries.TestCase
 
 
