@@ -1,1 +1,4 @@
-"""Photo bytes to faces: decoding, detection, alignment, recognition, quality, liveness models. No web, no database."""
+"""From photo bytes to faces: decoding, detection, alignment, recognition, quality and PAD models.
+
+This package uses neither the web nor the database.
+"""

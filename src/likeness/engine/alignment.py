@@ -1,4 +1,4 @@
-"""Turning, scaling and cutting a face so that its landmarks land where a recogniser expects them."""
+"""Face alignment: turn, scale and cut a face so that its landmarks are where a recogniser expects them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ Points = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class ChipView:
-    """One look at an aligned face: mirrored or not, nearer or farther, moved by fractions of the chip's side."""
+    """One view of an aligned face.
+
+    It may be mirrored, enlarged by ``zoom``, and moved by ``shift`` (x, y) in fractions of the chip's side.
+    """
 
     mirrored: bool = False
     zoom: float = 1.0
@@ -22,13 +25,13 @@ class ChipView:
 
 
 def similarity(source: Points, target: Points) -> Matrix:
-    """Give the (2, 3) rotation, uniform scale and shift that takes ``source`` nearest to ``target``, in least squares.
+    """Return the (2, 3) rotation, uniform scale and shift that fits ``source`` (n, 2) to ``target`` in least squares.
 
     Source: Umeyama, "Least-squares estimation of transformation parameters between two point patterns", 1991.
     """
     source_mean, target_mean = source.mean(axis=0, dtype=np.float64), target.mean(axis=0, dtype=np.float64)
     centred_source, centred_target = source - source_mean, target - target_mean
-    # In the plane, the best rotation and scale is one complex number.
+    # In the plane, one complex number describes the best rotation and scale.
     x, y = centred_source.T
     u, v = centred_target.T
     spread = max(float((centred_source**2).sum()), 1e-12)
@@ -38,9 +41,9 @@ def similarity(source: Points, target: Points) -> Matrix:
 
 
 def cut_chips(image: Image, landmarks: Points, reference: Points, side: int, views: Sequence[ChipView]) -> Image:
-    """Cut a face once per view: (views, side, side, 3).
+    """Cut a face once for each view, as (views, side, side, 3).
 
-    ``reference``: where its landmarks go; black beyond the photo.
+    ``reference`` (5, 2) gives the places of the landmarks on the chip. Pixels outside the photo are black.
     """
     base = similarity(landmarks, reference)
     centre = (side - 1) / 2

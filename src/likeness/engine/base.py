@@ -1,6 +1,6 @@
-"""What an engine gives and what it is asked for.
+"""The interface of an engine, and the types that it takes and returns.
 
-All coordinates are pixels of the upright image (EXIF orientation applied), x to the right, y down.
+All coordinates are pixels of the upright image, after the EXIF orientation is applied: x to the right, y down.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ Template = NDArray[np.float32]
 
 
 class Use(StrEnum):
-    """What a photo is for; the quality thresholds differ (a reference lives longer than a probe)."""
+    """The use of a photo. Each use has its own quality thresholds, because a reference is kept longer than a probe."""
 
     ENROL = "enrol"
     PROBE = "probe"
@@ -31,7 +31,7 @@ class Use(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A face's bounding box in pixels; it may reach past the image's edge."""
+    """A face's bounding box in pixels. It may extend beyond the image."""
 
     x: float
     y: float
@@ -45,9 +45,9 @@ class Box:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """A face found: its box, five landmarks (5, 2) float32 and the detector's confidence in [0, 1].
+    """A face as the detector found it: its box, five landmarks (5, 2) float32, and a confidence in [0, 1].
 
-    Landmark order: the eye on the image's left, the eye on its right, nose tip, mouth corner left, mouth corner right.
+    The landmarks are left eye, right eye, nose tip, left mouth corner and right mouth corner, as seen in the image.
     """
 
     box: Box
@@ -66,32 +66,31 @@ class QualityMeasure:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """A face image's unified quality score in 0..100, and the measures it was made from."""
+    """A face image's unified quality score in 0..100, and the measures that the score combines."""
 
     score: int
     measures: tuple[QualityMeasure, ...] = ()
     reasons: tuple[str, ...] = ()
-    """Names of the measures that fell below the threshold of the use, worst first; empty when the photo is good enough.
-    """
+    """The measures below the threshold of the use, worst first. It is empty if the photo is good enough."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """The one face of a photo that counts, before it is judged or recognised."""
+    """The subject of a photo: the face that it is of, before its quality is measured and its template is computed."""
 
     image: Image
-    """The upright photo, made smaller where that leaves all that networks can use."""
+    """The upright photo. It is smaller than the original where networks cannot use more pixels."""
     detection: Detection
-    """In pixels of ``image``."""
+    """The face, in pixels of ``image``."""
     reduction: int
-    """How many times larger the photo is than ``image``, each way."""
+    """The photo's width divided by the width of ``image``; the heights have the same ratio."""
     photo_size: tuple[int, int]
     """(width, height) of the upright photo."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """The one face of a photo that counts."""
+    """The subject's face in a photo, with its template and its quality."""
 
     detection: Detection
     template: Template
@@ -102,7 +101,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class PackIdentity:
-    """What a template is bound to. Templates of different identities are never compared."""
+    """The pack and version that a template belongs to. Templates of different identities are never compared."""
 
     id: str
     version: str
@@ -114,45 +113,46 @@ class PackIdentity:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LiveScores:
-    """Passive presentation-attack scores of one face, by model id; each in [0, 1], higher is live."""
+    """The passive PAD scores of one face, by model id. Each is in [0, 1]; a higher score means a live face."""
 
     by_model: dict[str, float] = field(default_factory=dict)
 
 
 class Engine(Protocol):
-    """One model pack, loaded. Every method blocks, is thread-safe and belongs on a sized executor."""
+    """A loaded model pack. Every method blocks and is thread-safe; call it on a sized executor."""
 
     @property
     def pack(self) -> PackIdentity: ...
 
     @property
     def calibration(self) -> Calibration:
-        """The thresholds of the levels. Raises SetupError for a pack that was never calibrated."""
+        """The thresholds of the levels. Raises SetupError if the pack was never calibrated."""
         ...
 
     @property
     def judges_passively(self) -> bool:
-        """Whether there is a passive PAD model: without one, :meth:`live_scores` is always empty."""
+        """Whether the engine has a passive PAD model. Without one, :meth:`live_scores` is always empty."""
         ...
 
     def decode(self, photo: bytes) -> Image:
         """Decode a JPEG or PNG to an upright RGB image.
 
-        It is at full size, or at half of it where that is more than networks can use.
+        The image has the photo's size, or half of it where networks cannot use more pixels.
 
-        Raises UnsupportedMediaType for any other format, InvalidImage for damage, bombs and lies in the header.
+        Raises UnsupportedMediaType for any other format. Raises InvalidImage for damage, decompression bombs and a
+        false header.
         """
         ...
 
     def locate(self, photo: bytes, *, policy: FacePolicy = FacePolicy.LARGEST) -> Subject:
-        """Go from photo bytes to the one face that counts.
+        """Decode a photo and find its subject.
 
-        Raises what :meth:`decode` raises, NoFace and MultipleFaces.
+        Raises the errors of :meth:`decode`, NoFace and MultipleFaces.
         """
         ...
 
     def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy = FacePolicy.LARGEST) -> Face:
-        """Assess and embed the face that :meth:`locate` gives. Raises what that raises, and LowQuality."""
+        """Assess and embed the face that :meth:`locate` returns. Raises the errors of that method, and LowQuality."""
         ...
 
     def detect(
@@ -160,19 +160,19 @@ class Engine(Protocol):
     ) -> list[Detection]:
         """Find all faces, largest first.
 
-        ``minimum_face_pixels`` bounds the search (coarse is fast). ``upright``: no face lies on its side, so none is
-        sought there.
+        ``minimum_face_pixels`` is the width of the smallest face to find; a larger value is faster. ``upright`` says
+        that the image is upright; then the search does not turn it.
         """
         ...
 
     def assess(self, image: Image, detection: Detection, *, use: Use) -> Quality:
-        """Measure one face's quality and say what falls short for this use."""
+        """Measure one face's quality, and name the measures that are too low for this use."""
         ...
 
     def embed(self, image: Image, detections: Sequence[Detection]) -> NDArray[np.float32]:
-        """Give (n, template_size) float32 unit rows, one per detection, in one batch."""
+        """Compute the templates of n detections in one batch, as (n, template_size) float32 rows of length 1."""
         ...
 
     def live_scores(self, image: Image, detection: Detection) -> LiveScores:
-        """Give the passive PAD models' scores; empty when the pack has none."""
+        """Compute the scores of the passive PAD models. They are empty if the pack has no such model."""
         ...

@@ -1,11 +1,10 @@
-"""An engine without weights, for tests, demos and HTTP benchmarks: it knows the people that :func:`fake_photo` paints.
+"""An engine without weights, for tests, demos and HTTP benchmarks: it finds the faces that :func:`fake_photo` paints.
 
-A face is a square of coloured cells in a frame: green for a live face, red for an attack. A template is the square's
-coarse colours, so the same picture gives the same template, a noisy one a near template, and another person's a far
-one. Any other photo that is not of one colour counts as one live face in its middle.
+A face is a square of coloured cells in a frame: green for a live face, red for an attack. A template holds the
+square's coarse colours. So the same picture has the same template, and a noisy picture has a similar one. Another
+person's template is different. Any other photo that is not of one colour counts as one live face in its middle.
 
-:class:`OtherFakeEngine` is a second pack: other templates of another size, and no eye for attacks, which it takes for
-nobody.
+:class:`OtherFakeEngine` is a second pack. Its templates differ and have another size, and it finds no face in attacks.
 """
 
 import io
@@ -42,16 +41,16 @@ _LIVE, _ATTACK = (0, 255, 0), (255, 0, 0)
 _BACKGROUND = (200, 200, 200)
 _DIM_BRIGHTNESS = 40
 _LARGE_PIXELS = 4_000_000
-"""Photos beyond are looked at in small; nobody is painted there."""
+"""Larger photos are searched at a quarter of their size; tests paint no faces there."""
 _LANDMARKS = np.array([(0.3, 0.35), (0.7, 0.35), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8)], np.float32)
-"""Of the face's width and height."""
+"""Places (x, y) in fractions of the face's width and height."""
 
 
 @dataclass(frozen=True, slots=True)
 class FakePerson:
-    """One painted face: who, where, how wide, and how it was shot.
+    """One painted face: the person, its centre, its width, and its shot (see :func:`fake_photo`).
 
-    The place is in fractions of the photo's width and height, the width in fractions of its height.
+    The centre is in fractions of the photo's width and height. The width is in fractions of the photo's height.
     """
 
     person: int
@@ -64,7 +63,7 @@ class FakePerson:
 
 
 class FakeShot(TypedDict, total=False):
-    """How a face was shot; see :func:`fake_photo`."""
+    """The properties of a shot of a face; see :func:`fake_photo`."""
 
     variation: int
     score: float
@@ -80,12 +79,13 @@ def fake_photo(
     format: Literal["JPEG", "PNG"] = "JPEG",  # noqa: A002 - what Pillow calls it
     **shot: Unpack[FakeShot],
 ) -> bytes:
-    """Paint a photo that :class:`FakeEngine` understands.
+    """Paint a photo with faces that :class:`FakeEngine` finds.
 
-    ``variation``: another shot of the same person (level 5 with the first). ``faces``: 0 for nobody, 2 and more for a
-    row of equally large strangers beside the person. ``score``: how the face compares with the person's plain photo (to
-    about 0.02). ``dim``: too dark to use (``UnderExposurePrevention``). ``attack``: a presentation attack (PAD score
-    near 0).
+    - ``variation``: another shot of the same person; it reaches level 5 with the first.
+    - ``faces``: 0 paints no face; 2 and more paint strangers of the same size beside the person.
+    - ``score``: the comparison score with the person's plain photo, to about 0.02.
+    - ``dim``: the face is too dark to use (``UnderExposurePrevention``).
+    - ``attack``: the face is a presentation attack, with a PAD score near 0.
     """
     width = 0.5 if faces <= 1 else min(0.5, 0.8 * size[0] / size[1] / faces)
     people = [
@@ -137,7 +137,7 @@ def _pattern(person: int, kind: int) -> NDArray[np.float64]:
 
 
 class FakeEngine:
-    """See the module's docstring. Deterministic; thread-safe, for it holds no state."""
+    """An engine for painted faces; see the module's docstring. It is deterministic, stateless and thread-safe."""
 
     pack = PackIdentity("fake", "1", _CELLS * _CELLS * 3)
     calibration = Calibration(
@@ -172,7 +172,7 @@ class FakeEngine:
         image: Image,
         *,
         minimum_face_pixels: float | None = None,
-        upright: bool = False,  # noqa: ARG002 - painted faces always are
+        upright: bool = False,  # noqa: ARG002 - painted faces are always upright
     ) -> list[Detection]:
         height, width = image.shape[:2]
         boxes = _framed_boxes(image)
@@ -209,7 +209,7 @@ class FakeEngine:
 
 
 class OtherFakeEngine(FakeEngine):
-    """Another pack than :class:`FakeEngine`, to move a gallery to."""
+    """A pack other than :class:`FakeEngine`; tests move a gallery to it."""
 
     pack = PackIdentity("fake-2", "1", FakeEngine.pack.template_size // 2)
 

@@ -1,6 +1,6 @@
-"""Passive presentation attack detection: is this one picture of a face, or a picture of a picture?
+"""Passive presentation attack detection on one frame: a live face, or a picture of a picture.
 
-One still frame is a weak witness. These scores are one signal among several of a face session, never the judge.
+One still frame is weak evidence. A face session uses these scores as one signal among several; they never decide alone.
 """
 
 from dataclasses import dataclass
@@ -14,19 +14,20 @@ from likeness.engine.runtime import Network
 
 @dataclass(frozen=True, slots=True)
 class PadModel:
-    """One network that takes ``pixels`` (n, side, side, 3) uint8 RGB and gives one logit per class. Thread-safe."""
+    """A PAD network, from ``pixels`` (n, side, side, 3) uint8 RGB to one logit for each class. Thread-safe."""
 
     id: str
     network: Network
     side: int
     crop: float
-    """Side of the square that the network sees, in the longer sides of the face's box."""
+    """Side of the square that the network sees, as a multiple of the longer side of the face's box."""
     live_output: int
+    """Index of the class of live faces."""
 
     def score(self, image: Image, detection: Detection) -> float:
-        """Give the probability, as the network sees it, that the face is live."""
+        """Return the network's probability that the face is live, in [0, 1]."""
         box = detection.box
-        # The square never leaves the photo: the networks have learned surroundings, not borders.
+        # The square stays inside the photo, because the networks learned from surroundings and not from borders.
         height, width = image.shape[:2]
         side = max(min(self.crop * max(box.width, box.height), width, height), 1.0)
         left = min(max(box.x + (box.width - side) / 2, 0), width - side)
@@ -41,5 +42,5 @@ class PadModel:
 
 
 def live_scores(models: tuple[PadModel, ...], image: Image, detection: Detection) -> LiveScores:
-    """Ask every model."""
+    """Compute the score of every model for one face."""
     return LiveScores({model.id: model.score(image, detection) for model in models})

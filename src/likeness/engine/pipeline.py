@@ -1,4 +1,4 @@
-"""The engine of a model pack: detector, aligner, recognisers and quality in one."""
+"""The engine of a model pack: detection, alignment, recognition and quality together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from likeness.engine.subject import choose_subject
 from likeness.errors import LowQuality, SetupError
 
 _SHORTER_SIDE = 480
-"""Pixels of the shorter side in which a face worth recognising is found."""
+"""Pixels of a photo's shorter side; they are enough to find a face that can be recognised."""
 _FACE_WIDTH = 160
-"""Pixels of a face's width beyond which no network here sees more."""
+"""Pixels of a face's width; no network here gains from more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackEngine:
-    """An ``Engine`` on one pack. Thread-safe: every network takes any number of calls side by side."""
+    """An ``Engine`` for one pack. It is thread-safe, because every network takes any number of concurrent calls."""
 
     pack: PackIdentity
     search: FaceSearch
@@ -38,11 +38,11 @@ class PackEngine:
 
     @property
     def calibration(self) -> Calibration:
-        """The thresholds of the levels. Raises SetupError for a pack that was never calibrated."""
+        """The thresholds of the levels. Raises SetupError if the pack was never calibrated."""
         if self.stored_calibration is None:
             raise SetupError(
-                f"the pack {self.pack.id!r} has no calibration and serves no levels: run "
-                f"`likeness calibrate DIR --pack {self.pack.id} --apply` on photos of your own, one folder a person"
+                f"the pack {self.pack.id!r} has no calibration and no levels: run "
+                f"`likeness calibrate DIR --pack {self.pack.id} --apply` on your own photos, one folder a person"
             )
         return self.stored_calibration
 
@@ -91,14 +91,14 @@ class PackEngine:
 
 
 def enlarge(face: Detection, factor: float) -> Detection:
-    """Take a face found in a photo to the coordinates of the same photo ``factor`` times as large."""
+    """Return a detected face in pixels of the same photo at ``factor`` times its size."""
     if factor == 1:
         return face
     box = Box(*(value * factor for value in (face.box.x, face.box.y, face.box.width, face.box.height)))
-    # Landmarks are pixel indices: pixel 0 of the small photo has its middle between pixels of the large one.
+    # Landmarks are pixel indices, and the middle of a small photo's pixel is between pixels of the large photo.
     return Detection(box, (face.landmarks + np.float32(0.5)) * np.float32(factor) - np.float32(0.5), face.confidence)
 
 
 def _reduction(room: float) -> Reduction:
-    """Give the strongest reduction that leaves enough, where ``room`` is how many times more there is than enough."""
+    """Return the strongest reduction that leaves enough pixels. ``room`` is the size divided by the size needed."""
     return 8 if room >= 8 else 4 if room >= 4 else 2 if room >= 2 else 1

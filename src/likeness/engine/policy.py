@@ -1,12 +1,12 @@
-"""What may be asked of an engine besides: a tenant's settings hold it, and they need no NumPy."""
+"""An engine's policy for faces. It has its own module, because a tenant's settings hold it and need no NumPy."""
 
 from enum import StrEnum
 
 
 class FacePolicy(StrEnum):
-    """What to do with several faces in a photo."""
+    """The rule for a photo with several faces."""
 
     LARGEST = "largest"
-    """Take the largest if it is clearly the subject, else refuse."""
+    """Take the largest face if it is clearly the subject; otherwise refuse the photo."""
     SINGLE = "single"
     """Refuse a photo with more than one face."""

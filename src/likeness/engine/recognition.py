@@ -1,4 +1,4 @@
-"""Aligned faces to templates: one network, several views of each face, one unit vector."""
+"""From aligned faces to templates: a network sees several views of each face and gives one unit vector."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from likeness.engine.runtime import Network
 
 @dataclass(frozen=True, slots=True)
 class Recogniser:
-    """One recognition network and how it is fed. Thread-safe.
+    """One recognition network with its input. Thread-safe.
 
-    The network takes ``pixels`` (n, side, side, 3) uint8 RGB and gives one output (n, size); the outputs for a face's
-    views are added up and brought to length 1.
+    The network takes ``pixels`` (n, side, side, 3) uint8 RGB and returns one output (n, size). A template is the sum of
+    the outputs for a face's views, scaled to length 1.
     """
 
     network: Network
@@ -28,16 +28,17 @@ class Recogniser:
     template_size: int
 
     def embed(self, image: Image, landmarks: Sequence[Points]) -> NDArray[np.float32]:
-        """Give (n, size) float32 unit rows, one per face, in one batch."""
+        """Compute the templates of n faces in one batch, as (n, size) float32 rows of length 1."""
         chips = [cut_chips(image, points, self.reference, self.side, self.views) for points in landmarks]
         (output,) = self.network.run(pixels=np.concatenate(chips)).values()
         return unit(output.reshape(len(landmarks), len(self.views), -1).sum(axis=1))
 
 
 def fuse(recognisers: Sequence[Recogniser], image: Image, landmarks: Sequence[Points]) -> NDArray[np.float32]:
-    """Give (n, total size) float32 unit rows: each network's unit template times the root of its share, side by side.
+    """Compute one template for each of n faces from all networks, as (n, total size) float32 rows of length 1.
 
-    The dot product of two such rows is the mean of the networks' own scores, weighted by their shares.
+    A row holds each network's unit template, multiplied by the square root of the network's share of the weights. So
+    the dot product of two rows is the mean of the networks' scores, weighted by their shares.
     """
     if not landmarks:
         return np.empty((0, sum(recogniser.template_size for recogniser in recognisers)), np.float32)
@@ -48,5 +49,5 @@ def fuse(recognisers: Sequence[Recogniser], image: Image, landmarks: Sequence[Po
 
 
 def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bring rows to length 1."""
+    """Scale rows to length 1."""
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)

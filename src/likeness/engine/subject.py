@@ -1,4 +1,4 @@
-"""Whose photo is it? Choosing the one face that counts."""
+"""The choice of a photo's subject among its faces."""
 
 from collections.abc import Sequence
 
@@ -9,22 +9,23 @@ from likeness.engine.policy import FacePolicy
 from likeness.errors import MultipleFaces, NoFace
 
 _CENTRAL = 0.2
-"""Distance from the photo's middle, in diagonals, at which a face counts a third of its area."""
+"""Distance from the photo's middle, in diagonals. At this distance a face counts a third of its area."""
 _RIVAL_AREA = 0.5
-"""A face of less than this part of the subject's area stands at least 1.4 times farther off: no rival."""
+"""A face with a smaller part of the subject's area is no rival: it is at least 1.4 times farther from the camera."""
 _ASIDE_AREA, _ASIDE = 0.8, 0.15
-"""A smaller face this much farther from the middle (in diagonals) is no rival either."""
+"""A face below this part of the subject's area is no rival if it is this much farther from the middle, in diagonals."""
 _SEEN = 0.7
-"""A face that the detector is less sure of is hidden, cut off or none, and no rival."""
+"""A face with a lower confidence is no rival: it is hidden, cut off, or not a face."""
 _CUT_MARGIN, _CUT_AREA = 0.1, 1.5
-"""A face nearer to the edge than this part of its width is cut off: somebody walking by, unless it is this much larger.
-"""
+"""A face nearer to the edge than this part of its width is cut off. It is a rival only if its area is this many times
+the subject's; otherwise it is a person who walks by."""
 
 
 def choose_subject(detections: Sequence[Detection], size: tuple[int, int], policy: FacePolicy) -> Detection:
-    """Choose the face that a photo of ``size`` (width, height) is of: the largest, with more weight to the middle.
+    """Choose the subject of a photo of ``size`` (width, height): the largest face, with more weight near the middle.
 
-    Raises NoFace, and MultipleFaces where another face could as well be meant or the policy allows no other.
+    Raises NoFace if there is no face. Raises MultipleFaces if another face could be the subject, or if the policy
+    allows one face only.
     """
     if not detections:
         raise NoFace("No face was found in the photo.")
@@ -41,7 +42,7 @@ def _prominence(detection: Detection, size: tuple[int, int]) -> float:
 
 
 def _rivals(other: Detection, subject: Detection, size: tuple[int, int]) -> bool:
-    """Whether ``other`` could be meant as well as ``subject``."""
+    """Whether ``other`` could also be the photo's subject."""
     ratio = other.box.area / max(subject.box.area, 1e-6)
     aside = _off_centre(other, size) > _off_centre(subject, size) + _ASIDE
     if other.confidence < _SEEN or ratio < _RIVAL_AREA or (ratio < _ASIDE_AREA and aside):

@@ -1,1 +1,1 @@
-"""Weights of other people's networks, as they publish them, to ONNX models that one runtime executes."""
+"""Conversion of published weights of networks to ONNX models for one runtime."""

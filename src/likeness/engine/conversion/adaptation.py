@@ -1,4 +1,4 @@
-"""Small changes to other people's ONNX models, so that they take plain pixels in any number."""
+"""Small changes to published ONNX models, so that they take batches of plain pixels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,21 +12,24 @@ from likeness.engine.conversion.graph import Shape
 
 
 def first_outputs(model: bytes, count: int) -> bytes:
-    """Leave out the outputs behind the first ``count``; the runtime does not compute what only they need."""
+    """Keep only the first ``count`` outputs. The runtime then omits the nodes that only the others need."""
     network = onnx.load_from_string(model)
     del network.graph.output[count:]
     return bytes(network.SerializeToString())
 
 
 def resize_input(model: bytes, shape: Shape, output_shapes: Sequence[Shape]) -> bytes:
-    """Declare other extents for a model's one input and its outputs; reshapes to one row give one row each."""
+    """Declare other shapes for a model's one input and its outputs.
+
+    A reshape to one row becomes a reshape to one row for each item of the batch.
+    """
     network = _load(model)
     (entry,) = _true_inputs(network)
     shapes = _constants(network)
     for index, node in enumerate(network.graph.node):
         wanted_shape = shapes.get(node.input[1]) if node.op_type == "Reshape" else None
         if wanted_shape is not None and wanted_shape.size > 1 and wanted_shape[0] == 1:
-            # In a reshape, 0 stands for the extent that is there already.
+            # In a reshape, 0 keeps the input's extent.
             name = f"likeness_shape_{index}"
             network.graph.initializer.append(numpy_helper.from_array(np.array([0, *wanted_shape[1:]], np.int64), name))
             node.input[1] = name
@@ -46,9 +49,10 @@ def take_pixels(
     deviation: Sequence[float],
     reverse_channels: bool,
 ) -> bytes:
-    """Let a model take ``pixels`` (n, height, width, 3) uint8 RGB: normalise to (x - mean) / deviation, channels first.
+    """Give a model the input ``pixels`` (n, height, width, 3) uint8 RGB.
 
-    ``mean`` and ``deviation`` are in the model's own channel order; ``reverse_channels`` when that is BGR.
+    The new nodes move the channels first and compute (x - mean) / deviation. ``mean`` and ``deviation`` are in the
+    model's own channel order. Set ``reverse_channels`` if that order is BGR.
     """
     network = _load(model)
     (entry,) = _true_inputs(network)
@@ -81,10 +85,10 @@ def take_pixels(
 
 
 def restore_weights(model: bytes) -> bytes:
-    """Compute now what a model would compute of its constants at each load: weights kept in 8 bits, block by block.
+    """Compute the float32 weights of a model that stores them in 8-bit blocks, so that the runtime need not.
 
-    The nodes are DequantizeLinear with a ``block_size``, and Reshape. The constants that such a model lists among its
-    inputs are not.
+    This replaces the nodes DequantizeLinear with a ``block_size``, and Reshape, where all their inputs are constants.
+    It also removes constants from the list of the model's inputs.
     """
     network = onnx.load_from_string(model)
     constants = {constant.name: numpy_helper.to_array(constant) for constant in network.graph.initializer}
@@ -111,7 +115,7 @@ def restore_weights(model: bytes) -> bytes:
 
 
 def _restored(values: Sequence[NDArray[Any]], block: int, axis: int) -> NDArray[np.float32]:
-    """Give (integers - zeros) * steps, where each step and zero holds for ``block`` values in a row."""
+    """Return (integers - zeros) * steps, where each step and zero applies to ``block`` consecutive values."""
     integers, steps, zeros = values
     places = np.arange(integers.shape[axis]) // block
     difference = integers.astype(np.float32) - zeros.take(places, axis).astype(np.float32)
@@ -120,13 +124,13 @@ def _restored(values: Sequence[NDArray[Any]], block: int, axis: int) -> NDArray[
 
 def _load(model: bytes) -> onnx.ModelProto:
     network = onnx.load_from_string(model)
-    # Before version 4 every constant had to be listed among the inputs; those that are added here are not.
+    # Before version 4 a model must list every constant among its inputs; this module adds constants without that.
     network.ir_version = max(network.ir_version, 4)
     return network
 
 
 def _true_inputs(network: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
-    """Give the inputs that are not constants (older models list those too)."""
+    """Return the inputs that are not constants. Older models list constants among the inputs."""
     constants = {constant.name for constant in network.graph.initializer}
     return [entry for entry in network.graph.input if entry.name not in constants]
 

@@ -1,8 +1,8 @@
 """MediaPipe's network for 478 landmarks of a face, from the TensorFlow Lite file of its face landmarker.
 
-The file keeps its constants in 16 bits. They are widened, pictures lie channels first, the division by 255 is folded
-into the first convolution, and each PReLU is split into operations that the runtime keeps in its fast layout (a third
-of the time).
+The conversion widens the file's 16-bit constants and moves the channels first. It folds the division by 255 into the
+first convolution. It splits each PReLU into operations that the runtime keeps in its fast layout, in a third of the
+time.
 
 Source: Grishchenko et al., "Attention Mesh: High-fidelity Face Mesh Prediction in Real-time", 2020.
 """
@@ -22,8 +22,8 @@ SIDE, LANDMARKS = 256, 478
 def landmark_network(file: bytes) -> bytes:
     """Convert the network of the landmarks.
 
-    It takes (n, 256, 256, 3) uint8 RGB to ``landmarks`` (n, 478, 3: x, y, depth in pixels) and ``presence`` (n, 1), a
-    probability.
+    Its input is ``pixels`` (n, 256, 256, 3) uint8 RGB. Its outputs are ``landmarks`` (n, 478, 3: x, y, depth in pixels)
+    and ``presence`` (n, 1), a probability.
     """
     model = read_model(file)
     network = _Network(Graph("face_landmarks"), model)
@@ -39,7 +39,7 @@ def landmark_network(file: bytes) -> bytes:
 
 
 class _Network:
-    """A graph under construction, and what each tensor of the file has become in it."""
+    """A graph under construction, with its name for each tensor of the file."""
 
     def __init__(self, graph: Graph, model: Model) -> None:
         self.graph = graph
@@ -66,11 +66,11 @@ class _Network:
             case "MaxPool":
                 return self.graph.add("MaxPool", source, kernel_shape=[2, 2], strides=[operation.stride] * 2)
             case "Pad":
-                # Nothing but channels is added, behind those that are there.
+                # The network pads only the channels, and only at their end.
                 (_, _, _, (_, added)) = constants[0].tolist()
                 return self.graph.add("Pad", source, self.graph.constant(np.array([0] * 5 + [added, 0, 0], np.int64)))
             case _:
-                # What follows the last convolutions is done above.
+                # `landmark_network` adds the operations after the last convolutions.
                 return source
 
     def _convolution(self, operation: Operation, source: str, weights: NDArray[Any], bias: NDArray[Any]) -> str:

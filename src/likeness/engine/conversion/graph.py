@@ -1,4 +1,4 @@
-"""Writing an ONNX model one layer at a time."""
+"""A builder that writes an ONNX model one layer at a time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from onnx import TensorProto, helper, numpy_helper
 _OPSET = 18
 _IR_VERSION = 9
 _RUNTIME_OPSET = 1
-"""Of the operators that only ONNX Runtime has."""
+"""The version of the operators that only ONNX Runtime has."""
 
 Shape = Sequence[int | str]
 
 
 @dataclass(slots=True)
 class Graph:
-    """A network under construction; every method adds nodes and gives the name of what they put out."""
+    """A network under construction. Every method adds nodes or a constant and returns the name of the result."""
 
     name: str
     _nodes: list[onnx.NodeProto] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Graph:
         return name
 
     def pixels(self, source: str) -> str:
-        """Turn (n, height, width, 3) uint8 into (n, 3, height, width) float32, 0..255."""
+        """Convert (n, height, width, 3) uint8 to (n, 3, height, width) float32 in 0..255."""
         return self.add("Transpose", self.add("Cast", source, to=TensorProto.FLOAT), perm=[0, 3, 1, 2])
 
     def conv(
@@ -51,7 +51,7 @@ class Graph:
     ) -> str:
         """Convolve with (out, in, rows, columns) weights.
 
-        ``depthwise``: each channel alone, with (channels, 1, rows, columns).
+        With ``depthwise``, convolve each channel alone with (channels, 1, rows, columns) weights.
         """
         return self.add(
             "Conv",
@@ -64,9 +64,9 @@ class Graph:
         )
 
     def prelu(self, source: str, slopes: NDArray[np.float32]) -> str:
-        """Give slope * x + (1 - slope) * relu(x), one slope a channel.
+        """Compute slope * x + (1 - slope) * relu(x), with one slope for each channel.
 
-        PReLU in operations that the runtime keeps in its own fast layout.
+        This is PReLU in operations that the runtime keeps in its own fast layout.
         """
         each = slopes.reshape(-1, 1, 1, 1)
         kept = self.add("Conv", source, self.constant(each), group=len(each))
@@ -74,10 +74,7 @@ class Graph:
         return self.add("Add", kept, raised)
 
     def build(self, inputs: Mapping[str, tuple[int, Shape]], outputs: Mapping[str, tuple[str, Shape]]) -> bytes:
-        """Serialise: inputs by name (type, shape), outputs by name (node output, shape).
-
-        Checked before it is returned.
-        """
+        """Check and serialise the model. Inputs are (type, shape) by name; outputs are (node output, shape) by name."""
         for name, (source, _) in outputs.items():
             self._nodes.append(helper.make_node("Identity", [source], [name]))
         graph = helper.make_graph(

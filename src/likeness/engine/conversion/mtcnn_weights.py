@@ -1,8 +1,8 @@
 """MTCNN's three networks, from the weight files of the PyPI package ``mtcnn``.
 
-Each file is a list of arrays (joblib in an LZ4 frame): convolutions as (rows, columns, in, out), PReLU slopes, dense
-layers after a flatten in (width, height, channel) order. The input normalisation (x - 127.5) / 128 is folded into the
-first convolution, so that the networks take plain RGB bytes. Architecture: Zhang et al., "Joint Face Detection and
+Each file is a list of arrays (joblib in an LZ4 frame). It holds convolutions as (rows, columns, in, out), PReLU slopes,
+and dense layers after a flatten in (width, height, channel) order. The input normalisation (x - 127.5) / 128 is folded
+into the first convolution, so the networks take plain RGB bytes. Architecture: Zhang et al., "Joint Face Detection and
 Alignment using Multi-task Cascaded Convolutional Networks", 2016.
 """
 
@@ -19,11 +19,11 @@ from likeness.engine.conversion.graph import Graph
 from likeness.kit.arrays import FloatArray
 
 _BLOCK = 16
-"""Channels of a block with AVX-512; two blocks elsewhere."""
+"""Channels of a block of the runtime's fast layout with AVX-512. Other processors use blocks of half this size."""
 
 
 def read_weights(file: bytes) -> list[FloatArray]:
-    """Unpack a weight file. It is a pickle, which can run code: call this only on bytes whose hash has been checked."""
+    """Unpack a weight file. It is a pickle, which can run code: pass only bytes whose hash was verified."""
     weights: list[FloatArray] = joblib.load(io.BytesIO(lz4.frame.decompress(file)))
     return weights
 
@@ -31,7 +31,8 @@ def read_weights(file: bytes) -> list[FloatArray]:
 def proposal_network(weights: list[FloatArray]) -> bytes:
     """Convert P-Net.
 
-    It takes (1, h, w, 3) uint8 to ``regions`` (1, 4, h', w') and ``faces`` (1, 1, h', w'), one cell per 2 pixels.
+    Its input is ``pixels`` (1, h, w, 3) uint8. Its outputs are ``regions`` (1, 4, h', w') and ``faces`` (1, 1, h', w'),
+    with one cell for each 2 pixels.
     """
     graph, layers = Graph("mtcnn_proposal"), iter(weights)
     x = _convolution(graph, graph.pixels("pixels"), layers, normalise=True)
@@ -52,7 +53,7 @@ def proposal_network(weights: list[FloatArray]) -> bytes:
 
 
 def refinement_network(weights: list[FloatArray]) -> bytes:
-    """Convert R-Net: (n, 24, 24, 3) uint8 to ``regions`` (n, 4) and ``faces`` (n, 1)."""
+    """Convert R-Net, from ``pixels`` (n, 24, 24, 3) uint8 to ``regions`` (n, 4) and ``faces`` (n, 1)."""
     return _head(
         "mtcnn_refinement", weights, side=24, pools=(("SAME_UPPER", 3), ("VALID", 3)), outputs=("regions", "faces")
     )
@@ -61,7 +62,8 @@ def refinement_network(weights: list[FloatArray]) -> bytes:
 def output_network(weights: list[FloatArray]) -> bytes:
     """Convert O-Net.
 
-    It takes (n, 48, 48, 3) uint8 to ``regions`` (n, 4), ``landmarks`` (n, 10: five x, five y) and ``faces`` (n, 1).
+    Its input is ``pixels`` (n, 48, 48, 3) uint8. Its outputs are ``regions`` (n, 4), ``landmarks`` (n, 10: five x, five
+    y) and ``faces`` (n, 1).
     """
     pools = (("SAME_UPPER", 3), ("VALID", 3), ("SAME_UPPER", 2))
     return _head("mtcnn_output", weights, side=48, pools=pools, outputs=("regions", "landmarks", "faces"))
@@ -105,9 +107,9 @@ def _convolution(graph: Graph, source: str, layers: Iterator[FloatArray], *, nor
 
 
 def _whole_blocks(channels: int) -> int:
-    """Round up to what the runtime's fast layout holds.
+    """Round a number of channels up to whole blocks of the runtime's fast layout.
 
-    Channels that are all zero cost less than leaving it and coming back.
+    Channels of zeros cost less time than a change to another layout and back.
     """
     return -(-channels // _BLOCK) * _BLOCK
 

@@ -1,8 +1,9 @@
 """Open Model Zoo's face-reidentification-retail-0095, from its ``.bin`` file alone.
 
-The file is a plain run of float16 in the network's order: scale and shift of the pixels (BGR, 0-255), then for each
-convolution its weights, its biases, and one slope where a leaky ReLU follows. The network is a MobileFaceNet with
-squeeze and excitation; its 256 numbers lie in about 150 dimensions, so that 160 say the same.
+The file is a sequence of float16 in the network's order. It begins with scale and shift of the pixels (BGR, 0-255).
+Then come the weights and biases of each convolution, and one slope where a leaky ReLU follows. The network is a
+MobileFaceNet with squeeze and excitation. Its 256 numbers vary in about 150 dimensions, so 160 numbers hold the same
+information.
 
 Sources: Chen et al., "MobileFaceNets: Efficient CNNs for Accurate Real-Time Face Verification on Mobile Devices", 2018;
 Hu et al., "Squeeze-and-Excitation Networks", 2018.
@@ -20,15 +21,18 @@ from likeness.kit.arrays import FloatArray
 _SIDE, _TEMPLATE, _OUTPUT = 128, 160, 256
 _STEM, _LAST, _LAST_SIDE, _SQUEEZE = 64, 512, 8, 8
 _BLOCKS = ((64, 128, 2, 1), (64, 128, 1, 4), (128, 256, 2, 1), (128, 256, 1, 6), (128, 512, 2, 1), (128, 256, 1, 2))
-"""Channels that come out of a block, channels within it, stride, and how many of them follow each other."""
+"""For each kind of block: output channels, inner channels, stride, and the number of such blocks in a row."""
 
 
 def retail_0095_network(file: bytes) -> bytes:
-    """Convert: (n, 128, 128, 3) uint8 RGB to ``templates`` (n, 160). Raises SetupError for a file of another length."""
+    """Convert the network, from ``pixels`` (n, 128, 128, 3) uint8 RGB to ``templates`` (n, 160).
+
+    Raises SetupError for a file of another length.
+    """
     network = _Network(Graph("face_reidentification_retail_0095"), np.frombuffer(file, "<f2").astype(np.float32))
     graph = network.graph
     scale, shift = (network.values(1, 3, 1, 1)[:, ::-1] for _ in range(2))
-    # The first convolution is padded with zeros after this, so it cannot be folded into it.
+    # The first convolution pads the result with zeros, so this scale and shift cannot be folded into it.
     x = graph.add("Mul", graph.pixels("pixels"), graph.constant(scale))
     x = graph.add("Add", x, graph.constant(shift))
     x = network.leaky(network.conv(x, 3, _STEM, side=3, stride=2, reverse=True))
@@ -48,7 +52,7 @@ def retail_0095_network(file: bytes) -> bytes:
 
 @dataclass(slots=True)
 class _Network:
-    """A graph, and the numbers that it is made of, read from the first to the last."""
+    """A graph under construction, and the numbers of the file that are not read yet."""
 
     graph: Graph
     rest: FloatArray
@@ -56,13 +60,13 @@ class _Network:
     def values(self, *shape: int) -> FloatArray:
         size = int(np.prod(shape))
         if size > len(self.rest):
-            raise SetupError("The weights of face-reidentification-retail-0095 are cut off.")
+            raise SetupError("The weights of face-reidentification-retail-0095 are too short.")
         taken, self.rest = self.rest[:size], self.rest[size:]
         return taken.reshape(shape)
 
     def end(self) -> None:
         if len(self.rest):
-            raise SetupError("The weights of face-reidentification-retail-0095 are followed by something else.")
+            raise SetupError("The weights of face-reidentification-retail-0095 are too long.")
 
     def conv(
         self,
@@ -75,7 +79,10 @@ class _Network:
         padding: int | None = None,
         reverse: bool = False,
     ) -> str:
-        """Add a convolution; one input: each channel alone. ``reverse``: of BGR, to be fed RGB."""
+        """Add a convolution. With one input, it convolves each channel alone.
+
+        ``reverse`` lets weights for BGR take RGB.
+        """
         weights = self.values(outputs, inputs, side, side)
         return self.graph.conv(
             source,
@@ -87,7 +94,7 @@ class _Network:
         )
 
     def leaky(self, source: str) -> str:
-        # Unlike PRelu with one slope, the runtime makes this a part of the convolution.
+        # The runtime merges LeakyRelu into the convolution; it does not merge a PRelu with one slope.
         return self.graph.add("LeakyRelu", source, alpha=float(self.values(1)[0]))
 
     def block(self, source: str, channels: int, outside: int, inside: int, stride: int) -> str:
@@ -101,12 +108,12 @@ class _Network:
 
 
 def _strongest(matrix: FloatArray) -> FloatArray:
-    """Turn what a matrix gives so that its first numbers vary most, and keep those.
+    """Rotate the output of a matrix so that its first numbers vary most, and keep those.
 
-    Scores of templates hardly change.
+    The scores of templates hardly change.
     """
     exact = matrix.astype(np.float64)
     directions = np.linalg.eigh(exact @ exact.T).eigenvectors[:, : -_TEMPLATE - 1 : -1]
-    # Which way a direction points is arbitrary, and must be the same on every machine.
+    # The sign of a direction is arbitrary, but it must be the same on every machine.
     largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=0)[None], axis=0)
     return np.asarray((directions * np.sign(largest)).T @ matrix, np.float32)

@@ -1,13 +1,12 @@
 """SFace, a MobileNet with 128 numbers a face, from the OpenCV Zoo's ONNX file with weights in 8-bit blocks.
 
-The network is written anew from the file's constants, so that it runs as fast as it can: the normalisations of batches
-are folded into the convolutions before them and into the matrix at the end, and each PReLU becomes two convolutions
-that the runtime keeps in its fast layout (half the time of its own PReLU).
+The network is built again from the file's constants, for speed. Each batch normalisation is folded into the convolution
+before it or into the last matrix. Each PReLU becomes two convolutions that the runtime keeps in its fast layout. They
+take half the time of its own PReLU.
 
-In 8 bits, only what costs most is: the largest pointwise convolutions, and the matrix at the end. All else stays in
-float32. No photos are needed to find the ranges: the normalisation before a PReLU tells each channel's mean and
-deviation. Each channel has a step and a middle of its own, which cost nothing: they are part of the PReLU's two
-convolutions.
+The 8-bit form quantises only the slowest parts: the largest pointwise convolutions and the last matrix. All other parts
+stay in float32. The ranges need no photos: the normalisation before a PReLU gives each channel's mean and deviation.
+Each channel has its own step and middle. These cost no time, because the PReLU's two convolutions contain them.
 
 Sources: Zhong et al., "SFace: Sigmoid-Constrained Hypersphere Loss for Robust Face Recognition", 2021; Nagel et al.,
 "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019.
@@ -30,43 +29,43 @@ Values = NDArray[np.floating[Any]]
 
 _SIDE, _TEMPLATE, _BLOCKS = 112, 128, 14
 _HALVING = (3, 5, 7, 13)
-"""The blocks whose first convolution halves the sides."""
+"""The blocks with a first convolution that halves the sides."""
 _EPSILON, _LAST_EPSILON = 1e-3, 2e-5
-"""What is added to the variances, in the blocks and behind them."""
+"""The constants added to variances: in the blocks, and after them."""
 _IN_8_BITS = (6, 8, 9, 10, 11, 12, 14)
-"""The blocks with the dearest pointwise convolutions, but for those with few channels and many pixels, which gain
-little."""
+"""The blocks with the slowest pointwise convolutions. Blocks with few channels and many pixels gain little from 8 bits.
+"""
 _DEVIATIONS = 12.0
-"""How far from its mean a channel is kept, in deviations before the PReLU: less cuts off what tells people apart, more
-is coarser."""
+"""Half the range of a channel, in deviations before the PReLU. A smaller range clips values that distinguish people; a
+larger range has coarser steps."""
 _MIDDLE = 128
 _LARGEST = 127
-"""Levels are 0..255 with the middle at 128, weights are -127..127."""
+"""Levels are in 0..255 with the middle at 128; weights are in -127..127."""
 _BLOCK = 64
-"""Weights of the last matrix that share a step, as in the file."""
+"""The number of weights in the last matrix that share a step, as in the file."""
 _RUNTIME = "com.microsoft"
 
 
 @dataclass(frozen=True, slots=True)
 class _Levels:
-    """How the channels that ``_prelu`` gives are written: as (value - middle) / step. Arrays (channels,)."""
+    """The 8-bit levels of the channels from ``_prelu``: (value - middle) / step. Each array is (channels,)."""
 
     steps: Values
     middles: Values
     means: Values
-    """The values to be expected."""
+    """The expected values."""
 
 
 def sface_network(file: bytes, *, eight_bits: bool = False) -> bytes:
-    """Convert: (n, 112, 112, 3) uint8 RGB to ``templates`` (n, 128).
+    """Convert the network, from ``pixels`` (n, 112, 112, 3) uint8 RGB to ``templates`` (n, 128).
 
-    ``eight_bits`` is for processors that multiply bytes as fast as AVX-512 VNNI does: templates have a cosine of .999
-    with those of float32, and can be compared with them.
+    ``eight_bits`` is for processors that multiply bytes as fast as AVX-512 VNNI does. Its templates have a cosine of
+    .999 with those of float32, so both forms can be compared.
     """
     restored = onnx.load_from_string(restore_weights(file))
     constants = {constant.name: numpy_helper.to_array(constant) for constant in restored.graph.initializer}
     graph, side = Graph("sface"), _SIDE
-    # The first convolution is padded with zeros after this, so it cannot be folded into it.
+    # The first convolution pads the result with zeros, so this shift and scale cannot be folded into it.
     x = graph.add("Sub", graph.pixels("pixels"), graph.constant(constants["scalar_op1"]))
     x = graph.add("Mul", x, graph.constant(constants["scalar_op2"]))
     signs = np.ones(3, np.float32)
@@ -93,7 +92,7 @@ def sface_network(file: bytes, *, eight_bits: bool = False) -> bytes:
 
 
 def _folded(constants: Constants, layer: str, signs: Values) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Give a convolution's weights and bias with its normalisation in them; ``signs`` are those of what comes in."""
+    """Return a convolution's weights and bias with its normalisation folded in. ``signs`` are those of its input."""
     scale, shift = _normalisation(constants, f"{layer}_batchnorm", _EPSILON)
     weights = constants[f"{layer}_conv2d_weight_reshaped"] * signs * scale[:, None, None, None]
     return weights.astype(np.float32), shift.astype(np.float32)
@@ -102,12 +101,12 @@ def _folded(constants: Constants, layer: str, signs: Values) -> tuple[NDArray[np
 def _prelu(
     graph: Graph, source: str, slopes: NDArray[np.float32], levels: _Levels | None = None
 ) -> tuple[str, NDArray[np.float32]]:
-    """Give slope * x + relu((1 - slope) * x) where the slope is at most 1, and the signs.
+    """Add a PReLU as slope * x + relu((1 - slope) * x), and return its name and the signs of its channels.
 
-    Where the slope is above 1, give that of the opposite sign.
+    This holds for slopes up to 1. For a slope above 1, the result is the PReLU with the opposite sign.
 
-    Both parts are convolutions: the runtime makes the ReLU a part of the one, and the sum a part of the other. With
-    ``levels`` the result is written in them.
+    Both parts are convolutions. The runtime merges the ReLU into the one and the sum into the other. With ``levels``,
+    the result is in these levels.
     """
     signs = _signs(slopes)
     nothing = np.zeros(len(slopes), np.float32)
@@ -119,7 +118,7 @@ def _prelu(
 
 
 def _levels(constants: Constants, layer: str) -> _Levels:
-    """Choose the levels behind a layer's PReLU for a normal distribution before it, as the normalisation tells it."""
+    """Choose the levels after a layer's PReLU. Its normalisation gives the normal distribution of the PReLU's input."""
     mean, deviation = (constants[f"{layer}_batchnorm_{part}"].astype(np.float64) for part in ("beta", "gamma"))
     deviation = np.maximum(np.abs(deviation), 1e-6)
     slopes = constants[f"{layer}_relu_gamma"].ravel().astype(np.float64)
@@ -144,13 +143,13 @@ def _pointwise_in_8_bits(
 ) -> str:
     """Convolve with (out, in) weights as a product of matrices.
 
-    ``source`` is written in ``levels``, what comes out is not.
+    The input is in ``levels``; the output is in float32.
     """
     outputs, inputs = weights.shape
     shares = weights * levels.steps
     steps = np.abs(shares).max(axis=1, keepdims=True) / _LARGEST
     integers = np.rint(shares / steps)
-    # What the rounding of weights changes on average is known, and undone.
+    # The average error of rounded weights is known, so the bias corrects it.
     lost = (shares - integers * steps) @ ((levels.means - levels.middles) / levels.steps)
     one, middle = graph.constant(np.array([1], np.float32)), graph.constant(np.array([_MIDDLE], np.uint8))
     rows = graph.add("Transpose", source, perm=[0, 2, 3, 1])
@@ -171,7 +170,7 @@ def _pointwise_in_8_bits(
 
 
 def _last(graph: Graph, source: str, constants: Constants, signs: NDArray[np.float32], *, eight_bits: bool) -> str:
-    """Multiply by the matrix that ends the network, with the normalisations before and behind it."""
+    """Multiply by the network's last matrix, with the normalisations before and after it folded in."""
     matrix = constants["pre_fc1_weight_dequantized"].astype(np.float64).reshape(_TEMPLATE, len(signs), -1)
     before, shift = _normalisation(constants, "bn1", _LAST_EPSILON)
     behind, bias = _normalisation(constants, "fc1", _LAST_EPSILON)
@@ -181,7 +180,7 @@ def _last(graph: Graph, source: str, constants: Constants, signs: NDArray[np.flo
     if not eight_bits:
         rows = graph.constant(matrix.reshape(_TEMPLATE, -1).astype(np.float32))
         return graph.add("Gemm", source, rows, added, transB=1)
-    # It is read once a face, and in float32 that takes longer than the multiplying.
+    # The matrix is read once for each face. In float32, the reading takes longer than the multiplication.
     blocks = matrix.reshape(_TEMPLATE, -1, _BLOCK)
     steps = np.abs(blocks).max(axis=2, keepdims=True) / _LARGEST
     return graph.add(
@@ -197,12 +196,12 @@ def _last(graph: Graph, source: str, constants: Constants, signs: NDArray[np.flo
         N=_TEMPLATE,
         bits=8,
         block_size=_BLOCK,
-        accuracy_level=4,  # the face's numbers are taken in 8 bits, too
+        accuracy_level=4,  # the input is in 8 bits, too
     )
 
 
 def _normalisation(constants: Constants, name: str, epsilon: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give what a normalisation of batches multiplies each channel by, and what it adds then."""
+    """Return a batch normalisation's factor and summand for each channel."""
     gamma, beta, mean, variance = (
         constants[f"{name}_{part}"].astype(np.float64) for part in ("gamma", "beta", "moving_mean", "moving_var")
     )

@@ -1,7 +1,7 @@
-"""Reading TensorFlow Lite files: the operations of a network in their order, and its constants.
+"""Reader of TensorFlow Lite files: the operations of a network in their order, and its constants.
 
-A file is a FlatBuffer: tables whose fields are found by number, at places that the table's own directory tells. Only
-the fields that are needed here are read; their numbers are those of TensorFlow's ``schema.fbs``.
+A file is a FlatBuffer: tables with numbered fields, and each table has a directory of their places. This module reads
+only the fields that it needs. TensorFlow's ``schema.fbs`` defines their numbers.
 """
 
 import struct
@@ -31,24 +31,24 @@ _OPERATIONS: Final = MappingProxyType(
 )
 _TYPES: Final = MappingProxyType({0: "<f4", 1: "<f2", 2: "<i4"})
 _CONVOLUTIONS: Final = MappingProxyType({"Conv": 3, "DepthwiseConv": 4, "MaxPool": 5})
-"""The operations that have a stride, and the field of the activation that follows them within the operation."""
+"""The operations that have a stride, with the number of their activation's field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One step: what it takes and gives, as numbers of tensors."""
+    """One step of a network. Inputs and outputs are numbers of tensors."""
 
     kind: str
     inputs: Sequence[int]
     outputs: Sequence[int]
     stride: int = 1
     same: bool = False
-    """Whether the picture is padded so that each stride gives one value; else it is not padded."""
+    """Whether the picture is padded so that each stride gives one value. Otherwise there is no padding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One network: tensors are numbers, and pictures lie as (n, rows, columns, channels)."""
+    """One network. Inputs and outputs are numbers of tensors; pictures are (n, rows, columns, channels)."""
 
     inputs: Sequence[int]
     outputs: Sequence[int]
@@ -57,9 +57,9 @@ class Model:
 
 
 def read_model(file: bytes) -> Model:
-    """Read a file with one network. Raises SetupError for another file, and for an operation that is not known here."""
+    """Read a file with one network. Raises SetupError for another format, or for an operation that it does not know."""
     if file[4:8] != _IDENTIFIER:
-        raise SetupError("This is no TensorFlow Lite file.")
+        raise SetupError("The file is not a TensorFlow Lite file.")
     root = _Table.at(file, 0)
     kinds = [max(code.number(0, "<b"), code.number(3, "<i")) for code in root.tables(1)]
     (network,) = root.tables(2)
@@ -82,25 +82,25 @@ def _operation(step: "_Table", code: int) -> Operation:
     inputs, outputs = step.array(1, "<i4").tolist(), step.array(2, "<i4").tolist()
     kind = _OPERATIONS.get(code)
     if kind is None:
-        raise SetupError(f"The operation {code} of a TensorFlow Lite file is not known.")
+        raise SetupError(f"The operation {code} of a TensorFlow Lite file is not supported.")
     if kind not in _CONVOLUTIONS:
         return Operation(kind, inputs, outputs)
     options = step.table(4)
     if options.number(1, "<i") != options.number(2, "<i") or options.number(_CONVOLUTIONS[kind], "<b"):
-        raise SetupError("Convolutions with two strides, or with an activation of their own, are not known.")
+        raise SetupError("Convolutions with two different strides, or with an activation, are not supported.")
     return Operation(kind, inputs, outputs, options.number(2, "<i"), same=options.number(0, "<b") == 0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A table of a FlatBuffer: its fields by number; one that is absent is 0 or empty."""
+    """A table of a FlatBuffer, with its fields by number. An absent field is 0 or empty."""
 
     file: bytes
     start: int
 
     @classmethod
     def at(cls, file: bytes, place: int) -> "_Table":
-        """Give the table that the offset at ``place`` leads to."""
+        """Return the table at the offset that ``place`` holds."""
         return cls(file, place + _number(file, place, "<I"))
 
     def number(self, field: int, kind: str) -> int:
@@ -119,7 +119,7 @@ class _Table:
         return np.frombuffer(self.file, kind, self._length(vector), vector + 4)
 
     def _place(self, field: int) -> int:
-        """Give where a field lies; 0 for one that is absent."""
+        """Return the place of a field, or 0 if it is absent."""
         directory = self.start - _number(self.file, self.start, "<i")
         if 4 + 2 * field >= _number(self.file, directory, "<H"):
             return 0

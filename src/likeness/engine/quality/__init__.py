@@ -1,1 +1,1 @@
-"""How good a face image is (ISO/IEC 29794-5)."""
+"""The quality of a face image, in the terms of ISO/IEC 29794-5."""

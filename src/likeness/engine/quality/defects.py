@@ -1,7 +1,8 @@
-"""What spoils a face image: a small network of our own looks at the crop that quality is measured on.
+"""Defects of a face image, found by a small network of our own on the crop of the quality measures.
 
-A level's promise is for whatever is accepted. Photos that are blurred, covered or unnatural resemble each other more
-than people do, and no rule on pixels tells them well. ``scripts/train_defects.py`` makes the network and says how.
+A level's false match rate applies to every photo that is accepted. Photos that are blurred, covered or unnatural
+resemble each other more than people do. Rules on pixels do not recognise such photos well, so a network does.
+``scripts/train_defects.py`` trains the network and describes the method.
 """
 
 from collections.abc import Callable
@@ -23,15 +24,15 @@ DEFECTS: Final = (
     "OverExposurePrevention",
     "PixelAspectRatio",
 )
-"""The network's outputs, by the measures of ISO/IEC 29794-5 that they are for; the last is the standard's for the
-camera."""
+"""The network's outputs, named after measures of ISO/IEC 29794-5. In the standard, the last is a measure of the camera.
+"""
 
 MODEL: Final = Path(str(files("likeness.engine.quality") / "defects.onnx"))
 
 
 @dataclass(frozen=True, slots=True)
 class DefectFinder:
-    """The network, loaded. Thread-safe."""
+    """The loaded network. Thread-safe."""
 
     network: Network
 
@@ -40,6 +41,6 @@ class DefectFinder:
         return cls(load(MODEL.read_bytes()))
 
     def find(self, crop: Image) -> dict[str, float]:
-        """Give for each of ``DEFECTS`` the log-odds that the crop (side, side, 3) has it: far below 0 is good."""
+        """Return for each of ``DEFECTS`` the log-odds that the crop (side, side, 3) has it. Far below 0 is good."""
         (log_odds,) = self.network.run(pixels=crop[None]).values()
         return dict(zip(DEFECTS, log_odds[0].tolist(), strict=True))

@@ -1,7 +1,4 @@
-"""Everything that can be measured of one photo's quality, refusing nothing.
-
-What an operator looks at, not what a request waits for.
-"""
+"""All quality measures of one photo, for an operator. No request waits for them, and they refuse no photo."""
 
 from dataclasses import dataclass, replace
 
@@ -11,19 +8,19 @@ from likeness.engine.policy import FacePolicy
 from likeness.engine.quality.landmark_measures import landmark_measures
 
 _PRESENT = 0.5
-"""The probability of a face below which its landmarks say nothing."""
+"""The least probability of a face at which its landmarks are used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """The quality of the one face of a photo; distances are in pixels of the photo."""
+    """The quality of a photo's subject. Distances are in pixels of the photo."""
 
     quality: Quality
-    """What the service goes by, with the reasons for which it would refuse the photo."""
+    """The measures of the service, with the reasons for which it would refuse the photo."""
     landmark_measures: tuple[QualityMeasure, ...] = ()
-    """What the landmarks of the whole face say; empty without their model, and where that sees no face."""
+    """The measures from the landmarks of the whole face. Empty without their model, or if that model sees no face."""
     presence: float | None = None
-    """The probability, by that model, that this is a face; None without it."""
+    """That model's probability of a face, in [0, 1]; None without the model."""
 
 
 def examine(
@@ -34,7 +31,7 @@ def examine(
     use: Use,
     policy: FacePolicy = FacePolicy.LARGEST,
 ) -> Examination:
-    """Measure a photo. Raises what :meth:`Engine.locate` raises."""
+    """Measure a photo. Raises the errors of :meth:`Engine.locate`."""
     subject = engine.locate(photo, policy=policy)
     quality = engine.assess(subject.image, subject.detection, use=use)
     measures = tuple(

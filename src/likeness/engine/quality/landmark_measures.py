@@ -1,7 +1,7 @@
-"""Quality measures from the landmarks of the whole face, by the formulas and scales that OFIQ publishes.
+"""Quality measures from the landmarks of the whole face, with the published formulas and scales of OFIQ.
 
-OFIQ is the reference implementation of ISO/IEC 29794-5. Its landmarks come from another network, and its head pose too,
-so these measures resemble OFIQ's and are not conformant.
+OFIQ is the reference implementation of ISO/IEC 29794-5. It computes landmarks and head pose with other networks. So
+these measures resemble those of OFIQ, but they are not conformant.
 
 Source: OFIQ 1, ``OFIQlib/modules/measures`` (Federal Office for Information Security, Germany).
 """
@@ -18,25 +18,24 @@ from likeness.engine.landmarks import FaceLandmarks
 from likeness.engine.quality.measures import HeadPose, pose_of, squared_cosine
 
 _LEFT_EYE_CORNERS: Final = (33, 133)
-"""Of the eye on the image's left; the outer one first."""
+"""The corners of the eye on the image's left, the outer corner first."""
 _RIGHT_EYE_CORNERS: Final = (263, 362)
 _LEFT_LIDS: Final = ((160, 144), (159, 145), (158, 153))
 _RIGHT_LIDS: Final = ((385, 380), (386, 374), (387, 373))
 _LIPS: Final = ((81, 178), (13, 14), (311, 402))
-"""Points that face each other on the inner edges of the lips."""
+"""Pairs of opposite points on the inner edges of the lips."""
 _FOREHEAD, _CHIN = 10, 152
 
 _SLOPE: Final = math.radians(6.8)
-"""How far the line from forehead to chin leans back on a face that looks level: the median of 499 press photos (LFW).
-"""
+"""Slope of the line from forehead to chin on a face that looks straight ahead: the median of 499 press photos (LFW)."""
 
 
 def landmark_measures(landmarks: FaceLandmarks) -> tuple[QualityMeasure, ...]:
-    """Measure eyes, mouth, the distance between the eyes and the head's pose.
+    """Measure the eyes, the mouth, the eye distance and the head's pose.
 
-    ``EyesOpen`` (of the eye that is less open) and ``MouthClosed`` are openings over the distance from the eyes to the
-    chin; ``InterEyeDistance`` is in pixels, with a turned head undone; the angles are in degrees, with the signs of
-    ``HeadPose``.
+    ``EyesOpen`` and ``MouthClosed`` are an opening divided by the distance from the eyes to the chin. ``EyesOpen`` is
+    that of the eye that is less open. ``InterEyeDistance`` is in pixels and corrected for the yaw of the head. The
+    angles are in degrees, with the signs of ``HeadPose``.
     """
     flat = landmarks.points[:, :2].astype(np.float64)
     pose = landmark_pose(landmarks)
@@ -57,8 +56,8 @@ def landmark_measures(landmarks: FaceLandmarks) -> tuple[QualityMeasure, ...]:
 
 
 def landmark_pose(landmarks: FaceLandmarks) -> HeadPose:
-    """Give the head's angles: its axes go from eye to eye and, but for ``_SLOPE``, from forehead to chin."""
-    # Depth grows away from the camera, and the head's third axis points towards it.
+    """Return the head's angles. Its axes go from eye to eye and, corrected by ``_SLOPE``, from forehead to chin."""
+    # Depth grows away from the camera, but the head's third axis points towards the camera.
     points = landmarks.points.astype(np.float64) * (1, 1, -1)
     across = _unit(points[_RIGHT_EYE_CORNERS[0]] - points[_LEFT_EYE_CORNERS[0]])
     slope = points[_CHIN] - points[_FOREHEAD]
@@ -73,7 +72,7 @@ def _opening(flat: NDArray[np.float64], pairs: Sequence[tuple[int, int]]) -> flo
 
 
 def _sigmoid(raw: float, middle: float, width: float) -> float:
-    """Give 0..100, 50 at ``middle``."""
+    """Return a value in 0..100, which is 50 at ``middle``."""
     return 100 / (1 + math.exp(min((middle - raw) / width, 700.0)))
 
 

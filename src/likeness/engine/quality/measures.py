@@ -1,10 +1,9 @@
-"""How good a face image is, by the measures of ISO/IEC 29794-5 that five landmarks and the pixels tell.
+"""Quality measures of ISO/IEC 29794-5 that can be computed from five landmarks and the pixels.
 
-The measures carry the standard's names and its sense (a raw value, and a scalar in 0..100 where more is better); how
-they are computed is our own: geometry from five landmarks, light from the pixels, and what spoils a face from a network
-(``likeness.engine.quality.defects``). Pixels are measured on a small crop of the inner face in the aligned frame, so
-neither the photo's size nor the head's roll matters. ``RULES`` is the one table of what is good, what is refused, and
-what counts how much.
+The measures have the standard's names and form: a raw value, and a scalar in 0..100 where higher is better. The
+computation is our own: geometry from five landmarks, light from the pixels, and defects from a network
+(``likeness.engine.quality.defects``). Pixels are measured on a small aligned crop of the inner face, so neither the
+photo's size nor the head's roll matters. ``RULES`` is the one table of scales, thresholds and weights.
 """
 
 import math
@@ -23,12 +22,12 @@ from likeness.engine.quality.defects import DefectFinder
 
 @dataclass(frozen=True, slots=True)
 class MeasureRule:
-    """What a measure's raw values are worth, and the least scalar for each use (0 refuses nothing)."""
+    """A measure's scale, its weight, and the least scalar for each use; 0 refuses no photo."""
 
     zero: float
     """The raw value that scores 0."""
     hundred: float
-    """The raw value that scores 100; between the two the scalar is linear."""
+    """The raw value that scores 100. Between the two, the scalar is linear."""
     weight: float = 0.0
     """The exponent of the measure in the unified score."""
     enrol: int = 0
@@ -36,11 +35,11 @@ class MeasureRule:
     probe: int = 0
 
     def scalar(self, raw: float) -> float:
-        """Give 0..100."""
+        """Return the scalar of a raw value, in 0..100."""
         return 100 * min(max((raw - self.zero) / (self.hundred - self.zero), 0.0), 1.0)
 
     def least(self, use: Use) -> int:
-        """Give the least scalar that a use takes."""
+        """Return the least scalar that a use accepts."""
         return {Use.ENROL: self.enrol, Use.ID_PHOTO: self.id_photo, Use.PROBE: self.probe}[use]
 
 
@@ -58,7 +57,7 @@ RULES = MappingProxyType(
         "RightwardCropOfTheFaceImage": MeasureRule(0, 0.9, enrol=20, id_photo=5, probe=5),
         "MarginAboveOfTheFaceImage": MeasureRule(0, 0.9, enrol=20, id_photo=10, probe=10),
         "MarginBelowOfTheFaceImage": MeasureRule(0, 1.4, enrol=60, id_photo=50, probe=50),
-        # What the network tells, by log-odds: 25 are even odds, at 38 a defect is a third as likely, at 12 three times.
+        # From the network's log-odds. Scalar 25: a defect is as likely as none; 38: a third as likely; 12: three times.
         "Sharpness": MeasureRule(2, -6, weight=0.2, enrol=38, id_photo=31, probe=31),
         "CompressionArtifacts": MeasureRule(2, -6, weight=0.1, enrol=25, id_photo=12, probe=12),
         "MouthOcclusionPrevention": MeasureRule(2, -6, weight=0.1, enrol=38, id_photo=25, probe=25),
@@ -69,32 +68,32 @@ RULES = MappingProxyType(
         "PixelAspectRatio": MeasureRule(2, -6, weight=0.1, enrol=38, id_photo=25, probe=25),
     }
 )
-"""By measure. Thresholds refuse what cannot be used, not what could be better: of ordinary press photos next to none.
+"""The rule of each measure. Thresholds refuse photos that cannot be used, and hardly any ordinary press photo.
 
-The head's pose is rated by the squared cosine of its angle, as in the standard; roll refuses and costs nothing, because
-alignment undoes it. The weights were fitted on half of the people of the calibration set to tell comparisons that fail,
-and checked on the other half (docs/accuracy.md).
+As in the standard, the squared cosine of an angle rates the head's pose. Roll has no threshold and no weight, because
+alignment corrects it. The weights were fitted to predict failing comparisons, on half of the people of the calibration
+set. They were checked on the other half (docs/accuracy.md).
 """
 
 CROP_SIDE = 76
 _LANDMARKS = np.array([(20.3, 23.7), (55.5, 23.5), (38.0, 43.7), (23.5, 64.4), (52.7, 64.2)], np.float32)
-"""Where the five landmarks go on the crop, which then holds the face from brow to chin."""
+"""Places of the five landmarks on the crop, in pixels. The crop then shows the face from brow to chin."""
 _BEYOND_THE_PHOTO = (128, 128, 128)
 
 _HEAD = np.array([(-0.5, 0, 0), (0.5, 0, 0), (0, 0.6, 0.45), (-0.4, 1.12, 0.08), (0.4, 1.12, 0.08)])
-"""The landmarks of a common head, in eye distances: x to the image's right, y down, z towards the camera."""
+"""The landmarks of an average head, in eye distances: x to the image's right, y down, z towards the camera."""
 _CENTRED_HEAD = _HEAD - _HEAD.mean(axis=0)
 _FROM_LANDMARKS = np.linalg.pinv(_CENTRED_HEAD)
 
 _DARK = 25
-"""The grey level up to which a pixel tells nothing (ISO/IEC 29794-5, under-exposure prevention)."""
+"""The highest grey level of an under-exposed pixel (ISO/IEC 29794-5, under-exposure prevention)."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeadPose:
     """The head's angles in degrees.
 
-    Yaw positive towards the image's right, pitch positive with the chin up, roll clockwise.
+    Yaw is positive towards the image's right. Pitch is positive with the chin up. Roll is positive clockwise.
     """
 
     yaw: float
@@ -103,9 +102,9 @@ class HeadPose:
 
 
 def assess(image: Image, detection: Detection, finder: DefectFinder, *, use: Use) -> Quality:
-    """Measure a face and say, worst first, what falls short for this use.
+    """Measure a face, and name the measures that are too low for this use, worst first.
 
-    The unified score is the product of the scalars (as fractions), each to the power of its weight.
+    The unified score is the product of the scalars (as fractions), each raised to the power of its weight.
     """
     crop = cut_crop(image, detection.landmarks)
     raw = {**_geometry(image, detection.landmarks), **_light(crop), **finder.find(crop)}
@@ -121,11 +120,11 @@ def assess(image: Image, detection: Detection, finder: DefectFinder, *, use: Use
 
 
 def estimate_pose(landmarks: Points) -> HeadPose:
-    """Estimate the head's angles from five landmarks (5, 2), seen from afar (scaled orthographic projection).
+    """Estimate the head's angles from five landmarks (5, 2), with a scaled orthographic projection.
 
-    The linear camera that takes a common head nearest to the landmarks, brought to the nearest rotation: good to about
-    ten degrees, for heads differ. Source: D. DeMenthon, L. Davis, "Model-based object pose in 25 lines of code", 1995
-    (its POS step).
+    The pose is the rotation nearest to the linear camera that fits an average head to the landmarks. Its error is about
+    ten degrees, because heads differ. Source: D. DeMenthon, L. Davis, "Model-based object pose in 25 lines of code",
+    1995 (its POS step).
     """
     centred = landmarks.astype(np.float64) - landmarks.mean(axis=0, dtype=np.float64)
     camera = (_FROM_LANDMARKS @ centred).T
@@ -134,9 +133,9 @@ def estimate_pose(landmarks: Points) -> HeadPose:
 
 
 def pose_of(image_x: Sequence[float], image_y: Sequence[float]) -> HeadPose:
-    """Give the angles of a head, where (3,) each tell what its own axes show of the image's.
+    """Return a head's angles. Each argument (3,) gives the components of an image axis along the head's three axes.
 
-    Right, down, towards the camera.
+    The head's axes point right, down and towards the camera.
     """
     (right_x, right_y, right_z), (down_x, down_y, down_z) = image_x, image_y
     # The third axis is the cross product of the other two.
@@ -151,20 +150,20 @@ def pose_of(image_x: Sequence[float], image_y: Sequence[float]) -> HeadPose:
 
 
 def squared_cosine(angle: float) -> float:
-    """Rate an angle of the head, in degrees, as the standard does: 1 is straight, 0 is turned by 90 degrees."""
+    """Rate an angle of the head, in degrees, as the standard does: 1 at 0 degrees, 0 at 90 degrees."""
     return math.cos(math.radians(angle)) ** 2
 
 
 def _geometry(image: Image, landmarks: Points) -> dict[str, float]:
-    """Measure where the face is, how large and how turned.
+    """Measure the face's place, size and pose.
 
-    Distances to the photo's edges go along the face's own axes, so that a photo lying on its side measures the same.
+    Distances to the photo's edges follow the face's own axes, so a photo turned by 90 degrees has the same values.
     """
     pose = estimate_pose(landmarks)
     left, right, _, mouth_left, mouth_right = landmarks.tolist()
     eyes = ((left[0] + right[0]) / 2, (left[1] + right[1]) / 2)
     mouth = ((mouth_left[0] + mouth_right[0]) / 2, (mouth_left[1] + mouth_right[1]) / 2)
-    # A turned head brings the eyes together in the image; the standard undoes that.
+    # On a turned head the eyes are nearer to each other in the image; the standard corrects that.
     eye_distance = max(math.dist(left, right) / max(math.cos(math.radians(pose.yaw)), 0.5), 1e-6)
     eye_to_mouth = max(math.dist(eyes, mouth), 1e-6)
     cosine, sine = math.cos(math.radians(pose.roll)), math.sin(math.radians(pose.roll))
@@ -183,7 +182,7 @@ def _geometry(image: Image, landmarks: Points) -> dict[str, float]:
 
 
 def _to_edge(image: Image, point: Sequence[float], direction: tuple[float, float]) -> float:
-    """Give how far the photo reaches from a point in a direction; 0 where the point lies beyond it."""
+    """Return the distance from a point to the photo's edge in a direction, or 0 for a point outside the photo."""
     height, width = image.shape[:2]
     reach = math.inf
     for at, size, step in zip(point, (width, height), direction, strict=True):
@@ -195,7 +194,7 @@ def _to_edge(image: Image, point: Sequence[float], direction: tuple[float, float
 
 
 def cut_crop(image: Image, landmarks: Points) -> Image:
-    """Cut out the face from brow to chin, upright: (side, side, 3); grey beyond the photo."""
+    """Cut out the upright face from brow to chin, as (side, side, 3). Pixels outside the photo are grey."""
     cut = np.empty((CROP_SIDE, CROP_SIDE, 3), np.uint8)
     warp(image, similarity(landmarks, _LANDMARKS), cut, border=_BEYOND_THE_PHOTO)
     return cut
