@@ -30,7 +30,7 @@ import numpy as np
 
 from figures import Report
 from likeness.access.scopes import API_SCOPES
-from likeness.app import create_app
+from likeness.app import Components, create_app
 from likeness.deployment import initialise, open_deployment
 from likeness.engine.base import Face, Use
 from likeness.engine.fake import FakeEngine, fake_photo
@@ -38,6 +38,7 @@ from likeness.engine.policy import FacePolicy
 from likeness.kit.logs import configure_logging
 from likeness.server.running import make_server
 from likeness.settings import Settings
+from likeness.web.components import components_of
 
 PHOTO_SECONDS = 0.05
 WORKERS = 2
@@ -75,7 +76,7 @@ def serve(folder: str, port: int) -> None:
     with contextlib.closing(open_deployment(settings)) as deployment:
         app = create_app(deployment, SimulatedEngine())
         with socket.create_server(("127.0.0.1", port)) as listener:
-            make_server(app, settings, refuse_waiting=app.state.refuse_waiting).run([listener])
+            make_server(app, settings, refuse_waiting=components_of(app, Components).refuse_waiting).run([listener])
 
 
 @dataclass(frozen=True)

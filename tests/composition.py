@@ -8,7 +8,7 @@ from typing import Any
 from likeness.deployment import Deployment, initialise, is_initialised, open_deployment
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.workers import FaceWorkers
-from likeness.gallery.composition import GalleryComponents, compose_gallery
+from likeness.gallery.composition import ComposedGallery, compose_gallery
 from likeness.gallery.pack_files import PackFiles
 from likeness.gallery.repository import GalleryRepository
 from likeness.kit.clock import Clock
@@ -22,9 +22,7 @@ def picture(person: int) -> bytes:
 
 
 @contextmanager
-def composed(
-    folder: Path, clock: Clock | None = None, **settings: Any
-) -> Iterator[tuple[Deployment, GalleryComponents]]:
+def composed(folder: Path, clock: Clock | None = None, **settings: Any) -> Iterator[tuple[Deployment, ComposedGallery]]:
     """Open a deployment, made where there is none, with its galleries."""
     chosen = test_settings(folder, **{"workers": 2} | settings)
     if not is_initialised(chosen):

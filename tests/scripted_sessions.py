@@ -26,7 +26,6 @@ from likeness.liveness.base import (
     StatusCode,
     Verdict,
 )
-from likeness.sessions.capture.hub import CaptureHub
 from likeness.sessions.capture.messages import pack_frame
 from servers import Api, Server
 from session_endings import verified
@@ -118,10 +117,10 @@ class Checks:
 @contextlib.contextmanager
 def scripted(server: Server, **changes: Any) -> Iterator[Checks]:
     """Let the server's liveness checks end as tests want them to."""
-    captures = server.app.state.components[CaptureHub]
+    captures = server.components.captures
     before, checks = captures.services, Checks()
     # Slots of its own: an attempt that the test before left still waits for its device, and must not make the server busy.
-    own = {"new_check": checks, "slots": Shares(ATTEMPTS_AT_ONCE)}
+    own: dict[str, Any] = {"new_check": checks, "slots": Shares(ATTEMPTS_AT_ONCE)}
     captures.services = dataclasses.replace(before, **own | changes)
     try:
         yield checks

@@ -14,7 +14,7 @@ import httpx
 from fastapi import FastAPI
 
 from likeness.access.scopes import Scope
-from likeness.app import create_app
+from likeness.app import Components, create_app
 from likeness.deployment import Deployment, initialise, is_initialised, open_deployment
 from likeness.engine.base import Engine
 from likeness.engine.fake import FakeEngine
@@ -23,6 +23,7 @@ from likeness.server.running import make_server
 from likeness.settings import Settings
 from likeness.tenants.schemas import TenantSettings
 from likeness.tenants.service import Tenant
+from likeness.web.components import components_of
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class Server:
     app: FastAPI
     deployment: Deployment
     clock: MovableClock
+
+    @property
+    def components(self) -> Components:
+        return components_of(self.app, Components)
 
 
 def test_settings(folder: Path, **changes: Any) -> Settings:
@@ -51,7 +56,7 @@ def serving(settings: Settings, engine: Engine | None = None) -> Iterator[Server
     clock = MovableClock(time.time())
     deployment = open_deployment(settings, clock)
     app = create_app(deployment, engine or FakeEngine())
-    server = make_server(app, settings, refuse_waiting=app.state.refuse_waiting)
+    server = make_server(app, settings, refuse_waiting=components_of(app, Components).refuse_waiting)
     app.state.server = server
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()

@@ -17,7 +17,7 @@ ALICE = fake_photo(1)
 
 
 def sessions(server: Server) -> SessionService:
-    service = server.app.state.components[SessionService]
+    service = server.components.sessions
     assert isinstance(service, SessionService)
     return service
 

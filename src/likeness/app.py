@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 
 from fastapi import FastAPI
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from likeness import __version__, documentation, health
 from likeness.access import endpoints as token_endpoints
+from likeness.access.requires import AccessComponents
 from likeness.access.tokens import Tokens
 from likeness.deployment import Deployment
 from likeness.engine.base import Engine
@@ -21,7 +23,6 @@ from likeness.gallery import endpoints as gallery_endpoints
 from likeness.gallery.composition import compose_gallery
 from likeness.index.exact import index_maker
 from likeness.kit.executors import SizedExecutor
-from likeness.kit.jose import Signer
 from likeness.match import endpoints as match_endpoints
 from likeness.match.service import Matcher
 from likeness.openapi import describer
@@ -29,7 +30,6 @@ from likeness.sessions import endpoints as session_endpoints
 from likeness.sessions import result_endpoints as info_endpoints
 from likeness.sessions.capture import endpoints as page
 from likeness.sessions.composition import compose_sessions
-from likeness.tenants.service import Tenants
 from likeness.web import http
 from likeness.web.pagination import Cursors
 from likeness.web.quota import Quota
@@ -37,6 +37,21 @@ from likeness.web.request_context import BodyPace, RequestContext
 
 log = logging.getLogger("likeness")
 SWEEP_SECONDS = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Components(
+    http.BodyComponents,
+    AccessComponents,
+    match_endpoints.MatchComponents,
+    gallery_endpoints.GalleryComponents,
+    session_endpoints.SessionComponents,
+    health.HealthComponents,
+):
+    """What the application's endpoints and its server ask for (see ``likeness.web.components``)."""
+
+    refuse_waiting: Callable[[], None]
+    """Refuses the photos that wait for a worker."""
 
 
 def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
@@ -99,18 +114,21 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
         },
     )
     app.add_middleware(RequestContext, pace=BodyPace(settings.request_seconds, settings.body_bytes_per_second))
-    app.state.refuse_waiting = photos.refuse_waiting
-    app.state.components = {
-        Cursors: Cursors(deployment.derived_key("cursor")),
-        Matcher: Matcher(faces),
-        Quota: Quota(settings.requests_per_minute, clock),
-        Signer: signer,
-        Tenants: deployment.tenants,
-        Tokens: tokens,
-        **http.body_components(settings),
-        **gallery.by_type,
-        **sessions.by_type,
-    }
+    app.state.components = Components(
+        body_limits=http.BodyLimits(settings.max_image_bytes),
+        admission=http.make_admission(settings),
+        tokens=tokens,
+        tenants=deployment.tenants,
+        quota=Quota(settings.requests_per_minute, clock),
+        matcher=Matcher(faces),
+        gallery=gallery.service,
+        cursors=Cursors(deployment.derived_key("cursor")),
+        sessions=sessions.service,
+        results=sessions.results,
+        captures=sessions.captures,
+        galleries=gallery.galleries,
+        refuse_waiting=photos.refuse_waiting,
+    )
     routers = (token_endpoints, match_endpoints, gallery_endpoints, session_endpoints, info_endpoints, page, health)
     for router in (*(endpoints.router for endpoints in routers), documentation.router(app, settings.origin)):
         app.include_router(router)

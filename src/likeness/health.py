@@ -1,5 +1,6 @@
 """Is the process up, and may it be sent traffic?"""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
@@ -7,9 +8,16 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from likeness.gallery.memory.galleries import LoadedGalleries
-from likeness.web.http import component
+from likeness.web.components import Component
 
 router = APIRouter(tags=["health"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthComponents:
+    """What these endpoints ask the application for."""
+
+    galleries: LoadedGalleries
 
 
 class Health(BaseModel):
@@ -48,7 +56,11 @@ async def get_health() -> Health:
         }
     },
 )
-async def get_readiness(galleries: Annotated[LoadedGalleries, Depends(component(LoadedGalleries))]) -> JSONResponse:
+async def get_readiness(
+    galleries: Annotated[
+        LoadedGalleries, Depends(Component(HealthComponents, lambda components: components.galleries))
+    ],
+) -> JSONResponse:
     """Say whether calls are answered.
 
     The galleries are in memory, and this server owns the database, whose file is in its place.

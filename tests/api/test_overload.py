@@ -52,7 +52,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def line(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Admission]:
     """Hold the engine, and have nobody's place lapse."""
     monkeypatch.setattr(admission, "LAPSE_SECONDS", 1e9)
-    asked: Admission = server.app.state.components[Admission]
+    asked = server.components.admission
     asked.seconds = FIRST_GUESS_SECONDS
     ENGINE.free.clear()
     try:
@@ -135,7 +135,7 @@ def test_a_call_that_is_refused_for_its_content_gives_the_place_back(server: Ser
 
 def test_the_largest_bodies_are_bounded_in_number(tmp_path: Path) -> None:
     with serving(test_settings(tmp_path, workers=1)) as server, calling(server) as api, contextlib.ExitStack() as stack:
-        asked: Admission = server.app.state.components[Admission]
+        asked = server.components.admission
         largest = asked._bytes.total // 2
         place = asked.ask(api.tenant.id, photos=2, size=largest)
         asked.ask(api.tenant.id, photos=2, size=largest)

@@ -4,8 +4,9 @@ import contextlib
 import re
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,7 +15,6 @@ import pytest
 from likeness.access.scopes import Scope
 from likeness.engine.fake import fake_photo
 from likeness.errors import ErrorCode
-from likeness.match.service import Matcher
 from likeness.tenants.schemas import TenantSettings
 from servers import Api, Server, b64, calling, serving, test_settings
 
@@ -190,10 +190,10 @@ def test_a_fault_of_ours_tells_nothing(tmp_path: Path, caplog: pytest.LogCapture
     with serving(test_settings(tmp_path)) as server, calling(server) as api:
 
         class Broken:
-            def __getattr__(self, name: str) -> None:
+            def __getattr__(self, name: str) -> Any:
                 raise RuntimeError("a secret detail")
 
-        server.app.state.components[Matcher] = Broken()
+        server.app.state.components = replace(server.components, matcher=cast("Any", Broken()))
         reply = api.match(PHOTO, PHOTO)
         assert_refused(reply, 500, ErrorCode.UNEXPECTED_ERROR)
         assert "secret" not in reply.text

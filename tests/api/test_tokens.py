@@ -240,7 +240,7 @@ def list_entries(api: Api, token: str) -> int:
 
 
 def take_up_keys(server: Server) -> None:
-    asyncio.run(server.deployment.signing_keys.take_up(server.app.state.components[Signer]))
+    asyncio.run(server.deployment.signing_keys.take_up(server.components.tokens._signer))
 
 
 def test_a_retired_key_ends_when_all_that_it_signed_has_ended(tmp_path: Any) -> None:
@@ -255,7 +255,7 @@ def test_a_retired_key_ends_when_all_that_it_signed_has_ended(tmp_path: Any) -> 
         assert list_entries(api, token) == 200
         assert published(api) == [new, old]
         server.clock.move(121)
-        last = api.server.app.state.components[Signer]
+        last = api.server.components.tokens._signer
         forged = Signer([server_key(server, old)]).sign(claims_of(token) | lifetime(server))
         assert published(api) == [new]
         assert list_entries(api, forged) == 401

@@ -19,7 +19,6 @@ from likeness.engine.packs.loading import load_engine
 from likeness.liveness.attempt.check import Check
 from likeness.liveness.attempt.script import LivenessMode, draw_script
 from likeness.liveness.base import LivenessCheck
-from likeness.sessions.capture.hub import CaptureHub
 from servers import Api, Server, calling, serving, test_settings
 
 FLAGS = [
@@ -83,7 +82,7 @@ def repeatable_check(engine: Engine, mode: LivenessMode, *, flash: bool, camera:
 @pytest.fixture(scope="session")
 def real_server(tmp_path_factory: pytest.TempPathFactory, engine: Engine, scene_clock: SceneClock) -> Iterator[Server]:
     with serving(test_settings(tmp_path_factory.mktemp("browser")), engine) as running:
-        captures = running.app.state.components[CaptureHub]
+        captures = running.components.captures
         captures.services = dataclasses.replace(captures.services, monotonic=scene_clock, new_check=repeatable_check)
         yield running
 

@@ -17,7 +17,7 @@ from likeness.cli import app
 from likeness.deployment import Deployment
 from likeness.errors import ServiceUnavailable
 from likeness.gallery import repository
-from likeness.gallery.composition import GalleryComponents
+from likeness.gallery.composition import ComposedGallery
 from likeness.gallery.maintenance import verification
 from likeness.gallery.reindex.job import ReindexJob
 from likeness.gallery.reindex.repository import ReindexRepository, ReindexState
@@ -70,7 +70,7 @@ def damage(deployment: Deployment, tenant: Tenant, entry_id: str, how: Callable[
 def enrolled(folder: Path, *, people: int = 3) -> tuple[str, list[str]]:
     """Enrol people in a new tenant; gives its id and theirs."""
 
-    async def enrol(gallery: GalleryComponents, tenant: Tenant) -> list[str]:
+    async def enrol(gallery: ComposedGallery, tenant: Tenant) -> list[str]:
         await gallery.upkeep.load()
         return [await gallery.service.insert(tenant, picture(person)) for person in range(people)]
 
@@ -89,7 +89,7 @@ def verify(folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> tupl
 def answers(folder: Path, tenant_id: str, people: int) -> list[Any]:
     """Search for people in a gallery that is loaded anew; gives the id found for each, and how many entries cannot be read."""
 
-    async def search(deployment: Deployment, gallery: GalleryComponents) -> list[Any]:
+    async def search(deployment: Deployment, gallery: ComposedGallery) -> list[Any]:
         await gallery.upkeep.load()
         tenant = deployment.tenants.by_name(tenant_id)
         outcomes = [await gallery.service.search(tenant, picture(person)) for person in range(people)]
@@ -123,7 +123,7 @@ def test_a_damaged_template_refuses_its_entry_alone(
 
 
 def test_an_entry_that_cannot_be_read_can_be_erased_by_a_call(tmp_path: Path) -> None:
-    async def main(deployment: Deployment, gallery: GalleryComponents) -> None:
+    async def main(deployment: Deployment, gallery: ComposedGallery) -> None:
         tenant = deployment.tenants.by_name(tenant_id)
         await gallery.upkeep.load()
         assert gallery.galleries.unreadable == 1
@@ -140,7 +140,7 @@ def test_an_entry_that_cannot_be_read_can_be_erased_by_a_call(tmp_path: Path) ->
 def test_a_damaged_template_holds_up_no_move_to_another_pack(tmp_path: Path) -> None:
     """And its entry is found again through the new one."""
 
-    async def main(deployment: Deployment, gallery: GalleryComponents) -> None:
+    async def main(deployment: Deployment, gallery: ComposedGallery) -> None:
         tenant = deployment.tenants.by_name(tenant_id)
         await gallery.upkeep.load()
         deployment.database.write_now(lambda c: ReindexRepository(tenant.id).ask(c, "fake-2", now=0))
@@ -252,7 +252,7 @@ def test_a_tenant_whose_photos_cannot_be_listed_holds_up_no_other_sweep(
         async for batch in real(images, tenant_id):
             yield batch
 
-    async def main(deployment: Deployment, gallery: GalleryComponents) -> None:
+    async def main(deployment: Deployment, gallery: ComposedGallery) -> None:
         tenants = deployment.tenants.all()
         refused.append(tenants[0].id)
         monkeypatch.setattr(ImageStore, "ids", refusing)

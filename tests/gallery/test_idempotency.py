@@ -20,7 +20,6 @@ from likeness.gallery.idempotency import (
     recall_answer,
     remember_answer,
 )
-from likeness.gallery.service import GalleryService
 from likeness.store.database import Database
 from likeness.store.tables import idempotency_keys, metadata, tenants
 from servers import Api, Server, calling
@@ -104,7 +103,7 @@ def test_an_answer_is_as_old_as_the_running_since_it_was_given(tmp_path: Path) -
 
 def test_a_callers_key_is_never_taken_for_an_occasion(own_server: Server) -> None:
     with calling(own_server) as api:
-        service = own_server.app.state.components[GalleryService]
+        service = own_server.components.gallery
         theirs = insert_under(api, "face session 1")
 
         async def enrol_on(name: str) -> str:

@@ -10,7 +10,6 @@ from sqlalchemy import delete, text
 from likeness.engine.fake import fake_photo
 from likeness.errors import SetupError
 from likeness.gallery import repository
-from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.templates import blocks
 from likeness.gallery.templates.blocks import seal_span
@@ -46,7 +45,7 @@ def test_what_was_answered_outlives_a_restart(
     with serving(settings) as server, calling(server) as api, ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(lambda person: enrolled(api, person), range(PEOPLE)))
         assert len(set(pool.map(lambda _: found(api, PEOPLE, insert=True), range(8))) - {None}) == 1
-        snapshot = server.app.state.components[LoadedGalleries].ready(api.tenant.id).snapshot
+        snapshot = server.components.galleries.ready(api.tenant.id).snapshot
         sizes = {pack: index.dimension for pack, index in snapshot.indexes.items()}
         for span in range(PEOPLE // 8 if sealed else 0):
             server.deployment.database.write_now(lambda c, span=span: seal_span(c, api.tenant, sizes, span))  # type: ignore[misc]
@@ -59,7 +58,7 @@ def test_what_was_answered_outlives_a_restart(
         assert set(spans) >= ({1, 2, 3, 4} if sealed else set())
         assert sealed or not spans
     with serving(settings) as server:
-        gallery = server.app.state.components[LoadedGalleries].ready(api.tenant.id)
+        gallery = server.components.galleries.ready(api.tenant.id)
         assert len(gallery.snapshot.index) == PEOPLE + 1
         with calling(server) as other:
             assert found(other, 1) is None
@@ -70,7 +69,7 @@ def test_what_was_answered_outlives_a_restart(
 
 def test_galleries_are_loaded_anew_at_once_when_another_was_owner(tmp_path: Path, postgres_url: str) -> None:
     with serving(test_settings(tmp_path, database_url=postgres_url)) as server, calling(server) as api:
-        database, galleries = server.deployment.database, server.app.state.components[LoadedGalleries]
+        database, galleries = server.deployment.database, server.components.galleries
         database.claim()
         ids = [enrolled(api, person) for person in (1, 2)]
         other = Database(postgres_url)
@@ -87,7 +86,7 @@ def test_galleries_are_loaded_anew_at_once_when_another_was_owner(tmp_path: Path
 
 def test_a_dropped_connection_costs_no_loading_where_nobody_else_was_owner(tmp_path: Path, postgres_url: str) -> None:
     with serving(test_settings(tmp_path, database_url=postgres_url)) as server, calling(server) as api:
-        database, galleries = server.deployment.database, server.app.state.components[LoadedGalleries]
+        database, galleries = server.deployment.database, server.components.galleries
         database.claim()
         entry = enrolled(api, 1)
         index = galleries.ready(api.tenant.id).snapshot.index

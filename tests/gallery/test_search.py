@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from likeness.engine.fake import fake_photo
 from likeness.gallery import search
-from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.index.exact import ExactIndex
 from servers import Api, calling, serving, test_settings
 
@@ -29,7 +29,7 @@ def test_the_settings_of_scans_reach_the_index(tmp_path: Path) -> None:
     with serving(test_settings(tmp_path, scan_threads=2, scans_at_once=3)) as server, calling(server) as api:
         api.insert(PHOTO)
         assert api.search(PHOTO).json()["oneToNVerificationMatch"] is True
-        index = server.app.state.components[LoadedGalleries].ready(api.tenant.id).snapshot.index
+        index: Any = server.components.galleries.ready(api.tenant.id).snapshot.index
         assert index._combiner._at_once == 3
         if hasattr(index._scan, "_threads"):  # the compiled scan's
             assert index._scan._threads == 2

@@ -12,12 +12,9 @@ from sqlalchemy import Connection, func, select
 
 from likeness.engine.fake import fake_photo
 from likeness.errors import NoFace, ServiceUnavailable
-from likeness.gallery.service import GalleryService
 from likeness.kit.ids import new_id
 from likeness.sessions import repository
 from likeness.sessions.capture import capture
-from likeness.sessions.capture.hub import CaptureHub
-from likeness.sessions.service import SessionService
 from likeness.store.database import Database
 from likeness.store.tables import face_sessions
 from scripted_sessions import (
@@ -75,7 +72,7 @@ def test_a_gallery_that_sees_no_face_costs_an_attempt(
     async def refuses(*_: object, **__: object) -> None:
         raise NoFace("The gallery's model finds no face in the photo.")
 
-    monkeypatch.setattr(own_server.app.state.components[GalleryService], "search_face", refuses)
+    monkeypatch.setattr(own_server.components.gallery, "search_face", refuses)
     session = open_session(caller, oneToN="search")
     with ready_browser(caller, session) as browser:
         told = [browser.attempt(PERSON_FRAME) for _ in range(3)]
@@ -98,7 +95,7 @@ def test_a_browser_that_only_talks_does_not_stop_the_clock(caller: Api) -> None:
 def test_a_session_purged_while_its_device_is_away_is_forgotten(
     caller: Api, checks: Checks, own_server: Server
 ) -> None:
-    captures = own_server.app.state.components[CaptureHub]
+    captures = own_server.components.captures
     session = open_session(caller)
     with ready_browser(caller, session) as browser:
         browser.start()
@@ -109,7 +106,7 @@ def test_a_session_purged_while_its_device_is_away_is_forgotten(
 
 def test_a_sweep_ends_all_that_is_overdue(caller: Api, own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("likeness.sessions.service.SWEEP_BATCH", 10)
-    service, database = own_server.app.state.components[SessionService], own_server.deployment.database
+    service, database = own_server.components.sessions, own_server.deployment.database
     session = open_session(caller)
     row = database.read_now(lambda c: repository.find_session(c, session.id))
     assert row
@@ -147,7 +144,7 @@ def test_an_address_to_go_back_to_has_a_length(caller: Api) -> None:
 def test_a_device_that_comes_while_another_begins_watches(
     caller: Api, checks: Checks, own_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = own_server.app.state.components[SessionService]
+    service = own_server.components.sessions
     begin, begins, go = service.begin_attempt, threading.Event(), threading.Event()
 
     async def slow(*arguments: Any, **named: Any) -> None:
@@ -198,7 +195,7 @@ def test_an_attempt_after_an_enrolment_whose_end_failed_finds_a_new_person(
     session = open_session(enroller, oneToN="insert")
     with monkeypatch.context() as patched:
         patched.setattr(capture, "BUSY_PAUSES", (0.05,))
-        patched.setattr(own_server.app.state.components[SessionService], "end", refuse)
+        patched.setattr(own_server.components.sessions, "end", refuse)
         with ready_browser(enroller, session) as browser:
             assert browser.attempt(PERSON_FRAME)["type"] == "error"
     with ready_browser(enroller, session) as browser:
@@ -213,7 +210,7 @@ def test_nobody_is_enrolled_by_a_session_that_is_over(
     enroller: Api, checks: Checks, own_server: Server, monkeypatch: pytest.MonkeyPatch, purged: bool
 ) -> None:
     """Purged, or ended by the clock, while its person is looked up."""
-    gallery, sessions = (own_server.app.state.components[part] for part in (GalleryService, SessionService))
+    gallery, sessions = own_server.components.gallery, own_server.components.sessions
     session = open_session(enroller, oneToN="insert")
     search = gallery.search_face
 

@@ -235,10 +235,9 @@ def test_the_sweep_leaves_nothing(own_server: Server) -> None:
 
 
 async def sweep(server: Server) -> None:
-    from likeness.results.service import Results  # noqa: PLC0415
 
     await sessions(server).remove_expired()
-    await server.app.state.components[Results].remove_expired()
+    await server.components.results.remove_expired()
 
 
 def test_nothing_readable_is_stored(own_server: Server) -> None:

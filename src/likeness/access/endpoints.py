@@ -10,12 +10,15 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from likeness.access.requires import AccessComponents
 from likeness.access.tokens import InvalidClient, InvalidScope, Tokens
 from likeness.errors import LikenessError
-from likeness.web.http import component, read_body, refuse_encoded
+from likeness.web.components import Component
+from likeness.web.http import read_body, refuse_encoded
 from likeness.web.wire import example
 
 router = APIRouter(tags=["token"])
+TokensComponent = Annotated[Tokens, Depends(Component(AccessComponents, lambda components: components.tokens))]
 LARGEST_FORM_BYTES = 16 * 1024
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
@@ -122,7 +125,7 @@ async def handle_oauth_fault(_request: Request, fault: Exception) -> JSONRespons
     },
     responses=OAUTH_ERRORS,
 )
-async def issue_token(request: Request, tokens: Annotated[Tokens, Depends(component(Tokens))]) -> JSONResponse:
+async def issue_token(request: Request, tokens: TokensComponent) -> JSONResponse:
     """Exchange a client's id and secret, in the form or as HTTP Basic, for a token of 30 minutes."""
     try:
         return await _issue(tokens, request, await _read_form(request))
@@ -155,7 +158,7 @@ async def _issue(tokens: Tokens, request: Request, form: dict[str, str]) -> JSON
     operation_id="getPublicKeys",
     summary="Public keys of tokens and results",
 )
-async def get_public_keys(tokens: Annotated[Tokens, Depends(component(Tokens))]) -> JSONResponse:
+async def get_public_keys(tokens: TokensComponent) -> JSONResponse:
     """Give the JWK Set; a retired key stays while anything that it signed is valid."""
     return JSONResponse(tokens.public_keys(), headers={"Cache-Control": "public, max-age=300"})
 

@@ -3,6 +3,7 @@
 For example ``principal: Annotated[Principal, Depends(Requires(Scope.FACE_MATCH))]``.
 """
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -12,11 +13,21 @@ from likeness.access.tokens import Principal, Tokens
 from likeness.errors import Forbidden
 from likeness.kit.fairness import OWNER
 from likeness.tenants.service import Tenants
-from likeness.web.http import component, component_of
+from likeness.web.components import Component, components_of
 from likeness.web.quota import Quota
 from likeness.web.route import OfRequest
 
-TenantsComponent = Annotated[Tenants, Depends(component(Tenants))]
+
+@dataclass(frozen=True, kw_only=True)
+class AccessComponents:
+    """What a call that needs a token asks the application for."""
+
+    tokens: Tokens
+    tenants: Tenants
+    quota: Quota
+
+
+TenantsComponent = Annotated[Tenants, Depends(Component(AccessComponents, lambda components: components.tenants))]
 """The tenants, as an endpoint asks for them."""
 
 
@@ -30,13 +41,14 @@ class Requires(OfRequest):
         self.any_of = any_of
 
     async def __call__(self, request: Request) -> Principal:
-        principal = component_of(request, Tokens).verify(request.headers.get("authorization"))
+        components = components_of(request.app, AccessComponents)
+        principal = components.tokens.verify(request.headers.get("authorization"))
         request.state.tenant, request.state.client = (
             principal.tenant_id,
             principal.client_id,
         )  # for the call's line in the log
         demand(principal, *self.any_of)
-        component_of(request, Quota).take(principal.client_id)
+        components.quota.take(principal.client_id)
         OWNER.set(principal.tenant_id)
         return principal
 

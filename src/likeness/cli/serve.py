@@ -17,6 +17,7 @@ from likeness.server.memory import give_large_blocks_back
 from likeness.server.running import bind, ended_by_signals, make_server
 from likeness.settings import Settings
 from likeness.store.images import ImageStore
+from likeness.web.components import components_of
 
 log = logging.getLogger("likeness")
 
@@ -57,7 +58,7 @@ def probe_images(settings: Settings) -> None:
 
 
 def _serve(deployment: Deployment, engine: Engine, listeners: list[socket.socket]) -> None:
-    from likeness.app import create_app  # noqa: PLC0415  it takes a second to import, which every other command is spared
+    from likeness.app import Components, create_app  # noqa: PLC0415  it takes a second to import, which every other command is spared
 
     # Frames of several sessions are judged side by side, one thread each: threads within one would only wait for each
     # other.
@@ -68,5 +69,6 @@ def _serve(deployment: Deployment, engine: Engine, listeners: list[socket.socket
     log.info("false match rates of the levels: %s", promises)
     app = create_app(deployment, engine)
     log.info("listening on %s", deployment.settings.own_address)
-    make_server(app, deployment.settings, refuse_waiting=app.state.refuse_waiting).run(listeners)
+    refuse_waiting = components_of(app, Components).refuse_waiting
+    make_server(app, deployment.settings, refuse_waiting=refuse_waiting).run(listeners)
     log.info("stopped")

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from likeness.deployment import Deployment
 from likeness.engine.workers import FaceWorkers
@@ -28,7 +27,7 @@ CONCURRENT_SCANS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class GalleryComponents:
+class ComposedGallery:
     """What the application holds of the gallery.
 
     ``upkeep`` and ``reindexer`` run beside the calls from start to stop.
@@ -41,11 +40,6 @@ class GalleryComponents:
     images: ImageStore
     scans: SizedExecutor
 
-    @property
-    def by_type(self) -> dict[type, Any]:
-        """What endpoints ask for."""
-        return {LoadedGalleries: self.galleries, GalleryService: self.service}
-
     def close(self) -> None:
         """Let go of threads, once no call is under way."""
         self.scans.close()
@@ -55,7 +49,7 @@ class GalleryComponents:
 
 def compose_gallery(
     deployment: Deployment, faces: FaceWorkers, make_index: Callable[[int], Index] = ExactIndex
-) -> GalleryComponents:
+) -> ComposedGallery:
     """Put the gallery together, empty: ``upkeep.load`` fills it."""
     database, tenants, clock, settings = deployment.database, deployment.tenants, deployment.clock, deployment.settings
     images = ImageStore(settings.images_address)
@@ -73,4 +67,4 @@ def compose_gallery(
     reindexer = Reindexer(
         packs, galleries, photos, database, tenants, scans, service.erase, clock, photos_at_once=photos_at_once
     )
-    return GalleryComponents(service, galleries, upkeep, reindexer, images, scans)
+    return ComposedGallery(service, galleries, upkeep, reindexer, images, scans)

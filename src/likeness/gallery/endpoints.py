@@ -1,5 +1,6 @@
 """The one-to-n calls."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -24,13 +25,23 @@ from likeness.gallery.schemas import (
 )
 from likeness.gallery.service import GalleryService
 from likeness.kit.ids import is_uuid
-from likeness.web.http import PHOTO_ERRORS, body_schema, component, error_responses, read_fields
+from likeness.web.components import Component
+from likeness.web.http import PHOTO_ERRORS, body_schema, error_responses, read_fields
 from likeness.web.pagination import CURSOR_PATTERN, Cursors
 from likeness.web.route import DirectRoute
 
 router = APIRouter(prefix="/api/v1/face/one-to-n", tags=["one to n"], route_class=DirectRoute)
 
-Service = Annotated[GalleryService, Depends(component(GalleryService))]
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryComponents:
+    """What these endpoints ask the application for."""
+
+    gallery: GalleryService
+    cursors: Cursors
+
+
+Service = Annotated[GalleryService, Depends(Component(GalleryComponents, lambda components: components.gallery))]
 EntryId = Annotated[str, Path(description="The oneToNVerificationId.", json_schema_extra={"format": "uuid"})]
 SearchCaller = Annotated[Principal, Depends(Requires(Scope.FACE_SEARCH, Scope.FACE_INSERT))]
 InsertCaller = Annotated[Principal, Depends(Requires(Scope.FACE_INSERT))]
@@ -168,7 +179,7 @@ async def list_entries(
     principal: ReadCaller,
     tenants: TenantsComponent,
     gallery: Service,
-    cursors: Annotated[Cursors, Depends(component(Cursors))],
+    cursors: Annotated[Cursors, Depends(Component(GalleryComponents, lambda components: components.cursors))],
     cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     external_id: Annotated[Reference | None, Query(alias="externalId", description="Only the entry with this.")] = None,

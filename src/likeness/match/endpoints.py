@@ -1,5 +1,6 @@
 """``POST /api/v1/face/match``."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -9,10 +10,18 @@ from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
 from likeness.match.schemas import FaceReport, MatchReply, MatchRequest
 from likeness.match.service import Matcher
-from likeness.web.http import PHOTO_ERRORS, body_schema, component, read_fields
+from likeness.web.components import Component
+from likeness.web.http import PHOTO_ERRORS, body_schema, read_fields
 from likeness.web.route import DirectRoute
 
 router = APIRouter(tags=["match"], route_class=DirectRoute)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchComponents:
+    """What these endpoints ask the application for."""
+
+    matcher: Matcher
 
 
 @router.post(
@@ -26,7 +35,7 @@ async def match_faces(
     request: Request,
     principal: Annotated[Principal, Depends(Requires(Scope.FACE_MATCH))],
     tenants: TenantsComponent,
-    matcher: Annotated[Matcher, Depends(component(Matcher))],
+    matcher: Annotated[Matcher, Depends(Component(MatchComponents, lambda components: components.matcher))],
 ) -> MatchReply:
     """Say whether two photos show one person.
 

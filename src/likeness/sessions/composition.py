@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from likeness.deployment import Deployment
 from likeness.engine.base import Engine
@@ -32,7 +31,7 @@ ATTEMPTS_PER_WORKER = 8
 
 
 @dataclass(frozen=True, slots=True)
-class SessionComponents:
+class ComposedSessions:
     """What a server runs for face sessions."""
 
     service: SessionService
@@ -40,11 +39,6 @@ class SessionComponents:
     captures: CaptureHub
     courier: Courier
     frames: SizedExecutor
-
-    @property
-    def by_type(self) -> dict[type, Any]:
-        """What endpoints ask for."""
-        return {SessionService: self.service, Results: self.results, CaptureHub: self.captures}
 
     @property
     def sweeps(self) -> tuple[Callable[[], Awaitable[None]], ...]:
@@ -63,7 +57,7 @@ def open_check(engine: Engine, mode: LivenessMode, *, flash: bool, camera: str |
 
 def compose_sessions(
     deployment: Deployment, faces: FaceWorkers, gallery: GalleryService, signer: Signer
-) -> SessionComponents:
+) -> ComposedSessions:
     """Put the face session together."""
     database, tenants, clock, settings = deployment.database, deployment.tenants, deployment.clock, deployment.settings
     _warn_of_passive_mode(faces.engine, tenants)
@@ -107,7 +101,7 @@ def compose_sessions(
         new_check=open_check,
         largest_frame_bytes=settings.max_frame_bytes,
     )
-    return SessionComponents(service, results, CaptureHub(services, tenants), courier, frames)
+    return ComposedSessions(service, results, CaptureHub(services, tenants), courier, frames)
 
 
 def _warn_of_passive_mode(engine: Engine, tenants: Tenants) -> None:

@@ -1,5 +1,6 @@
 """``POST /api/v1/face``."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -8,11 +9,28 @@ from fastapi import APIRouter, Depends, Request
 from likeness.access.requires import Requires, TenantsComponent, demand
 from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
+from likeness.results.service import Results
+from likeness.sessions.capture.hub import CaptureHub
 from likeness.sessions.schemas import SessionReply, SessionRequest
 from likeness.sessions.service import SessionService
-from likeness.web.http import PHOTO_ERRORS, body_schema, component, read_fields
+from likeness.web.components import Component
+from likeness.web.http import PHOTO_ERRORS, body_schema, read_fields
 
 router = APIRouter(tags=["face session"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionComponents:
+    """What the package's endpoints ask the application for."""
+
+    sessions: SessionService
+    results: Results
+    captures: CaptureHub
+
+
+SessionsComponent = Annotated[
+    SessionService, Depends(Component(SessionComponents, lambda components: components.sessions))
+]
 
 
 @router.post(
@@ -27,7 +45,7 @@ async def open_session(
     request: Request,
     principal: Annotated[Principal, Depends(Requires(Scope.FACE_FLOW))],
     tenants: TenantsComponent,
-    sessions: Annotated[SessionService, Depends(component(SessionService))],
+    sessions: SessionsComponent,
 ) -> SessionReply:
     """Open a session for the person on an ID photo.
 

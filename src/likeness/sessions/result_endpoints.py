@@ -11,8 +11,9 @@ from likeness.errors import InvalidInput, NotFound
 from likeness.kit.ids import is_object_id, is_uuid
 from likeness.results.service import Results
 from likeness.sessions.capture.hub import CaptureHub
-from likeness.sessions.service import SessionService
-from likeness.web.http import component, error_responses
+from likeness.sessions.endpoints import SessionComponents, SessionsComponent
+from likeness.web.components import Component
+from likeness.web.http import error_responses
 
 router = APIRouter(prefix="/api/v1/info", tags=["result"])
 
@@ -28,7 +29,6 @@ NAMED = "The session's id, or the `jti` of its result."
 SessionName = Annotated[str, Path(description=NAMED, json_schema_extra={"format": "uuid"})]
 ResultCaller = Annotated[Principal, Depends(Requires(Scope.INFO_SDK, Scope.FACE_FLOW))]
 ResultOwner = Annotated[Principal, Depends(Requires(Scope.INFO_SDK))]
-Sessions = Annotated[SessionService, Depends(component(SessionService))]
 
 
 @router.get(
@@ -41,7 +41,7 @@ Sessions = Annotated[SessionService, Depends(component(SessionService))]
 async def get_result_by_header(
     principal: ResultCaller,
     tenants: TenantsComponent,
-    sessions: Sessions,
+    sessions: SessionsComponent,
     session_id: Annotated[str, Header(alias="UQ-Session-ID", description=NAMED, json_schema_extra={"format": "uuid"})],
 ) -> Response:
     """Give the result as `GET /api/v1/info/{sessionId}` does."""
@@ -56,7 +56,7 @@ async def get_result_by_header(
     responses=JWS_REPLY | error_responses(400, 401, 403, 404, 429, 503),
 )
 async def get_result(
-    session_id: SessionName, principal: ResultCaller, tenants: TenantsComponent, sessions: Sessions
+    session_id: SessionName, principal: ResultCaller, tenants: TenantsComponent, sessions: SessionsComponent
 ) -> Response:
     """Give the JWS that the session ended with, for 10 minutes after its end; every ending has one."""
     jws = await sessions.result(await tenants.get(principal.tenant_id), _uuid(session_id))
@@ -74,8 +74,8 @@ async def purge_result(
     session_id: SessionName,
     principal: ResultOwner,
     tenants: TenantsComponent,
-    sessions: Sessions,
-    captures: Annotated[CaptureHub, Depends(component(CaptureHub))],
+    sessions: SessionsComponent,
+    captures: Annotated[CaptureHub, Depends(Component(SessionComponents, lambda components: components.captures))],
 ) -> None:
     """Forget everything held of a session now instead of later. There need not be anything."""
     tenant = await tenants.get(principal.tenant_id)
@@ -95,7 +95,7 @@ async def get_audit_image(
     ],
     principal: ResultOwner,
     tenants: TenantsComponent,
-    results: Annotated[Results, Depends(component(Results))],
+    results: Annotated[Results, Depends(Component(SessionComponents, lambda components: components.results))],
 ) -> Response:
     """Give the bytes whose SHA-256 the result states, for 30 minutes after the session's end."""
     tenant = await tenants.get(principal.tenant_id)

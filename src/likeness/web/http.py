@@ -1,9 +1,9 @@
-"""What every endpoint shares: its parts, its body read with a cap, its errors in one shape."""
+"""What every endpoint shares: its body read with a cap, its errors in one shape."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -25,12 +25,11 @@ from likeness.kit.admission import PLACE, Admission
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.fairness import OWNER
 from likeness.settings import Settings
+from likeness.web.components import components_of
 from likeness.web.form import read_form
 from likeness.web.json_object import read_object
-from likeness.web.route import OfRequest
 from likeness.web.wire import WireModel, example, faults_of
 
-T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 NULL = {"type": "null"}
 FIELDS_BYTES = 64 * 1024
@@ -43,26 +42,6 @@ OFFLOAD_BYTES = 64 * 1024
 """Bodies larger than this are parsed on a thread."""
 _parsing = SizedExecutor("parse", workers=1)
 """Parsing keeps the interpreter busy: a second thread would take it from the event loop, and make nothing faster."""
-
-
-def component_of(request: Request, kind: type[T]) -> T:
-    """Give the application's one object of a type (see ``likeness.app``)."""
-    return cast("T", request.app.state.components[kind])
-
-
-def component(kind: type[T]) -> "Component[T]":
-    """Give a dependency that hands over the application's one object of a type."""
-    return Component(kind)
-
-
-class Component(OfRequest, Generic[T]):
-    """See :func:`component`."""
-
-    def __init__(self, kind: type[T]) -> None:
-        self._kind = kind
-
-    async def __call__(self, request: Request) -> T:  # FastAPI would run a plain function on a thread
-        return component_of(request, self._kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +59,19 @@ class BodyLimits:
         return photos * self.image_bytes + FIELDS_BYTES
 
 
-def body_components(settings: Settings) -> dict[type, Any]:
-    """Give the application's parts that :func:`read_fields` asks for."""
-    limits = BodyLimits(settings.max_image_bytes)
-    body_bytes = LARGEST_BODIES_PER_WORKER * settings.workers * limits.in_json(photos=2)
-    admission = Admission(workers=settings.workers, wait_seconds=settings.queue_seconds, body_bytes=body_bytes)
-    return {Admission: admission, BodyLimits: limits}
+@dataclass(frozen=True, kw_only=True)
+class BodyComponents:
+    """What :func:`read_fields` asks the application for."""
+
+    body_limits: BodyLimits
+    admission: Admission
+
+
+def make_admission(settings: Settings) -> Admission:
+    """Make the admission to the workers' line, with memory for the largest bodies of all workers."""
+    largest_bytes = BodyLimits(settings.max_image_bytes).in_json(photos=2)
+    body_bytes = LARGEST_BODIES_PER_WORKER * settings.workers * largest_bytes
+    return Admission(workers=settings.workers, wait_seconds=settings.queue_seconds, body_bytes=body_bytes)
 
 
 async def read_body(request: Request, *, limit_bytes: int) -> bytes:
@@ -100,7 +86,8 @@ async def read_fields(request: Request, model: type[M], *, photos: int) -> M:
     and ServiceUnavailable before the body is read. The request's place in the line is given back at its end, by
     RequestContext.
     """
-    limits = component_of(request, BodyLimits)
+    components = components_of(request.app, BodyComponents)
+    limits = components.body_limits
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     refuse_encoded(request)
@@ -111,7 +98,7 @@ async def read_fields(request: Request, model: type[M], *, photos: int) -> M:
     else:
         raise UnsupportedMediaType("Send application/json or multipart/form-data.")
     size = _declared(request, limit_bytes)
-    place = component_of(request, Admission).ask(OWNER.get(), photos=photos, size=limit_bytes if size is None else size)
+    place = components.admission.ask(OWNER.get(), photos=photos, size=limit_bytes if size is None else size)
     request.state.place = place
     PLACE.set(place)
     body = bytearray()  # grows in place: pieces kept until the end would leave holes in the memory

@@ -15,7 +15,7 @@ from likeness.cli import app
 from likeness.deployment import Deployment, open_deployment
 from likeness.engine.fake import fake_photo
 from likeness.errors import ServiceUnavailable
-from likeness.gallery.composition import GalleryComponents
+from likeness.gallery.composition import ComposedGallery
 from likeness.gallery.maintenance import sweep, upkeep
 from likeness.kit.clock import MovableClock
 from likeness.store.generations import Generations
@@ -27,7 +27,7 @@ DATABASE = "likeness.sqlite3"
 
 
 @contextmanager
-def started(folder: Path, clock: MovableClock | None = None) -> Iterator[tuple[Deployment, GalleryComponents]]:
+def started(folder: Path, clock: MovableClock | None = None) -> Iterator[tuple[Deployment, ComposedGallery]]:
     """Give a deployment with its galleries loaded and its photos looked at, as a server has them after its start."""
     with composed(folder, clock) as (deployment, gallery):
         asyncio.run(gallery.upkeep.load())
@@ -38,7 +38,7 @@ def tenant_of(deployment: Deployment) -> Tenant:
     return (deployment.tenants.all() or [deployment.tenants.create("tenant")])[0]
 
 
-def enrol(deployment: Deployment, gallery: GalleryComponents, people: range) -> None:
+def enrol(deployment: Deployment, gallery: ComposedGallery, people: range) -> None:
     async def main() -> None:
         tenant = tenant_of(deployment)
         photos = (fake_photo(person, size=(160, 120)) for person in people)
@@ -57,7 +57,7 @@ def aside(folder: Path) -> int:
     return sum(path.is_file() for path in (folder / "images" / "quarantine").glob("*/*"))
 
 
-def readable(deployment: Deployment, gallery: GalleryComponents) -> int:
+def readable(deployment: Deployment, gallery: ComposedGallery) -> int:
     """Count the entries whose photo can be read."""
 
     async def main() -> int:

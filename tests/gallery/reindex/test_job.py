@@ -17,7 +17,7 @@ from likeness.deployment import open_deployment
 from likeness.engine.base import PackIdentity
 from likeness.engine.fake import FAKES, FakeEngine, fake_photo
 from likeness.errors import SetupError
-from likeness.gallery.memory.galleries import LoadedGalleries, _Notes
+from likeness.gallery.memory.galleries import _Notes
 from likeness.gallery.memory.gallery import GallerySnapshot
 from likeness.gallery.reindex.repository import Reindex, ReindexRepository, ReindexRequest, ReindexState
 from likeness.gallery.repository import GalleryRepository
@@ -110,7 +110,7 @@ def templates(server: Server, tenant: Tenant) -> dict[str, set[str]]:
 
 def assert_memory_is_true(server: Server, tenant: Tenant) -> None:
     """Hold the gallery in memory against one loaded from the database at the same moment."""
-    galleries: LoadedGalleries = server.app.state.components[LoadedGalleries]
+    galleries = server.components.galleries
 
     def outline(snapshot: GallerySnapshot, keys: list[int]) -> tuple[object, ...]:
         members = {

@@ -17,7 +17,6 @@ from likeness.engine.fake import fake_photo
 from likeness.errors import ServiceUnavailable
 from likeness.kit.fairness import Shares
 from likeness.sessions.capture import capture
-from likeness.sessions.capture.hub import CaptureHub
 from likeness.sessions.decision import look_up
 from likeness.sessions.service import SessionService
 from likeness.tenants.schemas import TenantSettings
@@ -203,7 +202,7 @@ def test_another_tenants_purge_touches_nothing(caller: Api, checks: Checks) -> N
 
 def test_a_connection_that_was_replaced_cannot_make_room_for_a_second_attempt(caller: Api, checks: Checks) -> None:
     session = open_session(caller, maxAttempts=1)
-    under_way = caller.server.app.state.components[CaptureHub]._under_way
+    under_way = caller.server.components.captures._under_way
     with ready_browser(caller, session, device="d" * 20) as replaced:
         with ready_browser(caller, session, device="d" * 20):
             replaced.hear_of("elsewhere")
@@ -264,7 +263,7 @@ def test_a_busy_server_loses_nobody_who_has_passed(
         return work_the_second_time
 
     monkeypatch.setattr(capture, "BUSY_PAUSES", (0.01,))
-    service = own_server.app.state.components[SessionService]
+    service = own_server.components.sessions
     with calling(own_server) as api:
         session = open_session(api, oneToN="insert")
         with ready_browser(api, session) as browser, monkeypatch.context() as failing:
@@ -347,7 +346,7 @@ def test_staying_away_is_a_failed_attempt(caller: Api, checks: Checks) -> None:
     face = face_of(caller, session)
     assert face["failedAttempts"] == ["FACE_TIMEOUT"] * 2
     assert face["error"] == "SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS"
-    wait_until(lambda: caller.server.app.state.components[CaptureHub]._under_way == {})
+    wait_until(lambda: caller.server.components.captures._under_way == {})
 
 
 def test_nobody_slips_into_an_attempt(caller: Api, checks: Checks) -> None:
@@ -399,7 +398,7 @@ def test_too_many_connections(caller: Api, checks: Checks) -> None:
 
 
 def test_a_full_server_asks_to_wait(caller: Api, checks: Checks) -> None:
-    captures = caller.server.app.state.components[CaptureHub]
+    captures = caller.server.components.captures
     with scripted(caller.server, slots=Shares(1)):
         one, two = open_session(caller), open_session(caller)
         with ready_browser(caller, one) as first, ready_browser(caller, two) as second:

@@ -21,7 +21,7 @@ from likeness.errors import SetupError
 from likeness.gallery.bulk import exporting as bulk_export
 from likeness.gallery.bulk.importing import Importer, Refusal, Tally
 from likeness.gallery.bulk.source import Source, open_source
-from likeness.gallery.composition import GalleryComponents, compose_gallery
+from likeness.gallery.composition import ComposedGallery, compose_gallery
 from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.served_pack import load_served_engine
 from likeness.kit.executors import SizedExecutor
@@ -144,7 +144,7 @@ def export(
 
 
 @contextlib.contextmanager
-def _composed(deployment: Deployment, tenant: Tenant) -> Iterator[GalleryComponents]:
+def _composed(deployment: Deployment, tenant: Tenant) -> Iterator[ComposedGallery]:
     """Give the gallery of one tenant, loaded, without a server."""
     settings = deployment.settings
     photos = SizedExecutor("photo", workers=settings.workers, queue_limit=settings.workers * _WAITING_PER_WORKER)

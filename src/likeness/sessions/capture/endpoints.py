@@ -11,7 +11,8 @@ from starlette.types import Scope
 
 from likeness.kit.ids import is_uuid
 from likeness.sessions.capture.connection import BrowserConnection
-from likeness.sessions.capture.hub import CaptureHub
+from likeness.sessions.endpoints import SessionComponents
+from likeness.web.components import components_of
 from likeness.web.pages import content_policy
 
 router = APIRouter(include_in_schema=False)
@@ -43,8 +44,7 @@ async def capture(websocket: WebSocket, session_id: str) -> None:
     The first message must bring the capture token (see ``likeness.sessions.capture.messages``).
     """
     await websocket.accept()
-    captures = websocket.app.state.components[CaptureHub]
-    assert isinstance(captures, CaptureHub)
+    captures = components_of(websocket.app, SessionComponents).captures
     await captures.serve(BrowserConnection(websocket), session_id)
 
 
