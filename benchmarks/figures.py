@@ -1,4 +1,4 @@
-"""The shape every benchmark reports in: a readable table, and figures as JSON."""
+"""The shape every benchmark reports in: a readable table, and the same as JSON, with what a plot needs."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -7,16 +7,48 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+Points = list[tuple[float, float]]
+TARGET = "the target"
+"""What a figure with a bound of its own is compared with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number; ``target`` says in words what it is held against, ``ok`` whether it holds (None: told only)."""
+    """One measured number. ``target`` says what it must reach, ``ok`` whether it does (None: it has no target).
+
+    ``ratio`` says how many times better it is than ``to``: above 1 is better, for times and for rates. ``reference`` is the value of
+    ``to``, in the same unit.
+    """
 
     name: str
     value: float
     unit: str
     target: str = ""
     ok: bool | None = None
+    ratio: float | None = None
+    to: str = ""
+    reference: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """A plot of lines: each a name and its points, from left to right. Both axes start above 0 where they are logarithmic."""
+
+    title: str
+    x: str
+    y: str
+    lines: dict[str, Points]
+    logarithmic: bool = False
+    """Whether the upright axis is logarithmic; the other always is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """A plot of stacked bars: each a name and the parts that it adds up."""
+
+    title: str
+    unit: str
+    bars: dict[str, dict[str, float]]
 
 
 @dataclass(slots=True)
@@ -25,23 +57,62 @@ class Report:
 
     title: str
     figures: list[Figure] = field(default_factory=list)
+    curves: list[Curves] = field(default_factory=list)
+    bars: list[Bars] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What was left out, and why."""
 
     def add(self, name: str, value: float, unit: str, *, target: str = "", ok: bool | None = None) -> None:
         self.figures.append(Figure(name, float(value), unit, target, ok))
 
     def at_least(self, name: str, value: float, unit: str, bound: float) -> None:
-        self.add(name, value, unit, target=f">= {bound:g}", ok=value >= bound)
+        ratio, ok = times(value, bound), bool(value >= bound)
+        self.figures.append(Figure(name, float(value), unit, f">= {bound:g}", ok, ratio, TARGET, float(bound)))
 
     def at_most(self, name: str, value: float, unit: str, bound: float) -> None:
-        self.add(name, value, unit, target=f"<= {bound:g}", ok=value <= bound)
+        ratio, ok = times(bound, value), bool(value <= bound)
+        self.figures.append(Figure(name, float(value), unit, f"<= {bound:g}", ok, ratio, TARGET, float(bound)))
+
+    def beside(
+        self,
+        name: str,
+        value: float,
+        unit: str,
+        peer: tuple[str, float],
+        *,
+        more_is_better: bool = False,
+        bound: float | None = None,
+    ) -> None:
+        """Add a figure beside a peer's (its name and value); ``bound``: how many times better ours must be."""
+        other, reference = peer
+        ratio = times(value, reference) if more_is_better else times(reference, value)
+        target = "" if bound is None else f"ratio >= {bound:g}"
+        ok = None if bound is None or ratio is None else bool(ratio >= bound)
+        self.figures.append(Figure(name, float(value), unit, target, ok, ratio, other, float(reference)))
 
     def publish(self, json_path: Path | None = None) -> bool:
         """Print the table, write the JSON if asked, and say whether every held figure holds."""
-        table = Table("figure", "value", "unit", "target", "", title=self.title)
+        table = Table("figure", "value", "unit", "beside", "ratio", "target", "", title=self.title)
         for figure in self.figures:
             mark = {True: "[green]ok[/]", False: "[red]short[/]", None: ""}[figure.ok]
-            table.add_row(figure.name, f"{figure.value:.4g}", figure.unit, figure.target, mark)
-        Console(width=140).print(table)
+            peer = "" if figure.reference is None or figure.to == TARGET else f"{figure.to}: {figure.reference:.4g}"
+            ratio = "" if figure.ratio is None else f"{figure.ratio:.3g}"
+            table.add_row(figure.name, f"{figure.value:.4g}", figure.unit, peer, ratio, figure.target, mark)
+        console = Console(width=160)
+        console.print(table)
+        for note in self.notes:
+            console.print(note)
         if json_path:
-            json_path.write_text(json.dumps({"figures": [asdict(figure) for figure in self.figures]}, indent=2))
+            parts = {
+                "figures": [asdict(figure) for figure in self.figures],
+                "curves": [asdict(curves) for curves in self.curves],
+                "bars": [asdict(bars) for bars in self.bars],
+                "notes": self.notes,
+            }
+            json_path.write_text(json.dumps(parts, indent=2))
         return all(figure.ok is not False for figure in self.figures)
+
+
+def times(one: float, other: float) -> float | None:
+    """Say how many times ``other`` goes into ``one``; None where that is no number to compare."""
+    return float(one / other) if one > 0 and other > 0 else None
