@@ -1,4 +1,4 @@
-"""Every setting, once, with its default and meaning. Read from ``LIKENESS_<NAME>`` in the environment."""
+"""All settings, each with its default and meaning. The environment variable ``LIKENESS_<NAME>`` sets one."""
 
 import difflib
 import ipaddress
@@ -14,11 +14,11 @@ from sqlalchemy import URL
 MEBIBYTE = 1024 * 1024
 PREFIX = "LIKENESS_"
 OF_COMMANDS = frozenset({"LIKENESS_WEBHOOK_PASSWORD"})
-"""Variables that one command reads as an option."""
+"""Variables that are options of a command, not settings."""
 
 
 class Settings(BaseSettings):
-    """The deployment's settings; docs/operations.md is made from them."""
+    """The deployment's settings. ``scripts/write_docs.py`` writes them into docs/operations.md."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
@@ -29,26 +29,26 @@ class Settings(BaseSettings):
         1000,
         ge=8,
         le=100_000,
-        description="Connections held at once; beyond, those that have kept the server waiting for longest are "
-        "closed. Fewer where the limit of open files is too low, which the log tells.",
+        description="Largest number of open connections. Beyond it, the server closes those that have kept it waiting "
+        "longest. If the limit of open files is too low, the number is smaller, and the log says so.",
     )
     keep_alive_seconds: int = Field(
         75,
         ge=1,
         le=3600,
-        description="How long a connection may be idle between two requests. Make it longer than the time of your "
-        "proxy or client pool.",
+        description="Longest time that a connection may be idle between two requests. Make it longer than the idle "
+        "time of your proxy or client pool.",
     )
     request_seconds: int = Field(
         10,
         ge=1,
         le=600,
-        description="Time for a request's headers, for the pauses of its body, and for taking an answer.",
+        description="Longest time for a request's headers, for each pause in its body, and for reading the answer.",
     )
     body_bytes_per_second: int = Field(
         8192,
         ge=1,
-        description="Least rate of a request's body, once `LIKENESS_REQUEST_SECONDS` have passed. Slower ones are "
+        description="Lowest rate of a request's body, once `LIKENESS_REQUEST_SECONDS` have passed. A slower body is "
         "refused with 408.",
     )
     base_url: str | None = Field(
@@ -57,51 +57,59 @@ class Settings(BaseSettings):
         "captureUrl.",
     )
     database_url: str | None = Field(
-        None, description="SQLAlchemy address of the database; by default an SQLite file in the data folder."
+        None, description="SQLAlchemy URL of the database. By default an SQLite file in the data folder."
     )
     standby: bool = Field(
         default=False,
-        description="Wait for the server that owns the data, and take over when it ends, instead of ending with an "
-        "error.",
+        description="If another server owns the data, wait and take over when it ends. Without this setting, the start "
+        "ends with an error.",
     )
     images_url: str | None = Field(
         None,
-        description="Object store of the images (file:///..., s3://..., gs://..., az://...); by default a folder in "
+        description="Object store of the images (file:///..., s3://..., gs://..., az://...). By default a folder in "
         "the data folder.",
     )
     key_file: Path | None = Field(
         None,
-        description="File of the master key that wraps every tenant's data key; by default in the data folder. Back "
-        "it up apart from the data.",
+        description="File of the master key that wraps every tenant's data key. By default it is in the data folder. "
+        "Back it up apart from the data.",
     )
     pack: str = Field(
         "auto", description="Model pack: auto, builtin, best, fast, an installed pack, or fake (tests only)."
     )
     models_mirror: Path | None = Field(
         None,
-        description="Folder that holds model files, for networks without the internet; files are found by name and "
-        "verified by hash.",
+        description="Folder of model files, for networks without the internet. Files are found by name and verified by "
+        "hash.",
     )
     provider: Literal["cpu", "cuda"] = Field(
         "cpu",
-        description="ONNX Runtime execution provider; cuda needs onnxruntime-gpu in the place of onnxruntime, and "
-        "fails at start where it is missing.",
+        description="ONNX Runtime execution provider. `cuda` needs the package onnxruntime-gpu instead of onnxruntime. "
+        "Without it the server does not start.",
     )
     workers: int = Field(
-        default_factory=lambda: os.cpu_count() or 1, ge=1, description="Photos worked on at once; one thread each."
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="Photos that are analysed at once, one thread for each.",
     )
     queue_seconds: float = Field(
         0.5,
         gt=0,
         le=60,
-        description="Work that may stand before a request, in seconds as measured lately, before it is told 503 "
-        "instead.",
+        description="Longest time that a request may have to wait for a worker. The server estimates the time from "
+        "recent photos, and answers 503 if it is longer.",
     )
     scan_threads: int = Field(
-        1, ge=1, le=256, description="Threads that share one pass over a gallery; worth it where memory outruns a core."
+        1,
+        ge=1,
+        le=256,
+        description="Threads that share one scan of a gallery. More than one help if the memory is faster than a core.",
     )
     scans_at_once: int = Field(
-        1, ge=1, le=256, description="Passes over a gallery side by side before the searches that wait share the next."
+        1,
+        ge=1,
+        le=256,
+        description="Scans of a gallery that run at once. Further searches wait, and share the next scan.",
     )
     max_image_bytes: int = Field(
         5 * MEBIBYTE, ge=1024, description="Largest photo accepted, in bytes after base64 decoding."
@@ -109,31 +117,31 @@ class Settings(BaseSettings):
     max_frame_bytes: int = Field(
         512 * 1024, ge=16 * 1024, le=2 * MEBIBYTE, description="Largest camera frame of a face session, in bytes."
     )
-    token_ttl_seconds: int = Field(1800, ge=60, le=86400, description="Life of an access token.")
+    token_ttl_seconds: int = Field(1800, ge=60, le=86400, description="Lifetime of an access token.")
     session_ttl_seconds: int = Field(
-        600, ge=30, le=3600, description="Life of a face session and of its ID photo's template."
+        600, ge=30, le=3600, description="Lifetime of a face session and of its ID photo's template."
     )
     result_ttl_seconds: int = Field(
-        600, ge=60, le=86400, description="Time that a session's result can be fetched after its end."
+        600, ge=60, le=86400, description="How long after its end a session's result can be fetched."
     )
     audit_image_ttl_seconds: int = Field(
-        1800, ge=60, le=86400, description="Time that a session's audit image can be fetched."
+        1800, ge=60, le=86400, description="How long a session's audit image can be fetched."
     )
     token_failures_per_minute: int = Field(
         10,
         ge=1,
-        description="Wrong secrets per client id and minute before 429. The right secret gets its token all the same.",
+        description="Wrong secrets per client id and minute before 429. The right secret still gets a token.",
     )
     requests_per_minute: int = Field(0, ge=0, description="Calls per client and minute before 429; 0 for no limit.")
     webhook_private_addresses: bool = Field(
         default=False,
-        description="Let webhooks go to private addresses, and over http; for receivers in your own network.",
+        description="Allow webhooks to private addresses, and over http, for receivers in your own network.",
     )
     webhook_replay_hours: int = Field(
-        24, ge=2, le=720, description="How long a delivery's content is kept, sealed, so that it can be made again."
+        24, ge=2, le=720, description="How long a delivery's content is kept, sealed, so that it can be sent again."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least severity that is logged."
+        "info", description="Lowest severity that is logged."
     )
 
     @field_validator("base_url")
@@ -147,15 +155,18 @@ class Settings(BaseSettings):
         return str(url).rstrip("/")
 
     def doubts(self) -> Iterator[str]:
-        """Tell what can be meant, but seldom is; a sentence each."""
+        """Give a sentence for each setting that is probably a mistake."""
         if self.base_url is None and _is_every_address(self.host):
             yield (
-                f"LIKENESS_BASE_URL is not set, so tokens, results and captureUrl name {self.own_address}, where "
-                "nobody can visit. Set it to the public address before the first token is given out: with another "
-                "address they are another issuer's"
+                f"LIKENESS_BASE_URL is not set, so tokens, results and captureUrl name {self.own_address}, which "
+                "nobody can visit. Set it to the public address before the server issues the first token: a later "
+                "change is a change of the issuer"
             )
         if self.models_mirror and not self.models_mirror.is_dir():
-            yield f"LIKENESS_MODELS_MIRROR names no folder: {self.models_mirror}. Model files are looked for elsewhere"
+            yield (
+                f"LIKENESS_MODELS_MIRROR names no folder: {self.models_mirror}. The server looks for model files "
+                "elsewhere"
+            )
 
     @property
     def origin(self) -> str:
@@ -174,7 +185,7 @@ class Settings(BaseSettings):
 
     @property
     def database_file(self) -> Path:
-        """SQLite's file; there is none with a database of one's own."""
+        """SQLite's file. It does not exist if ``database_url`` names another database."""
         return self.data_dir / "likeness.sqlite3"
 
     @property
@@ -198,9 +209,9 @@ def _is_every_address(host: str) -> bool:
 
 
 def unknown_settings(environment: Mapping[str, str]) -> Iterator[str]:
-    """Tell of each variable that looks like a setting and is none, with the setting that it may be meant for."""
+    """Give a sentence for each variable that looks like a setting and is none, with the nearest setting."""
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | OF_COMMANDS
     for name in sorted(environment):
         if name.upper().startswith(PREFIX) and name.upper() not in known:
             near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8)
-            yield f"{name} is no setting and is not read" + (f"; is {near[0]} meant?" if near else "")
+            yield f"{name} is not a setting and is not read" + (f"; did you mean {near[0]}?" if near else "")

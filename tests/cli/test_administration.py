@@ -74,7 +74,7 @@ def test_an_init_that_broke_off_is_finished_by_the_next(folder: Path, monkeypatc
     assert result.exit_code != 0
     assert {file.name for file in folder.iterdir()} >= {"likeness.sqlite3"}
     assert not (folder / "master.key").exists()
-    (folder / "likeness.sqlite3").write_bytes(b"")  # or earlier still
+    (folder / "likeness.sqlite3").write_bytes(b"")  # as if it broke off even earlier
     run("init")
     run("tenant", "create", "acme")
 
@@ -253,7 +253,7 @@ def test_tenants_and_clients(folder: Path) -> None:
 def test_what_other_commands_are_given_is_never_cut(
     folder: Path, monkeypatch: pytest.MonkeyPatch, columns: str | None
 ) -> None:
-    """At the width of a terminal, and (None) where there is none."""
+    """Runs at widths of a terminal, and without a terminal (None)."""
     if columns:
         monkeypatch.setenv("COLUMNS", columns)
         monkeypatch.setattr("rich.console.Console.is_terminal", True)
@@ -337,7 +337,7 @@ def test_an_erased_tenant_leaves_nothing_and_takes_nothing_else_along(folder: Pa
 
 
 def _rows_of(tenant_id: str) -> set[str]:
-    """Give the tables that know the tenant, and check that no template is without its entry."""
+    """Give the tables with rows of the tenant, and check that each template has its entry."""
     deployment = open_deployment(Settings())
 
     def find(connection: Connection) -> set[str]:

@@ -1,4 +1,4 @@
-"""``likeness demo``: every call on real photos, with the pack that needs nothing but a package index."""
+"""``likeness demo``: every call on real photos, with the pack that needs only a package index."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ def settings(folder: Path, pack: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def staying(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", str, str]]:
-    """Run a demo that stays up; give its process, all that it printed, and the server's address."""
+    """Run a demo that stays up. Give its process, its whole output, and the server's address."""
     environment = settings(folder, "builtin")
     command = [sys.executable, "-m", "likeness", "demo"]
     with subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.PIPE, text=True) as process:

@@ -1,4 +1,4 @@
-"""The demo's stand-in for a caller's backend: it believes a result only after it has verified it."""
+"""The demo's example backend: it shows a result only after it has verified the result."""
 
 import asyncio
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def ask(backend: Backend, method: str, path: str, photo: bytes = b"") -> httpx.R
 
 
 def opened(backend: Backend) -> tuple[str, str]:
-    """Open a session; give its nonce and its id."""
+    """Open a session, and give its nonce and its id."""
     reply = ask(backend, "POST", "/sessions", fake_photo(1))
     assert reply.status_code == 201, reply.text
     return next(iter(backend._sessions.items()))

@@ -1,4 +1,4 @@
-"""What is seldom meant is told before the work: settings that are none, and addresses and folders that lead nowhere."""
+"""Warnings before the work: about variables that are no settings, unreachable addresses and missing folders."""
 
 import re
 from pathlib import Path
@@ -29,7 +29,7 @@ def told_by(*command: str, capsys: pytest.CaptureFixture[Any], monkeypatch: pyte
 )
 def test_a_setting_that_is_none_is_told_with_the_nearest(name: str, meant: str | None) -> None:
     (doubt,) = unknown_settings({name: "9", "LIKENESS_PACK": "fake", "likeness_port": "1", "PATH": "/bin"})
-    assert doubt == f"{name} is no setting and is not read" + (f"; is {meant} meant?" if meant else "")
+    assert doubt == f"{name} is not a setting and is not read" + (f"; did you mean {meant}?" if meant else "")
 
 
 def test_every_command_tells_of_a_setting_that_is_none(
@@ -38,14 +38,14 @@ def test_every_command_tells_of_a_setting_that_is_none(
     monkeypatch.setenv("LIKENESS_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("LIKENESS_PROT", "9")
     told = told_by("tenant", "list", capsys=capsys, monkeypatch=monkeypatch)
-    assert re.search(r"^\S+Z WARNING likeness: LIKENESS_PROT is no setting", told)
+    assert re.search(r"^\S+Z WARNING likeness: LIKENESS_PROT is not a setting", told)
 
 
 def test_a_start_tells_what_leads_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[Any]
 ) -> None:
     monkeypatch.setenv("LIKENESS_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("LIKENESS_HOST", "0.0.0.0")  # noqa: S104  what is told
+    monkeypatch.setenv("LIKENESS_HOST", "0.0.0.0")  # noqa: S104  the warning is about it
     monkeypatch.setenv("LIKENESS_MODELS_MIRROR", str(tmp_path / "none"))
     told = told_by("serve", capsys=capsys, monkeypatch=monkeypatch)
     assert (

@@ -1,4 +1,4 @@
-"""A command imports what it needs, and no more."""
+"""A command imports only what it needs."""
 
 import json
 import os
@@ -36,7 +36,7 @@ finally:
 
 
 def imported_by(*command: str, data: Path) -> set[str]:
-    """Give the packages that a command has imported at its end, in a process of its own."""
+    """Run a command in its own process, and give the packages that it has imported at its end."""
     environment = {**os.environ, "LIKENESS_DATA_DIR": str(data), "LIKENESS_PACK": "fake"}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *command], env=environment, capture_output=True, text=True, check=True

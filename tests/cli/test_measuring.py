@@ -224,7 +224,7 @@ def test_groups_without_a_use_are_told(faces: Path, tmp_path: Path, monkeypatch:
 def blended(
     image: NDArray[np.uint8], _landmarks: NDArray[np.float32], _generator: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Make all faces half one face, as a strong blur does."""
+    """Blend each face with the same second face, so that all look alike, as after a strong blur."""
     common = FakeEngine().decode(fake_photo(77, size=(image.shape[1], image.shape[0]), format="PNG"))
     return (image // 2 + common // 2).astype(np.uint8)
 
@@ -243,7 +243,7 @@ def test_calibrate_under_conditions_tells_which_decided(
     said = run("calibrate", faces, "--conditions", "--splits", 1, "--out", out)
     table = {line.split("  ")[1]: line.split() for line in said.splitlines() if line.startswith("  ")}
     assert AS_IT_IS not in table
-    # Of 23 photos of 12 people are 242 pairs of different people: enough for level 1 alone.
+    # 23 photos of 12 people give 242 pairs of different people: enough for level 1 only.
     assert (table["blended"].count("few"), table["noise 15"].count("few"), table["dark 1/40"].count("few")) == (4, 4, 5)
     assert "*" in table["blended"]
     assert "*" not in table["all photos"]
@@ -261,7 +261,7 @@ def test_photos_that_no_level_can_be_made_of_are_told_before_they_are_treated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
-    monkeypatch.delattr(FakeEngine, "decode")  # what treats a photo needs it
+    monkeypatch.delattr(FakeEngine, "decode")  # a treatment needs it
     for name, person in (("Ann", 1), ("Anna", 1), ("Ben", 2)):
         for shot in range(2):
             file = tmp_path / "faces" / name / f"{shot}.png"
@@ -279,7 +279,7 @@ def test_an_interrupted_calibration_writes_nothing_and_is_taken_up_again(
     monkeypatch.setattr(
         extract_conditions, "__kwdefaults__", (extract_conditions.__kwdefaults__ or {}) | {"table": few}
     )
-    looks, interrupted_at = 0, 60  # after the 24 photos as they are
+    looks, interrupted_at = 0, 60  # after the 24 untreated photos
     look = FakeEngine.analyse
 
     def counted(self: FakeEngine, *arguments: Any, **options: Any) -> Face:
@@ -297,7 +297,7 @@ def test_an_interrupted_calibration_writes_nothing_and_is_taken_up_again(
     first, looks, interrupted_at = looks, 0, 0
     run(*arguments)
     assert out.exists()
-    # Each photo is looked at as it is, to find its face, and in two conditions. The photo under way begins anew.
+    # Each photo is analysed untreated, to find its face, and under two conditions. An interrupted photo starts again.
     assert first + looks <= 24 * 4 + 3
 
 
@@ -311,7 +311,7 @@ def test_four_levels_leave_the_fifth_to_nobody(faces: Path, tmp_path: Path, monk
 
 def test_applied_thresholds_are_in_force(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
-    # The fake pack has no manifest, so the thresholds are applied to one that has.
+    # The fake pack has no manifest. So the thresholds are applied to a pack that has one.
     monkeypatch.setattr(FakeEngine, "pack", replace(FakeEngine.pack, id="builtin"))
     said = run("calibrate", faces, "--splits", 0, "--apply")
     assert "In force" in said

@@ -1,4 +1,4 @@
-"""The packs commands."""
+"""``likeness packs ...``."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -91,7 +91,7 @@ def test_a_calibration_that_another_hand_changed_is_noticed_and_serves_nothing(
     other = calibration(folder, "[2]", pack="other")
     if harm != "added":
         calibration(folder)
-    load_pack(deployment, "fake")  # the first start takes them as they are
+    load_pack(deployment, "fake")  # the first start accepts the present files
     right = file.read_bytes() if file.exists() else None
     if harm == "removed":
         file.unlink()
@@ -124,7 +124,7 @@ def test_a_changed_calibration_is_told_by_verify_and_taken_with_accept(
 
 
 def test_what_was_accepted_is_no_plain_hash(folder: Path, deployment: Deployment) -> None:
-    """Who writes to the database alone cannot make the code of another file."""
+    """A person who can only write to the database cannot make the code of another file."""
     calibration(folder)
     (code,) = PackFiles(deployment).codes().values()
     others = [initialised(folder.parent / name) for name in ("first", "second")]

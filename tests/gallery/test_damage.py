@@ -117,7 +117,7 @@ def test_a_damaged_template_refuses_its_entry_alone(
     assert answers(tmp_path, tenant_id, 3)[-1] == 1, "nothing is dropped unasked"
     code, printed = verify(tmp_path, monkeypatch, "--drop")
     assert (code, "1 entries erased" in printed) == (0, True)
-    assert verify(tmp_path, monkeypatch) == (0, "All is sound.\n")
+    assert verify(tmp_path, monkeypatch) == (0, "Nothing is damaged.\n")
     assert answers(tmp_path, tenant_id, 3) == [ids[0], None, ids[2], 0]
     assert len(list((tmp_path / "images" / tenant_id).iterdir())) == 2
 
@@ -196,7 +196,7 @@ def test_a_damaged_template_is_made_anew_from_its_copy(
         damage(deployment, tenant, ids[1], flipped)
     assert answers(tmp_path, tenant_id, 5) == [*ids, 0], "the copy serves meanwhile"
     assert ids[1] in verify(tmp_path, monkeypatch)[1]
-    assert "1 templates made anew from a copy, 0 entries erased" in verify(tmp_path, monkeypatch, "--drop")[1]
+    assert "1 templates restored from a copy, 0 entries erased" in verify(tmp_path, monkeypatch, "--drop")[1]
     with composed(tmp_path) as (deployment, _):
         deployment.database.write_now(lambda c: c.execute(gallery_blocks.delete()))
     assert answers(tmp_path, tenant_id, 5) == [*ids, 0]

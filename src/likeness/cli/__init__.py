@@ -41,8 +41,8 @@ class _Commands(LazyGroup):
 app = typer.Typer(
     cls=_Commands,
     name="likeness",
-    help="A self-hosted Face API: `init` makes a data folder, `serve` runs the server, `demo` shows everything on "
-    "real photos.",
+    help="A self-hosted Face API. First `likeness init`, then `likeness tenant create NAME`, then `likeness serve`. "
+    "`likeness demo` shows every call on real photos.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -64,7 +64,7 @@ def _options(
 
 
 def main() -> None:
-    """Run a command; what the operator must mend is told in a sentence, not in a traceback."""
+    """Run a command. An error that the operator can correct ends it with a sentence, without a traceback."""
     configure_logging("warning")  # `serve` has a level of its own
     for doubt in unknown_settings(os.environ):
         log.warning("%s", doubt)

@@ -15,24 +15,27 @@ from likeness.deployment import open_deployment
 from likeness.errors import InvalidInput
 from likeness.settings import Settings
 
-client = typer.Typer(help="API clients: an id and a secret that get access tokens.", no_args_is_help=True)
+client = typer.Typer(help="API clients, whose id and secret get access tokens.", no_args_is_help=True)
 ClientId = Annotated[str, typer.Argument(help="The client's id.")]
 
 
 @client.command()
 def create(
     tenant: TenantArgument,
-    name: Annotated[str, typer.Option(help="What the client is for.")] = "client",
+    name: Annotated[str, typer.Option(help="A name of your choice, such as the client's purpose.")] = "client",
     scope: Annotated[
         list[Scope] | None,
-        typer.Option(help="A permission that the client gets; repeat it for several.", show_default=False),
+        typer.Option(help="A permission of the client. Repeat the option for several.", show_default=False),
     ] = None,
 ) -> None:
-    """Make a client that may do what is named; its secret is shown once and kept only as a hash."""
+    """Make a client with the named permissions, and show its secret once.
+
+    The deployment keeps only a hash of the secret.
+
+    Example: likeness client create acme --scope KYC_FACE_MATCH
+    """
     if not scope:
-        raise InvalidInput(
-            f"Name what the client may do, with --scope for each permission. There are: {', '.join(Scope)}."
-        )
+        raise InvalidInput(f"Name at least one permission with --scope. The permissions are: {', '.join(Scope)}.")
     with closing(open_deployment(Settings())) as deployment:
         owner = deployment.tenants.row_by_name(tenant)
         show_credentials(deployment.clients.create(owner.id, name, scope))
@@ -40,7 +43,7 @@ def create(
 
 @client.command(name="list")
 def list_clients(tenant: TenantArgument) -> None:
-    """List a tenant's clients."""
+    """List a tenant's clients and their permissions."""
     table = Table(id_column("id"), "name", "permissions", "")
     with closing(open_deployment(Settings())) as deployment:
         for row in deployment.clients.of_tenant(deployment.tenants.row_by_name(tenant).id):
@@ -50,20 +53,23 @@ def list_clients(tenant: TenantArgument) -> None:
 
 @client.command()
 def disable(client_id: ClientId) -> None:
-    """Let a client get no more tokens."""
+    """Disable a client: it gets no new tokens.
+
+    Its present tokens work until they expire.
+    """
     with closing(open_deployment(Settings())) as deployment:
         deployment.clients.disable(client_id)
 
 
 @client.command()
 def rotate(client_id: ClientId) -> None:
-    """Replace a client's secret; the old one ends at once."""
+    """Give a client a new secret. The old secret stops working at once."""
     with closing(open_deployment(Settings())) as deployment:
         show_credentials(deployment.clients.rotate_secret(client_id))
 
 
 def show_credentials(credentials: ClientCredentials) -> None:
-    """Print a client's id and its secret, which is shown this once."""
+    """Print a client's id and its secret, which cannot be shown again."""
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"client_id      {credentials.client_id}")
     console.print(f"client_secret  {credentials.client_secret}")

@@ -10,8 +10,11 @@ from likeness.settings import Settings
 def init() -> None:
     """Make the data folder, the master key and the database.
 
-    Set LIKENESS_DATA_DIR for another folder than ./data. Keep a copy of the key file apart from the data: without it
-    nothing opens.
+    The folder is ./data; LIKENESS_DATA_DIR sets another one. Keep a copy
+    of the key file apart from the data. Without the key, nobody can open
+    the data.
+
+    Example: LIKENESS_DATA_DIR=/srv/likeness likeness init
     """
     settings = Settings()
     initialise(settings)

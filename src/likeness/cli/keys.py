@@ -17,7 +17,7 @@ keys = typer.Typer(help="The keys that sign access tokens and results.", no_args
 
 @keys.command(name="list")
 def list_keys() -> None:
-    """List the signing keys: the one that signs, and those that still verify what they signed."""
+    """List the signing keys: the one that signs, and older ones that still verify signatures."""
     table = Table(id_column("key"), "")
     with closing(open_deployment(Settings())) as deployment:
         for kid, ends_at in deployment.signing_keys.ends().items():
@@ -28,9 +28,9 @@ def list_keys() -> None:
 
 @keys.command()
 def rotate() -> None:
-    """Make a new signing key; the old one stays published until everything that it signed has ended.
+    """Make a new signing key. The old one stays published until all that it signed has expired.
 
-    A running server signs with the new one within a minute.
+    A running server signs with the new key within a minute.
     """
     with closing(open_deployment(Settings())) as deployment:
         kid = deployment.signing_keys.rotate()
@@ -39,12 +39,13 @@ def rotate() -> None:
 
 @keys.command()
 def revoke(kid: Annotated[str, typer.Argument(help="The key's id, as `likeness keys list` shows it.")]) -> None:
-    """Forget a signing key that leaked: every token and result that it signed is refused from then on.
+    """Revoke a leaked signing key: the server then refuses every token and result that it signed.
 
-    Clients get new tokens by themselves; face sessions under way must be opened again. A running server follows within
-    a minute, but who verifies results may keep the published keys for five minutes more.
+    Clients get new tokens by themselves. Open the present face sessions
+    again. A running server follows within a minute. Backends that verify
+    results may keep the published keys for five more minutes.
     """
     with closing(open_deployment(Settings())) as deployment:
         successor = deployment.signing_keys.revoke(kid)
     note = f" New signing key {successor}." if successor else ""
-    Console(markup=False).print(f"Revoked {kid}; a running server refuses what it signed within a minute.{note}")
+    Console(markup=False).print(f"Revoked {kid}; within a minute a running server refuses all that it signed.{note}")

@@ -1,4 +1,4 @@
-"""Groups of commands whose modules are imported when they are called: each command costs only what it needs itself."""
+"""Groups of commands that are imported when they are called. So a command imports only what it needs."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -10,9 +10,10 @@ from typer.core import TyperGroup
 
 
 class LazyGroup(TyperGroup):
-    """A group of commands by name, each with its place: ``module:attribute``, a function or a ``typer.Typer``.
+    """A group that imports its commands when they are called.
 
-    To call a command imports its module alone; to list all, as the group's help does, imports those of all.
+    ``places`` maps each command's name to ``module:attribute``, a function or a ``typer.Typer``. A call imports the
+    module of its command only. The group's help imports all of them.
     """
 
     places: ClassVar[Mapping[str, str]]
@@ -23,7 +24,7 @@ class LazyGroup(TyperGroup):
 
 
 class _Commands(Mapping[str, Any]):
-    """The commands by name, in the order of their places; each is imported when it is asked for."""
+    """The commands by name, in the order of ``places``. Reading a command imports it."""
 
     def __init__(self, places: Mapping[str, str]) -> None:
         self._places = places

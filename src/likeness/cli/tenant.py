@@ -30,9 +30,12 @@ tenant = typer.Typer(help="Tenants: each has its own gallery, clients, settings 
 
 @tenant.command()
 def create(name: Annotated[str, typer.Argument(help="A name of your choice, unique in this deployment.")]) -> None:
-    """Make a tenant and a first client, which may make every call of the API; its secret is shown once.
+    """Make a tenant and its first client, and show the client's secret once.
 
-    `likeness client create` makes clients that may do less.
+    The client may make every call of the API. `likeness client create`
+    makes clients with fewer permissions.
+
+    Example: likeness tenant create acme
     """
     with closing(open_deployment(Settings())) as deployment:
         made = deployment.tenants.create(name)
@@ -43,7 +46,7 @@ def create(name: Annotated[str, typer.Argument(help="A name of your choice, uniq
 
 @tenant.command(name="list")
 def list_tenants() -> None:
-    """List the tenants."""
+    """List the tenants and their settings."""
     table = Table(id_column("id"), "name", Column("settings", overflow="fold"))
     with closing(open_deployment(Settings())) as deployment:
         for row in deployment.tenants.rows():
@@ -56,24 +59,29 @@ def list_tenants() -> None:
 def change(
     name: Annotated[str, typer.Argument(help="Name or id of the tenant.")],
     face_policy: Annotated[FacePolicy | None, typer.Option(help="What to do with several faces in a photo.")] = None,
-    search_level: Annotated[int | None, typer.Option(min=1, max=5, help="Level at which a search finds.")] = None,
+    search_level: Annotated[
+        int | None, typer.Option(min=1, max=5, help="Match level that an entry needs to be found by a search.")
+    ] = None,
     target_fpir: Annotated[
         float | None,
         typer.Option(
             min=0,
             max=0.999,
-            help="Chance that a search finds a stranger, e.g. 0.001: the threshold then follows the gallery's size "
-            "instead of a level. 0 goes back to the level.",
+            help="Chance that a search finds a stranger, e.g. 0.001. The threshold then follows the gallery's size "
+            "instead of a level. 0 returns to the level.",
         ),
     ] = None,
     liveness_mode: Annotated[
-        LivenessMode | None, typer.Option(help="How much a face session asks of the person, unless it says otherwise.")
+        LivenessMode | None, typer.Option(help="Liveness mode of a face session that does not name one.")
     ] = None,
-    gallery_limit: Annotated[int | None, typer.Option(min=1, help="Most entries of the gallery.")] = None,
+    gallery_limit: Annotated[int | None, typer.Option(min=1, help="Largest number of entries in the gallery.")] = None,
 ) -> None:
-    """Change a tenant's settings; a running server takes them up within half a minute.
+    """Change a tenant's settings. A running server uses them within half a minute.
 
-    Where the stored ones are damaged, all that is not given is at its default again.
+    Prints all settings of the tenant. If the stored settings are damaged,
+    each one that you do not give gets its default.
+
+    Example: likeness tenant set acme --search-level 4
     """
     given = {
         "face_policy": face_policy,
@@ -101,19 +109,22 @@ def erase(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
 ) -> None:
-    """Erase a tenant for good.
+    """Erase a tenant and all its data permanently.
 
-    That is its photos, gallery, sessions, results, webhook, clients, and the key that its data is sealed with.
-    Needs the data folder for itself: stop the server first. If it is broken off, run it again. Backups are yours to
-    delete.
+    Erases photos, gallery, sessions, results, webhook, clients and the
+    key that seals the tenant's data. Stop the server first: the command
+    needs the data folder for itself. If it is interrupted, run it again.
+    Backups are not changed: delete them yourself.
+
+    Example: likeness tenant erase acme
     """
     settings = Settings()
     with closing(open_deployment(settings)) as deployment, deployment.owned():
         leaving = deployment.tenants.row_by_name(name)
         people = deployment.database.read_now(GalleryRepository(leaving.id).count)
         if not yes:
-            typer.confirm(f"Erase {leaving.name!r} and the {people:,} entries of its gallery for good?", abort=True)
-        # The photos first: what breaks off in between is found again by the tenant's name.
+            typer.confirm(f"Erase {leaving.name!r} and the {people:,} entries of its gallery permanently?", abort=True)
+        # The photos first: after an interruption, the command still finds the tenant by its name.
         with closing(ImageStore(settings.images_address)) as images:
             asyncio.run(_delete_photos(images, leaving))
         deployment.tenants.erase(leaving.id)

@@ -18,24 +18,36 @@ from likeness.webhooks.sender import DeliveryOutcome, Sender
 from likeness.webhooks.service import Webhooks
 from likeness.webhooks.target import basic_header
 
-webhook = typer.Typer(help="Webhooks: tell a tenant's backend that a session has ended.", no_args_is_help=True)
+webhook = typer.Typer(help="Webhooks: calls to a tenant's backend when a face session ends.", no_args_is_help=True)
 
 
 @webhook.command(name="set")
 def put(
     tenant: TenantArgument,
-    url: Annotated[str, typer.Argument(help="Where results are posted to.")],
+    url: Annotated[str, typer.Argument(help="Address that the server posts results to.")],
     header: Annotated[
-        list[str] | None, typer.Option(help="A header to send, 'Name: value'; repeat it for several.")
+        list[str] | None, typer.Option(help="A header to send, as 'Name: value'. Repeat the option for several.")
     ] = None,
-    basic: Annotated[str | None, typer.Option(help="User for HTTP Basic; the password is asked for.")] = None,
+    basic: Annotated[
+        str | None, typer.Option(help="User name for HTTP Basic. The command asks for the password.")
+    ] = None,
     password: Annotated[
-        str | None, typer.Option(envvar="LIKENESS_WEBHOOK_PASSWORD", help="Password for HTTP Basic, instead of asking.")
+        str | None,
+        typer.Option(
+            envvar="LIKENESS_WEBHOOK_PASSWORD", help="Password for HTTP Basic. The command then does not ask for it."
+        ),
     ] = None,
     *,
-    rotate_secret: Annotated[bool, typer.Option(help="Make a new signing secret; the old one ends at once.")] = False,
+    rotate_secret: Annotated[
+        bool, typer.Option(help="Make a new signing secret. The old one stops working at once.")
+    ] = False,
 ) -> None:
-    """Set a tenant's webhook; the secret that its deliveries are signed with is shown when it is made."""
+    """Set a tenant's webhook, and show its signing secret if the secret is new.
+
+    The server signs each delivery with the secret.
+
+    Example: likeness webhook set acme https://backend.example.com/face
+    """
     headers = dict(_header(line) for line in header or [])
     if basic is not None:
         headers["Authorization"] = basic_header(basic, password or typer.prompt("Password", hide_input=True))
@@ -51,7 +63,7 @@ def put(
 
 @webhook.command()
 def show(tenant: TenantArgument) -> None:
-    """Show where a tenant's results are posted to; values of headers and the secret stay hidden."""
+    """Show the address and the header names of a tenant's webhook. Header values and the secret stay hidden."""
     with closing(open_deployment(Settings())) as deployment:
         target = _webhooks(deployment).get(deployment.tenants.by_name(tenant))
     Console(markup=False).print(
@@ -61,14 +73,14 @@ def show(tenant: TenantArgument) -> None:
 
 @webhook.command()
 def remove(tenant: TenantArgument) -> None:
-    """Post a tenant's results nowhere any more."""
+    """Remove a tenant's webhook: the server stops posting the tenant's results."""
     with closing(open_deployment(Settings())) as deployment:
         _webhooks(deployment).remove(deployment.tenants.by_name(tenant))
 
 
 @webhook.command()
 def test(tenant: TenantArgument) -> None:
-    """Post a signed call without a session's data now, and say what the receiver answered."""
+    """Post a signed test call without session data, and print the receiver's answer."""
     with closing(open_deployment(Settings())) as deployment:
         outcome = asyncio.run(_try(deployment, tenant))
     if not outcome.delivered:
@@ -90,7 +102,7 @@ def deliveries(tenant: TenantArgument, limit: Annotated[int, typer.Option(min=1,
 
 @webhook.command()
 def replay(tenant: TenantArgument, delivery: Annotated[str, typer.Argument(help="The delivery's id.")]) -> None:
-    """Make a delivery again; the running server does it."""
+    """Queue a delivery again. The running server sends it."""
     with closing(open_deployment(Settings())) as deployment:
         _webhooks(deployment).replay(deployment.tenants.by_name(tenant), delivery)
 

@@ -1,4 +1,4 @@
-"""Many people enrolled, exported and compared from the command line."""
+"""Import, export and comparison of many people from the command line."""
 
 import csv
 import itertools
@@ -33,7 +33,7 @@ def photo(person: int, **traits: Any) -> bytes:
 
 @pytest.fixture
 def people(tmp_path: Path) -> Path:
-    """Give a folder of photos: 0 and 1 of one person, 2 to 4 strangers, and three that nobody can be enrolled with."""
+    """Give a folder: photos 0 and 1 of one person, 2 to 4 of strangers, and three files that are refused."""
     folder = tmp_path / "people"
     (folder / "more").mkdir(parents=True)
     for number, content in enumerate((photo(0), photo(0, variation=1), photo(2), photo(3))):
@@ -42,7 +42,7 @@ def people(tmp_path: Path) -> Path:
     (folder / "dim.jpg").write_bytes(photo(5, dim=True))
     (folder / "nobody.jpg").write_bytes(photo(6, faces=0))
     (folder / "note.jpg").write_bytes(b"not a photo")
-    (folder / "readme.txt").write_text("not a photo, and not taken for one")
+    (folder / "readme.txt").write_text("not a photo, and skipped")
     return folder
 
 
@@ -65,7 +65,7 @@ def run(*arguments: object) -> str:
 
 
 def import_into(tenant: str, source: Path, *options: object) -> str:
-    """Import; the exit status must tell whether somebody was refused."""
+    """Import, and check that the exit status shows whether a row was refused."""
     arguments = ["gallery", "import", source, "--tenant", tenant, *options]
     result = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
     assert result.exit_code == (0 if "refused 0" in result.stdout else 3), result.output
@@ -89,7 +89,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 def test_a_folder_is_enrolled_and_what_is_refused_is_told(people: Path, tmp_path: Path) -> None:
     refused = tmp_path / "refused.csv"
     told = import_into("acme", people, "--refused", refused)
-    assert "enrolled 5, there already 0, refused 3" in told
+    assert "enrolled 5, already there 0, refused 3" in told
     assert set(entries("acme")) == {"0.jpg", "1.jpg", "2.jpg", "3.jpg", "more/4.png"}
     assert entries("other") == {}
     reasons = {row["name"]: row["code"] for row in read_csv(refused)}
@@ -106,8 +106,8 @@ def test_a_photo_is_told_by_its_bytes_and_what_is_passed_over_is_counted(people:
         (people / left_out).write_bytes(photo(9))
     os.mkfifo(people / "pipe")
     told = import_into("acme", people)
-    assert "enrolled 7, there already 0, refused 3" in told
-    assert "files passed over: hidden 3, no photo 2, thumbnail 3" in told
+    assert "enrolled 7, already there 0, refused 3" in told
+    assert "files skipped: hidden 3, no photo 2, thumbnail 3" in told
     assert entries("acme").keys() >= {"from a scanner", "8.jfif"}
 
 
@@ -115,7 +115,7 @@ def test_a_folder_of_nothing_but_other_files_is_told_with_what_is_in_it(people: 
     for file in people.rglob("*.*"):
         if file.suffix != ".txt":
             file.unlink()
-    with pytest.raises(SetupError, match="nobody to enrol; files passed over: no photo 1"):
+    with pytest.raises(SetupError, match="nobody to enrol; files skipped: no photo 1"):
         import_into("acme", people)
 
 
@@ -124,7 +124,7 @@ def test_an_import_goes_on_where_it_broke_off(people: Path) -> None:
     import_into("acme", people)
     before = entries("acme")
     (people.parent / "3.jpg").rename(people / "3.jpg")
-    assert "enrolled 1, there already 4, refused 3" in import_into("acme", people)
+    assert "enrolled 1, already there 4, refused 3" in import_into("acme", people)
     after = entries("acme")
     assert before.items() <= after.items()
     assert len(after) == 5
@@ -169,7 +169,7 @@ def test_a_bad_row_holds_up_nobody(people: Path, tmp_path: Path, row: dict[str, 
     good = {"photo": "3.jpg", "externalId": "good"}
     (people / "a.jsonl").write_text("\n".join(map(json.dumps, (good, row))))
     told = import_into("acme", people / "a.jsonl", "--refused", tmp_path / "refused.csv")
-    assert "enrolled 1, there already 0, refused 1" in told
+    assert "enrolled 1, already there 0, refused 1" in told
     assert [(each["row"], each["code"]) for each in read_csv(tmp_path / "refused.csv")] == [("2", code)]
 
 
@@ -200,16 +200,16 @@ def test_a_source_that_is_none_is_told(people: Path, name: str, content: bytes, 
 def test_a_row_with_too_many_cells_or_a_bad_reference_is_refused_alone(people: Path, tmp_path: Path) -> None:
     (people / "a.csv").write_text("photo,externalId\n0.jpg,Doe,John\n2.jpg,b\x7f\n3.jpg,=1+2\n3.jpg,d\n")
     told = import_into("acme", people / "a.csv", "--refused", tmp_path / "refused.csv")
-    assert "enrolled 2, there already 0, refused 2" in told
+    assert "enrolled 2, already there 0, refused 2" in told
     assert [row["row"] for row in read_csv(tmp_path / "refused.csv")] == ["1", "2"]
     assert "more cells" in read_csv(tmp_path / "refused.csv")[0]["message"]
 
 
 def test_names_that_are_no_text_hold_up_nobody(people: Path, tmp_path: Path) -> None:
-    for number in range(12):  # more than rows are worked on at once
+    for number in range(12):  # more rows than are in progress at once
         (people / os.fsdecode(b"M\xfcller-%d.jpg" % number)).write_bytes(photo(40 + number))
     refused = tmp_path / "refused.csv"
-    assert "enrolled 5, there already 0, refused 15" in import_into("acme", people, "--refused", refused)
+    assert "enrolled 5, already there 0, refused 15" in import_into("acme", people, "--refused", refused)
     assert sum("\\udcfcller" in row["name"] for row in read_csv(refused)) == 12
     (people / "a.jsonl").write_text('{"photo": "0.jpg", "externalId": "\\ud800"}\n')
     assert "refused 1" in import_into("other", people / "a.jsonl")
@@ -219,18 +219,18 @@ def test_a_refused_row_leaves_its_reference_to_a_later_one(people: Path, monkeyp
     monkeypatch.setattr("likeness.cli.gallery.bulk._WAITING_PER_WORKER", 1)
     monkeypatch.setenv("LIKENESS_WORKERS", "1")
     (people / "a.csv").write_text("photo,externalId\nmissing.jpg,p1\n0.jpg,p1\n2.jpg,p1\n")
-    assert "enrolled 1, there already 0, refused 2" in import_into("acme", people / "a.csv")
+    assert "enrolled 1, already there 0, refused 2" in import_into("acme", people / "a.csv")
     assert set(entries("acme")) == {"p1"}
 
 
 def test_nothing_else_is_written_over_by_a_report(people: Path, tmp_path: Path) -> None:
     table, refused = people / "a.csv", tmp_path / "refused.csv"
     table.write_text("photo,externalId\nmissing.jpg,=x\n")
-    with pytest.raises(SetupError, match="no report"):
+    with pytest.raises(SetupError, match="not a report"):
         import_into("acme", table, "--refused", table)
     with pytest.raises(SetupError, match="no folder"):
         import_into("acme", table, "--refused", tmp_path / "none" / "r.csv")
-    for _ in range(2):  # its own earlier report is
+    for _ in range(2):  # an earlier report is replaced
         import_into("acme", table, "--refused", refused)
         assert [row["name"] for row in read_csv(refused)] == ["'=x"]
     assert table.read_text().startswith("photo")
@@ -239,7 +239,7 @@ def test_nothing_else_is_written_over_by_a_report(people: Path, tmp_path: Path) 
 def test_a_photo_that_is_no_file_is_refused(people: Path) -> None:
     os.mkfifo(people / "pipe.jpg")
     (people / "folder.png").mkdir()
-    assert "enrolled 5, there already 0, refused 4" in import_into("acme", people)
+    assert "enrolled 5, already there 0, refused 4" in import_into("acme", people)
 
 
 def test_an_unreadable_folder_is_told(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,7 +315,7 @@ def test_a_damaged_photo_stops_neither_export_nor_comparison(people: Path, tmp_p
     told = run("gallery", "export", table, "--tenant", "acme", "--images", tmp_path / "images")
     assert "5 entries" in told
     assert all(entries("acme")[name].id in told for name in ("0.jpg", "2.jpg"))
-    assert "enrolled 3, there already 0, refused 2" in import_into("other", table)
+    assert "enrolled 3, already there 0, refused 2" in import_into("other", table)
     page = tmp_path / "pairs.html"
     assert "1 pairs" in run("gallery", "dedupe", "--tenant", "acme", "--level", 4, "--html", page)
     assert page.read_text().count("<img") == 1

@@ -116,7 +116,7 @@ def test_without_a_server_the_wish_waits(server: ServerProcess) -> None:
     server.start()
     assert "ready" in run("reindex", "--pack", "fake-2")
     assert "fake@1" in run("abandon")
-    assert "No gallery is being moved" in run("status")  # at rest nothing is wrong
+    assert "No gallery is being moved" in run("status")  # and it exits with status 0
     assert run("status", "--ids").splitlines() == ["tenant,oneToNVerificationId,externalId,reason"]
 
 

@@ -1,4 +1,4 @@
-"""The quality command."""
+"""``likeness quality``."""
 
 import importlib.util
 import json

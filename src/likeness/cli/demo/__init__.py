@@ -1,1 +1,1 @@
-"""``likeness demo``: a server that proves itself on real photos, then stays up."""
+"""``likeness demo``: a server that is tested on real photos, then stays up."""

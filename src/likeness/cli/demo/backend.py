@@ -1,9 +1,7 @@
-"""The caller's backend, in small.
+"""A small example of a caller's backend.
 
-It opens face sessions and verifies their results, for a person in front of this machine.
-
-It stands for the part that an integrator writes. It speaks to the server over HTTP alone, with a client's own
-credentials, and listens on this machine only.
+It opens face sessions and verifies their results, for a person in front of this machine. An integrator writes this
+part. It calls the server over HTTP only, with a client's credentials, and listens on this machine only.
 """
 
 import secrets
@@ -31,12 +29,12 @@ _PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"
 
 
 class BadResult(Exception):
-    """A result that is not the server's own, or not of the session that was opened."""
+    """A result of another session."""
 
 
 @dataclass(slots=True)
 class Backend:
-    """Opens face sessions with an ID photo and shows what came of them."""
+    """Opens face sessions with an ID photo, and shows their results."""
 
     server: str
     own_address: str
@@ -61,7 +59,7 @@ class Backend:
         return _page("start.html", server=self.server)
 
     async def open_session(self, request: Request) -> Response:
-        """Open a session with the photo that is the body; the nonce ties the result to this opening."""
+        """Open a session with the photo in the body. The nonce ties the result to this session."""
         if int(request.headers.get("content-length", PHOTO_BYTES + 1)) > PHOTO_BYTES:
             return JSONResponse({"message": "Send a photo of at most 5 MB."}, 413)
         photo = await request.body()
@@ -85,11 +83,11 @@ class Backend:
         return JSONResponse({"captureUrl": body["captureUrl"]}, 201)
 
     async def show_result(self, request: Request) -> Response:
-        """Fetch the session's signed result and verify it before anything in it is believed."""
+        """Fetch the session's signed result, verify it, and show it."""
         nonce = request.path_params["nonce"]
         session_id = self._sessions.get(nonce)
         if session_id is None:
-            return _page("result.html", fault="This page knows no such session. Begin again.", status=404)
+            return _page("result.html", fault="This backend does not know the session. Start a new one.", status=404)
         reply = await self.http.get(f"/api/v1/info/{session_id}", headers=await self._authorisation())
         if reply.status_code != httpx.codes.OK:
             return _page("result.html", fault=reply.json()["message"], status=reply.status_code)
@@ -109,7 +107,7 @@ class Backend:
             exp={"essential": True},
         ).validate(claims)
         if claims["data"]["sessionId"] != session_id or claims["data"].get("nonce") != nonce:
-            raise BadResult("it is another session's")
+            raise BadResult("it belongs to another session")
         return claims
 
     async def _authorisation(self) -> dict[str, str]:

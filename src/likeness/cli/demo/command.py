@@ -1,4 +1,4 @@
-"""Set up a data folder and a tenant, start the server, prove it, and stay up."""
+"""``likeness demo``: sets up a data folder and a tenant, starts the server, tests it, and stays up."""
 
 import contextlib
 import errno
@@ -33,14 +33,23 @@ from likeness.settings import Settings
 TENANT = "demo"
 START_SECONDS = 120
 LINE = "{:<31} {:<42} {:<44} {:>5}"
-HEADER = LINE.format("call", "asked", "came back", "ms")
+HEADER = LINE.format("call", "request", "answer", "ms")
 
 
 def demo(
     *,
-    once: Annotated[bool, typer.Option(help="End after the table; the exit status says whether all held.")] = False,
+    once: Annotated[
+        bool, typer.Option(help="End after the table, with status 1 if an answer is not as promised.")
+    ] = False,
 ) -> None:
-    """Start a server, make every call of the API against it on real photos, print what came back, and stay up."""
+    """Start a server, make every call of the API with real photos, print the answers, and stay up.
+
+    Makes the data folder and the tenant `demo` if they are missing.
+    Restarts the server once in between. At the end it prints the address
+    of a page that opens a face session with your camera. Ctrl-C stops it.
+
+    Example: likeness demo --once
+    """
     signal.signal(signal.SIGTERM, _end)
     settings = Settings()
     console = Console()
@@ -61,12 +70,12 @@ def demo(
 
 
 def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Unwind on SIGTERM as on Ctrl-C, so that the server does not outlive the command."""
+    """End on SIGTERM as on Ctrl-C, so that the server does not outlive the command."""
     raise SystemExit(0)
 
 
 def _stay(console: Console, settings: Settings, credentials: ClientCredentials, photos: DemoPhotos) -> None:
-    """Say what can be tried now, and play the caller's backend until stopped."""
+    """Print what to try next, and run the example backend until a signal."""
     with _listen_beside(settings.port) as door:
         address = f"http://localhost:{door.getsockname()[1]}"
         backend = Backend(settings.origin, address, credentials)
@@ -77,7 +86,7 @@ def _stay(console: Console, settings: Settings, credentials: ClientCredentials, 
 
 
 def _listen_beside(port: int) -> socket.socket:
-    """Listen on the port after the server's, or on any other, for this machine alone."""
+    """Listen for this machine only, on the port after the server's or on any free port. Raises SetupError."""
     for candidate in (port + 1, 0):
         try:
             return socket.create_server(("127.0.0.1", candidate))
@@ -87,7 +96,7 @@ def _listen_beside(port: int) -> socket.socket:
 
 
 def _keep(photos: DemoPhotos, folder: Path) -> tuple[Path, Path]:
-    """Write the two photos that the printed call compares. They are public, so they lie there in clear."""
+    """Write the two photos that the printed call compares. They are public, so they are not encrypted."""
     folder.mkdir(exist_ok=True)
     source, target = folder / "astronaut.jpg", folder / "astronaut-relit.jpg"
     source.write_bytes(photos.astronaut)
@@ -96,7 +105,7 @@ def _keep(photos: DemoPhotos, folder: Path) -> tuple[Path, Path]:
 
 
 def _prepare(settings: Settings, console: Console) -> ClientCredentials:
-    """Make the data folder and the demo tenant where there is none; give fresh credentials."""
+    """Make the data folder and the demo tenant if they are missing. Give new credentials. Raises SetupError."""
     try:
         family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family) as probe:
@@ -123,7 +132,7 @@ def _prepare(settings: Settings, console: Console) -> ClientCredentials:
 
 @contextlib.contextmanager
 def _server(settings: Settings) -> Iterator[None]:
-    """Run ``likeness serve`` as a process of its own until the block ends."""
+    """Run ``likeness serve`` in its own process until the block ends. Raises SetupError."""
     environment = os.environ | {"LIKENESS_LOG_LEVEL": "warning"}
     process = subprocess.Popen([sys.executable, "-m", "likeness", "serve"], env=environment)
     try:
@@ -142,7 +151,7 @@ def _wait_until_ready(settings: Settings, process: "subprocess.Popen[bytes]") ->
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if process.poll() is not None:
-            raise SetupError("the server did not start; what it said stands above")
+            raise SetupError("the server did not start; its error is above")
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(f"{settings.own_address}/readyz", timeout=5, trust_env=False).status_code == 200:
                 return
@@ -151,7 +160,7 @@ def _wait_until_ready(settings: Settings, process: "subprocess.Popen[bytes]") ->
 
 
 def _show(made: Iterator[Row], console: Console) -> list[Row]:
-    """Print each row as it comes."""
+    """Print each row as soon as it is there."""
     rows = []
     for row in made:
         mark = Text("✓", "green") if row.ok else Text("✗", "red")

@@ -1,8 +1,8 @@
-"""The demo's photos: they ship inside two public packages, which are read as folders of files and never imported.
+"""The demo's photos, from two public packages, which are read as folders of files and never imported.
 
-scikit-image holds a NASA portrait (public domain), insightface the group photo that its own documentation uses. Either
-shows a person once, so "the same person" is that photo taken again: cropped, relit, blurred, turned or recompressed,
-and labelled so.
+scikit-image has a NASA portrait (public domain). insightface has the group photo of its documentation. Each person is
+in one photo only. So "the same person" is a copy of that photo: cropped, relit, blurred, turned or recompressed. The
+table names the change.
 """
 
 import importlib.util
@@ -28,7 +28,7 @@ GROUP_FACES = {  # left, top, width, height of a face in the group photo
     "blonde woman": (1126, 273, 95, 124),
 }
 MARGIN = 0.75
-"""Of a face's size, kept around it in a single portrait."""
+"""The margin around a face in its portrait, as a fraction of the face's size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def load_photos() -> DemoPhotos:
 
 
 def _relit(image: Image) -> Image:
-    """Light from the left, darker and warmer."""
+    """Make the photo darker and warmer, with light from the left."""
     ramp = np.linspace(1.15, 0.45, image.shape[1], dtype=np.float32)[None, :, None]
     return _pixels(np.clip(image * ramp * np.array([0.85, 0.95, 1.05], np.float32), 0, 255))
 

@@ -1,4 +1,4 @@
-"""Every call of the API, made for real, with what it must answer."""
+"""Every call of the API, and the answer that it must give."""
 
 import base64
 import time
@@ -13,7 +13,7 @@ from likeness.access.clients import ClientCredentials
 from likeness.cli.demo.photos import DemoPhotos
 
 MARK = {"likeness": "demo"}
-"""Metadata of the demo's own entries, so that a later run clears these and no others."""
+"""Metadata of the demo's own entries. A later run erases these entries and no others."""
 MATCH = "/api/v1/face/match"
 OAUTH = "/api/oauth/token"
 ONE_TO_N = "/api/v1/face/one-to-n"
@@ -32,7 +32,7 @@ class Row:
 
 @dataclass(slots=True)
 class Proof:
-    """Makes the calls against a running server, in two halves with a restart between them."""
+    """Makes the calls to a running server, in two halves with a restart between them."""
 
     url: str
     credentials: ClientCredentials
@@ -160,7 +160,7 @@ class Proof:
         yield self._guess()
 
     def _guess(self) -> Row:
-        """Guess a secret until the server has had enough."""
+        """Guess secrets until the server answers 429."""
         guess = {"grant_type": "client_credentials", "client_id": "nobody", "client_secret": "wrong"}
         for _ in range(100):
             row = self._call("POST oauth/token", "wrong secrets in a row", OAUTH, guess, expect=429)
@@ -188,7 +188,7 @@ class Proof:
         expect: int = 200,
         check: Callable[[dict[str, Any]], bool] | None = None,
     ) -> Row:
-        """Make a call, named by its method and path; a token is asked for with a form, all else is JSON."""
+        """Make a call and check its answer. A token request sends a form, every other call JSON."""
         headers = self._headers if headers is None else headers
         form, content = (body, None) if path == OAUTH else (None, body)
         started = time.perf_counter()
@@ -216,7 +216,7 @@ SUMMARIES: dict[str, Callable[[dict[str, Any]], str]] = {
 
 
 def _summary(answer: dict[str, Any]) -> str:
-    """Say in a few words what came back."""
+    """Summarise an answer in a few words."""
     return next((describe(answer) for member, describe in SUMMARIES.items() if member in answer), "")
 
 

@@ -1,4 +1,4 @@
-"""``likeness gallery import`` and ``export_gallery``."""
+"""``likeness gallery import`` and ``likeness gallery export``."""
 
 import asyncio
 import contextlib
@@ -31,9 +31,9 @@ from likeness.tenants.service import Tenant
 
 _REPORT = ("row", "name", "code", "message")
 _SOME_REFUSED = 3
-"""Exit status of an import that went through and refused somebody; 1 is that of one that did not."""
+"""Exit status of an import that ended and refused some rows. Status 1 means that it did not end."""
 _WAITING_PER_WORKER = 4
-"""Rows under way for each photo worked on, so that files are read and written meanwhile."""
+"""Rows in progress for each worker, so that files are read and written while photos are analysed."""
 
 
 def import_people(
@@ -42,17 +42,26 @@ def import_people(
     ],
     tenant: RequiredTenant,
     refused: Annotated[
-        Path | None, typer.Option(help="Write the refused rows with their reasons to this CSV.", show_default=False)
+        Path | None,
+        typer.Option(help="Write the refused rows with their reasons to this CSV file.", show_default=False),
     ] = None,
 ) -> None:
-    """Enrol many people, as many photos at once as LIKENESS_WORKERS; begin again to go on where it broke off.
+    """Enrol many people from a folder of photos or a table. After an interruption, run it again to continue.
 
-    A table has a column `photo` (a path, relative to the table) and may have `externalId` and `metadata` (a JSON
-    object); without an `externalId` the photo's path is taken. Who is enrolled under an `externalId` already is left as
-    is. A refused row holds up nobody; where there was one, the command ends with status 3. Hidden files, thumbnails and
-    what is no photo are passed over and counted.
+    A table has a column `photo`: a path, relative to the table. It may
+    have `externalId` and `metadata` (a JSON object). Without `externalId`
+    the photo's path takes its place. An entry whose `externalId` is
+    already in the gallery is left as it is.
 
-    Needs the data folder for itself: stop the server first. Beside a running server, use the API's insert call.
+    A refused row does not stop the others. If rows are refused, the
+    command ends with status 3. Hidden files, thumbnails and files that
+    are not photos are skipped and counted. LIKENESS_WORKERS sets the
+    number of photos that are analysed at once.
+
+    Stop the server first: the command needs the data folder for itself.
+    Beside a running server, use the API's insert call.
+
+    Example: likeness gallery import people.csv --tenant acme
     """
     settings = Settings()
     with closing(open_deployment(settings)) as deployment, deployment.owned():
@@ -62,7 +71,7 @@ def import_people(
         with _refusals(refused, reasons) as refuse, progress_bar() as bar:
             total = people.count()
             if not total:
-                raise SetupError(f"{source} holds nobody to enrol{'; '.join(['', *_left_out(people)])}")
+                raise SetupError(f"{source} has nobody to enrol{'; '.join(['', *_left_out(people)])}")
             task = bar.add_task(f"enrolling into {owner.name}", total=total)
 
             def progress(tally: Tally) -> None:
@@ -88,14 +97,14 @@ def import_people(
 
 
 def _left_out(people: Source) -> list[str]:
-    """Give a line on the files that were passed over, if there are any."""
+    """Give a line about the skipped files, if there are any."""
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(people.passed_over.items()))
-    return [f"files passed over: {kinds}"] if kinds else []
+    return [f"files skipped: {kinds}"] if kinds else []
 
 
 def _print_tally(tally: Tally, reasons: Counter[str], people: Source) -> None:
     console = Console()
-    console.print(f"enrolled {tally.enrolled:,}, there already {tally.known:,}, refused {tally.refused:,}")
+    console.print(f"enrolled {tally.enrolled:,}, already there {tally.known:,}, refused {tally.refused:,}")
     for line in _left_out(people):
         console.print(line)
     for code, count in reasons.most_common():
@@ -103,21 +112,24 @@ def _print_tally(tally: Tally, reasons: Counter[str], people: Source) -> None:
 
 
 def export(
-    target: Annotated[Path, typer.Argument(help="The .csv or .jsonl file to write; it must not be there yet.")],
+    target: Annotated[Path, typer.Argument(help="The .csv or .jsonl file to write. It must not exist.")],
     tenant: RequiredTenant,
     images: Annotated[
         Path | None,
         typer.Option(
-            help="Also write the stored photos, unencrypted, into this folder; a column `photo` then tells each one's "
-            "path.",
+            help="Also write the stored photos, unencrypted, into this folder. The column `photo` then has the path of "
+            "each photo.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Write a gallery's entries as a table that `likeness gallery import` reads; a running server is not disturbed.
+    """Write a gallery's entries to a table that `likeness gallery import` reads.
 
-    Ids, references, metadata, quality and times, and never templates. Photos only with --images: they lie there
-    unprotected.
+    The table has ids, references, metadata, quality and times, and never
+    templates. With --images the command also writes the photos, without
+    encryption. It can run beside a server.
+
+    Example: likeness gallery export people.csv --tenant acme
     """
     check_outputs(target)
     settings = Settings()
@@ -145,7 +157,7 @@ def export(
 
 @contextlib.contextmanager
 def _composed(deployment: Deployment, tenant: Tenant) -> Iterator[ComposedGallery]:
-    """Give the gallery of one tenant, loaded, without a server."""
+    """Load the gallery of one tenant without a server."""
     settings = deployment.settings
     photos = SizedExecutor("photo", workers=settings.workers, queue_limit=settings.workers * _WAITING_PER_WORKER)
     gallery = compose_gallery(deployment, FaceWorkers(load_served_engine(deployment), photos))
@@ -160,9 +172,9 @@ def _composed(deployment: Deployment, tenant: Tenant) -> Iterator[ComposedGaller
 
 @contextlib.contextmanager
 def _refusals(target: Path | None, reasons: "Counter[str]") -> Iterator[Callable[[Refusal], None]]:
-    """Count refusals by reason, and write them to a file that only its owner reads.
+    """Count refusals by reason, and write them to a file that only its owner can read.
 
-    Raises SetupError where another is there.
+    Raises SetupError if ``target`` is another file.
     """
     with contextlib.ExitStack() as stack:
         write: Callable[[Iterable[object]], object] | None = None
@@ -182,11 +194,11 @@ def _refusals(target: Path | None, reasons: "Counter[str]") -> Iterator[Callable
 
 
 def _new_report(target: Path) -> IO[str]:
-    """Open a report of refused rows, in the place of an earlier one."""
+    """Open a report of refused rows. It replaces an earlier one. Raises SetupError."""
     check_outputs(target)
     if target.exists() and not _is_report(target):
-        raise SetupError(f"{target} is there already, and is no report of refused rows")
-    # A file's name need not be text; what is not is shown by its bytes.
+        raise SetupError(f"{target} exists, and is not a report of refused rows")
+    # A file's name can have bytes that are not UTF-8. They are written as escapes.
     return open(target, "w", encoding="utf-8", errors="backslashreplace", newline="", opener=bulk_export.private)
 
 

@@ -25,7 +25,7 @@ class _Commands(LazyGroup):
 
 gallery = typer.Typer(
     cls=_Commands,
-    help="Galleries: enrol, export and compare many people at once; move to another model pack while the server "
+    help="Galleries: import, export, find duplicates and damage, and move to another model pack while the server "
     "answers.",
     no_args_is_help=True,
 )

@@ -30,21 +30,27 @@ from likeness.store.images import ImageStore
 
 def dedupe(
     tenant: RequiredTenant,
-    level: Annotated[int, typer.Option(min=1, max=5, help="Least match level of a pair.")] = 5,
+    level: Annotated[int, typer.Option(min=1, max=5, help="Lowest match level of a pair.")] = 5,
     csv_file: Annotated[
-        Path | None, typer.Option("--csv", help="Write all pairs to this file.", show_default=False)
+        Path | None, typer.Option("--csv", help="Write all pairs to this CSV file.", show_default=False)
     ] = None,
     html_file: Annotated[
-        Path | None, typer.Option("--html", help="Write a page of faces side by side to this file.", show_default=False)
+        Path | None,
+        typer.Option("--html", help="Write a page with the faces of each pair to this HTML file.", show_default=False),
     ] = None,
     pictures: Annotated[
-        int, typer.Option(min=1, max=5000, help="Most pairs on the page, those that score highest.")
+        int,
+        typer.Option(
+            min=1, max=5000, help="Largest number of pairs on the page. It shows those with the highest scores."
+        ),
     ] = 200,
 ) -> None:
-    """Find every two entries of a gallery that look like one person: all are compared with all, and nothing is changed.
+    """Find all pairs of entries in a gallery that look like one person. Changes nothing.
 
-    A gallery of N compares N²/2 pairs, so expect false ones: at level 5 (one in a million) 10,000 entries give about
-    50. Runs beside a server, on its own copy of the templates. To part from an entry, erase it through the API.
+    Compares each entry with every other: N²/2 pairs for N entries. So
+    expect false pairs: at level 5 (one in a million), 10,000 entries give
+    about 50. Runs beside a server, on its own copy of the templates. To
+    remove an entry, erase it through the API.
 
     Example: likeness gallery dedupe --tenant acme --csv pairs.csv --html pairs.html
     """
@@ -86,7 +92,7 @@ def dedupe(
 
 @contextmanager
 def _table(target: Path | None) -> Iterator[Callable[[ListedPair], None] | None]:
-    """Give what writes a pair to a CSV, or None where no file is wanted."""
+    """Give a function that writes a pair to a CSV file, or None without a file."""
     if target is None:
         yield None
         return

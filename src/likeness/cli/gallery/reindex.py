@@ -1,6 +1,6 @@
 """``likeness gallery reindex``, ``status``, ``cutover``, ``rollback``, ``finish``, ``abandon``.
 
-The server owns the galleries, so these commands write what is wanted into the database and watch it being done.
+The server owns the galleries. So these commands write a request into the database, and watch the server do the work.
 """
 
 import csv
@@ -32,11 +32,11 @@ WATCH_SECONDS = 0.3
 TenantOption = Annotated[
     str | None, typer.Option(help="Name or id of one tenant.", show_default="every tenant concerned")
 ]
-Wait = Annotated[bool, typer.Option(help="Wait until the server has done it.")]
+Wait = Annotated[bool, typer.Option(help="Wait until the server has done the work.")]
 
 
 class Orphans(StrEnum):
-    """What becomes of entries without a template of the new pack."""
+    """What happens to entries without a template of the new pack."""
 
     KEEP = "keep"
     DROP = "drop"
@@ -48,11 +48,14 @@ def reindex(
     *,
     wait: Wait = True,
 ) -> None:
-    """Make templates of another pack from the stored photos, beside the old ones, and compare the two packs.
+    """Make templates of another pack from the stored photos, and compare the two packs.
 
-    The running server does it and goes on answering with the old pack; new entries get both. Nothing changes for
-    callers until `likeness gallery cutover`. It may be interrupted at any time, this command or the server: run it
-    again to watch on.
+    The running server does the work, and still answers with the old pack.
+    New entries get templates of both packs. Callers see no change until
+    `likeness gallery cutover`. You can interrupt this command or the
+    server at any time. Run the command again to watch the progress.
+
+    Example: likeness gallery reindex --pack best
     """
     with closing(open_deployment(Settings())) as deployment:
         asked = _requests(deployment).ask(_chosen(deployment, tenant), pack, named=tenant is not None)
@@ -64,10 +67,14 @@ def status(
     tenant: TenantOption = None,
     *,
     ids: Annotated[
-        bool, typer.Option("--ids", help="List the entries that the new pack has no template of, as CSV.")
+        bool, typer.Option("--ids", help="List the entries without a template of the new pack, as CSV.")
     ] = False,
 ) -> None:
-    """Tell how far each gallery is, what would change, and which entries would stay behind with the old pack."""
+    """Show the progress of each move to another pack, the answers that would change, and the entries that stay behind.
+
+    Entries stay behind with the old pack if they have no template of the
+    new one.
+    """
     with closing(open_deployment(Settings())) as deployment:
         moving = _requests(deployment).find(_chosen(deployment, tenant))
         if ids:
@@ -79,12 +86,12 @@ def status(
 
 
 def cutover(tenant: TenantOption = None, *, wait: Wait = True) -> None:
-    """Answer with the new pack, in one step; the old one is kept up to date until `likeness gallery finish`."""
+    """Answer with the new pack, in one step. The old pack stays up to date until `likeness gallery finish`."""
     _request(ReindexRequest.CUT_OVER, tenant, wait=wait)
 
 
 def rollback(tenant: TenantOption = None, *, wait: Wait = True) -> None:
-    """Answer with the old pack again, in one step; nothing is lost, and `likeness gallery cutover` leads back."""
+    """Answer with the old pack again, in one step. Nothing is lost, and `likeness gallery cutover` can follow again."""
     _request(ReindexRequest.ROLL_BACK, tenant, wait=wait)
 
 
@@ -92,20 +99,23 @@ def finish(
     orphans: Annotated[
         Orphans,
         typer.Option(
-            help="What to do with entries that the new pack has no template of (photo deleted, or no face found): "
-            "keep finding them through the old pack, or drop: erase them for good."
+            help="What to do with entries without a template of the new pack (photo deleted, or no face found). keep: "
+            "searches find them through the old pack. drop: erase them permanently."
         ),
     ],
     tenant: TenantOption = None,
     *,
     wait: Wait = True,
 ) -> None:
-    """Stay with the new pack: the old templates are deleted, and there is no way back but another re-index."""
+    """Stay with the new pack, and delete the old templates. Only another re-index leads back to the old pack.
+
+    Example: likeness gallery finish --orphans keep
+    """
     _request(ReindexRequest.KEEP_ORPHANS if orphans is Orphans.KEEP else ReindexRequest.DROP_ORPHANS, tenant, wait=wait)
 
 
 def abandon(tenant: TenantOption = None, *, wait: Wait = True) -> None:
-    """Stay with the old pack: the new templates are deleted. After a cut-over, roll back first."""
+    """Stay with the old pack, and delete the new templates. After a cut-over, roll back first."""
     _request(ReindexRequest.ABANDON, tenant, wait=wait)
 
 
@@ -128,29 +138,29 @@ def _server_at_work(deployment: Deployment) -> bool:
     at_work = is_owned(deployment.settings.data_dir)
     if not at_work:
         Console(markup=False).print(
-            f"No server runs on {deployment.settings.data_dir}. Your wish is written down: start `likeness serve`, "
-            "which carries it out, and watch it with `likeness gallery status`.",
+            f"No server runs on {deployment.settings.data_dir}. Your request is stored. Start `likeness serve`, which "
+            "carries it out. `likeness gallery status` shows the progress.",
             soft_wrap=True,
         )
     return at_work
 
 
 def _see_through(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
-    """Watch, tell how it ended, and leave with status 1 where something stands in the way."""
+    """Watch the work and print its result. Exit with status 1 if the work failed or did not end."""
     _watch(deployment, tenants)
     _report(deployment, tenants)
     rows = [deployment.database.read_now(ReindexRepository(tenant.id).find) for tenant in tenants]
     unfinished = any(row and not row.error and not is_at_rest(row) for row in rows)
     if unfinished:
         Console(stderr=True, markup=False).print(
-            "The server ended before its work was done: start `likeness serve`, which goes on with it.", soft_wrap=True
+            "The server ended before the work was done. Start `likeness serve`, which continues it.", soft_wrap=True
         )
     if unfinished or any(row and row.error for row in rows):
         raise typer.Exit(1)
 
 
 def _watch(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
-    """Show how far the server is until it has nothing left to do, cannot, or ends."""
+    """Show the progress until the work is done or has failed, or the server ends."""
     with progress_bar() as bar:
         tasks = {tenant: bar.add_task(tenant.name, total=None) for tenant in tenants}
         while tasks and is_owned(deployment.settings.data_dir):

@@ -17,14 +17,21 @@ from likeness.store.images import ImageStore
 
 def sweep(
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="This database is the right one: do what is told.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Confirm that the database is the right one, and move the photos.")
+    ] = False,
 ) -> None:
-    """Tell which stored photos no entry refers to.
+    """Count the stored photos that no entry refers to.
 
-    With --yes, set them aside and delete those that lay aside for 30 days.
+    With --yes, move them into quarantine, and delete the photos that have
+    been there for 30 days.
 
-    The server does so by itself, but leaves the photos alone where the database at hand may be older than they are:
-    after a restore, put the newest database in place first. Needs the data folder for itself: stop the server.
+    The server does this by itself, but not if its database may be older
+    than the photos. So put the newest database in place first after a
+    restore. Stop the server first: the command needs the data folder for
+    itself.
+
+    Example: likeness gallery sweep --yes
     """
     settings = Settings()
     with (
@@ -39,12 +46,11 @@ def sweep(
     done = f"set aside for {QUARANTINE_DAYS} days: {findings.moved:,}" if yes else "nothing is changed without --yes"
     console.print(f"photos of no entry: {findings.stray_count:,} ({done})")
     console.print(
-        f"in quarantine: {findings.aside_count:,}, past their time {findings.expired_count:,}, deleted "
-        f"{findings.deleted:,}"
+        f"in quarantine: {findings.aside_count:,}, overdue {findings.expired_count:,}, deleted {findings.deleted:,}"
     )
     if findings.failed:
         console.print(
-            f"not looked at, for the image store refuses them: the photos of {', '.join(sorted(findings.failed))}"
+            f"not checked, because the image store refuses them: the photos of {', '.join(sorted(findings.failed))}"
         )
     console.print(
         f"in quarantine, though an entry refers to them: {len(findings.named):,}{' (put back)' if yes else ''}"

@@ -29,21 +29,25 @@ def verify(
     ] = None,
     *,
     whole_photos: Annotated[
-        bool, typer.Option("--whole-photos", help="Open every photo, too, rather than look whether it is there.")
+        bool, typer.Option("--whole-photos", help="Also open each photo, not only check that it exists.")
     ] = False,
     drop: Annotated[
         bool,
         typer.Option(
             "--drop",
-            help="Drop what is damaged. An entry that no template is left of is erased with its photo; one whose "
-            "photo is gone stays.",
+            help="Delete the damaged data. An entry without any good template is erased with its photo. An entry "
+            "without its photo stays.",
         ),
     ] = False,
 ) -> None:
-    """Find the entries whose template or photo is damaged, and drop them with --drop. Ends with 1 where any are left.
+    """Find entries with a damaged template or photo. Ends with status 1 if damage is left.
 
-    A damaged template is one that does not open, has the wrong length, or is no unit vector: searches do without it.
-    Where a copy of it is stored, --drop puts that in its place. Needs the data folder for itself: stop the server.
+    A template is damaged if it does not open, has the wrong length, or is
+    not a unit vector. Searches leave it out. --drop deletes the damaged
+    data, or restores a template from its stored copy. Stop the server
+    first: the command needs the data folder for itself.
+
+    Example: likeness gallery verify --tenant acme --drop
     """
     settings = Settings()
     console = Console(markup=False, highlight=False, soft_wrap=True)
@@ -72,10 +76,10 @@ def verify(
                 console.print(f"{each.name}: entry {fault.entry_id}: {fault}")
             if faults and drop:
                 restored, erased = asyncio.run(verification.drop(faults))
-                console.print(f"{each.name}: {restored:,} templates made anew from a copy, {erased:,} entries erased")
+                console.print(f"{each.name}: {restored:,} templates restored from a copy, {erased:,} entries erased")
             else:
                 left += len({fault.key for fault in faults})
-    console.print("All is sound." if not left else f"damaged: {left:,} (nothing is changed without --drop)")
+    console.print("Nothing is damaged." if not left else f"damaged: {left:,} (nothing is changed without --drop)")
     if left:
         raise typer.Exit(1)
 

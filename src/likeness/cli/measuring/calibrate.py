@@ -55,7 +55,7 @@ from likeness.settings import Settings
 
 
 class Impostors(StrEnum):
-    """Which pairs of different people a level's threshold is chosen on."""
+    """Which pairs of different people decide a level's threshold."""
 
     ALL = "all"
     SAME_GROUP = "same-group"
@@ -70,18 +70,21 @@ def calibrate(
     ] = None,
     apply: Annotated[
         bool,
-        typer.Option("--apply", help="Put it in force: written to the models folder, used from the next start on."),
+        typer.Option("--apply", help="Put the calibration in the models folder. The server uses it at its next start."),
     ] = False,
     splits: Annotated[
-        int, typer.Option(min=0, help="How many times to try the thresholds on people they were not chosen on.")
+        int,
+        typer.Option(
+            min=0, help="How many times to choose thresholds on a random half of the people and test them on the other."
+        ),
     ] = 20,
     levels: Annotated[
-        int, typer.Option(min=4, max=5, help="The levels to choose; with 4, no comparison is given level 5.")
+        int, typer.Option(min=4, max=5, help="Number of levels to choose. With 4, no comparison gets level 5.")
     ] = 5,
     impostors: Annotated[
         Impostors,
         typer.Option(
-            help="Which pairs of different people count: all, or those within each group of --groups, group by group."
+            help="Which pairs of different people decide: all pairs, or also the pairs within each group of --groups."
         ),
     ] = Impostors.ALL,
     groups: Groups = None,
@@ -89,7 +92,7 @@ def calibrate(
         bool,
         typer.Option(
             "--conditions",
-            help="Let the levels hold for bad photos, too: turned, blurred, dark, covered and so on. Long work.",
+            help="Make the levels hold also for bad photos: turned, blurred, dark, covered and more. Takes long.",
         ),
     ] = False,
     condition_photos: ConditionPhotos = PHOTOS,
@@ -98,42 +101,50 @@ def calibrate(
 ) -> None:
     """Choose the thresholds of levels 1 to 5 on photos of your own.
 
-    Compares every two photos of DIR. A level's threshold is the lowest score that no more than its share of the
-    comparisons of different people reaches: 1e-2, 1e-3, 1e-4, 1e-5, 1e-6; where few pairs of people decide, down to
-    half of it, so that the rate on other people stays within twice with confidence. Level 5 takes 1,415 people and
-    level 4 takes 448; more photos of the same people are no substitute. Without --apply nothing in force changes.
+    Compares every two photos in DIR. A level's threshold is the lowest
+    score that keeps the false match rate of the level: 1e-2, 1e-3, 1e-4,
+    1e-5 or 1e-6. If few pairs of people decide, the rate is kept lower,
+    down to half. Then the rate on other people is, with confidence, at
+    most twice the level's rate. Level 5 needs 1,415 people, level 4 needs
+    448. More photos of the same people do not help. Without --apply, the
+    thresholds in use do not change.
 
-    People of one group look more alike: of one origin, sex and age, say. With --impostors same-group a level keeps its
-    promise within every group that has enough people for it, so the group whose people are most alike decides; no
-    threshold is lower than for all pairs. A group with too few people is told and decides nothing. Each label is looked
-    at by itself: for groups by two of them, write both into one column, such as `north f`.
+    People of one group, such as one origin, sex and age, look more alike.
+    With --impostors same-group, a level also keeps its rate within every
+    group that has enough people. So the group whose people look most
+    alike decides. No threshold is lower than for all pairs. A group with
+    too few people decides nothing, and the output names it. Each label
+    counts alone. For groups by two labels, write both into one column,
+    such as `north f`.
 
-    With --conditions some of the photos are also turned, blurred, darkened, covered and more, and a level keeps its
-    promise for every two that are treated alike and not refused. Where too few are accepted, a condition decides
-    nothing: level 3 takes some 320 of them, level 4 1,000 and level 5 3,200. It takes a core a second or more for each
-    photo; with --cache an interrupted run is taken up again.
+    With --conditions, some photos are also turned, blurred, darkened,
+    covered and more. A level then keeps its rate for every two accepted
+    photos with the same treatment. A condition with too few accepted
+    photos decides nothing: level 3 needs about 320, level 4 1,000 and
+    level 5 3,200. Each photo takes one core for a second or more. With
+    --cache, an interrupted run continues where it stopped.
 
     Example: likeness calibrate faces/ --pack builtin --apply
 
     Example: likeness calibrate faces/ --impostors same-group --groups labels.csv --apply
 
-    where labels.csv has the lines `photo,origin`, `anna,north`, `ben,south` and so on: a line for each folder of
-    faces/.
+    Here labels.csv has the lines `photo,origin`, `anna,north`, `ben,south`
+    and so on: one line for each folder in faces/.
     """
     check_outputs(out)
     data_set = read_folder(folder)
-    check_people(len(data_set.people), levels=levels)  # whose photos give no template is seen after the work
+    check_people(len(data_set.people), levels=levels)  # checked again after the work: a photo may give no template
     labels = _labels(impostors, groups, data_set, levels)
     engine = load_pack(pack)
     settings = Settings()
     catalogue = Catalogue(settings.models_dir)
     if apply:
-        catalogue.get(engine.pack.id)  # a pack that cannot be calibrated is told before the work, not after
+        catalogue.get(engine.pack.id)  # a pack that cannot be calibrated fails before the work, not after it
     extraction = extract_templates(engine, data_set, workers=workers, cache=cache)
     rows, people = extraction.rows, extraction.people
     grouped = same_group(extraction, labels, levels=levels)
     chosen = find_thresholds(rows, people, levels=levels, subsets=grouped)
-    if conditions:  # only now, for what is wrong with the photos as they are is told before the long work
+    if conditions:  # only now: faults of the untreated photos must show before the long work
         treated = extract_treated(
             engine,
             data_set,
@@ -149,7 +160,7 @@ def calibrate(
     print_levels(console, f"{engine.pack} on {data_set.name}", chosen.levels)
     if len(chosen.demands) > 1:
         _print_demands(console, chosen)
-    # Under a condition there are too few people for a study of halves.
+    # A condition has too few people to be tested on halves.
     for subset in (Subset(ALL_PHOTOS, rows, people, levels), *grouped) if splits else ():
         decided = [
             level for level, name in enumerate(chosen.decided_by) if name == subset.name and level < subset.levels
@@ -169,12 +180,12 @@ def calibrate(
         console.print(f"In force from the next start on: {place}", markup=False)
     if not (out or apply):
         console.print(
-            "Nothing was written: add [bold]--apply[/] to put these thresholds in force, [bold]--out[/] to keep them."
+            "Nothing was written: add [bold]--apply[/] to use these thresholds, [bold]--out[/] to keep them in a file."
         )
 
 
 def _labels(impostors: Impostors, groups: Path | None, data_set: DataSet, levels: int) -> GroupLabels:
-    """Read the groups and see to it, before the work, that they are enough; nothing where all pairs count.
+    """Read the groups, and check before the work that they are large enough. Empty if all pairs count.
 
     Raises SetupError.
     """
@@ -184,7 +195,7 @@ def _labels(impostors: Impostors, groups: Path | None, data_set: DataSet, levels
         return {}
     if not groups:
         raise SetupError(
-            "`--impostors same-group` must know the groups: add `--groups labels.csv`; --help shows such a file."
+            "`--impostors same-group` needs the groups: add `--groups labels.csv`; --help shows such a file."
         )
     labels = read_labels(groups, data_set)
     check_groups(labels, data_set, levels=levels)
@@ -192,9 +203,9 @@ def _labels(impostors: Impostors, groups: Path | None, data_set: DataSet, levels
 
 
 def _stored(extraction: Extraction, chosen: CalibratedThresholds, groups: int, pack_version: str) -> StoredCalibration:
-    """Say what the thresholds rest on.
+    """Describe the thresholds and the photos that they come from.
 
-    The demands are those of all photos, then of ``groups`` groups, then of conditions.
+    The demands are that of all photos, then those of ``groups`` groups, then those of conditions.
     """
     thresholds, measured = [level.threshold for level in chosen.levels], list(chosen.highest_fmr)
     if len(thresholds) == 4:
@@ -223,13 +234,13 @@ def _stored(extraction: Extraction, chosen: CalibratedThresholds, groups: int, p
 
 
 def _told(demand: Demand) -> str:
-    """Name a subset with the levels that it has enough people for."""
+    """Name a subset, and the levels that it has enough people for."""
     highest = len(demand.thresholds)
     return f"{demand.name} ({f'levels 1 to {highest}' if highest else 'no level: too few people'})"
 
 
 def _counted(treated: Sequence[Demand], chosen: CalibratedThresholds) -> str:
-    """Tell for each level under how many conditions there are enough pairs."""
+    """Count for each level the conditions with enough pairs."""
     enough = (
         f"level {rates.level} {sum(len(demand.thresholds) >= rates.level for demand in treated)}"
         for rates in chosen.levels
@@ -242,7 +253,7 @@ def _print_demands(console: Console, chosen: CalibratedThresholds) -> None:
         "within",
         "people",
         *(f"level {level.level}" for level in chosen.levels),
-        title="the threshold that each asks for; * decides",
+        title="the threshold that each row needs; * decides",
         box=box.SIMPLE_HEAD,
     )
     for demand in chosen.demands:

@@ -42,7 +42,7 @@ from likeness.evaluation.report.pictures import picture_pairs
 
 _PICTURED_PAIRS = 12
 _FEWEST_GENUINE = 30
-"""Genuine comparisons below which a group's rate says nothing."""
+"""The fewest genuine comparisons that a group's rate needs."""
 
 
 def evaluate(
@@ -52,7 +52,7 @@ def evaluate(
     pairs: Annotated[
         Path | None,
         typer.Option(
-            help="Also tell the accuracy on these pairs, in the format of LFW's pairs.txt.", show_default=False
+            help="Also measure the accuracy on these pairs, in the format of LFW's pairs.txt.", show_default=False
         ),
     ] = None,
     groups: Groups = None,
@@ -67,27 +67,29 @@ def evaluate(
         bool,
         typer.Option(
             "--conditions",
-            help="Also tell whether the levels hold for bad photos: turned, blurred, dark, covered and so on.",
+            help="Also measure whether the levels hold for bad photos: turned, blurred, dark, covered and more.",
         ),
     ] = False,
     condition_photos: ConditionPhotos = PHOTOS,
-    gallery_size: Annotated[int, typer.Option(min=1, help="People in the gallery that is searched.")] = 1000,
-    use: Annotated[Use, typer.Option(help="Which use's quality thresholds refuse photos.")] = Use.PROBE,
+    gallery_size: Annotated[int, typer.Option(min=1, help="Number of people in the searched gallery.")] = 1000,
+    use: Annotated[Use, typer.Option(help="The use whose quality thresholds refuse photos.")] = Use.PROBE,
     policy: Annotated[FacePolicy, typer.Option(help="What to do with several faces in a photo.")] = FacePolicy.LARGEST,
     pictures: Annotated[bool, typer.Option(help="Show the worst pairs as pictures on the page.")] = True,
     workers: Workers = CORES,
     cache: Cache = None,
 ) -> None:
-    """Measure a pack on photos of your own: how often it is wrong, at every level.
+    """Measure the error rates of a pack at every level, on photos of your own.
 
-    Compares every two photos of DIR and tells the false match and false non-match rates with 95 % intervals, the
-    failures to acquire a face, the errors of searching a gallery, and what refusing bad photos gains. Nothing is
-    changed or sent anywhere.
+    Compares every two photos in DIR. Prints the false match and false
+    non-match rates with 95 % intervals, the failures to acquire, and the
+    errors of searches in a gallery. Also prints how the errors fall when
+    bad photos are refused. Changes nothing, and sends nothing anywhere.
 
-    With --groups the rates within each group are told beside those of all photos.
+    With --groups, it also prints the rates within each group.
 
-    With --conditions some of the photos are also turned, blurred, darkened, covered and more, and told for each: how
-    many are refused, and the false match rates among those that are not.
+    With --conditions, some photos are also turned, blurred, darkened,
+    covered and more. For each treatment it prints how many photos are
+    refused, and the false match rates among the others.
 
     Example: likeness evaluate faces/ --html report.html --json report.json
     """
@@ -147,7 +149,7 @@ def evaluate(
 
 
 def print_performance(console: Console, pack: str, performance: Performance, accuracy: PairAccuracy | None) -> None:
-    """Print what was measured as tables."""
+    """Print the measured rates as tables."""
     data_set = performance.extraction.data_set
     comparisons = performance.comparisons
     console.print(
@@ -204,7 +206,7 @@ def print_levels(console: Console, title: str, levels: Sequence[LevelRates]) -> 
 def _print_group(console: Console, group: GroupRates, whole: Sequence[LevelRates]) -> None:
     """Print a group's rates beside those of all photos (ISO/IEC 19795-10).
 
-    Both photos of a comparison are of the group.
+    Both photos of each comparison are of the group.
     """
     acquired = percent(group.failure_to_acquire.value)
     title = f"{group.label}: {group.group}, {group.photos:,} photos of {group.people:,} people, {acquired} not acquired"
@@ -219,9 +221,9 @@ def _print_group(console: Console, group: GroupRates, whole: Sequence[LevelRates
 
 
 def _beside(own: Rate, of_all: Rate, shown: Callable[[float], str], *, fewest: float) -> tuple[str, str, str]:
-    """Give a rate, its interval, and how many times the rate of all it is.
+    """Give a rate, its interval, and its ratio to the rate of all photos.
 
-    Only "too few" where the comparisons cannot tell.
+    Gives only "too few" if there are fewer than ``fewest`` comparisons.
     """
     if own.comparisons < fewest:
         return "too few", "", ""
@@ -230,7 +232,7 @@ def _beside(own: Rate, of_all: Rate, shown: Callable[[float], str], *, fewest: f
 
 
 def _calibration(engine: Engine) -> Calibration | None:
-    """Give the pack's calibration, None for one that was never calibrated: measuring needs none."""
+    """Give the pack's calibration, or None if it has none: measuring does not need one."""
     try:
         return engine.calibration
     except SetupError:
@@ -238,7 +240,7 @@ def _calibration(engine: Engine) -> Calibration | None:
 
 
 def _accuracy(extraction: Extraction, pairs: Pairs) -> PairAccuracy | None:
-    """Give the accuracy on the pairs whose photos both gave a template."""
+    """Give the accuracy on the pairs whose two photos gave templates."""
     row_of = {index: row for row, index in enumerate(extraction.samples)}
     kept = [
         (row_of[first], row_of[second], genuine)

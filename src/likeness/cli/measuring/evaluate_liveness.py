@@ -22,12 +22,12 @@ from likeness.liveness.thresholds import THRESHOLDS
 
 OPEN_ATTACKS = (
     "a three-dimensional mask of the victim's face",
-    "a face synthesised in real time and fed in through a patched browser, driver or camera",
-    "a bent sheet moulded in two directions, or a relief print",
-    "a look-alike who takes over on the way, as often as level 4 takes two people for one",
-    "a display that throws the colours back as a face does",
+    "a face synthesised in real time and injected through a patched browser, driver or camera",
+    "a sheet bent in two directions, or a relief print",
+    "a look-alike who replaces the person during the attempt, as often as level 4 takes two people for one",
+    "a display that reflects the colours as a face does",
 )
-"""What these signals are not claimed to stop; docs/liveness.md says why."""
+"""Attacks that the signals are not claimed to detect. docs/liveness.md gives the reasons."""
 
 
 def evaluate_liveness(
@@ -35,40 +35,50 @@ def evaluate_liveness(
         Path | None,
         typer.Argument(
             metavar="[DIR]",
-            help="People to simulate: a frontal photo of each, or a folder of them, of which the first is taken.",
+            help="People to simulate: a frontal photo or a folder of photos for each. Of a folder, the first photo is "
+            "used.",
             show_default=False,
         ),
     ] = None,
     *,
     pack: Pack = None,
     attempts: Annotated[int, typer.Option(min=1, help="Simulated attempts of each kind.")] = 100,
-    mode: Annotated[LivenessMode, typer.Option(help="The liveness mode that is measured.")] = LivenessMode.ACTIVE,
+    mode: Annotated[LivenessMode, typer.Option(help="The liveness mode to measure.")] = LivenessMode.ACTIVE,
     flash: Annotated[
-        bool, typer.Option(help="With the colours, or the way for photosensitive people without them.")
+        bool, typer.Option(help="Show colours, or simulate the session without them for photosensitive people.")
     ] = True,
     kind: Annotated[
-        list[str] | None, typer.Option(help=f"Only these kinds: {', '.join(KINDS)}.", show_default=False)
+        list[str] | None,
+        typer.Option(
+            help=f"Simulate only this kind. Repeat the option for several. Kinds: {', '.join(KINDS)}.",
+            show_default=False,
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Another seed gives other people, rooms, cameras and challenges.")] = 1,
     real: Annotated[
         Path | None,
-        typer.Option(help="Real photos of live people, to measure the pack's passive models.", show_default=False),
+        typer.Option(
+            help="Folder of real photos of live people, to measure the pack's passive models.", show_default=False
+        ),
     ] = None,
-    fake: Annotated[Path | None, typer.Option(help="Real photos of attacks, likewise.", show_default=False)] = None,
+    fake: Annotated[
+        Path | None, typer.Option(help="Folder of real photos of attacks, for the same purpose.", show_default=False)
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all numbers to this file.", show_default=False)
     ] = None,
     workers: Annotated[
-        int, typer.Option(min=1, help="Processes that simulate.", show_default="the cores of this machine")
+        int, typer.Option(min=1, help="Number of processes.", show_default="the cores of this machine")
     ] = os.cpu_count() or 1,
 ) -> None:
     """Measure presentation attack detection: APCER for each kind of attack, and BPCER (ISO/IEC 30107-3).
 
-    With DIR, attempts are simulated from its photos: live people, and attacks in their name, before simulated cameras.
-    With
-    --real and --fake, the pack's passive models are measured on real photos. The two are told apart: a simulation says
-    how the signals behave under its assumptions, not how real people and attackers do. Ctrl-C ends a long run with the
-    attempts so far.
+    With DIR, the command simulates attempts from its photos: live people,
+    and attacks on them, in front of simulated cameras. With --real and
+    --fake, it measures the pack's passive models on real photos. The
+    results are separate. A simulation shows how the signals behave under
+    its assumptions, not how real people and attackers behave. Ctrl-C ends
+    a long run and prints the rates of the attempts so far.
 
     Example: likeness evaluate-liveness faces/ --attempts 500 --json liveness.json
     """

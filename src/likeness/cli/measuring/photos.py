@@ -1,4 +1,4 @@
-"""What the measuring commands share: a pack, and the templates of a folder of people."""
+"""Parts of the measuring commands: their options, the pack, the templates of a folder of people, and reports."""
 
 import contextlib
 import os
@@ -25,26 +25,28 @@ from likeness.kit.files import replacing
 from likeness.settings import Settings
 
 Folder = Annotated[
-    Path, typer.Argument(metavar="DIR", help="A folder with one folder for each person, JPEG or PNG photos in it.")
+    Path, typer.Argument(metavar="DIR", help="A folder that has a folder of JPEG or PNG photos for each person.")
 ]
 Pack = Annotated[
-    str | None, typer.Option(help="The model pack; by default the deployment's (LIKENESS_PACK).", show_default=False)
+    str | None, typer.Option(help="The model pack. By default the deployment's (LIKENESS_PACK).", show_default=False)
 ]
 Workers = Annotated[
-    int, typer.Option(min=1, help="Photos worked on at once, one core each.", show_default="the cores of this machine")
+    int,
+    typer.Option(min=1, help="Photos analysed at once, one core for each.", show_default="the cores of this machine"),
 ]
 Cache = Annotated[
     Path | None,
     typer.Option(
-        help="Keep the templates in this folder, so that the next run on the same photos takes seconds. "
-        "Templates are biometric data: delete the folder when done.",
+        help="Keep the templates in this folder. The next run on the same photos then takes seconds. Templates are "
+        "biometric data: delete the folder at the end.",
         show_default=False,
     ),
 ]
 Groups = Annotated[
     Path | None,
     typer.Option(
-        help="Groups of the people: a CSV with a column `photo` (PERSON/PHOTO or PERSON) and a column for each label.",
+        help="CSV file of the people's groups. The column `photo` has PERSON/PHOTO or PERSON. Each further column is a "
+        "label.",
         show_default=False,
     ),
 ]
@@ -52,8 +54,8 @@ CORES = os.cpu_count() or 1
 
 
 def load_pack(pack: str | None) -> Engine:
-    """Load a pack by its id, or the one that the deployment serves. Raises SetupError."""
-    from likeness.engine.packs.loading import load_engine  # noqa: PLC0415  what reads networks takes a second to import
+    """Load a pack by its id, or the pack that the deployment serves. Raises SetupError."""
+    from likeness.engine.packs.loading import load_engine  # noqa: PLC0415  the import of ONNX Runtime takes a second
 
     settings = Settings()
     if pack is None and is_initialised(settings):
@@ -68,7 +70,7 @@ def load_pack(pack: str | None) -> Engine:
 
 
 def check_outputs(*files: Path | None) -> None:
-    """See to it, before the work, that what it gives can be written, each to a file of its own. Raises SetupError."""
+    """Check before the work that each output can be written, to a file of its own. Raises SetupError."""
     named = [file for file in files if file]
     for file in named:
         if not file.parent.is_dir():
@@ -80,7 +82,7 @@ def check_outputs(*files: Path | None) -> None:
 
 
 def write_report(file: Path, text: str) -> None:
-    """Write what a command was asked for, in the place of an earlier one; if that fails, the earlier one is left."""
+    """Write a report, and replace an earlier one. If the writing fails, the earlier report stays."""
     if file.exists() and not file.is_file():  # a pipe, or /dev/stdout
         file.write_text(text, encoding="utf-8")
         return
@@ -113,12 +115,12 @@ def extract_templates(
 
 
 def open_cache(engine: Engine, folder: Path | None, use: Use, policy: FacePolicy) -> TemplateCache | None:
-    """Open the templates that were kept in a folder; None without one. Raises SetupError."""
+    """Open the templates that a folder keeps, or give None without a folder. Raises SetupError."""
     return TemplateCache.open(folder, pack=str(engine.pack), binding=_binding(engine, use, policy)) if folder else None
 
 
 def _binding(engine: Engine, use: Use, policy: FacePolicy) -> str:
-    """Name all that a photo's outcome depends on beside the pack's name and version."""
+    """Name all that a photo's outcome depends on, except the pack's name and version."""
     recipe = ""
     with contextlib.suppress(SetupError):  # the fake pack has no manifest
         recipe = repr(replace(Catalogue(Settings().models_dir).get(engine.pack.id), calibration=None))

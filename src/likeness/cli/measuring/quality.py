@@ -22,22 +22,25 @@ def quality(
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="JPEG or PNG files.", show_default=False)],
     *,
     pack: Pack = None,
-    use: Annotated[Use, typer.Option(help="Which use's thresholds tell whether a photo would be refused.")] = Use.PROBE,
+    use: Annotated[
+        Use, typer.Option(help="The use whose thresholds decide whether a photo would be refused.")
+    ] = Use.PROBE,
     policy: Annotated[FacePolicy, typer.Option(help="What to do with several faces in a photo.")] = FacePolicy.LARGEST,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all numbers to this file.", show_default=False)
     ] = None,
 ) -> None:
-    """Tell the quality of photos: each measure of ISO/IEC 29794-5, its raw value, and its scalar of 0 to 100.
+    """Measure the quality of photos: each measure of ISO/IEC 29794-5, its raw value, and its scalar of 0 to 100.
 
-    Nothing is stored. With the pack face-landmarks (`likeness packs install face-landmarks`), eyes, mouth and pose are
-    also measured by the landmarks of the whole face; no photo is refused for these. Ends with 1 where a photo has no
-    face to measure.
+    Stores nothing. If the pack face-landmarks is installed (`likeness
+    packs install face-landmarks`), it also measures eyes, mouth and pose
+    by the landmarks of the whole face. No photo is refused for these.
+    Ends with status 1 if a photo has no face to measure.
 
     Example: likeness quality portrait.jpg --use enrol
     """
     from likeness.engine.packs.loading import load_landmarks  # noqa: PLC0415
-    from likeness.engine.quality.examination import examine  # noqa: PLC0415  what reads networks takes a second to import
+    from likeness.engine.quality.examination import examine  # noqa: PLC0415  the import of ONNX Runtime takes a second
 
     check_outputs(json_file)
     settings = Settings()
@@ -57,7 +60,7 @@ def quality(
         console.print(f"{photo}: quality {found.score}, {verdict}")
         console.print(_table(_by_name(found.measures), _by_name(by_landmarks)))
         if examined.presence is not None and not by_landmarks:
-            console.print("The model of landmarks sees no face here.\n")
+            console.print("The landmark model finds no face in this photo.\n")
         findings.append(
             {
                 "photo": str(photo),
