@@ -1,4 +1,4 @@
-"""A deployment's data folder: making it, opening it, and the facts recorded in it."""
+"""A deployment's data folder: how it is made and opened, and the facts that its database records."""
 
 import hashlib
 import hmac
@@ -30,14 +30,14 @@ from likeness.tenants.service import Tenants
 
 log = logging.getLogger("likeness")
 KEY_FACT = "deployment_key"
-"""A random key, sealed with the master key: what does not open it is another deployment's master key."""
+"""A random key, sealed with the master key. A key that does not open it is another deployment's master key."""
 OLD_KEY_FACT = "cursor_key"
-"""What deployments had before; there may be none."""
+"""The name of an older deployment's sealed key. A deployment may have none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """An open data folder: its database, keys, tenants and clients, and the facts recorded of it.
+    """An open data folder: its database, keys, tenants and clients, and its recorded facts.
 
     It knows no engine.
     """
@@ -56,24 +56,26 @@ class Deployment:
         return self.database.read_now(partial(_fact, name=name))
 
     def record(self, name: str, value: Any) -> None:
+        """Record a fact, a JSON value. It replaces an earlier value of this name."""
         self.database.write_now(partial(_record, name=name, value=value))
 
     def derived_key(self, purpose: str) -> bytes:
-        """Give the deployment's key for a purpose, which tells nothing of its other keys."""
+        """Give the deployment's key for a purpose. The key reveals nothing about the keys for other purposes."""
         return _derived(self.key, purpose)
 
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """Be the one process that holds this data's galleries, within the block; closes at its end.
+        """Own the data within the block: only this process holds its galleries. Close the deployment at the end.
 
-        Raises SetupError when another does, unless this one is to stand by until that ends.
+        While another process owns the data, wait for its end if ``settings.standby`` is set. Otherwise raise
+        SetupError.
         """
         with owned(self.settings.data_dir, wait=self.settings.standby):
             try:
                 self.database.claim(wait=self.settings.standby)
                 yield
             finally:
-                self.close()  # what is still queued is written before another process may load
+                self.close()  # writes all queued changes before another process may load
 
     def close(self) -> None:
         self.database.close()
@@ -85,7 +87,7 @@ def is_initialised(settings: Settings) -> bool:
 
 
 def initialise(settings: Settings) -> None:
-    """Make the data folder, the database and the master key. Raises SetupError when there is data already."""
+    """Make the data folder, the database and the master key. Raises SetupError when there is already data."""
     if is_initialised(settings):
         raise SetupError(f"there is a master key at {settings.master_key_file} already; this data folder is set up")
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -98,23 +100,23 @@ def initialise(settings: Settings) -> None:
                 "restore the key file"
             )
         _make_key(database, keys)
-    # Last of all: where the key is, all else is.
+    # The key comes last: a data folder with a key is complete.
     keys.save(settings.master_key_file)
 
 
 def _holds_data(connection: Connection) -> bool:
-    """Whether something may be sealed with a key that was used.
+    """Whether the database may have data that an earlier master key sealed.
 
-    An ``init`` that broke off left at most a key that nothing was sealed with.
+    An ``init`` that stopped half-way leaves at most the deployment's key. That key has sealed nothing.
     """
     facts = select(deployment).where(deployment.c.name != KEY_FACT)
     return any(connection.execute(query.limit(1)).first() for query in (facts, select(tenants), select(signing_keys)))
 
 
 def open_deployment(settings: Settings, clock: Clock | None = None) -> Deployment:
-    """Open a data folder that was made, bringing its database to the newest version.
+    """Open an existing data folder, and upgrade its database to the newest version.
 
-    Raises SetupError when the key or the database is missing, or the key is not that of the data.
+    Raises SetupError when the key or the database is missing, or the key belongs to other data.
     """
     keys = FileKeyProvider.read(settings.master_key_file)
     with _told(settings):
@@ -143,7 +145,7 @@ def open_deployment(settings: Settings, clock: Clock | None = None) -> Deploymen
 def _open_key(settings: Settings, database: Database, keys: KeyProvider) -> bytes:
     """Give the deployment's key.
 
-    Raises SetupError when the master key is not that of this data, or the data is not there.
+    Raises SetupError when the master key belongs to other data, or the data is missing.
     """
     sealed = database.read_now(partial(_fact, name=KEY_FACT))
     if sealed is not None:
@@ -166,7 +168,7 @@ def _make_key(database: Database, keys: KeyProvider) -> bytes:
 
 
 def _stored_keys(connection: Connection) -> list[tuple[bytes, str]]:
-    """Give what data of before has sealed with the master key, each with what it is bound to."""
+    """Give all that an older deployment sealed with the master key: pairs of sealed bytes and their context."""
     old = _fact(connection, OLD_KEY_FACT)
     return [
         *([(bytes.fromhex(old), OLD_KEY_FACT)] if old else []),
@@ -194,7 +196,8 @@ def _no_database(settings: Settings) -> SetupError:
     place = "LIKENESS_DATABASE_URL" if settings.database_url else str(settings.database_file)
     return SetupError(
         f"there is a master key at {settings.master_key_file}, but no database of this deployment at {place}: "
-        "restore it from a backup. To begin anew, move the key file and the data folder away and run `likeness init`"
+        "restore it from a backup. For a new deployment, move the key file and the data folder away and run "
+        "`likeness init`"
     )
 
 
@@ -212,9 +215,9 @@ def _record(connection: Connection, name: str, value: Any) -> None:
 
 
 def _upgrade(settings: Settings) -> None:
-    """Bring the database to the newest version. Raises SetupError."""
+    """Upgrade the database to the newest version. Raises SetupError."""
     if settings.database_url is None:
-        with suppress(OSError):  # what stands in the way is told below
+        with suppress(OSError):  # the upgrade below meets the same fault, and names it
             _keep_private(settings.database_file)
     with _told(settings):
         migrations.upgrade(settings.database_address)
@@ -222,7 +225,7 @@ def _upgrade(settings: Settings) -> None:
 
 @contextmanager
 def _told(settings: Settings) -> Iterator[None]:
-    """Tell what the operator can mend of a database that cannot be opened. Raises SetupError."""
+    """Raise SetupError with advice to the operator when the database cannot be opened within the block."""
     try:
         yield
     except DBAPIError as error:
@@ -231,9 +234,9 @@ def _told(settings: Settings) -> Iterator[None]:
             "missing, or its server unreachable?"
         ) from error
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        # The address is not told: it may carry a password.
+        # The message omits the address, because it may have a password.
         raise SetupError(
-            "LIKENESS_DATABASE_URL is no address of a database that can be used here, such as "
+            "LIKENESS_DATABASE_URL is not the address of a database that can be used here. An example is "
             "postgresql+psycopg://user@host/name, which needs likeness-server[postgres]"
         ) from error
     except migrations.UnknownVersion as error:
@@ -244,9 +247,9 @@ def _told(settings: Settings) -> Iterator[None]:
 
 
 def _keep_private(database: Path) -> None:
-    """Make SQLite's file before SQLite does, and keep it and its log private to their owner.
+    """Make SQLite's file before SQLite does. Make it and its log private to their owner.
 
-    A file that is there is not opened: closing it would drop the locks of every connection that this process has to it.
+    An existing file is not opened. Closing it would release the locks of all this process's connections to it.
     """
     with suppress(FileExistsError):
         os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))

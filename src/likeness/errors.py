@@ -1,11 +1,11 @@
-"""What can go wrong, as the caller sees it.
+"""The errors that a caller can get.
 
     LikenessError
-    ├── BadRequest                      400  the request is not what the call takes
+    ├── BadRequest                      400  the request is malformed
     │   ├── InvalidInput                400  a field is missing or out of range
-    │   ├── InvalidImage                400  the bytes claim to be a photo and are not
-    │   └── RequestTimeout              408  the body comes too slowly
-    ├── FaceRefused                     400  the photo shows no face to work with
+    │   ├── InvalidImage                400  the bytes look like a photo but cannot be decoded
+    │   └── RequestTimeout              408  the body arrives too slowly
+    ├── FaceRefused                     400  the photo shows no face that can be used
     │   ├── NoFace
     │   ├── MultipleFaces
     │   └── LowQuality                       with reasons
@@ -20,7 +20,7 @@
     ├── UnexpectedError                 500
     └── ServiceUnavailable              503
 
-One handler turns any of them into the contract's body (see ``likeness.web.http``).
+One handler turns each of them into the contract's error body (see ``likeness.web.http``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,41 +51,45 @@ class ErrorCode(StrEnum):
 
 MEANINGS: Mapping[ErrorCode, str] = {
     ErrorCode.BAD_REQUEST: (
-        "The body is not what its content type says: not well-formed JSON, a broken form. With 408 the "
-        "body came too slowly; with 405 the call does not exist with this method."
+        "The body does not agree with its content type, such as JSON that is not well-formed. With 408 the "
+        "body arrives too slowly. With 405 the call does not exist with this method."
     ),
-    ErrorCode.INVALID_INPUT: "A field is missing, of the wrong type or out of range; the message names it.",
+    ErrorCode.INVALID_INPUT: "A field is missing, of the wrong type or out of range. The message names the field.",
     ErrorCode.INVALID_IMAGE: (
-        "The bytes begin like a JPEG or PNG but are damaged, cut short, have too many pixels, or "
-        "contradict their own header."
+        "The bytes begin like a JPEG or PNG. But the image is damaged, incomplete, has too many pixels, or "
+        "contradicts its own header."
     ),
     ErrorCode.NO_FACE: "No face was found. Ask for a photo with the whole face in view.",
     ErrorCode.MULTIPLE_FACES: (
-        "Several faces and none is clearly the subject; or any second face, where the tenant's policy is `single`."
+        "The photo shows several faces and none is clearly the subject. Where the tenant's policy is `single`, any "
+        "second face gives this error."
     ),
     ErrorCode.LOW_QUALITY: (
-        "The face cannot be used; `reasons` names the ISO/IEC 29794-5 measures that fell short, worst first."
+        "The face cannot be used. `reasons` names the ISO/IEC 29794-5 measures that are too low, worst first."
     ),
-    ErrorCode.UNAUTHORIZED: "No access token, or one that is malformed, expired or not ours. Get a new one.",
-    ErrorCode.FORBIDDEN: "The token is good but lacks the permission of this call.",
-    ErrorCode.NOT_FOUND: "Unknown, gone, or another tenant's: the three are not told apart.",
-    ErrorCode.SESSION_EXPIRED_OR_NOT_FOUND: "The session is over or never was.",
-    ErrorCode.CONFLICT: "The `externalId` is taken, or the `Idempotency-Key` came before with another request.",
+    ErrorCode.UNAUTHORIZED: (
+        "The access token is missing, malformed or expired, or this server did not issue it. Get a new one."
+    ),
+    ErrorCode.FORBIDDEN: "The token is valid but lacks the permission of this call.",
+    ErrorCode.NOT_FOUND: (
+        "The object does not exist, was deleted, or belongs to another tenant. The answer is the same for the three."
+    ),
+    ErrorCode.SESSION_EXPIRED_OR_NOT_FOUND: "The session has ended or expired, or never existed.",
+    ErrorCode.CONFLICT: "The `externalId` is taken, or an earlier, different request used the `Idempotency-Key`.",
     ErrorCode.PAYLOAD_TOO_LARGE: "A photo or the body has too many bytes.",
-    ErrorCode.UNSUPPORTED_MEDIA_TYPE: "Not a JPEG or PNG, or a body that is neither JSON nor a form.",
-    ErrorCode.TOO_MANY_REQUESTS: "A quota is used up; `Retry-After` says when to come back.",
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: "The photo is not JPEG or PNG, or the body is neither JSON nor a form.",
+    ErrorCode.TOO_MANY_REQUESTS: "A quota is used up. `Retry-After` says when to try again.",
     ErrorCode.SERVICE_UNAVAILABLE: (
-        "The server has more to do than it can, is still loading, or cannot write; nothing was changed. "
-        "`Retry-After` says when to come back. A server with too much to do says so before it reads the "
-        "body."
+        "The server is overloaded, is still loading, or cannot write. It changed nothing. `Retry-After` says when "
+        "to try again. An overloaded server gives this error before it reads the body."
     ),
-    ErrorCode.UNEXPECTED_ERROR: "A fault of ours. The request id leads to the log entry.",
+    ErrorCode.UNEXPECTED_ERROR: "The server failed unexpectedly. Its log has the details under the request id.",
 }
-"""What each code tells a caller; docs/api.md is made from it."""
+"""What each code means to a caller. ``scripts/write_docs.py`` copies it into docs/api.md."""
 
 
 class LikenessError(Exception):
-    """The root of the tree: one clear sentence, a code and a status."""
+    """The root of these errors: one clear sentence, a code and an HTTP status."""
 
     code: ClassVar[ErrorCode] = ErrorCode.UNEXPECTED_ERROR
     status: ClassVar[int] = 500
@@ -97,7 +101,7 @@ class LikenessError(Exception):
 
 
 class BadRequest(LikenessError):
-    """The request is malformed. The root of the errors that a better request avoids."""
+    """The request is malformed. The root of the errors that a correct request avoids."""
 
     code = ErrorCode.BAD_REQUEST
     status = 400
@@ -122,7 +126,7 @@ class RequestTimeout(BadRequest):
 
 
 class FaceRefused(LikenessError):
-    """The photo was decoded, but its face cannot be used. The root of three reasons."""
+    """The photo was decoded, but its face cannot be used. The root of three errors."""
 
     status = 400
 
@@ -134,13 +138,13 @@ class NoFace(FaceRefused):
 
 
 class MultipleFaces(FaceRefused):
-    """The photo shows several faces, and the policy allows one alone or none is clearly the subject."""
+    """The photo shows several faces. The policy allows only one, or none is clearly the subject."""
 
     code = ErrorCode.MULTIPLE_FACES
 
 
 class LowQuality(FaceRefused):
-    """The face cannot be used; ``reasons`` are ISO/IEC 29794-5 measure names, worst first."""
+    """The face cannot be used. ``reasons`` are names of ISO/IEC 29794-5 measures, worst first."""
 
     code = ErrorCode.LOW_QUALITY
 
@@ -150,7 +154,7 @@ class LowQuality(FaceRefused):
 
 
 class Unauthorized(LikenessError):
-    """The access token is missing, malformed, expired or not ours."""
+    """The access token is missing, malformed or expired, or this deployment did not issue it."""
 
     code = ErrorCode.UNAUTHORIZED
     status = 401
@@ -160,21 +164,21 @@ class Unauthorized(LikenessError):
 
 
 class Forbidden(LikenessError):
-    """The caller is known but may not do this."""
+    """The token is valid but lacks the permission of this call."""
 
     code = ErrorCode.FORBIDDEN
     status = 403
 
 
 class NotFound(LikenessError):
-    """What the path names does not exist, or belongs to another tenant."""
+    """The object that the path names does not exist, or belongs to another tenant."""
 
     code = ErrorCode.NOT_FOUND
     status = 404
 
 
 class SessionExpiredOrNotFound(NotFound):
-    """The session does not exist, has ended, or its time is over."""
+    """The session does not exist, has ended or has expired."""
 
     code = ErrorCode.SESSION_EXPIRED_OR_NOT_FOUND
 
@@ -201,7 +205,7 @@ class UnsupportedMediaType(LikenessError):
 
 
 class TooManyRequests(LikenessError):
-    """The caller must wait ``retry_after_seconds``."""
+    """A quota is used up. The caller must wait ``retry_after_seconds``."""
 
     code = ErrorCode.TOO_MANY_REQUESTS
     status = 429
@@ -211,7 +215,7 @@ class TooManyRequests(LikenessError):
 
 
 class UnexpectedError(LikenessError):
-    """A fault of ours; the message never carries details to the caller."""
+    """The server failed. The message never has details, because the caller sees it."""
 
 
 class ServiceUnavailable(LikenessError):
@@ -225,4 +229,4 @@ class ServiceUnavailable(LikenessError):
 
 
 class SetupError(Exception):
-    """The operator must act: a missing key, an unknown pack, weights that fail their hash. Never sent to a caller."""
+    """The operator must act: a key is missing, a pack is unknown, a hash is wrong. Callers never see this error."""

@@ -205,8 +205,8 @@ def test_a_client_gets_the_permissions_that_are_named_and_no_other(folder: Path)
 @pytest.mark.parametrize(
     ("address", "told"),
     [
-        ("not an address", "no address of a database"),
-        ("nosuch://secret@host/name", "no address of a database"),
+        ("not an address", "not the address of a database"),
+        ("nosuch://secret@host/name", "not the address of a database"),
         ("postgresql+psycopg://user:secret@/name?host=/nowhere", "server unreachable"),
     ],
 )

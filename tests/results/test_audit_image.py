@@ -1,4 +1,4 @@
-"""The audit image: metadata gone, background hidden, head untouched."""
+"""The audit image has no metadata, a hidden background and an unchanged head."""
 
 import io
 
@@ -51,6 +51,6 @@ def test_the_background_is_hidden_and_the_head_is_not(frame: AuditFrame, obfusca
     elif obfuscation is Obfuscation.FILLED_WHITE:
         assert hidden.min() > 243
     else:
-        # What is left of the bystander's cells are slow gradients: no edge between two neighbours survives.
+        # Only slow gradients remain of the bystander's cells. No edge between two neighbours survives.
         before = np.abs(np.diff(frame.image[bystander].astype(int), axis=1)).max()
         assert np.abs(np.diff(hidden, axis=1)).max() < before / 8

@@ -1,4 +1,4 @@
-"""The claims, member by member."""
+"""Each member of the claims."""
 
 from typing import Any
 

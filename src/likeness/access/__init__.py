@@ -1,1 +1,1 @@
-"""Access tokens: issue, verification, and who may call what."""
+"""Access: API clients, their tokens and permissions, and the signing keys."""

@@ -1,4 +1,4 @@
-"""API clients: who of a tenant may ask for tokens, and with what permissions."""
+"""API clients: programs of a tenant that get access tokens, and their permissions."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from likeness.tenants.service import check_name
 
 @dataclass(frozen=True, slots=True)
 class ClientCredentials:
-    """A new client's id and its secret, which is shown once and never again."""
+    """A new client's id and its secret. The secret is shown only once."""
 
     client_id: str
     client_secret: str
@@ -31,7 +31,7 @@ class Clients:
         self._clock = clock
 
     def create(self, tenant_id: str, name: str, scopes: Collection[Scope]) -> ClientCredentials:
-        """Make a client that holds these permissions, and its secret. Raises InvalidInput when the name is none."""
+        """Make a client with these permissions, and its secret. Raises InvalidInput when the name is not valid."""
         check_name(name)
         credentials, secret_hash = self._new_secret(new_id())
         row = ClientRow(credentials.client_id, tenant_id, name, secret_hash, tuple(sorted(scopes)), disabled=False)
@@ -43,7 +43,7 @@ class Clients:
         return self._database.read_now(lambda c: repository.clients_of(c, tenant_id))
 
     def disable(self, client_id: str) -> None:
-        """Let a client get no more tokens; those it holds end within their life. Raises NotFound."""
+        """Give a client no more tokens. Its present tokens stay valid until they expire. Raises NotFound."""
         if not self._database.write_now(lambda c: repository.disable_client(c, client_id, now=self._clock.now())):
             raise NotFound("There is no such enabled client.")
 
@@ -55,10 +55,10 @@ class Clients:
         return credentials
 
     async def verify_secret(self, client_id: str, client_secret: str) -> ClientRow | None:
-        """Give the client whose secret this is, else None.
+        """Give the client that has this secret, or None.
 
-        Only what was once given out reaches the database. A made-up secret costs the same for every id, known or not,
-        and keeps nobody waiting. Raises ServiceUnavailable.
+        Only a secret that was once issued reaches the database. An invented secret costs the same for every id, known
+        or unknown, and delays no other caller. Raises ServiceUnavailable.
         """
         if not self._secrets.was_given(client_id, client_secret):
             return None

@@ -54,7 +54,7 @@ class Jwk(BaseModel):
 
 
 class JwkSet(BaseModel):
-    """The public keys that tokens and results are verified with (RFC 7517)."""
+    """The public keys that verify tokens and results (RFC 7517)."""
 
     keys: list[Jwk]
 
@@ -70,7 +70,7 @@ OAUTH_ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 class OAuthFault(Exception):
-    """An error reply of RFC 6749 §5.2, whose shape differs from every other call's."""
+    """An error reply of RFC 6749 §5.2. Its shape differs from the errors of all other calls."""
 
     def __init__(
         self, error: str, description: str, status: int = 400, *, headers: Mapping[str, str] | None = None
@@ -82,13 +82,13 @@ class OAuthFault(Exception):
 
     @classmethod
     def of(cls, error: LikenessError) -> "OAuthFault":
-        """Give what any other call would answer in the shape of this one."""
+        """Convert another call's error to this shape."""
         code = "temporarily_unavailable" if error.status in {429, 503} else "invalid_request"
         return cls(code, error.message, error.status, headers=error.headers)
 
 
 async def handle_oauth_fault(_request: Request, fault: Exception) -> JSONResponse:
-    """Answer for a refused token call in the form of RFC 6749 §5.2."""
+    """Answer a refused token call as RFC 6749 §5.2 says."""
     assert isinstance(fault, OAuthFault)
     headers = NO_STORE | fault.headers | ({"WWW-Authenticate": "Basic"} if fault.status == 401 else {})
     return JSONResponse({"error": fault.error, "error_description": str(fault)}, fault.status, headers)
@@ -114,7 +114,8 @@ async def handle_oauth_fault(_request: Request, fault: Exception) -> JSONRespons
                             "client_secret": {"type": "string", "format": "password"},
                             "scope": {
                                 "type": "string",
-                                "description": "Permissions, separated by spaces, to narrow the token to.",
+                                "description": "The token's permissions, separated by spaces. Default: all of the "
+                                "client's.",
                             },
                         },
                     },
@@ -126,7 +127,7 @@ async def handle_oauth_fault(_request: Request, fault: Exception) -> JSONRespons
     responses=OAUTH_ERRORS,
 )
 async def issue_token(request: Request, tokens: TokensComponent) -> JSONResponse:
-    """Exchange a client's id and secret, in the form or as HTTP Basic, for a token of 30 minutes."""
+    """Exchange a client's id and secret for a token of 30 minutes. Send them in the form or as HTTP Basic."""
     try:
         return await _issue(tokens, request, await _read_form(request))
     except LikenessError as error:
@@ -145,7 +146,7 @@ async def _issue(tokens: Tokens, request: Request, form: dict[str, str]) -> JSON
     except InvalidClient as error:
         raise OAuthFault("invalid_client", "The client id or the client secret is wrong.", 401) from error
     except InvalidScope as error:
-        raise OAuthFault("invalid_scope", "The client does not hold every permission asked for.") from error
+        raise OAuthFault("invalid_scope", "The client does not hold all requested permissions.") from error
     reply = TokenReply(
         access_token=issued.token, expires_in=issued.expires_in_seconds, scope=" ".join(issued.scopes), jti=issued.jti
     )
@@ -159,7 +160,7 @@ async def _issue(tokens: Tokens, request: Request, form: dict[str, str]) -> JSON
     summary="Public keys of tokens and results",
 )
 async def get_public_keys(tokens: TokensComponent) -> JSONResponse:
-    """Give the JWK Set; a retired key stays while anything that it signed is valid."""
+    """Give the JWK Set. A retired key stays in it until all that it signed has expired."""
     return JSONResponse(tokens.public_keys(), headers={"Cache-Control": "public, max-age=300"})
 
 

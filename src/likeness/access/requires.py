@@ -1,4 +1,4 @@
-"""Who may call is said in the endpoint's signature.
+"""The check of a caller's permissions. An endpoint's signature names the scope that it needs.
 
 For example ``principal: Annotated[Principal, Depends(Requires(Scope.FACE_MATCH))]``.
 """
@@ -20,7 +20,7 @@ from likeness.web.route import OfRequest
 
 @dataclass(frozen=True, kw_only=True)
 class AccessComponents:
-    """What a call that needs a token asks the application for."""
+    """The application's components that a call with a token needs."""
 
     tokens: Tokens
     tenants: Tenants
@@ -28,7 +28,7 @@ class AccessComponents:
 
 
 TenantsComponent = Annotated[Tenants, Depends(Component(AccessComponents, lambda components: components.tenants))]
-"""The tenants, as an endpoint asks for them."""
+"""The type of an endpoint's parameter that gets the tenants."""
 
 
 class Requires(OfRequest):
@@ -56,4 +56,4 @@ class Requires(OfRequest):
 def demand(principal: Principal, *any_of: Scope) -> None:
     """Raise Forbidden unless the principal holds one of the scopes."""
     if principal.scopes.isdisjoint(any_of):
-        raise Forbidden(f"This needs the permission {' or '.join(any_of)}, which the token does not have.")
+        raise Forbidden(f"This request needs the permission {' or '.join(any_of)}, which the token does not have.")

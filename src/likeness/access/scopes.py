@@ -1,10 +1,10 @@
-"""The permissions a client may hold."""
+"""The permissions that a client may hold."""
 
 from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """A permission, by the contract's name."""
+    """A permission. Its value is the contract's name."""
 
     FACE_FLOW = "KYC_FACE_FLOW"
     FACE_MATCH = "KYC_FACE_MATCH"
@@ -16,4 +16,4 @@ class Scope(StrEnum):
 
 
 API_SCOPES = frozenset(Scope) - {Scope.ADMIN}
-"""What a tenant's first client gets: every call of the API. Any other client gets what is named."""
+"""The permissions of a tenant's first client: every call of the API. Other clients get the permissions named."""

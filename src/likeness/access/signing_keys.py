@@ -1,6 +1,6 @@
-"""The deployment's signing keys.
+"""The deployment's signing keys, sealed in the database.
 
-Sealed in the database, newest signs, retired ones verify until what they signed has ended.
+The newest key signs. A retired key verifies until everything that it signed has expired.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from likeness.store.tables import signing_keys
 TAKEN_UP_SECONDS = 60
 """A running server signs with a new key within this time."""
 LIFE_AFTER_SECONDS = LONGEST_LIFE_SECONDS + TAKEN_UP_SECONDS + TOLERATED_SECONDS
-"""How long a key is good for after another has taken its place: as long as what it may have signed last."""
+"""How long a retired key stays valid: until the last token that it may have signed has expired."""
 
 
 class SigningKeys:
-    """The signing keys in the database: read, rotated, taken up by a running server."""
+    """The signing keys in the database. A running server takes up their changes."""
 
     def __init__(self, database: Database, keys: KeyProvider, clock: Clock) -> None:
         self._database = database
@@ -31,7 +31,7 @@ class SigningKeys:
         self._clock = clock
 
     def signer(self) -> Signer:
-        """Load the keys, making the first one where there is none."""
+        """Load the keys. Make the first key when there is none. Raises SetupError when a key does not open."""
         rows = self._database.read_now(self._live)
         if not rows:
             self.rotate()
@@ -39,18 +39,24 @@ class SigningKeys:
         return Signer(self._open(rows))
 
     async def take_up(self, signer: Signer) -> None:
-        """Have a running server go by the keys that are stored, and forget those that have ended."""
+        """Replace a running server's keys by those stored, and delete the keys that have ended.
+
+        Raises SetupError when a key does not open.
+        """
         rows = await self._database.read(self._live)
         if rows and {row.kid: _ends_at(row) for row in rows} != signer.ends:
             signer.use(await asyncio.to_thread(self._open, rows))
             await self._database.write(self._forget_ended)
 
     def ends(self) -> dict[str, float | None]:
-        """Give the keys' ids, the one that signs first, and when each of the others ends."""
+        """Give the end of each key by its ``kid``, in seconds since the Unix epoch.
+
+        The key that signs comes first. It has no end: None.
+        """
         return {row.kid: _ends_at(row) for row in self._database.read_now(self._live)}
 
     def rotate(self) -> str:
-        """Make a new signing key and retire the old. Gives the new ``kid``."""
+        """Make a new signing key and retire the old one. Gives the new ``kid``."""
         key = SigningKey.generate()
 
         def change(connection: Connection) -> None:
@@ -61,9 +67,9 @@ class SigningKeys:
         return key.kid
 
     def revoke(self, kid: str) -> str | None:
-        """Forget a key: what it signed is good no more.
+        """Delete a key. All that it signed is invalid from now on. Raises NotFound.
 
-        Gives the ``kid`` of a new one where it was the one that signs. Raises NotFound.
+        When the key was the one that signs, make a new key and give its ``kid``. Otherwise give None.
         """
         key = SigningKey.generate()
 

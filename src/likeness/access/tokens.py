@@ -1,4 +1,4 @@
-"""Client credentials in, access token out (RFC 6749 §4.4); access token in, principal out."""
+"""Access tokens: issued for client credentials (RFC 6749 §4.4), and verified to name the caller."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ TRACKED_CHARACTERS = 64
 
 
 class InvalidClient(Exception):
-    """The client id or secret is wrong. Which of the two is never said."""
+    """The client id or the secret is wrong. The caller never learns which of the two."""
 
 
 class InvalidScope(Exception):
-    """The token was to carry a permission that the client does not hold."""
+    """The caller asked for a permission that the client does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """An issued token, with what a token reply tells of it."""
+    """An issued token, with the facts for its reply."""
 
     token: str
     scopes: tuple[str, ...]
@@ -37,7 +37,7 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling: the only source of a tenant's id."""
+    """The verified caller. It is the only source of a request's tenant id."""
 
     tenant_id: str
     client_id: str
@@ -45,7 +45,7 @@ class Principal:
 
 
 class Tokens:
-    """Issues access tokens to clients and verifies them; too many wrong secrets are refused for a while."""
+    """Issues access tokens to clients, and verifies them. After too many wrong secrets it refuses more for a while."""
 
     def __init__(
         self,
@@ -66,11 +66,11 @@ class Tokens:
         self._failures: dict[str, deque[float]] = {}
 
     async def issue(self, client_id: str, client_secret: str, scopes: frozenset[str] | None = None) -> AccessToken:
-        """Issue a token with the client's permissions, or with the narrower ``scopes`` asked for.
+        """Issue a token with the client's permissions, or only with ``scopes``.
 
-        Raises InvalidClient, InvalidScope, ServiceUnavailable, and TooManyRequests for wrong secrets in a row. The
-        right secret always gets its token: a client's id is no secret, and a stranger who knows it must not keep the
-        client out.
+        Raises InvalidClient, InvalidScope, ServiceUnavailable, and TooManyRequests after too many wrong secrets. The
+        right secret always gets a token. A client's id is not secret, so a stranger who knows it must not be able to
+        lock the client out.
         """
         client = await self._clients.verify_secret(client_id, client_secret)
         if client is None:
@@ -107,11 +107,13 @@ class Tokens:
         try:
             claims = self._signer.verify(token.strip(), issuer=self._issuer, audience=AUDIENCE, now=self._clock.now())
         except InvalidToken as error:
-            raise Unauthorized("The access token is malformed, expired or not ours; get a new one.") from error
+            raise Unauthorized(
+                "The access token is malformed or expired, or this server did not issue it. Get a new one."
+            ) from error
         return Principal(claims["tenant_id"], claims["client_id"], frozenset(claims["scope"]))
 
     def public_keys(self) -> dict[str, Any]:
-        """Give the JWK Set that tokens and results are verified with."""
+        """Give the JWK Set that verifies tokens and results."""
         return self._signer.public_set(now=self._clock.now())
 
     def _refuse_guessing(self, client_id: str) -> None:

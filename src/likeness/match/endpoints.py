@@ -39,8 +39,8 @@ async def match_faces(
 ) -> MatchReply:
     """Say whether two photos show one person.
 
-    `matchLevel` is the highest of five levels that the comparison reaches (0: none); each level promises a measured
-    false match rate, from 1e-2 at level 1 to 1e-6 at level 5. `match` is `matchLevel >= minimumMatchLevel`.
+    `matchLevel` is the highest of five levels that the comparison reaches, or 0. Each level has a measured false match
+    rate, from 1e-2 at level 1 to 1e-6 at level 5. `match` is `matchLevel >= minimumMatchLevel`.
     """
     photos = await read_fields(request, MatchRequest, photos=2)
     tenant = await tenants.get(principal.tenant_id)

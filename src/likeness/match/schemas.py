@@ -1,4 +1,4 @@
-"""What ``POST /api/v1/face/match`` takes and gives (contract §4)."""
+"""The request and the reply of ``POST /api/v1/face/match`` (contract §4)."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from likeness.web.wire import EXAMPLE_PHOTO, Level, Photo, WireModel, example
 
 
 class MatchRequest(WireModel):
-    """Two photos whose faces are to be compared."""
+    """A request to compare the faces of two photos."""
 
     model_config = example(sourceImage=EXAMPLE_PHOTO, targetImage=EXAMPLE_PHOTO, minimumMatchLevel=3)
 
@@ -39,7 +39,7 @@ class FaceQuality(WireModel):
 
 
 class FaceReport(WireModel):
-    """What was seen in one photo."""
+    """The face that was found in one photo, and its quality."""
 
     box: FaceBox
     quality: FaceQuality
@@ -52,7 +52,7 @@ class FaceReport(WireModel):
 
 
 class MatchReply(WireModel):
-    """Whether both faces match, with score, level and what was seen in each photo."""
+    """Whether both faces match, the score and the level, and the face found in each photo."""
 
     model_config = example(
         match=True,

@@ -1,4 +1,4 @@
-"""Comparing two photos."""
+"""The comparison of two photos (1:1)."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from likeness.tenants.service import Tenant
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """Two faces, the score of their templates and the level that it reaches."""
+    """Two faces, the score of their templates (a cosine) and the level that the score reaches (0..5)."""
 
     source: Face
     target: Face
@@ -28,7 +28,7 @@ class Matcher:
         self.model = str(faces.engine.pack)
 
     async def compare(self, tenant: Tenant, source: bytes, target: bytes) -> Comparison:
-        """Compare the faces of two photos; raises what :meth:`Engine.analyse` raises."""
+        """Compare the faces of two photos. Raises what :meth:`Engine.analyse` raises."""
         faces = await self._faces.analyse_both(
             source, target, uses=(Use.ID_PHOTO, Use.PROBE), policy=tenant.settings.face_policy
         )

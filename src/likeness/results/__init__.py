@@ -1,1 +1,1 @@
-"""What a face session leaves behind: one signed result and, for a while, the image it was decided on."""
+"""Results of face sessions: one signed result and, for a while, the image that decided the session."""

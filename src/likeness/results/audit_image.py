@@ -1,6 +1,6 @@
-"""The audit image: the frame that a session was decided on.
+"""The audit image: the frame that decided a session.
 
-It is written anew as a plain JPEG, its background hidden if so wished.
+It is encoded anew as a plain JPEG. Its background can be hidden.
 """
 
 from enum import StrEnum
@@ -14,11 +14,11 @@ from likeness.results.claims import AuditFrame
 
 JPEG_QUALITY = 92
 COARSE_PIXELS = 12
-"""Long side of the picture that a blurred background is stretched from: nobody in it can be recognised."""
+"""Long side of the small picture that becomes the blurred background. No person in it can be recognised."""
 
 
 class Obfuscation(StrEnum):
-    """What the background is replaced by; the subject's head is never touched."""
+    """How the background is hidden. The subject's head never changes."""
 
     FILLED = "FILLED"
     FILLED_WHITE = "FILLED_WHITE"
@@ -26,7 +26,7 @@ class Obfuscation(StrEnum):
 
 
 def write_audit_image(frame: AuditFrame, obfuscation: Obfuscation | None) -> bytes:
-    """Encode the frame as JPEG. Pixels alone are taken over: no metadata that a browser may have sent along."""
+    """Encode the frame as JPEG. Only its pixels are used, so no metadata of the browser remains."""
     image = frame.image
     if obfuscation is not None:
         head = _head_mask(image.shape[:2], frame.detection.box)[:, :, None]
@@ -52,7 +52,7 @@ def _background(image: Image, obfuscation: Obfuscation) -> Image:
 
 
 def _head_mask(size: tuple[int, int], box: Box) -> NDArray[np.bool_]:
-    """Give True within an ellipse around the face, hair and chin included."""
+    """Give a mask of ``size`` (height, width): True within an ellipse around the face, hair and chin."""
     mask = np.zeros(size, np.uint8)
     center = (round(box.x + box.width / 2), round(box.y + 0.45 * box.height))
     axes = (round(0.70 * box.width), round(0.80 * box.height))

@@ -9,7 +9,7 @@ from likeness.engine.base import Detection, Image
 
 @dataclass(frozen=True, slots=True)
 class OneToN:
-    """Who was found in the gallery, or under which id the person was enrolled; ``None`` for neither."""
+    """The entry that was found in the gallery, or that was enrolled. ``entry_id`` is None for neither."""
 
     entry_id: str | None = None
     found: bool = False
@@ -17,7 +17,7 @@ class OneToN:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AuditFrame:
-    """The frame that the session was decided on, and the face in it."""
+    """The frame that decided the session, and the face in it."""
 
     image: Image
     detection: Detection
@@ -25,7 +25,7 @@ class AuditFrame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ending:
-    """How a session ended: everything that its result says."""
+    """How a session ended: all facts for its result. ``ended_at`` is in seconds since the Unix epoch."""
 
     session_id: str
     client_id: str
@@ -53,7 +53,7 @@ class AuditReference:
 def write_claims(
     ending: Ending, audit: AuditReference | None, *, issuer: str, jti: str, ttl_seconds: int
 ) -> dict[str, Any]:
-    """Give the claims; members of an ending that has no audit image are null."""
+    """Give the claims. Without an audit image its members are null."""
     issued_at = int(ending.ended_at)
     face: dict[str, Any] = {
         "auditTrailImageId": audit.image_id if audit else None,

@@ -1,4 +1,4 @@
-"""Results and audit images in the database. Every query is bound to one tenant and to the time."""
+"""Results and audit images in the database. Every query is for one tenant and one moment."""
 
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ class ResultRepository:
     def find_jws(
         self, connection: Connection, session_id_or_jti: str, *, now: float, jti: str | None = None
     ) -> tuple[str, bytes] | None:
-        """Give the session's id and the sealed result."""
+        """Give the session's id and the sealed result, or None. With ``jti``, only the result with this ``jti``."""
         query = select(session_results.c.session_id, session_results.c.sealed_jws).where(
             self._mine, _named(session_id_or_jti), session_results.c.expires_at > now
         )
@@ -47,13 +47,14 @@ class ResultRepository:
         return (row.session_id, row.sealed_jws) if row else None
 
     def find_image(self, connection: Connection, image_id: str, *, now: float) -> bytes | None:
+        """Give a sealed audit image, or None."""
         query = select(session_results.c.sealed_image).where(
             self._mine, session_results.c.image_id == image_id, session_results.c.image_expires_at > now
         )
         return connection.execute(query).scalar_one_or_none()
 
     def remove(self, connection: Connection, session_id_or_jti: str) -> str | None:
-        """Delete a result with its image; gives the session's id, or None where there was no result."""
+        """Delete a result with its image. Gives the session's id, or None when there was no result."""
         removed = (
             delete(session_results).where(self._mine, _named(session_id_or_jti)).returning(session_results.c.session_id)
         )
@@ -65,7 +66,7 @@ def _named(session_id_or_jti: str) -> ColumnElement[bool]:
 
 
 def remove_expired(connection: Connection, *, now: float) -> None:
-    """Drop what is past its end: the result, the image, and the row once both are gone."""
+    """Delete expired results and images of all tenants. Delete a row when both its parts have expired."""
     result_over, image_over = session_results.c.expires_at <= now, session_results.c.image_expires_at <= now
     connection.execute(delete(session_results).where(result_over, image_over))
     connection.execute(

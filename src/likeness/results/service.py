@@ -1,4 +1,4 @@
-"""Signing a session's result, keeping it for its time, and forgetting it."""
+"""A session's result: how it is signed, kept for its time, and deleted."""
 
 import hashlib
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ JWS_PURPOSE, IMAGE_PURPOSE = "session result", "audit image"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SignedResult:
-    """A result ready to be recorded."""
+    """A signed result that is ready to record."""
 
     jws: str
     claims: dict[str, Any]
@@ -32,7 +32,7 @@ class SignedResult:
 
 
 class Results:
-    """Every ending of a session has one result, kept sealed; a lapse of time is judged at the moment of asking."""
+    """The sealed results of sessions: one for each session that ends. An expired result is never given."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Results:
     def sign(
         self, tenant: Tenant, ending: Ending, obfuscation: Obfuscation | None = None, jti: str | None = None
     ) -> SignedResult:
-        """Write the audit image, sign the claims and seal both. Blocks for some milliseconds: run it on an executor."""
+        """Write the audit image, sign the claims and seal both. Blocks some milliseconds, so run it on an executor."""
         jti, audit, image = jti or new_id(), None, None
         if ending.audit:
             image = write_audit_image(ending.audit, obfuscation)
@@ -77,14 +77,14 @@ class Results:
         return SignedResult(jws, claims, tenant, row)
 
     def record(self, connection: Connection, result: SignedResult) -> None:
-        """Keep the result and put it out for the tenant's webhook, within the transaction that ends the session."""
+        """Store the result, and queue it for the tenant's webhook. Use the transaction that ends the session."""
         repository.add_result(connection, result.row)
         self._outbox.add(connection, result.tenant, result.row.session_id, result.claims)
 
     async def find(self, tenant: Tenant, session_id_or_jti: str, *, jti: str | None = None) -> str | None:
-        """Give a signed result, named by its session's id or its own ``jti``; with ``jti`` that one alone.
+        """Give a signed result by its session's id or its own ``jti``. With ``jti``, only the result with this ``jti``.
 
-        None: not ended yet, gone, unknown, another tenant's.
+        Gives None when the session has not ended, is unknown or is another tenant's, and when the result is gone.
         """
         find = partial(ResultRepository(tenant.id).find_jws, now=self._clock.now(), jti=jti)
         found = await self._database.read(lambda c: find(c, session_id_or_jti))
@@ -94,19 +94,19 @@ class Results:
         return tenant.cipher.open(sealed, JWS_PURPOSE, session_id).decode()
 
     async def find_image(self, tenant: Tenant, image_id: str) -> bytes | None:
-        """Give the bytes of an audit image, or None: gone, unknown, another tenant's."""
+        """Give the bytes of an audit image. None when it is gone, unknown or another tenant's."""
         now = self._clock.now()
         sealed = await self._database.read(lambda c: ResultRepository(tenant.id).find_image(c, image_id, now=now))
         return None if sealed is None else tenant.cipher.open(sealed, IMAGE_PURPOSE, image_id)
 
     def forget(self, connection: Connection, tenant: Tenant, session_id_or_jti: str) -> str:
-        """Delete a result, its image and what still waits for the webhook; gives the session's id."""
+        """Delete a result, its image and its waiting webhook deliveries. Gives the session's id."""
         removed = ResultRepository(tenant.id).remove(connection, session_id_or_jti)
         session_id = removed or self._outbox.session_of(connection, tenant, session_id_or_jti) or session_id_or_jti
         self._outbox.forget(connection, tenant, session_id)
         return session_id
 
     async def remove_expired(self) -> None:
-        """Delete what is past its end."""
+        """Delete expired results and images of all tenants."""
         now = self._clock.now()
         await self._database.write(lambda c: repository.remove_expired(c, now=now))

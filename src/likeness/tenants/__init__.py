@@ -1,1 +1,1 @@
-"""Who uses the deployment: tenants, their settings, their data keys and their API clients."""
+"""The tenants of a deployment, their settings and their data keys."""

@@ -17,7 +17,7 @@ class TenantRow:
     name: str
     sealed_data_key: bytes
     settings: str
-    """As JSON, read by nobody yet: that of one tenant may be damaged."""
+    """JSON that is not parsed yet. One tenant's may be damaged."""
 
 
 _TENANTS = select(tenants.c.id, tenants.c.name, tenants.c.sealed_data_key, cast(tenants.c.settings, Text))
@@ -42,7 +42,7 @@ def set_tenant_settings(connection: Connection, tenant_id: str, settings: dict[s
 
 
 def erase_tenant(connection: Connection, tenant_id: str) -> None:
-    """Delete a tenant's rows of every table, those that others refer to last."""
+    """Delete a tenant's rows in every table. Rows that other rows refer to go last."""
     for table in reversed(metadata.sorted_tables):
         if "tenant_id" in table.c:
             connection.execute(delete(table).where(table.c.tenant_id == tenant_id))
@@ -50,7 +50,7 @@ def erase_tenant(connection: Connection, tenant_id: str) -> None:
 
 
 def find_tenant(connection: Connection, *, tenant_id: str | None = None, name: str | None = None) -> TenantRow | None:
-    """Give the tenant with this id or, without an id, with this name; None when there is none."""
+    """Give the tenant with this id. Without an id, give the tenant with this name. None when there is none."""
     condition = tenants.c.id == tenant_id if tenant_id is not None else tenants.c.name == name
     row = connection.execute(_TENANTS.where(condition)).one_or_none()
     return TenantRow(*row) if row else None

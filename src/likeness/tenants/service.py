@@ -1,4 +1,4 @@
-"""Making tenants, and what a request needs to know of its tenant."""
+"""The deployment's tenants: how they are made, changed and erased, and how a request gets its own."""
 
 import logging
 import threading
@@ -32,7 +32,7 @@ class Tenant:
 
 
 class Tenants:
-    """The deployment's tenants. Opened tenants are kept in memory: no key is unwrapped per request."""
+    """The deployment's tenants. Opened tenants stay in memory, so a request unwraps no key."""
 
     def __init__(self, database: Database, keys: KeyProvider, clock: Clock) -> None:
         self._database = database
@@ -40,15 +40,15 @@ class Tenants:
         self._clock = clock
         self._opened: dict[str, Tenant] = {}
         self._stored: dict[str, str] = {}
-        """The settings of the opened tenants, as they stood in the database."""
+        """The settings of the opened tenants, as the database had them."""
         self._told: set[str] = set()
-        """Tenants that cannot be opened, which the log has."""
+        """Ids of tenants that cannot be opened and that the log names already."""
         self._lock = threading.Lock()
 
     def create(self, name: str, settings: TenantSettings | None = None) -> Tenant:
-        """Make a tenant with a data key of its own.
+        """Make a tenant with its own data key.
 
-        Raises Conflict when the name is taken, InvalidInput when it is none.
+        Raises Conflict when the name is taken, InvalidInput when the name is not valid.
         """
         check_name(name)
         tenant_id = new_id()
@@ -61,25 +61,26 @@ class Tenants:
         return self._open(row)
 
     def change_settings(self, tenant_id: str, settings: TenantSettings) -> None:
+        """Replace a tenant's settings."""
         values = settings.model_dump(mode="json", exclude_unset=True)
         self._database.write_now(lambda c: repository.set_tenant_settings(c, tenant_id, values))
         with self._lock:
             self._forget(tenant_id)
 
     def erase(self, tenant_id: str) -> None:
-        """Erase everything that the database has of a tenant, its data key included. Its photos are deleted before."""
+        """Erase all of a tenant's rows in the database, and its data key. The caller deletes its photos first."""
         self._database.write_now(lambda c: repository.erase_tenant(c, tenant_id))
         with self._lock:
             self._forget(tenant_id)
 
     def rows(self) -> list[TenantRow]:
-        """Give what is stored of every tenant, whether its key opens or not."""
+        """Give the stored row of every tenant, also of those whose key does not open."""
         return self._database.read_now(repository.all_tenants)
 
     def all(self) -> list[Tenant]:
-        """Give every tenant whose data key and settings can be read; one whose cannot is told, and stops no other.
+        """Give every tenant whose data key and settings can be read. The log names each other tenant once.
 
-        What another process changed or erased meanwhile is taken up.
+        Tenants that another process has changed or erased since are read anew.
         """
         opened, rows = [], self.rows()
         present = {row.id: row.settings for row in rows}
@@ -94,12 +95,12 @@ class Tenants:
         return opened
 
     def names_where(self, applies: Callable[[TenantSettings], bool]) -> list[str]:
-        """Name the tenants to whose settings something applies; no key is opened for it."""
+        """Give the names of the tenants whose settings meet a condition. Opens no key."""
         read = ((row.name, settings_of(row)) for row in self.rows())
         return [name for name, settings in read if settings and applies(settings)]
 
     def row_by_name(self, name: str) -> TenantRow:
-        """Give what is stored of a tenant, by its name or id, whether its key opens or not. Raises NotFound."""
+        """Give a tenant's stored row by its name or id, also when its key does not open. Raises NotFound."""
         row = self._database.read_now(
             lambda c: repository.find_tenant(c, name=name) or repository.find_tenant(c, tenant_id=name)
         )
@@ -117,13 +118,13 @@ class Tenants:
     async def get(self, tenant_id: str) -> Tenant:
         """Give the tenant of an authorised request.
 
-        Raises NotFound when it is gone, ServiceUnavailable when it cannot be opened.
+        Raises Unauthorized when it was erased, ServiceUnavailable when it cannot be opened.
         """
         opened = self._opened.get(tenant_id)
         if opened is None:
             row = await self._database.read(lambda c: repository.find_tenant(c, tenant_id=tenant_id))
             if row is None:
-                raise Unauthorized("The tenant of this token is gone.")
+                raise Unauthorized("The tenant of this token was erased.")
             try:
                 opened = self._open(row)
             except SetupError as error:
@@ -135,8 +136,8 @@ class Tenants:
         if row.id not in self._told:
             self._told.add(row.id)
             log.error(
-                "tenant %s is not served: %s. Or restore its row from a backup, or erase it: `likeness tenant erase "
-                "%s`",
+                "tenant %s is not served: %s. Otherwise restore its row from a backup, or erase the tenant: `likeness "
+                "tenant erase %s`",
                 row.id,
                 error,
                 row.id,
@@ -146,20 +147,20 @@ class Tenants:
         data_key = self._keys.unwrap(row.sealed_data_key, row.id)
         settings = settings_of(row)
         if settings is None:
-            raise SetupError(f"its stored settings are damaged: set them anew with `likeness tenant set {row.id}`")
+            raise SetupError(f"its stored settings are damaged: set them again with `likeness tenant set {row.id}`")
         tenant = Tenant(row.id, row.name, settings, Cipher(data_key, row.id))
         with self._lock:
             self._stored.setdefault(row.id, row.settings)
             return self._opened.setdefault(row.id, tenant)
 
     def _forget(self, tenant_id: str) -> None:
-        """Holds the lock."""
+        """Drop an opened tenant. The caller holds the lock."""
         self._opened.pop(tenant_id, None)
         self._stored.pop(tenant_id, None)
 
 
 def settings_of(row: TenantRow) -> TenantSettings | None:
-    """Give a tenant's settings; None when what is stored of them is damaged."""
+    """Give a tenant's settings, or None when the stored settings are damaged."""
     try:
         return TenantSettings.model_validate_json(row.settings)
     except ValidationError:
@@ -167,6 +168,6 @@ def settings_of(row: TenantRow) -> TenantSettings | None:
 
 
 def check_name(name: str) -> None:
-    """Refuse what is no name of a tenant or a client. Raises InvalidInput."""
+    """Raise InvalidInput when a text cannot be the name of a tenant or a client."""
     if not (name.strip() and name.isprintable() and len(name) <= LONGEST_NAME):
         raise InvalidInput(f"A name has 1 to {LONGEST_NAME} printable characters, and not only blanks.")
