@@ -1,4 +1,4 @@
-"""Engines and photos that several tests share. The photos ship inside public packages, which are read and never imported."""
+"""Engines and photos that several tests share. The photos are in public packages, which are read and never imported."""
 
 import importlib.util
 from collections.abc import Callable
@@ -23,13 +23,13 @@ def package_file(package: str, path: str) -> Path:
 
 @pytest.fixture(scope="session")
 def astronaut() -> bytes:
-    """Give a public-domain portrait, 512 x 512, one face of about 90 pixels."""
+    """Return a public-domain portrait of 512 x 512 pixels, with one face of about 90 pixels."""
     return package_file("skimage", "data/astronaut.png").read_bytes()
 
 
 @pytest.fixture(scope="session")
 def group() -> bytes:
-    """Give a photo of six people, 1280 x 886."""
+    """Return a photo of six people, 1280 x 886 pixels."""
     return package_file("insightface", "data/images/t1.jpg").read_bytes()
 
 
@@ -45,5 +45,5 @@ def builtin(models_dir: Path) -> Engine:
 
 @pytest.fixture(scope="session")
 def engine_of(models_dir: Path, data: Path) -> Callable[[str], Engine]:
-    """Give a function that loads a pack, once, with the test data's models as the mirror."""
+    """Return a function that loads a pack once, with the test data's models as the mirror."""
     return cache(lambda pack: load_engine(pack, models_dir=models_dir, mirror=data / "models"))

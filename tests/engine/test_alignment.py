@@ -33,7 +33,7 @@ def test_landmarks_in_one_point_do_not_crash() -> None:
 
 
 def photo_of(points: np.ndarray, size: int) -> np.ndarray:
-    """Paint soft dots whose middles can be measured."""
+    """Paint soft dots at the points, so that their middles can be measured."""
     rows, columns = np.mgrid[:size, :size]
     spread = np.linalg.norm(points[0] - points[1]) / 8
     dots = sum(np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * spread**2)) for x, y in points)

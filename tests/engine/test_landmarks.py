@@ -18,7 +18,7 @@ MIDDLE = np.array([100, 122])
 
 
 class BrightestPoint:
-    """Stands for the network: every landmark is where the square is brightest, at the depth of 16 pixels."""
+    """A stub of the network. Every landmark is the brightest pixel of the square, with a depth of 16 pixels."""
 
     def run(self, *, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         self.square = pixels[0]
@@ -39,7 +39,7 @@ def detection(points: NDArray[np.number], box_centre: Sequence[float] | NDArray[
 
 
 def spot(at: Sequence[float] | NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Give a picture that is bright about one place."""
+    """Return a picture that is bright around one place."""
     rows, columns = np.mgrid[0:240, 0:220]
     distance = np.hypot(columns - at[0], rows - at[1])
     return np.repeat(np.clip(255 - 12 * distance, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
@@ -54,7 +54,7 @@ def test_landmarks_are_told_in_the_photo(degrees: float) -> None:
     assert found.points[77, :2] == pytest.approx(at, abs=0.5)
     assert found.points[77, 2] == pytest.approx(16 * 3.42 * 44 / SIDE, abs=0.1)
     assert found.presence == pytest.approx(0.9)
-    # Upright in the square: it is up and to the left of the face's middle, however the photo is turned.
+    # The face is upright in the square, so the spot is always above and to the left of the face's middle.
     row, column = np.unravel_index(network.square[:, :, 0].argmax(), (SIDE, SIDE))
     assert (column, row) == pytest.approx((SIDE / 2 - 10 * SIDE / 150.5, SIDE / 2 - 12 * SIDE / 150.5), abs=2)
 
@@ -103,7 +103,7 @@ def test_a_portrait_has_its_landmarks_however_it_is_turned(
         points = np.stack([points[:, 1], 511 - points[:, 0]], axis=1)
     eye_distance = 41
     assert np.abs(found.points[:, :2] - points).max() < 0.1 * eye_distance
-    # The irises are dark, and the five landmarks of the detection are not far from them.
+    # The eye landmarks of the detection are near the irises.
     left, right = upright.points[468, :2], upright.points[473, :2]
     assert np.abs(builtin.detect(portrait)[0].landmarks[:2] - [left, right]).max() < 0.1 * eye_distance
 

@@ -1,4 +1,4 @@
-"""The packs on photos that a clone does not have: labelled people, and files that mean harm."""
+"""The packs on photos that are not in the repository: labelled people, and hostile files."""
 
 import resource
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from likeness.errors import LikenessError
 
 pytestmark = pytest.mark.data
 PACKS = ("builtin", "best", "fast")
-"""All of them find faces in the same way, so what that gives is tested with one."""
+"""All of them detect faces in the same way, so one of them is enough to test detection."""
 PORTRAITS = ("hopper", "imageops_pad", "bc6h", "bgr15", "palette_sepia")
 
 
@@ -85,7 +85,7 @@ def test_hostile_files_give_faces_or_documented_refusals_in_bounded_memory(
             continue
         found.add(file.name)
     assert refused == {400, 415}
-    # One portrait in many encodings, and a website's portrait on a tablet; nothing else there has a face.
+    # One portrait has many encodings, and one photo shows a portrait on a tablet. No other file shows a face.
     assert {name for name in found if not name.startswith(PORTRAITS)} <= {"3.jpg"}
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 700_000
     assert capfd.readouterr().err == ""

@@ -7,7 +7,7 @@ from likeness.engine.pad import PadModel, live_scores
 
 
 class Seen:
-    """Stands for a network: keeps what it was shown."""
+    """A stub of a network that keeps its last input."""
 
     def __init__(self, logits: list[float]) -> None:
         self.logits = np.array([logits], np.float32)
@@ -34,8 +34,8 @@ def test_the_score_is_the_probability_of_the_live_class() -> None:
 @pytest.mark.parametrize(
     ("box", "first", "last"),
     [
-        ((80, 50, 20, 30), 60, 119),  # 60 wide about the middle at 90
-        ((0, 50, 20, 30), 0, 59),  # pushed in from the edge
+        ((80, 50, 20, 30), 60, 119),  # 60 wide, with its middle at 90
+        ((0, 50, 20, 30), 0, 59),  # moved away from the edge
         ((180, 50, 20, 30), 140, 199),
         ((50, 0, 100, 150), 25, 174),  # no wider than the photo is high
         ((-50, -50, 400, 400), 50, 199),

@@ -1,4 +1,4 @@
-"""The builtin pack from bytes to templates, on photos that ship inside public packages."""
+"""The builtin pack from bytes to templates, on photos from public packages."""
 
 import io
 from pathlib import Path

@@ -11,7 +11,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
 
 
 class Corners:
-    """Stands for a network: its output is each chip's mean colour by quarter."""
+    """A stub of a network. Its output is the mean colour of each quarter of a chip."""
 
     def __init__(self) -> None:
         self.batches: list[int] = []

@@ -1,4 +1,4 @@
-"""Whose photo is it?"""
+"""The choice of a photo's subject."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ SIZE = (640, 480)
 
 
 def face(x: float, y: float, width: float, confidence: float = 1.0) -> Detection:
-    """Give a face by its centre, in fractions of the photo, and its width in pixels."""
+    """Return a face with this centre, in fractions of the photo, and this width in pixels."""
     box = Box(x * SIZE[0] - width / 2, y * SIZE[1] - width / 2, width, width)
     return Detection(box, np.zeros((5, 2), np.float32), confidence)
 
@@ -24,10 +24,10 @@ MIDDLE = face(0.5, 0.5, 150)
     "others",
     [
         [],
-        [face(0.1, 0.3, 100)],  # smaller: farther away
-        [face(0.9, 0.5, 150)],  # cut off at the edge: walking by
-        [face(0.8, 0.6, 130)],  # a little smaller, and aside
-        [face(0.8, 0.5, 150, confidence=0.6)],  # hardly seen
+        [face(0.1, 0.3, 100)],  # smaller, so farther away
+        [face(0.9, 0.5, 150)],  # cut off at the edge: a person who walks by
+        [face(0.8, 0.6, 130)],  # a little smaller, and away from the middle
+        [face(0.8, 0.5, 150, confidence=0.6)],  # hardly visible
     ],
 )
 def test_the_face_in_the_middle_is_the_subject(others: list[Detection]) -> None:

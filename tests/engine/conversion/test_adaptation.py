@@ -9,7 +9,7 @@ from likeness.engine.runtime import Network
 
 
 def network_of_one_face() -> bytes:
-    """Give the mean of each channel, for exactly one 4 x 4 picture, through a reshape that knows of no second one."""
+    """Build a network for the mean of each channel of one 4 x 4 picture, with a reshape that allows one picture only."""
     graph = Graph("means")
     means = graph.add("GlobalAveragePool", "planes")
     output = graph.add("Reshape", means, graph.constant(np.array([1, -1], np.int64)))

@@ -1,4 +1,4 @@
-"""The converted network against the same layers in NumPy, and, on the real file, against what LiteRT 2.3 gives."""
+"""The converted network against the same layers in NumPy. The real file is compared with the results of LiteRT 2.3."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ EXPECTED = {
 
 
 class Layers:
-    """What each layer does to (rows, columns, channels), and the file that says so."""
+    """Layers in NumPy on (rows, columns, channels), and the file that contains the same layers."""
 
     def __init__(self) -> None:
         self.file = TfliteFile()
@@ -50,7 +50,7 @@ class Layers:
         kind = "DepthwiseConv" if depthwise else "Conv"
         self.place = self.file.step(kind, *inputs, stride=stride, padding=0 if same else 1)
         size = self.x.shape[0]
-        # As TensorFlow pads: what is odd goes to the end.
+        # TensorFlow pads an odd number with one more at the end.
         missing = max((-(-size // stride) - 1) * stride + side - size, 0) if same else 0
         before, after = missing // 2, missing - missing // 2
         padded = np.pad(self.x, ((before, after), (before, after), (0, 0)))

@@ -1,4 +1,4 @@
-"""The converted networks against the same layers written out in NumPy, slowly and obviously."""
+"""The converted networks against the same layers in simple, slow NumPy."""
 
 import importlib.metadata
 from pathlib import Path

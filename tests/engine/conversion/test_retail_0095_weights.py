@@ -1,4 +1,4 @@
-"""The converted network against the same layers written out in NumPy, slowly and obviously."""
+"""The converted network against the same layers in simple, slow NumPy."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ from likeness.errors import SetupError
 
 VALUES = 1_106_814
 MATRIX = 256 * 512
-"""The last layer, whose 256 outputs the conversion turns and cuts to 160."""
+"""The size of the last matrix. The conversion rotates its 256 outputs and keeps 160."""
 
 
 class Layers:
-    """The values of the file, taken one layer at a time, and what each does to (channels, rows, columns)."""
+    """Layers in NumPy on (channels, rows, columns), which take the file's values one layer at a time."""
 
     def __init__(self, values: np.ndarray) -> None:
         self.rest = values.astype(np.float64)
@@ -71,7 +71,7 @@ class Layers:
 
 @pytest.fixture(scope="module")
 def values() -> np.ndarray:
-    """Give weights that let something through; the last matrix has 100 dimensions, all of which a conversion keeps."""
+    """Return random weights. The last matrix has rank 100, so the conversion keeps all its dimensions."""
     generator = np.random.default_rng(6)
     values = generator.normal(size=VALUES) * 0.08
     values[-MATRIX:] = (generator.normal(size=(256, 100)) @ generator.normal(size=(100, 512))).ravel() * 0.01

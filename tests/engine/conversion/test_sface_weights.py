@@ -1,4 +1,4 @@
-"""The converted network against the file as it came, which ONNX Runtime can run too, at half the speed; and its form in 8 bits."""
+"""The converted network, and its 8-bit form, against the original file, which ONNX Runtime runs at half the speed."""
 
 import importlib.metadata
 from pathlib import Path
@@ -30,13 +30,13 @@ def network(file: bytes) -> Network:
 @pytest.fixture(scope="module")
 def in_8_bits(file: bytes) -> Network:
     if not multiplies_bytes_fast():
-        pytest.skip("this processor may cut off sums of products of bytes, and takes the form in float32")
+        pytest.skip("this processor may clip sums of products of bytes, so it uses the form in float32")
     return Network(sface_network(file, eight_bits=True))
 
 
 @pytest.fixture(scope="module")
 def pixels() -> np.ndarray:
-    """Give two pictures of noise that is coarse and fine, as faces are."""
+    """Return two pictures of coarse and fine noise; faces have both."""
     generator = np.random.default_rng(3)
     coarse = generator.integers(0, 256, (2, 14, 14, 3)).repeat(8, axis=1).repeat(8, axis=2)
     return ((coarse + generator.integers(0, 256, (2, 112, 112, 3))) // 2).astype(np.uint8)
@@ -45,7 +45,7 @@ def pixels() -> np.ndarray:
 def test_the_file_itself_gives_the_same(file: bytes, network: Network, pixels: np.ndarray) -> None:
     model = onnx.load_from_string(file)
     model.ir_version = 10
-    del model.graph.input[1:]  # every weight is listed there, too, and would have to be given
+    del model.graph.input[1:]  # the file lists every weight as an input, which the caller would have to pass
     theirs = Network(model.SerializeToString())
     expected = [theirs.run(data=picture.transpose(2, 0, 1)[None].astype(np.float32))["fc1"][0] for picture in pixels]
     assert np.abs(network.run(pixels=pixels)["templates"] - expected).max() < 1e-5

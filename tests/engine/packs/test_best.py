@@ -13,7 +13,7 @@ from likeness.errors import SetupError
 
 
 class Closed(WeightStore):
-    """A machine without the internet, which has the weights of one pack."""
+    """The store of a machine without the internet that has the weights of one pack."""
 
     def install(self, manifest: Manifest, **_: Any) -> None:
         if manifest.id != "here":
@@ -22,7 +22,7 @@ class Closed(WeightStore):
 
 @pytest.fixture
 def best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Give what ``auto`` takes of packs of these names; one that is "broken" has no manifest."""
+    """Return a function from names of packs to the pack that ``auto`` takes; the manifest of "broken" is not valid."""
     for name in ("here", "elsewhere", "broken"):
         own = tmp_path / "packs" / name
         own.mkdir(parents=True)

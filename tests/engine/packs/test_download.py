@@ -16,7 +16,7 @@ URL = "https://models.example/face.onnx"
 
 
 class Host:
-    """Serves CONTENT; can break off, refuse ranges, lie or redirect."""
+    """A host that serves CONTENT. It can break off, ignore ranges, serve other bytes, or refuse."""
 
     def __init__(
         self,

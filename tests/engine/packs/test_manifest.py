@@ -102,7 +102,7 @@ def test_views_and_licence(tmp_path: Path) -> None:
         ({"recognisers": [manifest()["recognisers"][0] | {"side": 100_000}]}, "side"),
         ({"detector": {"kind": "mtcnn", "files": {"network": "net.onnx"}}}, "detector.files"),
         ({"detector": {"kind": "guess", "files": {}}}, "kind"),
-        ({"detector": None, "weights": [weights()]}, "go together"),
+        ({"detector": None, "weights": [weights()]}, "need a detector"),
     ],
 )
 def test_what_makes_no_sense_is_named(tmp_path: Path, changes: Any, complaint: str) -> None:

@@ -1,4 +1,4 @@
-"""The worked example of the page is a manifest that loads, and every shipped pack is named there."""
+"""The example of the page docs/packs.md is a valid manifest, and the page names every shipped pack."""
 
 import re
 from pathlib import Path

@@ -47,7 +47,7 @@ def test_installing_downloads_from_the_first_address_that_gives_the_file(tmp_pat
 
 
 def archived(content: bytes, **changes: Any) -> tuple[dict[str, bytes], Manifest]:
-    """Give an archive with one file, and a pack whose weights are to be had from there alone."""
+    """Return an archive with one file, and a pack with weights from this archive only."""
     stored = io.BytesIO()
     with zipfile.ZipFile(stored, "w") as archive:
         archive.writestr("net.onnx", content)
@@ -68,9 +68,9 @@ def test_weights_are_taken_out_of_an_archive(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "changes", "complaint"),
     [
-        (CONTENT[::-1], {}, r"net\.onnx in https://three\.example/nets\.zip is not the file that was pinned"),
-        (CONTENT, {"member": "other.onnx"}, r"has no other\.onnx in it"),
-        (CONTENT, {"sha256": "0" * 64}, "thrown away"),
+        (CONTENT[::-1], {}, r"net\.onnx in https://three\.example/nets\.zip is not the pinned file"),
+        (CONTENT, {"member": "other.onnx"}, r"does not contain other\.onnx"),
+        (CONTENT, {"sha256": "0" * 64}, "download was deleted"),
     ],
 )
 def test_an_archive_that_is_another_leaves_nothing(
@@ -87,7 +87,7 @@ def test_what_cannot_be_had_is_said_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="LIKENESS_MODELS_MIRROR") as caught:
         store(tmp_path).install(PACK)
     assert WEIGHTS.sha256 in str(caught.value)
-    with pytest.raises(SetupError, match=r"cannot be had: no address is known for it\. Put it"):
+    with pytest.raises(SetupError, match=r"is not available: no address is known for it\. Put the file"):
         store(tmp_path).install(replace(PACK, weights=(replace(WEIGHTS, urls=()),)))
     with pytest.raises(SetupError, match="packs install"):
         store(tmp_path).read(WEIGHTS)
@@ -102,8 +102,8 @@ def test_the_cause_ends_before_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SetupError) as caught:
         WeightStore(tmp_path, transport=httpx.MockTransport(answer)).install(PACK)
     assert "no route to host; https://two.example/net.onnx did not give" in str(caught.value)
-    assert "thrown away. Put it into the mirror folder" in str(caught.value)
-    with pytest.raises(SetupError, match=r"no route to host\. Put it into the mirror folder"):
+    assert "deleted. Put the file into the mirror folder" in str(caught.value)
+    with pytest.raises(SetupError, match=r"no route to host\. Put the file into the mirror folder"):
         WeightStore(tmp_path, transport=httpx.MockTransport(answer)).install(
             replace(PACK, weights=(replace(WEIGHTS, urls=WEIGHTS.urls[:1]),))
         )
@@ -218,5 +218,5 @@ def test_a_file_that_is_no_model_is_told_by_its_name(tmp_path: Path) -> None:
     def parse(content: bytes) -> bytes:
         raise ValueError("no protobuf")
 
-    with pytest.raises(SetupError, match=r"net\.onnx is not what its manifest says: no protobuf"):
+    with pytest.raises(SetupError, match=r"net\.onnx does not match its manifest: no protobuf"):
         here.read_as(WEIGHTS, parse)

@@ -1,4 +1,4 @@
-"""What spoils a face is told on a real one, spoiled on purpose."""
+"""The measures find the defects of a real face image that was spoiled on purpose."""
 
 from collections.abc import Callable
 from typing import Any
@@ -44,13 +44,13 @@ HARMLESS = (
 
 @pytest.fixture(scope="module")
 def reasons(builtin: Engine, astronaut: bytes) -> Callable[..., Any]:
-    """Give a function from a treatment to the reasons for which the photo is refused."""
+    """Return a function from a treatment to the reasons for which the photo is refused."""
     image = decode(astronaut)
     plain = builtin.detect(image)[0]
 
     def refuse(name: str) -> Any:
         treated = TREATMENTS[name](image, plain.landmarks, np.random.default_rng(1))
-        (face, *_) = builtin.detect(treated) or [plain]  # of a negative, most detectors see nothing
+        (face, *_) = builtin.detect(treated) or [plain]  # most detectors find no face in a negative
         return builtin.assess(treated, face, use=Use.PROBE).reasons
 
     return refuse

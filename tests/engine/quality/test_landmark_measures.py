@@ -9,7 +9,7 @@ from likeness.engine.landmarks import FaceLandmarks
 from likeness.engine.quality.landmark_measures import landmark_measures, landmark_pose
 
 LEFT, RIGHT = (-50.0, 0.0), (50.0, 0.0)
-"""The middles of the eyes; the chin is 100 below them, the forehead 60 above."""
+"""The middles of the eyes. The chin is 100 below them, and the forehead is 60 above."""
 TO_CHIN = 100.0
 PLACES = {
     33: (-65, 0),
@@ -31,7 +31,7 @@ def face(
     scale: float = 1.0,
     turn: NDArray[np.float64] | None = None,
 ) -> FaceLandmarks:
-    """Give the landmarks of a head that looks level, with so wide openings, in pixels before the scale."""
+    """Return the landmarks of a head that looks straight ahead. Openings are in pixels before the scale."""
     points = np.zeros((478, 3))
     for index, place in PLACES.items():
         points[index, :2] = place
@@ -42,7 +42,7 @@ def face(
     for (upper, lower), x in LIPS.items():
         points[[upper, lower], 0] = x
         points[[upper, lower], 1] = (60 - mouth / 2, 60 + mouth / 2)
-    # Level as the median face is: the forehead nearer to the camera.
+    # As on the median face, the forehead is nearer to the camera than the chin.
     points[152, 2] = 160 * math.tan(math.radians(6.8))
     if turn is not None:
         points = points @ turn.T
@@ -110,16 +110,16 @@ def test_a_turned_head_has_its_eyes_as_far_apart() -> None:
 def test_angles_have_the_signs_of_the_five_landmarks() -> None:
     level = landmark_pose(face())
     assert (level.yaw, level.pitch, level.roll) == pytest.approx((0, 0, 0), abs=0.1)
-    # The eye on the image's right goes away from the camera, as when a head turns to the image's right.
+    # When a head turns to the image's right, the eye on that side moves away from the camera.
     away = landmark_pose(face(turn=about(1, 30)))
     assert face(turn=about(1, 30)).points[263, 2] > 20
     assert away.yaw == pytest.approx(30, abs=0.1)
     assert (away.pitch, away.roll) == pytest.approx((0, 0), abs=0.1)
-    # The chin comes nearer to the camera when it is raised.
+    # A raised chin is nearer to the camera.
     raised = face(turn=about(0, -20))
     assert raised.points[152, 2] < 0
     assert landmark_pose(raised).pitch == pytest.approx(20, abs=0.5)
-    # Clockwise: the eye on the image's right goes down.
+    # A clockwise turn lowers the eye on the image's right.
     clockwise = face(turn=about(2, 25))
     assert clockwise.points[263, 1] > clockwise.points[33, 1]
     assert landmark_pose(clockwise).roll == pytest.approx(25, abs=0.5)

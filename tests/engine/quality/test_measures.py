@@ -27,7 +27,7 @@ def assess(image: NDArray[np.uint8], face: Detection, *, use: Use) -> Quality:
 
 
 def scene(seed: int = 0) -> NDArray[np.uint8]:
-    """A picture with detail at every scale, as photos have."""
+    """Return a picture with detail at every scale, like a photo."""
     generator = np.random.default_rng(seed)
     picture = np.zeros((250, 200))
     for cells in (4, 8, 16, 32, 64, 128):
@@ -51,7 +51,7 @@ def measured(
 
 
 def turned_head(*, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0, size: float = 40.0) -> NDArray[np.float32]:
-    """Landmarks of the common head after a rotation, seen from afar."""
+    """Return the landmarks of the average head after a rotation, in orthographic projection."""
     a, b, c = (math.radians(angle) for angle in (yaw, -pitch, roll))
     about_y = np.array([[math.cos(a), 0, math.sin(a)], [0, 1, 0], [-math.sin(a), 0, math.cos(a)]])
     about_x = np.array([[1, 0, 0], [0, math.cos(b), math.sin(b)], [0, -math.sin(b), math.cos(b)]])

@@ -1,1 +1,1 @@
-"""Model packs as data: which networks, from where, under which licence, and what was measured with them."""
+"""Model packs as data: their networks, sources, licences and measurements."""

@@ -1,4 +1,4 @@
-"""From a manifest and verified weights to networks that run."""
+"""Assembly of networks from a manifest and verified weights."""
 
 from collections.abc import Callable
 
@@ -21,11 +21,11 @@ from likeness.kit.arrays import FloatArray
 
 LoadNetwork = Callable[[bytes], Network]
 YUNET_OUTPUTS: tuple[Shape, ...] = tuple((1, "n", size) for size in (1, 1, 4) for _ in STRIDES)
-"""Class, objectness and box, each at every stride. The landmarks behind them are not used."""
+"""Shapes of class, objectness and box, each at every stride. The landmark outputs after them are not used."""
 
 
 def assemble_detector(manifest: Manifest, recipe: DetectorRecipe, store: WeightStore, load: LoadNetwork) -> Detector:
-    """Load a pack's detector, converting its weights where they are in another format."""
+    """Load a pack's detector. Its weights are converted if they are in another format."""
 
     def network(role: str) -> Network:
         return load(store.read_as(manifest.file(recipe.files[role]), _CONVERTERS[recipe.kind, role]))
@@ -41,7 +41,8 @@ def assemble_recogniser(
 ) -> Recogniser:
     """Load one of a pack's recognition networks.
 
-    ``eight_bits``: in its form for processors that multiply bytes fast, if it has one.
+    ``eight_bits`` chooses the form for processors that multiply bytes fast, if the network has one. Raises SetupError
+    for a network that does not match the recipe.
     """
     weights = manifest.file(recipe.file)
     network = load(store.read_as(weights, lambda file: _recogniser(file, recipe, eight_bits=eight_bits)))
@@ -57,17 +58,18 @@ def assemble_recogniser(
 
 
 def _try_out(network: Network, recipe: RecogniserRecipe) -> None:
-    """Run on two grey faces: a network that takes no batches, or gives something else, is told at start."""
+    """Run a network on two grey faces, so that the start fails if it takes no batches or returns something else."""
     try:
         outputs = list(network.run(pixels=np.full((2, recipe.side, recipe.side, 3), 128, np.uint8)).values())
     except Exception as error:  # the runtime raises its own unrelated exception types
         raise SetupError(
-            f"The network in {recipe.file} does not run on two faces at once, given as (2, 3, {recipe.side}, "
+            f"The network in {recipe.file} does not run on two faces at once, with the input (2, 3, {recipe.side}, "
             f"{recipe.side}): {error}"
         ) from error
     if len(outputs) != 1 or outputs[0].size != 2 * recipe.template_size or not np.isfinite(outputs[0]).all():
         raise SetupError(
-            f"The network in {recipe.file} does not give one template of {recipe.template_size} numbers a face."
+            f"The network in {recipe.file} does not return one template of {recipe.template_size} numbers for each "
+            f"face."
         )
 
 
@@ -80,7 +82,7 @@ def assemble_pad(manifest: Manifest, recipe: PadRecipe, store: WeightStore, load
 def assemble_landmarks(
     manifest: Manifest, recipe: LandmarksRecipe, store: WeightStore, load: LoadNetwork
 ) -> LandmarkEstimator:
-    """Load a pack's landmarks of the whole face."""
+    """Load a pack's network for the landmarks of the whole face."""
     return LandmarkEstimator(load(store.read_as(manifest.file(recipe.file), face_landmarks_weights.landmark_network)))
 
 

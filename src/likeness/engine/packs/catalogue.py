@@ -1,4 +1,4 @@
-"""Which packs there are: those that ship with the product, and a deployment's own."""
+"""The catalogue of packs: those that ship with the product, and a deployment's own."""
 
 import logging
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from likeness.errors import SetupError
 
 SHIPPED = Path(__file__).parent / "manifests"
 BEST_FIRST = ("best", "builtin")
-"""What ``auto`` tries, in this order; the last can always be had."""
+"""The packs that ``auto`` tries, in this order. The last is always available."""
 
 _log = logging.getLogger(__name__)
 
@@ -25,13 +25,13 @@ _log = logging.getLogger(__name__)
 class Catalogue:
     """The packs of one deployment: shipped manifests, and ``models_dir/packs/NAME/manifest.json``.
 
-    A deployment's own calibration, ``models_dir/packs/NAME/calibration.json``, wins over the manifest's.
+    A deployment's own calibration, ``models_dir/packs/NAME/calibration.json``, replaces the manifest's.
     """
 
     models_dir: Path
 
     def ids(self) -> list[str]:
-        """Give all pack ids, shipped ones first."""
+        """Return all pack ids, shipped packs first."""
         shipped = sorted(file.stem for file in SHIPPED.glob("*.json"))
         own = sorted(file.parent.name for file in self.models_dir.glob("packs/*/manifest.json"))
         return shipped + [name for name in own if name not in shipped]
@@ -42,11 +42,11 @@ class Catalogue:
         Raises SetupError for an unknown id or a bad manifest.
         """
         if pack_id not in self.ids():
-            raise SetupError(f"There is no model pack named {pack_id!r}. There are: {', '.join(self.ids())}.")
+            raise SetupError(f"There is no model pack named {pack_id!r}. The packs are: {', '.join(self.ids())}.")
         shipped = SHIPPED / f"{pack_id}.json"
         manifest = read_manifest(shipped if shipped.exists() else self.folder(pack_id) / "manifest.json")
         if manifest.id != pack_id:
-            raise SetupError(f"The manifest of pack {pack_id!r} says that it is {manifest.id!r}.")
+            raise SetupError(f"The manifest of pack {pack_id!r} has the id {manifest.id!r}.")
         own = self.folder(pack_id) / "calibration.json"
         stored = read_calibration(own) if own.exists() else None
         if stored and stored.pack_version != manifest.version:
@@ -61,22 +61,23 @@ class Catalogue:
         return replace(manifest, calibration=stored) if stored else manifest
 
     def readable(self) -> Iterator[Manifest]:
-        """Read every pack's manifest; one that is broken is logged and passed over, so that it stops no other pack."""
+        """Read every pack's manifest. A broken one is logged and skipped, so that it stops no other pack."""
         for pack_id in self.ids():
             try:
                 yield self.get(pack_id)
             except SetupError as error:
-                _log.warning("the pack %s is passed over: %s", pack_id, error)
+                _log.warning("the pack %s is skipped: %s", pack_id, error)
 
     def calibrate(self, pack_id: str, stored: StoredCalibration) -> Path:
-        """Keep a deployment's own calibration, bound to the pack's present version.
+        """Write a deployment's own calibration for the pack's present version, and return its path.
 
-        It is in force from the next load on.
+        The next load of the pack uses it. Raises SetupError for an unknown pack, and OSError if the file cannot be
+        written.
         """
         path = self.folder(pack_id) / "calibration.json"
         write_calibration(path, replace(stored, pack_version=self.get(pack_id).version))
         return path
 
     def folder(self, pack_id: str) -> Path:
-        """Give the folder of what belongs to one pack in this deployment; it may not exist."""
+        """Return the folder of one pack's files in this deployment. It may not exist."""
         return self.models_dir / "packs" / pack_id

@@ -1,4 +1,4 @@
-"""Fetching one file over HTTPS so that it is whole, the right one, and in its place at once; or not at all."""
+"""The download of one file over HTTPS. The file appears at its place only whole and verified."""
 
 import hashlib
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import httpx
 from likeness.errors import SetupError
 
 DownloadProgress = Callable[[str, int, int], None]
-"""Told (file name, bytes so far, bytes in all) as a download goes on."""
+"""Takes (file name, bytes so far, bytes in all) during a download."""
 
 _TIMEOUT = httpx.Timeout(30, connect=5)
 _CHUNK_BYTES = 1 << 18
@@ -25,10 +25,10 @@ def download(
     progress: DownloadProgress | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> None:
-    """Download to ``target``, taking up where an earlier attempt broke off. Raises SetupError.
+    """Download a file to ``target``, and continue an earlier attempt that was interrupted. Raises SetupError.
 
-    The bytes gather in ``target.part``, which is renamed only when its length and SHA-256 are the pinned ones, and
-    removed when they are not.
+    The bytes are written to ``target.part``. It is renamed if its length and SHA-256 are the pinned ones. Otherwise it
+    is deleted.
     """
     part = target.with_name(target.name + ".part")
     try:
@@ -39,12 +39,12 @@ def download(
         raise SetupError(f"{url} could not be downloaded: {error or type(error).__name__}") from error
     if part.stat().st_size != size or file_sha256(part) != sha256:
         part.unlink()
-        raise SetupError(f"{url} did not give the file that was pinned (SHA-256 {sha256}); what came was thrown away.")
+        raise SetupError(f"{url} did not give the pinned file (SHA-256 {sha256}). The download was deleted.")
     part.replace(target)
 
 
 def file_sha256(path: Path) -> str:
-    """Give the SHA-256 of a file in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -67,6 +67,6 @@ def _append(client: httpx.Client, url: str, part: Path, size: int, progress: Cal
             for chunk in answer.iter_bytes(_CHUNK_BYTES):
                 done += len(chunk)
                 if done > size:
-                    break  # the hash will refuse it; the disk need not hold it
+                    break  # the check of the hash refuses such a file, so the rest need not be stored
                 file.write(chunk)
                 progress(done)

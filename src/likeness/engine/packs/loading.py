@@ -1,4 +1,4 @@
-"""From a pack's name to an engine that is ready."""
+"""The loading of an engine by its pack's name."""
 
 import logging
 from collections.abc import Iterator
@@ -37,9 +37,10 @@ def load_engine(
 ) -> Engine:
     """Load a pack.
 
-    It is ``auto`` (the best whose weights can be had), ``builtin``, ``best``, ``fast``, one of your own, or ``fake``.
-    What is missing is taken from installed packages, the ``mirror`` folder or the pack's pinned addresses, verified,
-    and kept in ``models_dir``. ``threads`` is what one call may use. Raises SetupError with what the operator can do.
+    Its name is ``auto`` (the best pack with available weights), ``builtin``, ``best``, ``fast``, one of your own, or
+    ``fake``. Missing weights come from installed packages, the ``mirror`` folder or the pack's pinned addresses. They
+    are verified and stored in ``models_dir``. ``threads`` is the number of threads for one call. Raises SetupError,
+    which says how the operator can correct the cause.
     """
     if pack in FAKES:
         return FAKES[pack]()
@@ -52,7 +53,7 @@ def load_engine(
 
     eight_bits = provider == "cpu" and multiplies_bytes_fast()
     if manifest.detector is None:
-        raise SetupError(f"The pack {manifest.id!r} has no detector and no recogniser; it only adds to another pack.")
+        raise SetupError(f"The pack {manifest.id!r} has no detector and no recogniser. It only extends another pack.")
     return PackEngine(
         pack=manifest.identity,
         search=FaceSearch(assemble_detector(manifest, manifest.detector, store, load)),
@@ -66,12 +67,15 @@ def load_engine(
 
 
 def judges_passively(pack: str, models_dir: Path) -> bool:
-    """Whether an engine on this pack would have a passive PAD model; nothing is loaded for the answer."""
+    """Whether an engine on this pack would have a passive PAD model. This loads no model."""
     return FAKES[pack].judges_passively if pack in FAKES else any(True for _ in _installed_pad(Catalogue(models_dir)))
 
 
 def load_landmarks(models_dir: Path, *, threads: int = 1, provider: Provider = "cpu") -> LandmarkEstimator | None:
-    """Load the landmarks of the whole face; None where no pack that has them was installed. Raises SetupError."""
+    """Load the network for the landmarks of the whole face, or return None if no installed pack has it.
+
+    Raises SetupError.
+    """
     catalogue, store = Catalogue(models_dir), WeightStore(models_dir)
     for manifest in catalogue.readable():
         if manifest.landmarks and store.installed(manifest):
@@ -82,9 +86,9 @@ def load_landmarks(models_dir: Path, *, threads: int = 1, provider: Provider = "
 
 
 def _best(catalogue: Catalogue, store: WeightStore) -> Manifest:
-    """Give the best pack whose weights are on this machine or can be fetched now.
+    """Return the best pack with weights that are on this machine or can be downloaded now.
 
-    A lesser one comes with a warning that says why.
+    If it is not the first of ``BEST_FIRST``, a warning says why. Raises SetupError if no pack is available.
     """
     reasons: list[str] = []
     for name in BEST_FIRST:
@@ -96,18 +100,18 @@ def _best(catalogue: Catalogue, store: WeightStore) -> Manifest:
             continue
         if reasons:
             log.warning(
-                "`auto` takes the pack %s, since no better one can be had. %s The data of a deployment stays with "
-                "the pack of its first start until `likeness gallery reindex` moves it: mend this first, then start "
-                "on a new data folder.",
+                "`auto` takes the pack %s, because no better pack can be installed. %s The data of a deployment stays "
+                "with the pack of its first start until `likeness gallery reindex` moves it. Correct this first, then "
+                "start with a new data folder.",
                 name,
                 " ".join(reasons),
             )
         return manifest
-    raise SetupError(f"No model pack can be had: {' '.join(reasons)}")
+    raise SetupError(f"No model pack can be installed: {' '.join(reasons)}")
 
 
 def _pad_models(catalogue: Catalogue, load: LoadNetwork) -> Iterator[PadModel]:
-    """Load the PAD models of every pack that was installed for them; lying in the mirror is not enough."""
+    """Load the PAD models of every installed pack. Weights that are only in the mirror do not count as installed."""
     store = WeightStore(catalogue.models_dir)
     for manifest in _installed_pad(catalogue):
         yield from (assemble_pad(manifest, recipe, store, load) for recipe in manifest.pad)

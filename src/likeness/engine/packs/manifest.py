@@ -1,4 +1,4 @@
-"""A pack's manifest: a JSON file, read once into frozen parts. docs/packs.md describes every field."""
+"""A pack's manifest: a JSON file that is read into frozen data classes. docs/packs.md describes every field."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ PackId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Terms = Annotated[str, StringConstraints(pattern=r"^(stated|unstated|unclear): .+")]
-"""Whether a licence is stated, and which one, or what there is to know in its place."""
+"""The state of a licence, then its name, or the facts that are known instead."""
 Https = Annotated[str, StringConstraints(pattern=r"^https://")]
 Five = tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
 Pixels = Annotated[int, Field(ge=16, le=1024)]
@@ -35,10 +35,10 @@ _as_written = with_config(ConfigDict(extra="forbid", strict=False))
 @_as_written
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Licences:
-    """The terms of the three things that a file of weights is made of; one of them says nothing of the others."""
+    """The terms of the code, the weights and the training data of a file. Each has its own terms."""
 
     code: Terms
-    """Of the network, and of the program that trained it."""
+    """The terms of the network's code and of the program that trained it."""
     weights: Terms
     training_data: Terms
 
@@ -46,9 +46,9 @@ class Licences:
 @_as_written
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """A zip archive that holds a file of weights under the name ``member``.
+    """A zip archive that contains a file of weights with the name ``member``.
 
-    It, too, is used only with the pinned SHA-256.
+    The archive is used only if its SHA-256 is the pinned one.
     """
 
     url: Https
@@ -60,7 +60,7 @@ class Archive:
 @_as_written
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """One file of weights, and where it may be had. It is used only while its SHA-256 is the pinned one."""
+    """One file of weights and its sources. It is used only if its SHA-256 is the pinned one."""
 
     name: FileName
     sha256: Sha256
@@ -69,19 +69,16 @@ class Weights:
     training_data: str
     origin: str
     commercial_use: bool = True
-    """Whether the licences of code and weights allow it."""
+    """Whether the licences of code and weights allow commercial use."""
     urls: tuple[Https, ...] = ()
     archive: Archive | None = None
     package: str | None = None
-    """The installed Python package that ships the file at ``package_path``; it is read, never imported."""
+    """The installed Python package that contains the file at ``package_path``. It is read and never imported."""
     package_path: str | None = None
 
     @property
     def free(self) -> bool:
-        """Whether code and weights may be used commercially, and nothing about that is unclear.
-
-        Else an operator must accept the file by name.
-        """
+        """Whether code and weights clearly allow commercial use. Otherwise an operator must accept the file by name."""
         terms = (self.licences.code, self.licences.weights)
         return self.commercial_use and not any(each.startswith("unclear") for each in terms)
 
@@ -89,9 +86,9 @@ class Weights:
 @_as_written
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorRecipe:
-    """Which detector, and its files by role.
+    """The kind of a detector, and its files by role.
 
-    The roles of mtcnn are ``proposal``, ``refinement``, ``output``; those of yunet ``network``, ``output``.
+    The roles of mtcnn are ``proposal``, ``refinement`` and ``output``. Those of yunet are ``network`` and ``output``.
     """
 
     kind: Literal["mtcnn", "yunet"]
@@ -101,13 +98,13 @@ class DetectorRecipe:
 @_as_written
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecogniserRecipe:
-    """One recognition network, what it eats, and its share of the pack's template."""
+    """One recognition network, its input, and its share of the pack's template."""
 
     file: FileName
     format: Literal["onnx", "sface", "retail-0095"] = "onnx"
     side: Pixels
     reference: Annotated[tuple[tuple[FiniteFloat, FiniteFloat], ...], Field(min_length=5, max_length=5)]
-    """Where the five landmarks go on the chip, in pixels."""
+    """Places (x, y) of the five landmarks on the chip, in pixels."""
     template_size: Annotated[int, Field(gt=0, le=4096)]
     weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
     channels: Literal["RGB", "BGR"] = "RGB"
@@ -125,7 +122,7 @@ class PadRecipe:
     model: PackId
     side: Pixels
     crop: Annotated[FiniteFloat, Field(gt=0)]
-    """Side of the square that is cut out, in sides of the face's box."""
+    """Side of the square that is cut out, as a multiple of the longer side of the face's box."""
     live_output: Annotated[int, Field(ge=0)]
     channels: Literal["RGB", "BGR"] = "RGB"
     mean: PerChannel = (0.0, 0.0, 0.0)
@@ -135,7 +132,7 @@ class PadRecipe:
 @_as_written
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LandmarksRecipe:
-    """The network that places the landmarks of the whole face: MediaPipe's, as TensorFlow Lite."""
+    """The network for the landmarks of the whole face: MediaPipe's, in TensorFlow Lite format."""
 
     file: FileName
 
@@ -143,7 +140,7 @@ class LandmarksRecipe:
 @_as_written
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCalibration:
-    """The thresholds of levels 1..5, and what they rest on."""
+    """The thresholds of levels 1..5, and the measurement that they are from."""
 
     data_set: str
     thresholds: Five
@@ -152,7 +149,7 @@ class StoredCalibration:
     impostor_pairs: Annotated[int, Field(ge=0)]
     measured_at: str = ""
     pack_version: str | None = None
-    """The version of the pack it was measured with; a manifest's own calibration is of the manifest's version."""
+    """The version of the measured pack. In a manifest it is not set, because the manifest's version applies."""
     notes: str = ""
 
     @property
@@ -163,9 +160,9 @@ class StoredCalibration:
 @_as_written
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """A whole pack: a detector and recognisers, or what adds to another pack.
+    """A pack: a detector and recognisers, or an extension of other packs.
 
-    PAD models, landmarks of the whole face.
+    An extension has PAD models, or landmarks of the whole face.
     """
 
     id: PackId
@@ -193,7 +190,7 @@ class Manifest:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read and check a manifest. Raises SetupError, naming the field, where it does not make sense."""
+    """Read and check a manifest. Raises SetupError with the field's name if it is not valid."""
     manifest = _read(Manifest, path)
     used = {recogniser.file for recogniser in manifest.recognisers} | {model.file for model in manifest.pad}
     if manifest.landmarks:
@@ -206,24 +203,24 @@ def read_manifest(path: Path) -> Manifest:
     listed = {file.name for file in manifest.weights}
     if used != listed:
         raise SetupError(
-            f"{path}: used but not in weights, or in weights but not used: {', '.join(sorted(used ^ listed))}."
+            f"{path}: files used but not in weights, or in weights but not used: {', '.join(sorted(used ^ listed))}."
         )
     if bool(manifest.detector) != bool(manifest.recognisers):
-        raise SetupError(f"{path}: a detector and recognisers go together.")
+        raise SetupError(f"{path}: a detector needs recognisers, and recognisers need a detector.")
     if manifest.calibration:
         _check_ascending(manifest.calibration, path)
     return manifest
 
 
 def read_calibration(path: Path) -> StoredCalibration:
-    """Read a deployment's own calibration; it is for the version of the pack that it names alone. Raises SetupError."""
+    """Read a deployment's own calibration. It applies only to the pack version in it. Raises SetupError."""
     stored = _read(StoredCalibration, path)
     _check_ascending(stored, path)
     return stored
 
 
 def write_calibration(path: Path, stored: StoredCalibration) -> None:
-    """Write a calibration, in the place of an earlier one. Raises OSError, and then leaves that one."""
+    """Write a calibration in the place of an earlier one. Raises OSError, and then the earlier one stays."""
     with replacing(path, mode=PUBLIC) as file:
         file.write(json.dumps(asdict(stored), indent=2).encode() + b"\n")
 

