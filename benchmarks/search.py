@@ -1,11 +1,11 @@
-"""Exact 1:N search beside its peers, and beside the speed at which this machine reads memory.
+"""Exact 1:N search beside its peers (benchmarks/peers/search.py), and beside the speed at which this machine reads memory.
 
     python benchmarks/search.py [--quick] [--size 1000000x512 ...] [--checks 10000] [--json PATH]
 
 Templates are like faces: identities at random, four photos of each close together. Half of the queries are new photos
 of enrolled identities, half of nobody enrolled. Everything runs on one thread unless said. Each peer is measured in
 turns with our index, query by query, so that what else the machine does meets both; ratios are of the medians of
-processor time.
+processor time. A peer's recall is the share of these queries whose nearest row it found.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,19 +25,21 @@ from time import perf_counter, thread_time
 import faiss
 import numpy as np
 from numpy.typing import NDArray
-from usearch.compiled import MetricKind
-from usearch.index import search as usearch_search
 
-from figures import Report
+from figures import Curves, Report
 from likeness.index.codes import Codec
 from likeness.index.exact import ExactIndex, best_scan
 from likeness.index.faiss_scan import FaissScan
 from likeness.index.scans import CompiledScan, Scan
 from likeness.index.scores import best_hits, exact_scores
+from peers.search import Peer, PeerLackingError, search_peers
 
 PHOTOS = 4
 NOISE = 0.7
 CLIENTS = 8
+OURS = "Likeness"
+BOUNDS = {"NumPy": 7.0, "faiss Flat": 3.5}
+"""How many times as long these must take, in the largest gallery."""
 
 Rows = NDArray[np.float32]
 Search = Callable[[Rows], object]
@@ -106,46 +108,18 @@ class Times:
         return float(np.median(self.processor))
 
 
-def in_turns(queries: Rows, *searches: Search) -> list[Times]:
-    """Time each of the searches on each query, by turns."""
+def in_turns(queries: Rows, *searches: Search, clocks: Sequence[Callable[[], float]] = ()) -> list[Times]:
+    """Time each of the searches on each query, by turns; ``clocks`` count the processor's time, one for each search."""
+    clocks = clocks or [thread_time] * len(searches)
     for search in searches:
         search(queries[0])
     times = np.empty((len(searches), 2, len(queries)))
     for number, query in enumerate(queries):
-        for which, search in enumerate(searches):
-            started, turned = perf_counter(), thread_time()
+        for which, (search, clock) in enumerate(zip(searches, clocks, strict=True)):
+            started, turned = perf_counter(), clock()
             search(query)
-            times[which, :, number] = perf_counter() - started, thread_time() - turned
+            times[which, :, number] = perf_counter() - started, clock() - turned
     return [Times(*pair) for pair in times]
-
-
-def peers(rows: Rows) -> Iterator[tuple[str, Search]]:
-    """Build one peer after the other; the one before can be freed by then."""
-    yield "NumPy", lambda query: int((rows @ query).argmax())
-    dimension = rows.shape[1]
-    yield "faiss Flat", by_faiss(faiss.IndexFlatIP(dimension), rows)
-    half = faiss.ScalarQuantizer.QT_fp16
-    yield "faiss fp16", by_faiss(faiss.IndexScalarQuantizer(dimension, half, faiss.METRIC_INNER_PRODUCT), rows)
-    yield "usearch i8", by_usearch(rows)
-
-
-def by_faiss(index: faiss.Index, rows: Rows) -> Search:
-    index.train(rows[:1000])
-    index.add(rows)
-    return lambda query: index.search(query[np.newaxis], 1)
-
-
-def by_usearch(rows: Rows) -> Search:
-    whole = np.empty(rows.shape, np.int8)
-    scale = 127 / np.abs(rows).max()
-    for first in range(0, len(rows), 50_000):
-        whole[first : first + 50_000] = np.rint(rows[first : first + 50_000] * scale)
-
-    def search(query: Rows) -> object:
-        rounded = np.rint(query * (127 / np.abs(query).max())).astype(np.int8)
-        return usearch_search(whole, rounded[np.newaxis], 1, MetricKind.IP, exact=True, threads=1)
-
-    return search
 
 
 def bandwidth_probe(size: int) -> list[Search]:
@@ -226,62 +200,109 @@ def measure(
     own = "compiled" if isinstance(scan, CompiledScan) else "faiss"
     if full:
         report.at_least(f"{name}: rebuild", rate, "rows/s", 100_000)
-    report.add(f"{name}: memory", index.bytes_per_template, "bytes a template")
+    report.beside(
+        f"{name}: memory", index.bytes_per_template, "bytes a template", ("float32 numbers alone", 4 * dimension)
+    )
 
     needed = count * least_bytes_read(dimension, scan)
     times, *probes = in_turns(queries, index.search, *bandwidth_probe(needed))
     read = min(probe.median for probe in probes)
-    share = read / times.median
-    report.add(f"{name}: {own} scan p50", times.milliseconds(0.5), "ms")
-    report.add(f"{name}: {own} scan, processor", times.median * 1e3, "ms")
-    report.add(f"{name}: {own} scan p99", times.milliseconds(0.99), "ms")
-    report.add(f"{name}: {own} scan", count / times.median / 1e6, "million rows/s")
-    report.add(f"{name}: probed read bandwidth", needed / read / 1e9, "GB/s")
     bound = 0.8 if own == "compiled" else 0.6
-    held = report.at_least if full else _told(report)
-    held(f"{name}: share of it", share, "of the probe", bound)
-
-    bounds = {"NumPy": 7.0, "faiss Flat": 3.5}
-    for peer, search in peers(faces.rows):
-        times, others = in_turns(queries[: max(10, searches // 4)], index.search, search)
-        report.add(f"{name}: {peer} p50", others.milliseconds(0.5), "ms")
-        report.add(f"{name}: {peer}, processor", others.median * 1e3, "ms")
-        ratio = others.median / times.median
-        held = report.at_least if full and peer in bounds else _told(report)
-        held(f"{name}: {peer} takes", ratio, "times as long", bounds.get(peer, 0))
-        del search
-        gc.collect()
+    memory = "reading the bytes that no scan does without", read * 1e3
+    report.beside(f"{name}: {own} scan, processor", times.median * 1e3, "ms", memory, bound=bound if full else None)
+    report.add(f"{name}: {own} scan, p50", times.milliseconds(0.5), "ms")
+    report.add(f"{name}: {own} scan, p99", times.milliseconds(0.99), "ms")
+    report.add(f"{name}: memory's bandwidth", needed / read / 1e9, "GB/s")
+    compare_with_peers(report, faces, index, queries[: max(20, searches // 4)], full=full)
 
     one, many = (queries_per_second(index, queries, clients) for clients in (1, CLIENTS))
-    report.add(f"{name}: 1 client", one, "searches/s")
-    report.add(f"{name}: {CLIENTS} clients", many, "searches/s")
-    held = report.at_least if full else _told(report)
-    held(f"{name}: {CLIENTS} clients sharing scans", many / one, "times one client's", 2.0)
+    report.beside(
+        f"{name}: {CLIENTS} clients sharing scans",
+        many,
+        "searches/s",
+        ("one client", one),
+        more_is_better=True,
+        bound=2.0 if full else None,
+    )
     result = compare_with_brute_force(faces, index, faces.queries(checks))
     if own == "compiled" and dimension == 512:
         del index
         gc.collect()
-        _measure_options(report, name, faces, queries)
+        _measure_options(report, name, faces, queries, one_thread=times)
     return result
 
 
-def _measure_options(report: Report, name: str, faces: Faces, queries: Rows) -> None:
-    """Measure the fall-back scan, and two threads a scan."""
+def compare_with_peers(report: Report, faces: Faces, index: ExactIndex, queries: Rows, *, full: bool) -> None:
+    """Time each peer in turns with our index, and count how often it finds the nearest row."""
+    name = "{:,} x {}".format(*faces.rows.shape)
+    nearest = [index.search(query).hits[0].key for query in queries]  # held against brute force elsewhere
+    for setting_up in search_peers(faces.rows):
+        try:
+            with setting_up as peer:
+                compare_with(report, name, index, queries, nearest, peer, full=full)
+        except PeerLackingError as lacking:
+            report.notes.append(f"{name}: {lacking}.")
+        gc.collect()
+
+
+def compare_with(
+    report: Report,
+    name: str,
+    index: ExactIndex,
+    queries: Rows,
+    nearest: list[int],
+    peer: Peer,
+    *,
+    full: bool,
+) -> None:
+    found: list[int] = []
+    clocks = thread_time, peer.clock
+    ours, theirs = in_turns(queries, index.search, lambda query: found.append(peer.search(query)), clocks=clocks)
+    processor = peer.name, theirs.median * 1e3
+    bound = BOUNDS.get(peer.name) if full else None
+    report.beside(f"{name}: a search, processor", ours.median * 1e3, "ms", processor, bound=bound)
+    recall = float(np.mean(np.equal(found[1:], nearest)))  # the first search was to warm up
+    report.beside(f"{name}: recall at rank 1", 1.0, "", (peer.name, recall), more_is_better=True)
+
+
+def curves_of(report: Report) -> list[Curves]:
+    """Give the plots of search times against gallery sizes, one for each length of templates."""
+    lines: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for figure in report.figures:
+        size, _, what = figure.name.partition(": ")
+        if what != "a search, processor" or figure.reference is None:
+            continue
+        count, dimension = size.replace(",", "").split(" x ")
+        of_size = lines.setdefault(dimension, {OURS: []})
+        of_size.setdefault(figure.to, []).append((float(count), figure.reference))
+        if figure.to == "faiss Flat":  # one of the runs of ours, which are all alike
+            of_size[OURS].append((float(count), figure.value))
+    return [
+        Curves(
+            f"Exact search, templates of {dimension} numbers",
+            "templates in the gallery",
+            "ms of a processor for a search",
+            of_size,
+            logarithmic=True,
+        )
+        for dimension, of_size in lines.items()
+    ]
+
+
+def _measure_options(report: Report, name: str, faces: Faces, queries: Rows, *, one_thread: Times) -> None:
+    """Measure the fall-back scan, and two threads a scan, beside the compiled scan on one thread."""
+    usual = "the compiled scan", one_thread.median * 1e3
     index, _ = filled(faces, FaissScan(faces.rows.shape[1]))
     (times,) = in_turns(queries[: max(10, len(queries) // 4)], index.search)
-    report.add(f"{name}: fall-back scan p50", times.milliseconds(0.5), "ms")
-    report.add(f"{name}: fall-back scan, processor", times.median * 1e3, "ms")
+    report.beside(f"{name}: fall-back scan, processor", times.median * 1e3, "ms", usual)
     del index
     gc.collect()
     index, _ = filled(faces, CompiledScan(threads=2))
     (times,) = in_turns(queries, index.search)
-    report.add(f"{name}: two threads a scan p50", times.milliseconds(0.5), "ms")
+    alone = "one thread", one_thread.milliseconds(0.5)
+    report.beside(f"{name}: two threads a scan, p50", times.milliseconds(0.5), "ms", alone)
     many = queries_per_second(index, queries, CLIENTS)
     report.add(f"{name}: {CLIENTS} clients, two threads a scan", many, "searches/s")
-
-
-def _told(report: Report) -> Callable[[str, float, str, float], None]:
-    return lambda name, value, unit, _: report.add(name, value, unit)
 
 
 def size(text: str) -> tuple[int, int]:
@@ -300,7 +321,7 @@ def main() -> int:
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "OMP_NUM_THREADS": "1"})  # noqa: S606
     faiss.omp_set_num_threads(1)
     report = Report("Exact 1:N search, one thread unless said")
-    counts = [10_000, 100_000] if arguments.quick else [10_000, 100_000, 1_000_000]
+    counts = [1000, 10_000, 100_000] if arguments.quick else [1000, 10_000, 100_000, 1_000_000]
     sizes = arguments.size or [(count, dimension) for count in counts for dimension in (128, 512)]
     checks = (arguments.checks or (1_000 if arguments.quick else 10_000)) // len(sizes) + 1
     missed = wrong = uncertified = 0
@@ -315,6 +336,7 @@ def main() -> int:
     report.at_least("recall", 1 - missed / asked, "", 1.0)
     report.at_most("certified but wrong", wrong, "answers", 0)
     report.at_most("not certified", uncertified, "answers", 0)
+    report.curves += curves_of(report)
     return 0 if report.publish(arguments.json) else 1
 
 

@@ -1,60 +1,25 @@
 """A real PostgreSQL server of the test run's own, in a temporary folder."""
 
 import itertools
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psycopg
 
 from lacking import skip_here
+from postgres_server import find_programs, running_server
 
 _numbers = itertools.count()
 
 
-def find_programs() -> Path | None:
-    """Give the folder of PostgreSQL's server programs, the newest version's where there are several."""
-    on_path = shutil.which("initdb")
-    packaged = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    found = [Path(on_path).resolve()] if on_path else packaged[-1:]
-    return found[0].parent if found else None
-
-
 @contextmanager
 def postgres_server() -> Iterator[str]:
-    """Run a server on a socket in its own folder; gives the connection string of its first database."""
+    """Run a server; gives the connection string of its first database."""
     programs = find_programs()
     if programs is None:
         skip_here("PostgreSQL's server is not installed (Debian: the package postgresql)")
-    # The server refuses to run as root.
-    user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-    folder = Path(tempfile.mkdtemp(prefix="likeness-postgres-"))
-    data = folder / "data"
-
-    def run(program: str, *arguments: str) -> None:
-        subprocess.run(
-            [programs / program, "-D", data, *arguments],
-            user=user if os.geteuid() == 0 else None,
-            cwd=folder,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-
-    try:
-        shutil.chown(folder, user)
-        run("initdb", "--auth=trust", "--username=test", "--no-sync", "--encoding=UTF8")
-        run("pg_ctl", "start", "--wait", "--log", str(folder / "log"), "-o", f"-h '' -k {folder} -F")
-        try:
-            yield f"postgresql+psycopg://test@/postgres?host={folder}"
-        finally:
-            run("pg_ctl", "stop", "--mode=immediate")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with running_server(programs) as url:
+        yield url
 
 
 def new_database(server_url: str) -> str:
