@@ -61,7 +61,7 @@ def ids(database: Database) -> list[int]:
 
 @contextmanager
 def held(database: Database) -> Iterator[list[int]]:
-    """Hold the writer up so that changes gather; gives the number of commits after."""
+    """Hold up the writer, so that changes wait together. Give the number of commits afterwards."""
     go, entered, commits = threading.Event(), threading.Event(), [0]
 
     def wait(_: Connection) -> None:
@@ -92,7 +92,7 @@ def submit(database: Database, *works: Callable[[Connection], Any], **options: A
 
 
 def noting(fed: list[Any]) -> Callable[[Committed[Any]], None]:
-    """Give an ``after_commit`` that notes what was committed."""
+    """Give an ``after_commit`` that notes the results."""
     return lambda committed: fed.append(committed.result)
 
 
@@ -101,7 +101,7 @@ def test_changes_that_wait_together_are_committed_together(database: Database) -
         done = submit(database, *map(put, range(100)))
     assert [future.result() for future in done] == list(range(100))
     assert ids(database) == list(range(100))
-    assert commits[0] == 2  # the one that held the writer up, and the hundred
+    assert commits[0] == 2  # the change that held up the writer, and the hundred
 
 
 def test_a_group_has_a_limit(database: Database) -> None:
@@ -164,14 +164,14 @@ def test_a_full_disk_refuses_the_whole_group_and_loses_nothing(
         )
     for future in done:
         error = future.exception()
-        # The second and third would have failed for reasons of their own, seen in a group that never was.
+        # The second and third change failed for other reasons too, but in a group that was not committed.
         assert isinstance(error, ServiceUnavailable)
         assert error.headers["Retry-After"]
     assert fed == []
     assert ids(database) == [1]
     (told,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "5 changes were refused: database or disk is full" in told.getMessage()
-    assert database.write_now(put(5)) == 5  # what needs no further page still goes
+    assert database.write_now(put(5)) == 5  # a change that needs no further page still works
     make_room(database)
     assert database.write_now(put(3, "x" * 100_000)) == 3
     assert ids(database) == [1, 3, 5]
@@ -369,7 +369,7 @@ def test_any_history_ends_as_if_its_changes_came_one_by_one(
 
 
 def test_a_change_that_waits_for_another_is_refused_and_does_not_hang(database: Database) -> None:
-    with pytest.raises(RuntimeError, match="waits"):
+    with pytest.raises(RuntimeError, match="cannot wait"):
         database.write_now(lambda _: database.write_now(put(1)))
     assert database.write_now(put(2)) == 2
     assert ids(database) == [2]

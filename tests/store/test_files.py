@@ -1,4 +1,4 @@
-"""A database's file that is removed or replaced under a running server: noticed, refused, told; never made anew."""
+"""A database's file that is removed or replaced while the server runs: it is noticed, and never made again."""
 
 import shutil
 import sqlite3
@@ -97,7 +97,10 @@ def test_a_server_notices_without_being_asked(tmp_path: Path) -> None:
 
 
 def test_preparing_the_file_again_leaves_the_locks_of_those_who_have_it_open(tmp_path: Path) -> None:
-    """POSIX drops a process's locks on a file when it closes the file once; then another process may delete the open log."""
+    """A process loses its POSIX locks on a file when it closes the file once.
+
+    Then another process could delete the open log.
+    """
     settings = Settings(data_dir=tmp_path)
     _upgrade(settings)
     file = settings.database_file

@@ -130,7 +130,7 @@ def test_a_full_disk_is_told_and_nothing_is_left(
         for _ in range(2):
             with pytest.raises(ServiceUnavailable, match="cannot take this now"):
                 asyncio.run(images.put("t", "2", PHOTO, CIPHER))
-    (logged,) = caplog.messages  # once, not for every caller
+    (logged,) = caplog.messages  # once, not for each caller
     assert logged.startswith("the image store cannot take photos: ")
     assert "No space left on device" in logged
     assert listed(images, "t") == {"1"}

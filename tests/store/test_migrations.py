@@ -1,4 +1,4 @@
-"""The database's versions, forth and back, and that they end where the code is."""
+"""The database's versions, up and down. The newest one has the tables of the code."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One process owns a data folder."""
+"""Only one process owns a data folder."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What is erased is in no file of the data folder a moment later."""
+"""Erased data is in no file of the data folder a moment later."""
 
 import sqlite3
 from contextlib import closing
@@ -86,7 +86,7 @@ def test_the_log_is_cut_after_erasures_alone(tmp_path: Path, monkeypatch: pytest
         database.write_now(lambda c: c.execute(text(statement)) and None)
 
     run("CREATE TABLE notes (text TEXT)")
-    wait_until(lambda: remains.seconds_left() is None)  # a crash may have left something
+    wait_until(lambda: remains.seconds_left() is None)  # a crash may have left erased data in the log
     run("INSERT INTO notes VALUES ('a'), ('b')")
     database.write_now(lambda c: c.execute(delete(notes).where(notes.c.text == "c")) and None)
     assert remains.seconds_left() is None

@@ -27,7 +27,7 @@ PHOTO = b"\xff\xd8\xff a photo of somebody" * 100
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """Run a server that has the bucket ``photos``; gives its address."""
+    """Run a server that has the bucket ``photos``. Give its address."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -53,7 +53,7 @@ def here(at: pytest.MonkeyPatch, s3: str) -> str:
 
 @contextlib.contextmanager
 def mute() -> Iterator[str]:
-    """Accept connections and never say a word."""
+    """Accept connections, and never answer."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         held: list[socket.socket] = []
 
@@ -92,7 +92,7 @@ def test_a_photo_comes_goes_aside_comes_back_and_is_deleted(here: str) -> None:
 
 @pytest.fixture
 def guarded(here: str) -> Iterator[str]:
-    """Have the server ask for credentials that it knows; it knows none."""
+    """Make the server check credentials. It knows none, so all are wrong."""
     httpx.post(f"{here}/moto-api/reset-auth", content=b"0").raise_for_status()
     yield here
     httpx.post(f"{here}/moto-api/reset-auth", content=b"inf").raise_for_status()
@@ -120,7 +120,7 @@ def test_a_server_does_not_start_with_wrong_credentials(
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give up after a moment rather than after ten seconds."""
+    """Make the client give up after a moment, not after ten seconds."""
     moment = timedelta(milliseconds=200)
     monkeypatch.setattr(remote, "_SLOW", {"connect_timeout": moment, "timeout": moment})
     monkeypatch.setattr(remote, "_PATIENCE", {**remote._PATIENCE, "max_retries": 1, "retry_timeout": moment})

@@ -1,1 +1,1 @@
-"""What outlives a restart: the database and the images."""
+"""The data that outlives a restart: the database and the images."""

@@ -1,8 +1,8 @@
-"""Which process owns a PostgreSQL database's galleries: a lock that ends with its connection, and an epoch.
+"""Ownership of a PostgreSQL database's galleries: a lock that ends with its connection, and an epoch.
 
-Each new owner raises the epoch. An owner that lost its connection takes the lock on another one and reads the epoch: if
-it is the one that it raised itself, nobody was owner meanwhile, and what it holds in memory is still what the database
-holds.
+Each new owner raises the epoch. An owner that lost its connection takes the lock on a new one and reads the epoch. If
+it is the owner's own epoch, no other process was the owner meanwhile. Then the galleries in memory still agree with the
+database.
 """
 
 from enum import Enum
@@ -18,33 +18,33 @@ _LOCK_HELD = "likeness_owner"
 
 
 class Ownership(Enum):
-    """What became of the claim on a database."""
+    """The state of the claim on a database."""
 
     LOST = "lost"
-    """The lock went with its connection: another may come to own the database."""
+    """The lock was lost with its connection. Another process may become the owner."""
     KEPT = "kept"
-    """The lock is back, and nobody else had it."""
+    """The lock is back, and no other process had it."""
     GONE = "gone"
-    """The database's file is not under its name any more: what would be written is lost."""
+    """The database's file is no longer under its name. All that is written to it is lost."""
     DOUBTFUL = "doubtful"
-    """The database may hold other than what this process wrote."""
+    """The database may differ from what this process wrote."""
 
 
 class Unowned(Exception):
-    """The lock is another process's."""
+    """Another process has the lock."""
 
     def __str__(self) -> str:
         return "another process owns this database"
 
 
 class Claim:
-    """One process's claim. Belongs to the writer's thread."""
+    """One process's claim on a database. Only the writer's thread uses it."""
 
     def __init__(self) -> None:
         self._epoch: int | None = None
 
     def take(self, connection: Connection) -> int:
-        """Become the owner: take the lock and raise the epoch. Raises Unowned when another has it."""
+        """Become the owner: take the lock and raise the epoch. Raises Unowned if another process has the lock."""
         _lock(connection)
         return _raise_epoch(connection)
 
@@ -60,12 +60,12 @@ class Claim:
         return bool(connection.info.get(_LOCK_HELD))
 
     def let_go(self, connection: Connection) -> None:
-        """Give the lock back at once; by itself, the database would when it notices that the connection has ended."""
+        """Release the lock at once. Otherwise the database releases it when it notices the end of the connection."""
         if connection.info.pop(_LOCK_HELD, None):
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": OWNER_LOCK})
 
     def take_back(self, connection: Connection) -> Ownership:
-        """Take the lock on a new connection, in a transaction of its own. Raises Unowned when another has it."""
+        """Take the lock on a new connection, in its own transaction. Raises Unowned if another process has it."""
         with connection.begin():
             _lock(connection)
             if _epoch(connection) == self._epoch:
@@ -78,7 +78,7 @@ class Claim:
 def _lock(connection: Connection) -> None:
     if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": OWNER_LOCK}).scalar_one():
         raise Unowned
-    # A machine that vanished must not keep the next one out for the two hours that TCP waits by default.
+    # By default TCP waits for two hours. So long a machine that disappeared would keep the lock.
     for setting, value in (("idle", 10), ("interval", 5), ("count", 3)):
         connection.execute(text(f"SET tcp_keepalives_{setting} = {value}"))
     connection.info[_LOCK_HELD] = True

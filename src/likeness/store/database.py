@@ -1,8 +1,8 @@
 """The deployment's database: pooled readers, and one writer (``likeness.store.writer``).
 
-A server that holds galleries in memory claims the database: on PostgreSQL its writing connection holds a lock, taken
-anew by each connection after it, and without it nothing is written (see ``likeness.store.claim``). SQLite's file lies
-in the data folder (see ``likeness.store.ownership``).
+A server that holds galleries in memory claims the database. On PostgreSQL the writing connection holds a lock. Each
+later writing connection takes the lock again, and nothing is written without it (see ``likeness.store.claim``). For
+SQLite, the owner of the data folder owns the database (see ``likeness.store.ownership``).
 """
 
 import asyncio
@@ -30,7 +30,7 @@ STANDBY_SECONDS = 1.0
 
 
 class Database:
-    """The deployment's database, SQLite (a file that is there already) or PostgreSQL, reached with SQLAlchemy Core."""
+    """The deployment's database: SQLite (an existing file) or PostgreSQL, through SQLAlchemy Core."""
 
     def __init__(self, url: str, *, readers: int = READERS) -> None:
         self.url = url
@@ -39,18 +39,18 @@ class Database:
         self._pool = SizedExecutor("database-reader", workers=readers, queue_limit=1024)
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        """Run a query on a pooled read-only connection. Raises ServiceUnavailable when the database cannot be read."""
+        """Run a query on a pooled read-only connection. Raises ServiceUnavailable if the database cannot be read."""
         return await self._pool.run(self.read_now, query)
 
     def read_now(self, query: Callable[[Connection], T]) -> T:
-        """Run a query on this thread; for start-up, commands and worker threads."""
+        """Run a query on this thread. For start-up, commands and worker threads. Raises ServiceUnavailable."""
         try:
             with self._readers.connect() as connection:
                 return query(connection)
         except (DBAPIError, PoolTimeoutError) as error:
             if isinstance(error, OWN_FAULTS):
                 raise
-            log.error("the database cannot be read: %s", cause_of(error))  # noqa: TRY400  no traceback: it is the disk's fault
+            log.error("the database cannot be read: %s", cause_of(error))  # noqa: TRY400  no traceback: the database is at fault
             raise ServiceUnavailable("The database cannot be read now.") from error
 
     async def write(
@@ -60,14 +60,14 @@ class Database:
         after_commit: Callable[[Committed[T]], None] | None = None,
         exclusive: bool = False,
     ) -> T:
-        """Run a change, durable when this returns.
+        """Run a change. It is durable when this returns.
 
-        ``work`` runs on the writer's thread, so it must be quick, and it may be run again after a roll-back, so it must
-        leave no traces but in the database. Changes before one that is ``exclusive`` are wholly done, ``after_commit``
-        included, when it runs; changes behind it start when it is.
+        ``work`` runs on the writer's thread, so it must be quick. It may run again after a roll-back, so it must change
+        nothing but the database. An ``exclusive`` change runs after all earlier changes and their ``after_commit``.
+        Later changes start after its own ``after_commit``.
 
-        Raises what ``work`` raises (nothing is then written), IntegrityError, and ServiceUnavailable when the disk
-        refuses.
+        Raises the error of ``work``, and then writes nothing. Also raises IntegrityError, and ServiceUnavailable if the
+        database refuses.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._writer.enqueue(Change(work, after_commit, exclusive, done))
@@ -80,20 +80,20 @@ class Database:
         after_commit: Callable[[Committed[T]], None] | None = None,
         exclusive: bool = False,
     ) -> T:
-        """Run a change and wait on this thread.
+        """Run a change like ``write``, and wait on this thread.
 
         For start-up, commands and worker threads, never from within a change.
         """
         if self._writer.is_this_thread:
-            raise RuntimeError("A change waits for another one, which cannot come before it ends.")
+            raise RuntimeError("A change cannot wait for another change: both run on the writer's thread.")
         done: Future[T] = Future()
         self._writer.enqueue(Change(work, after_commit, exclusive, done))
         return done.result()
 
     def claim(self, *, wait: bool = False) -> None:
-        """Be the one process that writes galleries, until closed; ``wait`` for the one that is.
+        """Become the only process that writes galleries, until ``close``.
 
-        Raises SetupError when another is, ServiceUnavailable.
+        ``wait`` waits for another such process to end. Raises SetupError if there is one, and ServiceUnavailable.
         """
         if self._writer.is_sqlite:
             return
@@ -119,9 +119,9 @@ class Database:
             time.sleep(STANDBY_SECONDS)
 
     async def keep_claim(self) -> None:
-        """Check that the claim still holds, or make it again, and that the database's file is in place.
+        """Check the claim and the database's file. Take a lost claim again.
 
-        Raises ServiceUnavailable where it cannot be.
+        Raises ServiceUnavailable if another process has the claim or the file is gone.
         """
         files = self._writer.files
         if files and (self._writer.gone or not files.are()):
@@ -130,14 +130,14 @@ class Database:
             await self.write(lambda c: c.exec_driver_sql("SELECT 1").scalar_one())
 
     def on_ownership(self, follow: Callable[[Ownership], None]) -> None:
-        """Have ``follow`` called when the claim on the database changes, or a commit's outcome is unknown.
+        """Call ``follow`` when the claim changes or the outcome of a commit is unknown.
 
-        It runs on the writer's thread.
+        ``follow`` runs on the writer's thread.
         """
         self._writer.follow = follow
 
     def close(self) -> None:
-        """Carry out what is queued, then let go of the database."""
+        """Run the queued changes, then close the database."""
         self._writer.finish()
         self._pool.close()
         self._readers.dispose()

@@ -1,4 +1,4 @@
-"""SQLAlchemy's engines for the two kinds of connection: one that writes, and those that read."""
+"""SQLAlchemy's engines: one for the connection that writes, one for those that read."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from likeness.store.sqlite import opener, tune
 
 
 def make_engine(url: str, *, pool_size: int, read_only: bool) -> Engine:
-    """Make an engine for SQLite (a file that is there already) or PostgreSQL."""
-    # What is bound to a statement may be somebody's name: it is kept out of error messages and so of the log.
+    """Make an engine for SQLite (an existing file) or PostgreSQL."""
+    # A parameter of a statement may be a person's name. So parameters stay out of error messages and of the log.
     parsed = make_url(url)
     open_file = opener(parsed) if parsed.get_backend_name() == "sqlite" else None
     settings: dict[str, Any] = {"creator": open_file} if open_file else {}
@@ -17,6 +17,6 @@ def make_engine(url: str, *, pool_size: int, read_only: bool) -> Engine:
     if engine.dialect.name == "sqlite":
         tune(engine, read_only=read_only)
     elif read_only:
-        # As SQLite's readers do, these see one moment, and cannot write.
+        # Like SQLite's readers, these see one snapshot and cannot write.
         return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return engine

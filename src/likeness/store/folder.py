@@ -1,7 +1,7 @@
-"""Objects as files of a folder, each on the disk for good when its ``put`` returns.
+"""Objects as files of a folder. An object is durable when its ``put`` returns.
 
-obstore's own local store renames a finished file into place but leaves it to the system to write it out: a power
-failure can leave an empty file under a committed name. What is acknowledged here must survive one, so file and folder
+obstore's local store renames a finished file into place, but does not flush it to the disk. So a power failure can
+leave an empty file under a committed name. Here an acknowledged object must survive a power failure. So file and folder
 are fsynced.
 """
 
@@ -14,11 +14,14 @@ from pathlib import Path
 from likeness.kit.files import replacing, sync_folder
 
 PART = ".part"
-"""Ending of a file that is being written; one left behind by a crash is an object nobody refers to."""
+"""Ending of a file that is being written. A crash can leave such a file. No entry refers to it."""
 
 
 class FolderStore:
-    """Objects named ``space/name`` in a folder that only its owner reads. Blocks; thread-safe for distinct names."""
+    """Objects named ``space/name`` in a folder that only its owner can read.
+
+    The methods block. Several threads may use it at once, each with another name.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -26,7 +29,7 @@ class FolderStore:
         _make(root, parents=True)
 
     def put(self, space: str, name: str, content: bytes) -> None:
-        """Write an object, durable when this returns. Raises OSError and then leaves nothing behind."""
+        """Write an object. It is durable when this returns. Raises OSError, and then leaves no file."""
         folder = self._open_space(space)
         part, whole = folder / f"{name}{PART}", folder / name
         try:
@@ -44,7 +47,7 @@ class FolderStore:
             raise
 
     def replace(self, space: str, name: str, content: bytes) -> None:
-        """Write an object in the place of an earlier one, which stays if this fails. Raises OSError."""
+        """Replace an object. If this fails, the earlier one stays. Raises OSError."""
         with replacing(self._open_space(space) / name) as file:
             file.write(content)
 
@@ -56,17 +59,14 @@ class FolderStore:
             return None
 
     def delete(self, space: str, name: str) -> None:
-        """Delete an object, for good when this returns; one that is not there is as good as deleted. Raises OSError."""
+        """Delete an object durably. A missing object is no error. Raises OSError."""
         folder = self._root / space
         with suppress(FileNotFoundError):
             (folder / name).unlink()
             sync_folder(folder)
 
     def move(self, name: str, space: str, target: str) -> None:
-        """Move an object to another space, where its time is that of the move; one that is gone is let go.
-
-        Raises OSError.
-        """
+        """Move an object to another space, and set its time to now. A missing object is no error. Raises OSError."""
         source, goal = self._root / space, self._open_space(target)
         with suppress(FileNotFoundError):
             os.utime(source / name)
@@ -75,12 +75,15 @@ class FolderStore:
             sync_folder(source)
 
     def batches(self, space: str, *, size: int = 1000) -> Iterator[list[str]]:
-        """Give the names of a space's objects, unfinished ones included. Raises OSError."""
+        """Give batches of the names of a space's objects, with unfinished ones. Raises OSError."""
         for batch in self._entries(space, size):
             yield [entry.name for entry in batch]
 
     def dated(self, space: str, *, size: int = 1000) -> Iterator[list[tuple[str, float]]]:
-        """Give the names of a space's objects, each with the time that it was put or moved there. Raises OSError."""
+        """Give batches of the names of a space's objects, each with the time of its ``put`` or ``move``.
+
+        Times are seconds since the Unix epoch. Raises OSError.
+        """
         for batch in self._entries(space, size):
             yield [(entry.name, entry.stat().st_mtime) for entry in batch]
 
@@ -94,7 +97,7 @@ class FolderStore:
                 yield batch
 
     def _open_space(self, space: str) -> Path:
-        """Give a space's folder, made for good where it is missing."""
+        """Give a space's folder. Make it durably if it is missing."""
         folder = self._root / space
         if space not in self._made:
             above = self._root

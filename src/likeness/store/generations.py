@@ -1,10 +1,11 @@
-"""Is the database at hand the one that the photos were stored with, or an older copy of it, or another's?
+"""Whether the photos were stored with this database, and not with a newer state of it or with another one.
 
-The database and the image store both hold a *generation*, a number that rises and a random token. The two agree while
-one database is in use. One that was put back from a copy holds an earlier generation than the store does, one that was
-cloned and used holds another, and on the word of neither may a photo go. The database learns of a new generation first
-and remembers the one before, so a crash between the two writes is no disagreement. What was copied within the newest
-generation looks like the present: that is what the photo quarantine is for (see
+The database and the image store both hold a *generation*: a number that rises, and a random token. The two agree while
+one database is in use. A database that was restored from a copy holds an earlier generation than the store. A database
+that was cloned and used holds another one. Photos must not be deleted because such a database does not refer to them.
+
+The database gets a new generation first, and remembers the one before. So a crash between the two writes causes no
+disagreement. A copy made within the newest generation cannot be recognised. The photo quarantine covers that case (see
 ``likeness.gallery.maintenance.sweep``).
 """
 
@@ -23,9 +24,9 @@ Generation = dict[str, Any]
 
 
 class Generations:
-    """The generations of a database and of the image store beside it.
+    """The generations of a database and of its image store.
 
-    One event loop uses it, in the process that owns both.
+    Only one event loop may use it, in the process that owns both.
     """
 
     def __init__(self, images: ImageStore, database: Database) -> None:
@@ -33,14 +34,14 @@ class Generations:
         self._database = database
 
     async def agree(self) -> bool:
-        """Whether nothing says that the photos were stored with another database. Raises ServiceUnavailable."""
+        """Whether database and image store agree, or both have no generation yet. Raises ServiceUnavailable."""
         known, stored = await self._read()
         return stored in known if stored or known else True
 
     async def begin_next(self, *, whatever: bool = False) -> bool:
-        """Begin a generation in both; False where they disagree, unless that is to be settled now.
+        """Begin the next generation in both. If they disagree, give False and change nothing.
 
-        Raises ServiceUnavailable.
+        ``whatever`` begins it even then. Raises ServiceUnavailable.
         """
         known, stored = await self._read()
         if not whatever and (stored or known) and stored not in known:
@@ -64,7 +65,7 @@ def _parse(mark: bytes) -> Generation:
         generation = json.loads(mark)
     except ValueError:
         generation = None
-    # What cannot be read agrees with nothing.
+    # An unreadable mark agrees with no generation.
     return generation if isinstance(generation, dict) and isinstance(generation.get("number"), int) else {"number": 0}
 
 

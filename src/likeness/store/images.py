@@ -1,6 +1,6 @@
-"""Photos at rest: sealed bytes under a tenant's own prefix of a folder or of an object store.
+"""Photos at rest: sealed bytes in a folder or an object store, under a prefix for each tenant.
 
-A photo that nobody can vouch for is not deleted but set aside, under ``quarantine/``, where :meth:`ImageStore.get`
+A photo that no entry refers to is not deleted at once. It is moved to ``quarantine/``, where :meth:`ImageStore.get`
 still finds it.
 """
 
@@ -25,17 +25,16 @@ log = logging.getLogger("likeness.store")
 PURPOSE = "image"
 QUARANTINE = "quarantine"
 MARK = "generation"
-"""Name of the object that says with which generation of the database the photos are stored (see
-``likeness.store.generations``)."""
+"""Name of the object that holds the generation of the photos' database (see ``likeness.store.generations``)."""
 CONCURRENT_FILES = 16
-"""Files written at once: their fsyncs end together, so that many wait no longer than one."""
+"""Files written at once. Their fsyncs end together, so many files take no longer than one."""
 _FAULTS = (ObjectStoreError, OSError, NoBucket)
 _DENIALS = (NoBucket, FileNotFoundError, PermissionError, PermissionDeniedError, UnauthenticatedError)
-"""Faults that waiting does not mend."""
+"""Faults that do not pass with time."""
 
 
 class _Objects(Protocol):
-    """Objects named ``space/name``, durable when ``put`` returns and gone for good when ``delete`` does."""
+    """Objects named ``space/name``. The effects of ``put`` and ``delete`` are durable when they return."""
 
     async def put(self, space: str, name: str, content: bytes) -> None: ...
 
@@ -55,7 +54,7 @@ class _Objects(Protocol):
 
 
 class ImageStore:
-    """Puts, gets and deletes photos by tenant and id; what lies in the store is ciphertext."""
+    """Stores, reads and deletes photos by tenant and id. The store holds only ciphertext."""
 
     def __init__(self, url: str) -> None:
         address = urlparse(url)
@@ -63,17 +62,17 @@ class ImageStore:
             _Folder(Path(unquote(address.path))) if address.scheme == "file" else RemoteObjects.at(url)
         )
         self._causes: dict[str, str] = {}
-        """Why what cannot be done now cannot, by kind of call, as it was logged."""
+        """The logged cause of a present fault, by kind of call."""
 
     async def put(self, tenant_id: str, image_id: str, photo: bytes, cipher: Cipher) -> None:
-        """Store a photo, durable when this returns. Raises ServiceUnavailable when the store refuses."""
+        """Store a photo. It is durable when this returns. Raises ServiceUnavailable."""
         with self._told("take photos", "The image store cannot take this now; nothing was changed."):
             await self._objects.put(tenant_id, image_id, cipher.seal(photo, PURPOSE, image_id))
 
     async def get(self, tenant_id: str, image_id: str, cipher: Cipher) -> bytes | None:
-        """Give the photo, also one that was set aside, or None when there is none.
+        """Give a photo, also from quarantine, or None if there is none.
 
-        Raises ServiceUnavailable when the store refuses.
+        Raises ServiceUnavailable, and SetupError for a damaged photo.
         """
         with self._told("be read", "The image store cannot be read now."):
             sealed = await self._objects.get(tenant_id, image_id)
@@ -82,41 +81,41 @@ class ImageStore:
         return None if sealed is None else cipher.open(sealed, PURPOSE, image_id)
 
     async def delete(self, tenant_id: str, image_id: str) -> None:
-        """Delete a photo for good, wherever it lies; one that is not there is as good as deleted.
-
-        Raises ServiceUnavailable.
-        """
+        """Delete a photo durably, also from quarantine. A missing photo is no error. Raises ServiceUnavailable."""
         with self._told("delete photos", "The image store cannot delete this now; it will be tried again."):
             await self._objects.delete(tenant_id, image_id)
             await self._objects.delete(_aside(tenant_id), image_id)
 
     async def ids(self, tenant_id: str) -> AsyncIterator[list[str]]:
-        """Give the ids of all of a tenant's photos in batches, and the names of what a crash left unfinished."""
+        """Give batches of the ids of a tenant's photos, with the names of files that a crash left unfinished.
+
+        Raises ServiceUnavailable.
+        """
         with self._told("be listed", "The image store cannot be read now."):
             async for batch in self._objects.batches(tenant_id):
                 yield batch
 
     async def set_aside(self, tenant_id: str, image_id: str) -> None:
-        """Put a photo into quarantine. Raises ServiceUnavailable."""
+        """Move a photo into quarantine. Raises ServiceUnavailable."""
         with self._told("move photos", "The image store cannot set this aside now."):
             await self._objects.move(image_id, tenant_id, _aside(tenant_id))
 
     async def put_back(self, tenant_id: str, image_id: str) -> None:
-        """Take a photo out of quarantine. Raises ServiceUnavailable."""
+        """Move a photo out of quarantine. Raises ServiceUnavailable."""
         with self._told("move photos", "The image store cannot put this back now."):
             await self._objects.move(image_id, _aside(tenant_id), tenant_id)
 
     async def aside(self, tenant_id: str) -> AsyncIterator[list[tuple[str, float]]]:
-        """Give the ids of a tenant's photos in quarantine, each with the time it was put there.
+        """Give batches of the ids of a tenant's photos in quarantine, each with the time of its move there.
 
-        Raises ServiceUnavailable.
+        Times are seconds since the Unix epoch. Raises ServiceUnavailable.
         """
         with self._told("be listed", "The image store cannot be read now."):
             async for batch in self._objects.dated(_aside(tenant_id)):
                 yield batch
 
     async def delete_aside(self, tenant_id: str, image_id: str) -> None:
-        """Delete a photo that lies in quarantine, and only there. Raises ServiceUnavailable."""
+        """Delete a photo from quarantine, and only from there. Raises ServiceUnavailable."""
         with self._told("delete photos", "The image store cannot delete this now; it will be tried again."):
             await self._objects.delete(_aside(tenant_id), image_id)
 
@@ -131,9 +130,9 @@ class ImageStore:
             await self._objects.replace("", MARK, mark)
 
     async def probe(self) -> None:
-        """Store, read and delete an object of no meaning.
+        """Store, read and delete a test object.
 
-        Raises SetupError where the store will never take one as it is set up, ServiceUnavailable where it may later.
+        Raises SetupError if the store refuses permanently, and ServiceUnavailable if it may work later.
         """
         name, content = f"probe-{secrets.token_hex(8)}", b"probe"
         try:
@@ -145,21 +144,21 @@ class ImageStore:
             cause = error.__cause__
             if isinstance(cause, _DENIALS):
                 raise SetupError(
-                    f"the image store refuses us ({cause_of_store_error(cause)}): are LIKENESS_IMAGES_URL and the "
-                    "credentials for it right?"
+                    f"the image store refuses access ({cause_of_store_error(cause)}): check LIKENESS_IMAGES_URL and "
+                    "its credentials"
                 ) from error
             raise
         if stored != content:
-            raise SetupError("the image store does not give back what was stored there a moment ago")
+            raise SetupError("the image store does not return an object that was stored a moment ago")
 
     def close(self) -> None:
         self._objects.close()
 
     @contextmanager
     def _told(self, what: str, refusal: str) -> Iterator[None]:
-        """Turn the store's faults into the callers' refusal.
+        """Turn the store's faults into ServiceUnavailable with the message ``refusal``.
 
-        The log is told their cause, once for each change of it.
+        Log the cause once, and again when it changes.
         """
         try:
             yield
@@ -167,7 +166,7 @@ class ImageStore:
             cause = cause_of_store_error(error)
             if self._causes.get(what) != cause:
                 self._causes[what] = cause
-                log.error("the image store cannot %s: %s", what, cause)  # noqa: TRY400  no traceback: it is the store's fault
+                log.error("the image store cannot %s: %s", what, cause)  # noqa: TRY400  no traceback: the store is at fault
             raise ServiceUnavailable(refusal) from error
         if self._causes.pop(what, None):
             log.warning("the image store can %s again", what)

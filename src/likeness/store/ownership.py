@@ -1,6 +1,7 @@
-"""One process owns a data folder's galleries: it holds them in memory, and what another wrote would not be found.
+"""Ownership of a data folder's galleries by one process.
 
-The owner holds a lock on a file of the folder. The kernel lets go of it when the process ends, however it ends.
+The owner holds the galleries in memory, so its searches would not find the changes of another process. It holds a lock
+on a file of the folder. The kernel releases the lock when the process ends, also after a crash.
 """
 
 import fcntl
@@ -16,12 +17,15 @@ from likeness.errors import SetupError
 LOCK_FILE = "owner.lock"
 _TRIES = 20
 _PAUSE_SECONDS = 0.05
-"""Somebody who only looks holds the lock for a moment."""
+"""``is_owned`` holds the lock for a moment, so a failed try is repeated."""
 
 
 @contextmanager
 def owned(data_dir: Path, *, wait: bool = False) -> Iterator[None]:
-    """Own a data folder within the block; ``wait`` for another process that does. Raises SetupError when one does."""
+    """Own a data folder within the block. Raises SetupError if another process owns it.
+
+    ``wait`` waits for that process to end instead.
+    """
     descriptor = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _lock(descriptor, data_dir, wait=wait)

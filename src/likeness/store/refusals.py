@@ -1,4 +1,4 @@
-"""What a database error means: a fault of one change, or a database that takes nothing now."""
+"""The meaning of a database error: either one change is faulty, or the database takes no changes now."""
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -8,25 +8,25 @@ from likeness.store.claim import Unowned
 from likeness.store.sqlite import Gone
 
 OWN_FAULTS = (IntegrityError, DataError, ProgrammingError)
-"""Database errors that say something of the one change, and nothing of the database."""
+"""Database errors whose cause is one change, not the database."""
 
 
 class CommitUnknown(Exception):
-    """The connection was lost while the database committed: what the group changed may or may not be there."""
+    """The connection was lost during a commit, so the group's changes may or may not be stored."""
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether the database itself refuses: then no change of the group can go through."""
+    """Whether the database itself refuses. Then it refuses every change of the group."""
     refusals = (DBAPIError, PoolTimeoutError, Unowned, Gone, CommitUnknown)
     return isinstance(error, refusals) and not isinstance(error, OWN_FAULTS)
 
 
 def refusal_of(error: Exception) -> ServiceUnavailable:
-    """Give what a caller is told of an error by which the database refused."""
+    """Give the error that a caller gets when the database refuses."""
     if isinstance(error, CommitUnknown):
-        message = "The database was lost while it committed; the change may have been made: look before you repeat it."
+        message = "The database was lost during the commit. Check whether the change was made before you repeat it."
     elif isinstance(error, Gone):
-        message = "The database's file was removed or replaced under the server; nothing is kept."
+        message = "The database's file was removed or replaced while the server ran; the change is not stored."
     elif isinstance(error, Unowned):
         message = "Another server may be writing to this database; nothing was changed."
     else:
@@ -37,10 +37,10 @@ def refusal_of(error: Exception) -> ServiceUnavailable:
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """Give what the driver said first: undoing a change after it may have failed too."""
+    """Give the driver's first error. Later ones may come from the attempt to undo the change."""
     first, each = error, error.__context__
     while each is not None:
-        # What the database says of a value that is there already holds the value.
+        # The database's error about a value that exists already contains the value.
         names_values = isinstance(each, OWN_FAULTS)
         first, each = each if isinstance(each, DBAPIError) and not names_values else first, each.__context__
     return first.orig if isinstance(first, DBAPIError) and first.orig else first

@@ -1,6 +1,6 @@
-"""Objects in S3, GCS or Azure, whose answer to a ``put`` is a promise of durability already.
+"""Objects in S3, GCS or Azure. Such a store answers a ``put`` when the object is durable.
 
-A store that is slow is given up as one that is down is: within seconds, for a caller waits.
+A slow store counts as down after a few seconds, because a caller waits.
 """
 
 import os
@@ -18,7 +18,7 @@ from likeness.errors import SetupError
 CONNECT_SECONDS = 2
 REQUEST_SECONDS = 5
 RETRY_SECONDS = 5
-"""No try begins later than this, so that the last has ended within ten seconds."""
+"""No try begins later than this. So the last one ends within ten seconds."""
 _SLOW: Any = {"connect_timeout": timedelta(seconds=CONNECT_SECONDS), "timeout": timedelta(seconds=REQUEST_SECONDS)}
 _PATIENCE: Any = {
     "max_retries": 3,
@@ -45,13 +45,13 @@ class RemoteObjects:
 
     @classmethod
     def at(cls, url: str) -> "RemoteObjects":
-        """Open the store at an address. Raises SetupError for one that is none."""
+        """Open the store at an address. Raises SetupError for an invalid address."""
         options = _client_options(url.partition(":")[0])
         try:
             return cls(from_url(url, client_options=options, retry_config=_PATIENCE))
-        except (ObjectStoreError, ValueError) as error:  # the address is not told: it may carry a secret
+        except (ObjectStoreError, ValueError) as error:  # the message must not name the address: it may hold a secret
             raise SetupError(
-                "LIKENESS_IMAGES_URL is no address of an object store, such as s3://bucket/prefix, gs://bucket or "
+                "LIKENESS_IMAGES_URL is not the address of an object store, such as s3://bucket/prefix, gs://bucket or "
                 "az://container"
             ) from error
 
@@ -76,7 +76,7 @@ class RemoteObjects:
             _demand_bucket(error)
 
     async def move(self, name: str, space: str, target: str) -> None:
-        """Move an object to another space; one that is gone is let go."""
+        """Move an object to another space. A missing object is no error."""
         try:
             await obstore.copy_async(self._store, _path(space, name), _path(target, name))
         except FileNotFoundError as error:
@@ -93,13 +93,13 @@ class RemoteObjects:
             yield [(item["path"].rsplit("/", 1)[-1], item["last_modified"].timestamp()) for item in batch]
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no connection is kept open."""
 
 
 def _client_options(scheme: str) -> Any:
-    """Give the limits of time, and what the environment says besides.
+    """Give the time limits, and the options of the environment.
 
-    The library reads it only where it is given no options.
+    The library reads the environment only if it gets no options.
     """
     prefix = {"s3": "AWS", "gs": "GOOGLE"}.get(scheme, "AZURE")
     variables = {name: os.environ.get(f"{prefix}_{name.upper()}") for name in (*_SWITCHES, *_PROXY)}
@@ -108,9 +108,9 @@ def _client_options(scheme: str) -> Any:
 
 
 def cause_of_store_error(error: Exception) -> str:
-    """Give why a store refused, in a few words.
+    """Give the cause of a store's refusal in a few words.
 
-    The service's own code where it gave one, and never an address, which may carry a secret.
+    It is the service's own code if there is one. It never has an address, which may hold a secret.
     """
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
@@ -122,17 +122,17 @@ def cause_of_store_error(error: Exception) -> str:
     if kind:
         inmost = _INMOST.search(message)
         return f"{_KINDS.get(kind[1], kind[1])}{f' ({inmost[1]})' if inmost else ''}"
-    # Rust's errors tell the outer ones first, and the innermost says most.
+    # Rust's errors begin with the outermost one. The innermost one says most.
     words = " ".join(_ADDRESS.sub("…", message.partition("Debug source:")[0]).split())
     return words if len(words) <= _LONGEST_CAUSE else f"{words[:60]} … {words[60 - _LONGEST_CAUSE :]}"
 
 
 class NoBucket(Exception):
-    """The bucket itself is not there, which is not the same as one object that is not."""
+    """The bucket itself does not exist, not only one object."""
 
 
 def _demand_bucket(error: FileNotFoundError) -> None:
-    """Raise NoBucket where not the object is missing, but all of them."""
+    """Raise NoBucket if the whole bucket is missing, not only the object."""
     code = _CODE.search(str(error))
     if code and (code[1] or code[2]) in {"NoSuchBucket", "ContainerNotFound"}:
         raise NoBucket(f"<Code>{code[1] or code[2]}</Code>") from error

@@ -1,8 +1,9 @@
-"""What SQLite needs beside the statements: its settings, and its log cut once something was erased.
+"""SQLite's settings, and the cut of its log after an erasure.
 
-SQLite overwrites what is deleted in the database file (``secure_delete``), but its log keeps the pages as they were
-before until it is written over, which may be never. So what deletes or overwrites a row has the log moved into the file
-and cut to nothing, a moment later, so that many erasures share it.
+SQLite overwrites deleted data in the database file (``secure_delete``). But its log keeps the old pages until they are
+overwritten, which may never happen. So a statement that deletes or changes rows causes a cut of the log: its pages are
+moved into the database file, and its length is set to zero. This happens a moment later, so many erasures share one
+cut.
 """
 
 import logging
@@ -20,12 +21,12 @@ log = logging.getLogger("likeness.store")
 CHECKPOINT_PAGES = 4000
 """Pages in the log before they are moved into the database file: 16 MB."""
 LARGEST_LOG_BYTES = 64 << 20
-"""What the log file is cut to after a long reader made it grow."""
+"""The size to which the log file is cut after a long reader made it grow."""
 BUSY_MILLISECONDS = 10_000
 CUT_SECONDS = 2.0
-"""How long after an erasure the log is cut, and when it is tried again while somebody reads."""
+"""Time from an erasure to the cut of the log, and between tries while a reader prevents the cut."""
 _CUT_MILLISECONDS = 50
-"""How long the writer waits for readers to end before it tries again later."""
+"""How long the writer waits for readers to end. Then it tries again later."""
 TOLD_SECONDS = 60.0
 
 
@@ -34,7 +35,7 @@ def tune(engine: Engine, *, read_only: bool) -> None:
 
     @event.listens_for(engine, "connect")
     def _connect(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # transactions are begun below, not guessed by the driver
+        connection.isolation_level = None  # the driver must begin no transaction: _begin does
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
         cursor.execute("PRAGMA journal_mode = WAL")
@@ -53,16 +54,16 @@ def tune(engine: Engine, *, read_only: bool) -> None:
 
 
 class Gone(Exception):
-    """What is open is not what lies under the database's name."""
+    """The open file or log is no longer the one under the database's name."""
 
     def __str__(self) -> str:
-        return "the database's file, or its log, was removed or replaced under this server"
+        return "the database's file, or its log, was removed or replaced while the server ran"
 
 
 class FilesInPlace:
-    """Whether the database's file and its log are still those that are open. Belongs to the writer's thread.
+    """Checks whether the database's file and its log are still the open ones. Only the writer's thread uses it.
 
-    A file that is unlinked takes writes as before, and they are gone when the process ends.
+    An unlinked file still takes writes, but they are lost when the process ends.
     """
 
     def __init__(self, file: Path) -> None:
@@ -75,11 +76,11 @@ class FilesInPlace:
         return same_log and _identity(self._file) == self._known
 
     def opened(self) -> None:
-        """Note that the writer has a new connection: where it was the only one, there is a new log."""
+        """Note that the writer has a new connection. If no other connection was open, there is a new log."""
         self._known_log = None
 
     def written(self) -> None:
-        """Note that the open log was written to, and so is there."""
+        """Note that the open log was written to, so it exists."""
         if self._known_log is None:
             self._known_log = _identity(self._log)
 
@@ -93,7 +94,7 @@ def _identity(file: Path) -> tuple[int, int] | None:
 
 
 def opener(url: URL) -> Callable[[], sqlite3.Connection] | None:
-    """Give what opens a database in a file, and never makes one; None for a database in memory."""
+    """Give a function that opens an existing database file. Give None for a database in memory."""
     if not url.database or url.database == ":memory:" or url.query:
         return None
     address = f"{Path(url.database).resolve().as_uri()}?mode=rw"
@@ -101,11 +102,11 @@ def opener(url: URL) -> Callable[[], sqlite3.Connection] | None:
 
 
 class LogRemains:
-    """Whether the log may hold what was erased. Belongs to the writer's thread."""
+    """Notes whether the log may still hold erased data, and cuts the log. Only the writer's thread uses it."""
 
     def __init__(self, engine: Engine) -> None:
         now = time.monotonic()
-        self._due: float | None = now + CUT_SECONDS  # a crash may have left something
+        self._due: float | None = now + CUT_SECONDS  # a crash may have left erased data in the log
         self._since = now
 
         @event.listens_for(engine, "after_cursor_execute")
@@ -115,13 +116,13 @@ class LogRemains:
                 self._notice()
 
     def seconds_left(self) -> float | None:
-        """Give the time until the log is to be cut; None when it need not be."""
+        """Give the seconds until the next cut of the log, or None if none is needed."""
         return None if self._due is None else max(0.0, self._due - time.monotonic())
 
     def cut(self, connection: Connection) -> None:
-        """Move the log into the database file and cut it, outside of a transaction.
+        """Move the log into the database file and cut it, outside a transaction.
 
-        Try again later where that cannot be.
+        If that is not possible now, the next try comes later.
         """
         if cut_log(connection):
             self._due = None
@@ -131,7 +132,7 @@ class LogRemains:
     def postpone(self) -> None:
         now = time.monotonic()
         if self._since + TOLD_SECONDS < now:
-            log.warning("what was erased is still in the database's log: somebody reads for long, or the disk refuses")
+            log.warning("erased data is still in the database's log: a reader takes long, or the disk refuses")
             self._since = now
         self._due = now + CUT_SECONDS
 
@@ -142,7 +143,7 @@ class LogRemains:
 
 
 def cut_log(connection: Connection) -> bool:
-    """Move the log into the database file and cut it; False where somebody reads, or the disk refuses."""
+    """Move the log into the database file and cut it. Give False if a reader prevents it or the disk refuses."""
     try:
         run_on_driver(connection, f"PRAGMA busy_timeout = {_CUT_MILLISECONDS}")
         busy = run_on_driver(connection, "PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]

@@ -1,8 +1,8 @@
-"""Statements that go to the driver directly, and inserts compiled once.
+"""Statements that go directly to the driver, and inserts that are compiled once.
 
-SQLAlchemy takes several times as long to reach a statement as SQLite takes to run it, and on the writer's thread every
-insert of the deployment queues: what is inserted per request is compiled here once per dialect and handed to the
-driver's own cursor.
+SQLAlchemy takes several times as long to prepare a statement as SQLite takes to run it. All inserts of the deployment
+wait for the writer's thread. So the inserts of requests are compiled here once per dialect, and run on the driver's
+cursor.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,15 +14,15 @@ from sqlalchemy.exc import DBAPIError
 
 
 def run_on_driver(connection: Connection, sql: str, parameters: Any = ()) -> Any:
-    """Run a statement on a cursor of the driver's own, and give that.
+    """Run a statement on a new cursor of the driver, and give the cursor.
 
-    Raises what the database raises, as SQLAlchemy's errors.
+    Raises the database's errors as SQLAlchemy's.
     """
     driver: Any = connection.dialect.loaded_dbapi
     try:
         return connection.connection.cursor().execute(sql, parameters)
     except driver.Error as error:
-        # What is bound may be somebody's name, so it stays out of the message.
+        # A parameter may be a person's name, so parameters stay out of the message.
         raise DBAPIError.instance(
             sql, None, error, driver.Error, hide_parameters=True, dialect=connection.dialect
         ) from error
@@ -32,7 +32,7 @@ def run_on_driver(connection: Connection, sql: str, parameters: Any = ()) -> Any
 class _Compiled:
     sql: str
     positions: tuple[str, ...] | None
-    """Order of the values, for drivers that take them by position."""
+    """Order of the values, for a driver that takes them by position."""
     converters: Mapping[str, Callable[[Any], Any]]
     returns_key: bool
 
@@ -50,7 +50,7 @@ class PreparedInsert:
         self._compiled: dict[str, _Compiled] = {}
 
     def __call__(self, connection: Connection, **values: Any) -> Any:
-        """Insert one row. Raises what the database raises, as SQLAlchemy's errors."""
+        """Insert one row. Raises the database's errors as SQLAlchemy's."""
         dialect = connection.dialect
         compiled = self._compiled.get(dialect.name)
         if compiled is None:

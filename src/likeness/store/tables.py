@@ -1,6 +1,6 @@
 """The tables.
 
-Times are seconds since the Unix epoch; ``sealed`` columns hold ciphertext (see ``likeness.kit.envelope``).
+Times are seconds since the Unix epoch. ``sealed_…`` columns hold ciphertext (see ``likeness.kit.envelope``).
 """
 
 from sqlalchemy import (
@@ -26,7 +26,7 @@ metadata = MetaData(
     }
 )
 
-# SQLite grows a row id only for a column typed INTEGER.
+# SQLite makes row ids only for a column of the type INTEGER.
 BigKey = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -87,7 +87,7 @@ gallery_entries = Table(
     UniqueConstraint("tenant_id", "external_id"),
     sqlite_autoincrement=True,
 )
-"""People enrolled. ``key`` is monotonic and never used again; ``image_id`` is null once the image was deleted."""
+"""Enrolled people. ``key`` rises and is never used again. ``image_id`` is null once the image is deleted."""
 
 gallery_templates = Table(
     "gallery_templates",
@@ -96,7 +96,7 @@ gallery_templates = Table(
     Column("pack", Text, primary_key=True),
     Column("sealed_template", LargeBinary, nullable=False),
 )
-"""An entry's templates, one per model pack: a re-index writes the new ones beside the old."""
+"""An entry's templates, one for each model pack. A re-index adds the new ones and keeps the old ones."""
 
 gallery_blocks = Table(
     "gallery_blocks",
@@ -106,8 +106,7 @@ gallery_blocks = Table(
     Column("span", BigKey, primary_key=True, autoincrement=False),
     Column("sealed_block", LargeBinary, nullable=False),
 )
-"""Copies of the templates of neighbouring entries, for loading them quickly (see
-``likeness.gallery.templates.blocks``)."""
+"""Copies of the templates of neighbouring entries, which load quickly (see ``likeness.gallery.templates.blocks``)."""
 
 galleries = Table(
     "galleries",
@@ -116,7 +115,10 @@ galleries = Table(
     Column("pack", Text, nullable=False),
     Column("shadow", Text),
 )
-"""Which pack a gallery answers with, and which one its entries have templates of besides; from the first entry on."""
+"""A gallery's packs: the one that it answers with, and a second one that its entries also have templates of.
+
+A gallery has a row from its first entry on.
+"""
 
 reindexes = Table(
     "reindexes",
@@ -131,7 +133,7 @@ reindexes = Table(
     Column("error", Text),
     Column("changed_at", Double, nullable=False),
 )
-"""Galleries on their way to another pack. ``wish`` is what the operator wants next; the server fulfils it and clears
+"""Galleries that move to another pack. ``wish`` is the operator's next request. The server carries it out and clears
 it."""
 
 reindex_refusals = Table(
@@ -150,7 +152,7 @@ photo_deletions = Table(
     _tenant(),
     Column("entry_id", Text, nullable=False),
 )
-"""Photos that an entry let go of, from the transaction in which it did until they are gone from the image store."""
+"""Photos to delete. The transaction that takes a photo from its entry adds the row. The row goes after the photo."""
 
 idempotency_keys = Table(
     "idempotency_keys",
@@ -178,8 +180,11 @@ face_sessions = Table(
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False, index=True),
 )
-"""Face sessions until their end of life. The template goes as soon as the session has ended; ``failures`` holds a code
-per failed attempt, ``device_digest`` the hash of the key that the browser carrying the session out may resume with."""
+"""Face sessions until they expire. The template is deleted when the session ends.
+
+``failures`` holds a code for each failed attempt. ``device_digest`` is the hash of the key with which the browser of
+the session may resume it.
+"""
 
 session_results = Table(
     "session_results",
@@ -193,7 +198,7 @@ session_results = Table(
     Column("expires_at", Double, nullable=False, index=True),
     Column("image_expires_at", Double, nullable=False, index=True),
 )
-"""Signed results and their audit images: beside each other, so that they come and go in one transaction."""
+"""Signed results and their audit images. One table holds both, so one transaction adds or removes both."""
 
 webhooks = Table(
     "webhooks",
@@ -220,5 +225,7 @@ webhook_deliveries = Table(
     Column("created_at", Double, nullable=False, index=True),
     Column("delivered_at", Double),
 )
-"""The outbox and its log. ``next_try_at`` is null when nothing is left to do; the claims go long before the row.
-``jti`` is null in rows from before it was kept."""
+"""The webhooks' outbox and its log. ``next_try_at`` is null when nothing is left to do.
+
+The claims are deleted long before the row. ``jti`` is null in rows of older versions.
+"""

@@ -1,12 +1,13 @@
 """The writer: one thread that commits changes in groups.
 
-A commit costs one fdatasync however many changes it carries, so changes that wait together share one transaction. What
-a change leaves to do once it is durable (``after_commit``: feeding the index) runs on the writer's thread in commit
-order, before the caller is answered: an answer implies both, and the index sees the database's own order.
+A commit costs one fdatasync, however many changes it has. So changes that wait together share one transaction. After
+the commit the writer's thread runs each change's ``after_commit`` in commit order, such as the update of the index.
+Then it answers the caller. So an answered change is durable and in the index, and the index has the order of the
+database.
 
-A group is first run plainly. If one of its changes fails, all is rolled back and run again with a savepoint around
-each, so that only the faulty one is refused. If the database itself refuses (full, read-only, unreachable), every
-change of the group is.
+A group first runs without savepoints. If a change fails, the group is rolled back and runs again, with a savepoint for
+each change. Then only the faulty change is refused. If the database itself refuses (full, read-only, unreachable),
+every change of the group is refused.
 """
 
 import asyncio
@@ -37,18 +38,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Committed(Generic[T]):
-    """A change that is durable, on the writer's thread.
+    """A durable change, on the writer's thread.
 
-    What changes a gallery asks for one; the writer alone makes it.
+    A method that changes a gallery takes one. Only the writer makes it.
     """
 
     result: T
-    """What the change's work gave."""
+    """The result of the change's work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Work for the writer; ``done`` gets its result, or the error that refused it."""
+    """Work for the writer. ``done`` gets its result or its error."""
 
     work: Callable[[Connection], Any]
     after_commit: Callable[[Committed[Any]], None] | None
@@ -57,13 +58,13 @@ class Change:
 
 
 class Writer:
-    """Holds the one connection that writes; ``Database`` is the way to it."""
+    """Holds the only connection that writes. Other modules use it through ``Database``."""
 
     def __init__(self, url: str) -> None:
         self.engine = make_engine(url, pool_size=1, read_only=False)
         self.claim = Claim()
         self.follow: Callable[[Ownership], None] | None = None
-        """Called on the writer's thread when the claim changes, or a commit's outcome is unknown."""
+        """Called on the writer's thread when the claim changes or the outcome of a commit is unknown."""
         self.remains = LogRemains(self.engine) if self.is_sqlite else None
         file = self.engine.url.database
         self.files = FilesInPlace(Path(file)) if self.is_sqlite and file else None
@@ -86,9 +87,9 @@ class Writer:
         return threading.current_thread() is self._thread
 
     def enqueue(self, change: Change) -> None:
-        """Queue a change.
+        """Queue a change. It runs even if the caller leaves, so the index never lacks a committed change.
 
-        From here on it is carried out: a caller that goes away must not leave the index behind the database.
+        Raises ServiceUnavailable after ``finish``.
         """
         with self._closing:
             if self._closed:
@@ -96,14 +97,14 @@ class Writer:
             self._waiting.put(change)
 
     def finish(self) -> None:
-        """Carry out what is queued, and end the thread."""
+        """Run the queued changes, and end the thread."""
         with self._closing:
             self._closed = True
             self._waiting.put(None)
         self._thread.join()
 
     def dispose(self) -> None:
-        """Let go of the database, after the readers."""
+        """Close the database. Call it after the readers are closed."""
         if self.remains:
             with suppress(DBAPIError), self.engine.connect() as connection:
                 cut_log(connection)
@@ -119,7 +120,7 @@ class Writer:
         self._leave_connection()
 
     def _next(self) -> Change | None:
-        """Wait for a change; meanwhile, cut the log when that is due."""
+        """Wait for a change. Meanwhile cut the log when that is due."""
         while True:
             try:
                 return self._waiting.get(timeout=self.remains.seconds_left() if self.remains else None)
@@ -130,11 +131,11 @@ class Writer:
         if self.remains and self.remains.seconds_left() == 0:
             try:
                 self.remains.cut(self._connect())
-            except DBAPIError:  # the next change tells the cause
+            except DBAPIError:  # the next change logs the cause
                 self.remains.postpone()
 
     def _groups(self) -> Iterator[list[Change]]:
-        """Give the changes as they come, those that wait together at once, until ``None`` comes."""
+        """Give groups of the changes that wait together, until ``None`` comes."""
         change = self._next()
         while change is not None:
             group = [change]
@@ -153,11 +154,11 @@ class Writer:
     def _commit(self, group: list[Change]) -> None:
         try:
             outcomes = self._carry_out(group)
-        except Exception as error:  # noqa: BLE001  the writer's thread must outlive any fault
-            # Nothing of the group was committed, so nothing that one of its changes saw there may be told either.
+        except Exception as error:  # noqa: BLE001  the writer's thread must survive every fault
+            # Nothing of the group was committed. So all its changes get the refusal, not what their work gave.
             told = isinstance(error, Gone) or (isinstance(error, Unowned) and not self.claim.is_made)
             if not told:
-                log.error("%d changes were refused: %s", len(group), cause_of(error))  # noqa: TRY400  no traceback: it is the disk's fault
+                log.error("%d changes were refused: %s", len(group), cause_of(error))  # noqa: TRY400  no traceback: the database is at fault
             outcomes = [_Outcome(change, failure=refusal_of(error)) for change in group]
         _tell(outcomes)
 
@@ -175,7 +176,7 @@ class Writer:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        """Begin on the connection that the writer keeps; one that the database refused on is not used again."""
+        """Begin a transaction on the writer's connection. After a refusal the next one uses a new connection."""
         self._demand_files()
         connection = self._connect()
         committing = False
@@ -196,19 +197,19 @@ class Writer:
                 self._leave_connection()
                 if self.claim.is_made:
                     self._tell_ownership(Ownership.LOST)
-            # SQLite commits in this process, and knows.
+            # SQLite commits in this process, so it knows the outcome.
             if committing and isinstance(error, DBAPIError) and not self.is_sqlite:
                 self._tell_ownership(Ownership.DOUBTFUL)
                 raise CommitUnknown from error
             raise
 
     def _demand_files(self) -> None:
-        """Raise Gone where the open file is not the one under the database's name, and tell it once."""
+        """Raise Gone if the open file is not the one under the database's name. Log it once."""
         gone = self.files is not None and not self.files.are()
         if gone != self.gone:
             self.gone = gone
             if gone:
-                log.critical("%s: stop it and restore the database; until then every call is refused", Gone())
+                log.critical("%s: stop the server and restore the database; until then every call is refused", Gone())
             else:
                 log.warning("the database's file is in its place again")
             self._tell_ownership(Ownership.GONE if gone else Ownership.KEPT)
@@ -239,13 +240,13 @@ class _Outcome:
     failure: BaseException | None = None
 
     def followed(self) -> "_Outcome":
-        """Do what is left to do after the commit; gives what the caller is to be told."""
+        """Run ``after_commit``, and give the outcome for the caller."""
         if self.failure is not None or self.change.after_commit is None:
             return self
         try:
             self.change.after_commit(Committed(self.result))
         except Exception as error:
-            log.exception("a change was committed, but what follows it failed")
+            log.exception("a change was committed, but its update in memory failed")
             return replace(self, failure=error)
         return self
 
@@ -260,9 +261,9 @@ class _Outcome:
 
 
 def _tell(outcomes: Sequence[_Outcome]) -> None:
-    """Do what follows each change, in commit order, and answer the callers; those of one event loop together.
+    """Run each change's ``after_commit`` in commit order, and answer the callers, those of one event loop together.
 
-    Waking a loop costs the writer as much as several rows, and each wake-up hands the interpreter to the loop's thread.
+    A wake-up of a loop costs the writer as much as several rows, and gives the interpreter to the loop's thread.
     """
     by_loop: defaultdict[asyncio.AbstractEventLoop, list[_Outcome]] = defaultdict(list)
     for outcome in map(_Outcome.followed, outcomes):
@@ -271,7 +272,7 @@ def _tell(outcomes: Sequence[_Outcome]) -> None:
         else:
             by_loop[outcome.change.done.get_loop()].append(outcome)
     for loop, told in by_loop.items():
-        with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed, so no caller waits
             loop.call_soon_threadsafe(_answer_all, told)
 
 
@@ -281,7 +282,7 @@ def _answer_all(outcomes: Sequence[_Outcome]) -> None:
 
 
 def _try(change: Change, connection: Connection) -> _Outcome:
-    """Run one change in a savepoint of its own."""
+    """Run one change in its own savepoint."""
     try:
         with connection.begin_nested():
             return _Outcome(change, change.work(connection))

@@ -1,4 +1,4 @@
-"""The database's versions. ``upgrade`` brings a database, new or old, to the newest."""
+"""The database's versions. ``upgrade`` brings a new or old database to the newest version."""
 
 import re
 from pathlib import Path
@@ -22,22 +22,22 @@ class UnknownVersion(Exception):
 
 
 def newest() -> str:
-    """Give the version that the code is written for: the one that no other follows."""
+    """Give the version that this code needs: the one that no other version follows."""
     follows = dict(_FOLLOWS.findall("\n".join(file.read_text() for file in (_FOLDER / "versions").glob("*.py"))))
     (last,) = follows.keys() - set(follows.values())
     return str(last)
 
 
 def was_made(database_url: str) -> bool:
-    """Whether there is a database with our tables; asking makes none."""
+    """Whether the database exists and has the tables. Makes no database."""
     return _exists(database_url) and inspect(_engine(database_url)).has_table(deployment.name)
 
 
 def upgrade(database_url: str) -> None:
-    """Bring the database to the newest version; quick when it is there already. Raises UnknownVersion."""
+    """Bring the database to the newest version. Quick if it has that version. Raises UnknownVersion."""
     if _is_newest(database_url):
         return
-    # Half a second that only the first start of a new version needs.
+    # The import takes half a second, and only the first start of a new version needs it.
     from alembic import command  # noqa: PLC0415
     from alembic.util.exc import CommandError  # noqa: PLC0415
 

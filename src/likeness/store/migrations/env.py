@@ -11,7 +11,7 @@ from likeness.store.tables import metadata
 engine = create_engine(context.config.attributes["database_url"], poolclass=NullPool)
 
 if engine.dialect.name == "sqlite":
-    # The driver by itself begins no transaction before a table is made: an upgrade that is killed would stay half done.
+    # By default the driver begins no transaction before it makes a table. A killed upgrade would then stay half done.
     @event.listens_for(engine, "connect")
     def _connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None

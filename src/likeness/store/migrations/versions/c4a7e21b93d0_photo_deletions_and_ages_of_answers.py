@@ -20,7 +20,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("photo_deletions") as table:
         table.create_index(op.f("ix_photo_deletions_tenant_id"), ["tenant_id"])
-    # An occasion's digest was its name; a caller's was 64 hexadecimal digits.
+    # The digest of an occasion equals its key. The digest of a call has 64 hexadecimal digits.
     op.execute(
         "UPDATE idempotency_keys SET key = CASE WHEN request_digest = key THEN 'occasion ' ELSE 'call ' END || key"
     )

@@ -61,7 +61,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_webhooks_tenant_id")),
         sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_webhooks")),
     )
-    # Sessions live for minutes; those of the older form have no place for what is now required.
+    # Sessions live for minutes. Old ones lack the columns that are now required, so they are deleted.
     op.execute("DELETE FROM face_sessions")
     with op.batch_alter_table("face_sessions", schema=None) as batch_op:
         batch_op.add_column(sa.Column("failures", sa.JSON(), nullable=False))
