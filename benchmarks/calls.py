@@ -124,9 +124,9 @@ Process = subprocess.Popen[bytes]
 
 
 @contextlib.contextmanager
-def process_of(*command: str, environment: dict[str, str] | None = None) -> Iterator[Process]:
+def process_of(*command: str, script: str = __file__, environment: dict[str, str] | None = None) -> Iterator[Process]:
     with tempfile.TemporaryFile() as log:  # a log is written as any server's is
-        command = (sys.executable, __file__, *command)
+        command = (sys.executable, script, *command)
         process = subprocess.Popen(command, env=os.environ | (environment or {}), stderr=log, stdout=log)
         try:
             yield process
@@ -282,22 +282,30 @@ def engine_ms() -> float:
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[tuple[Process, int, str]]:
-    """Run the server with a gallery; gives its process, its port and a client's token."""
+def serving(
+    *command: str,
+    script: str = __file__,
+    pack: str = "fake",
+    workers: int = WORKERS,
+    entries: int = ENTRIES,
+    **more: str,
+) -> Iterator[tuple[Process, int, str]]:
+    """Run the server with a gallery; gives its process, its port and a client's token. ``more`` is its environment."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(data_dir=Path(folder), port=port, pack="fake", workers=WORKERS)
+        settings = Settings(data_dir=Path(folder), port=port, pack=pack, workers=workers)
         initialise(settings)
         with contextlib.closing(open_deployment(settings)) as deployment:
             client = deployment.clients.create(deployment.tenants.create("benchmark").id, "benchmark", API_SCOPES)
         environment = {
             "LIKENESS_DATA_DIR": folder,
             "LIKENESS_PORT": str(port),
-            "LIKENESS_PACK": "fake",
-            "LIKENESS_WORKERS": str(WORKERS),
+            "LIKENESS_PACK": pack,
+            "LIKENESS_WORKERS": str(workers),
             "LIKENESS_QUEUE_SECONDS": "60",
+            **more,
         }
-        with process_of("--serve", environment=environment) as process:
+        with process_of(*(command or ("--serve",)), script=script, environment=environment) as process:
             connection = Connection(port)
             form = urlencode(
                 {
@@ -310,7 +318,7 @@ def serving() -> Iterator[tuple[Process, int, str]]:
                 connection.call(request_of("/api/oauth/token", "application/x-www-form-urlencoded", form.encode()))
             )
             token = str(json.loads(reply)["access_token"])
-            for person in range(ENTRIES):
+            for person in range(entries):
                 expect(connection.call(request_of(INSERT, FORM, body_of(FORM, idPhoto=photo_of(person)), token)))
             connection.close()
             yield process, port, token

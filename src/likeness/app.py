@@ -17,6 +17,7 @@ from likeness.access.requires import AccessComponents
 from likeness.access.tokens import Tokens
 from likeness.deployment import Deployment
 from likeness.engine.base import Engine
+from likeness.engine.processes import PhotoProcesses
 from likeness.engine.workers import FaceWorkers
 from likeness.errors import LikenessError
 from likeness.gallery import endpoints as gallery_endpoints
@@ -54,12 +55,12 @@ class Components(
     """Refuses the photos that wait for a worker."""
 
 
-def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
-    """Build the application on an open deployment; closing it is the caller's business."""
+def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses | None = None) -> FastAPI:
+    """Build the application on an open deployment. The caller closes the deployment and the processes."""
     settings, clock = deployment.settings, deployment.clock
     signer = deployment.signing_keys.signer()
     photos = SizedExecutor("photo", workers=settings.workers)
-    faces = FaceWorkers(engine, photos)
+    faces = FaceWorkers(engine, photos, processes)
     tokens = Tokens(
         deployment.clients,
         signer,
@@ -74,15 +75,14 @@ def create_app(deployment: Deployment, engine: Engine) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        sweeps: list[Callable[[], Awaitable[None]]] = [*sessions.sweeps, gallery.upkeep.tidy]
-        sweeps.append(partial(deployment.signing_keys.take_up, signer))
+        keys: Callable[[], Awaitable[None]] = partial(deployment.signing_keys.take_up, signer)
         forever = (
             gallery.upkeep.run(),
             gallery.upkeep.watch(),
             gallery.upkeep.delete_photos(),
             gallery.reindexer.run(),
             sessions.courier.run(),
-            *map(_sweep_forever, sweeps),
+            *map(_sweep_forever, [*sessions.sweeps, gallery.upkeep.tidy, keys]),
         )
         chores = [asyncio.create_task(chore) for chore in forever]
         try:

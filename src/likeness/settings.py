@@ -90,7 +90,13 @@ class Settings(BaseSettings):
     workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
-        description="Photos that are analysed at once, one thread for each.",
+        description="Photos that are analysed at once, one thread or process for each.",
+    )
+    engine: Literal["threads", "processes"] = Field(
+        "threads",
+        description="Where photos are analysed: on threads of the server, or in processes of their own. Choose "
+        "processes from 8 workers on: threads share one interpreter. A photo that crashes a process does not end the "
+        "server. Each process takes some 150 MB.",
     )
     queue_seconds: float = Field(
         0.5,

@@ -3,13 +3,15 @@
 import asyncio
 import logging
 import socket
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import cv2
 
 from likeness.deployment import Deployment, open_deployment
 from likeness.engine.base import Engine
 from likeness.engine.levels import LEVELS
+from likeness.engine.processes import PhotoProcesses, Recipe
 from likeness.errors import ServiceUnavailable
 from likeness.gallery.served_pack import load_served_engine
 from likeness.kit.logs import configure_logging
@@ -71,8 +73,21 @@ def _serve(deployment: Deployment, engine: Engine, listeners: list[socket.socket
     log.info("model pack %s, calibrated on %s", engine.pack, calibration.data_set)
     promises = ", ".join(f"{level}: {calibration.false_match_rate(level):.0e}" for level in LEVELS)
     log.info("false match rates of the levels: %s", promises)
-    app = create_app(deployment, engine)
-    log.info("listening on %s", deployment.settings.own_address)
-    refuse_waiting = components_of(app, Components).refuse_waiting
-    make_server(app, deployment.settings, refuse_waiting=refuse_waiting).run(listeners)
+    with _processes(deployment.settings, engine) as processes:
+        app = create_app(deployment, engine, processes)
+        log.info("listening on %s", deployment.settings.own_address)
+        refuse_waiting = components_of(app, Components).refuse_waiting
+        make_server(app, deployment.settings, refuse_waiting=refuse_waiting).run(listeners)
     log.info("stopped")
+
+
+@contextmanager
+def _processes(settings: Settings, engine: Engine) -> Iterator[PhotoProcesses | None]:
+    """Start the processes for photos, where the settings ask for them."""
+    if settings.engine == "threads":
+        yield None
+        return
+    recipe = Recipe(engine.pack.id, settings.models_dir, settings.models_mirror, settings.provider)
+    with PhotoProcesses(recipe, settings.workers) as processes:
+        log.info("photos are analysed in %d processes", settings.workers)
+        yield processes

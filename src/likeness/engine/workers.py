@@ -1,10 +1,11 @@
-"""The engine on a sized executor: as many photos at once as there are workers, one thread each."""
+"""The engine on a sized executor: as many photos at once as there are workers, one thread or process each."""
 
 import asyncio
 import time
 
 from likeness.engine.base import Engine, Face, Use
 from likeness.engine.policy import FacePolicy
+from likeness.engine.processes import PhotoProcesses
 from likeness.kit.admission import PLACE, Place
 from likeness.kit.executors import SizedExecutor
 
@@ -12,9 +13,11 @@ from likeness.kit.executors import SizedExecutor
 class FaceWorkers:
     """What the services ask for faces."""
 
-    def __init__(self, engine: Engine, executor: SizedExecutor) -> None:
+    def __init__(self, engine: Engine, executor: SizedExecutor, processes: PhotoProcesses | None = None) -> None:
+        """Take an engine and its threads. With ``processes``, a thread only waits for one that analyses its photo."""
         self.engine = engine
         self.executor = executor
+        self._analyst = processes or engine
 
     async def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy) -> Face:
         """See :meth:`Engine.analyse`; raises ServiceUnavailable when too many photos wait."""
@@ -36,7 +39,7 @@ class FaceWorkers:
     def _analyse(self, photo: bytes, use: Use, policy: FacePolicy, place: Place | None) -> Face:
         began = time.monotonic()
         try:
-            return self.engine.analyse(photo, use=use, policy=policy)
+            return self._analyst.analyse(photo, use=use, policy=policy)
         finally:
             if place:
                 place.analysed(time.monotonic() - began)

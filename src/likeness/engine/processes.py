@@ -1,0 +1,265 @@
+"""Photos analysed in processes of their own, one a worker.
+
+Threads share one interpreter. It holds up several photos a core once there are many cores (``benchmarks/cores.py``).
+A photo goes to its process as the bytes that came, and a face comes back; no pixels are sent. A process that dies, or
+takes too long, costs its one photo: another takes its place.
+
+``python -m likeness.engine.processes FD`` is such a process. It loads the pack that the first message names, then
+answers each photo, and ends when its socket closes. So none outlives the server.
+"""
+
+import json
+import logging
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+
+from likeness import errors
+from likeness.engine.base import Box, Detection, Engine, Face, Quality, QualityMeasure, Use
+from likeness.engine.policy import FacePolicy
+from likeness.engine.runtime import Provider
+from likeness.errors import LikenessError, LowQuality, SetupError, UnexpectedError
+
+log = logging.getLogger("likeness.engine")
+
+START_SECONDS: Final = 120
+PHOTO_SECONDS: Final = 30
+"""No photo takes near as long; a process that does not answer is ended."""
+LARGEST_REPLY: Final = 1 << 20
+COMMAND: Final[Sequence[str]] = (sys.executable, "-P", "-m", __name__)
+_ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+"""Large blocks go back to the system: see ``likeness.server.memory``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The arguments of ``likeness.engine.packs.loading.load_engine``."""
+
+    pack: str
+    models_dir: Path
+    mirror: Path | None = None
+    provider: Provider = "cpu"
+
+
+class PhotoProcesses:
+    """As many processes as photos may be worked on at once. Thread-safe."""
+
+    def __init__(self, recipe: Recipe, count: int, *, command: Sequence[str] = COMMAND) -> None:
+        """Start all side by side, and wait for them. Raises SetupError when one cannot load the pack."""
+        self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+        self._all = [_Process(recipe, command) for _ in range(count)]
+        try:
+            for process in self._all:
+                process.wait_until_ready()
+                self._idle.put(process)
+        except BaseException:
+            self.close()
+            raise
+
+    def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy) -> Face:
+        """Analyse a photo as :meth:`Engine.analyse` does, and raise what it raises.
+
+        Raises UnexpectedError when the process dies, fails, or does not answer within ``PHOTO_SECONDS``.
+        """
+        process = self._idle.get()
+        try:
+            return process.analyse(photo, use, policy)
+        finally:
+            self._idle.put(process)
+
+    def ids(self) -> list[int]:
+        """Give the process ids, as the system has them."""
+        return [process.id for process in self._all]
+
+    def close(self) -> None:
+        """End every process. No photo may be under way."""
+        for process in self._all:
+            process.end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Process:
+    """One process; a new one is started in the place of one that has gone."""
+
+    def __init__(self, recipe: Recipe, command: Sequence[str]) -> None:
+        self._recipe = recipe
+        self._command = command
+        self._start()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._connection = Connection(ours.detach())
+            self._child = subprocess.Popen(  # noqa: S603  our own module
+                [*self._command, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env={**_ENVIRONMENT, **os.environ},
+            )
+        self._ready = False
+        self._connection.send_bytes(json.dumps(asdict(self._recipe), default=str).encode())
+
+    def wait_until_ready(self) -> None:
+        """Wait until the pack is loaded. Raises SetupError."""
+        if self._ready:
+            return
+        try:
+            fault = self._receive(START_SECONDS).decode()
+        except (EOFError, OSError) as error:
+            raise SetupError(f"a process for photos ended while it loaded the pack ({self._ending()})") from error
+        if fault:
+            raise SetupError(fault)
+        self._ready = True
+
+    def analyse(self, photo: bytes, use: Use, policy: FacePolicy) -> Face:
+        try:
+            self.wait_until_ready()
+            self._connection.send_bytes(json.dumps([use, policy]).encode())
+            self._connection.send_bytes(photo)
+            reply = json.loads(self._receive(PHOTO_SECONDS))
+            if "error" in reply:
+                raise _refusal(reply)
+            return _face(reply, self._receive(PHOTO_SECONDS))
+        except (EOFError, OSError, SetupError) as error:
+            fault = f"a process for photos is gone ({self._ending()}); another takes its place: {error or 'no answer'}"
+            log.error(fault)  # noqa: TRY400  the cause is in the other process
+            self._start()
+            raise UnexpectedError("The photo could not be analysed.") from error
+
+    @property
+    def id(self) -> int:
+        return self._child.pid
+
+    def end(self) -> None:
+        """Close the socket, which ends the process, and wait for it."""
+        self._connection.close()
+        self._ending()
+
+    def _receive(self, seconds: float) -> bytes:
+        if not self._connection.poll(seconds):
+            raise TimeoutError(f"no answer within {seconds} s")
+        return self._connection.recv_bytes(LARGEST_REPLY)
+
+    def _ending(self) -> str:
+        """End the process if it still runs; say how it ended."""
+        if not self._connection.closed:
+            self._connection.close()
+        try:
+            code = self._child.wait(1)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            code = self._child.wait()
+        return f"signal {-code}" if code < 0 else f"status {code}"
+
+
+# --- What goes through the socket: JSON, and the template's bytes behind a face
+
+
+def _refusal(reply: dict[str, Any]) -> LikenessError:
+    kind: type[LikenessError] = getattr(errors, reply["error"])
+    if issubclass(kind, LowQuality):
+        return kind(reply["message"], reasons=reply["reasons"])
+    return kind(reply["message"])
+
+
+def _refused(error: LikenessError) -> dict[str, Any]:
+    return {"error": type(error).__name__, "message": error.message, "reasons": getattr(error, "reasons", ())}
+
+
+def _face(reply: dict[str, Any], template: bytes) -> Face:
+    quality = reply["quality"]
+    return Face(
+        Detection(Box(*reply["box"]), np.array(reply["landmarks"], np.float32), reply["confidence"]),
+        np.frombuffer(template, np.float32),
+        Quality(
+            quality["score"],
+            tuple(QualityMeasure(**measure) for measure in quality["measures"]),
+            tuple(quality["reasons"]),
+        ),
+        tuple(reply["image_size"]),
+    )
+
+
+def _found(face: Face) -> dict[str, Any]:
+    box = face.detection.box
+    return {
+        "box": (box.x, box.y, box.width, box.height),
+        "landmarks": face.detection.landmarks.tolist(),
+        "confidence": face.detection.confidence,
+        "quality": asdict(face.quality),
+        "image_size": face.image_size,
+    }
+
+
+# --- The process
+
+
+def answer_photos(connection: Connection, load: Callable[[Recipe], Engine]) -> None:
+    """Load the pack, then answer photos until the socket closes."""
+    said = json.loads(connection.recv_bytes())
+    mirror = said["mirror"] and Path(said["mirror"])
+    try:
+        engine = load(Recipe(said["pack"], Path(said["models_dir"]), mirror, said["provider"]))
+    except SetupError as error:
+        connection.send_bytes(str(error).encode())
+        return
+    connection.send_bytes(b"")
+    while True:
+        use, policy = json.loads(connection.recv_bytes())
+        photo = connection.recv_bytes()
+        try:
+            face = engine.analyse(photo, use=Use(use), policy=FacePolicy(policy))
+        except LikenessError as error:
+            connection.send_bytes(json.dumps(_refused(error)).encode())
+        except Exception:
+            log.exception("a photo could not be analysed")
+            failed = UnexpectedError("The photo could not be analysed.")
+            connection.send_bytes(json.dumps(_refused(failed)).encode())
+        else:
+            connection.send_bytes(json.dumps(_found(face), default=float).encode())
+            connection.send_bytes(np.ascontiguousarray(face.template, np.float32).tobytes())
+
+
+@contextmanager
+def _until_the_server_ends() -> Iterator[None]:
+    """Let the server alone decide: a signal to the whole group ends it, and then this."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def main(load: Callable[[Recipe], Engine] | None = None) -> None:
+    """Be a process for photos on the socket that the command line names."""
+    import cv2  # noqa: PLC0415  the server's side needs neither
+
+    from likeness.engine.packs.loading import load_engine  # noqa: PLC0415
+
+    def load_pack(recipe: Recipe) -> Engine:
+        return load_engine(recipe.pack, models_dir=recipe.models_dir, mirror=recipe.mirror, provider=recipe.provider)
+
+    cv2.setNumThreads(1)
+    with _until_the_server_ends(), Connection(int(sys.argv[-1])) as connection:
+        answer_photos(connection, load or load_pack)
+
+
+if __name__ == "__main__":
+    main()

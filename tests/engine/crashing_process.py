@@ -1,0 +1,26 @@
+"""A process for photos whose engine dies of one photo, fails at another and never answers a third."""
+
+import os
+import signal
+import time
+from typing import Any
+
+from likeness.engine.base import Face
+from likeness.engine.fake import FakeEngine
+from likeness.engine.processes import main
+
+
+class CrashingEngine(FakeEngine):
+    def analyse(self, photo: bytes, **options: Any) -> Face:
+        match photo:
+            case b"die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case b"fail":
+                raise ZeroDivisionError
+            case b"sleep":
+                time.sleep(600)
+        return super().analyse(photo, **options)
+
+
+if __name__ == "__main__":
+    main(lambda _: CrashingEngine())

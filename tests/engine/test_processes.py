@@ -1,0 +1,170 @@
+"""Photos in processes: the same faces and refusals as on a thread, and a new process in the place of one that is gone."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from likeness.engine.base import Engine, Face, Use
+from likeness.engine.fake import FakeEngine, fake_photo
+from likeness.engine.policy import FacePolicy
+from likeness.engine.processes import PhotoProcesses, Recipe
+from likeness.errors import (
+    InvalidImage,
+    LikenessError,
+    LowQuality,
+    MultipleFaces,
+    NoFace,
+    SetupError,
+    UnexpectedError,
+    UnsupportedMediaType,
+)
+
+CRASHING = Path(__file__).with_name("crashing_process.py")
+
+
+def assert_same(one: Face, other: Face) -> None:
+    assert one.template.tobytes() == other.template.tobytes()
+    assert one.template.dtype == other.template.dtype
+    assert one.detection.box == other.detection.box
+    assert one.detection.landmarks.tobytes() == other.detection.landmarks.tobytes()
+    assert one.detection.confidence == other.detection.confidence
+    assert asdict(one.quality) == asdict(other.quality)
+    assert one.image_size == other.image_size
+
+
+@pytest.fixture(scope="module")
+def fakes() -> Iterator[PhotoProcesses]:
+    with PhotoProcesses(Recipe("fake", Path("nowhere")), 2) as processes:
+        yield processes
+
+
+@pytest.mark.parametrize("use", Use)
+def test_a_face_comes_back_bit_for_bit(fakes: PhotoProcesses, use: Use) -> None:
+    photo = fake_photo(3)
+    found = fakes.analyse(photo, use=use, policy=FacePolicy.LARGEST)
+    assert_same(found, FakeEngine().analyse(photo, use=use))
+
+
+def test_a_pack_gives_the_same_face_as_on_a_thread(builtin: Engine, models_dir: Path, astronaut: bytes) -> None:
+    with PhotoProcesses(Recipe("builtin", models_dir), 1) as processes:
+        found = processes.analyse(astronaut, use=Use.ENROL, policy=FacePolicy.SINGLE)
+    assert_same(found, builtin.analyse(astronaut, use=Use.ENROL, policy=FacePolicy.SINGLE))
+
+
+REFUSED: dict[type[LikenessError], bytes] = {
+    UnsupportedMediaType: b"GIF89a",
+    InvalidImage: b"\xff\xd8\xff\xe0 cut short",
+    NoFace: fake_photo(1, faces=0),
+    MultipleFaces: fake_photo(1, faces=2),
+}
+
+
+@pytest.mark.parametrize("error", REFUSED)
+def test_a_refusal_is_the_engines(fakes: PhotoProcesses, error: type[LikenessError]) -> None:
+    with pytest.raises(error) as by_process:
+        fakes.analyse(REFUSED[error], use=Use.PROBE, policy=FacePolicy.SINGLE)
+    with pytest.raises(error) as by_thread:
+        FakeEngine().analyse(REFUSED[error], use=Use.PROBE, policy=FacePolicy.SINGLE)
+    assert type(by_process.value) is type(by_thread.value)
+    assert by_process.value.message == by_thread.value.message
+
+
+def test_a_photo_of_low_quality_comes_with_its_reasons(fakes: PhotoProcesses) -> None:
+    photo = fake_photo(1, dim=True)
+    with pytest.raises(LowQuality) as by_thread:
+        FakeEngine().analyse(photo, use=Use.ENROL)
+    with pytest.raises(LowQuality) as by_process:
+        fakes.analyse(photo, use=Use.ENROL, policy=FacePolicy.LARGEST)
+    assert by_process.value.reasons == by_thread.value.reasons
+
+
+def test_photos_are_analysed_side_by_side_and_answers_are_not_mixed_up(fakes: PhotoProcesses) -> None:
+    photos = {person: fake_photo(person) for person in range(8)}
+    wrong = []
+
+    def ask(person: int) -> None:
+        for _ in range(10):
+            found = fakes.analyse(photos[person], use=Use.PROBE, policy=FacePolicy.LARGEST)
+            if found.template.tobytes() != FakeEngine().analyse(photos[person], use=Use.PROBE).template.tobytes():
+                wrong.append(person)
+
+    threads = [threading.Thread(target=ask, args=(person,)) for person in photos]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_a_pack_that_cannot_be_loaded_is_told_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="no-such-pack"):
+        PhotoProcesses(Recipe("no-such-pack", tmp_path), 2)
+
+
+def test_a_process_that_ends_at_its_start_is_told() -> None:
+    with pytest.raises(SetupError, match="status 3"):
+        PhotoProcesses(Recipe("fake", Path("nowhere")), 1, command=(sys.executable, "-c", "raise SystemExit(3)"))
+
+
+def test_a_photo_that_kills_its_process_is_an_error_and_the_next_one_is_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with PhotoProcesses(Recipe("fake", Path("nowhere")), 1, command=(sys.executable, str(CRASHING))) as processes:
+        with pytest.raises(UnexpectedError):
+            processes.analyse(b"die", use=Use.PROBE, policy=FacePolicy.LARGEST)
+        assert "signal 9" in caplog.text
+        photo = fake_photo(1)
+        assert processes.analyse(photo, use=Use.PROBE, policy=FacePolicy.LARGEST).image_size == (640, 480)
+
+
+def test_a_fault_in_the_process_is_an_error_and_the_process_goes_on() -> None:
+    with PhotoProcesses(Recipe("fake", Path("nowhere")), 1, command=(sys.executable, str(CRASHING))) as processes:
+        before = processes.ids()
+        with pytest.raises(UnexpectedError):
+            processes.analyse(b"fail", use=Use.PROBE, policy=FacePolicy.LARGEST)
+        assert processes.ids() == before
+
+
+def test_a_process_that_does_not_answer_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    with PhotoProcesses(Recipe("fake", Path("nowhere")), 1, command=(sys.executable, str(CRASHING))) as processes:
+        before = processes.ids()
+        monkeypatch.setattr("likeness.engine.processes.PHOTO_SECONDS", 0.2)
+        with pytest.raises(UnexpectedError):
+            processes.analyse(b"sleep", use=Use.PROBE, policy=FacePolicy.LARGEST)
+        assert processes.ids() != before
+        assert not runs(before[0])
+
+
+def test_a_process_ends_with_the_server_even_when_that_is_killed(tmp_path: Path) -> None:
+    server = os.fork()
+    if server == 0:
+        processes = PhotoProcesses(Recipe("fake", Path("nowhere")), 1)
+        tmp_path.joinpath("id").write_text(str(processes.ids()[0]))
+        tmp_path.joinpath("ready").touch()
+        signal.pause()
+    end = time.monotonic() + 60
+    while not tmp_path.joinpath("ready").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    process = int(tmp_path.joinpath("id").read_text())
+    os.kill(process, signal.SIGTERM)  # as a service manager sends it to the whole group
+    assert runs(process)
+    os.kill(server, signal.SIGKILL)
+    os.waitpid(server, 0)
+    while runs(process):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def runs(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
