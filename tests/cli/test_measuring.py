@@ -201,7 +201,7 @@ def test_calibrate_within_groups_tells_who_decided_and_who_is_too_few(
     [
         (None, "add `--groups labels.csv`"),
         (dict.fromkeys(range(11), "north"), r"no 'origin' of 2 photos, such as Person_11/Person_11_0001.jpg"),
-        (dict.fromkeys(range(13), "north"), "line 14: .* holds no 'Person_12'"),
+        (dict.fromkeys(range(13), "north"), "line 14: .* does not contain 'Person_12'"),
         ({p: str(p % 3) for p in range(12)}, r"largest group \(origin: 0\) has 4 people.*level 5 takes 5"),
     ],
 )

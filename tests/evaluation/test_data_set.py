@@ -97,7 +97,7 @@ def test_labels_by_photo_and_by_person(folder: Path, tmp_path: Path) -> None:
         ("", "must have a header"),
         ("photo\nAda\n", "at least one label"),
         ("name,sex\nAda,f\n", "column `photo`"),
-        ("photo,sex\nDora,f\n", "line 2.*holds no 'Dora'"),
+        ("photo,sex\nDora,f\n", "line 2.*does not contain 'Dora'"),
     ],
 )
 def test_bad_labels_are_told(folder: Path, tmp_path: Path, text: str, fault: str) -> None:

@@ -1,1 +1,1 @@
-"""Measuring what the product promises, in the terms of ISO/IEC 19795-1."""
+"""Measurement of error rates, in the terms of ISO/IEC 19795-1."""

@@ -1,4 +1,4 @@
-"""Photos whose people are known: a folder with one folder for each person."""
+"""A data set of photos of known people: a folder with one folder for each person."""
 
 import csv
 import re
@@ -14,21 +14,21 @@ PHOTO_COLUMN = "photo"
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """Photos, each with the person it shows; sorted by person, then by name."""
+    """Photos with the person that each shows, sorted by person, then by name."""
 
     name: str
     folder: Path
     people: tuple[str, ...]
     """The people's folder names, ascending."""
     photos: tuple[Path, ...]
-    """Relative to ``folder``."""
+    """Paths relative to ``folder``."""
     person_of: tuple[int, ...]
-    """For each photo the index of its person in ``people``."""
+    """For each photo, the index of its person in ``people``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Comparisons that somebody chose: indices of photos, and whether the two show one person."""
+    """Chosen comparisons: two indices of photos each, and whether both photos show one person."""
 
     first: tuple[int, ...]
     second: tuple[int, ...]
@@ -37,7 +37,7 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The photos, by index, that one label says the same of."""
+    """The photos (by index) that have the same value of a label."""
 
     label: str
     name: str
@@ -48,10 +48,10 @@ class Group:
 
 
 def read_folder(folder: Path) -> DataSet:
-    """Read ``folder/PERSON/PHOTO``; deeper files, hidden ones, thumbnails and what is no photo are left out.
+    """Read ``folder/PERSON/PHOTO``. Deeper files, hidden files, thumbnails and other files are left out.
 
-    Raises SetupError where there are not at least two people and one person with two photos: without them there is
-    no comparison of either kind.
+    Raises SetupError if there are not at least two people, one of them with two photos. Genuine and impostor
+    comparisons need them.
     """
     if not folder.is_dir():
         raise SetupError(f"{folder} is not a folder.")
@@ -67,17 +67,16 @@ def read_folder(folder: Path) -> DataSet:
             photos += [path.relative_to(folder) for path in own]
     if len(people) < 2 or len(photos) == len(people):
         raise SetupError(
-            f"{folder} must hold one folder for each person, with JPEG or PNG photos: "
-            f"at least two people, and at least one of them twice. Found {len(photos)} photos of {len(people)} people."
+            f"{folder} must contain one folder for each person, with JPEG or PNG photos. It needs at least two people, "
+            f"and two photos of one of them. Found {len(photos)} photos of {len(people)} people."
         )
     return DataSet(folder.resolve().name, folder, tuple(people), tuple(photos), tuple(person_of))
 
 
 def read_pairs(file: Path, data_set: DataSet) -> Pairs:
-    """Read LFW's pairs: ``NAME I J`` for one person, ``NAME I NAME J`` for two; I is the number in ``NAME_0001.jpg``.
+    """Read LFW's pairs: ``NAME I J`` for one person, ``NAME I NAME J`` for two. I is the number in ``NAME_0001.jpg``.
 
-    A first line of numbers alone is the count that LFW puts there. Raises SetupError, naming the line, for anything
-    else.
+    A first line with only numbers is LFW's count of pairs. Raises SetupError with the line's number for any other line.
     """
     numbered = {
         (data_set.people[person], int(number[1])): index
@@ -106,7 +105,7 @@ def read_pairs(file: Path, data_set: DataSet) -> Pairs:
             ) from None
         found.append(pair)
     if not found:
-        raise SetupError(f"{file} holds no pairs.")
+        raise SetupError(f"{file} contains no pairs.")
     first_photos, second_photos, genuine = zip(*found, strict=True)
     return Pairs(first_photos, second_photos, genuine)
 
@@ -114,10 +113,10 @@ def read_pairs(file: Path, data_set: DataSet) -> Pairs:
 def read_labels(file: Path, data_set: DataSet) -> Mapping[str, tuple[str | None, ...]]:
     """Read groups from a CSV with a header.
 
-    A column ``photo`` (a path in the data set, or a person's folder) and a column for each label.
+    The file has a column ``photo`` (a path in the data set, or a person's folder) and a column for each label.
 
-    Gives for each label column the value of every photo, None where the file says nothing. Raises SetupError for a file
-    that is not so, or that names what the data set does not hold.
+    Returns for each label the value of every photo, or None where the file has no value. Raises SetupError for another
+    format, or for a photo that is not in the data set.
     """
     table = csv.DictReader(_lines(file), strict=True)
     try:
@@ -135,7 +134,7 @@ def read_labels(file: Path, data_set: DataSet) -> Mapping[str, tuple[str | None,
     labels: dict[str, list[str | None]] = {name: [None] * len(data_set.photos) for name in columns}
     for line, row in rows:
         if row[PHOTO_COLUMN] not in places:
-            raise SetupError(f"{file}, line {line}: {data_set.folder} holds no {row[PHOTO_COLUMN]!r}.")
+            raise SetupError(f"{file}, line {line}: {data_set.folder} does not contain {row[PHOTO_COLUMN]!r}.")
         for name in columns:
             for index in places[row[PHOTO_COLUMN]]:
                 labels[name][index] = (row[name] or "").strip() or None
@@ -143,7 +142,7 @@ def read_labels(file: Path, data_set: DataSet) -> Mapping[str, tuple[str | None,
 
 
 def groups_of(labels: Mapping[str, Sequence[str | None]]) -> tuple[Group, ...]:
-    """Give the groups that each label makes of the photos, by name; a photo without a value is in none."""
+    """Return the groups of each label, sorted by name. A photo without a value is in no group."""
     return tuple(
         Group(label, name, tuple(index for index, value in enumerate(values) if value == name))
         for label, values in labels.items()

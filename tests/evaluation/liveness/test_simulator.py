@@ -79,7 +79,7 @@ def test_a_surface_is_met_where_the_ray_passes(surface: Cylinder | Head | Plane)
     along = origin[2] - hits.z
     met = hits.hit > 0.99
     assert met.any()
-    if not isinstance(surface, Cylinder):  # whose x is measured along the paper
+    if not isinstance(surface, Cylinder):  # a cylinder measures x along the paper
         assert np.allclose(hits.x[met], (x * along)[met], atol=1e-2)
     assert np.allclose(hits.y[met], (y * along)[met], atol=1e-2)
     length = np.sqrt(hits.normal_x**2 + hits.normal_y**2 + hits.normal_z**2)
@@ -189,7 +189,7 @@ def test_jpeg_goes_there_and_back() -> None:
 
 
 class Page:
-    """What a motion hears."""
+    """A motion with its first instruction."""
 
     def __init__(self, seed: int = 1) -> None:
         self.motion = Motion(chance(seed), 520.0, (320.0, 240.0))

@@ -1,4 +1,4 @@
-"""Passive presentation-attack models measured on folders of real photos, one by one and fused."""
+"""Measurement of passive PAD models on folders of real photos, one by one and fused."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ FUSED = "all models, mean"
 
 @dataclass(frozen=True, slots=True)
 class ModelRates:
-    """One model on single photos. A photo without a face is a non-response."""
+    """The rates of one model on single photos. A photo without a face is a non-response."""
 
     model: str
     threshold: float
@@ -37,7 +37,7 @@ class ModelRates:
 
 
 def photos_in(folder: Path) -> tuple[Path, ...]:
-    """Give the photos in a folder and below, sorted. Raises SetupError where there are none."""
+    """Return the photos in a folder and its subfolders, sorted. Raises SetupError if there are none."""
     files = (path for path in folder.rglob("*") if path.is_file())
     found = tuple(sorted(path for path in files if passed_over(folder, path.relative_to(folder)) is None))
     if not found:
@@ -48,7 +48,11 @@ def photos_in(folder: Path) -> tuple[Path, ...]:
 def measure_photos(
     engine: Engine, real: Sequence[Path], fake: Sequence[Path], threshold: float, *, on_done: Callable[[], None]
 ) -> tuple[ModelRates, ...]:
-    """Measure every passive model of a pack. Empty when the pack has none."""
+    """Measure every passive PAD model of an engine, and their mean. The result is empty if there is no model.
+
+    ``threshold`` is the least score of a live face. ``on_done`` is called after each photo. Raises SetupError if only
+    one of the two sets of photos shows faces.
+    """
     scores: dict[bool, list[dict[str, float]]] = {True: [], False: []}
     for live, photos in ((True, real), (False, fake)):
         for path in photos:
@@ -64,7 +68,7 @@ def measure_photos(
 
 
 def equal_error_rate(live: NDArray[np.float64], attack: NDArray[np.float64]) -> float:
-    """Give the error rate at the threshold where attacks accepted and bona fide rejected are equally frequent."""
+    """Return the error rate at the threshold where APCER and BPCER are equal. Each array holds scores."""
     thresholds = np.unique(np.concatenate([live, attack, [np.inf]]))
     rejected = np.searchsorted(np.sort(live), thresholds, side="left") / len(live)
     accepted = 1 - np.searchsorted(np.sort(attack), thresholds, side="left") / len(attack)

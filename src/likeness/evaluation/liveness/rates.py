@@ -1,4 +1,4 @@
-"""Error rates of presentation attack detection in the terms of ISO/IEC 30107-3."""
+"""Error rates of presentation attack detection, in the terms of ISO/IEC 30107-3."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -14,22 +14,25 @@ QUANTILES = (0.0, 0.01, 0.05, 0.5, 0.95, 0.99, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class PresentationOutcome:
-    """One presentation's ending: was it taken for bona fide, was it answered at all, and what failed."""
+    """The outcome of one presentation."""
 
     accepted: bool
+    """Whether it was classified as bona fide."""
     responded: bool
+    """Whether it was classified at all."""
     failed: tuple[str, ...] = ()
+    """The signals that did not pass."""
     scores: Mapping[str, float] = field(default_factory=dict)
-    """By signal."""
+    """The score of each signal."""
 
 
 @dataclass(frozen=True, slots=True)
 class PresentationRates:
-    """One kind of presentation: an attack species (PAIS), or bona fide.
+    """The rates of one kind of presentation: a presentation attack instrument species (PAIS), or bona fide.
 
-    For an attack ``error`` is APCER, the fraction taken for bona fide. For bona fide it is BPCER, the fraction taken
-    for an attack. ``non_response`` is APNRR or BPNRR, the fraction that ended without a classification (a time-out);
-    the errors are fractions of the rest.
+    For attacks, ``error`` is APCER, the fraction classified as bona fide. For bona fide, it is BPCER, the fraction
+    classified as attacks. ``non_response`` is APNRR or BPNRR, the fraction without a classification (a time-out).
+    ``error`` is a fraction of the other presentations.
     """
 
     kind: str
@@ -38,9 +41,9 @@ class PresentationRates:
     errors: int
     non_responses: int
     failed: tuple[tuple[str, int], ...]
-    """Signals that did not pass, by how many presentations."""
+    """The signals that did not pass, with their number of presentations."""
     scores: Mapping[str, tuple[float, ...]]
-    """By signal, the scores at :data:`QUANTILES` of the presentations."""
+    """For each signal, the :data:`QUANTILES` of its scores."""
 
     @property
     def answered(self) -> int:
@@ -56,7 +59,7 @@ class PresentationRates:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval of the error."""
+        """Wilson's 95 % interval of ``error``."""
         return wilson(self.error, self.answered)
 
     def as_json(self) -> dict[str, Any]:
@@ -76,7 +79,7 @@ class PresentationRates:
 
 
 def tally(kind: str, presentations: Iterable[PresentationOutcome], *, bona_fide: bool) -> PresentationRates:
-    """Count one kind's presentations."""
+    """Count the outcomes of one kind of presentation."""
     taken = list(presentations)
     failed = Counter(signal for one in taken for signal in one.failed)
     return PresentationRates(

@@ -1,6 +1,6 @@
-"""Liveness measured on simulated attempts, live ones and attacks.
+"""Measurement of liveness checks on simulated attempts, both bona fide and attacks.
 
-Simulated: it says nothing of real people, cameras and attackers.
+The attempts are simulated, so the rates do not describe real people, cameras and attackers.
 
 Attempts are independent and drawn from a seed, so a run can be repeated and continued.
 """
@@ -37,7 +37,7 @@ _MOST_YAW = 0.09
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be simulated."""
+    """The inputs of a simulation."""
 
     photos: tuple[Path, ...]
     mode: LivenessMode
@@ -51,11 +51,10 @@ LoadEngine = Callable[[], Engine]
 def simulate_all(
     load: LoadEngine, plan: Plan, kinds: Sequence[str], attempts: int, *, workers: int, on_done: Callable[[], None]
 ) -> tuple[PresentationRates, ...]:
-    """Simulate ``attempts`` of each kind over ``workers`` processes; ``on_done`` is called after each.
+    """Simulate ``attempts`` attempts of each kind in ``workers`` processes. ``on_done`` is called after each attempt.
 
-    ``load`` must be picklable.
-
-    Kinds take turns, and an interruption (SIGINT) keeps what has ended: the rates are then of fewer attempts.
+    ``load`` must be picklable. Kinds take turns. After an interruption (SIGINT), the rates are those of the attempts
+    that have ended.
     """
     jobs = [(kind, index) for index in range(attempts) for kind in kinds]
     found: dict[str, list[PresentationOutcome]] = {kind: [] for kind in kinds}
@@ -71,10 +70,10 @@ def simulate_all(
 
 
 def simulate(engine: Engine, plan: Plan, kind: str, index: int) -> PresentationOutcome:
-    """Simulate one attempt. Raises SetupError when no photo is fit to make a person from."""
+    """Simulate one attempt. Raises SetupError if too few photos are suitable for a simulated person."""
     source = np.random.SeedSequence((plan.seed, KINDS.index(kind), index))
     chance = np.random.default_rng(source)
-    scripts = random.Random(int(chance.integers(2**62)))  # noqa: S311 - a simulation is to be repeatable
+    scripts = random.Random(int(chance.integers(2**62)))  # noqa: S311 - a simulation must be repeatable
     people = find_portraits(engine, plan.photos, chance)
     victim, accomplice = next(people), next(people)
     recording: list[Shot] | None = None
@@ -98,7 +97,7 @@ def simulate(engine: Engine, plan: Plan, kind: str, index: int) -> PresentationO
 
 
 def people_in(folder: Path) -> tuple[Path, ...]:
-    """Give one photo of each person: every photo right in the folder, and the first of each folder in it."""
+    """Return one photo of each person: every photo directly in the folder, and the first photo of each subfolder."""
     chosen: dict[Path, Path] = {}
     for photo in photos_in(folder):
         chosen.setdefault(photo if photo.parent == folder else photo.parent, photo)
@@ -106,11 +105,14 @@ def people_in(folder: Path) -> tuple[Path, ...]:
 
 
 def find_portraits(engine: Engine, photos: Sequence[Path], chance: np.random.Generator) -> Iterator[Portrait]:
-    """Give portraits from photos in random order: frontal faces, large enough, no photo twice."""
+    """Yield portraits in random order from photos of large frontal faces, each photo once.
+
+    Raises SetupError after the last one.
+    """
     for index in chance.permutation(len(photos)):
         if (portrait := _portrait(engine, photos[index], chance)) is not None:
             yield portrait
-    raise SetupError("Too few of these photos show one large face that looks straight ahead.")
+    raise SetupError("Too few of these photos show a large face that looks straight ahead.")
 
 
 def _portrait(engine: Engine, path: Path, chance: np.random.Generator) -> Portrait | None:
@@ -135,12 +137,12 @@ def _portrait(engine: Engine, path: Path, chance: np.random.Generator) -> Portra
 
 
 _worker: tuple[Engine, Plan] | None = None
-"""What a worker process holds; set once as it starts."""
+"""The engine and plan of a worker process, set once at its start."""
 
 
 def _open_worker(load: LoadEngine, plan: Plan) -> None:
-    global _worker  # noqa: PLW0603 - a process pool hands state to its workers in no other way
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers when their attempts have ended
+    global _worker  # noqa: PLW0603 - a process pool has no other way to give state to its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process stops its workers after their attempts
     cv2.setNumThreads(1)
     _worker = load(), plan
 

@@ -1,1 +1,1 @@
-"""An evaluation for readers: numbers, plots, one page."""
+"""The report of an evaluation: numbers, plots and one page."""

@@ -1,4 +1,4 @@
-"""An evaluation in numbers, as JSON: what a program reads, and what the page is drawn from."""
+"""The numbers of an evaluation as JSON, for programs and for the page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _BARS = 160
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What an evaluation was made of, beside the photos."""
+    """The conditions of an evaluation besides the photos."""
 
     pack: str
     use: str
@@ -36,7 +36,7 @@ def to_json(
     pairs: PairAccuracy | None = None,
     conditions: Sequence[ConditionRates] = (),
 ) -> dict[str, Any]:
-    """Give the whole evaluation as plain values; rates carry their 95 % intervals and counts."""
+    """Return the whole evaluation as plain values. Rates have their 95 % intervals and counts."""
     data_set = performance.extraction.data_set
     comparisons = performance.comparisons
     return {
@@ -97,7 +97,7 @@ def _pairs_to_json(pairs: PairAccuracy) -> dict[str, Any]:
 
 
 def rate_to_json(rate: Rate) -> dict[str, float | int]:
-    """Give a rate (0..1) with its interval and counts, as the report has it."""
+    """Return a rate (0..1) with its interval and counts, in the report's format."""
     return {
         "value": rate.value,
         "low": rate.low,
@@ -108,7 +108,7 @@ def rate_to_json(rate: Rate) -> dict[str, float | int]:
 
 
 def level_to_json(level: LevelRates) -> dict[str, Any]:
-    """Give FMR and FNMR at one match level, as the report has them."""
+    """Return FMR and FNMR at one level, in the report's format."""
     return {
         "level": level.level,
         "threshold": level.threshold,
@@ -118,7 +118,7 @@ def level_to_json(level: LevelRates) -> dict[str, Any]:
 
 
 def condition_to_json(condition: ConditionRates) -> dict[str, Any]:
-    """Give the rates of photos taken under one condition, as the report has them."""
+    """Return the rates of photos under one condition, in the report's format."""
     return {
         "condition": condition.condition,
         "photos": condition.photos,
@@ -130,9 +130,9 @@ def condition_to_json(condition: ConditionRates) -> dict[str, Any]:
 
 
 def det_curve(genuine: ScoreHistogram, impostor: ScoreHistogram) -> list[dict[str, float]]:
-    """Give the detection error trade-off.
+    """Return the detection error trade-off (DET): FNMR against FMR, from the strictest threshold on.
 
-    FNMR against FMR, evenly spread over FMR's decades, from the strictest threshold on.
+    The points are spread evenly over the decades of FMR.
     """
     reaching, accepted = impostor.reaching(), genuine.reaching()
     lowest = 1 / max(impostor.total, 1)

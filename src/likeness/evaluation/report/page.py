@@ -1,4 +1,4 @@
-"""An evaluation as one HTML page that needs nothing but itself: printable, light or dark, readable without scripts."""
+"""An evaluation as one HTML page without other files. It can be printed, is light or dark, and needs no scripts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from likeness.evaluation.report.plots import Axis, Plot, decades, round_steps
 from likeness.web.pages import page_template
 
 Report = Mapping[str, Any]
-"""What :func:`likeness.evaluation.report.numbers.to_json` gives."""
+"""The result of :func:`likeness.evaluation.report.numbers.to_json`."""
 
 _FEWEST_DECADES_FNMR = 1e-3
 
@@ -19,13 +19,13 @@ _FEWEST_DECADES_FNMR = 1e-3
 def render_report(
     report: Report, *, false_matches: Sequence[PicturedPair] = (), false_non_matches: Sequence[PicturedPair] = ()
 ) -> str:
-    """Draw a report; the pairs that went most wrong are shown where they are given."""
+    """Render a report as HTML. The worst pairs are shown if they are given."""
     filters = {"percent": percent, "rate": rate, "count": "{:,}".format, "score": "{:.4f}".format}
     return page_template("likeness.evaluation.report", "report.html", **filters).render(
         report=report,
         shown_levels=report["levelsInForce"] or report["levels"],
         targets=TARGET_FMR,
-        det=Markup(_det(report)),  # noqa: S704 - our own SVG; its texts are escaped where they are made
+        det=Markup(_det(report)),  # noqa: S704 - our own SVG, which escapes its texts
         distributions=Markup(_distributions(report)),  # noqa: S704
         discard=Markup(_discard(report)),  # noqa: S704
         false_matches=false_matches,
@@ -34,12 +34,12 @@ def render_report(
 
 
 def percent(value: float) -> str:
-    """Show a fraction as a percentage with three figures that count."""
+    """Format a fraction as a percentage with three significant figures."""
     return f"{100 * value:.3g} %"
 
 
 def rate(value: float) -> str:
-    """Show a rate that may be one in a million."""
+    """Format a rate, which may be as low as one in a million."""
     return (
         "0"
         if value == 0

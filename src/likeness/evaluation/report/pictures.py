@@ -1,4 +1,4 @@
-"""Small pictures of the pairs that went most wrong, so that a reader sees whether the engine or the folder erred."""
+"""Small pictures of the worst pairs. They show the reader whether the error is the engine's or the data set's."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from likeness.evaluation.recognition.extraction import Extraction
 
 @dataclass(frozen=True, slots=True)
 class PicturedPair:
-    """A pair to be shown: its score, and for either photo a caption and a data URL."""
+    """A pair with its score, and a caption and a data URL for each of the two photos."""
 
     score: float
     captions: tuple[str, str]
@@ -19,7 +19,7 @@ class PicturedPair:
 
 
 def picture_pairs(engine: Engine, extraction: Extraction, pairs: Iterable[ScoredPair]) -> list[PicturedPair]:
-    """Cut both faces of each pair out of their photos."""
+    """Cut both faces of each pair from their photos."""
     samples = list(extraction.samples.items())
     data_set = extraction.data_set
     shown = []

@@ -1,4 +1,4 @@
-"""Curves as inline SVG; colours come from the page's style sheet, so that they follow its light and dark dress."""
+"""Curves as inline SVG. The page's style sheet defines the colours, so they follow its light and dark modes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 78, 18, 18, 52
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis: its title, ends and ticks in data values, and how values and ticks are shown."""
+    """One axis: its title, its ends and ticks in data values, and the format of ticks."""
 
     title: str
     low: float
@@ -24,7 +24,7 @@ class Axis:
     show: Callable[[float], str] = "{:g}".format
 
     def place(self, value: float) -> float:
-        """Give where a value stands between the axis's ends, 0 to 1; values beyond them stand at the end."""
+        """Return the place of a value between the axis's ends, from 0 to 1. A value outside has the place of an end."""
         low, high, at = self.low, self.high, min(max(value, self.low), self.high)
         if self.logarithmic:
             low, high, at = np.log10(low), np.log10(high), np.log10(at)
@@ -33,7 +33,7 @@ class Axis:
 
 @dataclass(slots=True)
 class Plot:
-    """A drawing between two axes; it is built up mark by mark and then shown."""
+    """A drawing between two axes. Each method adds marks, and :meth:`svg` returns the drawing."""
 
     title: str
     x: Axis
@@ -46,14 +46,14 @@ class Plot:
         self._marks.append(f'<polyline class="{css}" points="{path}"/>')
 
     def area(self, points: Sequence[Point], css: str) -> None:
-        """Fill what lies under a polyline."""
+        """Fill the area under a polyline."""
         placed = [self._at(point) for point in points]
         floor = _HEIGHT - _BOTTOM
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in [(placed[0][0], floor), *placed, (placed[-1][0], floor)])
         self._marks.append(f'<polygon class="{css}" points="{path}"/>')
 
     def dot(self, point: Point, label: str, css: str) -> None:
-        """Mark one point and name it."""
+        """Draw a dot with a label at one point."""
         x, y = self._at(point)
         self._marks.append(
             f'<circle class="{css}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
@@ -66,7 +66,7 @@ class Plot:
         self._marks.append(f'<line class="{css}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')
 
     def upright(self, value: float, label: str, css: str) -> None:
-        """Draw a line from bottom to top at a value of x, named at its head."""
+        """Draw a vertical line at a value of x, with a label at its top."""
         x, _ = self._at((value, self.y.low))
         self._marks.append(
             f'<line class="{css}" x1="{x:.1f}" y1="{_TOP}" x2="{x:.1f}" y2="{_HEIGHT - _BOTTOM}"/>'
@@ -74,7 +74,7 @@ class Plot:
         )
 
     def svg(self) -> str:
-        """Give the drawing as an SVG element."""
+        """Return the drawing as an SVG element."""
         return (
             f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(self.title)}">'
             f"{self._grid()}{''.join(self._marks)}</svg>"
@@ -112,12 +112,12 @@ class Plot:
 
 
 def decades(low: float, high: float) -> list[float]:
-    """Give the powers of ten from ``low`` to ``high``."""
+    """Return the powers of ten from ``low`` to ``high``."""
     return [10.0**power for power in range(round(np.log10(low)), round(np.log10(high)) + 1)]
 
 
 def round_steps(high: float, count: int = 5) -> list[float]:
-    """Give ticks from 0 in steps of 1, 2 or 5 times a power of ten, the last at or above ``high``."""
+    """Return ticks from 0 in steps of 1, 2 or 5 times a power of ten. The last is at or above ``high``."""
     rough = max(high, 1e-4) / count
     power = 10.0 ** np.floor(np.log10(rough))
     step = float(next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9)))

@@ -1,6 +1,7 @@
-"""Simulated presentations before a simulated camera. Nothing here is a photo of a live person or of a real attack.
+"""Simulated presentations before a simulated camera. Its pictures are not of live people or of real attacks.
 
-From one still photo it renders a head, or what attackers hold up instead, in linear light: perspective, shading by the
-room and by the screen, lens distortion, exposure and white balance that drift, sensor noise, compression. Lengths are
-centimetres. Camera axes: x right, y down, z away from the camera. Object axes: the same, with z towards the camera.
+From one still photo it renders a head, or a presentation attack instrument, in linear light. It simulates perspective,
+the light of the room and of the screen, lens distortion, drifting exposure and white balance, sensor noise and
+compression. Lengths are in centimetres. Camera axes: x right, y down, z away from the camera. Object axes: x right, y
+down, z towards the camera.
 """

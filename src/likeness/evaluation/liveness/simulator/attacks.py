@@ -1,6 +1,6 @@
 """Presentation attack instruments and injections.
 
-Each attacker does what the page says as well as their means allow.
+Each attacker follows the page's instructions as far as the instrument allows.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ from likeness.liveness.base import StatusCode
 
 
 class AttackKind(StrEnum):
-    """What is presented instead of the live person."""
+    """The kinds of attack."""
 
     FLAT_PRINT = "flat_print"
     BENT_PRINT = "bent_print"
@@ -43,7 +43,7 @@ class AttackKind(StrEnum):
 
 
 NEEDS_RECORDING = frozenset({AttackKind.SCREEN_REPLAY, AttackKind.REPLAYED_SESSION})
-"""Attacks made from an earlier attempt of the victim."""
+"""The attacks that replay an earlier attempt of the victim."""
 
 
 def mount(
@@ -53,7 +53,7 @@ def mount(
     chance: np.random.Generator,
     recording: list[Shot] | None = None,
 ) -> Presentation:
-    """Prepare an attack in the victim's name. ``recording``: an earlier live attempt of the victim's."""
+    """Prepare an attack in the victim's name. ``recording`` is an earlier live attempt of the victim."""
     earlier = recording or []
     build: dict[AttackKind, Callable[[], Presentation]] = {
         AttackKind.FLAT_PRINT: lambda: HeldSheet(victim, Plane(), chance),
@@ -73,7 +73,7 @@ def mount(
 class HeldSheet:
     """A print held by hand, stiff or bent.
 
-    Cut out along the head, or with its own background, from 70 % of life size to 110 %.
+    It is cut out along the head, or it has its own background. Its size is 70 % to 110 % of life size.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class HeldSheet:
 
 
 class CutOutEyes:
-    """A print worn like a mask, a little bent, with the wearer's own eyes behind its holes."""
+    """A print worn like a mask, a little bent, with holes for the wearer's own eyes."""
 
     def __init__(self, victim: Portrait, wearer: Portrait, chance: np.random.Generator) -> None:
         self.camera_label = "Integrated Webcam"
@@ -126,7 +126,7 @@ class CutOutEyes:
     def frame(self, at_seconds: float) -> Image:
         pose = self._wearer.motion.pose(at_seconds)
         behind = self._wearer.layers(pose, at_seconds)
-        # The paper rests on the nose, so the eyes are some three centimetres behind it.
+        # The paper touches the nose, so the eyes are about three centimetres farther from the camera.
         mask = Layer(Cylinder(self._radius), self._texture, pose.moved(z=-3.5), alpha=self._holes)
         return self._wearer.stage.film((*behind, mask), at_seconds)
 
@@ -135,9 +135,9 @@ class CutOutEyes:
 
 
 class ReplayedSession:
-    """An earlier live attempt of the victim, fed into the page again.
+    """An earlier live attempt of the victim, injected into the page again.
 
-    Each part when it is asked for, the colours in their old order.
+    It plays each part when the page asks for it. The colours have their earlier order.
     """
 
     def __init__(self, recording: list[Shot], chance: np.random.Generator) -> None:
@@ -154,7 +154,7 @@ class ReplayedSession:
             return
         wanted = [index for index, (asked, _, _) in enumerate(self._parts) if asked == status]
         if wanted:
-            # The next such part if there is one: gestures may come twice.
+            # Take the next such part if there is one, because a gesture can occur twice.
             self._part = next((index for index in wanted if index > self._part), wanted[0])
             self._begun_at = at_seconds
 
@@ -162,14 +162,14 @@ class ReplayedSession:
         return self.picture(at_seconds)
 
     def picture(self, at_seconds: float) -> Image:
-        """Give the recorded picture for a moment; a part that is over sways to and fro over its last second."""
+        """Return the recorded picture for a time. After its end, a part plays its last second back and forth."""
         _, first, last = self._parts[self._part]
         begin, end = self._recording[first].at_seconds, self._recording[last].at_seconds
         wanted = begin + at_seconds - self._begun_at
         if wanted > end:
             wanted = end - abs((wanted - end + 1.0) % 2.0 - 1.0)
         shot = min(self._recording[first : last + 1], key=lambda shot: abs(shot.at_seconds - wanted))
-        # New noise, so that a picture shown twice differs in its bytes.
+        # With new noise, a picture that is shown twice has different bytes.
         image = decode_frame(shot.data).astype(np.float32)
         noise = self._chance.standard_normal((60, 80, 3), np.float32)
         image += cv2.resize(noise, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
@@ -180,9 +180,9 @@ class ReplayedSession:
 
 
 def parts(recording: list[Shot]) -> list[tuple[str, int, int]]:
-    """Cut a recording where something new was asked: (what, first shot, last shot).
+    """Cut a recording at each new instruction into parts (status code, first shot, last shot).
 
-    Guidance belongs to what it interrupts.
+    Guidance belongs to the part that it interrupts.
     """
     asked = {code.value for code in StatusCode if code.startswith("FACE_LIVENESS_")} - {
         StatusCode.FACE_LIVENESS_HOLD_STILL.value
@@ -196,9 +196,10 @@ def parts(recording: list[Shot]) -> list[tuple[str, int, int]]:
 
 
 class ScreenReplay:
-    """A display held before the camera: it shines by itself, hardly answers the colours, mirrors a little, shows moiré.
+    """A display held before the camera.
 
-    It plays an earlier attempt of the victim's, part by part, or shows a still photo and is itself moved.
+    It emits light, hardly reflects the colours of the screen, mirrors a little, and shows moiré. It plays an earlier
+    attempt of the victim part by part, or the attacker moves it while it shows a still photo.
     """
 
     def __init__(self, portrait: Portrait, recording: list[Shot], chance: np.random.Generator) -> None:
@@ -210,7 +211,7 @@ class ScreenReplay:
         self._still = portrait.pixels
         self._glow = float(chance.uniform(0.6, 2.0))
         self._moire = moire(chance)
-        # The mirrored screen shows on a part of the glass; its share of light is Fresnel's 4 % of some four times the
+        # A part of the glass mirrors the screen. Its share of the light is Fresnel's 4 % of about four times the
         # lighting.
         blob = cv2.GaussianBlur(chance.normal(0, 1, (HEIGHT // 8, WIDTH // 8)).astype(np.float32), (0, 0), 12)
         blob = cv2.resize(np.clip(blob / (np.abs(blob).max() + 1e-6), 0, 1), (WIDTH, HEIGHT))
@@ -228,8 +229,8 @@ class ScreenReplay:
         shown = self._still
         if self._video is not None:
             picture = self._video.picture(at_seconds)
-            # The middle of the recording, held where it is as large as it was in its own camera; it comes closer by
-            # itself.
+            # The display shows the middle of the recording, at a distance where the face has its recorded size. The
+            # recording itself contains the approach.
             height, width = picture.shape[:2]
             across = min(width, height * WIDTH // HEIGHT)
             down = across * HEIGHT // WIDTH
@@ -256,9 +257,9 @@ class ScreenReplay:
 
 
 class SwappedPerson:
-    """The victim for a part of the attempt, live or as a print, and somebody else, live, for the rest.
+    """The victim for a part of the attempt, live or as a print, and another live person for the rest.
 
-    Half of them come back.
+    In half of the attacks, the first of the two comes back.
     """
 
     def __init__(self, victim: Portrait, accomplice: Portrait, chance: np.random.Generator) -> None:
@@ -274,7 +275,7 @@ class SwappedPerson:
         chance.shuffle(people)
         self._first, self._second = people
         self._from = float(chance.uniform(0.2, 0.7))
-        """Progress of the attempt from which on the change happens."""
+        """The progress of the attempt at which the change happens."""
         self._lasting = float(chance.uniform(0.05, 0.3)) if chance.random() < 0.5 else 1.0
         self._swapped_at: float | None = None
         self._now = self._first
@@ -285,7 +286,7 @@ class SwappedPerson:
         progress = float(message["progress"])
         if self._swapped_at is None and progress >= self._from:
             self._swapped_at = (
-                progress  # progress goes in leaps: however far it went, the other is seen for a frame at least
+                progress  # progress can jump over `_from`, so this shows the other person for at least one frame
             )
         swapped = self._swapped_at is not None and progress < self._swapped_at + self._lasting
         self._now = self._second if swapped else self._first
@@ -298,9 +299,9 @@ class SwappedPerson:
 
 
 class InjectedStill:
-    """One photo fed to the page in place of a camera, zoomed and turned as asked.
+    """One photo injected into the page in place of a camera, zoomed and turned as the page asks.
 
-    At best with noise, and tinted in step on the face.
+    Better injections add noise, and tint the face at the same time as the screen changes.
     """
 
     def __init__(self, portrait: Portrait, chance: np.random.Generator) -> None:
@@ -328,7 +329,7 @@ class InjectedStill:
         optics, pose = self._stage.optics, self._motion.pose(at_seconds)
         zoom = optics.focal_pixels / pose.z / PIXELS_PER_CM
         roll = np.radians(pose.roll)
-        # A turned head is imitated by a narrower one: all that a flat picture has.
+        # A flat picture can only become narrower to imitate a turned head.
         matrix = (
             zoom
             * np.array(((np.cos(roll), -np.sin(roll)), (np.sin(roll), np.cos(roll))))
@@ -354,19 +355,19 @@ class InjectedStill:
 
 
 def hand(stage: Stage, chance: np.random.Generator, size: float) -> Motion:
-    """A hand that holds something of this size follows as a head does, with more tremor."""
+    """Return the motion of a hand with an object of this size: that of a head, with more tremor."""
     optics = stage.optics
     return Motion(chance, optics.focal_pixels, (optics.width / 2, optics.height / 2), tremor=1.5, size=size)
 
 
 def printed(pixels: Image, chance: np.random.Generator) -> Image:
-    """Give a picture with the narrower range of ink on paper."""
+    """Return a picture with the narrower range of ink on paper."""
     black, white = chance.uniform(8, 30), chance.uniform(215, 250)
     return np.asarray(np.clip(black + pixels * ((white - black) / 255), 0, 255), np.uint8)
 
 
 def head_mask() -> Image:
-    """Give the alpha of a head cut out along its outline."""
+    """Return the alpha channel of a head that is cut out along its outline."""
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     centre = round(LEFT_CM * PIXELS_PER_CM), round((TOP_CM - 0.3) * PIXELS_PER_CM)
     cv2.ellipse(mask, centre, (round(7.6 * PIXELS_PER_CM), round(12.0 * PIXELS_PER_CM)), 0, 0, 360, 255, -1)
@@ -374,7 +375,7 @@ def head_mask() -> Image:
 
 
 def moire(chance: np.random.Generator) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Give the pattern of two beating grids, a few per cent of the brightness."""
+    """Return the moiré pattern of two grids, as factors that differ from 1 by a few per cent."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
     angle, period = chance.uniform(0, np.pi), chance.uniform(4, 14)
     wave = np.sin(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle) + 6 * np.sin(y / 60)) / period)
@@ -382,5 +383,5 @@ def moire(chance: np.random.Generator) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def encode(image: Image) -> bytes:
-    """Compress an injected picture."""
+    """Compress an injected picture to JPEG."""
     return bytes(cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, 88))[1])

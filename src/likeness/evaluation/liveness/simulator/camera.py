@@ -9,7 +9,7 @@ from likeness.engine.base import Image
 from likeness.kit.arrays import FloatArray
 
 _METERED = 0.19
-"""Linear brightness that the exposure aims at, centre-weighted."""
+"""The linear, centre-weighted brightness that the automatic exposure aims at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,14 @@ class Optics:
     height: int
     focal_pixels: float
     distortion: float
-    """First radial coefficient; negative is barrel."""
+    """First radial coefficient. A negative one is barrel distortion."""
     blur_pixels: float
     noise: float
-    """Standard deviation in the tone-mapped image, 0..255; shot noise is even there."""
+    """Standard deviation in the tone-mapped image, 0..255. There, shot noise has the same deviation everywhere."""
     exposure_seconds: float
     """Time constant of automatic exposure."""
     balance: float
-    """Fraction of a grey-world cast that automatic white balance takes away."""
+    """Fraction of a grey-world colour cast that automatic white balance removes."""
     balance_seconds: float
     jpeg_quality: int
 
@@ -50,7 +50,7 @@ class Optics:
 
 
 class Camera:
-    """Turns linear light into the bytes a page would send. Holds the state of its automatic controls."""
+    """A camera from linear light to the bytes that a page sends. It holds the state of its automatic controls."""
 
     def __init__(self, optics: Optics, chance: np.random.Generator) -> None:
         self.optics = optics
@@ -67,20 +67,20 @@ class Camera:
         self._last_seconds = 0.0
 
     def rays(self, step: int) -> tuple[FloatArray, FloatArray]:
-        """Give the directions (x/z, y/z) of every ``step``-th pixel, lens distortion included."""
+        """Return the directions (x/z, y/z) of every ``step``-th pixel, with lens distortion."""
         if step in self._rays:
             return self._rays[step]
         rows, columns = np.mgrid[0 : self.optics.height : step, 0 : self.optics.width : step].astype(np.float32)
         middle = (step - 1) / 2
         x = (columns + middle - self.optics.width / 2) / self.optics.focal_pixels
         y = (rows + middle - self.optics.height / 2) / self.optics.focal_pixels
-        # The inverse of p(1 + k r²), to first order: enough for coefficients this small.
+        # The inverse of p(1 + k r²) to first order is enough for such small coefficients.
         bend = 1 - self.optics.distortion * (x * x + y * y)
         self._rays[step] = x * bend, y * bend
         return self._rays[step]
 
     def develop(self, light: FloatArray, at_seconds: float) -> Image:
-        """Expose, balance, add noise: (h, w, 3) linear light → uint8 RGB."""
+        """Expose, balance and add noise: from (h, w, 3) linear light to uint8 RGB."""
         small = cv2.resize(light, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_NEAREST)
         small = cv2.resize(small, (32, 32), interpolation=cv2.INTER_AREA)
         mean = (small * self._weight).sum((0, 1))
@@ -93,7 +93,7 @@ class Camera:
         else:
             self._exposure, self._gains = wanted, cast
         self._last_seconds = at_seconds
-        # 255² inside the root, so that the tone-mapped image is 0..255; the bytes saturate.
+        # The root of 255² scales the tone-mapped image to 0..255. The conversion to bytes saturates.
         gain = np.tile((self._exposure * self._gains * 255**2).astype(np.float32), light.shape[1])
         toned = cv2.sqrt(light.reshape(len(light), -1) * gain).reshape(light.shape)
         toned = cv2.GaussianBlur(toned, (0, 0), self.optics.blur_pixels)

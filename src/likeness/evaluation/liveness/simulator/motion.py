@@ -1,4 +1,4 @@
-"""How a person, or a hand that holds something, follows the page: late, smoothly, never quite still."""
+"""Motion of a person, or of a hand that holds an object: it follows the page late and smoothly, with a tremor."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -11,14 +11,14 @@ from likeness.evaluation.liveness.simulator.surfaces import HEAD_WIDTH_CM
 from likeness.liveness.base import Hint, StatusCode
 
 _TREMOR = {"x": 0.12, "y": 0.12, "z": 0.2, "yaw": 0.5, "pitch": 0.5, "roll": 0.4}
-"""Standard deviation per axis, centimetres and degrees."""
+"""Standard deviation of each axis, in centimetres or degrees."""
 _TURNS = {StatusCode.FACE_LIVENESS_TURN_LEFT: 1, StatusCode.FACE_LIVENESS_TURN_RIGHT: -1}
 _TILTS = {StatusCode.FACE_LIVENESS_TILT_LEFT: 1, StatusCode.FACE_LIVENESS_TILT_RIGHT: -1}
 
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """From one pose to the next; a minimum-jerk path (Flash and Hogan, 1985)."""
+    """A movement from one pose to the next on a minimum-jerk path (Flash and Hogan, 1985)."""
 
     start: Pose
     end: Pose
@@ -32,7 +32,7 @@ class Movement:
 
 
 class Motion:
-    """Follows the page's instructions with a body's delay and tremor."""
+    """A motion that follows the page's instructions with the delay and tremor of a body."""
 
     def __init__(
         self,
@@ -60,14 +60,11 @@ class Motion:
         }
 
     def react(self, message: Mapping[str, Any], at_seconds: float) -> None:
-        """Hear an instruction.
-
-        A change of what is wanted starts a movement after the time it takes to understand it.
-        """
+        """Take an instruction. A new one starts a movement after a reaction time."""
         oval, hint = message["oval"], message["hint"]
         status = StatusCode(message["statusCode"])
         gesture = status if status in _TURNS or status in _TILTS else None
-        # Guidance on distance is repeated until it is followed: each half second of it is heard anew.
+        # The page repeats guidance on distance until the person follows it, so each repetition counts as new.
         insisting = int(at_seconds * 1.5) if hint in {Hint.CLOSER, Hint.FARTHER} else 0
         heard = (round(oval["width"], -1), hint, gesture, insisting)
         if heard == self._heard:
@@ -102,7 +99,7 @@ class Motion:
 
 
 def blend(start: Pose, end: Pose, fraction: float) -> Pose:
-    """Go ``fraction`` of the way from one pose to another."""
+    """Interpolate between two poses. ``fraction`` 0 is ``start``, and 1 is ``end``."""
     return Pose(
         *(
             getattr(start, field.name) + fraction * (getattr(end, field.name) - getattr(start, field.name))

@@ -1,4 +1,4 @@
-"""A still photo of a face, laid out in centimetres so that it can be wrapped on a head or printed on paper."""
+"""A still photo of a face in a layout of centimetres, for a head's texture or for a print on paper."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ from likeness.evaluation.liveness.simulator.surfaces import LANDMARKS_CM
 
 PIXELS_PER_CM = 18.0
 LEFT_CM, RIGHT_CM, TOP_CM, BOTTOM_CM = 13.0, 13.0, 15.0, 19.0
-"""How far a portrait reaches from the point between the eyes."""
+"""The extents of a portrait from the point between the eyes."""
 
 WIDTH, HEIGHT = (int((a + b) * PIXELS_PER_CM) for a, b in ((LEFT_CM, RIGHT_CM), (TOP_CM, BOTTOM_CM)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Portrait:
-    """A photo resampled to :data:`PIXELS_PER_CM`, eyes level and at the origin."""
+    """A photo resampled to :data:`PIXELS_PER_CM`, with level eyes and the origin between them."""
 
     pixels: NDArray[np.uint8]
     """(HEIGHT, WIDTH, 3) sRGB."""
@@ -28,17 +28,17 @@ class Portrait:
 
     @classmethod
     def from_photo(cls, photo: Image, landmarks: NDArray[np.float32], chance: np.random.Generator) -> "Portrait":
-        """Lay out a near-frontal photo by its five landmarks.
+        """Lay out a near-frontal photo by its five landmarks (5, 2).
 
-        A small photo is sharpened and gets skin grain as it is enlarged: what a camera would resolve at this distance
-        is not in the file.
+        A small photo is enlarged, sharpened, and given skin grain. It does not contain the detail that a camera would
+        resolve at this distance.
         """
         origin = np.array((LEFT_CM, TOP_CM), np.float32)
         placing = similarity(landmarks, (LANDMARKS_CM + origin) * PIXELS_PER_CM)
         nose_x, nose_y = (placing[:, :2] @ landmarks[2] + placing[:, 2]) / PIXELS_PER_CM - origin
         enlarged = float(np.hypot(placing[0, 0], placing[1, 0]))
         if enlarged < 0.7:
-            # Averaging first keeps a large photo from aliasing.
+            # Averaging first prevents aliasing of a large photo.
             photo = np.asarray(
                 cv2.resize(photo, None, fx=enlarged, fy=enlarged, interpolation=cv2.INTER_AREA), np.uint8
             )

@@ -1,4 +1,4 @@
-"""Textured surfaces in a room, lit by the room and by the screen, as a camera receives them."""
+"""Rendering of textured surfaces in a room, lit by the room and by the screen."""
 
 from dataclasses import dataclass, replace
 
@@ -12,22 +12,22 @@ from likeness.evaluation.liveness.simulator.surfaces import Hits, Surface
 from likeness.kit.arrays import FloatArray
 
 LINEAR = (np.arange(256, dtype=np.float32) / 255) ** np.float32(2.2)
-"""sRGB byte → linear light."""
+"""Linear light of each sRGB byte."""
 _FINE, _COARSE = 2, 4
-"""Camera pixels between the rays that meet a surface: what lies between is interpolated."""
+"""Camera pixels between two rays; the pixels between them are interpolated."""
 _CLOSE = 14.0
-"""Pixels per centimetre of an object from which on the coarse rays are still some quarter of a centimetre apart."""
+"""Camera pixels per centimetre of an object. Above this, coarse rays are about a quarter of a centimetre apart."""
 _SOFT = 2
-"""Camera pixels to a pixel of what is seen out of focus."""
+"""Camera pixels for each pixel of an object out of focus."""
 _REFERENCE_CM = 27.0
-"""The distance at which ``Lighting.screen`` is stated."""
+"""The distance that ``Lighting.screen`` refers to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where an object is (camera axes, centimetres) and how it is turned (degrees).
+    """The position of an object (camera axes, centimetres) and its rotation (degrees).
 
-    Yaw > 0 turns the front to the image's right, pitch > 0 down, roll > 0 leans clockwise in the image.
+    Yaw > 0 turns the front to the image's right. Pitch > 0 turns it down. Roll > 0 leans clockwise in the image.
     """
 
     x: float = 0.0
@@ -41,14 +41,14 @@ class Pose:
         return replace(self, z=self.z + z)
 
     def propped(self, z: float, *, up: float) -> "Pose":
-        """Give what is left of the movement when the thing is propped up at a distance.
+        """Return the pose of an object that is propped up at the distance ``z``, ``up`` centimetres above the middle.
 
-        It stands ``up`` centimetres above the middle.
+        A fifth of its movement remains.
         """
         return replace(self, x=self.x * 0.2, y=self.y * 0.2 - up, z=z)
 
     def rotation(self) -> FloatArray:
-        """Give the matrix from object axes to camera axes with z flipped towards the camera."""
+        """Return the matrix from object axes to camera axes with z flipped towards the camera."""
         yaw, pitch, roll = np.radians((self.yaw, self.pitch, self.roll))
         turn = np.array(((np.cos(yaw), 0, np.sin(yaw)), (0, 1, 0), (-np.sin(yaw), 0, np.cos(yaw))))
         nod = np.array(((1, 0, 0), (0, np.cos(pitch), np.sin(pitch)), (0, -np.sin(pitch), np.cos(pitch))))
@@ -58,24 +58,24 @@ class Pose:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lighting:
-    """The room's light and the screen's."""
+    """The light of the room and of the screen."""
 
     room_colour: FloatArray
     room_direction: FloatArray
     """Unit vector towards the room's main light, z towards the camera."""
     room_evenness: float
-    """1: light from everywhere; 0: all from the main direction."""
+    """1 for light from everywhere, 0 for light from the main direction only."""
     screen: float
-    """Light of a white screen on a surface facing it at 27 cm, the room's being 1."""
+    """Light of a white screen on a surface that faces it at 27 cm; the room's light is 1."""
     screen_points: FloatArray
-    """(n, 3) centimetres: where the screen's light comes from, camera axes with z towards the person at 0."""
+    """(n, 3) sources of the screen's light, in centimetres; x and y are camera axes, and z is 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
     """One object.
 
-    ``texture`` and ``alpha`` show a portrait's layout at any resolution; ``glow`` is own light per unit of texture.
+    ``texture`` and ``alpha`` have a portrait's layout at any resolution. ``glow`` is emitted light per unit of texture.
     """
 
     surface: Surface
@@ -83,28 +83,28 @@ class Layer:
     pose: Pose
     alpha: NDArray[np.uint8] | None = None
     size: float = 1.0
-    """1 is life size; a print or a display may show the face larger or smaller."""
+    """1 is life size. A print or a display can show the face larger or smaller."""
     reflectance: float = 1.0
     glow: float = 0.0
     gloss_map: FloatArray | None = None
-    """Fraction of the screen's light that a glossy surface mirrors, laid out like the texture."""
+    """Fraction of the screen's light that a glossy surface mirrors, in the texture's layout."""
     reach_cm: float = 16.0
-    """How far from its pose the object may extend; bounds the work."""
+    """The object's largest extent from its pose. It bounds the work."""
     above_cm: float | None = None
-    """How far above its pose, where that is less; negative for what lies below."""
+    """The extent above its pose, if it is smaller. It is negative for an object below its pose."""
     soft: bool = False
-    """Painted at half the resolution, with the background that it is before."""
+    """Whether to paint it at half the resolution, like the background."""
 
 
 def render(
     layers: tuple[Layer, ...], background: FloatArray, camera: Camera, lighting: Lighting, screen: FloatArray
 ) -> FloatArray:
-    """Give linear light (h, w, 3): ``layers`` are painted over ``background``, soft ones first, each kind in order.
+    """Paint ``layers`` over ``background`` in linear light (h, w, 3), first the soft ones, each kind in order.
 
-    ``background``: (h / 2, w / 2, 3) linear reflectance. ``screen``: linear RGB of what the screen shows, 0..1; (0, 0,
-    0) is dark.
+    ``background`` is (h / 2, w / 2, 3) linear reflectance. ``screen`` is the screen's colour as linear RGB in 0..1; (0,
+    0, 0) is dark.
     """
-    # The wall is some eight times as far as the face, so it gets about a sixtieth of the screen's light.
+    # The wall is about eight times farther away than the face, so it gets about a sixtieth of the screen's light.
     wall = lighting.room_colour + lighting.screen * screen / 60
     light = np.asarray(cv2.multiply(background, np.array((*wall, 0.0), np.float64)), np.float32)
     for layer in layers:
@@ -121,7 +121,7 @@ def render(
 def _paint(
     light: FloatArray, layer: Layer, camera: Camera, lighting: Lighting, screen: FloatArray, *, grain: int = 1
 ) -> None:
-    """Paint one layer. ``grain``: camera pixels to a pixel of ``light``."""
+    """Paint one layer. ``grain`` is the number of camera pixels for each pixel of ``light``, each way."""
     optics, pose = camera.optics, layer.pose
     step = _COARSE if grain > 1 or optics.focal_pixels / pose.z > _CLOSE else _FINE
     left, right, top, bottom = _bounds(layer, camera, step)
@@ -129,7 +129,7 @@ def _paint(
         return
     part = slice(top, bottom), slice(left, right)
     view_x, view_y = (axis[part] for axis in camera.rays(step))
-    # Object axes have z towards the camera: flip, then turn back.
+    # Object axes have z towards the camera, so flip z and then undo the rotation.
     turn = pose.rotation()
     origin = np.array((-pose.x, -pose.y, pose.z), np.float32) @ turn
     ray = [turn[0, axis] * view_x + turn[1, axis] * view_y - turn[2, axis] for axis in range(3)]
@@ -169,7 +169,7 @@ def _paint(
 
 
 def _bounds(layer: Layer, camera: Camera, step: int) -> tuple[int, int, int, int]:
-    """Give the left, right, top and bottom within which a layer can be seen, in steps of so many camera pixels."""
+    """Return the left, right, top and bottom of the area where a layer can be, in units of ``step`` camera pixels."""
     optics, pose = camera.optics, layer.pose
     scale = optics.focal_pixels / max(pose.z - layer.reach_cm * 0.6, 5.0)
     above = layer.reach_cm if layer.above_cm is None else layer.above_cm
@@ -190,9 +190,10 @@ def _bounds(layer: Layer, camera: Camera, step: int) -> tuple[int, int, int, int
 
 
 def _light_on(hits: Hits, pose: Pose, turn: FloatArray, lighting: Lighting, screen: FloatArray) -> FloatArray:
-    """Give the light that arrives at a surface, (h, w, 3).
+    """Return the light that arrives at a surface, as (h, w, 3).
 
-    Lambert's law for the room's light and for each bright spot of the screen, which fades with distance.
+    Lambert's law applies to the room's light and to each source of the screen's light. The latter falls with the square
+    of the distance.
     """
     towards = lighting.room_direction @ turn
     facing = np.maximum(hits.normal_x * towards[0] + hits.normal_y * towards[1] + hits.normal_z * towards[2], 0)

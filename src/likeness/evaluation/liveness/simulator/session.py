@@ -1,4 +1,4 @@
-"""One simulated attempt: a presentation before a camera, a page, a network, and the real check behind it."""
+"""One simulated attempt: a presentation, a camera, a page, a network, and the real liveness check."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _LONGEST_SECONDS = 75.0
 
 @dataclass(frozen=True, slots=True)
 class SimulatedAttempt:
-    """How an attempt ended."""
+    """The end of an attempt."""
 
     verdict: Verdict
     frames: int
@@ -25,7 +25,7 @@ class SimulatedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class NetworkConditions:
-    """One connection, drawn at random."""
+    """One network connection, drawn at random."""
 
     frame_seconds: float
     up_seconds: float
@@ -44,7 +44,7 @@ class NetworkConditions:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One frame of a recorded attempt and what the page was showing when it was taken."""
+    """One frame of a recorded attempt, with the status code that the page showed at that time."""
 
     at_seconds: float
     data: bytes
@@ -58,9 +58,9 @@ def carry_out(
     *,
     recording: list[Shot] | None = None,
 ) -> SimulatedAttempt:
-    """Run one attempt to its verdict in simulated time.
+    """Run one attempt in simulated time until its verdict.
 
-    The page shows an instruction when it arrives, and no sooner.
+    The page shows each instruction at the time of its arrival. ``recording``, if given, receives all frames.
     """
     network = NetworkConditions.draw(chance)
     captured = 0.5

@@ -1,4 +1,4 @@
-"""The room in which a presentation happens: camera, light, wall and the screen's present colour."""
+"""The room of a presentation: camera, light, wall and the screen's present colour."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from likeness.kit.arrays import FloatArray
 
 
 class Stage:
-    """Owns what every presentation shares. ``shows`` is told each instruction as the page receives it."""
+    """The parts that all presentations share. Call ``shows`` with each instruction at the time of its arrival."""
 
     def __init__(self, chance: np.random.Generator, optics: Optics | None = None) -> None:
         self.optics = optics or Optics.draw(chance)
@@ -24,37 +24,37 @@ class Stage:
             cv2.resize(background, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32
         )
         self._latency_seconds = float(chance.uniform(0.02, 0.09))
-        """From the page's order to light, and from light to the captured frame."""
+        """The time from the page's command to light, and from light to the captured frame."""
         self._shown: list[tuple[float, FloatArray]] = [(0.0, np.zeros(3, np.float32))]
 
     def shows(self, message: Mapping[str, Any], at_seconds: float) -> None:
-        """Change the screen as the page would: at once, but for the display's and the camera's latency."""
+        """Change the screen as the page does, after the latency of the display and of the camera."""
         light = screen_light(message["colour"])
         if not np.array_equal(light, self._shown[-1][1]):
             self._shown.append((at_seconds + self._latency_seconds, light))
 
     def screen(self, at_seconds: float) -> FloatArray:
-        """Give the linear RGB that lights the scene at a moment."""
+        """Return the linear RGB of the screen's light at a time."""
         for since, light in reversed(self._shown):
             if since <= at_seconds:
                 return light
         return self._shown[0][1]
 
     def film(self, layers: tuple[Layer, ...], at_seconds: float) -> Image:
-        """Give the camera's picture of the layers."""
+        """Return the camera's picture of the layers."""
         light = render(layers, self._background, self.camera, self.lighting, self.screen(at_seconds))
         return self.camera.develop(light, at_seconds)
 
 
 def screen_light(colour: str | None) -> FloatArray:
-    """Give the linear RGB of a CSS hex colour; a page without a colour is dark."""
+    """Return the linear RGB of a CSS hex colour. A page without a colour is dark."""
     if colour is None:
         return np.zeros(3, np.float32)
     return np.asarray(LINEAR[[int(colour[start : start + 2], 16) for start in (1, 3, 5)]])
 
 
 def draw_lighting(chance: np.random.Generator) -> Lighting:
-    """Draw a room: from a dim one where the screen nearly doubles the light to an office where it adds an eighth."""
+    """Draw the light of a room. The screen nearly doubles it in the dimmest room, and adds an eighth in an office."""
     warmth = chance.uniform(-0.18, 0.12)
     direction = np.array((chance.normal(0, 0.5), chance.normal(-0.5, 0.3), 1.0))
     half_width, half_height = chance.choice(((3.5, 7.0), (15.0, 9.5), (26.0, 15.0)))
@@ -70,7 +70,7 @@ def draw_lighting(chance: np.random.Generator) -> Lighting:
 
 
 def draw_background(chance: np.random.Generator, width: int, height: int) -> FloatArray:
-    """Paint a room out of focus: (height, width, 3) linear reflectance."""
+    """Paint a room out of focus, as (height, width, 3) linear reflectance."""
     room = np.full((height, width, 3), _paint(chance, 40, 200), np.float32)
     for _ in range(chance.integers(3, 10)):
         x, y = int(chance.integers(-50, width)), int(chance.integers(-50, height))
@@ -82,6 +82,6 @@ def draw_background(chance: np.random.Generator, width: int, height: int) -> Flo
 
 
 def _paint(chance: np.random.Generator, darkest: float, brightest: float) -> tuple[float, float, float]:
-    """Draw a colour of walls and furniture: of any brightness, seldom vivid."""
+    """Draw a colour of walls and furniture, of any brightness and rarely vivid."""
     red, green, blue = chance.uniform(darkest, brightest) + chance.normal(0, 22, 3)
     return float(red), float(green), float(blue)

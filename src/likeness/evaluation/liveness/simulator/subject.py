@@ -1,4 +1,4 @@
-"""A simulated live person who does what the page says."""
+"""A simulated live person who follows the page's instructions."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -22,29 +22,29 @@ _MOUTH_ROWS, _MOUTH_COLUMNS = np.mgrid[_MOUTH].astype(np.float32)
 _MOUTH_WEIGHT = np.outer(*(np.cos(np.pi * (np.arange(size) / size - 0.5)) ** 2 for size in _MOUTH_ROWS.shape)).astype(
     np.float32
 )
-"""How much each place follows: all in the middle, nothing at the edge."""
+"""How far each place moves with the mouth: 1 in the middle, 0 at the edge."""
 
 
 class Presentation(Protocol):
-    """Whatever is presented to the camera. ``message`` is an instruction as it goes over the wire."""
+    """A presentation to the camera. ``message`` is an instruction in its JSON form."""
 
     camera_label: str
 
     def react(self, message: Mapping[str, Any], at_seconds: float) -> None:
-        """Take in an instruction at the moment when the page receives it."""
+        """Take an instruction at the time when the page receives it."""
         ...
 
     def frame(self, at_seconds: float) -> Image:
-        """Give what the camera sees at a moment; moments must not go back."""
+        """Return the camera's picture at a time. The times must ascend."""
         ...
 
     def encode(self, image: Image) -> bytes:
-        """Compress a frame as the page would."""
+        """Compress a frame as the page does."""
         ...
 
 
 class SimulatedSubject:
-    """A live head on a body: turns, tilts, comes closer, is lit by the screen, moves the mouth a little."""
+    """A live head on a body. It turns, tilts and comes closer. The screen lights it, and its mouth moves a little."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class SimulatedSubject:
         self.motion.react(message, at_seconds)
 
     def layers(self, pose: Pose, at_seconds: float) -> tuple[Layer, ...]:
-        """Give the body and the head at a pose; ``pose.z`` is the distance of the face's eyes."""
+        """Return the body and the head at a pose. ``pose.z`` is the distance of the eyes."""
         centre = Pose(pose.x, pose.y, pose.z + self._head.front_cm - 1.0, pose.yaw, pose.pitch, pose.roll)
         behind = Pose(pose.x * 0.9, pose.y + 1.0, centre.z + 3.0)
         return (
@@ -94,7 +94,7 @@ class SimulatedSubject:
 
 
 def body_mask() -> Image:
-    """Give the alpha of neck and shoulders in a portrait's layout."""
+    """Return the alpha channel of neck and shoulders in a portrait's layout."""
     axis_y, axis_x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32) / PIXELS_PER_CM
     x, y = np.abs(axis_x - LEFT_CM), axis_y - TOP_CM
     neck = (x < 6.0) & (y > 6)

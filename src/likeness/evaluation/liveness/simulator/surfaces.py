@@ -1,4 +1,4 @@
-"""Shapes that can be held before a camera, met by rays."""
+"""Shapes before a camera, and their intersections with rays."""
 
 from dataclasses import dataclass, fields
 from typing import Protocol
@@ -10,7 +10,7 @@ from likeness.kit.arrays import FloatArray
 
 HEAD_WIDTH_CM = 14.8
 LANDMARKS_CM = np.array(((-3.15, 0.0), (3.15, 0.0), (0.0, 4.2), (-2.5, 6.4), (2.5, 6.4)), np.float32)
-"""Eyes, nose tip and mouth corners of every simulated head; the photo is laid over it to fit."""
+"""Eyes, nose tip and mouth corners of every simulated head. The photo is fitted to them."""
 
 _STEPS_PER_CM = 8
 _REACH_CM = 16.0
@@ -18,7 +18,7 @@ _REACH_CM = 16.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hits:
-    """Where rays met a surface: object coordinates and unit normals, all (h, w); ``hit`` is 0 or 1."""
+    """The intersections of rays and a surface: object coordinates and unit normals, each (h, w). ``hit`` is 0..1."""
 
     x: FloatArray
     y: FloatArray
@@ -36,7 +36,7 @@ class Surface(Protocol):
     """A surface that rays can hit."""
 
     def meet(self, origin: FloatArray, ray_x: FloatArray, ray_y: FloatArray, ray_z: FloatArray) -> Hits:
-        """Give the first crossing of rays from ``origin`` (3,), all in object coordinates."""
+        """Return the first intersection of each ray from ``origin`` (3,), in object coordinates."""
         ...
 
 
@@ -52,7 +52,7 @@ class Plane:
 
 @dataclass(frozen=True, slots=True)
 class Cylinder:
-    """A sheet bent around an upright axis, convex to the camera; ``x`` is measured along the paper."""
+    """A sheet bent around a vertical axis, convex towards the camera. ``x`` is measured along the paper."""
 
     radius_cm: float
 
@@ -78,7 +78,7 @@ class Cylinder:
 
 
 class Head:
-    """An ellipsoid with a relief of nose, brows, sockets, cheeks, lips and chin that differs from person to person."""
+    """An ellipsoid with a relief of nose, brows, eye sockets, cheeks, lips and chin. The relief is random."""
 
     def __init__(self, chance: np.random.Generator, *, nose_x_cm: float = 0.0, nose_y_cm: float = 4.2) -> None:
         self._half_width, self._half_height, self._half_depth = (
@@ -91,10 +91,11 @@ class Head:
             for right, down in ((1, 0), (0, 1))
         )
         self.front_cm = float(self._half_depth)
-        """How far the face's front lies before the centre of the head."""
+        """Distance from the centre of the head to the front of the face."""
 
     def meet(self, origin: FloatArray, ray_x: FloatArray, ray_y: FloatArray, ray_z: FloatArray) -> Hits:
-        # Unit-sphere coordinates; the relief moves the ellipsoid towards the camera, and a few rounds settle where.
+        # The coordinates are those of the unit sphere. The relief moves the ellipsoid towards the camera, and a few
+        # iterations find the intersection.
         a, b, c = self._half_width, self._half_height, self._half_depth
         dx, dy, dz = ray_x / a, ray_y / b, ray_z / c
         ox, oy = origin[0] / a, origin[1] / b
@@ -131,7 +132,7 @@ class Head:
 
 
 def _outline(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Cut the ellipsoid to a head: a crown above, a narrower jaw and chin below; soft at the edge."""
+    """Return the head's outline in 0..1: a crown above, a narrower jaw and chin below, and a soft edge."""
     down = np.maximum(y, 0)
     width = np.float32(7.6) - np.float32(0.016) * down * down
     height = np.where(y > 0, np.float32(11.4), np.float32(12.2))
@@ -158,7 +159,7 @@ def _relief(chance: np.random.Generator, side: int, nose_x_cm: float, nose_y_cm:
         for sign in (-1, 1)
     )
     relief = relief + hill(0.8, 0, 6.5, 2.2, 1.7) + hill(1.4, 0, 10.3, 2.2, 1.4)
-    # The nose: a ridge that rises from between the eyes to the tip and ends steeply below it.
+    # The nose is a ridge that rises from between the eyes to the tip and ends steeply below it.
     tip = np.float32(chance.normal(2.5, 0.35))
     top = 0.6
     rise = np.clip((y - top) / (nose_y_cm - top), 0, 1)
