@@ -1,4 +1,5 @@
-/* Holds the dot products of every kernel that runs here against plain sums; names the kernels, and fails when one is wrong. */
+/* Compares the dot products of every kernel that this machine runs with plain sums. Prints the kernels' names, and
+ * fails when a dot product is wrong. */
 #include <stdio.h>
 #include <stdlib.h>
 #include "kernels.h"
@@ -24,7 +25,7 @@ static int64_t plain_halves(const uint8_t *row, const int8_t *query, size_t half
     return sum;
 }
 
-/* `pitch` bytes a row, one code in each or two. */
+/* Count the wrong dot products. A row has `pitch` bytes, with one code or two half codes in each. */
 static int check(const Kernel *kernel, size_t pitch, int halves, int count, int extreme) {
     enum { STEPS_HERE = 3 };
     const size_t gap = STEPS_HERE * pitch, length = halves ? 2 * pitch : pitch;
@@ -36,7 +37,7 @@ static int check(const Kernel *kernel, size_t pitch, int halves, int count, int 
         rows[i] = (uint8_t)(extreme ? (drawn(0, 7) ? 255 : !halves) : drawn(!halves, 255));
     for (size_t i = 0; i < (size_t)count * length; i++)
         queries[i] = (int8_t)(extreme ? kernel->limit : drawn(-kernel->limit, kernel->limit));
-    /* Three places in no order, and one twice. */
+    /* Three places that are not in order, and one of them twice. */
     const uint8_t *const streams[STREAMS] = {rows + gap, rows + 2 * gap, rows, rows + gap};
     (halves ? kernel->multiply_halves : kernel->multiply)(streams, pitch, STEPS_HERE, queries, count, dots);
     for (int q = 0; q < count; q++)

@@ -1,4 +1,4 @@
-"""Vectors to search among, and every scan this machine can run."""
+"""Vectors for searches, and every scan that this machine can run."""
 
 from collections.abc import Callable
 
@@ -15,13 +15,13 @@ KERNELS = [name for name, _ in compiled.kernels()] if compiled.BUILT else []
 
 @pytest.fixture(params=[*KERNELS, "faiss"])
 def make_scan(request: pytest.FixtureRequest) -> Callable[[int], Scan]:
-    """Give a scan for a dimension: each compiled kernel in turn, then the one used where none was compiled."""
+    """Give a scan for a dimension: each compiled kernel in turn, then faiss's scan."""
     return lambda dimension: FaissScan(dimension) if request.param == "faiss" else CompiledScan(request.param)
 
 
 @pytest.fixture
 def faces() -> Callable[..., NDArray[np.float32]]:
-    """Make unit vectors like templates: identities scattered at random, several photos of each close together."""
+    """Make unit vectors like templates: identities at random places, and several photos close to each of them."""
 
     def make(count: int, dimension: int, *, photos: int = 4, spread: float = 0.6, seed: int = 0) -> NDArray[np.float32]:
         random = np.random.default_rng((seed, dimension))

@@ -1,4 +1,4 @@
-"""The rotation is orthogonal, the compiled form is the Python form, and the bound holds."""
+"""The rotation is orthogonal, the compiled and the Python form agree, and the bound holds."""
 
 from collections.abc import Callable
 
@@ -13,14 +13,14 @@ DIMENSIONS = [1, 2, 3, 7, 64, 100, 128, 512]
 
 
 def levels_of(rounded: Codes, dimension: int) -> NDArray[np.float64]:
-    """Unpack half codes, and give the (n, d) numbers that they stand for."""
+    """Unpack half codes, and give their (n, d) values."""
     pairs = rounded.halves.reshape(len(rounded.halves), -1, 1, 64)
     half_codes = np.concatenate([pairs & 15, pairs >> 4], axis=2).reshape(len(pairs), -1)
     return LEVELS[half_codes[:, :dimension]]
 
 
 def errors_of(rounded: Codes) -> NDArray[np.float32]:
-    """Give the (n,) lengths of what rounding to half codes took off, as kept."""
+    """Give the (n,) stored lengths of the rounding error of half codes."""
     return scales_of(rounded.half_terms << np.uint32(16))
 
 

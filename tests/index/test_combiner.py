@@ -22,7 +22,7 @@ def test_a_lone_query_is_answered_alone() -> None:
 
 
 class Gate:
-    """Answers with the query itself; the first batch waits until it is let through."""
+    """Answers with the query itself. The first batch waits until the gate opens."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -36,7 +36,7 @@ class Gate:
 
 
 def queue_behind(gate: Gate, combiner: Combiner[int, int], count: int) -> list[int]:
-    """Let one query in, then ``count`` more that have to wait; give their answers."""
+    """Send one query, then ``count`` more that have to wait. Give their answers."""
     with ThreadPoolExecutor(count + 1) as pool:
         answers = [pool.submit(combiner, 0)]
         assert gate.entered.wait(10)

@@ -1,4 +1,4 @@
-"""Threads that insert, delete, replace and search at once: no row is missed, none answers with another's score."""
+"""Threads insert, delete, replace and search at once. No row is missed or answers with another row's score."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ CHANGELING = RESIDENTS + VISITORS
 
 @pytest.fixture
 def hurried() -> Iterator[None]:
-    """Let threads take turns as often as they can."""
+    """Make threads switch as often as they can."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     yield
@@ -32,8 +32,8 @@ def hurried() -> Iterator[None]:
 class Crowd:
     """Residents stay, visitors come and go, and the changeling has one of two templates at any time.
 
-    Every delete moves a row into the hole it leaves. Whatever a searcher sees must have been true at one moment of its
-    search; what must not be true at any moment is a fault.
+    Every deletion moves a row into its hole. All that a search sees must have been true at one moment of the search.
+    ``faults`` collects what was true at no moment.
     """
 
     def __init__(self, index: ExactIndex, rows: NDArray[np.float32]) -> None:

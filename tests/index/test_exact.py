@@ -1,4 +1,4 @@
-"""The exact index and the reference are one index: the same answers, bit for bit, whatever was done to them."""
+"""After any history, the exact index and the reference index give the same answers, bit for bit."""
 
 import math
 from collections.abc import Callable
@@ -24,7 +24,10 @@ KEYS = st.one_of(st.integers(0, 12), st.sampled_from([2**62, 2**63 - 1]))
 
 
 def pool_of(dimension: int) -> np.ndarray:
-    """Give vectors among which ties and near-ties abound: a few, copies an ulp or a little off, zero, tiny and long."""
+    """Give vectors with many ties and near-ties.
+
+    They are a few vectors, copies an ulp or a little off, and a zero, a tiny and a long vector.
+    """
     random = np.random.default_rng(dimension)
     few = random.standard_normal((4, dimension))
     few /= np.linalg.norm(few, axis=1, keepdims=True)
@@ -37,7 +40,7 @@ def pool_of(dimension: int) -> np.ndarray:
 
 @st.composite
 def histories(draw: Callable[..., Any]) -> Any:
-    """Draw a dimension and a list of things to do to an index."""
+    """Draw a dimension and a list of steps on an index."""
     dimension = draw(st.sampled_from([1, 2, 3, 8, 65]))
     vectors = st.integers(0, len(pool_of(dimension)) - 1)
     thresholds = st.sampled_from([-math.inf, -1.0, -0.5, 0.0, 1e-45, 0.3, 0.999, 1.0, 3.0, math.inf])
@@ -90,7 +93,7 @@ def test_every_history_gives_the_answers_of_the_reference(history: Any, scan: st
 def brute_force(
     request: pytest.FixtureRequest,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[NDArray[np.float32]]]:
-    """Give rows with duplicates and near-ties, queries enrolled and not, and every exact score of theirs."""
+    """Give rows with duplicates and near-ties, queries of enrolled persons and of others, and all exact scores."""
     random = np.random.default_rng(request.param)
     identities = random.standard_normal((1000, request.param))
 
@@ -111,7 +114,7 @@ def test_no_answer_is_wrong(
     make_scan: Callable[[int], Scan],
     brute_force: tuple[NDArray[np.float32], NDArray[np.float32], list[NDArray[np.float32]]],
 ) -> None:
-    """Over a thousand queries a scan, in three dimensions: every answer certified, none wrong."""
+    """Each scan answers over a thousand queries in three dimensions. Every answer is certified, and none is wrong."""
     rows, queries, scores = brute_force
     index = ExactIndex(rows.shape[1], scan=make_scan(rows.shape[1]), chunk_rows=1024)
     keys = np.random.default_rng(0).permutation(len(rows))
@@ -243,7 +246,7 @@ def test_what_was_added_is_a_copy(make_index: type[ExactIndex | ReferenceIndex])
 
 
 class Liar:
-    """A scan whose dot products are wrong: it claims more than is there, or less."""
+    """A scan with wrong dot products: they are too large or too small."""
 
     def __init__(self, error: float) -> None:
         self.error = error
@@ -254,7 +257,7 @@ class Liar:
         return self.honest(tuple(map(self._misread, parts)), goals)
 
     def _misread(self, part: RowBlock) -> RowBlock:
-        # The rows in use alone: beyond them lies whatever the memory held before, and it may overflow.
+        # Only the rows in use. The memory after them has arbitrary numbers, which may overflow.
         scales = scales_of(part.terms[: part.size]) * np.float32(1 + self.error)
         return part._replace(terms=scales.view(np.uint32))
 

@@ -1,4 +1,4 @@
-"""The compiled module is there, and every kernel sums exactly: this machine's, and ARM's, which an emulator runs."""
+"""The compiled module was built, and every kernel sums exactly. An emulator runs ARM's kernels."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ ARM_COMPILER, ARM_EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64-static"
 
 
 def here(program: str) -> str:
-    """Give the program's path; a check on every change must have it, elsewhere the test is skipped."""
+    """Give the program's path. Without the program the test is skipped, but fails in the checks of every change."""
     path = shutil.which(program)
     if path is None:
         skip_here(f"no {program} here")
@@ -31,11 +31,11 @@ def built(compiler: str, folder: Path, *more_flags: str) -> str:
 
 
 def checked(*command: str) -> list[str]:
-    """Give the names of the kernels that were checked; a wrong dot product fails."""
+    """Give the names of the checked kernels. A wrong dot product fails."""
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
 
-@pytest.mark.skipif("CI" not in os.environ, reason="a machine without compiler or headers does without")
+@pytest.mark.skipif("CI" not in os.environ, reason="a machine without a compiler or headers has no compiled module")
 def test_the_compiled_module_is_there() -> None:
     assert compiled.BUILT
 

@@ -1,4 +1,4 @@
-"""The compiled module builds without a warning, and the tests of the index find no fault in its use of memory."""
+"""The compiled module builds without a warning, and the tests of the index find no memory error in it."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ SOURCES = sorted(NATIVE.glob("*.c"))
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{sysconfig.get_path('include')}")
 SANITIZERS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 
-# Puts the sanitized module in the place of the installed one before a test imports it.
+# Replaces the installed module by the sanitized one before a test imports it.
 PLUGIN = """
 import pathlib
 import likeness.index
@@ -47,8 +47,8 @@ def test_the_index_is_searched_without_a_fault_of_memory(tmp_path: Path) -> None
     environment = os.environ | {
         "LD_PRELOAD": runtime,
         "PYTHONPATH": str(tmp_path),
-        "PYTHONMALLOC": "malloc",  # so that each object has borders of its own
-        "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter keeps much to its end
+        "PYTHONMALLOC": "malloc",  # so that the sanitizer sees the bounds of each object
+        "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter keeps much memory until its end
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
     tests = [str(file) for file in sorted(TESTS.glob("test_*.py")) if file.name not in COMPILING]

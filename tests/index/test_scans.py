@@ -19,7 +19,7 @@ compiled_only = pytest.mark.skipif(not compiled.BUILT, reason="the compiled modu
 def parts_of(
     codec: Codec, rows: NDArray[np.float32], sizes: Sequence[int], *, dead: Sequence[int] = ()
 ) -> tuple[tuple[RowBlock, ...], Spread]:
-    """Cut rows into parts of the given sizes, and tell how bad the worst of them is."""
+    """Cut rows into parts of the given sizes. Give the parts, and the bounds over all rows."""
     rounded = codec.encode(rows)
     parts, start = [], 0
     for size in sizes:
@@ -83,7 +83,7 @@ def test_no_row_that_counts_is_left_out_whether_half_codes_pay_or_not(
     wanted: int,
     minimum: float,
 ) -> None:
-    """Strangers, whom half codes leave out at once; then many photos of one person, whom they do not; then strangers."""
+    """The rows are strangers, many photos of one person, and strangers. Half codes leave out only the strangers."""
     scan, codec, sizes = make_scan(128), Codec(128), (5000, 5000, 5003)
     person = faces(5000, 128, photos=5000, spread=0.8, seed=2)
     rows = np.concatenate([faces(5000, 128, photos=1), person, faces(5003, 128, photos=1, seed=1)])
@@ -103,7 +103,7 @@ def test_no_row_that_counts_is_left_out_whether_half_codes_pay_or_not(
 
 
 def test_a_pool_grows_until_it_is_proven(faces: Callable[..., NDArray[np.float32]]) -> None:
-    """Hundreds of rows of one part within the bound of the best: more than faiss is asked for at first."""
+    """Two thousand rows of one part are within the bound of the best. The first pool has fewer."""
     codec, scan = Codec(64), FaissScan(64)
     rows = np.repeat(faces(1, 64), 2000, axis=0)
     parts, spread = parts_of(codec, rows, (2000,))
@@ -118,7 +118,7 @@ def test_faiss_refuses_what_it_cannot_sum_exactly() -> None:
 
 @pytest.mark.parametrize("dimension", [512, 2048])
 def test_dot_products_are_the_integer_ones(make_scan: Callable[[int], Scan], dimension: int) -> None:
-    """Codes at the ends of their range and factors at the kernel's limit: nothing saturates, nothing is rounded."""
+    """Codes are at the ends of their range, and factors at the kernel's limit. Nothing saturates or is rounded."""
     scan, random = make_scan(dimension), np.random.default_rng(0)
     codes = random.choice(np.array([1, 255], np.uint8), (40, dimension))
     codes[0], codes[1] = 255, 1
@@ -168,7 +168,7 @@ def test_threads_share_a_scan(faces: Callable[..., NDArray[np.float32]]) -> None
         ({"halves": np.zeros((9, 64), np.uint8)}, "fewer rows"),
         ({"terms": np.zeros(9, np.uint32)}, "fewer rows"),
         ({"half_terms": np.zeros(9, np.uint32)}, "fewer rows"),
-        ({"wanted": np.array([-1])}, "less than nothing"),
+        ({"wanted": np.array([-1])}, "want"),
         ({"wanted": np.array([], np.int64)}, "sizes"),
         ({"bounds": np.zeros((1, 5))}, "sizes"),
     ],

@@ -1,4 +1,4 @@
-"""One score, the same bits everywhere."""
+"""A score has the same bits on every machine."""
 
 from fractions import Fraction
 
@@ -15,7 +15,7 @@ numbers = st.floats(-1, 1, width=32)
 
 
 def rational(row: np.ndarray, query: np.ndarray) -> float:
-    """Sum in rationals, round once to float64 and once to float32."""
+    """Sum as rational numbers. Round once to float64 and once to float32."""
     total = sum((Fraction(float(a)) * Fraction(float(b)) for a, b in zip(row, query, strict=True)), Fraction(0))
     return float(np.float32(float(total)))
 

@@ -1,4 +1,4 @@
-"""A view in use never changes, the table behind it stays dense, and nothing deleted stays in memory."""
+"""A snapshot in use never changes. The table stays dense. No deleted row stays in memory."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -32,7 +32,7 @@ readings = st.one_of(st.tuples(st.just("take"), st.none()), st.tuples(st.just("r
 
 
 class Writer:
-    """Does changes to a table and to a dictionary alike; every row written is a new one."""
+    """Makes the same changes to a table and to a dictionary. Each row that it writes is a new one."""
 
     def __init__(self, put: Callable[..., Any], remove: Callable[..., Any]) -> None:
         self.put, self.remove = put, remove
@@ -59,7 +59,7 @@ class Writer:
 
 
 def rows_shown(view: TableSnapshot) -> dict[int, bytes]:
-    """Read a view as a search does: each key once, with the row under it."""
+    """Read a snapshot as a search does: each key once, with its row."""
     shown = {}
     for segment in view.segments:
         alive = np.ones(segment.count) if segment.alive is None else segment.alive[: segment.count]
@@ -72,7 +72,7 @@ def rows_shown(view: TableSnapshot) -> dict[int, bytes]:
 
 
 def codes_fit(view: TableSnapshot, codec: Codec) -> bool:
-    """The codes a scan reads are those of the rows that answer."""
+    """Check that the codes are those of the rows that count."""
     for segment in view.segments:
         rounded = codec.encode(segment.chunk.rows[: segment.count])
         living = slice(None) if segment.alive is None else segment.alive[: segment.count] != 0
@@ -112,7 +112,7 @@ def test_views_in_use_never_change(steps: Any) -> None:
 
 
 def assert_dense(table: Table, rows: dict[int, bytes]) -> None:
-    """Nobody reads: no holes, no mask, no chunk too many."""
+    """Without readers, the table has no hole, no mask and no unused chunk."""
     with table.reading() as view:
         pass
     assert all(segment.alive is None for segment in view.segments)
@@ -122,7 +122,7 @@ def assert_dense(table: Table, rows: dict[int, bytes]) -> None:
 
 
 class InterruptedScan:
-    """A scan that others write into: after each part it has read, the next of their changes is made."""
+    """A scan during which others write. After each part that it reads, it makes the next change."""
 
     def __init__(self, scan: Scan) -> None:
         self.scan, self.limit = scan, scan.limit
@@ -161,7 +161,7 @@ def test_a_search_answers_for_the_moment_it_began(
     kind: str,
     angle: float,
 ) -> None:
-    """Inserts, replacements, deletes and the moves they cause, in the middle of a scan, change nothing of its answer."""
+    """Changes in the middle of a scan, and the moves that they cause, do not change its answer."""
     interrupted = InterruptedScan(FaissScan(DIMENSION) if kind == "faiss" else best_scan(DIMENSION))
     index = ExactIndex(DIMENSION, scan=interrupted, chunk_rows=CHUNK_ROWS)
     writer = Writer(index.add_many, index.remove)

@@ -1,1 +1,1 @@
-"""Templates to nearest neighbours: exact, in memory, disposable. No web, no database."""
+"""Exact search for the nearest templates, in memory. An index can be rebuilt at any time. No web, no database."""

@@ -1,12 +1,12 @@
-# What native/module.c gives; its sizes are checked there, its types are buffers of the dtypes named here.
+# The types of native/module.c. That module checks all sizes. It takes buffers of the dtypes named here.
 
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-# (rows, pitch) uint8 codes and (rows,) uint32 terms of theirs; (rows, half_pitch) uint8 half codes and (rows,) uint32
-# terms of theirs; (rows, d) float32 as given, (rows,) uint8 alive or None for all, row count.
+# (rows, pitch) uint8 codes and their (rows,) uint32 terms; (rows, half_pitch) uint8 half codes and their (rows,) uint32
+# terms; (rows, d) float32 templates as given; (rows,) uint8 alive, or None for all; row count.
 _RowBlock: TypeAlias = tuple[
     NDArray[np.uint8],
     NDArray[np.uint32],
@@ -17,12 +17,12 @@ _RowBlock: TypeAlias = tuple[
     int,
 ]
 
-# The kernels this machine runs, best first: (name, largest absolute value of a query's factors).
+# The kernels that this machine can run, best first: (name, largest absolute value of a query's factors).
 def kernels() -> list[tuple[str, int]]: ...
 
 # vectors (queries, d) float32; factors (queries, pitch) int8; wanted (queries,) int64, 0 for all; bounds (queries, 6)
-# float64: step, allowance, length, slack, margin, minimum. Gives per query: int64 part << 32 | row, float64 score and
-# float64 upper bound less the slack of each row, and the cut.
+# float64: step, allowance, length, tolerance, margin, minimum. Gives for each query its rows and its cut. Each row is
+# int64 part << 32 | row, float64 score, and float64 upper bound less the tolerance.
 def scan(
     kernel: str,
     parts: tuple[_RowBlock, ...],
@@ -33,9 +33,9 @@ def scan(
     /,
 ) -> list[tuple[bytes, float]]: ...
 
-# rows (n, d) float32, signs (d,) float32; writes codes (n, pitch) uint8, their terms (n,) uint32, halves (n,
-# half_pitch) uint8 and their terms (n,) uint32. Gives the largest |rotated row - rounded row| / scale (of the codes),
-# and the largest |rounded row| (of either).
+# rows (n, d) float32, signs (d,) float32. Writes codes (n, pitch) uint8, their terms (n,) uint32, halves (n,
+# half_pitch) uint8 and their terms (n,) uint32. Gives two numbers: the largest |rotated row - rounded row| / scale of
+# the codes, and the largest |rounded row| of codes and half codes.
 def encode(
     rows: NDArray[np.float32],
     signs: NDArray[np.float32],

@@ -1,4 +1,4 @@
-"""What an index promises."""
+"""The interface of an index, and its guarantees."""
 
 import math
 from collections.abc import Sequence
@@ -24,14 +24,14 @@ class Answer:
     hits: tuple[Hit, ...]
     certified: bool
     size: int
-    """How many templates the search ran over."""
+    """Number of templates that the search covered."""
 
 
 class Index(Protocol):
-    """Unit templates (d,) float32 under caller-given integer keys (0 <= key < 2**63). Thread-safe.
+    """Unit templates (d,) float32 under integer keys that the caller chooses (0 <= key < 2**63). Thread-safe.
 
-    A search answers for one moment between its call and its return: it sees every insert and delete that returned
-    before the call, and each of those under way either wholly or not at all. A vector of the wrong shape or with a
+    A search answers for one moment between its call and its return. It sees every insert and delete that returned
+    before its call. It sees each concurrent insert or delete completely or not at all. A vector of the wrong shape, a
     number that is not finite, a key out of range, ``k < 1`` and a NaN threshold raise ValueError.
     """
 
@@ -42,26 +42,26 @@ class Index(Protocol):
     def __contains__(self, key: int) -> bool: ...
 
     def add(self, key: int, template: NDArray[np.float32]) -> None:
-        """Insert or replace one template; searches that start after the return see it."""
+        """Insert or replace one template. Searches that start after the return see it."""
         ...
 
     def add_many(self, keys: Sequence[int] | NDArray[np.int64], templates: NDArray[np.float32]) -> None:
-        """Insert or replace many (n, d) rows at once, the last of equal keys winning; the way to rebuild."""
+        """Insert or replace many rows (n, d). Of equal keys the last one counts. Use it to rebuild an index."""
         ...
 
     def remove(self, key: int) -> bool:
-        """Delete a template; False when the key is unknown. Searches that start after the return do not see it."""
+        """Delete a template. Searches that start after the return do not see it. False when the key is unknown."""
         ...
 
     def search(self, query: NDArray[np.float32], *, k: int = 1, minimum_score: float = -math.inf) -> Answer:
-        """Give the k best at or above ``minimum_score``, exactly. Concurrent calls may share one scan."""
+        """Give the k best templates at or above ``minimum_score``, exactly. Concurrent calls may share one scan."""
         ...
 
     def above(self, query: NDArray[np.float32], minimum_score: float) -> Answer:
-        """Give every template scoring at or above ``minimum_score``, exactly."""
+        """Give every template with a score at or above ``minimum_score``, exactly."""
         ...
 
     @property
     def bytes_per_template(self) -> float:
-        """Memory held per stored template, spare room included."""
+        """Memory in bytes for each stored template, spare room included."""
         ...

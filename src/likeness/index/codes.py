@@ -1,24 +1,25 @@
-"""Templates as bytes: a fixed random rotation, rounding to int8, and what that may cost a score.
+"""Templates as bytes: a fixed random rotation, rounding to int8, and a bound of the rounding's effect on a score.
 
-The rotation flips signs at random and applies an orthonormal Walsh-Hadamard transform: a random orthogonal matrix in
-d log d additions (Ailon and Chazelle, The fast Johnson-Lindenstrauss transform, 2009). It spreads every template's
-energy over all coordinates, so that one scale a row wastes few of its 255 levels, whatever the templates look like.
-It changes no dot product: with R orthogonal, q.x = Rq.Rx.
+The rotation flips signs at random and applies an orthonormal Walsh-Hadamard transform. Together they are a random
+orthogonal matrix in d log d additions (Ailon and Chazelle, The fast Johnson-Lindenstrauss transform, 2009). The
+rotation spreads the energy of every template over all coordinates. So one scale for a row wastes few of its 255 levels,
+for templates of any kind. The rotation changes no dot product: with R orthogonal, q.x = Rq.Rx.
 
-The bound. Let ŷ = s c be the rounded form of Rx and ẑ = t g that of Rq. Then, by Cauchy and Schwarz,
+The bound. Let ŷ = s c be the rounded form of Rx, and ẑ = t g that of Rq. Then, by Cauchy and Schwarz,
 
     |q.x - ẑ.ŷ| = |Rq.(Rx - ŷ) + (Rq - ẑ).ŷ| <= |q| |Rx - ŷ| + |Rq - ẑ| |ŷ|
 
-and everything on the right is known: |Rx - ŷ| <= s K with K the worst |Rx - ŷ| / s among the rows, |ŷ| at most their
-``reach``, and Rq - ẑ is the query's own rounding. So a row's score lies within ``tolerance`` of
-s (t c.g -+ ``allowance``), where ``allowance`` = |q| K. The arithmetic's own rounding is in the tolerance.
+and all terms on the right are known. |Rx - ŷ| <= s K, where K is the worst |Rx - ŷ| / s among the rows. |ŷ| is at most
+the ``reach`` of the rows. Rq - ẑ is the query's own rounding error. So a row's score is within ``tolerance`` of the
+interval s (t c.g -+ ``allowance``), where ``allowance`` = |q| K. The tolerance includes the rounding of the arithmetic.
 
-The same rows are rounded a second time, to half a byte a number: to the 16 levels that suit a normal distribution best,
-which a rotated row's numbers nearly have. That is some nine times as coarse, so each row's |Rx - ŷ| is kept with it;
-what the half codes leave out has cost half the bytes.
+The same rows are rounded a second time, to half a byte for each number. The 16 levels are the best ones for a normal
+distribution, which the numbers of a rotated row nearly have. This rounding is some nine times as coarse, so each row's
+|Rx - ŷ| is kept with the row. A row that half codes leave out costs half the bytes.
 
-Scale and |Rx - ŷ| share a word of 32 bits, each rounded up to a bfloat16 (the upper half of a float32): every byte
-beside the codes is read from memory with them. The codes are made with the scale so rounded, and lose nothing.
+A row's scale and |Rx - ŷ| share a word of 32 bits, because a scan reads every such byte from memory beside the codes.
+Each is rounded up to a bfloat16 (the upper half of a float32). The codes are made with the rounded scale, so they lose
+nothing.
 """
 
 import math
@@ -33,17 +34,17 @@ from likeness.index import compiled
 LIMIT = 127
 _HALF_LEVELS = np.array([1.5, 4.5, 7.5, 10.5, 14.5, 18.5, 23.5, 31.5])
 LEVELS = np.concatenate([-_HALF_LEVELS[::-1], _HALF_LEVELS])
-"""What half codes stand for: the levels that round a normal distribution best (Max, Quantizing for minimum distortion,
-1960)."""
+"""The values of the half codes: the levels that round a normal distribution best (Max, Quantizing for minimum
+distortion, 1960)."""
 _LEVEL_ENDS = ((_HALF_LEVELS[1:] + _HALF_LEVELS[:-1]) / 2).astype(np.float32)
 _LEVELS_A_DEVIATION = 31.5 / 2.7326
 _SEED = 0x1CE
 _SMALLEST_SCALE = np.float32(2.0**-100)
 _UNIT_ROUNDOFF = 2.0**-24
 _ARITHMETIC = 2.0**-18
-"""More than all float32 roundings of a sieve, as a fraction of the lengths involved (each of some eight is 2**-24)."""
+"""More than all float32 roundings of a sieve, as a fraction of the lengths. There are some eight, of 2**-24 each."""
 _TINY = 1e-30
-"""Above what gradual underflow may hide."""
+"""More than the error of gradual underflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,34 +54,38 @@ class Codes:
     codes: NDArray[np.uint8]
     """(n, pitch) c + 128"""
     terms: NDArray[np.uint32]
-    """(n,) scales, in the upper half of a word"""
+    """(n,) scales, each in the upper half of a word"""
     halves: NDArray[np.uint8]
-    """(n, half_pitch) half codes, two to a byte: of 128 neighbours, byte i holds number i below and 64 + i above."""
+    """(n, half_pitch) half codes, two in a byte. Of 128 neighbours, byte i has number i in its lower half and number
+    64 + i in its upper half."""
     half_terms: NDArray[np.uint32]
-    """(n,) scales, a half code h standing for its row's times LEVELS[h], and in the lower half lengths of what rounding
-    took off"""
+    """(n,) words: the row's scale in the upper half, the length |Rx - ŷ| of its rounding error in the lower half. A
+    half code h means scale * LEVELS[h]."""
     residual: float
+    """The largest |Rx - ŷ| / s of codes"""
     reach: float
+    """The largest |ŷ| of codes and half codes"""
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The worst of a set of rows: rounding residual in scales, length of a rounded row, and of a row (at most)."""
+    """Upper bounds over a set of rows: the rounding error in scales, the rounded row's length, the row's length."""
 
     residual: float = 0.0
     reach: float = 0.0
     norm: float = 0.0
 
     def including(self, codes: Codes) -> "Spread":
+        """Give the bounds over these rows and those of ``codes``."""
         norm = 1.001 * (codes.reach + codes.residual * float(scales_of(codes.terms).max(initial=0)))
         return Spread(max(self.residual, codes.residual), max(self.reach, codes.reach), max(self.norm, norm))
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A query as the scan takes it.
+    """A query as a scan takes it: its vector (d,), its factors (pitch,) int8, and the terms of the bound.
 
-    Its vector, (pitch,) int8 factors, the bound's terms, and what it is after (0: all).
+    The query wants the ``wanted`` best rows. 0 means all rows that reach ``minimum``.
     """
 
     vector: NDArray[np.float32]
@@ -88,21 +93,21 @@ class Goal:
     step: float
     allowance: float
     length: float
-    """Of the vector; times a row's half error, what its half codes may be off."""
+    """The vector's length. Multiplied by a row's |Rx - ŷ|, it bounds the error of a score from half codes."""
     tolerance: float
     margin: float
-    """More than the arithmetic of a score may cost."""
+    """More than the rounding error of a score's arithmetic"""
     minimum: float
     wanted: int
 
 
 class Codec:
-    """Rounds templates and queries of one dimension, always by the same rotation."""
+    """Rounds templates and queries of one dimension, always with the same rotation."""
 
     def __init__(self, dimension: int, *, native: bool = True) -> None:
         self.dimension = dimension
         self.pitch = -(-dimension // 64) * 64
-        self.half_pitch = -(-dimension // 128) * 64 if compiled.BUILT else 0  # what reads them would not be there
+        self.half_pitch = -(-dimension // 128) * 64 if compiled.BUILT else 0  # only the compiled scan reads them
         self._signs = np.random.default_rng(_SEED).choice(np.array([-1, 1], np.float32), dimension)
         self._size = 1 << (dimension.bit_length() - 1)
         self._compiled = native and compiled.BUILT
@@ -111,7 +116,7 @@ class Codec:
         self._rotation_error = 1.01 * transforms * (stages + 2) * _UNIT_ROUNDOFF
 
     def rotate(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Rotate (n, d) rows; off from the orthogonal map by at most ``_rotation_error`` of a row's length."""
+        """Rotate (n, d) rows. The arithmetic's error is at most ``_rotation_error`` times a row's length."""
         columns = np.ascontiguousarray((rows * self._signs).T)
         for first in sorted({0, self.dimension - self._size}):
             window = columns[first : first + self._size]
@@ -127,9 +132,9 @@ class Codec:
         return np.ascontiguousarray(columns.T)
 
     def encode(self, rows: NDArray[np.float32], limit: int = LIMIT) -> Codes:
-        """Rotate (n, d) float32 rows.
+        """Rotate (n, d) float32 rows, and round them to codes and to half codes.
 
-        Round each to whole multiples, within +-limit, of its own scale, and to half codes.
+        A row's codes are whole multiples of its own scale, within +-limit (1..127).
         """
         codes = np.empty((len(rows), self.pitch), np.uint8)
         halves = np.empty((len(rows), self.half_pitch), np.uint8)
@@ -160,7 +165,7 @@ class Codec:
         return Codes(codes, terms, halves, half_terms, residual, reach)
 
     def _halve(self, rotated: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Round rotated rows to (n, pitch) half codes, those of zeros behind."""
+        """Round rotated rows to (n, pitch) half codes. The padding has the half code of 0."""
         squares = np.einsum("ij,ij->i", rotated, rotated, dtype=np.float64)
         deviations = np.maximum(np.sqrt(squares / self.dimension), 2.0**-100)
         values = np.zeros((len(rotated), self.pitch), np.float32)
@@ -172,7 +177,10 @@ class Codec:
     def goal(
         self, query: NDArray[np.float32], spread: Spread, *, limit: int, wanted: int, minimum_score: float
     ) -> Goal:
-        """Round a query for a scan over rows no worse than ``spread``, and bound what the rounding of both may cost."""
+        """Round a query for a scan over rows within ``spread``. Bound the error that both roundings give a score.
+
+        ``limit`` is the scan's. ``wanted`` is the number of best rows, 0 for all.
+        """
         rounded = self.encode(query[np.newaxis], limit)
         step = float(scales_of(rounded.terms)[0])
         wide = query.astype(np.float64)
@@ -194,17 +202,17 @@ class Codec:
 
 @cache
 def codec_of(dimension: int) -> Codec:
-    """Give the one codec of a dimension, for as many indexes as there are."""
+    """Give the codec of a dimension. All indexes of this dimension share it."""
     return Codec(dimension)
 
 
 def scales_of(terms: NDArray[np.uint32]) -> NDArray[np.float32]:
-    """Give the scales of rows' terms."""
+    """Give the (n,) scales in the terms of rows."""
     return (terms & np.uint32(0xFFFF0000)).view(np.float32)
 
 
 def _rounded_up(numbers: NDArray[np.floating]) -> NDArray[np.uint32]:
-    """Give the bits of the next bfloat16 that is no less; for numbers from 0 up."""
+    """Give the bits of the smallest bfloat16 that is not less. For numbers from 0 up."""
     return (numbers.astype(np.float32).view(np.uint32) + np.uint32(0xFFFF)) & np.uint32(0xFFFF0000)
 
 

@@ -1,9 +1,11 @@
 """Queries that wait together are answered together.
 
-A query that finds nothing running is answered at once, alone. Those that arrive meanwhile wait, and when the batch
-before them is done, the first of them answers for all, in its own thread. Right behind a batch of several, the next
-one gives its company a moment to come back (a fiftieth of the last batch's time, at most a millisecond): clients that
-ask again and again would otherwise fall into a rhythm of one alone, then all the others.
+While no batch runs, a query is answered at once and alone. Queries that arrive during a batch wait. When the batch
+ends, the first of them answers all of them in its own thread.
+
+After a batch of several queries, the next batch waits a moment for more queries from the same clients. It waits at most
+a fiftieth of the last batch's time, and at most a millisecond. Without this wait, clients that ask again and again
+would alternate: one query alone, then all the others.
 """
 
 from collections import deque
@@ -20,7 +22,7 @@ _MOST_PATIENCE_SECONDS = 0.001
 
 
 class _Ticket(Generic[Q, A]):
-    """A query's place in the queue; ``turn`` opens when it is answered, or when it has a batch to answer."""
+    """A query's place in the queue. ``turn`` opens when the query has its answer, or has a batch to answer."""
 
     __slots__ = ("answer", "batch", "error", "query", "turn")
 
@@ -34,7 +36,10 @@ class _Ticket(Generic[Q, A]):
 
 
 class Combiner(Generic[Q, A]):
-    """Calls ``answer_all`` with the queries that wait: at most ``most`` at a time, in at most ``at_once`` threads."""
+    """Calls ``answer_all`` with the queries that wait, at most ``most`` a call. At most ``at_once`` calls run at once.
+
+    When a call raises an error, every query of its batch raises it.
+    """
 
     def __init__(self, answer_all: Callable[[Sequence[Q]], Sequence[A]], *, most: int = 32, at_once: int = 1) -> None:
         self._answer_all = answer_all
@@ -70,13 +75,13 @@ class Combiner(Generic[Q, A]):
             answers = self._answer_all([ticket.query for ticket in batch])
             for ticket, answer in zip(batch, answers, strict=True):
                 ticket.answer = answer
-        except BaseException as error:  # noqa: BLE001  every one of the batch learns of it
+        except BaseException as error:  # noqa: BLE001  every query of the batch raises it
             for ticket in batch:
                 ticket.error = error
         self._hand_over(batch, started)
 
     def _gather(self, batch: list[_Ticket[Q, A]]) -> None:
-        """Take those who wait into the batch, for a moment also those who were here just before."""
+        """Add the waiting queries to the batch. Wait a moment for as many queries as the last batch knew of."""
         with self._arrived:
             while len(batch) + len(self._waiting) < min(self._company, self._most):
                 patience = self._patient_until - monotonic()

@@ -1,4 +1,4 @@
-"""The compiled module where it could be built; everything it does has a slower form in Python."""
+"""The compiled module, where it could be built. Everything in it has a slower form in Python."""
 
 try:
     from likeness.index._native import encode, kernels, scan

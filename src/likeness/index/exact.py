@@ -1,11 +1,11 @@
-"""The exact index: a scan of bytes that proves which rows cannot be among the answers, and exact scores of the rest.
+"""The exact index. A scan of bytes proves which rows cannot be among the answers. All other rows get exact scores.
 
     rotate, round to int8 (``codes``)  →  rows in chunks that searches share with writers (``views``, ``table``)
-    queries that wait together (``combiner``)  →  one scan (``scans``)  →  exact scores of what is left (``scores``)
+    queries that wait together (``combiner``)  →  one scan (``scans``)  →  exact scores of the rows left (``scores``)
 
-The scan keeps, for each query, the k-th best score seen so far; a row whose upper bound is below it scores below k rows
-at least and is left out. Every other row gets its exact score. An answer is ``certified`` when the proof also holds in
-hindsight: no exact score lies above its upper bound, and the last hit lies at or above the cut.
+For each query, the scan keeps the k-th best score so far. A row whose upper bound is below it scores below at least k
+rows, so the scan leaves it out. Every other row gets its exact score. An answer is ``certified`` when its exact scores
+confirm the proof: no score is above its upper bound, and the last hit is at or above the cut.
 """
 
 import math
@@ -36,9 +36,9 @@ class _Search:
 class ExactIndex:
     """An ``Index`` whose answers are exact by proof.
 
-    ``threads`` share one scan (of 65,536 rows each, at least). ``scans_at_once`` scans run side by side; searches that
-    find as many running wait for one to end and share the next. ``scan`` is the compiled one, or faiss's where that was
-    not built. The index grows by ``chunk_rows`` at a time, a multiple of 64.
+    ``threads`` threads share one scan, with at least 65,536 rows each. ``scans_at_once`` scans can run at the same
+    time. While they all run, new searches wait until one ends, and share the next. The default ``scan`` is that of
+    ``best_scan``. The index grows by ``chunk_rows`` rows, a multiple of 64.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class ExactIndex:
         return key in self._table
 
     def add(self, key: int, template: ArrayLike) -> None:
-        """Insert or replace one template; searches that start after the return see it."""
+        """Insert or replace one template. Searches that start after the return see it."""
         self.add_many([checked_key(key)], np.asarray(template)[np.newaxis])
 
     def add_many(self, keys: Sequence[int] | NDArray[np.int64], templates: ArrayLike) -> None:
-        """Insert or replace many (n, d) rows at once, the last of equal keys winning; the way to rebuild."""
+        """Insert or replace many rows (n, d). Of equal keys the last one counts. Use it to rebuild an index."""
         rows = checked_rows(templates, self.dimension)
         numbers = checked_keys(keys, len(rows))
         last = {key: position for position, key in enumerate(numbers.tolist())}
@@ -77,22 +77,22 @@ class ExactIndex:
         self._table.put(numbers, rows)
 
     def remove(self, key: int) -> bool:
-        """Delete a template; False when the key is unknown. Searches that start after the return do not see it."""
+        """Delete a template. Searches that start after the return do not see it. False when the key is unknown."""
         return self._table.remove(checked_key(key))
 
     def search(self, query: ArrayLike, *, k: int = 1, minimum_score: float = -math.inf) -> Answer:
-        """Give the k best at or above ``minimum_score``, exactly. Concurrent calls share one scan."""
+        """Give the k best templates at or above ``minimum_score``, exactly. Concurrent calls may share one scan."""
         checked_bounds(k, minimum_score)
         return self._combiner(_Search(checked_query(query, self.dimension), k, minimum_score))
 
     def above(self, query: ArrayLike, minimum_score: float) -> Answer:
-        """Give every template scoring at or above ``minimum_score``, exactly."""
+        """Give every template with a score at or above ``minimum_score``, exactly."""
         checked_bounds(1, minimum_score)
         return self._combiner(_Search(checked_query(query, self.dimension), None, minimum_score))
 
     @property
     def bytes_per_template(self) -> float:
-        """Memory held per stored template, spare room included."""
+        """Memory in bytes for each stored template, spare room included."""
         return self._table.nbytes / max(1, len(self._table))
 
     def _answer_all(self, searches: Sequence[_Search]) -> list[Answer]:
@@ -112,7 +112,7 @@ class ExactIndex:
 
 
 def best_scan(dimension: int, *, threads: int = 1) -> Scan:
-    """Give the compiled scan, or faiss's where it was not built."""
+    """Give the compiled scan, or faiss's scan where the compiled one was not built."""
     if compiled.BUILT:
         return CompiledScan(threads=threads)
     from likeness.index.faiss_scan import FaissScan  # noqa: PLC0415  faiss takes long to import, and is rarely needed
@@ -121,7 +121,7 @@ def best_scan(dimension: int, *, threads: int = 1) -> Scan:
 
 
 def index_maker(*, threads: int = 1, scans_at_once: int = 1) -> Callable[[int], ExactIndex]:
-    """Give what makes indexes, by dimension, that share one scan and its threads, however many they are."""
+    """Give a function that makes an index of a dimension. All its indexes share one scan and its threads."""
     scan = CompiledScan(threads=threads) if compiled.BUILT else None
     return lambda dimension: ExactIndex(dimension, scans_at_once=scans_at_once, scan=scan)
 

@@ -1,4 +1,4 @@
-"""The scan for where the compiled one could not be built: faiss's scalar-quantiser scanner, a query at a time."""
+"""The scan where the compiled one could not be built: faiss's scalar-quantiser scanner, one query at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from likeness.index.scans import ROW_BITS, Candidates, RowBlock
 
 
 class FaissScan:
-    """A scan by faiss's scanner over the same codes; it takes no notice of half codes.
+    """A scan of the same codes by faiss's scanner. It ignores half codes.
 
-    Factors are whole numbers so small that every partial sum is below 2**24, hence exact in float32: whether faiss
-    multiplies in floats or rounds the query to bytes first, its dot product is the integer one.
+    Factors are small whole numbers, so every partial sum is below 2**24 and exact in float32. faiss multiplies in
+    floats, or rounds the query to bytes first. In both cases its dot product is the integer one.
 
-    faiss keeps the largest dot products of a part, so a part is searched for a pool of them, and again for a larger
+    faiss keeps the largest dot products of a part. So a part is searched for a pool of them, and again for a larger
     pool, until the least in the pool proves that no row outside can reach the cut.
     """
 
@@ -29,10 +29,10 @@ class FaissScan:
         self._pitch = -(-dimension // 64) * 64
         self.limit = min(LIMIT, 2**24 // (LIMIT * dimension))
         if not self.limit:
-            raise ValueError(f"{dimension} dimensions are more than this scan sums exactly")
+            raise ValueError(f"this scan cannot sum {dimension} dimensions exactly")
         self._quantiser: Any = faiss.ScalarQuantizer(self._pitch, faiss.ScalarQuantizer.QT_8bit_direct_signed)
         self._flat = faiss.IndexFlat(self._pitch, faiss.METRIC_INNER_PRODUCT)
-        self._idle: list[Any] = []  # scanners; faiss's Python never frees one, so they are used again
+        self._idle: list[Any] = []  # scanners to use again, because faiss's Python never frees one
 
     def __call__(self, parts: tuple[RowBlock, ...], goals: Sequence[Goal]) -> list[Candidates]:
         try:
@@ -73,7 +73,7 @@ class FaissScan:
 
 @dataclass(frozen=True, slots=True)
 class _Pool:
-    """The rows of a part with the largest dot products, and the most any other row may reach."""
+    """The rows of a part with the largest dot products. ``ceiling`` is an upper bound of all other rows."""
 
     size: int
     rows: NDArray[np.int64]

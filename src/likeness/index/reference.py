@@ -1,4 +1,4 @@
-"""The slow, obvious index: every score of every search, computed. What the fast ones are held against."""
+"""The slow, simple index: it computes every score of every search. Tests compare the fast indexes with it."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from likeness.index.vectors import checked_bounds, checked_key, checked_keys, ch
 
 
 class ReferenceIndex:
-    """An ``Index`` that is a dictionary and a loop."""
+    """An ``Index`` that is a dictionary and a loop. All its answers are certified."""
 
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension

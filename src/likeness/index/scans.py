@@ -1,8 +1,8 @@
-"""Scans over the codes: which rows can still be among the answers.
+"""Scans over the codes. They find the rows that can be among the answers.
 
-Whatever a scan leaves out is proven to score below its cut. The compiled scan (``native/``) reads half codes, and
-codes where those leave too much, once for all the queries it is given; where it could not be built, ``faiss_scan``
-reads codes once a query.
+Every row that a scan leaves out is proven to score below its cut. The compiled scan (``native/``) reads the half codes
+once for all its queries. Where these leave too many rows, it reads the codes. ``faiss_scan`` is for machines where the
+compiled scan could not be built. It reads the codes once for each query.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _FOUND = np.dtype([("row", np.int64), ("score", np.float64), ("upper", np.float6
 
 
 class RowBlock(NamedTuple):
-    """Rows to scan: the first ``size``, but those whose ``alive`` is 0 (None: all count)."""
+    """Rows to scan: the first ``size`` rows, without those whose ``alive`` is 0. When ``alive`` is None, all count."""
 
     codes: NDArray[np.uint8]
     """(rows, pitch)"""
@@ -32,7 +32,7 @@ class RowBlock(NamedTuple):
     """(rows, half_pitch)"""
     half_terms: NDArray[np.uint32]
     rows: NDArray[np.float32]
-    """(rows, d), as they were given."""
+    """(rows, d), the templates as given"""
     alive: NDArray[np.uint8] | None
     size: int
 
@@ -41,7 +41,7 @@ class RowBlock(NamedTuple):
 class Candidates:
     """Rows that may score at or above ``cut``, as ``part << 32 | row``.
 
-    Each has its score, summed in float64, and an upper bound less the tolerance.
+    ``scores`` are sums in float64. ``uppers`` are upper bounds of the scores, less the goal's tolerance.
     """
 
     rows: NDArray[np.int64]
@@ -60,7 +60,7 @@ class Candidates:
 
 
 class Scan(Protocol):
-    """Finds candidates; ``limit`` is the largest absolute value it takes in a query's factors."""
+    """Finds candidates. ``limit`` is the largest absolute value that a query's factors may have."""
 
     limit: int
 
@@ -68,7 +68,10 @@ class Scan(Protocol):
 
 
 class CompiledScan:
-    """The own kernel, one pass for all goals. ``threads`` share the parts when there are enough rows for each."""
+    """The compiled kernels: one pass for all goals. ``threads`` share the parts when each gets enough rows.
+
+    ``kernel`` is the name of a kernel of this machine. The default is the best one.
+    """
 
     def __init__(self, kernel: str | None = None, *, threads: int = 1) -> None:
         if not compiled.BUILT:

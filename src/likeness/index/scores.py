@@ -1,13 +1,13 @@
-"""The score of two templates, defined so that every machine and every way of scanning gives the same 32 bits.
+"""The score of two templates. Its definition makes every machine and every scan give the same 32 bits.
 
-A product of two float32 numbers is exact in float64, so a score is *the sum of the exact products, correctly rounded to
-float64 and then to float32*. That is what ``math.fsum`` gives, and it does not depend on the order of summation, on the
-BLAS or on the width of the registers. Ties are therefore ties everywhere, and a score that reaches a threshold here
-reaches it in every index.
+The product of two float32 numbers is exact in float64. A score is *the sum of these exact products, correctly rounded
+to float64 and then to float32*. ``math.fsum`` computes it. It does not depend on the order of summation, the BLAS or
+the width of the registers. So ties are ties everywhere. A score that reaches a threshold in one index reaches it in
+every index.
 
-Summing in any order in float64 is off by at most ``d * 2**-53 * |x||q|`` (Higham, Accuracy and Stability of Numerical
-Algorithms, §3.1). Where both ends of that interval round to one float32 the score is settled; the few that are not
-are summed with ``fsum``.
+A float64 sum in any order has an error of at most ``d * 2**-53 * |x||q|`` (Higham, Accuracy and Stability of Numerical
+Algorithms, §3.1). When both ends of this interval round to the same float32, the score is settled. ``fsum`` sums the
+few others.
 """
 
 import math
@@ -22,7 +22,7 @@ _BLOCK_ROWS = 4096
 
 
 def exact_scores(rows: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Score each of (n, d) rows against a (d,) query: (n,) float32, the same bits however it is computed."""
+    """Score each of (n, d) rows against a (d,) query: (n,) float32, the same bits on every machine."""
     if len(rows) > _BLOCK_ROWS:
         blocks = range(0, len(rows), _BLOCK_ROWS)
         return np.concatenate([exact_scores(rows[start : start + _BLOCK_ROWS], query) for start in blocks])
@@ -37,12 +37,12 @@ def rounded_exactly(
     longest: float,
     row: Callable[[int], NDArray[np.float32]],
 ) -> NDArray[np.float32]:
-    """Give (n,) float32 scores for (n,) sums of the products, in whatever order they were summed.
+    """Give (n,) float32 scores for (n,) float64 sums of the products, summed in any order.
 
-    ``longest`` is at least every |x||q|; ``row`` gives the vector x of the sum of that number, for the few that need
-    it.
+    ``longest`` is at least the largest |x||q|. ``row`` gives the vector x of a sum by the sum's number. It is called
+    for the few sums that are not settled.
     """
-    # Twice the bound: the doubling pays for the rounding of the lengths and of the interval's own ends.
+    # Twice the bound: the other half covers the rounding of the lengths and of the interval's own ends.
     tolerance = longest * (2 * (len(query) + 4) * 2.0**-53)
     scores: NDArray[np.float32] = (sums - tolerance).astype(np.float32)
     unsettled = scores != (sums + tolerance).astype(np.float32)
@@ -56,7 +56,7 @@ def rounded_exactly(
 def best_hits(
     keys: NDArray[np.int64], scores: NDArray[np.float32], *, k: int | None, minimum_score: float
 ) -> tuple[Hit, ...]:
-    """Rank by falling score, then rising key; keep the first ``k`` (None: all) at or above ``minimum_score``."""
+    """Rank by falling score, then by rising key. Keep the first ``k`` (None: all) at or above ``minimum_score``."""
     kept = np.flatnonzero(scores.astype(np.float64) >= minimum_score)
     if k is not None and k < len(kept):
         least = np.partition(scores[kept], len(kept) - k)[len(kept) - k]

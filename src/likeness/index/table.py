@@ -1,22 +1,23 @@
 """Rows that searches read without a lock while writers insert, replace and delete.
 
-Rows lie in chunks: growth adds a chunk (or doubles the last, small one) and copies no other. What a search reads is a
+Rows are in chunks. Growth adds a chunk, or doubles the last, small one. It copies no other chunk. A search reads a
 ``TableSnapshot``: an immutable tuple of chunks, row counts and masks of the rows that count. Writers never change a
-view; they publish the next one. So a search answers for the moment its view was taken, and takes a lock only to take
-it.
+snapshot. They publish the next one. So a search answers for the moment when it took its snapshot. It holds a lock only
+while it takes it.
 
-The invariant that lets chunks be shared: **a slot is written only while no view in use shows it.**
+Searches and writers can share chunks because of an invariant: **a slot is written only while no snapshot in use shows
+it.**
 
-- Every view has an epoch. A reader registers its view's epoch and takes it off when it is done.
-- Deleting masks the slot in the next view, whose epoch is noted beside the slot. The slot is *retired*: older views may
-  still read it. It is *free* once no reader is registered under an older epoch.
-- The hole is filled by the last row only when it is free. The last row is copied into it, and one and the same view
-  starts to show the copy and ceases to show the original, which is then retired itself: no view shows a row twice or
-  not at all, and the original stays whole for the readers that still look at it. With no reader about, all this
-  happens before ``remove`` returns: delete is swap with the last row.
-- Rows are appended behind the last slot that is in use or retired, where no view in use looks.
+- Every snapshot has an epoch. A reader registers the epoch of its snapshot, and removes it at the end.
+- A deletion masks the slot in the next snapshot, and records that snapshot's epoch for the slot. The slot is now
+  *retired*: readers of older snapshots may still read it. It is *free* once no reader has an older epoch.
+- The last row fills the hole, but only once the hole is free. The row is copied into the hole. Then one new snapshot
+  shows the copy and hides the original. So no snapshot shows a row twice or not at all. The original's slot is now
+  retired too, and stays unchanged for its readers. Without readers, all this happens before ``remove`` returns: a
+  deletion swaps the last row into the hole.
+- New rows go after the last slot that is in use or retired. No snapshot in use shows these places.
 
-A scan may read a masked slot while it is being filled; it gets some number for it, and discards it by its mask. A
+A scan may read a masked slot while a writer fills it. It computes some number, and discards it because of the mask. A
 deleted template is overwritten as soon as its slot is free.
 """
 
@@ -33,7 +34,7 @@ from likeness.index.codes import Codec
 from likeness.index.views import Chunk, Draft, Segment, TableSnapshot
 
 _SMALLEST_CHUNK_ROWS = 64
-_KEY_BYTES = 2 * 32  # the integers of an entry of ``_slots``, beside the dictionary's own table
+_KEY_BYTES = 2 * 32  # the two integers of an entry of ``_slots``; the dictionary's own table is counted apart
 
 
 class Table:
@@ -43,11 +44,11 @@ class Table:
         self._codec = codec
         self._chunk_rows = chunk_rows
         self._writing = Lock()
-        self._state = Lock()  # guards _view and _readers, and is held for no longer than it takes to swap them
+        self._state = Lock()  # guards _snapshot and _readers, and is held only to swap them
         self._snapshot = TableSnapshot()
         self._readers: dict[int, int] = {}
         self._slots: dict[int, int] = {}
-        self._retired: dict[int, int] = {}  # slot to the first epoch that does not show it, in rising order
+        self._retired: dict[int, int] = {}  # slot to the first epoch that does not show it; epochs in rising order
         self._free: set[int] = set()
 
     def __len__(self) -> int:
@@ -58,7 +59,7 @@ class Table:
 
     @contextmanager
     def reading(self) -> Iterator[TableSnapshot]:
-        """Give the present view; its rows stay as they are until the block ends."""
+        """Give the present snapshot. Its rows do not change until the block ends."""
         with self._state:
             snapshot = self._snapshot
             self._readers[snapshot.epoch] = self._readers.get(snapshot.epoch, 0) + 1
@@ -76,7 +77,7 @@ class Table:
                     self._writing.release()
 
     def put(self, keys: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
-        """Insert or replace rows under distinct keys; each block of them becomes visible at once."""
+        """Insert or replace rows (n, d) under distinct keys. Each block of ``chunk_rows`` becomes visible at once."""
         for first in range(0, len(keys), self._chunk_rows):
             self._put_block(keys[first : first + self._chunk_rows], rows[first : first + self._chunk_rows])
 
@@ -97,6 +98,7 @@ class Table:
             self._fill_holes()
 
     def remove(self, key: int) -> bool:
+        """Delete a row. False when the key is unknown."""
         with self._writing:
             slot = self._slots.get(key)
             if slot is None:
@@ -112,13 +114,14 @@ class Table:
 
     @property
     def nbytes(self) -> int:
+        """Memory in bytes, spare room included."""
         snapshot = self._snapshot
         masks = sum(segment.alive.nbytes for segment in snapshot.segments if segment.alive is not None)
         chunks = sum(segment.chunk.nbytes for segment in snapshot.segments)
         return chunks + masks + getsizeof(self._slots) + _KEY_BYTES * len(self._slots)
 
     def _append(self, draft: Draft, block: Chunk) -> list[int]:
-        """Write rows behind the last slot, into new chunks where the last is full; give their slots."""
+        """Write rows after the last slot, into new chunks when the last one is full. Give their slots."""
         slots: list[int] = []
         while len(slots) < block.capacity:
             left = block.capacity - len(slots)
@@ -135,7 +138,7 @@ class Table:
         return slots
 
     def _chunk(self, rows: int) -> Chunk:
-        """Give a new chunk with room for ``rows``, up to a full one's."""
+        """Give a new chunk with room for ``rows`` rows, but at most ``chunk_rows``."""
         capacity = max(_SMALLEST_CHUNK_ROWS, 1 << (rows - 1).bit_length())
         codec = self._codec
         return Chunk.empty(min(capacity, self._chunk_rows), codec.dimension, codec.pitch, codec.half_pitch)
@@ -149,7 +152,7 @@ class Table:
         self._retired.update(dict.fromkeys(slots, self._snapshot.epoch))
 
     def _reclaim(self) -> None:
-        """Free and overwrite the retired slots that no view in use shows."""
+        """Free and overwrite the retired slots that no snapshot in use shows."""
         with self._state:
             oldest = min(self._readers, default=self._snapshot.epoch)
         for slot, _ in list(takewhile(lambda entry: entry[1] <= oldest, self._retired.items())):
@@ -158,7 +161,7 @@ class Table:
             self._snapshot.segments[slot // self._chunk_rows].chunk.erase(slot % self._chunk_rows)
 
     def _fill_holes(self) -> None:
-        """Fill the free holes with the last rows and give back the room behind; all of it, when nobody reads."""
+        """Fill the free holes with the last rows, and release the room at the end. Without readers, no hole remains."""
         self._reclaim()
         if not self._free:
             return
@@ -192,7 +195,7 @@ class Table:
         self._retire(sources)
 
     def _trim(self) -> None:
-        """Give back the free slots at the very end, and the memory of a last chunk that has become too large."""
+        """Release the free slots at the end. Replace a last chunk that has become too large by a smaller one."""
         draft = Draft(self._snapshot, self._chunk_rows)
         old_end = end = draft.end
         while end - 1 in self._free:

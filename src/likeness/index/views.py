@@ -1,4 +1,4 @@
-"""What a search sees: chunks of rows, and immutable views of them."""
+"""The data that a search reads: chunks of rows, and immutable snapshots of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,12 +12,12 @@ from likeness.index.scans import RowBlock
 
 _CACHE_LINE = 64
 _HUGE_PAGE = 2 << 20
-"""NumPy asks the system for huge pages in which to hold large arrays."""
+"""Bytes of a huge page. NumPy asks the system for huge pages for its large arrays."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Rows side by side: rounded for the scan (see ``Codes``), (n, d) float32 and (n,) keys for the answer."""
+    """Rows in columns: rounded for the scan (see ``Codes``), and (n, d) float32 with (n,) keys for the answer."""
 
     codes: NDArray[np.uint8]
     terms: NDArray[np.uint32]
@@ -43,7 +43,7 @@ class Chunk:
 
     @property
     def columns(self) -> tuple[NDArray[Any], ...]:
-        """All of the above, in that order."""
+        """All columns, in the order above."""
         return self.codes, self.terms, self.halves, self.half_terms, self.rows, self.keys
 
     @property
@@ -59,11 +59,12 @@ class Chunk:
         return RowBlock(codes, terms, halves, half_terms, rows, alive, size)
 
     def copy(self, at: int, source: "Chunk", first: int, count: int) -> None:
-        """Copy ``count`` rows of ``source``, from ``first`` on, to ``at`` and behind."""
+        """Copy ``count`` rows of ``source`` from ``first`` on. Write them from ``at`` on."""
         for here, there in zip(self.columns, source.columns, strict=True):
             here[at : at + count] = there[first : first + count]
 
     def erase(self, offset: int) -> None:
+        """Overwrite a row and its key."""
         for column in self.columns:
             column[offset] = 0
         self.codes[offset] = 128
@@ -71,7 +72,10 @@ class Chunk:
 
 
 def _aligned(capacity: int, pitch: int) -> NDArray[np.uint8]:
-    """Give (capacity, pitch) bytes on a cache line, so that no load of a scan straddles two, or on a huge page."""
+    """Give (capacity, pitch) bytes that start at a cache line, or at a huge page when they are many.
+
+    So no load of a scan touches two cache lines.
+    """
     size = capacity * pitch
     alignment = _HUGE_PAGE if size >= _HUGE_PAGE else _CACHE_LINE
     memory = np.empty(size + alignment, np.uint8)
@@ -81,7 +85,7 @@ def _aligned(capacity: int, pitch: int) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A chunk as one view shows it: its first ``count`` rows, but those whose ``alive`` is 0."""
+    """A chunk as one snapshot shows it: its first ``count`` rows, without those whose ``alive`` is 0."""
 
     chunk: Chunk
     count: int
@@ -94,7 +98,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class TableSnapshot:
-    """The rows of one moment. A slot is ``chunk_rows * segment + offset``; all segments but the last are full."""
+    """The rows at one moment. A slot is ``chunk_rows * segment + offset``. All segments but the last are full."""
 
     epoch: int = 0
     segments: tuple[Segment, ...] = ()
@@ -103,14 +107,14 @@ class TableSnapshot:
     spread: Spread = field(default_factory=Spread)
 
     def row(self, segment: int, offset: int) -> NDArray[np.float32]:
-        """Give the vector of a row, as it was given."""
+        """Give a row's template (d,) as the caller gave it."""
         row: NDArray[np.float32] = self.segments[segment].chunk.rows[offset]
         return row
 
     def keys(self, segments: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give the keys of rows, in their own order.
+        """Give the keys of rows, in the order of the rows.
 
-        Those of one segment are looked up together where they are neighbours.
+        Neighbouring rows of the same segment are looked up together.
         """
         ends = [*(np.flatnonzero(segments[1:] != segments[:-1]) + 1).tolist(), len(segments)]
         keys = np.empty(len(segments), np.int64)
@@ -122,7 +126,7 @@ class TableSnapshot:
 
 
 class Draft:
-    """The next view in the making: the present one's segments, with masks copied before they are changed."""
+    """The next snapshot in preparation: the segments of the present one. A mask is copied before it changes."""
 
     def __init__(self, snapshot: TableSnapshot, chunk_rows: int) -> None:
         self.segments = list(snapshot.segments)
@@ -134,14 +138,16 @@ class Draft:
 
     @property
     def end(self) -> int:
-        """One behind the last slot."""
+        """The number after the last slot."""
         return (len(self.segments) - 1) * self._chunk_rows + self.segments[-1].count if self.segments else 0
 
     def show(self, slots: Sequence[int]) -> None:
+        """Make slots count."""
         for slot in slots:
             self._mask(slot // self._chunk_rows)[slot % self._chunk_rows] = 1
 
     def hide(self, slots: Sequence[int]) -> None:
+        """Mask slots."""
         for slot in slots:
             self._mask(slot // self._chunk_rows)[slot % self._chunk_rows] = 0
 
@@ -152,11 +158,11 @@ class Draft:
             number = len(self.segments) - 1
             count = end - number * self._chunk_rows
             if self.segments[number].alive is not None:
-                self._mask(number)[count:] = 1  # rows appended there later count
+                self._mask(number)[count:] = 1  # so that rows appended there later count
             self.segments[number] = replace(self.segments[number], count=count)
 
     def resize(self, number: int, chunk: Chunk) -> None:
-        """Copy a segment's rows into another chunk; views in use keep the old one."""
+        """Copy a segment's rows into another chunk. Snapshots in use keep the old one."""
         segment = self.segments[number]
         chunk.copy(0, segment.chunk, 0, segment.count)
         alive = None
@@ -167,6 +173,7 @@ class Draft:
         self.segments[number] = Segment(chunk, segment.count, alive)
 
     def snapshot(self) -> TableSnapshot:
+        """Give the finished snapshot. A mask that hides no row is dropped."""
         for number in self._copied.intersection(range(len(self.segments))):
             segment = self.segments[number]
             if segment.alive is not None and segment.alive[: segment.count].all():

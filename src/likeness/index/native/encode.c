@@ -1,12 +1,12 @@
-/* Rotation and rounding. Every operation on a row is the one the NumPy form does, in the same order, so the codes are
- * the same to the bit. */
+/* Rotation and rounding. The operations on a row are those of the NumPy form, in the same order. So the codes are the
+ * same to the bit. */
 #include <math.h>
 #include <string.h>
 
 #include "scan.h"
 
-/* Compiled a second time for AVX2, where the loader can choose between two forms of a function; to the same bits, for AVX2
- * alone has no fused multiplication. */
+/* Compile a second form for AVX2, where the loader can choose between two forms of a function. It gives the same bits,
+ * because AVX2 alone has no fused multiplication. */
 #if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define CLONED __attribute__((target_clones("avx2", "default")))
 #else
@@ -15,7 +15,7 @@
 
 enum { RADIX = 8 };
 
-/* The first three stages, eight numbers at a time: their halves are too short for vectors. */
+/* Do the first three stages for eight numbers. Their halves are too short for vectors. */
 static void transform_eight(float *values) {
     float left[RADIX], right[RADIX];
     for (int i = 0; i < RADIX; i += 2) left[i] = values[i] + values[i + 1], left[i + 1] = values[i] - values[i + 1];
@@ -57,10 +57,10 @@ static uint32_t bits_of(float number) {
     return bits;
 }
 
-/* The next bfloat16 that is no less; for numbers from 0 up. */
+/* Give the smallest bfloat16 that is not less. For numbers from 0 up. */
 static float round_up(float number) { return likeness_float((bits_of(number) + 0xffff) & 0xffff0000u); }
 
-/* Sums run in lanes, so that the compiler may keep them in vectors without changing their order. */
+/* Sums run in lanes, so that the compiler can keep them in vectors and does not change their order. */
 enum { LANES = 8 };
 
 CLONED Rounding likeness_round(const float *row, size_t pitch, int limit, uint8_t *codes) {
@@ -73,7 +73,7 @@ CLONED Rounding likeness_round(const float *row, size_t pitch, int limit, uint8_
     for (int lane = 0; lane < LANES; lane++) most = tops[lane] > most ? tops[lane] : most;
     const float least = most / (float)limit, scale = round_up(least < 0x1p-100f ? 0x1p-100f : least);
     const float inverse = 1 / scale;
-    /* Adding and taking off 1.5 * 2**23 rounds to the nearest whole number, ties to even. */
+    /* To add and subtract 1.5 * 2**23 rounds to the nearest whole number, ties to even. */
     const float magic = 12582912.0f;
     double errors[LANES] = {0}, error_squares = 0;
     float squares[LANES] = {0}; /* whole numbers below 2**24: exact */
@@ -90,7 +90,7 @@ CLONED Rounding likeness_round(const float *row, size_t pitch, int limit, uint8_
     return (Rounding){bits_of(scale), sqrt(error_squares) / scale, sqrt(whole_squares) * scale};
 }
 
-/* Where one level ends and the next begins, on either side of 0. */
+/* The boundaries between two levels, on either side of 0. */
 static const float ends[] = {3, 6, 9, 12.5f, 16.5f, 21, 27.5f};
 enum { ENDS = sizeof ends / sizeof *ends };
 
@@ -110,7 +110,7 @@ CLONED Rounding likeness_halve(const float *row, size_t dimension, size_t pitch,
         codes[i] = (uint8_t)(value > 0 ? 8 + beyond : 7 - beyond);
     }
     for (size_t i = 0; i < pitch; i++) levels[i] = i < dimension ? (float)likeness_levels[codes[i]] - 31.5f : 0;
-    /* The scale for which the rounded row is nearest. */
+    /* The scale that brings the rounded row nearest to the row. */
     double products[LANES] = {0}, product = 0, level_squares = 0;
     float few_squares[LANES] = {0}; /* quarters below 2**22: exact */
     for (size_t i = 0; i < pitch; i += LANES)

@@ -1,5 +1,5 @@
-/* AVX2. VPMADDUBSW adds two products of an unsigned and a signed byte in 16 bits; with |g| <= 64 the sum stays within
- * 2 * 255 * 64 = 32640, so nothing saturates, and 32 products cost three instructions. */
+/* AVX2. VPMADDUBSW adds two products of an unsigned and a signed byte in 16 bits. With |g| <= 64 the sum is at most
+ * 2 * 255 * 64 = 32640, so nothing saturates. 32 products take three instructions. */
 #include "kernels.h"
 
 #ifdef LIKENESS_X86
@@ -45,8 +45,8 @@ AVX2 INLINE void four_rows(const uint8_t *const *rows, size_t pitch, const int8_
     for (int query = 0; query < count; query++) store_totals(sums[query], dots + query * STREAMS * STEPS);
 }
 
-/* Six bits times |g| <= 64: four sums of two products, from twice 32 bytes, stay within 4 * 2 * 63 * 64 = 32256, in 16
- * bits, before they have to be widened. */
+/* Levels have six bits, and |g| <= 64. So four sums of two products, from twice 32 bytes, are at most
+ * 4 * 2 * 63 * 64 = 32256. They fit in 16 bits, and are widened only after that. */
 
 AVX2 INLINE void four_half_rows(const uint8_t *const *rows, size_t pitch, const int8_t *queries, const int count,
                                 int32_t *dots) {

@@ -1,5 +1,5 @@
-/* AVX-512 VNNI. VPDPBUSD adds four products of an unsigned and a signed byte to 32 bits without saturating: 64
- * products in one instruction. */
+/* AVX-512 VNNI. VPDPBUSD adds four products of an unsigned and a signed byte to 32 bits, and does not saturate. One
+ * instruction does 64 products. */
 #include "kernels.h"
 
 #ifdef LIKENESS_X86
@@ -13,7 +13,7 @@ static int runs_here(void) {
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
 }
 
-/* The four streams' sums together: each addition halves what is left of all four. */
+/* Reduce the sums of the four streams together. Each addition halves the number of partial sums. */
 AVX512 INLINE void store_totals(const __m512i *sums, int32_t *dots) {
     const __m512i first =
         _mm512_add_epi32(_mm512_unpacklo_epi32(sums[0], sums[1]), _mm512_unpackhi_epi32(sums[0], sums[1]));

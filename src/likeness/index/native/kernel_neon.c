@@ -1,5 +1,5 @@
-/* ARM: SDOT where the processor has it (ARMv8.2 and Apple's), else widening multiplies, which every 64-bit ARM has.
- * Both multiply signed bytes, so the codes lose their 128 on the way. */
+/* ARM: SDOT where the processor has it (ARMv8.2 and Apple's). Otherwise widening multiplies, which every 64-bit ARM
+ * has. Both multiply signed bytes, so the kernels first take 128 from the codes. */
 #include "kernels.h"
 
 #ifdef LIKENESS_ARM

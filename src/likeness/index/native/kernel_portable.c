@@ -1,4 +1,4 @@
-/* Plain C, for machines the other kernels do not know. */
+/* Plain C, for machines that cannot run the other kernels. */
 #include "kernels.h"
 
 const uint8_t likeness_levels[16] = {0, 8, 13, 17, 21, 24, 27, 30, 33, 36, 39, 42, 46, 50, 55, 63};

@@ -1,15 +1,15 @@
-/* What a machine's registers do for the scan: dot products of codes, and the sieve over them.
+/* The scan's work in a machine's registers: dot products of codes, and the sieve over them.
  *
- * Codes are bytes holding c + 128 with c in -127..127; a query is signed bytes g with |g| <= limit. A kernel gives
- * sum((c + offset) * g), where its offset is 128 or 0; the caller takes the constant offset * sum(g) off. Rows and
- * queries are `pitch` bytes long, a multiple of 64; a query's padding is 0.
+ * Codes are bytes c + 128 with c in -127..127. A query is signed bytes g with |g| <= limit. A kernel gives
+ * sum((c + offset) * g), where its offset is 128 or 0. The caller subtracts the constant offset * sum(g). Rows and
+ * queries are `pitch` bytes long, a multiple of 64. A query's padding is 0.
  *
- * Half codes are four bits each, two to a byte: of 128 neighbours, byte i holds number i below and number 64 + i above. A
- * half code h stands for likeness_levels[h] - 31.5; a kernel gives sum(likeness_levels[h] * g). A row of halves is
- * `half_pitch` bytes long, a multiple of 64, and a query of them 2 * half_pitch.
+ * Half codes are four bits each, two in a byte. Of 128 neighbours, byte i has number i in its lower half and number
+ * 64 + i in its upper half. A half code h means likeness_levels[h] - 31.5. A kernel gives sum(likeness_levels[h] * g).
+ * A row of halves is `half_pitch` bytes long, a multiple of 64. A query for halves is 2 * half_pitch bytes long.
  *
- * A step takes four rows from four places far apart: each place is a stream of its own to the hardware prefetcher,
- * which reads main memory faster than one stream or four neighbouring rows do.
+ * A step takes four rows from four places far apart. The hardware prefetcher treats each place as its own stream. It
+ * reads main memory faster in this way than in one stream or in four neighbouring rows.
  */
 #ifndef LIKENESS_KERNELS_H
 #define LIKENESS_KERNELS_H
@@ -20,22 +20,23 @@
 
 enum { STREAMS = 4, STEPS = 128 };
 
-/* The 16 levels that round a normal distribution best (Max, Quantizing for minimum distortion, 1960), in units of which
- * 11.53 are a standard deviation; halves of such units and six bits are enough to hold them. */
+/* The 16 levels that round a normal distribution best (Max, Quantizing for minimum distortion, 1960). A standard
+ * deviation is 11.53 units. Each level plus 31.5 is a whole number of units, so six bits hold it. */
 extern const uint8_t likeness_levels[16];
 
-/* A row's part in the bound, in one word: the scale of its codes, and below it the length of what rounding took off, each as
- * bfloat16 (the upper half of a float32). For codes the latter is kept for all rows together, and 0 here. */
+/* A row's part of the bound, in one word: its scale in the upper half, the length of its rounding error in the lower
+ * half. Each is a bfloat16 (the upper half of a float32). For codes, the error is kept for all rows together and is 0
+ * here. */
 typedef uint32_t Terms;
 
-/* What a dot product says of its row's score: at most scale * (step * (dot - bias) + lift) + width * error, but for the
- * tolerance. */
+/* The upper bound of a row's score from its dot product, less the tolerance:
+ * scale * (step * (dot - bias) + lift) + width * error. */
 typedef struct {
     int32_t bias;
     float step, lift, width;
 } Bound;
 
-/* All dot products of `steps` (<= STEPS) rows from each of four places, `streams`, with `count` queries, as
+/* Multiply `steps` (<= STEPS) rows from each of four places, `streams`, by `count` queries. The dot products are
  * dots[(query * STREAMS + stream) * STEPS + step]. */
 typedef void Multiply(const uint8_t *const *streams, size_t pitch, int steps, const int8_t *queries, int count,
                       int32_t *dots);
@@ -46,7 +47,8 @@ typedef struct {
     int offset;
     int (*runs_here)(void);
     Multiply *multiply, *multiply_halves;
-    /* Bound one run of steps from above; gives how many reach the cut, and which: `hits` has room for STEPS + 16. */
+    /* Compute the upper bounds of one run of steps. Write to `hits` those that reach the cut, and return how many they
+     * are. `hits` has room for STEPS + 16. */
     int (*sieve)(const int32_t *dots, const Terms *terms, int steps, Bound bound, float cut, float *uppers,
                  int32_t *hits);
 } Kernel;
@@ -68,8 +70,8 @@ extern const Kernel likeness_avx512_kernel, likeness_avx2_kernel, likeness_dotpr
 #define FETCH(ADDRESS) ((void)(ADDRESS))
 #endif
 
-/* How far ahead of the row in hand to fetch from memory: the processor's own prefetcher stops at the end of a page, and
- * a scan of halves runs through one in 16 rows. */
+/* How far ahead of the present row to fetch from memory. The processor's own prefetcher stops at the end of a page, and
+ * a scan of halves reads a page in 16 rows. */
 enum { BYTES_AHEAD = 2048 };
 
 INLINE float likeness_float(uint32_t bits) {
@@ -86,7 +88,7 @@ INLINE float likeness_upper(Bound bound, int32_t dot, Terms terms) {
            bound.width * likeness_error(terms);
 }
 
-/* The compiler turns the first loop into whatever vectors its function is built for. */
+/* The compiler vectorises the first loop for the target of the function. */
 #define DEFINE_SIEVE(NAME, TARGET)                                                                                  \
     TARGET static int NAME(const int32_t *dots, const Terms *terms, int steps, Bound bound, float cut,              \
                            float *uppers, int32_t *hits) {                                                          \
@@ -102,7 +104,8 @@ INLINE float likeness_upper(Bound bound, int32_t dot, Terms terms) {
         return count;                                                                                               \
     }
 
-/* Walk the steps, and at each the queries, `wide` at a time and then one by one, while the four rows are in cache. */
+/* At each step, multiply the four rows by all queries while the rows are in cache: WIDE queries at a time, then one by
+ * one. */
 #define DEFINE_MULTIPLY(NAME, TARGET, FOUR_ROWS, WIDE, CODES_A_BYTE)                                                \
     TARGET static void NAME(const uint8_t *const *streams, size_t pitch, int steps, const int8_t *queries,          \
                             int count, int32_t *dots) {                                                             \

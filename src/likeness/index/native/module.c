@@ -1,4 +1,4 @@
-/* The Python face of the scan: checks every size, lets go of the interpreter, scans. */
+/* The Python interface of the scan. It checks every size, releases the interpreter's lock, and scans. */
 #ifndef LIKENESS_FULL_API
 #define Py_LIMITED_API 0x030B0000
 #endif
@@ -71,7 +71,7 @@ static int hold_part(PyObject *tuple, size_t dimension, size_t pitch, Held *held
         (size_t)held->half_terms.len / sizeof(Terms) < (size_t)count ||
         (size_t)held->rows.len / (dimension * sizeof(float)) < (size_t)count ||
         (alive != Py_None && held->alive.len < count)) {
-        fail("a part holds fewer rows than it says");
+        fail("a part has fewer rows than its row count");
         return -1;
     }
     part->codes = held->codes.buf;
@@ -133,11 +133,11 @@ static PyObject *scan(PyObject *module, PyObject *args) {
         const int8_t *factor = (const int8_t *)factors.buf + i * (Py_ssize_t)pitch;
         const int64_t most = ((const int64_t *)wanted.buf)[i];
         if (most < 0) {
-            fail("a search wants less than nothing");
+            fail("a search's number of wanted rows is negative");
             goto end;
         }
         Query *query = &queries[i];
-        query->wanted = most > rows + 1 ? rows + 1 : most; /* one more than there are: the cut never rises */
+        query->wanted = most > rows + 1 ? rows + 1 : most; /* more than all rows: the cut never rises */
         int32_t sum = 0;
         for (size_t j = 0; j < pitch; j++) {
             if (factor[j] > kernel->limit || factor[j] < -kernel->limit) {
@@ -147,7 +147,7 @@ static PyObject *scan(PyObject *module, PyObject *args) {
             sum += factor[j];
         }
         query->whole = (Bound){kernel->offset * sum, (float)bound[0], (float)bound[1], 0};
-        /* A half code's level less 31.5 is its level less 32, and a half. */
+        /* The value of a half code is level - 31.5 = (level - 32) + 0.5. */
         query->half = (Bound){32 * sum, (float)bound[0], (float)(0.5 * bound[0] * sum), (float)bound[2]};
         query->row = (const float *)vectors.buf + i * (Py_ssize_t)dimension;
         query->tolerance = (float)bound[3], query->margin = (float)bound[4], query->minimum = (float)bound[5];
@@ -234,7 +234,7 @@ end:
 }
 
 static PyMethodDef methods[] = {
-    {"kernels", list_kernels, METH_NOARGS, "The kernels this machine runs, best first: (name, limit of a query's codes)."},
+    {"kernels", list_kernels, METH_NOARGS, "List this machine's kernels, best first: (name, limit of the factors)."},
     {"scan", scan, METH_VARARGS, "Find, for each query, the rows that may score at or above its cut."},
     {"encode", encode, METH_VARARGS, "Rotate rows and round them to codes."},
     {NULL, NULL, 0, NULL},
@@ -248,7 +248,7 @@ static PyModuleDef_Slot slots[] = {
 };
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_native", "The exact index's scan, compiled.", 0, methods, slots, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_native", "The compiled scan of the exact index.", 0, methods, slots, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__native(void) { return PyModuleDef_Init(&definition); }

@@ -3,22 +3,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Half codes pay where they leave out, for all queries together, all but one row in so many: fetching a row here and there
- * takes several times as long as its share of a scan, and the more so the shorter rows are. As measured. */
+/* Half codes are faster only when they leave, for all queries together, at most one row in so many. To fetch a single
+ * row takes several times as long as its share of a scan, and even longer for short rows. The numbers are measured. */
 static int64_t worth(size_t pitch) { return 2 + 2048 / (int64_t)pitch; }
 enum { FEW = 256 };
-/* How many blocks to read whole once they did not pay; doubled each time. */
+/* How many blocks to read by their codes after half codes were slower. The number doubles each time. */
 enum { SHORTEST_PAUSE = 2, LONGEST_PAUSE = 256 };
 /* How many rows ahead to fetch. */
 enum { AHEAD = 16 };
 
-/* Long blocks keep the memory busy, and short ones many queries' dot products in cache. */
+/* Long blocks keep the memory busy. Short blocks keep the dot products of many queries in cache. */
 static int choose_steps(int query_count) {
     const int steps = STEPS / query_count & ~15;
     return steps < 32 ? 32 : steps;
 }
 
-/* Rows scanned together: `steps` from each of so many places `spread` rows apart, by their codes or half codes. */
+/* Rows scanned together, by codes or half codes: `steps` rows from each of `streams` places, `spread` rows apart. */
 typedef struct {
     uint64_t part;
     int64_t row, spread;
@@ -33,10 +33,10 @@ typedef struct {
     const Query *queries;
     int query_count;
     Found *found;
-    Block waiting; /* multiplied, and not yet sifted: the next one's rows are on their way from memory meanwhile */
+    Block waiting; /* multiplied but not yet sifted; meanwhile the next block's rows arrive from memory */
     int32_t *dots, *waiting_dots;
-    int64_t halved; /* rows of which half codes were read, since all pending ones were looked at */
-    int64_t looked_at; /* and how many of these were looked at before their turn */
+    int64_t halved; /* rows whose half codes were read since all pending rows were looked at */
+    int64_t looked_at; /* those of them that were looked at at once */
     int pause, whole_blocks_left;
 } Scan;
 
@@ -49,7 +49,7 @@ void likeness_release(Found *found) {
     memset(found, 0, sizeof *found);
 }
 
-/* Forget what has fallen below the cut since it was found. */
+/* Drop the candidates that have fallen below the cut since they were found. */
 static void drop_below(Candidates *candidates, float cut) {
     size_t kept = 0;
     for (size_t i = 0; i < candidates->count; i++)
@@ -83,7 +83,7 @@ static double multiply_exactly(const float *row, const float *query, size_t dime
     return sums[0] + sums[1] + sums[2] + sums[3];
 }
 
-/* Keep the best `wanted` scores; the least of them bounds the last hit's from below, once all are held. */
+/* Keep the best `wanted` scores. Once all are held, the least of them bounds the last hit's score from below. */
 static void raise_cut(Found *found, const Query *query, float lower) {
     float *heap = found->lowers;
     int64_t at;
@@ -106,7 +106,7 @@ static void raise_cut(Found *found, const Query *query, float lower) {
 
 static const Part *part_of(const Scan *scan, uint64_t row) { return &scan->parts[row >> 32]; }
 
-/* Keep a row that may count; its exact score may raise the cut. */
+/* Keep a row that may count. Its score may raise the cut. */
 static int keep(const Scan *scan, int q, uint64_t row, float upper) {
     const Query *query = &scan->queries[q];
     Found *found = &scan->found[q];
@@ -121,7 +121,7 @@ static const uint8_t *codes_of(const Scan *scan, uint64_t row) {
     return part_of(scan, row)->codes + (row & UINT32_MAX) * scan->pitch;
 }
 
-/* Read the codes of up to four rows, wherever they are. */
+/* Look at the codes of up to four rows, in any places. */
 static int look_at(const Scan *scan, int q, const Candidate *candidates, size_t count) {
     const uint8_t *codes[STREAMS];
     int32_t dots[STREAMS * STEPS];
@@ -163,7 +163,7 @@ static int64_t count_pending(const Scan *scan) {
     return count;
 }
 
-/* Whether so many rows are left that reading all codes would have been faster. */
+/* Whether so many rows are left that a scan of all codes would have been faster. */
 static int is_too_much(const Scan *scan) {
     const int64_t most = FEW + scan->halved / worth(scan->pitch) - scan->looked_at;
     if (count_pending(scan) <= most) return 0;
@@ -187,8 +187,9 @@ static void multiply(Scan *scan, const Block *block) {
     scan->halved += block->steps * block->streams;
 }
 
-/* Of the rows that half codes do not leave out, the codes are read at once where they may well raise the cut, else when
- * no higher cut is to come that could spare it. */
+/* Find the rows of the waiting block that may reach the cut. When half codes do not leave a row out, look at its codes
+ * at once if they will probably raise the cut. Otherwise the row is pending, because a higher cut may still leave it
+ * out. */
 static int sift(Scan *scan) {
     const Block *block = &scan->waiting;
     const Part *part = &scan->parts[block->part];
@@ -238,7 +239,7 @@ static int scan_block(Scan *scan, const Block *block) {
 
 static int scan_part(Scan *scan, uint64_t number) {
     const int64_t count = scan->parts[number].count, quarter = count / STREAMS, most = choose_steps(scan->query_count);
-    /* Four streams over the quarters; then the last rows, fewer than four, one by one. */
+    /* Scan the four quarters as four streams. Then scan the last rows, fewer than four, one by one. */
     for (int64_t row = 0; row < quarter; row += most) {
         const int steps = (int)(quarter - row < most ? quarter - row : most);
         const Block block = {number, row, quarter, steps, STREAMS, !scan->whole_blocks_left};
