@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import threading
+import traceback
 import weakref
 
 import pytest
@@ -156,5 +157,38 @@ def test_an_error_and_its_work_are_let_go_of_at_once() -> None:
     gc.disable()
     try:
         assert asyncio.run(main())() is None
+    finally:
+        gc.enable()
+
+
+def test_an_error_that_is_kept_holds_nothing_of_its_work() -> None:
+    class Pixels:
+        pass
+
+    def decode(pixels: Pixels) -> None:
+        error = ValueError(pixels is not None)  # this frame refers to the error, which refers to this frame
+        raise error
+
+    def refuse() -> None:
+        pixels = Pixels()
+        made.append(weakref.ref(pixels))
+        try:
+            decode(pixels)
+        except ValueError:
+            raise ArithmeticError from None
+
+    async def main() -> ArithmeticError:
+        executor = SizedExecutor("photo", workers=1)
+        with pytest.raises(ArithmeticError) as raised:
+            await executor.run(refuse)
+        executor.close()
+        return raised.value
+
+    made: list[weakref.ref[Pixels]] = []
+    gc.disable()
+    try:
+        error = asyncio.run(main())
+        assert made[0]() is None
+        assert "refuse" in "".join(traceback.format_exception(error))
     finally:
         gc.enable()

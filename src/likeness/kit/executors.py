@@ -6,6 +6,7 @@ They say no when they are full, and let the owners of work take turns.
 import asyncio
 import contextlib
 import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class _Piece:
         try:
             result = self.work()
         except BaseException as error:  # noqa: BLE001  whatever it is belongs to the one who waits
+            _let_go_of_locals(error)
             self._tell(self.future.set_exception, error)
             del self  # else the error and this frame would keep each other in memory, with a photo
         else:
@@ -53,6 +55,22 @@ class _Piece:
         self.places.release()
         with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
             self.loop.call_soon_threadsafe(_answer, self.future, set_outcome, outcome)
+
+
+def _let_go_of_locals(error: BaseException) -> None:
+    """Clear the finished frames that an error came through; its lines stay for the log.
+
+    Frames that handle an error refer to it, and it refers to them. Such a cycle would hold a photo's pixels until the
+    garbage collector finds it, which takes many calls.
+    """
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            traceback.clear_frames(one.__traceback__)
+            waiting += [one.__cause__, one.__context__]
 
 
 def _answer(future: "asyncio.Future[Any]", set_outcome: Callable[[Any], None], outcome: Any) -> None:
