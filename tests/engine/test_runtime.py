@@ -1,3 +1,4 @@
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -49,3 +50,19 @@ def test_the_processor_is_asked_for_what_the_system_says_it_has() -> None:
     if not processors.exists():
         pytest.skip("this system does not list what its processors have")
     assert multiplies_bytes_fast() == ("avx512_vnni" in processors.read_text().split())
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="how much memory a process has is Linux's to tell")
+def test_what_a_large_picture_took_is_given_back() -> None:
+    graph = Graph("largest")
+    largest = graph.add("ReduceMax", graph.add("Mul", "x", graph.constant(np.array([2], np.float32))), keepdims=0)
+    network = Network(graph.build({"x": (TensorProto.FLOAT, ("n",))}, {"y": (largest, ())}))
+    network.run(x=np.ones(1, np.float32))
+    picture = np.ones(32 << 20, np.float32)
+    before = resident_bytes()
+    assert network.run(x=picture)["y"] == 2
+    assert resident_bytes() - before < picture.nbytes // 4
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

@@ -16,6 +16,22 @@ _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _SILENT = 4
 _AVX512_VNNI = 23
 """CPU_AVX_512VNNI of OpenCV's ``cvdef.h``, which its Python does not name."""
+_LARGE_INPUT_BYTES = 1 << 20
+"""Of all inputs of one run. The detector's last look takes more; its first two looks and other networks take less."""
+
+
+def _giving_back() -> Any:
+    """Give the options of a run that returns unused memory to the system at its end.
+
+    The runtime keeps what a run took, for the next one. That makes small runs a fifth faster. After a run on a large
+    picture it would keep 100 MB.
+    """
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
+
+
+_GIVING_BACK = _giving_back()
 
 
 def multiplies_bytes_fast() -> bool:
@@ -59,4 +75,6 @@ class Network:
 
     def run(self, **inputs: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         """Run once; inputs and outputs by name."""
-        return dict(zip(self.outputs, self._session.run(None, inputs), strict=True))
+        large = sum(array.nbytes for array in inputs.values()) > _LARGE_INPUT_BYTES
+        outputs = self._session.run(None, inputs, _GIVING_BACK if large else None)
+        return dict(zip(self.outputs, outputs, strict=True))
