@@ -68,6 +68,13 @@ class DuplicateGuard:
 
 
 @dataclass(frozen=True, slots=True)
+class Inserted:
+    """The new entry is in the database, under this key."""
+
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
 class Earlier:
     """An entry of the same person that was there first, and its score with the probe."""
 
@@ -137,12 +144,13 @@ class Enroller:
                 enrolment = _Enrolment(tenant, snapshot, template, entry, guard, request.occasion, repeatable)
                 templates = {pack: probe.templates[pack] for pack in entry.sealed_templates}
 
-                def feed(written: Committed[int | Earlier]) -> None:
-                    if isinstance(key := written.result, int):
-                        self._galleries.feed(tenant.id, lambda gallery: gallery.add(written, key, templates))
+                def feed(written: Committed[Inserted | Earlier]) -> None:
+                    match written.result:
+                        case Inserted(key):
+                            self._galleries.feed(tenant.id, lambda gallery: gallery.add(written, key, templates))
 
-                inserted = await self._database.write(lambda c: self._insert(c, enrolment), after_commit=feed)
-                pending.enrolled = isinstance(inserted, int)
+                result = await self._database.write(lambda c: self._insert(c, enrolment), after_commit=feed)
+                pending.enrolled = isinstance(result, Inserted)
         except (IntegrityError, Conflict, TooManyRequests) as error:
             # The same request may have come through meanwhile under its Idempotency-Key; then this is its answer.
             remembered = await self.recall(tenant, repeatable)
@@ -154,7 +162,11 @@ class Enroller:
                 # logged.
                 raise Conflict("Another call enrolled somebody with this externalId meanwhile; try again.") from None
             raise
-        return Enrolled(entry.id) if isinstance(inserted, int) else Enrolled(inserted.entry.id, inserted)
+        match result:
+            case Inserted():
+                return Enrolled(entry.id)
+            case Earlier(entry=found):
+                return Enrolled(found.id, earlier=result)
 
     async def recall(self, tenant: Tenant, repeatable: Repeatable | None) -> str | None:
         """Give the id that a request was answered with before. Raises Conflict when another came under its key."""
@@ -185,8 +197,8 @@ class Enroller:
             },
         )
 
-    def _insert(self, connection: Connection, enrolment: _Enrolment) -> int | Earlier:
-        """Insert on the writer's thread; gives the key, or the entry that was there first."""
+    def _insert(self, connection: Connection, enrolment: _Enrolment) -> Inserted | Earlier:
+        """Insert on the writer's thread, unless an entry of the same person was there first."""
         tenant, snapshot, guard, entry = enrolment.tenant, enrolment.snapshot, enrolment.guard, enrolment.entry
         if enrolment.occasion:
             enrolment.occasion.demand(connection)
@@ -206,9 +218,9 @@ class Enroller:
             remember_answer(connection, tenant.id, enrolment.repeatable, {"id": entry.id})
         if not gallery.recorded:
             repository.set_packs(connection, GalleryPacks(snapshot.pack, snapshot.shadow))
-        inserted = repository.add(connection, entry)
-        recent.record(inserted, enrolment.template)
-        return inserted
+        key = repository.add(connection, entry)
+        recent.record(key, enrolment.template)
+        return Inserted(key)
 
     async def _demand_new(self, tenant: Tenant, external_id: str | None) -> None:
         if external_id is not None and await self._database.read(
