@@ -19,7 +19,6 @@ from likeness.errors import ServiceUnavailable
 from likeness.gallery import repository
 from likeness.gallery.composition import ComposedGallery
 from likeness.gallery.maintenance import verification
-from likeness.gallery.reindex.job import ReindexJob
 from likeness.gallery.reindex.repository import ReindexRepository, ReindexState
 from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.templates import blocks
@@ -147,7 +146,7 @@ def test_a_damaged_template_holds_up_no_move_to_another_pack(tmp_path: Path) -> 
         while (
             row := deployment.database.read_now(ReindexRepository(tenant.id).find)
         ) and row.state is not ReindexState.READY:
-            await ReindexJob(gallery.reindexer, row, tenant).step()
+            await gallery.reindexer.job(row, tenant).step()
         assert row
         assert row.report
         assert row.report["compared"] == 2

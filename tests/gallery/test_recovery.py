@@ -15,7 +15,7 @@ from likeness.deployment import initialise, open_deployment
 from likeness.errors import Conflict, ServiceUnavailable
 from likeness.gallery.enrolment import EnrolmentRequest
 from likeness.gallery.packs import Packs
-from likeness.gallery.reindex.job import ReindexJob, Superseded
+from likeness.gallery.reindex.job import Superseded
 from likeness.gallery.reindex.repository import ReindexRepository, ReindexRequest, ReindexState
 from likeness.gallery.repository import GalleryRepository
 from likeness.store.images import ImageStore
@@ -215,7 +215,7 @@ def test_new_galleries_follow_a_cut_over_whose_commit_was_not_heard_of(
     async def step() -> ReindexState | None:
         row = deployment.database.read_now(ReindexRepository(tenant.id).find)
         assert row
-        await ReindexJob(gallery.reindexer, row, tenant).step()
+        await gallery.reindexer.job(row, tenant).step()
         moved = deployment.database.read_now(ReindexRepository(tenant.id).find)
         return moved.state if moved else None
 
@@ -261,12 +261,12 @@ def test_a_wish_that_was_changed_is_not_fulfilled(tmp_path: Path) -> None:
         await gallery.service.insert(tenant, picture(1))
         deployment.database.write_now(lambda c: ReindexRepository(tenant.id).ask(c, "fake-2", now=0))
         while row().state is not ReindexState.READY:
-            await ReindexJob(gallery.reindexer, row(), tenant).step()
+            await gallery.reindexer.job(row(), tenant).step()
         wish(ReindexRequest.CUT_OVER)
         seen = row()
         wish(ReindexRequest.ABANDON)
         with pytest.raises(Superseded):
-            await ReindexJob(gallery.reindexer, seen, tenant).step()
+            await gallery.reindexer.job(seen, tenant).step()
         assert (row().state, row().wish) == (ReindexState.READY, ReindexRequest.ABANDON)
         assert not await gallery.reindexer._advance(seen)
         assert row().error is None

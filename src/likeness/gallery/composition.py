@@ -12,7 +12,7 @@ from likeness.gallery.maintenance.upkeep import GalleryUpkeep
 from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.packs import Packs
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.reindex.job import Reindexer
+from likeness.gallery.reindex.job import Reindexer, ReindexServices
 from likeness.gallery.search import Searcher
 from likeness.gallery.served_pack import load_pack
 from likeness.gallery.service import GalleryService
@@ -64,7 +64,8 @@ def compose_gallery(
     sweep = PhotoSweep(images, photos, database, Generations(images, database), clock)
     upkeep = GalleryUpkeep(galleries, photos, sweep, database, tenants)
     photos_at_once = max(1, settings.workers // 2)
-    reindexer = Reindexer(
-        packs, galleries, photos, database, tenants, scans, service.erase, clock, photos_at_once=photos_at_once
+    reindex_services = ReindexServices(
+        packs, galleries, photos, database, scans, service.erase, clock, photos_at_once=photos_at_once
     )
+    reindexer = Reindexer(reindex_services, tenants)
     return ComposedGallery(service, galleries, upkeep, reindexer, images, scans)

@@ -17,7 +17,7 @@ the snapshot that they took.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -63,21 +63,32 @@ COMPARED_ENTRIES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Reindexer:
-    """Carries re-indexes out, one batch of each at a time, until it is cancelled."""
+class ReindexServices:
+    """What every re-index works with."""
 
     packs: Packs
     galleries: LoadedGalleries
     photos: EntryPhotos
     database: Database
-    tenants: Tenants
     scans: SizedExecutor
     erase: Callable[[Tenant, str], Awaitable[None]]
     clock: Clock
     photos_at_once: int
     """Photos that this works on at once, so that it leaves workers to the callers."""
-    positions: dict[str, int] = field(default_factory=dict)
-    """How far each tenant's step has come in its gallery, so that no batch looks at what those before it did."""
+
+
+class Reindexer:
+    """Carries re-indexes out, one batch of each at a time, until it is cancelled."""
+
+    def __init__(self, services: ReindexServices, tenants: Tenants) -> None:
+        self._services = services
+        self._tenants = tenants
+        self._positions: dict[str, int] = {}
+        """How far each tenant's step has come in its gallery, so that no batch looks at what those before it did."""
+
+    def job(self, row: Reindex, tenant: Tenant) -> "ReindexJob":
+        """Give the next step of a tenant's re-index."""
+        return ReindexJob(self._services, self._positions, row, tenant)
 
     async def run(self) -> None:
         """Look for something to do, again and again."""
@@ -85,8 +96,9 @@ class Reindexer:
         while True:
             pause = POLL_SECONDS
             try:
-                if self.galleries.progress.done:
-                    steps = [await self._advance(row) for row in await self.database.read(all_reindexes)]
+                if self._services.galleries.progress.done:
+                    rows = await self._services.database.read(all_reindexes)
+                    steps = [await self._advance(row) for row in rows]
                     pause = 0 if any(steps) else POLL_SECONDS
             except Exception:
                 log.exception("re-indexing failed; trying again in %s s", RETRY_SECONDS)
@@ -95,20 +107,20 @@ class Reindexer:
 
     async def _advance(self, row: Reindex) -> bool:
         """Take one step; False when there was none to take now."""
-        move = ReindexJob(self, row, await self.tenants.get(row.tenant_id))
+        job = self.job(row, await self._tenants.get(row.tenant_id))
         try:
-            return await move.step()
+            return await job.step()
         except* Superseded:
             pass
         except* SetupError as errors:
-            await move.set_back(
+            await job.set_back(
                 str(errors.exceptions[0]), ReindexState.FAILED if row.state is ReindexState.WAITING else row.state
             )
         except* LikenessError as errors:
-            await move.set_back(str(errors.exceptions[0]), row.state)
+            await job.set_back(str(errors.exceptions[0]), row.state)
         except* Exception:
             log.exception("re-indexing the gallery of tenant %s failed; trying again", row.tenant_id)
-            await move.set_back("an unexpected fault, told in the server's log", row.state)
+            await job.set_back("an unexpected fault, told in the server's log", row.state)
         return False
 
 
@@ -119,12 +131,19 @@ class Superseded(Exception):
 class ReindexJob:
     """One gallery's next step."""
 
-    def __init__(self, parts: Reindexer, row: Reindex, tenant: Tenant) -> None:
-        self._parts = parts
+    def __init__(self, services: ReindexServices, positions: dict[str, int], row: Reindex, tenant: Tenant) -> None:
+        self._packs = services.packs
+        self._galleries = services.galleries
+        self._photos = services.photos
+        self._database = services.database
+        self._scans = services.scans
+        self._erase = services.erase
+        self._clock = services.clock
+        self._photos_at_once = services.photos_at_once
+        self._positions = positions
         self._row = row
         self._tenant = tenant
         self._rows = ReindexRepository(tenant.id)
-        self._galleries = parts.galleries
 
     async def step(self) -> bool:
         row = self._row
@@ -158,14 +177,14 @@ class ReindexJob:
 
     async def _begin(self) -> None:
         """Put the new pack beside the old."""
-        pack = await asyncio.to_thread(self._parts.packs.load, self._row.pack)
-        self._parts.packs.calibration(pack)  # a pack that was never calibrated cannot decide anything
+        pack = await asyncio.to_thread(self._packs.load, self._row.pack)
+        self._packs.calibration(pack)  # a pack that was never calibrated cannot decide anything
         snapshot = self._snapshot
         if pack == snapshot.pack:
             raise SetupError(f"the gallery answers with {pack} already")
         there = snapshot.indexes.get(pack)
         index = there if there is not None else await asyncio.to_thread(self._galleries.new_index, pack)
-        total = await self._parts.database.read(lambda c: self._rows.count_unmade(c, pack))
+        total = await self._database.read(lambda c: self._rows.count_unmade(c, pack))
 
         def begin(connection: Connection) -> GallerySnapshot:
             GalleryRepository(self._tenant.id).set_packs(connection, GalleryPacks(snapshot.pack, pack))
@@ -177,7 +196,7 @@ class ReindexJob:
     async def _fill(self) -> None:
         """Make the next templates; when all are made, compare the two packs."""
         pack, position = self._row.pack, self._position
-        photos = await self._parts.database.read(lambda c: self._rows.unmade(c, pack, after_key=position, limit=BATCH))
+        photos = await self._database.read(lambda c: self._rows.unmade(c, pack, after_key=position, limit=BATCH))
         if not photos and position:
             self._position = 0  # once more from the start: the last look must find nothing at all
             return
@@ -185,7 +204,7 @@ class ReindexJob:
             report = await self._compare()
             await self._write(lambda c: self._change(c, state=ReindexState.READY, report=report, error=None))
             return
-        free = asyncio.Semaphore(self._parts.photos_at_once)
+        free = asyncio.Semaphore(self._photos_at_once)
         async with asyncio.TaskGroup() as group:
             tasks = {photo: group.create_task(self._embed(photo, free)) for photo in photos}
         templates: dict[int, Template] = {}
@@ -204,10 +223,10 @@ class ReindexJob:
     async def _embed(self, photo: StoredPhoto, free: asyncio.Semaphore) -> Template | str:
         """Give a stored photo's template, or why there is none. Raises ServiceUnavailable."""
         async with free:
-            workers = self._parts.packs.workers(self._row.pack)
+            workers = self._packs.workers(self._row.pack)
             policy = self._tenant.settings.face_policy
             try:
-                stored = await self._parts.photos.get(self._tenant, photo.image_id)
+                stored = await self._photos.get(self._tenant, photo.image_id)
                 if stored is None:
                     return PHOTO_MISSING
                 return await workers.executor.run(embed_photo, workers.engine, stored, policy)
@@ -241,12 +260,12 @@ class ReindexJob:
                     self._tenant.id, lambda gallery: gallery.add_shadows(added, keys, rows, orphans=orphans)
                 )
 
-        await self._parts.database.write(add, after_commit=feed)
+        await self._database.write(add, after_commit=feed)
 
     async def _compare(self) -> dict[str, object]:
         snapshot, settings = self._snapshot, self._tenant.settings
         packs = (snapshot.pack, self._row.pack)
-        rows = await self._parts.database.read(lambda c: self._rows.sample(c, packs, size=COMPARED_ENTRIES))
+        rows = await self._database.read(lambda c: self._rows.sample(c, packs, size=COMPARED_ENTRIES))
         keys, ids = [row[0] for row in rows], [row[1] for row in rows]
         old = self._open(packs[0], ids, [row[2] for row in rows])
         new = self._open(packs[1], ids, [row[3] for row in rows])
@@ -259,10 +278,8 @@ class ReindexJob:
             for n in np.flatnonzero(old.sound & new.sound)
         ]
         hit = list({hit.key for each in answers for hit in (each.old, each.new) if hit})
-        entries = await self._parts.database.read(lambda c: GalleryRepository(self._tenant.id).find_keys(c, hit))
-        before, after = (
-            decide(self._parts.packs.calibration(p), settings, level=None, size=snapshot.size) for p in packs
-        )
+        entries = await self._database.read(lambda c: GalleryRepository(self._tenant.id).find_keys(c, hit))
+        before, after = (decide(self._packs.calibration(p), settings, level=None, size=snapshot.size) for p in packs)
         return compare_packs(answers, (before, after), {key: entry.id for key, entry in entries.items()})
 
     def _open(self, pack: str, ids: Sequence[str], sealed: Sequence[bytes]) -> Opened:
@@ -270,7 +287,7 @@ class ReindexJob:
 
     async def _nearest(self, pack: str, key: int, template: Template) -> Hit | None:
         """Give an entry's nearest other entry through one pack."""
-        answer = await self._parts.scans.run(self._snapshot.indexes[pack].search, template, k=2)
+        answer = await self._scans.run(self._snapshot.indexes[pack].search, template, k=2)
         return other_than(key, answer.hits)
 
     async def _swap(self) -> None:
@@ -295,9 +312,9 @@ class ReindexJob:
     async def _drop_orphans(self) -> None:
         """Erase the entries that the new pack has no template of, then let the old pack go."""
         pack = self._row.pack
-        found = await self._parts.database.read(lambda c: list(self._rows.orphans(c, pack, limit=ERASED_AT_ONCE)))
+        found = await self._database.read(lambda c: list(self._rows.orphans(c, pack, limit=ERASED_AT_ONCE)))
         for orphan in found:
-            await self._parts.erase(self._tenant, orphan.entry_id)
+            await self._erase(self._tenant, orphan.entry_id)
         if not found:
             await self._keep_pack()
 
@@ -328,7 +345,7 @@ class ReindexJob:
         Orphans are then read anew: of several templates, memory may have held one that is deleted.
         """
         position = self._position
-        keys = await self._parts.database.read(lambda c: self._rows.keys(c, after_key=position, limit=DELETED_AT_ONCE))
+        keys = await self._database.read(lambda c: self._rows.keys(c, after_key=position, limit=DELETED_AT_ONCE))
 
         def end(connection: Connection) -> GallerySnapshot:
             self._rows.remove(connection)
@@ -344,11 +361,11 @@ class ReindexJob:
     @property
     def _position(self) -> int:
         """Key of the last entry worked on since the server's start."""
-        return self._parts.positions.get(self._tenant.id, 0)
+        return self._positions.get(self._tenant.id, 0)
 
     @_position.setter
     def _position(self, key: int) -> None:
-        self._parts.positions[self._tenant.id] = key
+        self._positions[self._tenant.id] = key
 
     async def _write(
         self, work: Callable[[Connection], T], *, show: Callable[[T], GallerySnapshot] | None = None
@@ -359,7 +376,7 @@ class ReindexJob:
             if show:
                 self._galleries.feed(self._tenant.id, lambda gallery: gallery.show(written, show(written.result)))
 
-        await self._parts.database.write(work, after_commit=bring, exclusive=show is not None)
+        await self._database.write(work, after_commit=bring, exclusive=show is not None)
 
     @property
     def _snapshot(self) -> GallerySnapshot:
@@ -372,4 +389,4 @@ class ReindexJob:
             raise Superseded
 
     def _change(self, connection: Connection, **values: object) -> None:
-        self._rows.change(connection, now=self._parts.clock.now(), **values)
+        self._rows.change(connection, now=self._clock.now(), **values)
