@@ -68,8 +68,8 @@ def decide_by_fpir(calibration: Calibration, target: float, *, size: int) -> Dec
     """
     wanted = -math.expm1(math.log1p(-target) / max(size, 1))
     points = _points(calibration)
-    (loosest, _), *_, (strictest, _) = points
-    rate = min(wanted, loosest)
+    (highest_rate, _), *_, (lowest_rate, _) = points
+    rate = min(wanted, highest_rate)
     threshold = _threshold_for(points, rate)
     return DecisionThreshold(
         Rule.TARGET_FPIR,
@@ -77,7 +77,7 @@ def decide_by_fpir(calibration: Calibration, target: float, *, size: int) -> Dec
         calibration.level(threshold),
         rate,
         expected_fpir(rate, size),
-        extrapolated=rate < strictest,
+        extrapolated=rate < lowest_rate,
     )
 
 
@@ -89,14 +89,14 @@ def expected_fpir(false_match_rate: float, size: int) -> float:
 
 
 def _threshold_for(points: list[tuple[float, float]], rate: float) -> float:
-    """Give the score for a rate no larger than the loosest calibrated one."""
+    """Give the score for a rate no larger than the highest calibrated one."""
     wanted = math.log10(rate)
     in_logs = [(math.log10(each), score) for each, score in points]
-    for (loose, low), (strict, high) in pairwise(in_logs):
-        if wanted >= strict:
-            return low + (high - low) * (loose - wanted) / (loose - strict or 1.0)
-    (loose, low), (strict, high) = in_logs[-2:]
-    return high + (high - low) * (strict - wanted) / (loose - strict or 1.0)
+    for (high_rate, low_score), (low_rate, high_score) in pairwise(in_logs):
+        if wanted >= low_rate:
+            return low_score + (high_score - low_score) * (high_rate - wanted) / (high_rate - low_rate or 1.0)
+    (high_rate, low_score), (low_rate, high_score) = in_logs[-2:]
+    return high_score + (high_score - low_score) * (low_rate - wanted) / (high_rate - low_rate or 1.0)
 
 
 def _points(calibration: Calibration) -> list[tuple[float, float]]:

@@ -128,11 +128,11 @@ class Histories(RuleBasedStateMachine):
     def what_is_read_is_what_is_stored(self) -> None:
         for tenant, known in zip(self.tenants, self.known, strict=True):
             for pack in PACKS:
-                pieces = list(stored_templates(self.connection, tenant, pack, SIZE))
+                batches = list(stored_templates(self.connection, tenant, pack, SIZE))
                 expected = {key: each[pack] for key, (_, each) in sorted(known.items()) if pack in each}
-                assert [key for piece in pieces for key in piece.keys.tolist()] == list(expected)
+                assert [key for batch in batches for key in batch.keys.tolist()] == list(expected)
                 if expected:
-                    np.testing.assert_array_equal(joined(pieces)[1], np.stack(list(expected.values())))
+                    np.testing.assert_array_equal(joined(batches)[1], np.stack(list(expected.values())))
 
     def teardown(self) -> None:
         self.connection.close()
@@ -155,7 +155,7 @@ def test_a_span_is_read_from_its_block_until_one_of_its_entries_is_erased(connec
     entries = [enrol(connection, tenant, PACKS[0]) for _ in range(3 * SPAN)]  # keys from 1 on
     assert [seal_span(connection, tenant, SIZES, span) for span in range(4)] == [True, True, True, False]
     read = list(stored_templates(connection, tenant, PACKS[0], SIZE))
-    assert [(piece.keys.tolist(), piece.by_row) for piece in read] == [
+    assert [(batch.keys.tolist(), batch.by_row) for batch in read] == [
         ([1, 2, 3], False),
         ([4, 5, 6, 7], False),
         ([8, 9, 10, 11], False),
@@ -164,10 +164,10 @@ def test_a_span_is_read_from_its_block_until_one_of_its_entries_is_erased(connec
     assert count_blocks(connection) == 3
     GalleryRepository(tenant.id).erase(connection, entries[4][1])
     read = list(stored_templates(connection, tenant, PACKS[0], SIZE))
-    assert [piece.spans for piece in read if piece.by_row] == [[1], [3]]
+    assert [batch.spans for batch in read if batch.by_row] == [[1], [3]]
     assert count_blocks(connection) == 2
     assert seal_span(connection, tenant, SIZES, 1)
-    assert [piece.keys.tolist() for piece in stored_templates(connection, tenant, PACKS[0], SIZE)][1] == [4, 6, 7]
+    assert [batch.keys.tolist() for batch in stored_templates(connection, tenant, PACKS[0], SIZE)][1] == [4, 6, 7]
 
 
 def test_a_block_that_goes_while_it_is_about_to_be_read_is_made_up_for_by_its_rows(
@@ -181,7 +181,7 @@ def test_a_block_that_goes_while_it_is_about_to_be_read_is_made_up_for_by_its_ro
     reading = stored_templates(connection, tenant, PACKS[0], SIZE)
     assert next(reading).keys.tolist() == [1, 2, 3]
     connection.execute(delete(gallery_blocks))
-    assert [key for piece in reading for key in piece.keys.tolist()] == [4, 5, 6, 7, 8]
+    assert [key for batch in reading for key in batch.keys.tolist()] == [4, 5, 6, 7, 8]
 
 
 def test_a_block_opens_in_its_own_place_alone(connection: Connection) -> None:
@@ -191,11 +191,11 @@ def test_a_block_opens_in_its_own_place_alone(connection: Connection) -> None:
     seal_span(connection, tenant, SIZES, 1)
     connection.execute(update(gallery_blocks).values(span=2))
     read = list(stored_templates(connection, tenant, PACKS[0], SIZE))
-    assert all(piece.by_row for piece in read)
-    assert [key for piece in read for key in piece.keys.tolist()] == list(range(1, 3 * SPAN + 1))
+    assert all(batch.by_row for batch in read)
+    assert [key for batch in read for key in batch.keys.tolist()] == list(range(1, 3 * SPAN + 1))
 
 
-def test_what_lay_loose_is_sealed_for_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_no_block_covers_is_sealed_for_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "BLOCK_SPAN", SPAN)
     settings = test_settings(tmp_path)
     initialise(settings)
@@ -231,7 +231,7 @@ def test_what_lay_loose_is_sealed_for_the_next_start(tmp_path: Path, monkeypatch
     deployment.close()
 
 
-def test_pieces_are_gathered_in_order_until_there_are_enough() -> None:
-    pieces = [TemplateBatch(np.arange(n), np.zeros((n, 2), np.float32), by_row=True) for n in (2, 3, 1, 4)]
-    assert [len(keys) for keys, _ in gathered(pieces, 4)] == [5, 5]
-    assert [len(rows) for _, rows in gathered(pieces, 6)] == [6, 4]
+def test_batches_are_gathered_in_order_until_there_are_enough() -> None:
+    batches = [TemplateBatch(np.arange(n), np.zeros((n, 2), np.float32), by_row=True) for n in (2, 3, 1, 4)]
+    assert [len(keys) for keys, _ in gathered(batches, 4)] == [5, 5]
+    assert [len(rows) for _, rows in gathered(batches, 6)] == [6, 4]

@@ -46,8 +46,8 @@ def read_templates(connection: Connection, tenant: Tenant, main: str, size_of: C
 
     ``size_of`` gives the length of a pack's templates. Those that are damaged are left out.
     """
-    pieces = list(stored_templates(connection, tenant, main, size_of(main)))
-    groups = [Templates(main, *joined(pieces))] if pieces else []
+    batches = list(stored_templates(connection, tenant, main, size_of(main)))
+    groups = [Templates(main, *joined(batches))] if batches else []
     for pack, found in GalleryRepository(tenant.id).orphan_templates(connection, (main,)).items():
         keys, ids, sealed = zip(*found, strict=True)
         opened = open_templates(tenant, pack, ids, sealed, size_of(pack))

@@ -154,7 +154,7 @@ class GalleryUpkeep:
                 pause = FIRST_PAUSE_SECONDS
 
     async def seal_blocks(self, tenant: Tenant) -> None:
-        """Seal the templates that lie loose, as far as no more will come between them, for the next start."""
+        """Seal the templates that no block covers, as far as no more will come between them, for the next start."""
         gallery = self._galleries.gallery(tenant.id)
         if gallery.snapshot.size < blocks.FEWEST_ROWS:  # no span has enough for a block
             return

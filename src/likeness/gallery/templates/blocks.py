@@ -63,11 +63,11 @@ def stored_templates(connection: Connection, tenant: Tenant, pack: str, size: in
     yield from _read_rows(connection, tenant, pack, size, start, None)
 
 
-def gathered(pieces: Iterable[TemplateBatch], count: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Give the pieces' keys and rows, ``count`` or more at once as far as they go."""
+def gathered(batches: Iterable[TemplateBatch], count: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Give the batches' keys and rows, ``count`` or more at once as far as they go."""
     waiting: list[TemplateBatch] = []
-    for piece in pieces:
-        waiting.append(piece)
+    for batch in batches:
+        waiting.append(batch)
         if sum(len(each.keys) for each in waiting) >= count:
             yield joined(waiting)
             waiting = []
@@ -93,20 +93,20 @@ def seal_span(connection: Connection, tenant: Tenant, sizes: Mapping[str, int], 
             if open_block(tenant, pack, span, there, size) is not None:
                 continue
             gallery.drop_blocks(connection, [first], gallery_blocks.c.pack == pack)
-        pieces = list(_read_rows(connection, tenant, pack, size, first, end))
-        if sum(len(piece.keys) for piece in pieces) >= FEWEST_ROWS and not any(piece.damaged for piece in pieces):
-            gallery.add_block(connection, pack, span, seal_block(tenant, pack, span, *joined(pieces)))
+        batches = list(_read_rows(connection, tenant, pack, size, first, end))
+        if sum(len(batch.keys) for batch in batches) >= FEWEST_ROWS and not any(batch.damaged for batch in batches):
+            gallery.add_block(connection, pack, span, seal_block(tenant, pack, span, *joined(batches)))
     return True
 
 
 def _read_rows(
     connection: Connection, tenant: Tenant, pack: str, size: int, first_key: int, end_key: int | None
 ) -> Iterator[TemplateBatch]:
-    batches = GalleryRepository(tenant.id).templates(
+    stored = GalleryRepository(tenant.id).templates(
         connection, pack, first_key=first_key, end_key=end_key, batch=READ_ROWS
     )
-    for batch in batches:
-        yield open_rows(tenant, pack, size, batch)
+    for rows in stored:
+        yield open_rows(tenant, pack, size, rows)
 
 
 def open_rows(tenant: Tenant, pack: str, size: int, rows: Iterable[tuple[int, str, bytes]]) -> TemplateBatch:
@@ -120,6 +120,6 @@ def open_rows(tenant: Tenant, pack: str, size: int, rows: Iterable[tuple[int, st
     return TemplateBatch(numbers[sound], opened.rows[sound], by_row=True, damaged=damaged)
 
 
-def joined(pieces: list[TemplateBatch]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Give the keys and rows of one or more pieces."""
-    return np.concatenate([piece.keys for piece in pieces]), np.concatenate([piece.rows for piece in pieces])
+def joined(batches: list[TemplateBatch]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Give the keys and rows of one or more batches."""
+    return np.concatenate([batch.keys for batch in batches]), np.concatenate([batch.rows for batch in batches])
