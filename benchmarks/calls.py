@@ -367,7 +367,7 @@ def measure(report: Report, *, seconds: float, turns: int) -> None:
             for name, request in to_peers.items():
                 best.add(name, FEW, run(peers, peer_port, request, FEW, seconds))
     for name in calls:
-        tell(report, best, name, of_engine)
+        add_figures(report, best, name, of_engine)
     for name in to_peers:
         report.add(f"{name}, {FEW} clients", best.rate(name), "/s")
         report.add(f"{name}: whole server", best.process_ms(name), "ms of CPU")
@@ -375,7 +375,7 @@ def measure(report: Report, *, seconds: float, turns: int) -> None:
         report.add(f"{name}: ours takes as much time", ours, "times")
 
 
-def tell(report: Report, best: Best, name: str, of_engine: float) -> None:
+def add_figures(report: Report, best: Best, name: str, of_engine: float) -> None:
     for clients in CLIENTS:
         title = f"{name}, {clients} client{'s' * (clients > 1)}"
         rate, loop = best.rate(name, clients), best.loop_ms(name, clients)

@@ -66,7 +66,7 @@ def main() -> None:
                 for count in sorted({1, options.sessions}):
                     before = server.cpu_seconds()
                     browsers = asyncio.run(drive(server, photos, shots, count, seconds))
-                    tell(report, f"{pack}, {count} at once", browsers, server.cpu_seconds() - before)
+                    add_figures(report, f"{pack}, {count} at once", browsers, server.cpu_seconds() - before)
     if not report.publish(options.json):
         sys.exit(1)
 
@@ -188,7 +188,7 @@ async def hear(browser: ClientConnection, kind: str) -> dict[str, Any]:
     return dict(message)
 
 
-def tell(report: Report, label: str, browsers: list[Streamed], cpu_seconds: float) -> None:
+def add_figures(report: Report, label: str, browsers: list[Streamed], cpu_seconds: float) -> None:
     frames = [one for browser in browsers for one in browser.judged]
     slowest = min(len(browser.judged) / browser.seconds for browser in browsers)
     report.at_least(f"{label}: frames a second, slowest session", slowest, "1/s", 10)

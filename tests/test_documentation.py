@@ -45,7 +45,7 @@ def test_generated_parts_are_what_the_code_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "told"),
+    ("page", "text"),
     [
         (OPERATIONS, "### `LIKENESS_TOKEN_FAILURES_PER_MINUTE`\nWrong secrets"),
         (OPERATIONS, "\n| `likeness gallery cutover` | Answer with the new pack"),
@@ -53,8 +53,8 @@ def test_generated_parts_are_what_the_code_says() -> None:
         (API, "\n| `GET /api/v1/info/{session_id}` | "),
     ],
 )
-def test_each_part_holds_what_it_is_for(page: str, told: str) -> None:
-    assert told in page
+def test_each_part_holds_what_it_is_for(page: str, text: str) -> None:
+    assert text in page
 
 
 @pytest.mark.parametrize("limit", LIMITS)

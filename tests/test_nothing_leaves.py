@@ -30,9 +30,9 @@ def test_a_closed_network_tells_who_was_asked_for_and_tried(environment: dict[st
         "for host in ('name.example', '203.0.113.1', '2001:db8::1'):\n"
         "    with contextlib.suppress(OSError): socket.create_connection((host, 443), 2)\n"
     )
-    told = seen(watched(sys.executable, "-c", talkative, environment=environment))
-    assert set(told["asked"]) == {"name.example"}
-    assert told["unreachable"] == 2
+    report = seen(watched(sys.executable, "-c", talkative, environment=environment))
+    assert set(report["asked"]) == {"name.example"}
+    assert report["unreachable"] == 2
 
 
 def test_a_server_that_matches_and_idles_talks_to_nobody(environment: dict[str, str], tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def open_deployment(settings: Settings, clock: Clock | None = None) -> Deploymen
     Raises SetupError when the key or the database is missing, or the key belongs to other data.
     """
     keys = FileKeyProvider.read(settings.master_key_file)
-    with _told(settings):
+    with _as_setup_error(settings):
         if not migrations.was_made(settings.database_address):
             raise _no_database(settings)
     _upgrade(settings)
@@ -219,12 +219,12 @@ def _upgrade(settings: Settings) -> None:
     if settings.database_url is None:
         with suppress(OSError):  # the upgrade below meets the same fault, and names it
             _keep_private(settings.database_file)
-    with _told(settings):
+    with _as_setup_error(settings):
         migrations.upgrade(settings.database_address)
 
 
 @contextmanager
-def _told(settings: Settings) -> Iterator[None]:
+def _as_setup_error(settings: Settings) -> Iterator[None]:
     """Raise SetupError with advice to the operator when the database cannot be opened within the block."""
     try:
         yield

@@ -47,7 +47,7 @@ class SimulatedCamera:
 
     clock: SceneClock
     presentation: Presentation
-    told: dict[str, Any] = field(default_factory=dict)
+    instruction: dict[str, Any] = field(default_factory=dict)
     _waiting: Image | None = None
     _pictures: int = 0
 
@@ -60,11 +60,11 @@ class SimulatedCamera:
         if not seen["begun"]:
             return self._before()
         for message in seen["messages"]:
-            self.told = {**message, "colour": seen["colour"]}
-            self.presentation.react(self.told, self.clock())
-        if self.told and self.told["colour"] != seen["colour"]:
-            self.told["colour"] = seen["colour"]
-            self.presentation.react(self.told, self.clock())
+            self.instruction = {**message, "colour": seen["colour"]}
+            self.presentation.react(self.instruction, self.clock())
+        if self.instruction and self.instruction["colour"] != seen["colour"]:
+            self.instruction["colour"] = seen["colour"]
+            self.presentation.react(self.instruction, self.clock())
         now = self.clock.go_on()
         return self._give(self.presentation.frame(now), now)
 

@@ -121,8 +121,8 @@ def test_a_session_without_success(
     assert (fault["code"], fault["data"]) == (ended["code"], ended["data"])
     failed = [trace for trace in said(page, "onTrace") if trace["event"] == "COMPLETE"]
     assert (failed[0]["status"], failed[0]["statusCode"]) == ("FAILURE", "FACE_LIVENESS_FAILED")
-    told = [trace["status"] for trace in said(page, "onTrace") if trace["statusCode"] == "FACE_LIVENESS_FAILED"]
-    assert set(told) == {"FAILURE"}
+    failures = [trace["status"] for trace in said(page, "onTrace") if trace["statusCode"] == "FACE_LIVENESS_FAILED"]
+    assert set(failures) == {"FAILURE"}
     page.click("[data-action=close]")  # stays until it was read
     page.wait_for_function("document.querySelector('dialog') === null")
 

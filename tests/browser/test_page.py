@@ -175,9 +175,9 @@ def test_the_whole_picture_is_seen_until_the_face_is_in_its_place(
     expect(page.locator(".gesture")).not_to_be_visible()
 
 
-@pytest.mark.parametrize(("dead", "told"), [("mute", "sends no picture"), ("still", "the same picture")])
+@pytest.mark.parametrize(("dead", "words"), [("mute", "sends no picture"), ("still", "the same picture")])
 def test_a_dead_camera_is_told_and_costs_no_attempt(
-    context: BrowserContext, api: Api, checks: Checks, album: Album, dead: str, told: str
+    context: BrowserContext, api: Api, checks: Checks, album: Album, dead: str, words: str
 ) -> None:
     put_camera(context, dead=dead)
     context.clock.install()
@@ -189,7 +189,7 @@ def test_a_dead_camera_is_told_and_costs_no_attempt(
     if dead == "still":
         wait_until(lambda: bool(page.evaluate("window.looks > 1")))  # the first picture has been seen, and then again
     page.clock.fast_forward(15_000)
-    expect(page.locator(".lead")).to_contain_text(told)
+    expect(page.locator(".lead")).to_contain_text(words)
     expect(page.locator("[data-action=leave]")).to_be_visible()
     album.add(page, "told")
     assert checks.made == []
@@ -423,9 +423,9 @@ def test_a_browser_that_is_too_old_is_told(context: BrowserContext, api: Api, al
     context.add_init_script("window.CSSStyleSheet = class { constructor() { throw new TypeError('not here'); } };")
     page = context.new_page()
     page.goto(open_session(api).url)
-    told = page.locator(".too-old").first
-    expect(told).not_to_be_visible()
-    expect(told).to_be_visible(timeout=15_000)
+    notice = page.locator(".too-old").first
+    expect(notice).not_to_be_visible()
+    expect(notice).to_be_visible(timeout=15_000)
     album.add(page, "too-old")
     assert any("not here" in fault for fault in faults)
     faults.clear()

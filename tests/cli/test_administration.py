@@ -117,7 +117,7 @@ def test_a_wrong_key_changes_nothing(folder: Path, older: bool) -> None:
             connection.execute("DELETE FROM deployment")
             connection.commit()
     right, before = (folder / "master.key").read_bytes(), rows_of_the_database(folder)
-    for wrong, told in ((bytes(32), "wrong master key.*restore the key file"), (b"short", "damaged")):
+    for wrong, message in ((bytes(32), "wrong master key.*restore the key file"), (b"short", "damaged")):
         (folder / "master.key").write_bytes(wrong)
         for command in (
             ["tenant", "create", "second"],
@@ -126,7 +126,7 @@ def test_a_wrong_key_changes_nothing(folder: Path, older: bool) -> None:
             ["keys", "rotate"],
             ["serve"],
         ):
-            with pytest.raises(SetupError, match=told):
+            with pytest.raises(SetupError, match=message):
                 run(*command)
     assert rows_of_the_database(folder) == before
     (folder / "master.key").write_bytes(right)
@@ -203,7 +203,7 @@ def test_a_client_gets_the_permissions_that_are_named_and_no_other(folder: Path)
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "message"),
     [
         ("not an address", "not the address of a database"),
         ("nosuch://secret@host/name", "not the address of a database"),
@@ -211,10 +211,10 @@ def test_a_client_gets_the_permissions_that_are_named_and_no_other(folder: Path)
     ],
 )
 def test_a_database_that_cannot_be_opened_is_a_sentence(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, address: str, told: str
+    folder: Path, monkeypatch: pytest.MonkeyPatch, address: str, message: str
 ) -> None:
     monkeypatch.setenv("LIKENESS_DATABASE_URL", address)
-    with pytest.raises(SetupError, match=told) as refused:
+    with pytest.raises(SetupError, match=message) as refused:
         run("init")
     assert "secret" not in str(refused.value)
 
@@ -370,9 +370,9 @@ def test_signing_keys_are_listed_rotated_and_revoked(folder: Path) -> None:
     run("keys", "rotate")
     ((old, word),) = listed()
     assert word == "signs"
-    told = run("keys", "rotate")
+    output = run("keys", "rotate")
     (new, _), retired = listed()
-    assert new in told
+    assert new in output
     assert retired == [old, "verifies"]
     assert "new signing key" not in run("keys", "revoke", old).lower()
     assert listed() == [[new, "signs"]]
@@ -391,8 +391,8 @@ def test_a_signing_key_that_was_altered_is_told_with_what_to_do(folder: Path) ->
     with closing(open_deployment(Settings())) as deployment:
         with pytest.raises(SetupError, match="keys revoke") as refused:
             deployment.signing_keys.signer()
-        (told,) = re.findall(r"keys revoke (\S+)`", str(refused.value))
-        deployment.signing_keys.revoke(told)
+        (kid,) = re.findall(r"keys revoke (\S+)`", str(refused.value))
+        deployment.signing_keys.revoke(kid)
         deployment.signing_keys.signer()
 
 
@@ -446,9 +446,9 @@ def test_what_the_operator_must_mend_is_a_sentence(
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 1
-    told = capsys.readouterr().err
-    assert "likeness init" in told
-    assert "Traceback" not in told
+    errors = capsys.readouterr().err
+    assert "likeness init" in errors
+    assert "Traceback" not in errors
 
 
 def test_a_file_in_the_way_is_a_sentence(
@@ -481,9 +481,9 @@ def test_a_setting_that_makes_no_sense_is_a_sentence_without_its_value(
     monkeypatch.setattr("sys.argv", ["likeness", "tenant", "list"])
     with pytest.raises(SystemExit):
         main()
-    told = capsys.readouterr().err
-    assert "port" in told
-    assert "secret" not in told
+    errors = capsys.readouterr().err
+    assert "port" in errors
+    assert "secret" not in errors
 
 
 @pytest.mark.parametrize(

@@ -35,26 +35,26 @@ def staying(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", str, str]]:
     with subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            told = ""
-            while "targetImage=@" not in told:
+            output = ""
+            while "targetImage=@" not in output:
                 line = process.stdout.readline()
-                assert line, told
-                told += line
-            yield process, told, f"http://127.0.0.1:{environment['LIKENESS_PORT']}"
+                assert line, output
+                output += line
+            yield process, output, f"http://127.0.0.1:{environment['LIKENESS_PORT']}"
         finally:
             process.terminate()
 
 
 @pytest.mark.timeout(400)
 def test_every_call_is_as_promised_and_what_is_printed_can_be_tried(tmp_path: Path) -> None:
-    with staying(tmp_path) as (process, told, server):
-        held, rows = map(int, re.findall(r"(\d+) of (\d+) as promised", told)[0])
-        assert held == rows > 40, told
-        assert "✗" not in told
-        printed = told[told.index("TOKEN=$(") :]
+    with staying(tmp_path) as (process, output, server):
+        held, rows = map(int, re.findall(r"(\d+) of (\d+) as promised", output)[0])
+        assert held == rows > 40, output
+        assert "✗" not in output
+        printed = output[output.index("TOKEN=$(") :]
         called = subprocess.run(["sh", "-c", printed], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert '"matchLevel"' in called.stdout, called.stdout + called.stderr
-        page = re.findall(r"http://localhost:\d+", told)[0].replace("localhost", "127.0.0.1")
+        page = re.findall(r"http://localhost:\d+", output)[0].replace("localhost", "127.0.0.1")
         assert "Try a face session" in httpx.get(page).text
         opened = httpx.post(f"{page}/sessions", content=load_photos().astronaut)
         assert opened.json()["captureUrl"].startswith(f"{server}/capture/")

@@ -10,7 +10,7 @@ from likeness.cli import main
 from likeness.settings import Settings, unknown_settings
 
 
-def told_by(*command: str, capsys: pytest.CaptureFixture[Any], monkeypatch: pytest.MonkeyPatch) -> str:
+def output_of(*command: str, capsys: pytest.CaptureFixture[Any], monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr("sys.argv", ["likeness", *command])
     with pytest.raises(SystemExit):
         main()
@@ -37,8 +37,8 @@ def test_every_command_tells_of_a_setting_that_is_none(
 ) -> None:
     monkeypatch.setenv("LIKENESS_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("LIKENESS_PROT", "9")
-    told = told_by("tenant", "list", capsys=capsys, monkeypatch=monkeypatch)
-    assert re.search(r"^\S+Z WARNING likeness: LIKENESS_PROT is not a setting", told)
+    output = output_of("tenant", "list", capsys=capsys, monkeypatch=monkeypatch)
+    assert re.search(r"^\S+Z WARNING likeness: LIKENESS_PROT is not a setting", output)
 
 
 def test_a_start_tells_what_leads_nowhere(
@@ -47,11 +47,12 @@ def test_a_start_tells_what_leads_nowhere(
     monkeypatch.setenv("LIKENESS_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("LIKENESS_HOST", "0.0.0.0")  # noqa: S104  the warning is about it
     monkeypatch.setenv("LIKENESS_MODELS_MIRROR", str(tmp_path / "none"))
-    told = told_by("serve", capsys=capsys, monkeypatch=monkeypatch)
+    output = output_of("serve", capsys=capsys, monkeypatch=monkeypatch)
     assert (
-        "WARNING likeness: LIKENESS_BASE_URL is not set, so tokens, results and captureUrl name http://0.0.0.0" in told
+        "WARNING likeness: LIKENESS_BASE_URL is not set, so tokens, results and captureUrl name http://0.0.0.0"
+        in output
     )
-    assert f"WARNING likeness: LIKENESS_MODELS_MIRROR names no folder: {tmp_path / 'none'}" in told
+    assert f"WARNING likeness: LIKENESS_MODELS_MIRROR names no folder: {tmp_path / 'none'}" in output
 
 
 @pytest.mark.parametrize(

@@ -60,12 +60,12 @@ def test_what_needs_no_engine_imports_none(command: tuple[str, ...], data: Path)
 
 
 def test_the_help_names_every_command_and_its_first_sentence() -> None:
-    told = " ".join(CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output.split())
+    output = " ".join(CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output.split())
     root = typer.main.get_command(app)
     for name, command in root.commands.items():  # type: ignore[attr-defined]
         assert command.name == name
-        assert f"{name} " in told
-        assert command.get_short_help_str(40).split("...")[0] in told
+        assert f"{name} " in output
+        assert command.get_short_help_str(40).split("...")[0] in output
 
 
 def test_a_wrong_name_is_told_with_the_nearest() -> None:

@@ -197,7 +197,7 @@ def test_calibrate_within_groups_tells_who_decided_and_who_is_too_few(
 
 
 @pytest.mark.parametrize(
-    ("groups", "told"),
+    ("groups", "message"),
     [
         (None, "add `--groups labels.csv`"),
         (dict.fromkeys(range(11), "north"), r"no 'origin' of 2 photos, such as Person_11/Person_11_0001.jpg"),
@@ -206,12 +206,12 @@ def test_calibrate_within_groups_tells_who_decided_and_who_is_too_few(
     ],
 )
 def test_groups_that_cannot_be_gone_by_are_told_before_the_work(
-    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, groups: dict[int, str] | None, told: str
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, groups: dict[int, str] | None, message: str
 ) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2, 2, 2, 4, 5))
     monkeypatch.setenv("LIKENESS_PACK", "none-that-could-be-loaded")
     given = ("--groups", labelled(tmp_path, groups)) if groups else ()
-    with pytest.raises(SetupError, match=told):
+    with pytest.raises(SetupError, match=message):
         run("calibrate", faces, "--impostors", "same-group", *given)
 
 

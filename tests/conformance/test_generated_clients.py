@@ -97,7 +97,7 @@ def test_a_typescript_client_makes_the_calls(api: Api, tmp_path: Path) -> None:
     run(str(tools / "openapi-typescript"), str(PUBLISHED), "-o", "api.d.ts", "--default-non-nullable=false")
     run(str(tools / "tsc"), *COMPILE, "client.ts")
     asked = {"base": api.server.url, "clientId": api.client_id, "clientSecret": api.client_secret}
-    told = json.loads(run("client.js", json.dumps(asked | {"photo": base64.b64encode(PHOTO).decode()})))
-    assert re.fullmatch(f"{api.server.url}/capture/.+", told.pop("captureUrl"))
-    assert told.pop("inserted") == told.pop("found") is not None
-    assert told == {"refused": "UNAUTHORIZED", "match": True, "level": 5, "listed": ["customer-1"]}
+    answers = json.loads(run("client.js", json.dumps(asked | {"photo": base64.b64encode(PHOTO).decode()})))
+    assert re.fullmatch(f"{api.server.url}/capture/.+", answers.pop("captureUrl"))
+    assert answers.pop("inserted") == answers.pop("found") is not None
+    assert answers == {"refused": "UNAUTHORIZED", "match": True, "level": 5, "listed": ["customer-1"]}

@@ -25,10 +25,10 @@ def test_no_kind_of_photo_takes_more_memory_than_its_header_tells_nor_than_eight
     measured = subprocess.run([sys.executable, MEASURE], capture_output=True, text=True, check=True)
     lines = [json.loads(line) for line in measured.stdout.splitlines()]
     assert len(lines) == 13
-    for name, pixels, told, taken in lines:
-        assert told <= max(8 * pixels, headers.BYTES_SMALL), name
-        assert told <= headers.BYTES_MAX, name
-        assert taken <= told, name
+    for name, pixels, estimated, taken in lines:
+        assert estimated <= max(8 * pixels, headers.BYTES_SMALL), name
+        assert estimated <= headers.BYTES_MAX, name
+        assert taken <= estimated, name
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,8 @@ def test_a_damaged_template_refuses_its_entry_alone(
     with composed(tmp_path) as (deployment, _):
         damage(deployment, deployment.tenants.by_name(tenant_id), ids[1], DAMAGES[kind])
     assert answers(tmp_path, tenant_id, 3) == [ids[0], None, ids[2], 1]
-    (told,) = [record.getMessage() for record in caplog.records if "cannot be read" in record.getMessage()]
-    assert told.startswith(f"1 entries of tenant {tenant_id}")
+    (line,) = [record.getMessage() for record in caplog.records if "cannot be read" in record.getMessage()]
+    assert line.startswith(f"1 entries of tenant {tenant_id}")
     code, printed = verify(tmp_path, monkeypatch)
     assert code == 1
     assert f"entry {ids[1]}: its template of {PACK} " in printed
@@ -234,8 +234,8 @@ def test_a_tenant_whose_settings_are_damaged_stops_no_other(
     assert f"tenant {other.id} is not served" in caplog.text
     code, printed = verify(tmp_path, monkeypatch)
     assert (code, other.id in printed) == (1, True)
-    told = CliRunner().invoke(app, ["tenant", "list"], catch_exceptions=False).stdout
-    assert "damaged" in told
+    listed = CliRunner().invoke(app, ["tenant", "list"], catch_exceptions=False).stdout
+    assert "damaged" in listed
     CliRunner().invoke(app, ["tenant", "set", "other", "--search-level", "3"], catch_exceptions=False)
     assert verify(tmp_path, monkeypatch)[0] == 0
 

@@ -185,10 +185,10 @@ def test_a_reference_that_was_taken_and_is_free_again_is_a_conflict(
                 await demand(tenant, reference)
 
         monkeypatch.setattr(enroller, "_demand_new", racing)
-        with pytest.raises(Conflict, match="try again") as told:
+        with pytest.raises(Conflict, match="try again") as refused:
             await gallery.service.insert(tenant, picture(2), EnrolmentRequest("customer-4711"))
-        assert "4711" not in str(told.value)
-        assert told.value.__suppress_context__
+        assert "4711" not in str(refused.value)
+        assert refused.value.__suppress_context__
 
     others: list[str] = []
     settings = {"database_url": request.getfixturevalue("postgres_url")} if on_postgres else {}

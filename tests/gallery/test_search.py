@@ -15,14 +15,14 @@ PHOTO = fake_photo(1, size=(160, 120))
 
 
 def test_an_answer_without_proof_is_logged_as_a_fault(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
+    errors: list[str] = []
     proven = ExactIndex.search
     monkeypatch.setattr(
         ExactIndex, "search", lambda *asked, **options: replace(proven(*asked, **options), certified=False)
     )
-    monkeypatch.setattr(search.log, "error", told.append)
+    monkeypatch.setattr(search.log, "error", errors.append)
     assert api.search(PHOTO).json()["certified"] is False
-    assert [message for message in told if "without proof" in message]
+    assert [message for message in errors if "without proof" in message]
 
 
 def test_the_settings_of_scans_reach_the_index(tmp_path: Path) -> None:

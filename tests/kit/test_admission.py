@@ -134,8 +134,8 @@ def test_bodies_that_do_not_come_hold_up_nobody(admission: Admission, clock: Mov
     assert len(flood(admission, "a")) == ROOM / 2 - 1
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(PHOTO_SECONDS, {1, 2}), (2.1, {9})])
-def test_who_is_refused_is_told_when_the_line_is_shorter(admission: Admission, seconds: float, told: set[int]) -> None:
+@pytest.mark.parametrize(("seconds", "waits"), [(PHOTO_SECONDS, {1, 2}), (2.1, {9})])
+def test_who_is_refused_is_told_when_the_line_is_shorter(admission: Admission, seconds: float, waits: set[int]) -> None:
     learn(admission, seconds)
     flood(admission, "a")
     headers = set()
@@ -143,5 +143,5 @@ def test_who_is_refused_is_told_when_the_line_is_shorter(admission: Admission, s
         with pytest.raises(ServiceUnavailable) as refused:
             admission.ask("a", photos=2, size=KIB)
         headers.add(int(refused.value.headers["Retry-After"]))
-    assert headers <= told | {max(told) + 1}
+    assert headers <= waits | {max(waits) + 1}
     assert len(headers) > 1  # not all come back together

@@ -38,8 +38,8 @@ def test_a_line_tells_time_severity_and_place() -> None:
 def test_a_call_is_found_by_the_id_that_its_answer_carries(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     reply = api.match(PHOTO, PHOTO)
     line = line_of(caplog, reply.headers["x-request-id"])
-    told = rf"POST /api/v1/face/match 200 [0-9.]+ ms id=\S+ tenant={api.tenant.id} client={api.client_id}"
-    assert re.fullmatch(told, line)
+    pattern = rf"POST /api/v1/face/match 200 [0-9.]+ ms id=\S+ tenant={api.tenant.id} client={api.client_id}"
+    assert re.fullmatch(pattern, line)
 
 
 def test_a_refusal_is_found_with_its_code(api: Api, caplog: pytest.LogCaptureFixture) -> None:

@@ -66,7 +66,7 @@ class Walk:
 
     director: Director
     now: float = 100.0
-    told: list[Instruction] = field(default_factory=list)
+    instructions: list[Instruction] = field(default_factory=list)
     looks: list[IdentitySample] = field(default_factory=list)
 
     def show(self, view: FaceView | None = None, *, frames: int = 1, every: float = 0.1, **facts: Any) -> Instruction:
@@ -74,21 +74,21 @@ class Walk:
             self.now += every
             observation = seen(self.now, view, **facts)
             self.looks += self.director.choose_samples(observation)
-            self.told.append(self.director.advance(observation))
-            if self.told[-1].verdict:
+            self.instructions.append(self.director.advance(observation))
+            if self.instructions[-1].verdict:
                 break
-        return self.told[-1]
+        return self.instructions[-1]
 
     def approach(self, *, seconds: float = 1.0, start: float = FAR, end: float = NEAR) -> Instruction:
         steps = max(round(seconds / 0.1), 1)
         for step in range(1, steps + 1):
             self.show(face(start + (end - start) * step / steps))
-        return self.told[-1]
+        return self.instructions[-1]
 
     @property
     def codes(self) -> list[StatusCode]:
         kept: list[StatusCode] = []
-        for one in self.told:
+        for one in self.instructions:
             if not kept or kept[-1] != one.status_code:
                 kept.append(one.status_code)
         return kept

@@ -70,11 +70,11 @@ def answer(
     *,
     places: NDArray[np.float64] = EVEN,
     seed: int = 1,
-    told: list[tuple[float, Colour | None]] | None = None,
+    announced: list[tuple[float, Colour | None]] | None = None,
     **how: Any,
 ) -> Response | None:
     shown = timeline(seed)
-    return respond(film(shown, places, **how), told or shown, LIMITS.flash_lag_seconds)
+    return respond(film(shown, places, **how), announced or shown, LIMITS.flash_lag_seconds)
 
 
 def test_a_face_that_answers_passes_and_the_lag_is_found() -> None:
@@ -87,7 +87,7 @@ def test_a_face_that_answers_passes_and_the_lag_is_found() -> None:
 
 @pytest.mark.parametrize("other", range(2, 12))
 def test_the_answer_to_other_colours_fails(other: int) -> None:
-    response = answer(told=timeline(other))
+    response = answer(announced=timeline(other))
     assert not flash.judge(response, LIMITS).passed
 
 

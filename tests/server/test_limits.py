@@ -206,8 +206,10 @@ def test_silent_connections_push_out_themselves(strict: Server, caplog: pytest.L
             assert httpx.get(f"{strict.url}/healthz").status_code == 200
         assert sum(not line.is_closed() for line in silent[:20]) == 0
     wait_until(lambda: "there are places" in caplog.text)
-    told = [record.getMessage() for record in caplog.records if record.name == "likeness.server"]
-    assert len([line for line in told if "no place is free" in line]) == len([line for line in told if "again" in line])
+    lines = [record.getMessage() for record in caplog.records if record.name == "likeness.server"]
+    assert len([line for line in lines if "no place is free" in line]) == len(
+        [line for line in lines if "again" in line]
+    )
 
 
 def test_who_is_being_worked_for_keeps_his_place(tmp_path: Path) -> None:

@@ -59,10 +59,10 @@ def test_the_browser_is_told_the_end_that_is_kept(caller: Api, checks: Checks, m
     session = open_session(caller)
     lost = lose_one_answer(monkeypatch, "SessionService.end")
     with ready_browser(caller, session) as browser:
-        told = browser.attempt(PERSON_FRAME)
+        answer = browser.attempt(PERSON_FRAME)
     assert lost
-    assert told["code"] is None
-    assert told["jws"]
+    assert answer["code"] is None
+    assert answer["jws"]
     assert face_of(caller, session)["match"] is True
 
 
@@ -75,8 +75,8 @@ def test_a_gallery_that_sees_no_face_costs_an_attempt(
     monkeypatch.setattr(own_server.components.gallery, "search_face", refuses)
     session = open_session(caller, oneToN="search")
     with ready_browser(caller, session) as browser:
-        told = [browser.attempt(PERSON_FRAME) for _ in range(3)]
-    assert [each["type"] for each in told] == ["attempt", "attempt", "end"]
+        answer = [browser.attempt(PERSON_FRAME) for _ in range(3)]
+    assert [each["type"] for each in answer] == ["attempt", "attempt", "end"]
 
 
 def test_a_browser_that_only_talks_does_not_stop_the_clock(caller: Api) -> None:
@@ -225,6 +225,6 @@ def test_nobody_is_enrolled_by_a_session_that_is_over(
     with monkeypatch.context() as patched:
         patched.setattr(gallery, "search_face", meanwhile)
         with ready_browser(enroller, session) as browser:
-            told = browser.attempt(PERSON_FRAME)
-    assert told["code"] in {"SESSION_EXPIRED_OR_NOT_FOUND", "SESSION_EXPIRED"}
+            answer = browser.attempt(PERSON_FRAME)
+    assert answer["code"] in {"SESSION_EXPIRED_OR_NOT_FOUND", "SESSION_EXPIRED"}
     assert not is_enrolled(enroller)

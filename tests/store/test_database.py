@@ -169,8 +169,8 @@ def test_a_full_disk_refuses_the_whole_group_and_loses_nothing(
         assert error.headers["Retry-After"]
     assert fed == []
     assert ids(database) == [1]
-    (told,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert "5 changes were refused: database or disk is full" in told.getMessage()
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert "5 changes were refused: database or disk is full" in record.getMessage()
     assert database.write_now(put(5)) == 5  # a change that needs no further page still works
     make_room(database)
     assert database.write_now(put(3, "x" * 100_000)) == 3

@@ -48,7 +48,7 @@ def test_a_change_is_refused_once_the_file_is_another(
     file = tmp_path / "db.sqlite3"
     became: list[Any] = []
     database = Database(empty_database(file))
-    database.on_ownership(became.append)
+    database.on_ownership_change(became.append)
     database.write_now(lambda c: c.exec_driver_sql("CREATE TABLE notes (text TEXT)"))
     database.write_now(note)
     there = {path.name for path in tmp_path.iterdir()}
@@ -66,7 +66,7 @@ def test_a_file_that_comes_back_to_its_place_is_used_again(tmp_path: Path) -> No
     file = tmp_path / "db.sqlite3"
     became: list[Any] = []
     database = Database(empty_database(file))
-    database.on_ownership(became.append)
+    database.on_ownership_change(became.append)
     database.write_now(lambda c: c.exec_driver_sql("CREATE TABLE notes (text TEXT)"))
     file.rename(tmp_path / "aside")
     with pytest.raises(ServiceUnavailable):

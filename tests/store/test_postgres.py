@@ -131,7 +131,7 @@ def test_one_process_claims_a_database_and_others_may_still_write_to_it(database
 
 def test_a_lost_connection_costs_one_group_of_changes_where_nobody_else_was_owner(database: Database) -> None:
     became: list[Ownership] = []
-    database.on_ownership(became.append)
+    database.on_ownership_change(became.append)
     database.claim()
     end_writing_connection(database)
     with pytest.raises(ServiceUnavailable, match="unreachable"):
@@ -144,7 +144,7 @@ def test_a_lost_connection_costs_one_group_of_changes_where_nobody_else_was_owne
 
 def test_a_claim_is_looked_at_though_nobody_writes(database: Database) -> None:
     became: list[Ownership] = []
-    database.on_ownership(became.append)
+    database.on_ownership_change(became.append)
     database.claim()
     end_writing_connection(database)
     with pytest.raises(ServiceUnavailable):
@@ -155,7 +155,7 @@ def test_a_claim_is_looked_at_though_nobody_writes(database: Database) -> None:
 
 def test_an_owner_in_between_leaves_a_doubt_however_short_its_time(database: Database, postgres_url: str) -> None:
     became: list[Ownership] = []
-    database.on_ownership(became.append)
+    database.on_ownership_change(became.append)
     database.claim()
     end_writing_connection(database)
     successor = Database(postgres_url)
@@ -194,7 +194,7 @@ def test_a_standby_owns_the_database_once_the_owner_ends(
 
 def test_a_commit_whose_answer_was_lost_leaves_a_doubt(database: Database) -> None:
     became: list[Ownership] = []
-    database.on_ownership(became.append)
+    database.on_ownership_change(became.append)
     database.claim()
 
     def put_and_lose(connection: Connection) -> None:

@@ -144,8 +144,8 @@ def test_a_store_that_cannot_be_reached_is_told_the_same_each_time(
     for _ in range(2):
         with pytest.raises(ServiceUnavailable):
             asyncio.run(images.put("t", "1", PHOTO, CIPHER))
-    (told,) = [record.getMessage() for record in caplog.records]
-    assert told.endswith("it cannot be reached (Connection refused)")
+    (messages,) = [record.getMessage() for record in caplog.records]
+    assert messages.endswith("it cannot be reached (Connection refused)")
 
 
 def test_an_insert_is_refused_once_the_store_is_given_up_and_the_cause_is_told_once(
@@ -166,9 +166,9 @@ def test_an_insert_is_refused_once_the_store_is_given_up_and_the_cause_is_told_o
         with composed(tmp_path, images_url="s3://photos/here") as (deployment, gallery):
             tenant = deployment.tenants.create("tenant")
             asyncio.run(insert_twice_and_search())
-    told = [record.getMessage() for record in caplog.records if "cannot take photos" in record.getMessage()]
-    assert len(told) == 1
-    assert told[0].endswith("it does not answer in time")
+    messages = [record.getMessage() for record in caplog.records if "cannot take photos" in record.getMessage()]
+    assert len(messages) == 1
+    assert messages[0].endswith("it does not answer in time")
     at.setenv("AWS_ENDPOINT_URL", s3)
     with composed(tmp_path, images_url="s3://photos/here") as (deployment, again):
         again.galleries.rebuild(deployment.database, [tenant])

@@ -56,7 +56,7 @@ def compose_gallery(
     scans = SizedExecutor("scan", workers=CONCURRENT_SCANS)
     packs = Packs(faces, partial(load_pack, deployment))
     galleries = LoadedGalleries(packs, make_index=make_index)
-    database.on_ownership(galleries.follow_ownership)
+    database.on_ownership_change(galleries.ownership_changed)
     photos = EntryPhotos(images, database)
     searcher = Searcher(packs, galleries, database, scans)
     enroller = Enroller(galleries, photos, database, clock)

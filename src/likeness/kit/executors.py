@@ -41,16 +41,16 @@ class _Piece:
             result = self.work()
         except BaseException as error:  # noqa: BLE001  whatever it is belongs to the one who waits
             _let_go_of_locals(error)
-            self._tell(self.future.set_exception, error)
+            self._conclude(self.future.set_exception, error)
             del self  # else the error and this frame would keep each other in memory, with a photo
         else:
-            self._tell(self.future.set_result, result)
+            self._conclude(self.future.set_result, result)
 
     def refuse(self) -> None:
         """Tell that the work will not be done."""
-        self._tell(self.future.set_exception, ServiceUnavailable("The server is stopping."))
+        self._conclude(self.future.set_exception, ServiceUnavailable("The server is stopping."))
 
-    def _tell(self, set_outcome: Callable[[Any], None], outcome: Any) -> None:
+    def _conclude(self, set_outcome: Callable[[Any], None], outcome: Any) -> None:
         # Given back when the work ends, not when the caller stops waiting: a cancelled call still occupies its thread.
         self.places.release()
         with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits

@@ -9,7 +9,7 @@ from typing import Any, Final
 access_log = logging.getLogger("likeness.access")
 LONGEST_PATH: Final = 200
 """A path may fill a header's whole room; its beginning tells enough."""
-_TOLD: Final = ("tenant", "client", "error")
+_FACTS: Final = ("tenant", "client", "error")
 
 
 class LogFormat(logging.Formatter):
@@ -38,7 +38,7 @@ def configure_logging(level: str) -> None:
 def log_call(method: str, path: str, status: int, seconds: float, request_id: str, facts: Mapping[str, Any]) -> None:
     """Write a call's line: never its query string, which may carry secrets."""
     if access_log.isEnabledFor(logging.INFO):
-        known = "".join(f" {name}={facts[name]}" for name in _TOLD if facts.get(name))
+        known = "".join(f" {name}={facts[name]}" for name in _FACTS if facts.get(name))
         access_log.info(
             "%s %s %d %.1f ms id=%s%s", method, path[:LONGEST_PATH], status, seconds * 1000, request_id, known
         )

@@ -129,12 +129,12 @@ class Database:
         if self._writer.claim.is_made:
             await self.write(lambda c: c.exec_driver_sql("SELECT 1").scalar_one())
 
-    def on_ownership(self, follow: Callable[[Ownership], None]) -> None:
-        """Call ``follow`` when the claim changes or the outcome of a commit is unknown.
+    def on_ownership_change(self, report: Callable[[Ownership], None]) -> None:
+        """Call ``report`` when the claim changes or the outcome of a commit is unknown.
 
-        ``follow`` runs on the writer's thread.
+        ``report`` runs on the writer's thread.
         """
-        self._writer.follow = follow
+        self._writer.on_ownership_change = report
 
     def close(self) -> None:
         """Run the queued changes, then close the database."""

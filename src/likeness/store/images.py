@@ -66,7 +66,7 @@ class ImageStore:
 
     async def put(self, tenant_id: str, image_id: str, photo: bytes, cipher: Cipher) -> None:
         """Store a photo. It is durable when this returns. Raises ServiceUnavailable."""
-        with self._told("take photos", "The image store cannot take this now; nothing was changed."):
+        with self._as_refusal("take photos", "The image store cannot take this now; nothing was changed."):
             await self._objects.put(tenant_id, image_id, cipher.seal(photo, PURPOSE, image_id))
 
     async def get(self, tenant_id: str, image_id: str, cipher: Cipher) -> bytes | None:
@@ -74,7 +74,7 @@ class ImageStore:
 
         Raises ServiceUnavailable, and SetupError for a damaged photo.
         """
-        with self._told("be read", "The image store cannot be read now."):
+        with self._as_refusal("be read", "The image store cannot be read now."):
             sealed = await self._objects.get(tenant_id, image_id)
             if sealed is None:
                 sealed = await self._objects.get(_aside(tenant_id), image_id)
@@ -82,7 +82,7 @@ class ImageStore:
 
     async def delete(self, tenant_id: str, image_id: str) -> None:
         """Delete a photo durably, also from quarantine. A missing photo is no error. Raises ServiceUnavailable."""
-        with self._told("delete photos", "The image store cannot delete this now; it will be tried again."):
+        with self._as_refusal("delete photos", "The image store cannot delete this now; it will be tried again."):
             await self._objects.delete(tenant_id, image_id)
             await self._objects.delete(_aside(tenant_id), image_id)
 
@@ -91,18 +91,18 @@ class ImageStore:
 
         Raises ServiceUnavailable.
         """
-        with self._told("be listed", "The image store cannot be read now."):
+        with self._as_refusal("be listed", "The image store cannot be read now."):
             async for batch in self._objects.batches(tenant_id):
                 yield batch
 
     async def set_aside(self, tenant_id: str, image_id: str) -> None:
         """Move a photo into quarantine. Raises ServiceUnavailable."""
-        with self._told("move photos", "The image store cannot set this aside now."):
+        with self._as_refusal("move photos", "The image store cannot set this aside now."):
             await self._objects.move(image_id, tenant_id, _aside(tenant_id))
 
     async def put_back(self, tenant_id: str, image_id: str) -> None:
         """Move a photo out of quarantine. Raises ServiceUnavailable."""
-        with self._told("move photos", "The image store cannot put this back now."):
+        with self._as_refusal("move photos", "The image store cannot put this back now."):
             await self._objects.move(image_id, _aside(tenant_id), tenant_id)
 
     async def aside(self, tenant_id: str) -> AsyncIterator[list[tuple[str, float]]]:
@@ -110,23 +110,23 @@ class ImageStore:
 
         Times are seconds since the Unix epoch. Raises ServiceUnavailable.
         """
-        with self._told("be listed", "The image store cannot be read now."):
+        with self._as_refusal("be listed", "The image store cannot be read now."):
             async for batch in self._objects.dated(_aside(tenant_id)):
                 yield batch
 
     async def delete_aside(self, tenant_id: str, image_id: str) -> None:
         """Delete a photo from quarantine, and only from there. Raises ServiceUnavailable."""
-        with self._told("delete photos", "The image store cannot delete this now; it will be tried again."):
+        with self._as_refusal("delete photos", "The image store cannot delete this now; it will be tried again."):
             await self._objects.delete(_aside(tenant_id), image_id)
 
     async def mark(self) -> bytes | None:
         """Give the store's mark, or None where it has none. Raises ServiceUnavailable."""
-        with self._told("be read", "The image store cannot be read now."):
+        with self._as_refusal("be read", "The image store cannot be read now."):
             return await self._objects.get("", MARK)
 
     async def set_mark(self, mark: bytes) -> None:
         """Replace the store's mark. Raises ServiceUnavailable."""
-        with self._told("take photos", "The image store cannot take this now."):
+        with self._as_refusal("take photos", "The image store cannot take this now."):
             await self._objects.replace("", MARK, mark)
 
     async def probe(self) -> None:
@@ -136,7 +136,7 @@ class ImageStore:
         """
         name, content = f"probe-{secrets.token_hex(8)}", b"probe"
         try:
-            with self._told("take photos", "The image store cannot take photos now."):
+            with self._as_refusal("take photos", "The image store cannot take photos now."):
                 await self._objects.put("", name, content)
                 stored = await self._objects.get("", name)
                 await self._objects.delete("", name)
@@ -155,7 +155,7 @@ class ImageStore:
         self._objects.close()
 
     @contextmanager
-    def _told(self, what: str, refusal: str) -> Iterator[None]:
+    def _as_refusal(self, what: str, refusal: str) -> Iterator[None]:
         """Turn the store's faults into ServiceUnavailable with the message ``refusal``.
 
         Log the cause once, and again when it changes.

@@ -27,7 +27,7 @@ CUT_SECONDS = 2.0
 """Time from an erasure to the cut of the log, and between tries while a reader prevents the cut."""
 _CUT_MILLISECONDS = 50
 """How long the writer waits for readers to end. Then it tries again later."""
-TOLD_SECONDS = 60.0
+REPORTED_SECONDS = 60.0
 
 
 def tune(engine: Engine, *, read_only: bool) -> None:
@@ -131,7 +131,7 @@ class LogRemains:
 
     def postpone(self) -> None:
         now = time.monotonic()
-        if self._since + TOLD_SECONDS < now:
+        if self._since + REPORTED_SECONDS < now:
             log.warning("erased data is still in the database's log: a reader takes long, or the disk refuses")
             self._since = now
         self._due = now + CUT_SECONDS

@@ -63,7 +63,7 @@ class Writer:
     def __init__(self, url: str) -> None:
         self.engine = make_engine(url, pool_size=1, read_only=False)
         self.claim = Claim()
-        self.follow: Callable[[Ownership], None] | None = None
+        self.on_ownership_change: Callable[[Ownership], None] | None = None
         """Called on the writer's thread when the claim changes or the outcome of a commit is unknown."""
         self.remains = LogRemains(self.engine) if self.is_sqlite else None
         file = self.engine.url.database
@@ -156,11 +156,11 @@ class Writer:
             outcomes = self._carry_out(group)
         except Exception as error:  # noqa: BLE001  the writer's thread must survive every fault
             # Nothing of the group was committed. So all its changes get the refusal, not what their work gave.
-            told = isinstance(error, Gone) or (isinstance(error, Unowned) and not self.claim.is_made)
-            if not told:
+            logged = isinstance(error, Gone) or (isinstance(error, Unowned) and not self.claim.is_made)
+            if not logged:
                 log.error("%d changes were refused: %s", len(group), cause_of(error))  # noqa: TRY400  no traceback: the database is at fault
             outcomes = [_Outcome(change, failure=refusal_of(error)) for change in group]
-        _tell(outcomes)
+        _conclude(outcomes)
 
     def _carry_out(self, group: list[Change]) -> "list[_Outcome]":
         try:
@@ -182,7 +182,7 @@ class Writer:
         committing = False
         try:
             if self.claim.is_made and not self.claim.is_held_on(connection):
-                self._tell_ownership(self.claim.take_back(connection))
+                self._report_ownership(self.claim.take_back(connection))
             with connection.begin():
                 yield connection
                 committing = True
@@ -196,10 +196,10 @@ class Writer:
                 connection.invalidate()
                 self._leave_connection()
                 if self.claim.is_made:
-                    self._tell_ownership(Ownership.LOST)
+                    self._report_ownership(Ownership.LOST)
             # SQLite commits in this process, so it knows the outcome.
             if committing and isinstance(error, DBAPIError) and not self.is_sqlite:
-                self._tell_ownership(Ownership.DOUBTFUL)
+                self._report_ownership(Ownership.DOUBTFUL)
                 raise CommitUnknown from error
             raise
 
@@ -212,7 +212,7 @@ class Writer:
                 log.critical("%s: stop the server and restore the database; until then every call is refused", Gone())
             else:
                 log.warning("the database's file is in its place again")
-            self._tell_ownership(Ownership.GONE if gone else Ownership.KEPT)
+            self._report_ownership(Ownership.GONE if gone else Ownership.KEPT)
         if gone:
             raise Gone
 
@@ -223,9 +223,9 @@ class Writer:
                 self.files.opened()
         return self._writing
 
-    def _tell_ownership(self, became: Ownership) -> None:
-        if self.follow:
-            self.follow(became)
+    def _report_ownership(self, became: Ownership) -> None:
+        if self.on_ownership_change:
+            self.on_ownership_change(became)
 
     def _leave_connection(self) -> None:
         if self._writing is not None:
@@ -260,7 +260,7 @@ class _Outcome:
             done.set_result(self.result)
 
 
-def _tell(outcomes: Sequence[_Outcome]) -> None:
+def _conclude(outcomes: Sequence[_Outcome]) -> None:
     """Run each change's ``after_commit`` in commit order, and answer the callers, those of one event loop together.
 
     A wake-up of a loop costs the writer as much as several rows, and gives the interpreter to the loop's thread.
@@ -271,9 +271,9 @@ def _tell(outcomes: Sequence[_Outcome]) -> None:
             outcome.answer()
         else:
             by_loop[outcome.change.done.get_loop()].append(outcome)
-    for loop, told in by_loop.items():
+    for loop, concluded in by_loop.items():
         with suppress(RuntimeError):  # the loop is closed, so no caller waits
-            loop.call_soon_threadsafe(_answer_all, told)
+            loop.call_soon_threadsafe(_answer_all, concluded)
 
 
 def _answer_all(outcomes: Sequence[_Outcome]) -> None:

@@ -41,7 +41,7 @@ class Tenants:
         self._opened: dict[str, Tenant] = {}
         self._stored: dict[str, str] = {}
         """The settings of the opened tenants, as the database had them."""
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         """Ids of tenants that cannot be opened and that the log names already."""
         self._lock = threading.Lock()
 
@@ -91,7 +91,7 @@ class Tenants:
             try:
                 opened.append(self._opened.get(row.id) or self._open(row))
             except SetupError as error:
-                self._tell_once(row, error)
+                self._log_once(row, error)
         return opened
 
     def names_where(self, applies: Callable[[TenantSettings], bool]) -> list[str]:
@@ -128,13 +128,13 @@ class Tenants:
             try:
                 opened = self._open(row)
             except SetupError as error:
-                self._tell_once(row, error)
+                self._log_once(row, error)
                 raise ServiceUnavailable("The data of this tenant cannot be opened now.") from error
         return opened
 
-    def _tell_once(self, row: TenantRow, error: SetupError) -> None:
-        if row.id not in self._told:
-            self._told.add(row.id)
+    def _log_once(self, row: TenantRow, error: SetupError) -> None:
+        if row.id not in self._logged:
+            self._logged.add(row.id)
             log.error(
                 "tenant %s is not served: %s. Otherwise restore its row from a backup, or erase the tenant: `likeness "
                 "tenant erase %s`",

@@ -14,8 +14,8 @@ from likeness.web.json_object import PIECE_BYTES, LongText
 
 DATA_URL = re.compile(rb"\s*data:[^,]{0,1024};\s*base64\s*,", re.IGNORECASE)
 """How a data URL (RFC 2397) begins. Its type is not believed: a photo is told from its bytes."""
-LONGEST_NAME_TOLD = 64
-MOST_FAULTS_TOLD = 8
+LONGEST_NAME_SHOWN = 64
+MOST_FAULTS_SHOWN = 8
 WHITE_SPACE = b" \t\r\n\f\v"
 
 
@@ -118,7 +118,7 @@ def faults_of(error: ValidationError) -> str:
     """Tell what is wrong with which field, without the input itself: it may be a face, or a secret."""
     faults = error.errors(include_input=False, include_url=False, include_context=False)
     return "; ".join(
-        f"{'.'.join(str(name)[:LONGEST_NAME_TOLD] for name in fault['loc']) or 'body'}: "
+        f"{'.'.join(str(name)[:LONGEST_NAME_SHOWN] for name in fault['loc']) or 'body'}: "
         f"{fault['msg'].removeprefix('Value error, ')}"
-        for fault in faults[:MOST_FAULTS_TOLD]
+        for fault in faults[:MOST_FAULTS_SHOWN]
     )

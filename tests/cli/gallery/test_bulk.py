@@ -88,8 +88,8 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 def test_a_folder_is_enrolled_and_what_is_refused_is_told(people: Path, tmp_path: Path) -> None:
     refused = tmp_path / "refused.csv"
-    told = import_into("acme", people, "--refused", refused)
-    assert "enrolled 5, already there 0, refused 3" in told
+    output = import_into("acme", people, "--refused", refused)
+    assert "enrolled 5, already there 0, refused 3" in output
     assert set(entries("acme")) == {"0.jpg", "1.jpg", "2.jpg", "3.jpg", "more/4.png"}
     assert entries("other") == {}
     reasons = {row["name"]: row["code"] for row in read_csv(refused)}
@@ -105,9 +105,9 @@ def test_a_photo_is_told_by_its_bytes_and_what_is_passed_over_is_counted(people:
         (people / left_out).parent.mkdir(exist_ok=True)
         (people / left_out).write_bytes(photo(9))
     os.mkfifo(people / "pipe")
-    told = import_into("acme", people)
-    assert "enrolled 7, already there 0, refused 3" in told
-    assert "files skipped: hidden 3, no photo 2, thumbnail 3" in told
+    output = import_into("acme", people)
+    assert "enrolled 7, already there 0, refused 3" in output
+    assert "files skipped: hidden 3, no photo 2, thumbnail 3" in output
     assert entries("acme").keys() >= {"from a scanner", "8.jfif"}
 
 
@@ -168,8 +168,8 @@ def test_a_bad_row_holds_up_nobody(people: Path, tmp_path: Path, row: dict[str, 
     (people / "large.jpg").write_bytes(bytes(6 << 20))
     good = {"photo": "3.jpg", "externalId": "good"}
     (people / "a.jsonl").write_text("\n".join(map(json.dumps, (good, row))))
-    told = import_into("acme", people / "a.jsonl", "--refused", tmp_path / "refused.csv")
-    assert "enrolled 1, already there 0, refused 1" in told
+    output = import_into("acme", people / "a.jsonl", "--refused", tmp_path / "refused.csv")
+    assert "enrolled 1, already there 0, refused 1" in output
     assert [(each["row"], each["code"]) for each in read_csv(tmp_path / "refused.csv")] == [("2", code)]
 
 
@@ -199,8 +199,8 @@ def test_a_source_that_is_none_is_told(people: Path, name: str, content: bytes, 
 
 def test_a_row_with_too_many_cells_or_a_bad_reference_is_refused_alone(people: Path, tmp_path: Path) -> None:
     (people / "a.csv").write_text("photo,externalId\n0.jpg,Doe,John\n2.jpg,b\x7f\n3.jpg,=1+2\n3.jpg,d\n")
-    told = import_into("acme", people / "a.csv", "--refused", tmp_path / "refused.csv")
-    assert "enrolled 2, already there 0, refused 2" in told
+    output = import_into("acme", people / "a.csv", "--refused", tmp_path / "refused.csv")
+    assert "enrolled 2, already there 0, refused 2" in output
     assert [row["row"] for row in read_csv(tmp_path / "refused.csv")] == ["1", "2"]
     assert "more cells" in read_csv(tmp_path / "refused.csv")[0]["message"]
 
@@ -312,9 +312,9 @@ def test_a_damaged_photo_stops_neither_export_nor_comparison(people: Path, tmp_p
     (tmp_path / "real" / "sub").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "real" / "sub")
     table = tmp_path / "link" / "out.csv"
-    told = run("gallery", "export", table, "--tenant", "acme", "--images", tmp_path / "images")
-    assert "5 entries" in told
-    assert all(entries("acme")[name].id in told for name in ("0.jpg", "2.jpg"))
+    output = run("gallery", "export", table, "--tenant", "acme", "--images", tmp_path / "images")
+    assert "5 entries" in output
+    assert all(entries("acme")[name].id in output for name in ("0.jpg", "2.jpg"))
     assert "enrolled 3, already there 0, refused 2" in import_into("other", table)
     page = tmp_path / "pairs.html"
     assert "1 pairs" in run("gallery", "dedupe", "--tenant", "acme", "--level", 4, "--html", page)
@@ -354,7 +354,9 @@ def test_every_pair_of_look_alikes_is_found(people: Path, tmp_path: Path) -> Non
     import_into("acme", people / "a.jsonl")
     import_into("other", people / "a.jsonl")
     table, page = tmp_path / "pairs.csv", tmp_path / "pairs.html"
-    told = run("gallery", "dedupe", "--tenant", "acme", "--level", 3, "--csv", table, "--html", page, "--pictures", 10)
+    output = run(
+        "gallery", "dedupe", "--tenant", "acme", "--level", 3, "--csv", table, "--html", page, "--pictures", 10
+    )
     engine = FakeEngine()
     templates = {
         str(row["externalId"]): embed_photo(engine, (people / row["photo"]).read_bytes(), FacePolicy.LARGEST)
@@ -369,7 +371,7 @@ def test_every_pair_of_look_alikes_is_found(people: Path, tmp_path: Path) -> Non
     assert len(expected) > 20
     assert len(found) == len(expected)
     assert {frozenset((row["firstExternalId"], row["secondExternalId"])) for row in found} == set(expected)
-    assert f"{len(expected)} pairs reach level 3" in told
+    assert f"{len(expected)} pairs reach level 3" in output
     ids = {entry.id for entry in entries("acme").values()}
     assert {row["first"] for row in found} | {row["second"] for row in found} <= ids
     drawn = page.read_text()

@@ -50,10 +50,10 @@ def test_the_commands_lead_from_one_pack_to_another(server: ServerProcess) -> No
     entries = enrol(server, 3)
     with pytest.raises(NotFound, match="No gallery is being moved"):
         run("cutover")
-    told = run("reindex", "--pack", "fake-2")
-    assert "2 of 2 worked on" in told
-    assert "0 answers would change" in told
-    assert "1 entries (PHOTO_DELETED 1)" in told
+    output = run("reindex", "--pack", "fake-2")
+    assert "2 of 2 worked on" in output
+    assert "0 answers would change" in output
+    assert "1 entries (PHOTO_DELETED 1)" in output
     with pytest.raises(InvalidInput, match="`likeness gallery cutover`"):
         run("finish", "--orphans", "keep")
     assert "fake-2@1" in run("cutover").splitlines()[1]
@@ -75,8 +75,8 @@ def test_the_commands_lead_from_one_pack_to_another(server: ServerProcess) -> No
 
 def test_a_command_for_all_passes_over_those_who_are_there(server: ServerProcess) -> None:
     enrol(server, 2)
-    told = CliRunner().invoke(app, ["tenant", "create", "second"], catch_exceptions=False).stdout.split()
-    second = replace(server, credentials=ClientCredentials(*(told[told.index(name) + 1] for name in KEYS)))
+    output = CliRunner().invoke(app, ["tenant", "create", "second"], catch_exceptions=False).stdout.split()
+    second = replace(server, credentials=ClientCredentials(*(output[output.index(name) + 1] for name in KEYS)))
     enrol(second, 2)
     assert "ready" in run("reindex", "--pack", "fake-2", "--tenant", "second")
     assert "cut over" in run("cutover", "--tenant", "second")
@@ -101,9 +101,9 @@ def test_a_server_that_ends_before_its_work_is_told(server: ServerProcess, monke
 
     with server.paused(), pytest.MonkeyPatch.context() as waiting:
         waiting.setattr(time, "sleep", kill_and_sleep)
-        told = CliRunner().invoke(app, ["gallery", "reindex", "--pack", "fake-2"], catch_exceptions=False)
-    assert told.exit_code == 1
-    assert "server ended before" in told.output
+        done = CliRunner().invoke(app, ["gallery", "reindex", "--pack", "fake-2"], catch_exceptions=False)
+    assert done.exit_code == 1
+    assert "server ended before" in done.output
     server.start()
     assert "ready" in run("reindex", "--pack", "fake-2")
 

@@ -38,9 +38,9 @@ def test_every_photo_is_told_and_written(folder: Path) -> None:
     assert f"{good}: quality 90, good enough as enrol" in done.output
     assert f"{dark}: quality 10, refused as enrol: UnderExposurePrevention" in done.output
     assert "by landmarks" not in done.output
-    told = json.loads(report.read_text())
-    assert (told["pack"], told["use"]) == ("fake@1", "enrol")
-    first, second = told["photos"]
+    written = json.loads(report.read_text())
+    assert (written["pack"], written["use"]) == ("fake@1", "enrol")
+    first, second = written["photos"]
     assert (first["photo"], first["score"], first["reasons"]) == (str(good), 90, [])
     assert first["measures"]["UnderExposurePrevention"]["scalar"] == 90
     assert (first["landmarkMeasures"], first["facePresence"]) == ({}, None)
@@ -75,11 +75,11 @@ def test_landmarks_add_their_columns_once_installed(folder: Path, data: Path, mo
     assert "is installed" in run("packs", "install", "face-landmarks").output
     done = run(*arguments)
     assert "scalar by landmarks" in done.output
-    (told,) = json.loads(report.read_text())["photos"]
-    by_landmarks = told["landmarkMeasures"]
+    (written,) = json.loads(report.read_text())["photos"]
+    by_landmarks = written["landmarkMeasures"]
     assert by_landmarks["EyesOpen"]["scalar"] > 95
     assert by_landmarks["MouthClosed"]["scalar"] > 60
     assert by_landmarks["InterEyeDistance"]["raw"] == pytest.approx(41.5, abs=2)
     assert abs(by_landmarks["HeadPoseYaw"]["raw"]) < 10
-    assert told["facePresence"] > 0.99
-    assert "EyesOpen" not in told["measures"]
+    assert written["facePresence"] > 0.99
+    assert "EyesOpen" not in written["measures"]

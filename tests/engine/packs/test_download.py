@@ -61,10 +61,10 @@ def fetch(host: Host, target: Path, **changes: Any) -> None:
 
 
 def test_a_whole_download(tmp_path: Path) -> None:
-    told = []
-    fetch(Host(), tmp_path / "a" / "face.onnx", progress=lambda *step: told.append(step))
+    steps = []
+    fetch(Host(), tmp_path / "a" / "face.onnx", progress=lambda *step: steps.append(step))
     assert (tmp_path / "a" / "face.onnx").read_bytes() == CONTENT
-    assert told[-1] == ("face.onnx", len(CONTENT), len(CONTENT))
+    assert steps[-1] == ("face.onnx", len(CONTENT), len(CONTENT))
     assert [file.name for file in (tmp_path / "a").iterdir()] == ["face.onnx"]
 
 

@@ -39,11 +39,11 @@ def test_installing_downloads_from_the_first_address_that_gives_the_file(tmp_pat
     here = store(tmp_path, {"two.example": CONTENT})
     assert here.find(WEIGHTS) is None
     assert not here.installed(PACK)
-    told = []
-    here.install(PACK, progress=lambda *step: told.append(step))
+    steps = []
+    here.install(PACK, progress=lambda *step: steps.append(step))
     assert here.read(WEIGHTS) == CONTENT
     assert here.installed(PACK)
-    assert told
+    assert steps
 
 
 def archived(content: bytes, **changes: Any) -> tuple[dict[str, bytes], Manifest]:

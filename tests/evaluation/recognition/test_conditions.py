@@ -87,7 +87,7 @@ def test_what_is_known_is_not_looked_at_again(faces: DataSet, tmp_path: Path) ->
             Counting.looks += 1
             return super().analyse(photo, use=use, policy=policy)
 
-    told = []
+    steps = []
     photos = choose_photos(faces, 6)
     for _ in range(2):
         cache = TemplateCache.open(tmp_path, pack="fake@1", binding="")
@@ -97,10 +97,10 @@ def test_what_is_known_is_not_looked_at_again(faces: DataSet, tmp_path: Path) ->
             photos=photos,
             table=TABLE,
             cache=cache,
-            progress=lambda *step: told.append(step),
+            progress=lambda *step: steps.append(step),
         )
     assert Counting.looks == 6 * (1 + len(TABLE))
-    assert told == [(step, 6) for step in range(1, 7)] * 2
+    assert steps == [(step, 6) for step in range(1, 7)] * 2
     assert all(isinstance(outcome, FailureToAcquire) for outcome in found.outcomes["dark 1/40"])
 
 

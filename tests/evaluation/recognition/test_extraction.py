@@ -42,9 +42,9 @@ def data_set(tmp_path: Path) -> DataSet:
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_each_photo_gives_a_template_or_a_reason(data_set: DataSet, workers: int) -> None:
-    told = []
+    steps = []
     extraction = extract(
-        FakeEngine(), data_set, workers=workers, progress=lambda done, total: told.append((done, total))
+        FakeEngine(), data_set, workers=workers, progress=lambda done, total: steps.append((done, total))
     )
     assert extraction.failures == {
         3: FailureToAcquire("LOW_QUALITY", ("UnderExposurePrevention",)),
@@ -56,7 +56,7 @@ def test_each_photo_gives_a_template_or_a_reason(data_set: DataSet, workers: int
     assert extraction.people.tolist() == [0, 0, 1]
     assert extraction.rows.shape == (3, FakeEngine.pack.template_size)
     assert extraction.rows[0] @ extraction.rows[1] > 0.8 > extraction.rows[0] @ extraction.rows[2]
-    assert told == [(done, 7) for done in range(1, 8)]
+    assert steps == [(done, 7) for done in range(1, 8)]
 
 
 def test_no_template_at_all(data_set: DataSet) -> None:

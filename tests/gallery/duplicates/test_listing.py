@@ -42,12 +42,12 @@ def test_all_pairs_are_told_and_the_best_are_given_best_first(
     with composed(tmp_path / "data") as (deployment, _):
         acme = deployment.tenants.create("acme")
         keys = enrol(deployment, acme, "a", "b", "c", "d")
-        group, told, done = angled(keys, 0, 4, 6, 90), list[ListedPair](), list[int]()
+        group, reported, done = angled(keys, 0, 4, 6, 90), list[ListedPair](), list[int]()
         search = DuplicateListing(deployment.database, acme, {PACK: FakeEngine()}, 5)
-        best = search.find([group], most=2, tell=told.append, progress=lambda _, count: done.append(count))
+        best = search.find([group], most=2, report=reported.append, progress=lambda _, count: done.append(count))
     assert search.found == 3
-    assert {(pair.first.id, pair.second.id) for pair in told} == {("a", "b"), ("a", "c"), ("b", "c")}
-    assert {(pair.level, pair.pack) for pair in told} == {(5, PACK)}
+    assert {(pair.first.id, pair.second.id) for pair in reported} == {("a", "b"), ("a", "c"), ("b", "c")}
+    assert {(pair.level, pair.pack) for pair in reported} == {(5, PACK)}
     assert [(pair.first, pair.second) for pair in best] == [(keys[1], keys[2]), (keys[0], keys[1])]
     assert [pair.score for pair in best] == pytest.approx([np.cos(np.radians(2)), np.cos(np.radians(4))])
     assert done == [4]
@@ -57,13 +57,13 @@ def test_a_pair_of_an_erased_entry_is_counted_and_not_told(tmp_path: Path) -> No
     with composed(tmp_path / "data") as (deployment, _):
         acme = deployment.tenants.create("acme")
         keys = [*enrol(deployment, acme, "a", "b"), 9999]
-        told = list[ListedPair]()
+        reported = list[ListedPair]()
         search = DuplicateListing(deployment.database, acme, {PACK: FakeEngine()}, 5)
-        best = search.find([angled(keys, 0, 1, 2)], most=9, tell=told.append, progress=lambda *_: None)
+        best = search.find([angled(keys, 0, 1, 2)], most=9, report=reported.append, progress=lambda *_: None)
         with closing(ImageStore(deployment.settings.images_address)) as images:
             shown = asyncio.run(search.pictured(best, images))
     assert search.found == len(best) == 3
-    assert [(pair.first.id, pair.second.id) for pair in told] == [("a", "b")]
+    assert [(pair.first.id, pair.second.id) for pair in reported] == [("a", "b")]
     (pair,) = shown
     assert [(side.entry_id, side.external_id, side.face) for side in pair.sides] == [
         ("a", "ref a", None),
@@ -77,4 +77,4 @@ def test_without_a_table_no_entry_is_looked_up(tmp_path: Path, monkeypatch: pyte
         acme = deployment.tenants.create("acme")
         monkeypatch.setattr(GalleryRepository, "find_keys", lambda *_: pytest.fail("an entry was looked up"))
         search = DuplicateListing(deployment.database, acme, {PACK: FakeEngine()}, 5)
-        assert len(search.find([angled([1, 2], 0, 1)], most=9, tell=None, progress=lambda *_: None)) == 1
+        assert len(search.find([angled([1, 2], 0, 1)], most=9, report=None, progress=lambda *_: None)) == 1

@@ -153,11 +153,11 @@ def test_more_than_a_crash_leaves_is_touched_after_a_yes_alone(
         assert (stored(tmp_path), aside(tmp_path)) == (8, 0)
     assert "6 photos belong to no entry and are left alone: they are more than 5" in caplog.text
     assert "likeness gallery sweep --yes" in caplog.text
-    told = CliRunner().invoke(app, ["gallery", "sweep"])
-    assert "photos of no entry: 6 (nothing is changed without --yes)" in told.output
+    swept = CliRunner().invoke(app, ["gallery", "sweep"])
+    assert "photos of no entry: 6 (nothing is changed without --yes)" in swept.output
     assert aside(tmp_path) == 0
-    told = CliRunner().invoke(app, ["gallery", "sweep", "--yes"])
-    assert "photos of no entry: 6 (set aside for 30 days: 6)" in told.output
+    swept = CliRunner().invoke(app, ["gallery", "sweep", "--yes"])
+    assert "photos of no entry: 6 (set aside for 30 days: 6)" in swept.output
     assert (stored(tmp_path), aside(tmp_path)) == (2, 6)
     with started(tmp_path) as (deployment, _):
         clock.seconds = deployment.clock.now() + 40 * sweep.DAY_SECONDS

@@ -65,11 +65,11 @@ def test_every_gallery_that_answers_with_another_pack_is_asked(
         requests.ask([there, empty], "fake-2", named=False)
 
 
-@pytest.mark.parametrize(("pack", "told"), [("fake-2@1", "answers with fake-2@1"), (None, "is empty")])
+@pytest.mark.parametrize(("pack", "message"), [("fake-2@1", "answers with fake-2@1"), (None, "is empty")])
 def test_a_named_gallery_that_is_there_is_told(
-    deployment: Deployment, requests: ReindexRequests, pack: str | None, told: str
+    deployment: Deployment, requests: ReindexRequests, pack: str | None, message: str
 ) -> None:
-    with pytest.raises(Conflict, match=told):
+    with pytest.raises(Conflict, match=message):
         requests.ask([tenant(deployment, "acme", pack=pack)], "fake-2", named=True)
 
 

@@ -49,7 +49,7 @@ def signal(verdict: Verdict | None, name: SignalName) -> SignalResult:
 
 
 @pytest.mark.parametrize(
-    ("view", "faces", "told"),
+    ("view", "faces", "outcome"),
     [
         (None, 0, (StatusCode.FACE_NOT_DETECTED, None)),
         (face(), 2, (StatusCode.FACE_MULTIPLE_FACES_DETECTED, None)),
@@ -71,10 +71,10 @@ def signal(verdict: Verdict | None, name: SignalName) -> SignalResult:
     ],
 )
 def test_guidance_names_what_is_wrong(
-    view: FaceView | None, faces: int, told: tuple[StatusCode, None] | tuple[StatusCode, Hint] | None
+    view: FaceView | None, faces: int, outcome: tuple[StatusCode, None] | tuple[StatusCode, Hint] | None
 ) -> None:
     limits = THRESHOLDS.guidance
-    assert guide(seen(1.0, view, faces=faces), limits.far_scale, limits) == told
+    assert guide(seen(1.0, view, faces=faces), limits.far_scale, limits) == outcome
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_guidance_fails_nobody() -> None:
     going = walk(mode=LivenessMode.PASSIVE)
     for view in (None, face(0.5 * FAR), face(yaw=0.4), face(brightness=10.0), face(sharpness=0.1)):
         going.show(view, frames=10)
-    assert going.told[-1].verdict is None
+    assert going.instructions[-1].verdict is None
 
 
 def test_holding_still_takes_frames_and_time() -> None:
@@ -127,9 +127,9 @@ def test_progress_never_falls_and_ends_at_one() -> None:
     going.show(None, frames=3)
     going.approach()
     going.show(face(NEAR), frames=80)
-    shares = [one.progress for one in going.told]
+    shares = [one.progress for one in going.instructions]
     assert all(before <= after for before, after in pairwise(shares))
-    assert going.told[-1].verdict is not None
+    assert going.instructions[-1].verdict is not None
     assert shares[-1] == 1.0
 
 
@@ -146,7 +146,7 @@ def test_the_way_through_an_active_attempt() -> None:
         StatusCode.FACE_LIVENESS_HOLD_STILL,
         StatusCode.FACE_LIVENESS_FAILED,
     ]
-    verdict = going.told[-1].verdict
+    verdict = going.instructions[-1].verdict
     assert signal(verdict, SignalName.CHALLENGE).passed
     names = [one.name for one in verdict.signals]
     assert names == [
@@ -161,7 +161,7 @@ def test_the_way_through_an_active_attempt() -> None:
 
 def test_the_oval_grows_when_closer_is_wanted() -> None:
     going = settled(Move())
-    far = going.told[-1].oval
+    far = going.instructions[-1].oval
     near = going.show(face(), frames=6).oval
     assert near.width > 2 * far.width
     assert (near.centre_x, near.centre_y) == (320.0, 240.0)
@@ -173,7 +173,7 @@ def test_colours_are_told_with_their_numbers_and_for_their_time() -> None:
     going.show(face(), frames=6)
     going.approach()
     going.show(face(NEAR), frames=120, every=0.05)
-    shown = [(one.flash_index, one.colour) for one in going.told if one.colour]
+    shown = [(one.flash_index, one.colour) for one in going.instructions if one.colour]
     order = list(dict.fromkeys(shown))
     assert order == list(enumerate(flash.colour for flash in step.colours))
     for (index, _), flash in zip(order, step.colours, strict=True):
@@ -189,10 +189,10 @@ def test_losing_the_face_in_the_colours_shows_others() -> None:
     going.show(face(NEAR), frames=10)
     going.show(None, frames=10)
     going.show(face(NEAR), frames=80)
-    order = list(dict.fromkeys((one.flash_index, one.colour) for one in going.told if one.colour))
+    order = list(dict.fromkeys((one.flash_index, one.colour) for one in going.instructions if one.colour))
     spare = [(len(step.colours) + index, flash.colour) for index, flash in enumerate(step.spare)]
     assert order[-len(spare) :] == spare
-    assert signal(going.told[-1].verdict, SignalName.CHALLENGE).passed
+    assert signal(going.instructions[-1].verdict, SignalName.CHALLENGE).passed
 
 
 def test_losing_it_twice_fails() -> None:
@@ -203,7 +203,7 @@ def test_losing_it_twice_fails() -> None:
         going.show(face(NEAR), frames=8)
         going.show(None, frames=10)
     going.show(face(NEAR), frames=10)
-    result = signal(going.told[-1].verdict, SignalName.CHALLENGE)
+    result = signal(going.instructions[-1].verdict, SignalName.CHALLENGE)
     assert (result.passed, result.reason) == (False, "the face left while the colours were shown")
 
 
@@ -237,9 +237,9 @@ def test_the_way_must_be_seen() -> None:
 )
 def test_gestures_count_to_their_side(step: Tilt | Turn, made: dict[str, float], wrong: dict[str, float]) -> None:
     going = settled(step)
-    told = going.show(face(), frames=4)
+    instruction = going.show(face(), frames=4)
     kind = type(step).__name__.upper()
-    assert told.status_code == f"FACE_LIVENESS_{kind}_{step.side.upper()}"
+    assert instruction.status_code == f"FACE_LIVENESS_{kind}_{step.side.upper()}"
     going.show(face(**wrong), frames=4)
     assert (going.director.step_index, going.director.evidence.mistakes) == (1, 1)
     going.show(face(), frames=3)
@@ -277,9 +277,9 @@ def test_silence_ends_an_attempt(passing: float, what: str | None) -> None:
 
 def test_a_step_that_is_not_done_ends_an_attempt() -> None:
     going = settled(Move())
-    told = going.show(face(), frames=400)
-    assert told.verdict.status_code is StatusCode.FACE_TIMEOUT
-    assert signal(told.verdict, SignalName.CHALLENGE).reason == "1 of 2 steps were done in time"
+    instruction = going.show(face(), frames=400)
+    assert instruction.verdict.status_code is StatusCode.FACE_TIMEOUT
+    assert signal(instruction.verdict, SignalName.CHALLENGE).reason == "1 of 2 steps were done in time"
 
 
 def test_a_first_tick_starts_the_clock() -> None:
@@ -301,7 +301,7 @@ def test_identity_is_looked_at_as_a_step_begins_and_again_at_the_end() -> None:
     going.show(face(), frames=6)
     going.approach()
     going.show(face(NEAR), frames=80)
-    assert going.told[-1].verdict is not None
+    assert going.instructions[-1].verdict is not None
     assert {look.step_index for look in going.looks} == {0, 1, 2, 3}
     assert {look.lit_by_flash for look in going.looks if look.step_index == 2} == {False, True}
     assert going.looks[-1].seen.at_seconds == going.now, "the last frame of all is looked at"
@@ -330,7 +330,7 @@ def test_the_verdict_as_it_is_signed() -> None:
 
 
 def test_the_page_is_told_no_scores() -> None:
-    message = settled(Move()).told[-1].as_json()
+    message = settled(Move()).instructions[-1].as_json()
     assert set(message) == {
         "statusCode",
         "progress",
@@ -350,6 +350,6 @@ def test_the_same_observations_give_the_same_instructions() -> None:
         going.show(face(), frames=6)
         going.approach()
         going.show(face(NEAR), frames=60)
-        return [one.as_json() for one in going.told]
+        return [one.as_json() for one in going.instructions]
 
     assert run() == run()

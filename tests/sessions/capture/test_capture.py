@@ -337,9 +337,9 @@ def test_a_lost_connection_is_resumed_in_the_same_attempt(caller: Api, checks: C
 
 def test_staying_away_is_a_failed_attempt(caller: Api, checks: Checks) -> None:
     session = open_session(caller, maxAttempts=2)
-    for left, told in ((2, None), (1, "FACE_TIMEOUT")):
+    for left, failed in ((2, None), (1, "FACE_TIMEOUT")):
         with ready_browser(caller, session) as browser:
-            assert (browser.ready["attemptsLeft"], browser.ready["failed"]) == (left, told)
+            assert (browser.ready["attemptsLeft"], browser.ready["failed"]) == (left, failed)
             browser.start()
         time.sleep(0.8)
     wait_until(lambda: caller.call("GET", f"/api/v1/info/{session.id}").status_code == 200)

@@ -112,9 +112,9 @@ def _prepare(settings: Settings, console: Console) -> ClientCredentials:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
-        told = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be listened on ({error.strerror})"
+        obstacle = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be listened on ({error.strerror})"
         raise SetupError(
-            f"{settings.own_address} {told}; stop what runs there, or set LIKENESS_HOST and LIKENESS_PORT"
+            f"{settings.own_address} {obstacle}; stop what runs there, or set LIKENESS_HOST and LIKENESS_PORT"
         ) from error
     if not is_initialised(settings):
         initialise(settings)

@@ -77,7 +77,7 @@ def dedupe(
             best = listing.find(
                 groups,
                 most=pictures,
-                tell=write,
+                report=write,
                 progress=lambda group, done: bar.update(tasks[group], completed=done),
             )
         if html_file:

@@ -212,7 +212,7 @@ def _stored(extraction: Extraction, chosen: CalibratedThresholds, groups: int, p
         thresholds.append(NEVER)
         measured.append(0.0)
     everything, grouped, treated = chosen.demands[0], chosen.demands[1 : 1 + groups], chosen.demands[1 + groups :]
-    within = f"; each level also holds within {', '.join(map(_told, grouped))}" if grouped else ""
+    within = f"; each level also holds within {', '.join(map(_with_levels, grouped))}" if grouped else ""
     alike = (
         f"; each level also holds for two photos under one condition ({_counted(treated, chosen)})" if treated else ""
     )
@@ -233,7 +233,7 @@ def _stored(extraction: Extraction, chosen: CalibratedThresholds, groups: int, p
     )
 
 
-def _told(demand: Demand) -> str:
+def _with_levels(demand: Demand) -> str:
     """Name a subset, and the levels that it has enough people for."""
     highest = len(demand.thresholds)
     return f"{demand.name} ({f'levels 1 to {highest}' if highest else 'no level: too few people'})"

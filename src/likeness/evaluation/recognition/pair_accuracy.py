@@ -33,13 +33,13 @@ def pair_accuracy(scores: NDArray[np.float64], genuine: NDArray[np.bool_], *, se
     fold = np.empty(len(scores), np.int64)
     for kind in (genuine, ~genuine):
         fold[kind] = generator.permutation(int(kind.sum())) % FOLDS
-    told_right = []
+    accuracies = []
     for held_out in range(FOLDS):
         test = fold == held_out
         threshold = _best_threshold(scores[~test], genuine[~test])
-        told_right.append(_balanced(scores[test] >= threshold, genuine[test]))
+        accuracies.append(_balanced(scores[test] >= threshold, genuine[test]))
     return PairAccuracy(
-        float(np.mean(told_right)), float(np.std(told_right, ddof=1) / np.sqrt(FOLDS)), counts[0], counts[1]
+        float(np.mean(accuracies)), float(np.std(accuracies, ddof=1) / np.sqrt(FOLDS)), counts[0], counts[1]
     )
 
 

@@ -48,16 +48,16 @@ class DuplicateListing:
         groups: Sequence[Templates],
         *,
         most: int,
-        tell: Callable[[ListedPair], None] | None,
+        report: Callable[[ListedPair], None] | None,
         progress: Callable[[Templates, int], None],
     ) -> list[Pair]:
         """Find all pairs, and give the ``most`` that score highest, highest first.
 
-        ``tell`` takes every pair; one of an entry that was erased meanwhile is passed over. ``progress`` takes a group
-        and how many of its entries were compared with all before them.
+        ``report`` takes every pair; one of an entry that was erased meanwhile is passed over. ``progress`` takes a
+        group and how many of its entries were compared with all before them.
         """
         found = chain.from_iterable(self._pairs(group, progress) for group in groups)
-        reported = self._told(found, tell) if tell else found
+        reported = self._reported(found, report) if report else found
         return heapq.nlargest(most, reported, key=lambda pair: (pair.score, pair.first, pair.second, pair.pack))
 
     async def pictured(self, found: Sequence[Pair], images: ImageStore) -> list[ShownPair]:
@@ -82,14 +82,14 @@ class DuplicateListing:
             self.found += 1
             yield pair
 
-    def _told(self, found: Iterator[Pair], tell: Callable[[ListedPair], None]) -> Iterator[Pair]:
+    def _reported(self, found: Iterator[Pair], report: Callable[[ListedPair], None]) -> Iterator[Pair]:
         while some := list(islice(found, _LOOKED_UP_AT_ONCE)):
             entries = self._entries(some)
             for pair in some:
                 first, second = entries.get(pair.first), entries.get(pair.second)
                 if first and second:
                     level = self._engines[pair.pack].calibration.level(pair.score)
-                    tell(ListedPair(first, second, pair.score, level, pair.pack))
+                    report(ListedPair(first, second, pair.score, level, pair.pack))
             yield from some
 
     async def _member(self, images: ImageStore, engine: Engine, entry: Entry) -> PairMember:

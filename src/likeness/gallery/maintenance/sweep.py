@@ -166,7 +166,7 @@ class PhotoSweep:
         return [name for name in suspects if name not in wanted]
 
 
-def tell(findings: Findings) -> None:
+def log_findings(findings: Findings) -> None:
     """Log what was found and done."""
     if findings.named:
         log.warning("%d photos of entries were in quarantine and are back", len(findings.named))

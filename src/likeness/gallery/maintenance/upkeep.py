@@ -7,7 +7,7 @@ from functools import partial
 
 from likeness.errors import LikenessError, ServiceUnavailable
 from likeness.gallery.idempotency import AnswerAges
-from likeness.gallery.maintenance.sweep import DAY_SECONDS, PhotoSweep, tell
+from likeness.gallery.maintenance.sweep import DAY_SECONDS, PhotoSweep, log_findings
 from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.templates import blocks
@@ -70,7 +70,7 @@ class GalleryUpkeep:
                 if tenants is None:
                     tenants = await asyncio.to_thread(self._tenants.all)
                 findings = await self._sweep.run(tenants)
-                tell(findings)
+                log_findings(findings)
             except LikenessError as error:
                 log.warning("sweeping photos failed; trying again in %s s: %s", pause, error)
             else:

@@ -138,7 +138,7 @@ class LoadedGalleries:
         self._refusals.mark_stale(tenant_id)
         self.attention()
 
-    def follow_ownership(self, became: Ownership) -> None:
+    def ownership_changed(self, became: Ownership) -> None:
         """Answer no call while another may own the database, and load all anew where it may have written."""
         if became is Ownership.DOUBTFUL:
             self._mark_all_stale()
@@ -177,7 +177,7 @@ class LoadedGalleries:
             if self._refusals.reason(tenant_id) is None:
                 self.mark_stale(tenant_id)
 
-    def follow(self, common: str | None) -> None:
+    def set_common_pack(self, common: str | None) -> None:
         """Have galleries that are still to be made answer with the pack that all others do.
 
         Belongs on the writer's thread.
@@ -234,7 +234,7 @@ class LoadedGalleries:
             self._all_behind = False
 
     def _load_again(self, tenant: Tenant, connection: Connection) -> None:
-        self.follow(self._find_common(connection))
+        self.set_common_pack(self._find_common(connection))
         self._load(tenant, connection)
 
     def _find_common(self, connection: Connection) -> str | None:

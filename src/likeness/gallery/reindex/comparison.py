@@ -47,7 +47,7 @@ def compare_packs(
         "changed": len(changes),
         "thresholds": [round(old.threshold, 4), round(new.threshold, 4)],
         "changes": [
-            {"entry": each.entry_id, "old": _told(each.old, names), "new": _told(each.new, names)}
+            {"entry": each.entry_id, "old": _described(each.old, names), "new": _described(each.new, names)}
             for each in changes[:LISTED_CHANGES]
         ],
     }
@@ -62,5 +62,5 @@ def _key(hit: Hit | None) -> int | None:
     return hit.key if hit else None
 
 
-def _told(hit: Hit | None, names: dict[int, str]) -> dict[str, Any] | None:
+def _described(hit: Hit | None, names: dict[int, str]) -> dict[str, Any] | None:
     return {"entry": names.get(hit.key), "score": round(hit.score, 4)} if hit else None

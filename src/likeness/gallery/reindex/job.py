@@ -303,7 +303,7 @@ class ReindexJob:
 
         def show(swapped: tuple[GallerySnapshot, str | None]) -> GallerySnapshot:
             snapshot, common = swapped
-            self._galleries.follow(common)
+            self._galleries.set_common_pack(common)
             return snapshot
 
         await self._write(swap, show=show)

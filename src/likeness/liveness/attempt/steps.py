@@ -89,7 +89,7 @@ class MoveRun:
     scale: float = field(init=False)
     _hold_still: HoldStill = field(init=False)
     _left_far_at: float | None = None
-    _told_at: float | None = None
+    _announced_at: float | None = None
     _between: int = 0
 
     def __post_init__(self) -> None:
@@ -97,14 +97,14 @@ class MoveRun:
         self._hold_still = HoldStill(self.limits, CHARTS)
 
     def advance(self, seen: Observation, evidence: Evidence) -> StepOutcome:
-        if self._told_at is None:
+        if self._announced_at is None:
             return self._hold_far(seen, evidence)
         guidance = self.limits.guidance
         if seen.face is not None:
             ratio = seen.face.eye_distance_pixels / (self.scale * min(seen.size))
             if self._left_far_at is None and ratio > 1.25 * guidance.far_scale / guidance.near_scale:
                 self._left_far_at = seen.at_seconds
-                if seen.at_seconds - self._told_at < self.limits.timing.reaction_seconds:
+                if seen.at_seconds - self._announced_at < self.limits.timing.reaction_seconds:
                     evidence.faults.append("the face came closer before it was asked to")
             self._between += 1.35 * guidance.far_scale / guidance.near_scale < ratio < 1 - guidance.scale_tolerance
         outcome = self._hold_still.advance(seen, self.scale)
@@ -122,7 +122,7 @@ class MoveRun:
             return StepOutcome(outcome.status_code, outcome.hint, progress=0.3 * outcome.progress)
         evidence.far = [face.chart for face in self._hold_still.faces[-CHARTS:]]
         evidence.frame_size = seen.size
-        self._told_at = seen.at_seconds
+        self._announced_at = seen.at_seconds
         self.scale = self.limits.guidance.near_scale
         self._hold_still = HoldStill(self.limits, CHARTS)
         return StepOutcome(StatusCode.FACE_LIVENESS_MOVE_CLOSER, Hint.CLOSER, progress=0.4)
@@ -143,7 +143,7 @@ class GestureRun:
     scale: float
     _hold_still: HoldStill = field(init=False)
     _straight: float = 0.0
-    _told_at: float | None = None
+    _announced_at: float | None = None
     _began: bool = False
     _held: int = 0
     _wrong: int = 0
@@ -157,12 +157,12 @@ class GestureRun:
         return StatusCode(f"FACE_LIVENESS_{kind}_{self.step.side.upper()}")
 
     def advance(self, seen: Observation, evidence: Evidence) -> StepOutcome:
-        if self._told_at is None:
+        if self._announced_at is None:
             outcome = self._hold_still.advance(seen, self.scale)
             if outcome is not None:
                 return StepOutcome(outcome.status_code, outcome.hint, progress=0.4 * outcome.progress)
             self._straight = float(np.median([self._pose(face) for face in self._hold_still.faces]))
-            self._told_at = seen.at_seconds
+            self._announced_at = seen.at_seconds
             return StepOutcome(self._status, progress=0.4)
         if seen.face is None or seen.faces > 1:
             self._held = self._wrong = 0
@@ -172,7 +172,7 @@ class GestureRun:
         done = (self._pose(seen.face) - self._straight) / self._whole
         if not self._began and abs(done) > 0.5:
             self._began = True
-            if seen.at_seconds - self._told_at < self.limits.timing.reaction_seconds:
+            if seen.at_seconds - self._announced_at < self.limits.timing.reaction_seconds:
                 evidence.faults.append("the head moved before it was asked to")
         self._held = self._held + 1 if done >= 1 else 0
         self._wrong = self._wrong + 1 if done <= -1 else 0

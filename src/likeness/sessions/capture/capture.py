@@ -200,7 +200,7 @@ class Capture:
             except ServiceUnavailable:
                 await participant.connection.send({"type": "skipped", "credit": 1})
                 return
-            await self._tell(participant, instruction, check, credit=1)
+            await self._instruct(participant, instruction, check, credit=1)
         # The server sets the pace: nothing is read before the next frame is wanted.
         await asyncio.sleep(max(0.0, received_at + 1 / FRAMES_PER_SECOND - self.services.monotonic()))
 
@@ -213,7 +213,7 @@ class Capture:
                     instruction = await self.services.executor.run(check.tick, self.services.monotonic())
                 except ServiceUnavailable:
                     return  # the next tick will do
-                await self._tell(participant, instruction, check, credit=0)
+                await self._instruct(participant, instruction, check, credit=0)
 
     async def cancel(self, participant: Participant) -> None:
         """End the session as its holder wishes."""
@@ -230,14 +230,14 @@ class Capture:
     async def drop(self) -> None:
         """Let go of a session that was purged."""
         async with self._lock:
-            await self._tell_end(end_message(self.options, None, EndError.EXPIRED, returns_data=False))
+            await self._announce_end(end_message(self.options, None, EndError.EXPIRED, returns_data=False))
 
     async def close(self) -> None:
         for chore in self._chores:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
 
-    async def _tell(
+    async def _instruct(
         self, participant: Participant, instruction: Instruction, check: LivenessCheck, *, credit: int
     ) -> None:
         over = instruction.verdict is not None
@@ -340,9 +340,9 @@ class Capture:
         jti = new_id()
         jws = await _insist(lambda: self.services.sessions.end(self.row.id, conclusion, ended_at=ended_at, jti=jti))
         error = conclusion.error if jws else EndError.EXPIRED
-        await self._tell_end(end_message(self.options, jws, error, failure, returns_data=self.returns_data))
+        await self._announce_end(end_message(self.options, jws, error, failure, returns_data=self.returns_data))
 
-    async def _tell_end(self, message: dict[str, Any]) -> None:
+    async def _announce_end(self, message: dict[str, Any]) -> None:
         self._drop_attempt()
         self.over = True
         participants = [*self.watchers, *([self.holder] if self.holder else [])]
