@@ -58,11 +58,11 @@ def test_each_part_holds_what_it_is_for(page: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-def test_a_limit_is_told_as_it_is(limit: str) -> None:
+def test_a_limit_is_stated_as_it_is(limit: str) -> None:
     assert f"\n| {limit} | {LIMITS[limit]} | " in SECURITY
 
 
-def test_shares_are_told_as_they_are() -> None:
+def test_shares_are_stated_as_they_are() -> None:
     assert (MOST_OF_THE_REST, LARGEST_BODIES_PER_WORKER) == (3, 2)
 
 

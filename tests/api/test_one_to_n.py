@@ -224,7 +224,7 @@ def test_what_is_nobodys_id_is_not_found(api: Api, path: str, named: str) -> Non
     assert (reply.status_code, reply.json()["error"]) == (404, "NOT_FOUND")
 
 
-def test_ids_are_told_apart_without_regard_to_case(api: Api) -> None:
+def test_ids_are_distinguished_without_regard_to_case(api: Api) -> None:
     entry = enrol(api, 1)
     assert api.call("GET", f"{ROOT}/{entry.upper()}").json()["oneToNVerificationId"] == entry
 

@@ -49,7 +49,7 @@ def test_the_way_in_names_the_public_address(server: Server) -> None:
     assert f"curl -sS {server.url}/api/v1/face" in httpx.get(server.url).text
 
 
-def test_the_description_is_told_in_bytes_that_are_made_once(server: Server) -> None:
+def test_the_description_is_sent_in_bytes_that_are_made_once(server: Server) -> None:
     first, second = (httpx.get(f"{server.url}/openapi.json") for _ in range(2))
     assert first.headers["content-type"] == "application/json"
     assert first.content == second.content

@@ -45,7 +45,7 @@ def test_what_is_only_posted_has_no_head(server: Server) -> None:
     assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
 
 
-def test_a_wrong_method_is_told_all_right_ones(server: Server) -> None:
+def test_a_wrong_method_is_answered_with_all_right_ones(server: Server) -> None:
     with httpx.Client(base_url=server.url) as http:
         for path, methods in calls(server).items():
             check_methods(http, path, methods)

@@ -239,7 +239,7 @@ def test_a_client_needs_no_more_than_the_sessions_id(shop: Page, api: Api, check
     assert shop.evaluate("window.given") == api.call("GET", f"/api/v1/info/{session.id}").text
 
 
-def test_a_backend_that_gives_no_address_is_told(shop: Page, api: Api) -> None:
+def test_a_backend_that_gives_no_address_is_reported(shop: Page, api: Api) -> None:
     shop.evaluate(
         """(sessionId) => {
             const getCaptureUrl = () => Promise.reject(new Error("503"));

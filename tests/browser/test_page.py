@@ -113,7 +113,7 @@ def test_attempts_are_used_up(context: BrowserContext, api: Api, checks: Checks,
     assert (face["match"], face["failedAttempts"]) == (False, ["FACE_NO_MATCH"] * 2)
 
 
-def test_a_liveness_failure_is_told_in_plain_words(context: BrowserContext, api: Api, checks: Checks) -> None:
+def test_a_liveness_failure_is_reported_in_plain_words(context: BrowserContext, api: Api, checks: Checks) -> None:
     put_camera(context, ATTACK_FRAME)
     page = enter(context, open_session(api))
     page.click("[data-action=start]")
@@ -176,7 +176,7 @@ def test_the_whole_picture_is_seen_until_the_face_is_in_its_place(
 
 
 @pytest.mark.parametrize(("dead", "words"), [("mute", "sends no picture"), ("still", "the same picture")])
-def test_a_dead_camera_is_told_and_costs_no_attempt(
+def test_a_dead_camera_is_reported_and_costs_no_attempt(
     context: BrowserContext, api: Api, checks: Checks, album: Album, dead: str, words: str
 ) -> None:
     put_camera(context, dead=dead)
@@ -216,7 +216,9 @@ def test_a_camera_that_stops_on_the_way_may_be_changed(context: BrowserContext, 
     assert face_of(api, session)["failedAttempts"] == []
 
 
-def test_a_browser_inside_an_app_is_told_where_to_go(chromium: Browser, api: Api, checks: Checks, album: Album) -> None:
+def test_a_browser_inside_an_app_is_shown_where_to_go(
+    chromium: Browser, api: Api, checks: Checks, album: Album
+) -> None:
     context = chromium.new_context(
         user_agent="Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Instagram 350.0",
         viewport={"width": 375, "height": 667},
@@ -419,7 +421,9 @@ def test_a_copy_of_the_tab_takes_over_and_is_left_alone(context: BrowserContext,
     first.wait_for_selector("[data-screen=success]")
 
 
-def test_a_browser_that_is_too_old_is_told(context: BrowserContext, api: Api, album: Album, faults: list[str]) -> None:
+def test_a_browser_that_is_too_old_is_reported(
+    context: BrowserContext, api: Api, album: Album, faults: list[str]
+) -> None:
     context.add_init_script("window.CSSStyleSheet = class { constructor() { throw new TypeError('not here'); } };")
     page = context.new_page()
     page.goto(open_session(api).url)
@@ -571,7 +575,7 @@ def test_the_dark_and_the_forced_colours(context: BrowserContext, api: Api, chec
 
 
 @pytest.mark.parametrize("link", ["without-token", "mangled"])
-def test_a_link_that_was_damaged_on_its_way_is_told(
+def test_a_link_that_was_damaged_on_its_way_is_reported(
     context: BrowserContext, api: Api, faults: list[str], link: str
 ) -> None:
     url = open_session(api).url

@@ -382,7 +382,7 @@ def test_signing_keys_are_listed_rotated_and_revoked(folder: Path) -> None:
         run("keys", "revoke", new)
 
 
-def test_a_signing_key_that_was_altered_is_told_with_what_to_do(folder: Path) -> None:
+def test_a_signing_key_that_was_altered_is_reported_with_what_to_do(folder: Path) -> None:
     run("init")
     run("keys", "rotate")
     with closing(sqlite3.connect(folder / "likeness.sqlite3")) as connection:
@@ -497,7 +497,7 @@ def test_the_public_address_is_a_bare_origin(monkeypatch: pytest.MonkeyPatch, ad
     assert Settings().origin == "https://face.example:8443"
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     assert run("--version") == f"likeness {__version__}\n"
 
 

@@ -71,6 +71,6 @@ def test_a_result_of_another_session_is_not_believed(server: Server, backend: Ba
 
 
 @pytest.mark.parametrize(("photo", "status"), [(b"", 400), (b"GIF89a" + bytes(100), 415), (bytes(7 << 20), 413)])
-def test_what_is_no_photo_is_told_in_a_sentence(backend: Backend, photo: bytes, status: int) -> None:
+def test_what_is_no_photo_is_reported_in_a_sentence(backend: Backend, photo: bytes, status: int) -> None:
     reply = ask(backend, "POST", "/sessions", photo)
     assert (reply.status_code, reply.json()["message"][-1]) == (status, ".")

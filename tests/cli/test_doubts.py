@@ -27,7 +27,7 @@ def output_of(*command: str, capsys: pytest.CaptureFixture[Any], monkeypatch: py
         ("LIKENESS_COLOUR", None),
     ],
 )
-def test_a_setting_that_is_none_is_told_with_the_nearest(name: str, meant: str | None) -> None:
+def test_a_setting_that_is_none_is_reported_with_the_nearest(name: str, meant: str | None) -> None:
     (doubt,) = unknown_settings({name: "9", "LIKENESS_PACK": "fake", "likeness_port": "1", "PATH": "/bin"})
     assert doubt == f"{name} is not a setting and is not read" + (f"; did you mean {meant}?" if meant else "")
 
@@ -65,5 +65,7 @@ def test_a_start_tells_what_leads_nowhere(
         ("localhost", None, 0),
     ],
 )
-def test_an_address_that_nobody_can_visit_is_told(tmp_path: Path, host: str, base_url: str | None, doubts: int) -> None:
+def test_an_address_that_nobody_can_visit_is_reported(
+    tmp_path: Path, host: str, base_url: str | None, doubts: int
+) -> None:
     assert len(list(Settings(host=host, base_url=base_url, models_mirror=tmp_path).doubts())) == doubts

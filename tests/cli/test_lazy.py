@@ -68,7 +68,7 @@ def test_the_help_names_every_command_and_its_first_sentence() -> None:
         assert command.get_short_help_str(40).split("...")[0] in output
 
 
-def test_a_wrong_name_is_told_with_the_nearest() -> None:
+def test_a_wrong_name_is_reported_with_the_nearest() -> None:
     ended = CliRunner().invoke(app, ["galery", "status"])
     assert ended.exit_code == 2
     assert "'gallery'" in ended.output

@@ -78,7 +78,7 @@ def test_evaluate_tells_writes_and_draws(faces: Path, tmp_path: Path) -> None:
     assert page.read_text().count("data:image/jpeg") == 46
 
 
-def test_evaluate_leaves_pictures_out_when_told_to(faces: Path, tmp_path: Path) -> None:
+def test_evaluate_leaves_pictures_out_when_asked_to(faces: Path, tmp_path: Path) -> None:
     run("evaluate", faces, "--html", tmp_path / "page.html", "--no-pictures")
     assert "data:image" not in (tmp_path / "page.html").read_text()
 
@@ -145,7 +145,7 @@ def test_calibrate_asks_for_enough_people_before_the_work(faces: Path, monkeypat
         run("calibrate", faces)
 
 
-def test_calibrate_tells_and_writes_only_when_told_to(
+def test_calibrate_tells_and_writes_only_when_asked_to(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
@@ -205,7 +205,7 @@ def test_calibrate_within_groups_tells_who_decided_and_who_is_too_few(
         ({p: str(p % 3) for p in range(12)}, r"largest group \(origin: 0\) has 4 people.*level 5 takes 5"),
     ],
 )
-def test_groups_that_cannot_be_gone_by_are_told_before_the_work(
+def test_groups_that_cannot_be_gone_by_are_reported_before_the_work(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, groups: dict[int, str] | None, message: str
 ) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2, 2, 2, 4, 5))
@@ -215,7 +215,7 @@ def test_groups_that_cannot_be_gone_by_are_told_before_the_work(
         run("calibrate", faces, "--impostors", "same-group", *given)
 
 
-def test_groups_without_a_use_are_told(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_groups_without_a_use_are_reported(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
     with pytest.raises(SetupError, match="--impostors same-group"):
         run("calibrate", faces, "--groups", labelled(tmp_path, {0: "north"}))
@@ -257,7 +257,7 @@ def test_calibrate_under_conditions_tells_which_decided(
     assert stored["notes"].count("decided by blended") == 5
 
 
-def test_photos_that_no_level_can_be_made_of_are_told_before_they_are_treated(
+def test_photos_that_no_level_can_be_made_of_are_reported_before_they_are_treated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
@@ -345,7 +345,7 @@ def test_help_of_calibrate_shows_a_file_of_groups() -> None:
 
 
 @pytest.mark.parametrize("arguments", [("evaluate", "--json"), ("evaluate", "--html"), ("calibrate", "--out")])
-def test_a_file_that_cannot_be_written_is_told_before_the_work(
+def test_a_file_that_cannot_be_written_is_reported_before_the_work(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, str]
 ) -> None:
     command, option = arguments

@@ -108,7 +108,7 @@ def test_a_calibration_that_another_hand_changed_is_noticed_and_serves_nothing(
     load_pack(deployment, "fake")
 
 
-def test_a_changed_calibration_is_told_by_verify_and_taken_with_accept(
+def test_a_changed_calibration_is_reported_by_verify_and_taken_with_accept(
     folder: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_pack(deployment, "fake")

@@ -76,7 +76,7 @@ def test_the_token_reply(client: Api) -> None:
 @pytest.mark.parametrize(
     ("photo", "status"), [(b"GIF89a" + bytes(64), 415), (ALICE + bytes(LARGEST_PHOTO), 413)], ids=["a GIF", "too large"]
 )
-def test_too_large_and_unsupported_are_told_apart(client: Api, photo: bytes, status: int) -> None:
+def test_too_large_and_unsupported_are_distinguished(client: Api, photo: bytes, status: int) -> None:
     reply = client.http.post("/api/v1/face", files={"idPhoto": ("photo.jpg", photo)}, headers=client.headers)
     assert reply.status_code == status
 

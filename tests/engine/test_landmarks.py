@@ -46,7 +46,7 @@ def spot(at: Sequence[float] | NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 90, 180, -120])
-def test_landmarks_are_told_in_the_photo(degrees: float) -> None:
+def test_landmarks_are_reported_in_the_photo(degrees: float) -> None:
     at = turned(np.array([[90.0, 110.0]]), degrees)[0]
     network = BrightestPoint()
     found = LandmarkEstimator(network).estimate(spot(at), detection(turned(FACE, degrees)))  # type: ignore[arg-type]

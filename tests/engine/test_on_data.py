@@ -31,7 +31,7 @@ def test_no_face_is_lost(builtin: Engine, data: Path) -> None:
 
 
 @pytest.mark.parametrize("pack", PACKS)
-def test_people_are_told_apart(engine_of: Callable[[str], Engine], data: Path, pack: str) -> None:
+def test_people_are_distinguished(engine_of: Callable[[str], Engine], data: Path, pack: str) -> None:
     engine = engine_of(pack)
     people = [
         folder for folder in sorted((data / "faces" / "photos" / "people" / "train").iterdir()) if folder.is_dir()

@@ -105,7 +105,7 @@ def test_detect_finds_all_and_embeds_in_one_batch(builtin: Engine, group: bytes)
     assert builtin.detect(image, minimum_face_pixels=400) == []
 
 
-def test_quality_is_told_for_one_face(builtin: Engine, portrait: NDArray[np.uint8]) -> None:
+def test_quality_is_reported_for_one_face(builtin: Engine, portrait: NDArray[np.uint8]) -> None:
     (face,) = builtin.detect(portrait)
     assert 0 < builtin.assess(portrait, face, use=Use.PROBE).score <= 100
 

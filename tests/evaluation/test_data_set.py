@@ -72,7 +72,7 @@ def test_pairs_of_lfw(folder: Path, tmp_path: Path, head: str) -> None:
         ("3 3\n", "no pairs"),
     ],
 )
-def test_bad_pairs_are_told_by_line(folder: Path, tmp_path: Path, text: str, fault: str) -> None:
+def test_bad_pairs_are_reported_by_line(folder: Path, tmp_path: Path, text: str, fault: str) -> None:
     file = tmp_path / "pairs.txt"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(SetupError, match=fault):
@@ -100,7 +100,7 @@ def test_labels_by_photo_and_by_person(folder: Path, tmp_path: Path) -> None:
         ("photo,sex\nDora,f\n", "line 2.*does not contain 'Dora'"),
     ],
 )
-def test_bad_labels_are_told(folder: Path, tmp_path: Path, text: str, fault: str) -> None:
+def test_bad_labels_are_reported(folder: Path, tmp_path: Path, text: str, fault: str) -> None:
     file = tmp_path / "labels.csv"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(SetupError, match=fault):

@@ -270,7 +270,7 @@ def test_an_answer_whose_proof_fails_is_not_certified(error: float, faces: Calla
     assert not any(index.search(row).certified for row in rows[:10])
 
 
-def test_memory_per_template_is_told(faces: Callable[..., NDArray[np.float32]]) -> None:
+def test_memory_per_template_is_reported(faces: Callable[..., NDArray[np.float32]]) -> None:
     index = ExactIndex(128)
     index.add_many(range(20_000), faces(20_000, 128))
     assert 128 * 5 < index.bytes_per_template < 128 * 5 * 1.4

@@ -224,7 +224,7 @@ def test_a_scan_lets_go_of_every_column(faces: Callable[..., NDArray[np.float32]
 
 @compiled_only
 @pytest.mark.parametrize("part", [None, 1, [b""] * 7, (b"",) * 6, (b"",) * 5 + (None, -1), ()])
-def test_what_is_no_part_is_told(part: Any) -> None:
+def test_what_is_no_part_is_reported(part: Any) -> None:
     request = np.zeros((1, 64), np.float32), np.zeros((1, 64), np.int8), np.zeros(1, np.int64), np.zeros((1, 6))
     with pytest.raises((TypeError, ValueError)):
         compiled.scan(CompiledScan().kernel, (part,), *request)

@@ -135,7 +135,9 @@ def test_bodies_that_do_not_come_hold_up_nobody(admission: Admission, clock: Mov
 
 
 @pytest.mark.parametrize(("seconds", "waits"), [(PHOTO_SECONDS, {1, 2}), (2.1, {9})])
-def test_who_is_refused_is_told_when_the_line_is_shorter(admission: Admission, seconds: float, waits: set[int]) -> None:
+def test_a_refused_caller_learns_when_the_line_is_shorter(
+    admission: Admission, seconds: float, waits: set[int]
+) -> None:
     learn(admission, seconds)
     flood(admission, "a")
     headers = set()

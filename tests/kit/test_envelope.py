@@ -104,7 +104,7 @@ def test_a_data_key_is_wrapped_for_its_tenant(tmp_path_factory: pytest.TempPathF
         keys.unwrap(wrapped, context + "x")
 
 
-def test_a_key_file_that_is_missing_or_damaged_is_told(tmp_path: Path) -> None:
+def test_a_key_file_that_is_missing_or_damaged_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="likeness init"):
         FileKeyProvider.read(tmp_path / "none")
     (tmp_path / "short").write_bytes(bytes(31))

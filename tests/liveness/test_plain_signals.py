@@ -95,13 +95,13 @@ def test_a_colour_cannot_be_answered_before_any_was_shown() -> None:
     assert watch.faults() == ["a colour was answered before it was shown"]
 
 
-def test_a_clock_that_runs_ahead_is_told() -> None:
+def test_a_clock_that_runs_ahead_is_reported() -> None:
     camera = Camera()
     watch = watched([camera.frame(number, client_at_seconds=float(number)) for number in range(40)])
     assert watch.faults() == ["the client's clock contradicts itself"]
 
 
-def test_frames_faster_than_a_cameras_are_told() -> None:
+def test_frames_faster_than_a_cameras_are_reported() -> None:
     camera = Camera()
     frames = [camera.frame(number) for number in range(60)]
     rushed = [Frame(one.image, 5 + index / 200, one.digest) for index, one in enumerate(frames)]

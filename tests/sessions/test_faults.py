@@ -55,7 +55,7 @@ def test_a_failed_attempt_is_counted_once(caller: Api, checks: Checks, monkeypat
     assert lost
 
 
-def test_the_browser_is_told_the_end_that_is_kept(caller: Api, checks: Checks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_browser_gets_the_end_that_is_kept(caller: Api, checks: Checks, monkeypatch: pytest.MonkeyPatch) -> None:
     session = open_session(caller)
     lost = lose_one_answer(monkeypatch, "SessionService.end")
     with ready_browser(caller, session) as browser:

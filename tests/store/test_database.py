@@ -224,7 +224,7 @@ def test_what_follows_a_commit_runs_in_its_order_and_before_the_answer(database:
     assert fed == list(range(20))
 
 
-def test_a_failure_after_the_commit_is_told_and_the_writer_lives_on(
+def test_a_failure_after_the_commit_is_reported_and_the_writer_lives_on(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(ZeroDivisionError):

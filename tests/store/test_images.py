@@ -120,7 +120,7 @@ def raise_full(*_: object) -> None:
 
 
 @pytest.mark.parametrize("failing", ["fsync", "open"])
-def test_a_full_disk_is_told_and_nothing_is_left(
+def test_a_full_disk_is_reported_and_nothing_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failing: str
 ) -> None:
     images = ImageStore(tmp_path.joinpath("images").as_uri())
@@ -173,7 +173,7 @@ def test_a_store_that_fails_is_unavailable(tmp_path: Path, monkeypatch: pytest.M
     images.close()
 
 
-def test_a_disk_that_fails_is_told_once_with_its_cause_and_once_more_when_it_is_over(
+def test_a_disk_that_fails_is_reported_once_with_its_cause_and_once_more_when_it_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(_: int) -> None:

@@ -136,7 +136,7 @@ def test_a_server_starts_though_its_store_never_answers_and_says_so(
     assert "searches and matches go on" in caplog.text
 
 
-def test_a_store_that_cannot_be_reached_is_told_the_same_each_time(
+def test_a_store_that_cannot_be_reached_is_reported_the_same_each_time(
     at: pytest.MonkeyPatch, hurried: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     at.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
@@ -148,7 +148,7 @@ def test_a_store_that_cannot_be_reached_is_told_the_same_each_time(
     assert messages.endswith("it cannot be reached (Connection refused)")
 
 
-def test_an_insert_is_refused_once_the_store_is_given_up_and_the_cause_is_told_once(
+def test_an_insert_is_refused_once_the_store_is_given_up_and_the_cause_is_reported_once(
     at: pytest.MonkeyPatch, s3: str, hurried: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def insert_twice_and_search() -> None:

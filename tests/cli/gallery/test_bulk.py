@@ -86,7 +86,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_folder_is_enrolled_and_what_is_refused_is_told(people: Path, tmp_path: Path) -> None:
+def test_a_folder_is_enrolled_and_what_is_refused_is_reported(people: Path, tmp_path: Path) -> None:
     refused = tmp_path / "refused.csv"
     output = import_into("acme", people, "--refused", refused)
     assert "enrolled 5, already there 0, refused 3" in output
@@ -98,7 +98,7 @@ def test_a_folder_is_enrolled_and_what_is_refused_is_told(people: Path, tmp_path
     assert all(row["message"] for row in read_csv(refused))
 
 
-def test_a_photo_is_told_by_its_bytes_and_what_is_passed_over_is_counted(people: Path) -> None:
+def test_a_photo_is_known_by_its_bytes_and_what_is_passed_over_is_counted(people: Path) -> None:
     (people / "from a scanner").write_bytes(photo(7))
     (people / "8.jfif").write_bytes(photo(8))
     for left_out in (".hidden.jpg", "._0.jpg", "0_thumb.jpg", ".cache/9.jpg", "@eaDir/0.jpg", "more/Thumbnails/4.png"):
@@ -111,7 +111,7 @@ def test_a_photo_is_told_by_its_bytes_and_what_is_passed_over_is_counted(people:
     assert entries("acme").keys() >= {"from a scanner", "8.jfif"}
 
 
-def test_a_folder_of_nothing_but_other_files_is_told_with_what_is_in_it(people: Path) -> None:
+def test_a_folder_of_nothing_but_other_files_is_reported_with_what_is_in_it(people: Path) -> None:
     for file in people.rglob("*.*"):
         if file.suffix != ".txt":
             file.unlink()
@@ -191,7 +191,7 @@ def test_a_bad_row_holds_up_nobody(people: Path, tmp_path: Path, row: dict[str, 
         ("a.csv", b'photo,externalId\nx.jpg,"open\n0.jpg,b\n', "line 3"),
     ],
 )
-def test_a_source_that_is_none_is_told(people: Path, name: str, content: bytes, message: str) -> None:
+def test_a_source_that_is_none_is_reported(people: Path, name: str, content: bytes, message: str) -> None:
     (people / name).write_bytes(content)
     with pytest.raises(SetupError, match=message):
         import_into("acme", people / name)
@@ -242,7 +242,7 @@ def test_a_photo_that_is_no_file_is_refused(people: Path) -> None:
     assert "enrolled 5, already there 0, refused 4" in import_into("acme", people)
 
 
-def test_an_unreadable_folder_is_told(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_folder_is_reported(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scan = os.scandir
 
     def closed(folder: str) -> Any:

@@ -90,7 +90,7 @@ def test_a_command_for_all_passes_over_those_who_are_there(server: ServerProcess
     run("finish", "--orphans", "keep")
 
 
-def test_a_server_that_ends_before_its_work_is_told(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_ends_before_its_work_is_reported(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     enrol(server, 2)
 
     def kill_and_sleep(seconds: float) -> None:
@@ -120,7 +120,7 @@ def test_without_a_server_the_wish_waits(server: ServerProcess) -> None:
     assert run("status", "--ids").splitlines() == ["tenant,oneToNVerificationId,externalId,reason"]
 
 
-def test_what_cannot_be_done_is_told(server: ServerProcess) -> None:
+def test_what_cannot_be_done_is_reported(server: ServerProcess) -> None:
     enrol(server, 1)
     assert "no-such-pack" in run("reindex", "--pack", "no-such-pack", exit_code=1)
     assert "ready" in run("reindex", "--pack", "fake-2")

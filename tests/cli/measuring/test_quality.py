@@ -30,7 +30,7 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
-def test_every_photo_is_told_and_written(folder: Path) -> None:
+def test_every_photo_is_reported_and_written(folder: Path) -> None:
     good, dark = photo(folder, "good.jpg", fake_photo(1)), photo(folder, "dark.jpg", fake_photo(1, dim=True))
     report = folder / "report.json"
     done = run("quality", good, dark, "--use", "enrol", "--json", report)
@@ -47,7 +47,7 @@ def test_every_photo_is_told_and_written(folder: Path) -> None:
     assert second["reasons"] == ["UnderExposurePrevention"]
 
 
-def test_a_photo_without_a_face_is_told_and_the_others_go_on(folder: Path) -> None:
+def test_a_photo_without_a_face_is_reported_and_the_others_go_on(folder: Path) -> None:
     wall, text = photo(folder, "wall.jpg", fake_photo(1, faces=0)), photo(folder, "notes.txt", b"no photo")
     good, report = photo(folder, "good.jpg", fake_photo(1)), folder / "report.json"
     done = run("quality", wall, text, good, "--json", report)
@@ -58,7 +58,7 @@ def test_a_photo_without_a_face_is_told_and_the_others_go_on(folder: Path) -> No
     assert errors == ["NO_FACE", "UNSUPPORTED_MEDIA_TYPE", None]
 
 
-def test_a_file_that_is_not_there_is_told(folder: Path) -> None:
+def test_a_file_that_is_not_there_is_reported(folder: Path) -> None:
     with pytest.raises(SetupError, match=r"absent\.jpg cannot be read"):
         run("quality", folder / "absent.jpg")
 

@@ -51,6 +51,6 @@ def test_the_best_pack_is_taken_without_a_word(best: Callable[..., Any], caplog:
     assert caplog.messages == []
 
 
-def test_no_pack_at_all_is_told_with_every_reason(best: Callable[..., Any]) -> None:
+def test_no_pack_at_all_is_reported_with_every_reason(best: Callable[..., Any]) -> None:
     with pytest.raises(SetupError, match=r"elsewhere: the proxy is mute"):
         best("broken", "elsewhere")

@@ -182,7 +182,7 @@ def test_what_was_accepted_is_this_file_alone(tmp_path: Path) -> None:
         here.install(replace(PACK, weights=(newer,)))
 
 
-def test_training_data_that_nobody_names_is_told_and_not_asked_about(tmp_path: Path) -> None:
+def test_training_data_that_nobody_names_is_reported_and_not_asked_about(tmp_path: Path) -> None:
     unclear = replace(WEIGHTS, licences=replace(WEIGHTS.licences, training_data="unclear: withdrawn"))
     store(tmp_path, {"one.example": CONTENT}).install(replace(PACK, weights=(unclear,)))
 
@@ -211,7 +211,7 @@ def test_a_file_that_cannot_be_read_is_not_there(
     assert "cannot be read" in caplog.text
 
 
-def test_a_file_that_is_no_model_is_told_by_its_name(tmp_path: Path) -> None:
+def test_a_file_that_is_no_model_is_reported_by_its_name(tmp_path: Path) -> None:
     here = store(tmp_path, {"one.example": CONTENT})
     here.install(PACK)
 

@@ -26,7 +26,7 @@ JPEG, PNG = fake_photo(1, size=(64, 48)), fake_photo(1, size=(64, 48), format="P
         ("empty", b"", "no photo"),
     ],
 )
-def test_a_photo_is_told_by_its_ending_or_its_first_bytes(
+def test_a_photo_is_known_by_its_ending_or_its_first_bytes(
     tmp_path: Path, name: str, content: bytes, kind: str | None
 ) -> None:
     file = tmp_path / name

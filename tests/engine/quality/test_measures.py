@@ -59,7 +59,7 @@ def turned_head(*, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0, size
     return ((about_z @ about_x @ about_y @ HEAD.T).T[:, :2] * size + (100, 110)).astype(np.float32)
 
 
-def test_every_measure_is_told_in_the_order_of_the_table() -> None:
+def test_every_measure_is_reported_in_the_order_of_the_table() -> None:
     quality = assess(scene(), face_at(FRONTAL), use=Use.PROBE)
     assert [measure.name for measure in quality.measures] == list(RULES)
     assert all(0 <= measure.scalar <= 100 for measure in quality.measures)
@@ -91,7 +91,7 @@ def test_a_nose_to_the_right_is_a_positive_yaw_and_a_raised_one_a_positive_pitch
     assert estimate_pose(raised).pitch > 10
 
 
-def test_darkness_is_told() -> None:
+def test_darkness_is_reported() -> None:
     dark, plain = measured((scene().astype(np.float64) / 8).astype(np.uint8)), measured(scene())
     assert dark["UnderExposurePrevention"].scalar < plain["UnderExposurePrevention"].scalar
     assert dark["DynamicRange"].scalar < plain["DynamicRange"].scalar

@@ -94,7 +94,7 @@ def test_people_alike_keep_the_promise_on_each_other(crowd: tuple[NDArray[np.flo
         assert promise.within_twice == 1
 
 
-def test_a_person_under_two_names_is_told_and_no_level_is_made_of_it(
+def test_a_person_under_two_names_is_reported_and_no_level_is_made_of_it(
     crowd: tuple[NDArray[np.float32], NDArray[np.int64]],
 ) -> None:
     rows, people = crowd

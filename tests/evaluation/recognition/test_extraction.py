@@ -101,7 +101,7 @@ def test_the_cache_is_for_its_owner_alone_and_is_kept_when_a_run_breaks_off(data
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x05\x06" + bytes(18)])
-def test_a_damaged_cache_is_told(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_cache_is_reported(tmp_path: Path, content: bytes) -> None:
     path = TemplateCache.open(tmp_path, pack="fake@1", binding="").path
     path.write_bytes(content)
     with pytest.raises(SetupError, match="is damaged"):

@@ -4,7 +4,7 @@ import pytest
 from likeness.evaluation.recognition.pair_accuracy import pair_accuracy
 
 
-def test_pairs_that_a_threshold_parts_are_all_told_right() -> None:
+def test_pairs_that_a_threshold_parts_are_all_classified_right() -> None:
     scores = np.concatenate([np.linspace(0.6, 0.9, 50), np.linspace(-0.2, 0.4, 50)])
     found = pair_accuracy(scores, np.arange(100) < 50)
     assert (found.genuine, found.impostor) == (50, 50)

@@ -35,7 +35,7 @@ def angled(keys: list[int], *degrees: float) -> Templates:
 
 
 @pytest.mark.parametrize("at_once", [1, 400])
-def test_all_pairs_are_told_and_the_best_are_given_best_first(
+def test_all_pairs_are_reported_and_the_best_are_given_best_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     monkeypatch.setattr(listing, "_LOOKED_UP_AT_ONCE", at_once)
@@ -53,7 +53,7 @@ def test_all_pairs_are_told_and_the_best_are_given_best_first(
     assert done == [4]
 
 
-def test_a_pair_of_an_erased_entry_is_counted_and_not_told(tmp_path: Path) -> None:
+def test_a_pair_of_an_erased_entry_is_counted_and_not_reported(tmp_path: Path) -> None:
     with composed(tmp_path / "data") as (deployment, _):
         acme = deployment.tenants.create("acme")
         keys = [*enrol(deployment, acme, "a", "b"), 9999]

@@ -66,7 +66,7 @@ def test_every_gallery_that_answers_with_another_pack_is_asked(
 
 
 @pytest.mark.parametrize(("pack", "message"), [("fake-2@1", "answers with fake-2@1"), (None, "is empty")])
-def test_a_named_gallery_that_is_there_is_told(
+def test_a_named_gallery_that_is_there_is_reported(
     deployment: Deployment, requests: ReindexRequests, pack: str | None, message: str
 ) -> None:
     with pytest.raises(Conflict, match=message):

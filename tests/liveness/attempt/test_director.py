@@ -85,7 +85,7 @@ def test_guidance_names_what_is_wrong(
         (250, StatusCode.FACE_BRIGHT_ENVIRONMENT_DETECTED),
     ],
 )
-def test_who_is_not_seen_is_told_of_the_light(brightness: int, status: StatusCode) -> None:
+def test_who_is_not_seen_is_warned_of_the_light(brightness: int, status: StatusCode) -> None:
     limits = THRESHOLDS.guidance
     frame = Frame(np.full((48, 64, 3), brightness, np.uint8), 1.0, b"")
     assert guide(Observation(frame, 0, None), limits.far_scale, limits) == (status, None)
@@ -167,7 +167,7 @@ def test_the_oval_grows_when_closer_is_wanted() -> None:
     assert (near.centre_x, near.centre_y) == (320.0, 240.0)
 
 
-def test_colours_are_told_with_their_numbers_and_for_their_time() -> None:
+def test_colours_are_sent_with_their_numbers_and_for_their_time() -> None:
     step = flash_step()
     going = settled(Move(), step)
     going.show(face(), frames=6)
@@ -329,7 +329,7 @@ def test_the_verdict_as_it_is_signed() -> None:
     assert all(set(one) == {"name", "score", "threshold", "passed", "required", "reason"} for one in member["signals"])
 
 
-def test_the_page_is_told_no_scores() -> None:
+def test_the_page_gets_no_scores() -> None:
     message = settled(Move()).instructions[-1].as_json()
     assert set(message) == {
         "statusCode",

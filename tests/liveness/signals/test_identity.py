@@ -129,7 +129,7 @@ def test_identity_is_what_the_least_alike_groups_share() -> None:
 
 
 @given(st.lists(st.integers(0, 1), min_size=2, max_size=30), st.integers(0, 999))
-def test_two_people_are_told_apart_however_they_alternate(turns: list[int], seed: int) -> None:
+def test_two_people_are_distinguished_however_they_alternate(turns: list[int], seed: int) -> None:
     chance = np.random.default_rng(seed)
     looks = [unit(*np.eye(64)[turn], *chance.normal(0, 0.05, 64)) for turn in turns]
     assert judge(looks, 0.5).passed == (len(set(turns)) == 1)
