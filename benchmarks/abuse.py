@@ -115,10 +115,10 @@ async def attack_with(target: Target, tasks: int, one_round: Round, *, pause: fl
     return rounds
 
 
-async def pour(writer: asyncio.StreamWriter, piece: bytes) -> None:
-    """Send a piece again and again until the other side will have no more."""
+async def pour(writer: asyncio.StreamWriter, chunk: bytes) -> None:
+    """Send a chunk again and again until the other side will have no more."""
     while True:
-        writer.write(piece)
+        writer.write(chunk)
         await writer.drain()
 
 

@@ -186,10 +186,10 @@ class Connection:
         return int(answer[9:12]), answer[end + 4 :]
 
     def _more(self) -> bytes:
-        piece = self._socket.recv(65536)
-        if not piece:
+        chunk = self._socket.recv(65536)
+        if not chunk:
             raise SystemExit("the server closed a connection")
-        return piece
+        return chunk
 
     def close(self) -> None:
         self._socket.close()

@@ -184,10 +184,10 @@ def _half(chance: Chance) -> list[tuple[Outline, tuple[int, ...]]]:
 
 
 def _cover(
-    *pieces: Callable[[Chance], list[tuple[Outline, tuple[int, ...]]]],
+    *shapes: Callable[[Chance], list[tuple[Outline, tuple[int, ...]]]],
 ) -> Treatment:
     def cover(image: Image, points: Points, chance: Chance) -> Image:
-        outlines = [outline for piece in pieces for outline in piece(chance)]
+        outlines = [outline for shape in shapes for outline in shape(chance)]
         return treatments.painted(image, points, chance, outlines, grain=chance.uniform(0, 8))
 
     return cover

@@ -33,11 +33,11 @@ def assert_refused(answer: Answer, status: int) -> None:
     assert set(answer.json) in ({"error", "message", "requestId"}, {"error", "error_description"})
 
 
-def pour(line: Line, piece: bytes, times: int) -> int:
-    """Send a piece until no more is taken; gives how many were."""
+def pour(line: Line, chunk: bytes, times: int) -> int:
+    """Send a chunk until no more is taken; gives how many were."""
     for number in range(times):
         try:
-            line.socket.sendall(piece)
+            line.socket.sendall(chunk)
         except OSError:
             return number
     return times

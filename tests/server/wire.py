@@ -40,13 +40,13 @@ class Line:
     def head(self, request: str, *headers: str) -> bytes:
         return "\r\n".join([f"{request} HTTP/1.1", f"Host: {self.host}", *headers, "", ""]).encode()
 
-    def send(self, *pieces: bytes) -> None:
-        """Send each piece in a packet of its own."""
+    def send(self, *chunks: bytes) -> None:
+        """Send each chunk in a packet of its own."""
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for number, piece in enumerate(pieces):
+        for number, chunk in enumerate(chunks):
             if number:
                 time.sleep(0.05)
-            self.socket.sendall(piece)
+            self.socket.sendall(chunk)
 
     def answer(self, *, head: bool = False) -> Answer:
         """Read one answer."""

@@ -67,9 +67,9 @@ def test_every_content_comes_back(files: dict[str, bytes], boundary: str) -> Non
     assert read_form(sent + edge + b"--\r\n", f'multipart/form-data; boundary="{boundary}"') == files
 
 
-@pytest.mark.parametrize("piece_bytes", [1, 2, 5, 64])
-def test_a_boundary_is_found_wherever_a_piece_ends(piece_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(form, "PIECE_BYTES", piece_bytes)
+@pytest.mark.parametrize("chunk_bytes", [1, 2, 5, 64])
+def test_a_boundary_is_found_wherever_a_chunk_ends(chunk_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form, "CHUNK_BYTES", chunk_bytes)
     assert read_form(body(NAMED + PHOTO), TYPE) == {"a": PHOTO}
 
 

@@ -28,7 +28,7 @@ def test_an_ordinary_object_is_read_as_it_is(fields: Any, indent: int | None, es
 
 
 def text_of(value: LongText) -> bytes:
-    return b"".join(value.pieces()) if isinstance(value, LongText) else value.encode()
+    return b"".join(value.chunks()) if isinstance(value, LongText) else value.encode()
 
 
 @settings(max_examples=40)
@@ -36,17 +36,17 @@ def text_of(value: LongText) -> bytes:
     st.lists(st.sampled_from([r"\/", r"\u002b", r"\r\n", "A" * 997, "9=" * 5, "\\u003d"]), max_size=120),
     st.integers(7, 300),
 )
-def test_a_long_text_is_the_text_that_json_reads(parts: list[str], piece_bytes: int) -> None:
+def test_a_long_text_is_the_text_that_json_reads(parts: list[str], chunk_bytes: int) -> None:
     text = "".join(parts) + "A" * LONG_BYTES
     body = f'{{"idPhoto": "{text}", "level": 3}}'.encode()
-    before = json_object.PIECE_BYTES
-    json_object.PIECE_BYTES = piece_bytes  # so that every escape is cut at some place
+    before = json_object.CHUNK_BYTES
+    json_object.CHUNK_BYTES = chunk_bytes  # so that every escape is cut at some place
     try:
         fields = read_object(body)
         assert isinstance(fields["idPhoto"], LongText)
         assert text_of(fields["idPhoto"]).decode() == json.loads(body)["idPhoto"]
     finally:
-        json_object.PIECE_BYTES = before
+        json_object.CHUNK_BYTES = before
 
 
 ESCAPES = {
@@ -61,7 +61,7 @@ ESCAPES = {
 @pytest.mark.parametrize("text", ESCAPES.values(), ids=ESCAPES)
 def test_a_photo_is_read_however_it_is_escaped(text: bytes) -> None:
     fields = read_object(b'{"idPhoto":"%b","externalId":"a"}' % text)
-    assert decode_base64(fields["idPhoto"].pieces()) == PHOTO
+    assert decode_base64(fields["idPhoto"].chunks()) == PHOTO
     assert fields["externalId"] == "a"
 
 

@@ -14,7 +14,7 @@ class Body(WireModel):
     id_photo: Photo
 
 
-def pieces(text: str, size: int = 1 << 16) -> list[bytes]:
+def chunks(text: str, size: int = 1 << 16) -> list[bytes]:
     content = text.encode(errors="surrogatepass")
     return [content[start : start + size] for start in range(0, len(content), size)]
 
@@ -27,8 +27,8 @@ def read(value: object, limit: int | None = None) -> bytes:
 def test_base64_may_be_broken_and_prefixed(content: bytes, width: int, space: str) -> None:
     text = base64.b64encode(content).decode()
     broken = space.join(text[start : start + width] for start in range(0, len(text), width))
-    assert decode_base64(pieces(broken)) == content
-    assert decode_base64(pieces("data:image/jpeg;base64," + broken)) == content
+    assert decode_base64(chunks(broken)) == content
+    assert decode_base64(chunks("data:image/jpeg;base64," + broken)) == content
 
 
 @given(st.binary(max_size=64), st.integers(1, 9))
@@ -73,7 +73,7 @@ def test_a_data_url_of_any_type_case_and_parameters(begin: str) -> None:
 @pytest.mark.parametrize("size", [3, 4, 64])
 def test_what_is_no_base64(text: str, size: int) -> None:
     with pytest.raises(ValueError, match="base64"):
-        decode_base64(pieces(text, size))
+        decode_base64(chunks(text, size))
     with pytest.raises(ValidationError):
         read(text)
 

@@ -24,7 +24,7 @@ QUEUE_LIMIT = 1024
 
 
 @dataclass(slots=True)
-class _Piece:
+class _Job:
     """Work, the place that it takes, and the event loop's future that waits for it."""
 
     work: Callable[[], Any]
@@ -87,7 +87,7 @@ class SizedExecutor:
     def __init__(self, name: str, *, workers: int, queue_limit: int = QUEUE_LIMIT) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
         self._places = threading.BoundedSemaphore(workers + queue_limit)
-        self._waiting = FairQueue[_Piece]()
+        self._waiting = FairQueue[_Job]()
         self._lock = threading.Lock()
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -95,23 +95,23 @@ class SizedExecutor:
         if not self._places.acquire(blocking=False):
             raise ServiceUnavailable("The server is full; try again shortly.")
         loop = asyncio.get_running_loop()
-        piece = _Piece(partial(work, *args, **kwargs), self._places, loop, loop.create_future())
+        job = _Job(partial(work, *args, **kwargs), self._places, loop, loop.create_future())
         with self._lock:
-            self._waiting.put(OWNER.get(), piece)
+            self._waiting.put(OWNER.get(), job)
         try:
             self._pool.submit(self._run_next)
         except RuntimeError as error:  # closed
-            piece.future.cancel()
+            job.future.cancel()
             self.refuse_waiting()
             raise ServiceUnavailable("The server is stopping.") from error
-        result: T = await piece.future
+        result: T = await job.future
         return result
 
     def refuse_waiting(self) -> None:
         """Refuse what has no worker yet, and what comes from now on; the work under way is finished."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        while piece := self._next():
-            piece.refuse()
+        while job := self._next():
+            job.refuse()
 
     def close(self) -> None:
         """Wait for the work under way; what still waits is refused."""
@@ -119,10 +119,10 @@ class SizedExecutor:
         self._pool.shutdown(wait=True)
 
     def _run_next(self) -> None:
-        """Which piece it is, is decided when there is a thread for it."""
-        if piece := self._next():
-            piece.run()
+        """Which job it is, is decided when there is a thread for it."""
+        if job := self._next():
+            job.run()
 
-    def _next(self) -> _Piece | None:
+    def _next(self) -> _Job | None:
         with self._lock:
             return self._waiting.pop()

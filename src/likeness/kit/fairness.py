@@ -21,7 +21,7 @@ class FairQueue(Generic[T]):
 
     Owners who have work waiting take turns, whatever each has waiting.
 
-    An owner's own pieces keep their order. Between two whose turn it is, the one with less waiting goes first: so both
+    An owner's own items keep their order. Between two whose turn it is, the one with less waiting goes first: so both
     photos of a small tenant's match go together. ``BACKGROUND`` has one turn where another has eight.
     """
 
@@ -33,23 +33,23 @@ class FairQueue(Generic[T]):
         self._next: dict[str, float] = {}
         self._waiting: dict[str, int] = {}
 
-    def put(self, owner: str, piece: T) -> None:
+    def put(self, owner: str, item: T) -> None:
         turn = max(self._now, self._next.get(owner, 0.0))
         self._next[owner] = turn + (BACKGROUND_COST if owner == BACKGROUND else 1)
         waiting = self._waiting[owner] = self._waiting.get(owner, 0) + 1
-        heapq.heappush(self._heap, (turn, waiting, next(self._numbers), owner, piece))
+        heapq.heappush(self._heap, (turn, waiting, next(self._numbers), owner, item))
 
     def pop(self) -> T | None:
-        """Give the piece whose turn it is, or None where none waits."""
+        """Give the item whose turn it is, or None where none waits."""
         if not self._heap:
             return None
-        self._now, _, _, owner, piece = heapq.heappop(self._heap)
+        self._now, _, _, owner, item = heapq.heappop(self._heap)
         self._waiting[owner] -= 1
         if not self._waiting[owner]:
             del self._waiting[owner]
         if not self._heap:
             self._next.clear()
-        return piece
+        return item
 
 
 class Shares:

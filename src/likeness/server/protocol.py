@@ -125,9 +125,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._throw_away(data)
             return
         while data and not self._deaf:
-            # A head is read in pieces, so that one without end is noticed before much of it is held.
-            piece, data = (data, b"") if self._receiving else (data[:HEADER_BYTES], data[HEADER_BYTES:])
-            if (rest := self._feed(piece)) is not None:
+            # A head is read in chunks, so that one without end is noticed before much of it is held.
+            chunk, data = (data, b"") if self._receiving else (data[:HEADER_BYTES], data[HEADER_BYTES:])
+            if (rest := self._feed(chunk)) is not None:
                 data = rest + data
                 if self._real.get_protocol() is not self:
                     self._real.get_protocol().data_received(data)  # type: ignore[attr-defined]  # a socket's first frame
@@ -151,16 +151,16 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether an answer is owed."""
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _feed(self, piece: bytes) -> bytes | None:
+    def _feed(self, chunk: bytes) -> bytes | None:
         """Parse; gives what follows a head that offers an upgrade."""
         self._completed = False
         try:
-            self.parser.feed_data(piece)
-            self._fed = self._fed + len(piece) if self._in_head and not self._completed else 0
+            self.parser.feed_data(chunk)
+            self._fed = self._fed + len(chunk) if self._in_head and not self._completed else 0
             if self._fed > HEADER_BYTES:
                 self._refuse(431, "The request's headers are too large.")
         except httptools.HttpParserUpgrade as upgrade:
-            rest = piece[upgrade.args[0] :]
+            rest = chunk[upgrade.args[0] :]
             if not self._offered_upgrade:
                 self.handle_websocket_upgrade()
             else:

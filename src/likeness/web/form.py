@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from email.message import Message
 from email.parser import BytesHeaderParser
 
-from likeness.web.json_object import PIECE_BYTES
+from likeness.web.json_object import CHUNK_BYTES
 
 MOST_PARTS = 40
 LONGEST_HEAD_BYTES = 4096
@@ -68,8 +68,8 @@ def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[Message, bytes]]:
 
 def _after(body: bytes, mark: bytes, start: int, *, within: int | None = None) -> int:
     end = len(body) if within is None else min(start + within, len(body))
-    for at in range(start, end, PIECE_BYTES):
-        found = body.find(mark, at, min(at + PIECE_BYTES + len(mark) - 1, end))
+    for at in range(start, end, CHUNK_BYTES):
+        found = body.find(mark, at, min(at + CHUNK_BYTES + len(mark) - 1, end))
         if found >= 0:
             return found + len(mark)
     raise ValueError("The form is not well-formed")

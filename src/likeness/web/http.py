@@ -101,9 +101,9 @@ async def read_fields(request: Request, model: type[M], *, photos: int) -> M:
     place = components.admission.ask(OWNER.get(), photos=photos, size=limit_bytes if size is None else size)
     request.state.place = place
     PLACE.set(place)
-    body = bytearray()  # grows in place: pieces kept until the end would leave holes in the memory
-    async for piece in _capped(request, limit_bytes):
-        body += piece
+    body = bytearray()  # grows in place: chunks kept until the end would leave holes in the memory
+    async for chunk in _capped(request, limit_bytes):
+        body += chunk
     received = len(body)
     place.arrived(received)
     strict = media_type == "application/json"  # a form knows only text

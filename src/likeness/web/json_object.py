@@ -1,7 +1,7 @@
 """Reading a JSON object from a stranger without holding the interpreter for more than a moment.
 
 ``json.loads`` keeps the interpreter until it is done, on a thread too: twelve seconds for 13 MB of brackets. What this
-API takes is flat, and only its photos are long. So the long texts are taken out first, piece by piece; what is left
+API takes is flat, and only its photos are long. So the long texts are taken out first, chunk by chunk; what is left
 must be little, and only that is parsed. A body is refused as soon as too much is left.
 """
 
@@ -20,7 +20,7 @@ STRUCTURE_BYTES = 16 * 1024
 """Most bytes beside what texts hold: quotes, punctuation, numbers, indentation."""
 MOST_LONG_TEXTS = 8
 LONGEST_NUMBER = 32
-PIECE_BYTES = 64 * 1024
+CHUNK_BYTES = 64 * 1024
 """What compiled code is given at once: it keeps the interpreter until it is done."""
 LONGEST_ESCAPE = len(rb"\u002b")
 _SHORT_TEXT = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
@@ -32,25 +32,25 @@ class LongText:
 
     escaped: memoryview
 
-    def pieces(self) -> Iterator[bytes]:
-        """Give the text itself, in UTF-8, piece by piece.
+    def chunks(self) -> Iterator[bytes]:
+        """Give the text itself, in UTF-8, chunk by chunk.
 
         Raises ValueError when its escapes are none that base64 may have.
         """
         at = 0
         while at < len(self.escaped):
-            piece = bytes(self.escaped[at : at + PIECE_BYTES])
-            at += len(piece)
-            if b"\\" in piece:
-                cut = piece.rfind(b"\\", len(piece) - LONGEST_ESCAPE) if at < len(self.escaped) else -1
+            chunk = bytes(self.escaped[at : at + CHUNK_BYTES])
+            at += len(chunk)
+            if b"\\" in chunk:
+                cut = chunk.rfind(b"\\", len(chunk) - LONGEST_ESCAPE) if at < len(self.escaped) else -1
                 if cut >= 0:
-                    at -= len(piece) - cut
-                    piece = piece[:cut]
+                    at -= len(chunk) - cut
+                    chunk = chunk[:cut]
                 try:
-                    piece = json.loads(b'"%b"' % piece).encode(errors="surrogatepass")
+                    chunk = json.loads(b'"%b"' % chunk).encode(errors="surrogatepass")
                 except json.JSONDecodeError as error:
                     raise ValueError("has a malformed escape") from error
-            yield piece
+            yield chunk
 
 
 def read_object(body: bytes) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class RequestContext:
         return status
 
     def _in_time(self, receive: Receive) -> Receive:
-        """Give a body's pieces as long as they come at the pace asked for.
+        """Give a body's chunks as long as they come at the pace asked for.
 
         Only the time counts in which the server waits.
         """

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 
 from likeness.errors import PayloadTooLarge
-from likeness.web.json_object import PIECE_BYTES, LongText
+from likeness.web.json_object import CHUNK_BYTES, LongText
 
 DATA_URL = re.compile(rb"\s*data:[^,]{0,1024};\s*base64\s*,", re.IGNORECASE)
 """How a data URL (RFC 2397) begins. Its type is not believed: a photo is told from its bytes."""
@@ -44,9 +44,9 @@ Level = Annotated[int, Field(ge=1, le=5)]
 
 def _decode_photo(value: object, info: ValidationInfo) -> bytes:
     if isinstance(value, str):
-        value = decode_base64(_pieces(value.encode(errors="surrogatepass")))
+        value = decode_base64(_chunks(value.encode(errors="surrogatepass")))
     elif isinstance(value, LongText):
-        value = decode_base64(value.pieces())
+        value = decode_base64(value.chunks())
     if not isinstance(value, bytes):
         raise ValueError("must be a base64 string or a file")  # noqa: TRY004  pydantic collects ValueErrors
     if not value:
@@ -72,17 +72,17 @@ Photo = Annotated[
 """A photo field: base64 (RFC 4648 §4, white space and a data URL's beginning accepted) or a file of a form."""
 
 
-def decode_base64(pieces: Iterable[bytes]) -> bytes:
-    """Decode strictly but for white space and a data URL's beginning, which the first piece has whole.
+def decode_base64(chunks: Iterable[bytes]) -> bytes:
+    """Decode strictly but for white space and a data URL's beginning, which the first chunk has whole.
 
     Raises ValueError.
 
-    Piece by piece, since each call keeps the interpreter until it is done.
+    Chunk by chunk, since each call keeps the interpreter until it is done.
     """
     decoded, rest, over = bytearray(), b"", False
-    for nth, piece in enumerate(pieces):
-        prefix = DATA_URL.match(piece) if nth == 0 else None
-        rest += piece[prefix.end() :] if prefix else piece
+    for nth, chunk in enumerate(chunks):
+        prefix = DATA_URL.match(chunk) if nth == 0 else None
+        rest += chunk[prefix.end() :] if prefix else chunk
         try:
             whole = _whole(rest, over=over)
         except ValueError:  # looking for white space takes longer than decoding, and mostly there is none
@@ -104,14 +104,14 @@ def _whole(text: bytes, *, over: bool) -> bytes:
 def _decode_strictly(text: bytes, *, over: bool) -> bytes:
     try:
         if over and text:
-            raise binascii.Error("data after the padding")  # noqa: TRY301  as within a piece
+            raise binascii.Error("data after the padding")  # noqa: TRY301  as within a chunk
         return pybase64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise ValueError("is not valid base64 (RFC 4648 section 4: letters, digits, + and /, padded with =)") from error
 
 
-def _pieces(text: bytes) -> Iterable[bytes]:
-    return (text[start : start + PIECE_BYTES] for start in range(0, len(text), PIECE_BYTES))
+def _chunks(text: bytes) -> Iterable[bytes]:
+    return (text[start : start + CHUNK_BYTES] for start in range(0, len(text), CHUNK_BYTES))
 
 
 def faults_of(error: ValidationError) -> str:

@@ -99,23 +99,23 @@ def covered(
     glasses: Sequence[int] | None = None,
 ) -> Image:
     """Draw a mask over nose and mouth, or dark glasses over the eyes, or both, with some light and shade on them."""
-    pieces: list[tuple[NDArray[np.float64], Sequence[int]]] = []
+    shapes: list[tuple[NDArray[np.float64], Sequence[int]]] = []
     if glasses is not None:
         for middle in (-0.5, 0.5):
             turn = np.linspace(0, 2 * np.pi, 40)
             lens = np.stack([middle + _LENS[0] * np.cos(turn), 0.04 + _LENS[1] * np.sin(turn)], axis=1)
-            pieces.append((lens, glasses))
-        pieces.append((np.array([(-0.1, -0.06), (0.1, -0.06), (0.1, 0.02), (-0.1, 0.02)]), glasses))
+            shapes.append((lens, glasses))
+        shapes.append((np.array([(-0.1, -0.06), (0.1, -0.06), (0.1, 0.02), (-0.1, 0.02)]), glasses))
     if mask is not None:
-        pieces.append((np.array(MASK), mask))
-    return painted(image, landmarks, generator, pieces)
+        shapes.append((np.array(MASK), mask))
+    return painted(image, landmarks, generator, shapes)
 
 
 def painted(
     image: Image,
     landmarks: Points,
     generator: np.random.Generator,
-    pieces: Sequence[tuple[NDArray[np.float64], Sequence[int]]],
+    shapes: Sequence[tuple[NDArray[np.float64], Sequence[int]]],
     *,
     grain: float = 3,
 ) -> Image:
@@ -124,7 +124,7 @@ def painted(
     They are in eye distances from the middle between the eyes.
     """
     drawn, to_photo = image.copy(), _affine(_FACE, landmarks)
-    for outline, colour in pieces:
+    for outline, colour in shapes:
         _fill(drawn, outline, to_photo, colour)
     paint = (drawn != image).any(axis=2, keepdims=True)
     shade = cv2.resize(generator.uniform(0.85, 1.1, (4, 4)), image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
