@@ -3,8 +3,8 @@
 import os
 from importlib.metadata import version
 
-# ONNX Runtime's Linux wheels report to their maker unless this is set when they are first imported. Every process of
-# ours, and its children, passes here before.
+# ONNX Runtime's Linux wheels send telemetry to their maker, unless this is set at their first import. Every process of
+# Likeness, and its children, runs this line before.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __version__ = version("likeness-server")

@@ -1,7 +1,4 @@
-"""The pages that a browser gets at the server's address.
-
-The way in, and the API's description with its calls to try.
-"""
+"""The pages at the server's address: the start page, and the reference of the API, which can send calls."""
 
 import json
 from functools import cache
@@ -15,7 +12,7 @@ from likeness.web.pages import content_policy, page_template
 
 
 def router(app: FastAPI, origin: str) -> APIRouter:
-    """Give the routes of ``/``, ``/docs`` and ``/openapi.json``; each answers with bytes that are made once."""
+    """Give the routes of ``/``, ``/docs`` and ``/openapi.json``. Each answer is made once."""
     routes = APIRouter(include_in_schema=False)
     headers = {
         "Content-Security-Policy": content_policy(),
@@ -39,7 +36,7 @@ def router(app: FastAPI, origin: str) -> APIRouter:
         return HTMLResponse(reference, headers=headers)
 
     @routes.get("/openapi.json")
-    async def get_description() -> Response:  # not on a thread, which would cost more than the answer
+    async def get_description() -> Response:  # no thread: it would cost more than the answer
         return Response(description(), media_type="application/json")
 
     return routes

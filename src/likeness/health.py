@@ -1,4 +1,4 @@
-"""Is the process up, and may it be sent traffic?"""
+"""Health and readiness of the server."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -40,7 +40,7 @@ class Readiness(BaseModel):
 
 @router.get("/healthz", operation_id="getHealth", summary="The process is up")
 async def get_health() -> Health:
-    """Do no work at all."""
+    """Answer as long as the process runs, without any work."""
     return Health(status="ok")
 
 
@@ -61,9 +61,9 @@ async def get_readiness(
         LoadedGalleries, Depends(Component(HealthComponents, lambda components: components.galleries))
     ],
 ) -> JSONResponse:
-    """Say whether calls are answered.
+    """Tell whether the server answers calls.
 
-    The galleries are in memory, and this server owns the database, whose file is in its place.
+    It does if the galleries are in memory, the server owns the database, and the database's file is in place.
     """
     progress, status = galleries.progress, galleries.status
     body = {

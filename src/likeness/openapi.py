@@ -1,6 +1,6 @@
-"""The description of the API (OpenAPI 3.1): what FastAPI finds in the routes, completed with what holds for every call.
+"""The description of the API (OpenAPI 3.1): FastAPI's description of the routes, and what holds for every call.
 
-Written for client generators: short operation ids, named schemas for each kind of body, every status that comes.
+It suits client generators: short operation ids, a named schema for each kind of body, and every status of a call.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -41,10 +41,14 @@ SECURITY_SCHEMES = {
             }
         },
     },
-    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The token itself."},
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access token."},
 }
 HEADERS = {
-    "RequestId": {"description": "The call's id, echoed or made.", "required": True, "schema": {"type": "string"}},
+    "RequestId": {
+        "description": "The call's id: from the request, or a new one.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
     "RetryAfter": {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer", "minimum": 1}},
     "Authenticate": {
         "description": "The scheme to authenticate with (RFC 9110 section 11.6.1).",
@@ -63,8 +67,8 @@ SESSION_ENDED = {
     "post": {
         "operationId": "sessionEnded",
         "summary": "A face session has ended",
-        "description": "Posted to the tenant's webhook for every ending, again and again for two hours until a 2xx "
-        "comes.",
+        "description": "Posted to the tenant's webhook when a session ends. The server repeats it for two hours until "
+        "the answer is 2xx.",
         "tags": ["result"],
         "security": [],
         "parameters": [
@@ -87,7 +91,7 @@ SESSION_ENDED = {
             "required": True,
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/SessionEnded"}}},
         },
-        "responses": {"2XX": {"description": "The delivery is taken."}},
+        "responses": {"2XX": {"description": "The delivery is accepted."}},
     }
 }
 SESSION_ENDED_BODY = {
@@ -99,7 +103,7 @@ SESSION_ENDED_BODY = {
 
 
 def describer(app: FastAPI, *, origin: str) -> Callable[[], Document]:
-    """Give what is to be ``app.openapi``: it describes the application once, when it is first asked."""
+    """Give a function for ``app.openapi``. It describes the application at its first call, and keeps the result."""
 
     def describe() -> Document:
         described = app.openapi_schema or _describe(app, origin)
@@ -151,7 +155,7 @@ def _calls(routes: Sequence[BaseRoute]) -> Iterator[APIRoute]:
 
 
 def _scopes(route: APIRoute) -> list[str]:
-    """Give the permissions of which a call needs one; none for a public call."""
+    """Give the permissions of a call, which needs one of them. A public call has none."""
     waiting = [route.dependant]
     while waiting:
         dependant = waiting.pop()
@@ -175,14 +179,14 @@ def _complete_responses(responses: Document) -> None:
         } | response.get("headers", {})
         for content in response.get("content", {}).values():
             if content.get("schema") == ERROR_BODY and status != "400":
-                # The example of the schema is of a photo; this one is of the status.
+                # The schema's example is about a photo. This one fits the status.
                 meaning, _, codes = response["description"].rpartition(": ")
                 code = codes.partition(", ")[0].strip("`")
                 content["example"] = {"error": code, "message": f"{meaning}.", "requestId": REQUEST_ID}
 
 
 def _name_schema(content: Document, schemas: Document) -> None:
-    """Put a body's schema among the named ones: generators make a class of it, once."""
+    """Move a body's schema to the named ones, so that generators make one class of it."""
     schema = content["schema"]
     if "title" in schema:
         schemas.update(schema.pop("$defs", {}))
@@ -192,7 +196,7 @@ def _name_schema(content: Document, schemas: Document) -> None:
 
 
 def _without_titles(part: Any) -> Any:
-    """Drop the titles that are made from names ("Sourceimage")."""
+    """Remove the titles that FastAPI makes from names, such as "Sourceimage"."""
     if isinstance(part, dict):
         is_schema = "properties" in part or "type" in part or "anyOf" in part or "$ref" in part or "enum" in part
         return {

@@ -24,7 +24,7 @@ def admission(clock: MovableClock) -> Admission:
 
 
 def flood(admission: Admission, tenant: str, *, photos: int = 2, size: int = KIB, asked: int = 1000) -> list[Place]:
-    """Ask until there is a refusal; gives the places."""
+    """Ask until a refusal. Give the places."""
     places = []
     for _ in range(asked):
         try:
@@ -44,7 +44,9 @@ def learn(admission: Admission, seconds: float) -> None:
 
 def test_the_line_is_as_long_as_the_time_allows(admission: Admission) -> None:
     assert len(flood(admission, "a")) == ROOM / 2
-    assert len(flood(admission, "b", photos=1)) == ROOM / 2  # by turns, so that much goes before the last of them
+    assert (
+        len(flood(admission, "b", photos=1)) == ROOM / 2
+    )  # tenants take turns, so as much work of "a" goes before b's last photo
 
 
 @pytest.mark.parametrize(("seconds", "room"), [(0.01, 100), (0.1, 10), (5.0, ROUNDS * WORKERS)])
@@ -73,9 +75,11 @@ def test_too_many_tenants_at_once_are_bounded_as_well(admission: Admission) -> N
 
 
 def test_tenants_who_flood_come_to_have_the_same(admission: Admission) -> None:
-    """A tenant that filled the line alone is let in again when it is down to its share."""
+    """A tenant that filled the queue alone gets no new place until it has only its share."""
     line = {"a": flood(admission, "a"), "b": flood(admission, "b")}
-    for tenant in itertools.islice(itertools.cycle("ab"), 40):  # a request of each is answered, and both ask for more
+    for tenant in itertools.islice(
+        itertools.cycle("ab"), 40
+    ):  # one request is answered, then both tenants ask for more
         line[tenant].pop().leave()
         for other in "ab":
             line[other] += flood(admission, other)
@@ -107,7 +111,7 @@ def test_a_body_without_a_length_keeps_what_it_turns_out_to_be(admission: Admiss
 
 
 def test_whoever_leaves_gives_everything_back(admission: Admission) -> None:
-    """Also who never sent a body, and also in the middle of the work, and twice."""
+    """Also without a body, in the middle of the work, and twice."""
     for _ in range(3):
         places = [admission.ask("a", photos=2, size=70 * KIB) for _ in range(ROOM // 2)]
         places[0].arrived(70 * KIB)
@@ -115,7 +119,7 @@ def test_whoever_leaves_gives_everything_back(admission: Admission) -> None:
         places[1].arrived(KIB)
         for place in places * 2:
             place.leave()
-        places[1].analysed(PHOTO_SECONDS)  # a worker ends what nobody waits for any more
+        places[1].analysed(PHOTO_SECONDS)  # a worker finishes a photo that no caller waits for
     admission.ask("a", photos=2, size=1000 * KIB)
 
 
@@ -126,7 +130,7 @@ def test_bodies_that_do_not_come_hold_up_nobody(admission: Admission, clock: Mov
     clock.move(LAPSE_SECONDS)
     places = flood(admission, "a")
     assert len(places) == ROOM / 2
-    with pytest.raises(ServiceUnavailable):  # its place lapsed, and now others have it
+    with pytest.raises(ServiceUnavailable):  # its place lapsed, and others have it now
         late[0].arrived(KIB)
     for place in places:
         place.leave()

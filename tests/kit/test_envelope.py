@@ -87,7 +87,7 @@ def test_a_key_is_on_the_disk_before_anything_is_sealed_with_it(
     assert [path.parent for path in synced] == [
         tmp_path,
         tmp_path.parent,
-    ]  # the key under the name it is written by, then its folder
+    ]  # the key's temporary file, then its folder
     assert synced[-1] == tmp_path
 
 

@@ -57,7 +57,7 @@ def test_a_caller_that_leaves_keeps_its_place_until_its_work_ends() -> None:
             await executor.run(abs, 1)
         go.set()
         await asyncio.to_thread(ended.wait)
-        while True:  # the place is given back just after the work has ended
+        while True:  # the place is released just after the work has ended
             try:
                 assert await executor.run(abs, -1) == 1
                 break

@@ -92,7 +92,7 @@ def test_shares_become_even_as_those_who_have_much_give_back() -> None:
     held: Counter[str] = Counter()
     for _ in range(16):
         held["a"] += slots.take("a")
-    for _ in range(100):  # both always want more; one attempt after another ends
+    for _ in range(100):  # both always want more, and one place after another is given back
         owner = max(held, key=held.__getitem__)
         slots.give_back(owner)
         held[owner] -= 1

@@ -1,4 +1,4 @@
-"""A file is there whole or not at all."""
+"""A file exists whole or not at all."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Every line of the log looks alike, and every call leaves one that its request id leads to."""
+"""Every line of the log has one format, and each call has a line with its request id."""
 
 import logging
 import re

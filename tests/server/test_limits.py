@@ -1,4 +1,4 @@
-"""Nobody makes the server hold more, or wait longer, than its limits say."""
+"""No caller makes the server hold more, or wait longer, than its limits allow."""
 
 import contextlib
 import gc
@@ -20,7 +20,7 @@ from servers import Server, calling, serving, test_settings, wait_until
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Run a server of little patience, with few places."""
+    """Run a server with short deadlines and few places."""
     limits = {"request_seconds": 1, "keep_alive_seconds": 2, "max_connections": 20, "body_bytes_per_second": 100_000}
     with serving(test_settings(tmp_path_factory.mktemp("strict"), **limits)) as running:
         yield running
@@ -29,12 +29,12 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def assert_refused(answer: Answer, status: int) -> None:
     assert answer.status == status
     assert answer.headers["connection"] == "close"
-    # The token call refuses in the shape of RFC 6749.
+    # The token call refuses in the form of RFC 6749.
     assert set(answer.json) in ({"error", "message", "requestId"}, {"error", "error_description"})
 
 
 def pour(line: Line, chunk: bytes, times: int) -> int:
-    """Send a chunk until no more is taken; gives how many were."""
+    """Send a chunk until the server takes no more. Give the number of chunks sent."""
     for number in range(times):
         try:
             line.socket.sendall(chunk)
@@ -109,7 +109,7 @@ def test_a_body_that_comes_by_the_drop_is_refused(strict: Server) -> None:
 
 
 def test_a_body_at_the_least_rate_is_taken_however_long(strict: Server) -> None:
-    """It takes longer than the time for pauses."""
+    """The whole body takes longer than the limit for one pause."""
     photo = fake_photo(1) + bytes(400_000)
     body = b'--x\r\nContent-Disposition: form-data; name="idPhoto"; filename="a"\r\n\r\n' + photo + b"\r\n--x--\r\n"
     with calling(strict) as api, Line(strict) as line:
@@ -121,7 +121,7 @@ def test_a_body_at_the_least_rate_is_taken_however_long(strict: Server) -> None:
 
 
 def test_an_upload_is_not_read_on_for_ever_after_its_refusal(strict: Server) -> None:
-    """The refusal arrives, though the caller goes on for more than any request may have."""
+    """The refusal arrives, although the caller sends more bytes than a request may have."""
     megabyte = b"%x\r\n%s\r\n" % (1 << 20, bytes(1 << 20))
     with Line(strict) as line:
         line.send(line.head("POST /api/v1/face/match", "Transfer-Encoding: chunked"))
@@ -133,7 +133,7 @@ def test_an_upload_is_not_read_on_for_ever_after_its_refusal(strict: Server) -> 
 
 
 def test_a_refused_upload_is_read_on_at_a_pace(strict: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else the event loop reads a fast sender for megabytes while all others wait."""
+    """Otherwise the event loop reads megabytes from a fast sender while all others wait."""
     pauses: list[protocol.HttpProtocol] = []
 
     def read_on(connection: protocol.HttpProtocol) -> None:
@@ -146,11 +146,11 @@ def test_a_refused_upload_is_read_on_at_a_pace(strict: Server, monkeypatch: pyte
         line.send(line.head("POST /api/v1/face/match", "Content-Length: 14000000") + b"{")
         assert_refused(line.answer(), 401)
         assert pour(line, bytes(1 << 20), 8) == 8
-        wait_until(lambda: len(pauses) >= (8 << 20) / 256_000)  # what uvloop reads at most at once
+        wait_until(lambda: len(pauses) >= (8 << 20) / 256_000)  # the most that uvloop reads at once
 
 
 def test_what_was_never_read_is_not_kept(strict: Server) -> None:
-    """Else each refused upload would stay in memory until the next collection of garbage."""
+    """Otherwise each refused upload would stay in memory until the next garbage collection."""
     with Line(strict) as line:
         line.send(line.head("POST /api/v1/face/match", "Content-Length: 1000000") + bytes(50_000))
         assert_refused(line.answer(), 401)

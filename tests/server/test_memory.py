@@ -1,4 +1,4 @@
-"""What large bodies and photos took is given back."""
+"""The memory of large bodies and photos goes back to the system."""
 
 import platform
 import subprocess
@@ -17,7 +17,7 @@ def resident_bytes():
 kept = []
 
 def work():
-    for _ in range(3):  # glibc learns from what is freed
+    for _ in range(3):  # glibc adapts to freed blocks
         large = []
         for _ in range(10):
             large.append(b"x" * (8 << 20))

@@ -1,4 +1,4 @@
-"""No request loses its body or its answer by the way it is sent."""
+"""No request loses its body or its answer, however it is sent."""
 
 from urllib.parse import urlencode
 
@@ -57,7 +57,7 @@ def test_a_body_is_kept_whatever_is_offered(api: Api, offer: str, make: object, 
     authorization = f"Authorization: {api.headers['Authorization']}"
     with Line(api.server) as line:
         head = line.head(f"POST {path}", f"Content-Type: {kind}", authorization, length, *OFFERS[offer])
-        for _ in range(2):  # the connection is as good as before
+        for _ in range(2):  # the connection still works
             line.send(*([head + sent] if packets == 1 else [head, sent]))
             answer = line.answer()
             if answer.status == 100:

@@ -1,4 +1,4 @@
-"""The listening sockets."""
+"""The listening sockets, and the end by a signal."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from servers import test_settings
 
 
 def test_all_who_wait_are_accepted_in_one_turn_of_the_event_loop(tmp_path: Path) -> None:
-    """Else a caller waits behind each that connects again and again, for a turn of the loop."""
+    """Otherwise a caller waits one turn of the loop for each connection before it."""
     turns = 0
 
     def count() -> None:
@@ -52,7 +52,7 @@ def test_all_who_wait_are_accepted_in_one_turn_of_the_event_loop(tmp_path: Path)
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_signal_ends_the_block_well_whatever_it_interrupts(number: signal.Signals) -> None:
-    """A compiled module that is imported then turns the end into a failure of its own."""
+    """During the import of a compiled module, a signal becomes an ImportError."""
 
     def interrupted_import() -> None:
         try:

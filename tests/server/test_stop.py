@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT end alike: what was begun is answered, what waits is refused, and the database stands in its main file."""
+"""SIGTERM and SIGINT: work in progress is answered, waiting work is refused, and the main file has all data."""
 
 import contextlib
 import shutil
@@ -22,7 +22,7 @@ SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids
 
 
 def entries_in(database: Path, copy: Path) -> set[str]:
-    """Give the entries of the main file alone, as a plain copy of it has them."""
+    """Give the entries in a copy of the database's main file."""
     shutil.copy(database, copy)
     with contextlib.closing(sqlite3.connect(copy)) as connection:
         return {row[0] for row in connection.execute("SELECT id FROM gallery_entries")}
@@ -78,7 +78,7 @@ def test_a_signal_while_the_server_starts(tmp_path: Path, number: signal.Signals
 
 
 class SlowEngine(FakeEngine):
-    """Takes its time for each photo."""
+    """Needs a second for each photo."""
 
     seconds = 1.0
 
@@ -93,7 +93,7 @@ class SlowEngine(FakeEngine):
 
 @contextlib.contextmanager
 def stopping(folder: Path, engine: SlowEngine, *, stop_seconds: float) -> Iterator[list[httpx.Response]]:
-    """Stop a server in the middle of ten searches on two workers; gives their answers."""
+    """Stop a server in the middle of ten searches on two workers. Give their answers."""
     with serving(test_settings(folder), engine) as server, calling(server) as api, ThreadPoolExecutor(10) as callers:
         running = server.app.state.server
         running.config.timeout_graceful_shutdown = stop_seconds
@@ -109,7 +109,7 @@ def search(api: Api) -> httpx.Response:
 
 
 def is_refusal(reply: httpx.Response) -> bool:
-    """Whether it is the contract's 503."""
+    """Whether the reply is the contract's 503."""
     return bool(
         reply.status_code == 503
         and reply.json()["error"] == "SERVICE_UNAVAILABLE"

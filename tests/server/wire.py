@@ -1,4 +1,4 @@
-"""A server's HTTP as it is on the wire, byte by byte."""
+"""A client that sends and reads HTTP byte by byte."""
 
 import json
 import re
@@ -23,7 +23,7 @@ class Answer:
 
 
 class Line:
-    """One connection."""
+    """A connection to a server."""
 
     def __init__(self, server: Server, *, seconds: float = 20) -> None:
         address = urlsplit(server.url)
@@ -41,7 +41,7 @@ class Line:
         return "\r\n".join([f"{request} HTTP/1.1", f"Host: {self.host}", *headers, "", ""]).encode()
 
     def send(self, *chunks: bytes) -> None:
-        """Send each chunk in a packet of its own."""
+        """Send each chunk in its own packet."""
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for number, chunk in enumerate(chunks):
             if number:
@@ -70,7 +70,7 @@ class Line:
         self._read += data
 
     def is_closed(self) -> bool:
-        """Whether the other side says no more; waits for it."""
+        """Wait for the end of the connection. Give False if more bytes come first."""
         try:
             return self.socket.recv(1) == b""
         except ConnectionError:

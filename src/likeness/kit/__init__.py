@@ -1,1 +1,1 @@
-"""What knows nothing of the business: clock, ids, JOSE, encryption, executors."""
+"""Code that knows nothing of the business: clock, ids, JOSE, encryption, executors."""

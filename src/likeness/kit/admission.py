@@ -1,6 +1,6 @@
-"""Whether a request's body is read at all.
+"""The decision whether the server reads a request's body.
 
-A server with more to do than it can do refuses at once, before it has worked.
+A server with too much to do refuses a request at once, before it works on it.
 """
 
 import math
@@ -16,37 +16,37 @@ from likeness.kit.fairness import Shares
 
 FIRST_GUESS_SECONDS = 0.05
 LEAST_SECONDS = 0.005
-"""Photos that are refused at a glance must not make the line seem short."""
+"""The least time that counts for a photo. Photos that are refused quickly must not make the queue seem short."""
 LEARNING = 0.1
 ROUNDS = 4
 LAPSE_SECONDS = 1.0
 
 
 class Place:
-    """One request's place in the line. It counts from the start for as many photos as its body is to bring."""
+    """One request's place in the queue. From the start it counts for all photos that the body will have."""
 
     def __init__(self, admission: "Admission", tenant: str, photos: int, size: int) -> None:
         self._admission = admission
         self.tenant = tenant
         self.photos = photos
-        """How many are still to be analysed."""
+        """Photos that are not analysed yet."""
         self.size = size
-        """Bytes of memory that are kept for the body."""
+        """Bytes of memory that are reserved for the body."""
         self.asked_at = admission.monotonic()
 
     def arrived(self, size: int) -> None:
-        """Note that the body is there, in so many bytes.
+        """Note that the body is complete, with ``size`` bytes.
 
-        Raises ServiceUnavailable when it came late and its place is gone.
+        Raises ServiceUnavailable if it came late and the queue is full now.
         """
         self._admission.arrived(self, size)
 
     def analysed(self, seconds: float) -> None:
-        """Note that a photo is done, and what time a worker spent on it. Any thread may call this."""
+        """Note that a photo is analysed, and the seconds that a worker needed. Any thread may call this."""
         self._admission.analysed(self, seconds)
 
     def leave(self) -> None:
-        """Give everything back, however the request ended."""
+        """Give back the place and the memory. Call it however the request ended."""
         self._admission.leave(self)
 
 
@@ -55,15 +55,15 @@ PLACE: ContextVar[Place | None] = ContextVar("place", default=None)
 
 
 class Admission:
-    """Gives places to requests: the line in front of the workers is bounded in time, and fair.
+    """Gives places to requests. The queue in front of the workers is limited in time, and fair.
 
-    Tenants take turns at the workers (:class:`~likeness.kit.fairness.FairQueue`). So what is ahead of a tenant's new
-    request is its own work, and of each other tenant's as much as its own. That many photos, each at the time that
-    photos have taken lately, may take ``wait_seconds``. Work for ``ROUNDS`` of the workers is let in whatever it takes,
-    so that none of them is idle.
+    Tenants take turns at the workers (:class:`~likeness.kit.fairness.FairQueue`). So a tenant's new request waits for
+    the tenant's own work, and for at most as much work of each other tenant. This may take ``wait_seconds``, by the
+    number of photos and the recent time of one photo. ``ROUNDS`` photos for each worker are always let in, so that no
+    worker is idle.
 
-    A body that does not come within ``LAPSE_SECONDS`` holds up nobody: its place lapses, and is asked for anew when the
-    body is there.
+    A body that does not arrive within ``LAPSE_SECONDS`` loses its place. The request asks for a place again when the
+    body is complete.
     """
 
     def __init__(
@@ -71,19 +71,19 @@ class Admission:
     ) -> None:
         self.monotonic = monotonic
         self.seconds = FIRST_GUESS_SECONDS
-        """What a photo takes a worker, lately."""
+        """Recent time of a worker for one photo, in seconds."""
         self._workers = workers
         self._wait_seconds = wait_seconds
         self._bytes = Shares(body_bytes)
         self._photos: Counter[str] = Counter()
-        """In the line, by tenant."""
+        """Photos in the queue, by tenant."""
         self._counted: set[Place] = set()
         self._arriving: dict[Place, None] = {}
-        """Places whose bodies have not come, the oldest first."""
+        """Places whose bodies have not arrived, the oldest first."""
         self._lock = threading.Lock()
 
     def ask(self, tenant: str, *, photos: int, size: int) -> Place:
-        """Give a place for a request of so many photos, in at most ``size`` bytes. Raises ServiceUnavailable."""
+        """Give a place for a request with ``photos`` photos in at most ``size`` bytes. Raises ServiceUnavailable."""
         with self._lock:
             place = Place(self, tenant, photos, size)
             while self._arriving and next(iter(self._arriving)).asked_at <= place.asked_at - LAPSE_SECONDS:
@@ -122,7 +122,7 @@ class Admission:
             place.size = 0
 
     def _ahead(self, tenant: str, photos: int) -> int:
-        """Give how many photos go before a tenant's next ones."""
+        """Count the photos that go before a tenant's next ones."""
         turns = self._photos[tenant] + photos
         return self._photos[tenant] + sum(
             min(waiting, turns) for other, waiting in self._photos.items() if other != tenant
@@ -134,9 +134,9 @@ class Admission:
             raise self._refusal(ahead)
 
     def _refusal(self, ahead: int) -> ServiceUnavailable:
-        # Those who are refused together should not come back together.
+        # Callers that are refused together should not come back together.
         wait = math.ceil(ahead * self.seconds / self._workers + random.random())  # noqa: S311  no secret
-        return ServiceUnavailable("The server has more to do than it can; try again shortly.", retry_after_seconds=wait)
+        return ServiceUnavailable("The server has too much to do; try again shortly.", retry_after_seconds=wait)
 
     def _count(self, place: Place) -> None:
         self._counted.add(place)

@@ -4,6 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
-"""What networks and pictures are computed in."""
+"""For networks and images."""
 DoubleArray = NDArray[np.float64]
-"""What sums of many small terms are computed in."""
+"""For sums of many small terms."""

@@ -1,4 +1,4 @@
-"""Time, from one place, so that tests can move it."""
+"""The source of the current time, which tests can replace."""
 
 import time
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class SystemClock:
 
 @dataclass(slots=True)
 class MovableClock:
-    """A clock that stands still until it is moved; for tests and simulations."""
+    """A clock that moves only by ``move``. For tests and simulations."""
 
     seconds: float = 1_700_000_000.0
 

@@ -1,8 +1,8 @@
 """Encryption at rest: AES-256-GCM under a data key per tenant, wrapped by a key provider.
 
 A sealed value is ``nonce (12 bytes) || ciphertext || tag (16 bytes)``. The associated data binds it to its tenant, its
-purpose and its record, so that a row copied to another place does not open. Without the key-encryption key nothing
-opens, backups included.
+purpose and its record. So a row that is copied to another place does not open. Without the master key nothing opens,
+and no backup either.
 """
 
 import hashlib
@@ -41,15 +41,16 @@ class Cipher:
         self._mac_key = hmac.digest(key, b"message authentication", hashlib.sha256)
 
     def seal(self, plaintext: bytes, purpose: str, record: str) -> bytes:
+        """Encrypt a value, and bind it to its purpose and its record."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         return nonce + self._aead.encrypt(nonce, plaintext, self._context(purpose, record))
 
     def open(self, sealed: bytes, purpose: str, record: str) -> bytes:
-        """Give the plaintext. Raises SetupError when the key, the context or the bytes are not those of the sealing."""
+        """Give the plaintext. Raises SetupError if the key, purpose, record or bytes are not those of ``seal``."""
         return self.open_many([sealed], purpose, [record])[0]
 
     def open_many(self, sealed: Iterable[bytes], purpose: str, records: Iterable[str]) -> list[bytes]:
-        """Give many plaintexts of one purpose, each with the record that it is bound to. Raises SetupError."""
+        """Give many plaintexts of one purpose, each bound to its record. Raises SetupError."""
         decrypt, context = self._aead.decrypt, self._context(purpose, "")
         try:
             return [
@@ -60,7 +61,7 @@ class Cipher:
             raise SetupError(f"a stored {purpose} does not open: wrong master key, or the data was altered") from error
 
     def mac(self, content: bytes, purpose: str) -> bytes:
-        """Give a digest that only who has the key can make: equal for equal content of one purpose."""
+        """Give a digest of 32 bytes that needs the key. Equal content of one purpose has the same digest."""
         return hmac.digest(self._mac_key, self._context(purpose, "") + content, hashlib.sha256)
 
     def _context(self, purpose: str, record: str) -> bytes:
@@ -68,7 +69,7 @@ class Cipher:
 
 
 class FileKeyProvider:
-    """A master key in a file that only its owner may read."""
+    """A master key in a file that only its owner can read."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -76,12 +77,12 @@ class FileKeyProvider:
 
     @classmethod
     def new(cls) -> "FileKeyProvider":
-        """Make a random key, which no file has yet."""
+        """Make a random key, which is in no file yet."""
         return cls(secrets.token_bytes(KEY_BYTES))
 
     @classmethod
     def read(cls, path: Path) -> "FileKeyProvider":
-        """Read the key of a deployment. Raises SetupError."""
+        """Read a deployment's key from its file. Raises SetupError."""
         try:
             key = path.read_bytes()
         except FileNotFoundError as error:
@@ -93,7 +94,7 @@ class FileKeyProvider:
         return cls(key)
 
     def save(self, path: Path) -> None:
-        """Write the key to a new file; an existing one is never overwritten (FileExistsError)."""
+        """Write the key to a new file. Raises FileExistsError: an existing file is never replaced."""
         create_whole(path, self._key)
 
     def wrap(self, data_key: bytes, context: str) -> bytes:

@@ -1,6 +1,6 @@
-"""Blocking work off the event loop, in sized pools.
+"""Thread pools of limited size for blocking work, off the event loop.
 
-They say no when they are full, and let the owners of work take turns.
+A full pool refuses work. The owners of work take turns.
 """
 
 import asyncio
@@ -33,27 +33,27 @@ class _Job:
     future: "asyncio.Future[Any]"
 
     def run(self) -> None:
-        """Do the work, on any thread; that of a caller who left before it began is left out."""
+        """Do the work, on any thread. Skip it if the caller has left."""
         if self.future.cancelled():
             self.places.release()
             return
         try:
             result = self.work()
-        except BaseException as error:  # noqa: BLE001  whatever it is belongs to the one who waits
+        except BaseException as error:  # noqa: BLE001  the caller that waits gets every error
             _let_go_of_locals(error)
             self._conclude(self.future.set_exception, error)
-            del self  # else the error and this frame would keep each other in memory, with a photo
+            del self  # otherwise the error and this frame keep each other in memory, with a photo
         else:
             self._conclude(self.future.set_result, result)
 
     def refuse(self) -> None:
-        """Tell that the work will not be done."""
+        """Refuse the work, because the server is stopping."""
         self._conclude(self.future.set_exception, ServiceUnavailable("The server is stopping."))
 
     def _conclude(self, set_outcome: Callable[[Any], None], outcome: Any) -> None:
-        # Given back when the work ends, not when the caller stops waiting: a cancelled call still occupies its thread.
+        # Released when the work ends, not when the caller stops waiting: a cancelled call still occupies its thread.
         self.places.release()
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so no caller waits
             self.loop.call_soon_threadsafe(_answer, self.future, set_outcome, outcome)
 
 
@@ -81,7 +81,7 @@ def _answer(future: "asyncio.Future[Any]", set_outcome: Callable[[Any], None], o
 class SizedExecutor:
     """A thread pool with a bounded queue.
 
-    It is fair between the :data:`~likeness.kit.fairness.OWNER` of each piece of work.
+    The owners of its work take turns (see :data:`~likeness.kit.fairness.OWNER`).
     """
 
     def __init__(self, name: str, *, workers: int, queue_limit: int = QUEUE_LIMIT) -> None:
@@ -91,7 +91,7 @@ class SizedExecutor:
         self._lock = threading.Lock()
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``work`` on a thread. Raises ServiceUnavailable at once when the queue is full."""
+        """Run ``work`` on a thread. Raises ServiceUnavailable at once if the queue is full."""
         if not self._places.acquire(blocking=False):
             raise ServiceUnavailable("The server is full; try again shortly.")
         loop = asyncio.get_running_loop()
@@ -108,18 +108,18 @@ class SizedExecutor:
         return result
 
     def refuse_waiting(self) -> None:
-        """Refuse what has no worker yet, and what comes from now on; the work under way is finished."""
+        """Refuse the waiting work and all later work. The work in progress is finished."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         while job := self._next():
             job.refuse()
 
     def close(self) -> None:
-        """Wait for the work under way; what still waits is refused."""
+        """Refuse the waiting work, and wait for the work in progress."""
         self.refuse_waiting()
         self._pool.shutdown(wait=True)
 
     def _run_next(self) -> None:
-        """Which job it is, is decided when there is a thread for it."""
+        """Choose the next job only now, when a thread is free for it, and run it."""
         if job := self._next():
             job.run()
 

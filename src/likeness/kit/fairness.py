@@ -1,4 +1,4 @@
-"""Sharing what is scarce between the owners of work: no owner's flood takes another's part."""
+"""Fair shares for the owners of work. A flood from one owner does not take another owner's share."""
 
 import heapq
 import itertools
@@ -10,7 +10,7 @@ T = TypeVar("T")
 SERVER: Final = "server"
 BACKGROUND: Final = "background"
 OWNER: ContextVar[str] = ContextVar("owner", default=SERVER)
-"""Whose work the current task does: a tenant's id, ``SERVER``, or ``BACKGROUND`` for what nobody waits for."""
+"""The owner of the current task's work: a tenant's id, ``SERVER``, or ``BACKGROUND``, for which no caller waits."""
 
 BACKGROUND_COST = 8
 MOST_OF_THE_REST = 3
@@ -19,17 +19,16 @@ MOST_OF_THE_REST = 3
 class FairQueue(Generic[T]):
     """Start-time fair queueing (Goyal, Vin and Cheng 1997).
 
-    Owners who have work waiting take turns, whatever each has waiting.
-
-    An owner's own items keep their order. Between two whose turn it is, the one with less waiting goes first: so both
-    photos of a small tenant's match go together. ``BACKGROUND`` has one turn where another has eight.
+    Owners with waiting work take turns, however much work waits. An owner's items keep their order. If two owners have
+    the same turn, the one with less waiting work goes first. So both photos of a small tenant's match go together.
+    ``BACKGROUND`` has one turn while another owner has eight.
     """
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, int, str, T]] = []
         self._numbers = itertools.count()
         self._now = 0.0
-        """The turn that is being served."""
+        """The present turn."""
         self._next: dict[str, float] = {}
         self._waiting: dict[str, int] = {}
 
@@ -40,7 +39,7 @@ class FairQueue(Generic[T]):
         heapq.heappush(self._heap, (turn, waiting, next(self._numbers), owner, item))
 
     def pop(self) -> T | None:
-        """Give the item whose turn it is, or None where none waits."""
+        """Give the item whose turn it is, or None if none waits."""
         if not self._heap:
             return None
         self._now, _, _, owner, item = heapq.heappop(self._heap)
@@ -53,10 +52,10 @@ class FairQueue(Generic[T]):
 
 
 class Shares:
-    """A number of places (or bytes) that owners take and give back.
+    """A number of places or bytes that owners take and give back.
 
-    Nobody takes more than three times what is left: a lone owner may have three quarters of all, and a newcomer finds a
-    place.
+    An owner who holds three times the free amount gets no more. So a single owner can have three quarters of all, and a
+    new owner still finds a place.
     """
 
     def __init__(self, total: int) -> None:
@@ -64,7 +63,7 @@ class Shares:
         self._held: dict[str, int] = {}
 
     def take(self, owner: str, amount: int = 1) -> bool:
-        """Take some, if the owner may."""
+        """Take an amount. Give False if the owner may not have it, or if less is free."""
         held = self._held.get(owner, 0)
         if amount > self.free or held >= MOST_OF_THE_REST * self.free:
             return False

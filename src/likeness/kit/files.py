@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever breaks off, and for good once they are."""
+"""Files that exist whole or not at all, also after a crash, and are durable once they exist."""
 
 import os
 import tempfile
@@ -12,7 +12,7 @@ PRIVATE, PUBLIC = 0o600, 0o644
 
 @contextmanager
 def replacing(path: Path, *, mode: int = PRIVATE) -> Iterator[IO[bytes]]:
-    """Write a file that takes its name, and the place of another, at the end of the block. Raises OSError."""
+    """Write a file. At the end of the block it gets its name, and replaces an earlier file. Raises OSError."""
     with _part(path, mode) as file:
         yield file
         _sync(file)
@@ -21,9 +21,9 @@ def replacing(path: Path, *, mode: int = PRIVATE) -> Iterator[IO[bytes]]:
 
 
 def create_whole(path: Path, content: bytes) -> None:
-    """Write a new file for its owner alone.
+    """Write a new file that only its owner can read.
 
-    Raises OSError, FileExistsError where there is one: it is never replaced.
+    Raises OSError, and FileExistsError if the file exists: it is never replaced.
     """
     with _part(path, PRIVATE) as file:
         file.write(content)
@@ -49,7 +49,7 @@ def _sync(file: IO[bytes]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk for good. Raises OSError."""
+    """Make the names in a folder durable. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -13,31 +13,33 @@ from joserfc.jwk import KeySet, RSAKey
 ALGORITHM = "RS256"
 KEY_BITS = 2048
 LONGEST_LIFE_SECONDS = 86_400
-"""No token lives longer (see the bounds in ``likeness.settings``); one that claims to is none of ours."""
+"""The longest life of a token (see the bounds in ``likeness.settings``). A token with a longer one is refused."""
 TOLERATED_SECONDS = 60
-"""How far a clock may be behind the one that a token was issued by: ours, when it was set back since, or a relying
-party's."""
+"""How far a clock may be behind the clock that issued a token.
+
+It may be a relying party's clock, or this server's after it was set back.
+"""
 
 MOST_REMEMBERED = 1024
-"""Tokens; a client needs one in half an hour."""
+"""Tokens that are remembered. A client needs one token in half an hour."""
 
 
 class InvalidToken(Exception):
-    """A token that is malformed, wrongly signed, expired or meant for somebody else."""
+    """A token that is malformed, wrongly signed, expired or for another audience."""
 
 
 class ExpiredToken(InvalidToken):
-    """A token that was good and is past its time."""
+    """A token that has expired, but is valid otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """An RSA key with its id; ``private_pem`` is what is stored, sealed."""
+    """An RSA key with its id. ``private_pem`` is stored sealed."""
 
     kid: str
     private_pem: bytes
     ends_at: float | None = None
-    """When all that it signed has ended; None for the one that signs."""
+    """When all that it signed has expired, in seconds since the Unix epoch. None for the key that signs."""
 
     @classmethod
     def generate(cls) -> "SigningKey":
@@ -47,7 +49,7 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
-    """A token that was found good, and when it is: ``begins <= now < ends``, with its key."""
+    """A verified token. It and its key are valid while ``begins <= now < ends``."""
 
     claims: dict[str, Any]
     begins: float
@@ -56,14 +58,14 @@ class _Verified:
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    """The keys, newest first, when each ends, and what they were found to have signed.
+    """The keys, newest first, the end of each, and the verified tokens.
 
-    They change together: no token outlives its key because it was seen before.
+    They change together, so no remembered token outlives its key.
     """
 
     all: tuple[tuple[RSAKey, float | None], ...]
     seen: dict[tuple[str, str, bytes], _Verified] = field(default_factory=dict)
-    """By issuer, audience and the token's hash."""
+    """Verified tokens by issuer, audience and the token's hash."""
 
     def live(self, now: float) -> KeySet:
         return KeySet([key for key, ends_at in self.all if ends_at is None or now < ends_at])
@@ -93,14 +95,14 @@ class Signer:
     def sign(self, claims: Mapping[str, Any]) -> str:
         """Give the claims as a JWS in compact form, with the key's ``kid`` in the header."""
         current, _ = self._keys.all[0]
-        # Not by the library's jwt.encode, which adds a "typ" that the contract does not have.
+        # The library's jwt.encode would add a "typ", which the contract does not have.
         header = {"alg": ALGORITHM, "kid": current.kid}
         return jws.serialize_compact(header, json.dumps(claims, separators=(",", ":")), current, [ALGORITHM])
 
     def verify(self, token: str, *, issuer: str, audience: str, now: float) -> dict[str, Any]:
-        """Give the claims of a token that is ours, for ``audience``, and within its time.
+        """Give the claims of a valid token of ``issuer`` for ``audience``. Raises InvalidToken.
 
-        A token is remembered with its time, so that its signature is verified once. Raises InvalidToken.
+        A token is remembered, so its signature is verified only once.
         """
         keys = self._keys
         name = issuer, audience, hashlib.sha256(token.encode(errors="surrogatepass")).digest()
@@ -134,11 +136,11 @@ def _verified(token: str, keys: _Keys, *, issuer: str, audience: str, now: float
         raise ExpiredToken from error
     except (JoseError, ValueError, TypeError) as error:
         raise InvalidToken(type(error).__name__) from error
-    if claims["exp"] <= int(now):  # the end is by our own clock, which gave it
+    if claims["exp"] <= int(now):  # without tolerance: the clock that set the end is this one
         raise ExpiredToken
     if claims["exp"] - claims["iat"] > LONGEST_LIFE_SECONDS:
-        raise InvalidToken("it claims to live longer than any token of ours")
-    # Without a ``kid`` any key may have signed: then it is good no longer than each of them.
+        raise InvalidToken("its life is longer than that of any token of this server")
+    # Without a ``kid`` any key may have signed. Then the token ends with the first of them.
     signers = [ends_at for key, ends_at in keys.all if decoded.header.get("kid") in {key.kid, None}]
     return _Verified(
         claims,

@@ -1,4 +1,4 @@
-"""One format for every line of the log, and the line that every call leaves in it."""
+"""The format of the log's lines, and the line of a call."""
 
 import logging
 import sys
@@ -8,12 +8,12 @@ from typing import Any, Final
 
 access_log = logging.getLogger("likeness.access")
 LONGEST_PATH: Final = 200
-"""A path may fill a header's whole room; its beginning tells enough."""
+"""Characters of a path that are logged. A path may be as long as the headers, but its beginning is enough."""
 _FACTS: Final = ("tenant", "client", "error")
 
 
 class LogFormat(logging.Formatter):
-    """Time in UTC, severity, where it comes from, what happened."""
+    """A line of the log: time in UTC, severity, part of the server, event."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -26,7 +26,7 @@ class LogFormat(logging.Formatter):
 def configure_logging(level: str) -> None:
     """Write the log to the standard error.
 
-    Call it before anything that may log: earlier lines are lost or look otherwise.
+    Call it before anything can log: earlier lines are lost or have another format.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LogFormat())
@@ -36,7 +36,7 @@ def configure_logging(level: str) -> None:
 
 
 def log_call(method: str, path: str, status: int, seconds: float, request_id: str, facts: Mapping[str, Any]) -> None:
-    """Write a call's line: never its query string, which may carry secrets."""
+    """Log a call, without its query string, which may hold secrets."""
     if access_log.isEnabledFor(logging.INFO):
         known = "".join(f" {name}={facts[name]}" for name in _FACTS if facts.get(name))
         access_log.info(

@@ -1,15 +1,15 @@
-"""The HTTP server: uvicorn's, with limits, deadlines and an end of our own.
+"""The HTTP server: uvicorn with its own limits, deadlines and shutdown.
 
-Why uvicorn on httptools with a protocol class of ours, and none of the others:
+It is uvicorn on httptools, with a protocol class of this package. The alternatives have these faults:
 
-- uvicorn on httptools as it comes has no limit for headers, no deadline but for idle connections, loses the body of a
-  request that offers ``Upgrade: h2c``, answers no caller that closed its half of the connection, and dies of SIGTERM
-  before the application is closed.
-- uvicorn on h11 has a limit for headers and keeps such a body, but takes 78 µs to read a small request instead of 2 µs,
-  and 0.28 s of the event loop for 256 KB of one-byte chunks instead of 0.005 s: one upload without a token would hold
-  up everybody.
-- hypercorn is built on h11 too. granian runs the application in worker processes of its own and does not bound the size
-  of a camera frame or the rate of a body.
+- uvicorn on httptools without this class has no limit for headers, and no deadline except for idle connections. It
+  loses the body of a request that offers ``Upgrade: h2c``. It does not answer a caller that closed its half of the
+  connection. SIGTERM kills it before the application is closed.
+- uvicorn on h11 has a limit for headers and keeps such a body. But it takes 78 µs to read a small request, instead of
+  2 µs. For 256 KB of one-byte chunks it takes 0.28 s of the event loop, instead of 0.005 s. So one upload without a
+  token would delay all other callers.
+- hypercorn is built on h11 too. granian runs the application in its own worker processes. It does not limit the size of
+  a camera frame or the rate of a body.
 
-So ``protocol`` adds what is missing to uvicorn's class, whose version is pinned for that.
+So ``protocol`` adds the missing parts to uvicorn's class. uvicorn's version is pinned for that reason.
 """

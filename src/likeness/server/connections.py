@@ -1,4 +1,4 @@
-"""Who is connected, and who must go when the places run out."""
+"""The open connections, and the choice of those to close when no place is free."""
 
 import logging
 import resource
@@ -7,22 +7,22 @@ from typing import Protocol
 
 log = logging.getLogger("likeness.server")
 KEPT_DESCRIPTORS = 128
-"""File descriptors for the database, photos and calls of our own."""
+"""File descriptors for the database, photos and outgoing calls."""
 
 
 class Peer(Protocol):
     """One connection."""
 
     def drop(self) -> None:
-        """Close it at once."""
+        """Close the connection at once."""
 
 
 @dataclass(slots=True)
 class Connections:
-    """Counts connections and knows which of them keep the server waiting.
+    """Counts connections, and notes which of them keep the server waiting.
 
-    When all places are taken, a newcomer gets the place of the one that has kept the server waiting for longest: so a
-    flood of silent connections pushes out itself, and a caller that asks in time is answered.
+    When no place is free, a new connection gets the place of the one that has kept the server waiting longest. So a
+    flood of silent connections closes itself, and a caller that sends in time is answered.
     """
 
     limit: int
@@ -32,9 +32,9 @@ class Connections:
     _full: bool = False
 
     def enter(self, peer: Peer, descriptor: int) -> bool:
-        """Take a place, if there is one.
+        """Take a place. Give False if there is none.
 
-        Descriptors are given lowest first, so a newcomer's tells how many are in use.
+        The system gives the lowest free descriptor. So the descriptor of a new connection shows how many are in use.
         """
         self.open += 1
         if self.open > self.limit or descriptor >= self.descriptors:
@@ -42,7 +42,7 @@ class Connections:
                 self._full = True
                 log.warning(
                     "no place is free for another connection (%d open, descriptor %d): "
-                    "those that have kept the server waiting for longest are closed",
+                    "the server closes those that have kept it waiting longest",
                     self.open - 1,
                     descriptor,
                 )
@@ -62,17 +62,17 @@ class Connections:
             log.warning("there are places for connections again (%d open)", self.open)
 
     def wait_for(self, peer: Peer) -> None:
-        """Note that the server waits for bytes of this one from now on."""
+        """Note that the server now waits for bytes of this peer."""
         self._waiting.pop(peer, None)
         self._waiting[peer] = None
 
     def heard(self, peer: Peer) -> None:
-        """Note that the server has all it waited for."""
+        """Note that the server no longer waits for this peer."""
         self._waiting.pop(peer, None)
 
 
 def make_connections(limit: int) -> Connections:
-    """Let the process have as many descriptors as it may, and fit the number of connections to them."""
+    """Raise the process's limit of descriptors if needed and allowed, and fit the number of connections to it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = limit + 2 * KEPT_DESCRIPTORS
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -81,5 +81,5 @@ def make_connections(limit: int) -> Connections:
     allowed = wanted if soft == resource.RLIM_INFINITY else soft
     usable = max(allowed - KEPT_DESCRIPTORS, allowed // 2)
     if usable < limit:
-        log.warning("only %d connections are held at once, not %d: raise the limit of open files", usable, limit)
+        log.warning("only %d connections can be open at once, not %d: raise the limit of open files", usable, limit)
     return Connections(min(limit, usable), descriptors=usable + (allowed - usable) // 2)

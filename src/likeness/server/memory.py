@@ -1,4 +1,4 @@
-"""What the process does with memory that it needs no more."""
+"""Return of unused memory to the system."""
 
 import ctypes
 from typing import Final
@@ -9,10 +9,10 @@ _M_MMAP_THRESHOLD: Final = -3
 
 
 def give_large_blocks_back() -> None:
-    """Return each block of ``LARGE_BYTES`` and more to the system once it is free. Call it before there are threads.
+    """Make the C library return each free block of ``LARGE_BYTES`` or more to the system. Call it before threads start.
 
-    glibc by itself keeps such blocks once one was freed: after some photos of full size, half the memory at the peak
-    stays with the process. Other C libraries do well, and have no such call.
+    By default glibc keeps such blocks after the first one is free. After some photos of full size, the process then
+    keeps half of its peak memory. Other C libraries return them, and do not have this call.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

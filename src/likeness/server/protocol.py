@@ -1,9 +1,10 @@
-"""HTTP/1.1 on one connection: uvicorn's protocol on httptools, and what it lacks.
+"""HTTP/1.1 on one connection: uvicorn's protocol on httptools, with these additions.
 
-Bytes and number of headers are limited, heads have a deadline (a body's is kept where it is read:
-``likeness.web.request_context``), an answer that nobody takes is dropped, an upload is read on for a while after its
-refusal so that the refusal arrives, and not for ever. A caller may close its half of the connection, and may offer an
-upgrade that is not taken.
+- Headers are limited in bytes and number.
+- A request's head has a deadline. ``likeness.web.request_context`` keeps the deadline of its body.
+- A connection is dropped if the caller does not read the answer.
+- An upload is read for a limited time after its refusal, so that the refusal arrives.
+- A caller may close its half of the connection, and may offer an upgrade that the server does not take.
 """
 
 import asyncio
@@ -24,12 +25,14 @@ from likeness.server.connections import Connections
 HEADER_BYTES: Final = 32 * 1024
 HEADERS: Final = 100
 PIPELINED: Final = 16
-"""Requests that may wait on one connection for the answer to the one before."""
+"""Requests that may wait on one connection for the answers to earlier ones."""
 DRAIN_BYTES: Final = 32 * 1024 * 1024
-"""More than any request that is accepted: who sent one of that size hears why it was refused."""
+"""Bytes that are read after a refusal, so that it arrives. No accepted request has so many."""
 DRAIN_SECONDS: Final = 5.0
 DRAIN_PAUSE_SECONDS: Final = 0.02
-"""Between two reads of what is thrown away: the event loop reads a fast sender for megabytes before it accepts anybody.
+"""Pause between two reads of discarded bytes.
+
+Without it, the event loop reads megabytes from a fast sender before it accepts another connection.
 """
 
 
@@ -38,17 +41,17 @@ class Deadlines:
     """How long a caller may keep the server waiting, in seconds."""
 
     head: float
-    """For a request's head, and for taking any of an answer."""
+    """For a request's head, and for a pause in which the caller reads nothing of an answer."""
     idle: float
     """Between two requests."""
 
 
 class _Refused(Exception):
-    """Breaks off the parser."""
+    """Stops the parser."""
 
 
 class _Transport:
-    """The connection, which is closed when its caller can know why."""
+    """The connection. It is closed once the caller can have read the answer."""
 
     def __init__(self, transport: asyncio.Transport, protocol: "HttpProtocol") -> None:
         self._transport = transport
@@ -65,11 +68,11 @@ class _Transport:
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """See the module's text."""
+    """uvicorn's protocol with the additions that the module lists."""
 
     def __init__(self, *args: Any, connections: Connections, deadlines: Deadlines, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.timeout_keep_alive = deadlines.idle  # type: ignore[assignment]  # any number of seconds
+        self.timeout_keep_alive = deadlines.idle  # type: ignore[assignment]  # it need not be whole
         self._places = connections
         self._deadlines = deadlines
         self._real: asyncio.Transport
@@ -113,7 +116,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._real.abort()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Answer a caller that closed its half after a whole request; a request that was cut off is over."""
+        """Answer a caller that closed its half after a whole request. Drop an incomplete request."""
         if self._deaf or self._in_head or self._receiving or not self._busy():
             return False
         (self.pipeline[0][0] if self.pipeline else self.cycle).keep_alive = False
@@ -125,7 +128,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._throw_away(data)
             return
         while data and not self._deaf:
-            # A head is read in chunks, so that one without end is noticed before much of it is held.
+            # A head is read in chunks. So an endless one is noticed before it takes much memory.
             chunk, data = (data, b"") if self._receiving else (data[:HEADER_BYTES], data[HEADER_BYTES:])
             if (rest := self._feed(chunk)) is not None:
                 data = rest + data
@@ -148,11 +151,11 @@ class HttpProtocol(HttpToolsProtocol):
             self._real.resume_reading()
 
     def _busy(self) -> bool:
-        """Whether an answer is owed."""
+        """Whether a request waits for its answer."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def _feed(self, chunk: bytes) -> bytes | None:
-        """Parse; gives what follows a head that offers an upgrade."""
+        """Parse a chunk. Give the bytes after a head that offers an upgrade, else None."""
         self._completed = False
         try:
             self.parser.feed_data(chunk)
@@ -171,9 +174,9 @@ class HttpProtocol(HttpToolsProtocol):
         return None
 
     def _without_upgrade(self) -> bytes:
-        """Begin the request anew without the offer to go on in another protocol.
+        """Give the request's head again without the offered upgrade, for a new parser.
 
-        Its parser would leave out the body.
+        The old parser would skip the body.
         """
         self._offered_upgrade = False
         self.parser = httptools.HttpRequestParser(self)
@@ -186,7 +189,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= PIPELINED:
-            self._break_off(400, "Wait for answers before you ask for more.")
+            self._break_off(400, "Too many requests wait on this connection; read their answers first.")
         super().on_message_begin()
         self._in_head = True
         self._header_bytes = self._hosts = 0
@@ -211,9 +214,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_timer()
         version = self.parser.get_http_version()
         if self._hosts != 1 and (self._hosts or version != "1.0"):
-            self._break_off(400, "A request has exactly one Host header.")
+            self._break_off(400, "A request must have exactly one Host header.")
         if self.parser.get_method() == b"CONNECT":
-            self._break_off(400, "This is no proxy.")
+            self._break_off(400, "This server is not a proxy.")
         self._receiving = True
         if self.parser.should_upgrade() and not self._should_upgrade():
             self._offered_upgrade = True
@@ -245,14 +248,14 @@ class HttpProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         async def answer(scope: Any, receive: Any, send: Any) -> None:
             async def send_closing(message: Any) -> None:
-                if cycle.more_body:  # what is left of the body would be taken for the next request, or be read for ever
+                if cycle.more_body:  # the rest of the body would be taken for the next request, or read without end
                     cycle.keep_alive = False
                 await send(message)
 
             try:
                 await app(scope, receive, send_closing)
             finally:
-                cycle.body = bytearray()  # what was never read would stay until the next collection of garbage
+                cycle.body = bytearray()  # unread bytes would stay in memory until the next garbage collection
 
         super()._start_asgi_task(cycle, answer)
 
@@ -270,7 +273,7 @@ class HttpProtocol(HttpToolsProtocol):
     def part(self) -> None:
         """Close the connection.
 
-        A caller who is still sending is heard out for a while, since closing at once would take the answer away.
+        If the caller still sends, its bytes are read for a while. A close at once would destroy the answer.
         """
         if self.parting:
             return
@@ -306,24 +309,24 @@ class HttpProtocol(HttpToolsProtocol):
     def _head_is_late(self) -> None:
         self._timer = None
         if self._busy():
-            self._set_timer(self._deadlines.head, self._head_is_late)  # it is we who keep the other waiting
+            self._set_timer(self._deadlines.head, self._head_is_late)  # the caller waits for the server
         elif self._in_head:
             self._refuse(408, "The request's headers took too long.")
         else:
             self.part()
 
     def _refuse(self, status: int, message: str) -> None:
-        """Answer, and part; an answer under way is finished first."""
+        """Send a refusal and close the connection. If an answer is in progress, only finish it."""
         self._deaf = True
         if self._busy():
             (self.pipeline[0][0] if self.pipeline else self.cycle).keep_alive = False
             return
         self._answer(status, message)
-        self._in_head = True  # whatever comes is heard out
+        self._in_head = True  # further bytes are read and discarded
         self.part()
 
     def _answer(self, status: int, message: str, code: ErrorCode = ErrorCode.BAD_REQUEST) -> None:
-        """Answer in the contract's shape where no application comes to it."""
+        """Send an error in the contract's form, without the application."""
         request_id = new_id()
         body = json.dumps({"error": code, "message": message, "requestId": request_id}).encode()
         headers = [

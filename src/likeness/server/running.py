@@ -1,4 +1,4 @@
-"""Running an application until a signal ends it."""
+"""The run of an application until a signal ends it."""
 
 import contextlib
 import logging
@@ -22,18 +22,17 @@ from likeness.settings import Settings
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 FRAME_HEADER_ROOM = 4096
 STOP_SECONDS = 10
-"""For the requests under way, once the server is to stop."""
+"""Time for the requests in progress when the server stops."""
 SWITCH_SECONDS = 0.0005
 ACCEPTS = 16
-"""Connections that are taken in one turn of the event loop: uvloop takes one of each socket, and others would wait for
-many turns."""
+"""Connections that are accepted in one turn of the event loop.
+
+uvloop accepts one connection of each socket in a turn. So each listening socket has this many copies.
+"""
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which a signal ends without killing the process.
-
-    What the application holds is closed after it.
-    """
+    """uvicorn's server. A signal stops it without killing the process, so the application is closed after it."""
 
     def __init__(self, config: uvicorn.Config, refuse_waiting: Callable[[], None]) -> None:
         super().__init__(config)
@@ -56,28 +55,28 @@ class Server(uvicorn.Server):
                 signal.signal(number, _ignore if self.should_exit else handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  as uvicorn calls it
-        """Stop; at the second signal without waiting for the requests under way."""
+        """Stop. A second signal stops without waiting for the requests in progress."""
         self.force_exit = self.should_exit
         self.should_exit = True
 
 
 def make_server(app: Any, settings: Settings, *, refuse_waiting: Callable[[], None]) -> Server:
-    """Give a server; ``refuse_waiting`` is called when it is to stop, and refuses what waits for a worker."""
-    # The event loop lets go of the interpreter at every read: a worker must hand it back at once, not after five
+    """Make a server. When it stops, it calls ``refuse_waiting``, which refuses the work that waits for a worker."""
+    # The event loop releases the interpreter at every read. A worker must then give it back at once, not after five
     # milliseconds.
     sys.setswitchinterval(SWITCH_SECONDS)
     connections = make_connections(settings.max_connections)
     deadlines = Deadlines(head=settings.request_seconds, idle=settings.keep_alive_seconds)
-    logging.getLogger("uvicorn.access").disabled = True  # its lines would hold query strings
+    logging.getLogger("uvicorn.access").disabled = True  # its lines would contain query strings
     config = uvicorn.Config(
         app,
-        http=partial(HttpProtocol, connections=connections, deadlines=deadlines),  # type: ignore[arg-type]  # as good as a class
+        http=partial(HttpProtocol, connections=connections, deadlines=deadlines),  # type: ignore[arg-type]  # works like a class
         ws=partial(SocketProtocol, connections=connections),  # type: ignore[arg-type]
         log_config=None,
         access_log=False,  # each call's line is written by likeness.web.request_context
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
-        # Camera frames are JPEGs: what is larger is none, and compressing them again is work for nothing.
+        # A larger message is not a camera frame. Frames are JPEGs, so further compression gains nothing.
         ws_max_size=settings.max_frame_bytes + FRAME_HEADER_ROOM,
         ws_per_message_deflate=False,
     )
@@ -85,7 +84,7 @@ def make_server(app: Any, settings: Settings, *, refuse_waiting: Callable[[], No
 
 
 def bind(settings: Settings) -> list[socket.socket]:
-    """Take the address, before the work of a start is done for nothing. Raises SetupError."""
+    """Take the address before the other work of the start, so that a taken address fails early. Raises SetupError."""
     taken = []
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -100,7 +99,7 @@ def bind(settings: Settings) -> list[socket.socket]:
         for one in taken:
             one.close()
         raise SetupError(
-            f"{settings.own_address} cannot be listened on ({error.strerror}): stop what runs there, or set "
+            f"{settings.own_address} cannot be listened on ({error.strerror}): stop the program that uses it, or set "
             "LIKENESS_HOST and LIKENESS_PORT"
         ) from error
     return [copy for one in taken for copy in (one, *(one.dup() for _ in range(ACCEPTS - 1)))]
@@ -108,9 +107,9 @@ def bind(settings: Settings) -> list[socket.socket]:
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGINT end the block alike, with exit status 0.
+    """End the block with exit status 0 at SIGTERM and at SIGINT.
 
-    A second one does not disturb what is being closed.
+    A second signal does not disturb the closing.
     """
     stopped = False
 
@@ -135,4 +134,4 @@ def ended_by_signals() -> Iterator[None]:
 
 
 def _ignore(*_: object) -> None:
-    """Let a signal pass."""
+    """Do nothing at a signal."""

@@ -1,4 +1,4 @@
-"""A WebSocket on one connection: uvicorn's protocol, which may lose its place until its first message has come."""
+"""A WebSocket on one connection: uvicorn's protocol. It can lose its place until its first message arrives."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from likeness.server.connections import Connections
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """See the module's text."""
+    """uvicorn's protocol for WebSockets, with a place among the connections."""
 
     def __init__(self, *args: Any, connections: Connections, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
