@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
-from likeness.web.pages import content_policy, page_template
+from likeness.web.pages import content_policy, load_page
 
 
 def router(app: FastAPI, origin: str) -> APIRouter:
@@ -20,7 +20,7 @@ def router(app: FastAPI, origin: str) -> APIRouter:
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cache-Control": "no-cache",
     }
-    start = page_template("likeness", "start.html").render(version=app.version, origin=origin)
+    start = load_page("likeness", "start.html").render(version=app.version, origin=origin)
     reference = (files("likeness") / "static" / "documentation" / "page.html").read_text(encoding="utf-8")
 
     @cache

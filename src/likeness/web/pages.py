@@ -1,4 +1,4 @@
-"""HTML pages from a package's templates, and the policy that every page of the server is under."""
+"""HTML pages from a package's ``pages`` folder, and the policy that every page of the server is under."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -22,13 +22,13 @@ def content_policy(more: Mapping[str, str] | None = None) -> str:
     return "; ".join(f"{directive} {sources}" for directive, sources in (_POLICY | dict(more or {})).items())
 
 
-def page_template(package: str, name: str, **filters: Callable[..., str]) -> jinja2.Template:
-    """Give a template of a package, whose values are escaped and must all be there.
+def load_page(package: str, name: str, **filters: Callable[..., str]) -> jinja2.Template:
+    """Give a page of a package, to be rendered with its values: they are escaped, and all must be there.
 
-    ``filters`` by the names it calls them.
+    ``filters``: by the names that the page calls them.
     """
     pages = jinja2.Environment(
-        loader=jinja2.PackageLoader(package),
+        loader=jinja2.PackageLoader(package, "pages"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

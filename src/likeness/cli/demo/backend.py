@@ -25,7 +25,7 @@ from likeness.access.clients import ClientCredentials
 PHOTO_BYTES = 5 * 1024 * 1024
 SESSIONS_KEPT = 100
 CLOCK_TOLERANCE_SECONDS = 60
-_PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
+_PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent / "pages"), autoescape=True)
 
 
 class BadResult(Exception):

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from likeness.engine.levels import TARGET_FMR
 from likeness.evaluation.report.pictures import PicturedPair
 from likeness.evaluation.report.plots import Axis, Plot, decades, round_steps
-from likeness.web.pages import page_template
+from likeness.web.pages import load_page
 
 Report = Mapping[str, Any]
 """The result of :func:`likeness.evaluation.report.numbers.to_json`."""
@@ -21,7 +21,7 @@ def render_report(
 ) -> str:
     """Render a report as HTML. The worst pairs are shown if they are given."""
     filters = {"percent": percent, "rate": rate, "count": "{:,}".format, "score": "{:.4f}".format}
-    return page_template("likeness.evaluation.report", "report.html", **filters).render(
+    return load_page("likeness.evaluation.report", "report.html", **filters).render(
         report=report,
         shown_levels=report["levelsInForce"] or report["levels"],
         targets=TARGET_FMR,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from likeness.web.pages import page_template
+from likeness.web.pages import load_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +29,5 @@ def render_duplicates(
     tenant: str, pack: str, level: int, shown: Sequence[ShownPair], *, found: int, compared: int
 ) -> str:
     """Draw the pairs; ``found`` counts all of them, of which the page may show fewer."""
-    page = page_template("likeness.gallery.duplicates", "duplicates.html")
+    page = load_page("likeness.gallery.duplicates", "duplicates.html")
     return page.render(tenant=tenant, pack=pack, level=level, pairs=shown, found=found, compared=compared)
