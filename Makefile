@@ -52,6 +52,6 @@ docs: ## write the parts of docs/*.md that are made from the code
 	@$(UV) sync --quiet --locked --all-extras --group test
 	@$(UV) run --no-sync python scripts/write_docs.py
 
-bench: ## print the figures of one benchmark: make bench NAME=search ARGS=--quick
+bench: ## run all benchmarks and write benchmarks/report.html; QUICK=1: within 3 minutes; NAME=search ARGS=--quick: that one
 	@$(UV) sync --quiet --locked --all-extras --group benchmark
-	@$(UV) run --no-sync python benchmarks/$(NAME).py $(ARGS)
+	@$(UV) run --no-sync python benchmarks/$(or $(NAME),report).py $(if $(QUICK),--quick) $(ARGS)

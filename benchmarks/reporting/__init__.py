@@ -1,0 +1,1 @@
+"""One report of all benchmarks: run, compared with the last release, drawn, and told on a page."""

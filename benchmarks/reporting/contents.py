@@ -1,0 +1,51 @@
+"""The list of all benchmarks. A new one is a module of ``benchmarks`` that takes ``--json PATH``, and a line here."""
+
+from dataclasses import dataclass
+
+QUICK = ("--quick",)
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A module of ``benchmarks`` and how a report runs it; ``quick`` is None where a quick report leaves it out."""
+
+    name: str
+    title: str
+    about: str
+    full: tuple[str, ...] = ()
+    quick: tuple[str, ...] | None = QUICK
+
+
+BENCHMARKS = (
+    Benchmark(
+        "engine", "Recognition", "From the bytes of a photo to a template, on one thread, beside other pipelines."
+    ),
+    Benchmark(
+        "search",
+        "1:N search",
+        "The nearest template of a gallery, exactly, on one thread, beside other exact searches.",
+    ),
+    Benchmark("calls", "HTTP", "Calls to a server whose engine takes no time, beside a plain FastAPI application."),
+    Benchmark("cores", "Cores", "How much of what the engine can do alone a server serves, on all cores.", QUICK, None),
+    Benchmark(
+        "store",
+        "Enrolment and loading",
+        "Durable inserts beside a bare write to the same disk, and the loading of a gallery.",
+    ),
+    Benchmark(
+        "sessions", "Face sessions", "Sessions at once over real sockets, with the frames of a simulated person."
+    ),
+    Benchmark(
+        "startup", "Start-up", "The processor's time of a command, and of the start of a server with many tenants."
+    ),
+    Benchmark(
+        "overload", "Overload", "A server with four times as much to do as it can, on a simulated engine.", QUICK, None
+    ),
+    Benchmark(
+        "abuse",
+        "Abuse",
+        "A server under attack by strangers, and the calls of a rightful client meanwhile.",
+        QUICK,
+        None,
+    ),
+)
