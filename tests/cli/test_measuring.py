@@ -141,7 +141,7 @@ def test_the_cache_spares_the_work(faces: Path, tmp_path: Path, monkeypatch: pyt
 
 def test_calibrate_asks_for_enough_people_before_the_work(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(FakeEngine, "analyse")
-    with pytest.raises(SetupError, match="level 5 takes 1,415"):
+    with pytest.raises(SetupError, match="level 5 needs 1,415"):
         run("calibrate", faces)
 
 
@@ -200,9 +200,9 @@ def test_calibrate_within_groups_tells_who_decided_and_who_is_too_few(
     ("groups", "message"),
     [
         (None, "add `--groups labels.csv`"),
-        (dict.fromkeys(range(11), "north"), r"no 'origin' of 2 photos, such as Person_11/Person_11_0001.jpg"),
+        (dict.fromkeys(range(11), "north"), r"no 'origin' for 2 photos, such as Person_11/Person_11_0001.jpg"),
         (dict.fromkeys(range(13), "north"), "line 14: .* does not contain 'Person_12'"),
-        ({p: str(p % 3) for p in range(12)}, r"largest group \(origin: 0\) has 4 people.*level 5 takes 5"),
+        ({p: str(p % 3) for p in range(12)}, r"largest group \(origin: 0\) has 4 people.*level 5 needs 5"),
     ],
 )
 def test_groups_that_cannot_be_gone_by_are_reported_before_the_work(

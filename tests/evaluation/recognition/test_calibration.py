@@ -49,7 +49,7 @@ def test_a_rate_that_is_uncertain_is_kept_to_with_care(crowd: tuple[NDArray[np.f
     levels = derive_thresholds(rows, people).levels
     for level, target in zip(levels, TARGET_FMR, strict=True):
         assert level.fmr.high <= 2 * target or level.fmr.value <= target / 2
-        if level.fmr.high <= target * 1.5:  # a margin would be for nothing
+        if level.fmr.high <= target * 1.5:  # then no margin is needed
             assert level.fmr.value > target * 0.9
     assert levels[0].fmr.high <= TARGET_FMR[0] * 1.5
     assert levels[-1].fmr.value <= TARGET_FMR[-1] / 2
@@ -59,9 +59,9 @@ def test_levels_that_too_few_people_support_are_refused_with_what_it_takes(
     crowd: tuple[NDArray[np.float32], NDArray[np.int64]],
 ) -> None:
     rows, people = crowd
-    with pytest.raises(SetupError, match=r"540 people.*: level 5 takes 1,415\."):
+    with pytest.raises(SetupError, match=r"540 people.*: level 5 needs 1,415\."):
         derive_thresholds(rows[-600:], people[-600:])
-    with pytest.raises(SetupError, match=r"level 3 takes 142, level 4 takes 448, level 5 takes 1,415\."):
+    with pytest.raises(SetupError, match=r"level 3 needs 142, level 4 needs 448, level 5 needs 1,415\."):
         derive_thresholds(rows[:102], people[:102] // 2)
     with pytest.raises(SetupError, match="Too few photos"):
         derive_thresholds(rows[:1500], people[:1500])
@@ -82,7 +82,7 @@ def test_where_people_are_too_few_for_level_5_the_others_are_offered_and_chosen(
 def test_many_photos_of_two_people_support_no_level() -> None:
     people = np.arange(2002) % 2
     rows = unit_rows(np.random.default_rng(1), people, size=24, likeness=2.0)
-    with pytest.raises(SetupError, match=r"2 people.*level 1 takes 15"):
+    with pytest.raises(SetupError, match=r"2 people.*level 1 needs 15"):
         derive_thresholds(rows, people)
 
 
@@ -106,11 +106,11 @@ def test_a_person_under_two_names_is_reported_and_no_level_is_made_of_it(
 BOX = Box(0, 0, 60, 60)
 GROUPS = ("north", "south", "west")
 SIZES = (600, 500, 30)
-"""People of each group; those of the south have something of their looks in common."""
+"""The number of people in each group. The people of the south look somewhat alike."""
 
 
 def looked_at(seed: int) -> tuple[Extraction, dict[str, tuple[str, ...]]]:
-    """Templates of three groups, and two more photos of the first person, of which one is refused."""
+    """Return templates of three groups, with two more photos of the first person, one of them refused."""
     people = np.concatenate([np.arange(sum(SIZES)), [0, 0]])
     rows = np.random.default_rng(seed).standard_normal((len(people), 24)).astype(np.float32)
     south = slice(SIZES[0], SIZES[0] + SIZES[1])
@@ -131,7 +131,7 @@ def looked_at(seed: int) -> tuple[Extraction, dict[str, tuple[str, ...]]]:
 
 
 def rates_within(subset: Any, levels: Any) -> NDArray[np.float64]:
-    """The FMR over its promise, level by level."""
+    """Return the FMR divided by its target, for levels 1 to 4."""
     impostor = compare_all(subset.rows, subset.people, keep=0).impostor
     return np.array([impostor.at_or_above(level.threshold) / impostor.total for level in levels]) / TARGET_FMR[:4]
 
@@ -183,10 +183,10 @@ def test_groups_that_cannot_be_gone_by_are_refused() -> None:
     data_set = extraction.data_set
     check_groups(labels, data_set, levels=4)
     with pytest.raises(
-        SetupError, match=r"largest group \(origin: north\) has 600 people.*level 5 takes 1,415.*--levels 4"
+        SetupError, match=r"largest group \(origin: north\) has 600 people.*level 5 needs 1,415.*--levels 4"
     ):
         check_groups(labels, data_set, levels=5)
-    with pytest.raises(SetupError, match=r"no 'origin' of 2 photos, such as P0001/0001.jpg"):
+    with pytest.raises(SetupError, match=r"no 'origin' for 2 photos, such as P0001/0001.jpg"):
         check_groups({"origin": (*labels["origin"][:3], None, None, *labels["origin"][5:])}, data_set, levels=4)
     thirds = labels | {"sex": [("f", "m", "x")[min(person // 400, 2)] for person in data_set.person_of]}
     with pytest.raises(SetupError, match=r"largest group \(sex: f\) has 400 people"):
@@ -200,7 +200,10 @@ def test_groups_that_cannot_be_gone_by_are_refused() -> None:
 
 
 def treated(seed: int) -> Conditions:
-    """480 people, a photo each: as they are, somewhat alike under a fog, and in a storm that few are accepted in."""
+    """Return 480 people with one photo each under three conditions.
+
+    Untreated, no two people look alike. In fog they look somewhat alike. In a storm only five photos are accepted.
+    """
     generator = np.random.default_rng(seed)
     people = np.arange(480)
     plain = unit_rows(generator, people, size=24)
@@ -228,7 +231,7 @@ def treated(seed: int) -> Conditions:
 def test_thresholds_under_conditions_keep_a_promise_that_those_of_clean_photos_break() -> None:
     extraction, _ = looked_at(3)
     fog, storm = under_conditions(treated(0))
-    # Twelve of the 480 are refused: 109,278 pairs, enough for level 3. Five accepted photos show nothing.
+    # Twelve of the 480 are refused. The others make 109,278 pairs, which are enough for level 3. Five photos are too few.
     assert [(subset.name, len(subset.rows), subset.levels) for subset in (fog, storm)] == [
         ("fog", 468, 3),
         ("storm", 5, 0),

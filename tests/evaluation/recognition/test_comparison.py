@@ -57,7 +57,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, whole_errors = compare_all(rows, people), count_errors(rows, people, [0.2, 0.5])
     monkeypatch.setattr(comparison, "_BLOCK", 7)
     parts, parts_errors = compare_all(rows, people), count_errors(rows, people, [0.2, 0.5])
-    # Another block shape may round a score into the next bin, but loses none.
+    # Another block shape can round a score into the next bin, but every score still counts once.
     assert parts.genuine.total == whole.genuine.total
     assert parts.impostor.total == whole.impostor.total
     assert [pair.score for pair in parts.highest_impostor] == pytest.approx(

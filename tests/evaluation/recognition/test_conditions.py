@@ -1,4 +1,4 @@
-"""The rates under treatments, on painted faces: their engine refuses a dark face and knows none that is upside down."""
+"""The rates after treatments, on painted faces. Their engine refuses dark faces and does not find turned ones."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
 def all_alike(
     image: NDArray[np.uint8], _landmarks: NDArray[np.float32], _generator: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Make one face of all, as covering and blurring nearly do."""
+    """Replace every face by the same one, which covers and blurs nearly do."""
     return FakeEngine().decode(fake_photo(77, size=image.shape[1::-1], format="PNG"))
 
 
@@ -59,7 +59,7 @@ def test_what_is_refused_what_is_accepted_and_what_matches_then(faces: DataSet) 
     assert dark.alike[4].fmr.comparisons == 0
     assert [noise.holds(level) for level in (1, 2, 3, 4, 5)] == [True] * 5
     assert noise.against_clean[4].fnmr.value == 0
-    # 13 photos, of which five people have two: 78 pairs, 5 of them of one person.
+    # Five people have two of the 13 photos each, so 5 of the 78 pairs are genuine.
     assert (alike.alike[4].fmr.errors, alike.alike[4].fmr.comparisons) == (73, 73)
     assert not any(alike.holds(level) for level in (1, 2, 3, 4, 5))
     assert alike.against_clean[4].fmr.errors == 0

@@ -22,7 +22,7 @@ def test_known_overlap_gives_the_known_accuracy() -> None:
     generator = np.random.default_rng(1)
     scores = np.concatenate([generator.standard_normal(5000) + 2, generator.standard_normal(2000)])
     found = pair_accuracy(scores, np.arange(7000) < 5000)
-    assert found.mean == pytest.approx(0.8413, abs=0.015)  # Phi(1): the best cut lies half way
+    assert found.mean == pytest.approx(0.8413, abs=0.015)  # Phi(1), because the best threshold is half way
 
 
 def test_too_few_pairs_tell_nothing() -> None:

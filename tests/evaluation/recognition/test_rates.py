@@ -54,7 +54,7 @@ def test_one_person_alone_is_one_observation() -> None:
 
 
 def test_impostor_intervals_cover_the_truth() -> None:
-    """Pairs of people with their own liability to be confused: 95 % intervals must hold the true rate about so often."""
+    """For people who differ in how often they are confused, about 95 % of the intervals must contain the true rate."""
     generator = np.random.default_rng(3)
     held, trials, people = 0, 200, 60
     for _ in range(trials):

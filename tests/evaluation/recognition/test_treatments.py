@@ -1,4 +1,4 @@
-"""Each treatment changes what it says, wherever the face lies and whatever the size of the photo."""
+"""The effect of each treatment, for any place of the face and any size of the photo."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_a_treatment_gives_a_new_photo_and_the_same_one_again(name: str) -> None
     assert treated.ndim == 3
     assert treated.shape[2] == 3
     assert np.array_equal(treated, treat(name, image))
-    # These pixels are grey and the same in every direction but in detail.
+    # The pixels are grey, so only these two treatments leave the photo unchanged.
     assert (treated.shape != image.shape or not np.array_equal(treated, image)) == (name not in {AS_IT_IS, "grey"})
 
 
@@ -47,7 +47,7 @@ def test_turning_takes_a_point_to_where_it_belongs_and_cuts_nothing(angle: int) 
     canvas = turned(image, LANDMARKS, np.random.default_rng(0), degrees=angle)
     rows, columns = np.nonzero(canvas[:, :, 0] > 127)
     middle = (np.array(canvas.shape[:2]) - 1) / 2
-    # From the middle the mark lies 2 to the right and 28 up; y goes down, so that a turn by positive angles is clockwise.
+    # The mark is 2 to the right of the middle and 28 above it. Because y points down, a positive angle turns clockwise.
     radians = np.deg2rad(angle)
     right = 2 * np.cos(radians) + 28 * np.sin(radians)
     down = 2 * np.sin(radians) - 28 * np.cos(radians)

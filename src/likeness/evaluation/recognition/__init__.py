@@ -1,1 +1,1 @@
-"""Measuring recognition (ISO/IEC 19795): rates, thresholds, conditions."""
+"""Measurement of recognition (ISO/IEC 19795): rates, thresholds, conditions."""

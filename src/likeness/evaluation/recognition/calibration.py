@@ -1,13 +1,13 @@
-"""The thresholds of the levels from a data set, and whether they keep their promise on people they were not chosen on.
+"""Calibration: the thresholds of the levels from a data set, and a test of their promise on other people.
 
-A level promises a false match rate on people nobody has seen yet. A threshold read off at the target rate itself breaks
-the promise as often as it keeps it, and by far where few pairs of people decide. So it is chosen with care: at most the
-target as measured, and at most twice the target with confidence, which the jackknife over people tells (see
-``likeness.evaluation.recognition.rates``).
+A level promises a false match rate on new people. A threshold at exactly the target rate exceeds it on new people about
+half of the time. With few pairs of people, it can exceed the target by far. So a threshold meets two conditions. The
+measured rate is at most the target. The upper end of its confidence interval is at most twice the target. The interval
+is from the jackknife over people (see ``likeness.evaluation.recognition.rates``).
 
-People of one group look more alike than people at large (ISO/IEC 19795-10), and so do photos that are bad in one way.
-So the levels can be made to hold within such subsets, too: each level then has the highest of the thresholds that all
-photos, and each subset that is large enough, ask for.
+People of one group look more alike than people in general (ISO/IEC 19795-10). Photos with one defect look more alike,
+too. So the levels can also hold within such subsets. Each level then has the highest of the thresholds that all photos
+and each large enough subset need.
 """
 
 import math
@@ -26,118 +26,117 @@ from likeness.evaluation.recognition.performance import LevelRates, check_compar
 from likeness.evaluation.recognition.treatments import AS_IT_IS
 
 FEWEST_PEOPLE = tuple(math.ceil((1 + math.sqrt(1 + 8 / target)) / 2) for target in TARGET_FMR)
-"""The people that each level takes: with fewer there are not as many pairs of them as the level lets pass none or one
-of.
+"""The number of people that each level needs: their pairs are then at least one divided by the level's target rate.
 
-More photos of the same people are no substitute: who looks like whom is the same on all of them.
+More photos of the same people do not replace more people, because the same people look alike on all their photos.
 """
 
 FEWEST_FALSE_MATCHES = 5
-"""A condition decides a level when so many false matches keep the promise there.
+"""A condition has a threshold for a level if its pairs allow at least so many false matches at the target rate.
 
-The highest threshold of some seventy conditions decides. With fewer pairs that would be chance: one pair of
-look-alikes.
+The highest threshold of about seventy conditions decides. With fewer pairs, one pair of similar people would decide.
 """
 
 HIGHEST_IN_DOUBT = 2.0
-"""What a level's rate may be over its target at the upper end of its 95 % interval."""
+"""The greatest ratio of the upper end of a rate's 95 % interval to its target."""
 FRACTIONS_OF_TARGET = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
-"""The rates over the target that a threshold is tried at; the last is taken where none is certain enough."""
+"""The rates to try for a threshold, as fractions of the target. The last is taken if no other is certain enough."""
 
 
 ALL_PHOTOS = "all photos"
 GroupLabels = Mapping[str, Sequence[str | None]]
-"""For each label the group of every photo."""
+"""For each label, the group of every photo."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subset:
-    """Templates whose comparisons with each other are to keep the promises, too.
+    """Templates with comparisons among each other that must also keep the promises.
 
-    Of a group, or of photos treated alike.
+    They are of one group, or of photos with the same treatment.
     """
 
     name: str
     rows: TemplateRows
     people: People
     levels: int
-    """The first levels, 0..5, whose rate they are enough to show."""
+    """The number of levels, from level 1, that the subset is large enough for: 0..5."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The thresholds that a subset asks for."""
+    """The thresholds that a subset needs."""
 
     name: str
     people: int
     thresholds: tuple[float, ...]
-    """Of the first levels, those that it is large enough for."""
+    """The thresholds of the levels that the subset is large enough for, from level 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalibratedThresholds:
-    """The thresholds of the levels, and where each comes from."""
+    """The thresholds of the levels, and the subsets that decided them."""
 
     levels: tuple[LevelRates, ...]
     """The rates among all photos."""
     demands: tuple[Demand, ...]
-    """Those of all photos, then of each subset."""
+    """The demand of all photos, then that of each subset."""
     decided_by: tuple[str, ...]
-    """For each level the name of the highest demand. A level that would lie below the one before it has that one's."""
+    """For each level, the subset with the highest threshold. A level is never below the level before it: in that case
+    it has the same threshold and subset."""
     highest_fmr: tuple[float, ...]
-    """For each level the highest rate among all photos and the subsets that are large enough for it."""
+    """For each level, the highest rate among all photos and the subsets that are large enough for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """How a level's rate on unseen people compares with its target.
+    """The ratio of a level's rate on new people to its target.
 
-    The people are split in two halves at random, again and again.
-    A ratio is the FMR on one half at the threshold that the other half gave, over the target.
+    The people are split into random halves several times. One half gives a threshold. The ratio is the FMR of the other
+    half at this threshold, divided by the target.
     """
 
     level: int
     median_ratio: float
     low_ratio: float
     high_ratio: float
-    """The middle 90 % of the ratios lie between low and high."""
+    """The middle 90 % of the ratios are between low and high."""
     within_twice: float
-    """The fraction of the splits whose ratio was at most 2."""
+    """The fraction of the splits with a ratio of at most 2."""
 
 
 def check_people(count: int, *, levels: int = len(LEVELS), shown_by: str = "The photos show") -> None:
-    """Raise SetupError where people are too few to show the rate of one of the first ``levels`` levels."""
+    """Raise SetupError if there are too few people to measure the rate of one of the first ``levels`` levels."""
     takes = tuple(zip(LEVELS, FEWEST_PEOPLE, strict=True))[:levels]
-    unsupported = [f"level {level} takes {fewest:,}" for level, fewest in takes if count < fewest]
+    unsupported = [f"level {level} needs {fewest:,}" for level, fewest in takes if count < fewest]
     if not unsupported:
         return
     enough_for_four = levels == 5 and count >= FEWEST_PEOPLE[3]
-    offer = " `--levels 4` leaves level 5 out: no comparison is then given it." if enough_for_four else ""
+    offer = " `--levels 4` leaves level 5 out; no comparison then reaches level 5." if enough_for_four else ""
     raise SetupError(
-        f"{shown_by} {count:,} people, and that is too few: {', '.join(unsupported)}. "
+        f"{shown_by} {count:,} people, which is too few: {', '.join(unsupported)}. "
         f"More photos of the same people do not help.{offer}"
     )
 
 
 def check_groups(labels: GroupLabels, data_set: DataSet, *, levels: int = len(LEVELS)) -> None:
-    """Raise SetupError where a photo has no group, or where the groups of a label are too small.
+    """Raise SetupError if a photo has no group, or if all groups of a label are too small.
 
-    One group must have enough people for the first ``levels`` levels.
+    At least one group must have enough people for the first ``levels`` levels.
     """
     for label, values in labels.items():
         without = [photo.as_posix() for photo, value in zip(data_set.photos, values, strict=True) if value is None]
         if without:
             raise SetupError(
-                f"The labels say no {label!r} of {len(without):,} photos, such as {without[0]}. "
-                "Name a group for every person, or take the person out of the folder."
+                f"The labels have no {label!r} for {len(without):,} photos, such as {without[0]}. "
+                "Name a group for every person, or remove the person from the folder."
             )
     _check_largest(labels, dict(enumerate(data_set.person_of)), levels)
 
 
 def same_group(extraction: Extraction, labels: GroupLabels, *, levels: int = len(LEVELS)) -> tuple[Subset, ...]:
-    """Give a subset for each group.
+    """Return a subset for each group.
 
-    Raises SetupError where no group of a label kept enough people for the first ``levels`` levels.
+    Raises SetupError if, after extraction, no group of a label has enough people for the first ``levels`` levels.
     """
     _check_largest(labels, {index: extraction.data_set.person_of[index] for index in extraction.samples}, levels)
     found = ((str(group), *extraction.templates_of(group.photos)) for group in groups_of(labels))
@@ -145,9 +144,9 @@ def same_group(extraction: Extraction, labels: GroupLabels, *, levels: int = len
 
 
 def under_conditions(conditions: Conditions) -> tuple[Subset, ...]:
-    """Give a subset for each treatment: the treated photos that are not refused.
+    """Return a subset for each treatment: the treated photos that are not refused.
 
-    It has the levels that its impostor pairs are enough for.
+    Its number of levels follows from its number of impostor pairs.
     """
     found = ((name, *conditions.templates_under(name)) for name in conditions.outcomes if name != AS_IT_IS)
     return tuple(
@@ -161,11 +160,10 @@ def under_conditions(conditions: Conditions) -> tuple[Subset, ...]:
 def derive_thresholds(
     rows: TemplateRows, people: People, *, levels: int = len(LEVELS), subsets: Sequence[Subset] = ()
 ) -> CalibratedThresholds:
-    """Give the lowest thresholds that keep to the target rates with confidence.
+    """Choose the lowest thresholds of the first ``levels`` levels (1..5) that keep the target rates with confidence.
 
-    They hold on all impostor comparisons and within each subset.
-    Of the first ``levels`` levels, 1..5. Raises SetupError where there are too few people to show a level's rate, or no
-    threshold keeps to a rate.
+    The rates hold over all impostor comparisons and within each subset. Raises SetupError if there are too few people
+    for a level, or if no threshold keeps a rate.
     """
     check_comparisons(people)
     check_people(len(np.unique(people)), levels=levels)
@@ -177,7 +175,7 @@ def derive_thresholds(
         highest = max((one for one in demands if len(one.thresholds) > level), key=lambda one: one.thresholds[level])
         if (
             level and highest.thresholds[level] < thresholds[-1]
-        ):  # a subset decided the level before, and is too small for this
+        ):  # the subset that decided the level before is too small for this level
             thresholds.append(thresholds[-1])
             decided_by.append(decided_by[-1])
         else:
@@ -200,7 +198,7 @@ def derive_thresholds(
 
 
 def check_promise(rows: TemplateRows, people: People, *, splits: int = 20, seed: int = 0) -> tuple[Promise, ...]:
-    """Calibrate on a random half of the people and measure on the other, both ways round, ``splits`` times."""
+    """Calibrate on a random half of the people and measure on the other half, then the reverse; ``splits`` times."""
     generator = np.random.default_rng(seed)
     everybody = np.unique(people)
     ratios = []
@@ -231,13 +229,13 @@ def check_promise(rows: TemplateRows, people: People, *, splits: int = 20, seed:
 def _demand(subset: Subset, levels: int) -> Demand:
     supported = min(subset.levels, levels)
     chosen = _choose(subset.rows, subset.people)[:supported] if supported else ()
-    # A cosine of 1 is the highest threshold there is, and identical photos reach it.
+    # A cosine of 1 is the highest possible threshold, and identical photos reach it.
     broken = [str(level) for level, threshold in zip(LEVELS, chosen, strict=False) if threshold >= 1]
     if broken:
         raise SetupError(
             f"No threshold keeps the false match rate of level {', '.join(broken)} ({subset.name}): too many photos "
-            "of different people are the same to the network. Somebody may be filed under two names; the worst "
-            "pairs of `likeness evaluate DIR --html PAGE` show who."
+            "of different people have equal templates. One person may have two names; the worst pairs of "
+            "`likeness evaluate DIR --html PAGE` show the photos."
         )
     return Demand(subset.name, len(np.unique(subset.people)), chosen)
 
@@ -258,7 +256,7 @@ def _levels_of(people: int) -> int:
 
 
 def _check_largest(labels: GroupLabels, person_of: Mapping[int, int], levels: int) -> None:
-    """Check, label by label, that its largest group has enough people; ``person_of`` has the photos that take part."""
+    """Check that the largest group of each label has enough people. ``person_of`` contains the photos that count."""
     for label, values in labels.items():
         sizes = {
             str(group): len({person_of[index] for index in group.photos if index in person_of})

@@ -1,4 +1,4 @@
-"""All comparisons of a set of templates, in blocks: every pair once, memory for the counts and one block only."""
+"""All comparisons of a set of templates, each pair once. They run in blocks to bound the memory."""
 
 import heapq
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ _BLOCK = 512
 
 @dataclass(frozen=True, slots=True)
 class ScoredPair:
-    """A score and the two rows it is of."""
+    """A score and the numbers of its two rows."""
 
     score: float
     first: int
@@ -29,22 +29,22 @@ class ScoredPair:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparisons:
-    """The scores of all pairs, and the pairs that went most wrong."""
+    """The scores of all pairs, and the worst pairs."""
 
     genuine: ScoreHistogram
     impostor: ScoreHistogram
     lowest_genuine: tuple[ScoredPair, ...]
-    """Worst first, one for each person."""
+    """Worst first, at most one pair for each person."""
     highest_impostor: tuple[ScoredPair, ...]
-    """Worst first, one for each two people."""
+    """Worst first, at most one pair for each two people."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ErrorsByPerson:
-    """Comparisons by person.
+    """The comparisons and errors of each person.
 
-    For each person (p,) the comparisons that they take part in, and for each threshold (p, t) how many of them were
-    wrong. An impostor comparison counts with both its people, a genuine one once.
+    ``genuine`` and ``impostor`` (p,) count the comparisons that each person takes part in. The other two (p, t) count
+    their errors at each threshold. An impostor comparison counts for both people, and a genuine one counts once.
     """
 
     genuine: NDArray[np.int64]
@@ -54,14 +54,14 @@ class ErrorsByPerson:
 
 
 def count_pairs(people: People) -> tuple[int, int]:
-    """Give how many (genuine, impostor) comparisons the rows of these people make."""
+    """Return the numbers of (genuine, impostor) comparisons between the rows of these people."""
     _, photos = np.unique(people, return_counts=True)
     genuine = int((photos * (photos - 1) // 2).sum())
     return genuine, len(people) * (len(people) - 1) // 2 - genuine
 
 
 def compare_all(rows: TemplateRows, people: People, *, keep: int = 24) -> Comparisons:
-    """Compare every two rows once; keep the ``keep`` worst pairs of either kind."""
+    """Compare all pairs of rows once, and keep the ``keep`` worst pairs of each kind."""
     genuine, impostor = ScoreHistogram(), ScoreHistogram()
     lowest, highest = _Worst(keep, people, lowest=True), _Worst(keep, people, lowest=False)
     for start, scores, same, other in _blocks(rows, people):
@@ -73,7 +73,7 @@ def compare_all(rows: TemplateRows, people: People, *, keep: int = 24) -> Compar
 
 
 def count_errors(rows: TemplateRows, people: People, thresholds: Sequence[float]) -> ErrorsByPerson:
-    """Count each person's comparisons and errors at each threshold; people are 0 .. max(people)."""
+    """Count each person's comparisons and errors at each threshold. The people are 0..max(people)."""
     count = int(people.max(initial=-1)) + 1
     photos = np.bincount(people, minlength=count)
     false_matches = np.zeros((count, len(thresholds)), np.int64)
@@ -106,9 +106,9 @@ def count_errors_between(
     same_photo: NDArray[np.bool_],
     thresholds: Sequence[float],
 ) -> ErrorsByPerson:
-    """Count as :func:`count_errors` does, each of ``rows`` against each of ``others``.
+    """Count as :func:`count_errors` does, for each of ``rows`` (n, d) against each of ``others`` (m, d).
 
-    ``same_photo`` (n, m) are no comparisons.
+    Pairs in ``same_photo`` (n, m) do not count.
     """
     count = int(max(people.max(initial=-1), others_people.max(initial=-1))) + 1
     same = people[:, None] == others_people[None, :]
@@ -133,9 +133,9 @@ def count_errors_between(
 def _blocks(
     rows: TemplateRows, people: People
 ) -> Iterator[tuple[int, TemplateRows, NDArray[np.bool_], NDArray[np.bool_]]]:
-    """Yield (start, scores, genuine, impostor).
+    """Yield (start, scores, genuine, impostor) for each block.
 
-    Rows from ``start`` on against all from ``start`` on, each pair in one block only.
+    A block compares some rows from ``start`` on with all rows from ``start`` on. Each pair is in one block only.
     """
     for start in range(0, len(rows), _BLOCK):
         scores = rows[start : start + _BLOCK] @ rows[start:].T
@@ -145,9 +145,9 @@ def _blocks(
 
 
 class _Worst:
-    """The lowest or highest scores seen.
+    """The lowest or the highest scores so far.
 
-    There is one for each person or two people, so that one bad photo does not fill the list.
+    There is at most one for each person or two people, so that one bad photo does not fill the list.
     """
 
     def __init__(self, keep: int, people: People, *, lowest: bool) -> None:
@@ -157,7 +157,7 @@ class _Worst:
         self._found: dict[tuple[int, int], tuple[float, int, int]] = {}
 
     def look(self, scores: TemplateRows, chosen: NDArray[np.bool_], start: int) -> None:
-        """Take in a block's chosen scores; its rows and columns count from ``start``."""
+        """Add the chosen scores of a block. Its rows and columns count from ``start``."""
         if not self._keep:
             return
         values = self._sign * scores
@@ -176,7 +176,7 @@ class _Worst:
         self._found = dict(heapq.nsmallest(self._keep, self._found.items(), key=itemgetter(1)))
 
     def pairs(self) -> tuple[ScoredPair, ...]:
-        """Give what was found, worst first."""
+        """Return the pairs, worst first."""
         return tuple(
             ScoredPair(self._sign * value, first, second) for value, first, second in sorted(self._found.values())
         )

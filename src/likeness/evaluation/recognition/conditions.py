@@ -1,8 +1,8 @@
-"""Whether the levels hold for bad photos: the comparisons of a data set again, with the photos treated.
+"""Measurement of the levels for bad photos: the comparisons of a data set after treatments of its photos.
 
-A level's promise is for whatever is accepted. Bad photos resemble each other, so the comparison that matters most is
-that of two photos treated alike; a treated photo against good ones of others shows what it does in a gallery of good
-ones.
+A level's promise applies to every photo that is accepted. Bad photos resemble each other, so the most important
+comparison is that of two photos with the same treatment. Comparisons of a treated photo with good ones show its effect
+in a gallery of good photos.
 """
 
 import hashlib
@@ -34,31 +34,31 @@ from likeness.evaluation.recognition.template_cache import TemplateCache
 from likeness.evaluation.recognition.treatments import AS_IT_IS, Treatment
 
 PHOTOS = 650
-"""Photos that give 200,000 comparisons of different people for each treatment."""
+"""The usual number of photos. They give 200,000 comparisons of different people for each treatment."""
 IN_DOUBT = 2.0
-"""A level holds while its false match rate is at most so many times the promise, or its 95 % interval begins below
-that."""
+"""A level holds if the lower end of the 95 % interval of its false match rate is at most this multiple of the promise.
+"""
 _LONGEST_SHORTER_SIDE = 640
-"""Larger photos are made smaller first: no network here sees more of a portrait."""
+"""Larger photos are made smaller first, because no network here uses more pixels of a portrait."""
 _JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True, slots=True)
 class ConditionRates:
-    """What one treatment does."""
+    """The rates of photos after one treatment."""
 
     condition: str
     photos: int
     failure_to_acquire: Rate
     failures: Mapping[str, int]
-    """By code, and for LOW_QUALITY by its worst reason."""
+    """The number of failures by code and, for LOW_QUALITY, by its worst reason."""
     alike: tuple[LevelRates, ...]
-    """Both photos treated."""
+    """The rates of two treated photos."""
     against_clean: tuple[LevelRates, ...]
-    """A treated photo against other photos as they are."""
+    """The rates of a treated photo and other photos without treatment."""
 
     def holds(self, level: int) -> bool:
-        """Whether the level's promise holds for two photos treated alike."""
+        """Whether the level's promise holds for two photos with this treatment."""
         return self.alike[level - 1].fmr.low <= IN_DOUBT * TARGET_FMR[level - 1]
 
 
@@ -69,10 +69,10 @@ class Conditions:
     data_set: DataSet
     photos: tuple[int, ...]
     outcomes: Mapping[str, tuple[ExtractionOutcome, ...]]
-    """By treatment, in the order of ``photos``."""
+    """The outcomes by treatment, each in the order of ``photos``."""
 
     def templates_under(self, condition: str) -> tuple[TemplateRows, People]:
-        """Give the (rows, people) of the photos that are not refused under a treatment."""
+        """Return the (rows, people) of the photos that are not refused after a treatment."""
         rows, places = _templates(self.outcomes[condition])
         return rows, self.person_of[places]
 
@@ -83,9 +83,9 @@ class Conditions:
 
 
 def choose_photos(data_set: DataSet, most: int) -> tuple[int, ...]:
-    """Choose photos by chance, but always the same ones.
+    """Choose at most ``most`` photos at random, but the same photos each time.
 
-    It takes two photos of a person where there are two, and such people first.
+    It takes people with at least two photos first, and two photos of each of them.
     """
     of_person: dict[int, list[int]] = {}
     for index, person in enumerate(data_set.person_of):
@@ -98,7 +98,7 @@ def choose_photos(data_set: DataSet, most: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """How every photo is analysed."""
+    """The analysis of every photo: an engine, a use and a policy."""
 
     engine: Engine
     use: Use = Use.PROBE
@@ -115,9 +115,9 @@ def extract_conditions(
     cache: TemplateCache | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Conditions:
-    """Treat and analyse the photos. Those that are refused as they are, are left out.
+    """Treat and analyse the photos. Photos that are refused without treatment are left out.
 
-    Raises SetupError where a file cannot be read, or too few of the photos are accepted as they are.
+    Raises SetupError if a file cannot be read, or if too few photos are accepted without treatment.
     """
 
     def look_at(index: int) -> dict[str, ExtractionOutcome]:
@@ -154,7 +154,7 @@ def extract_conditions(
             if cache is not None:
                 cache.save()
     if len({data_set.person_of[index] for index, _ in rows}) < 2:
-        raise SetupError("Too few photos gave a template as they are: there is nothing to compare treated photos with.")
+        raise SetupError("Too few photos give a template without treatment, so treated photos cannot be compared.")
     return Conditions(
         data_set,
         tuple(index for index, _ in rows),
@@ -163,7 +163,7 @@ def extract_conditions(
 
 
 def measure_conditions(conditions: Conditions, thresholds: Sequence[float]) -> tuple[ConditionRates, ...]:
-    """Read the rates off at the thresholds of levels 1 to 5."""
+    """Compute the rates of each treatment at the thresholds of levels 1 to 5."""
     person_of = conditions.person_of
     clean, clean_places = _templates(conditions.outcomes[AS_IT_IS])
     measured = []
@@ -192,7 +192,7 @@ def measure_conditions(conditions: Conditions, thresholds: Sequence[float]) -> t
 
 
 class _Subject:
-    """One photo, whose face is found only when a treatment asks where it is."""
+    """One photo. Its face is detected only when a treatment needs its place."""
 
     def __init__(self, analysis: Analysis, photo: bytes, name: str) -> None:
         engine, use, policy = analysis.engine, analysis.use, analysis.policy
@@ -239,5 +239,5 @@ def _named(failure: FailureToAcquire) -> str:
 
 
 def _treatments_digest() -> str:
-    """Name what the treatments do, so that templates kept from an older version of them are not taken for theirs."""
+    """Return a digest of the treatments' code, so that cached templates of an older version are not used."""
     return hashlib.sha256(Path(treatments.__file__).read_bytes()).hexdigest()[:16]

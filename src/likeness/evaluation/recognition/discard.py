@@ -1,4 +1,4 @@
-"""The error-versus-discard characteristic: what refusing the worst photos by quality does to the false non-match rate.
+"""The error-versus-discard characteristic (EDC): FNMR without the photos of the lowest quality.
 
 Source: P. Grother, E. Tabassi, "Performance of biometric quality measures", 2007; ISO/IEC 29794-1 (EDC).
 """
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from likeness.evaluation.recognition.comparison import People, TemplateRows
 
 DISCARDED = (0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2)
-"""The fractions of photos that are left out, worst first."""
+"""The fractions of photos that are left out, the worst photos first."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiscardPoint:
-    """The false non-match rate once a fraction of the photos is refused."""
+    """The false non-match rate after a fraction of the photos is left out."""
 
     discarded: float
     fnmr: float
@@ -30,9 +30,9 @@ def discard_curve(
     threshold: float,
     discarded: tuple[float, ...] = DISCARDED,
 ) -> tuple[DiscardPoint, ...]:
-    """Give FNMR at a threshold with the lowest-quality fraction of the photos left out.
+    """Compute FNMR at a threshold without the fraction of the photos that has the lowest quality.
 
-    Ties leave in the order of the photos.
+    Photos of equal quality are left out in their order.
     """
     first, second = genuine_pairs(people)
     missed = np.einsum("nd,nd->n", rows[first], rows[second], dtype=np.float64) < threshold
@@ -47,7 +47,7 @@ def discard_curve(
 
 
 def genuine_pairs(people: People) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give the row numbers of every two photos of one person, once."""
+    """Return the row numbers of all pairs of photos of one person, each pair once."""
     order = np.argsort(people, kind="stable")
     homes = np.split(order, np.flatnonzero(np.diff(people[order])) + 1)
     pairs = [home[np.stack(np.triu_indices(len(home), 1))] for home in homes if len(home)]

@@ -1,4 +1,4 @@
-"""From photos to templates, by the very path that the service takes, several photos at a time."""
+"""Extraction of templates from photos, with the same analysis as in the service, several photos at a time."""
 
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +15,12 @@ from likeness.evaluation.recognition.outcomes import ExtractedFace, ExtractionOu
 from likeness.evaluation.recognition.template_cache import TemplateCache
 
 Progress = Callable[[int, int], None]
-"""Told (photos done, photos in all)."""
+"""Takes (photos done, photos in all)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Extraction:
-    """What became of every photo of a data set, in its order."""
+    """The outcome of every photo of a data set, in its order."""
 
     data_set: DataSet
     outcomes: tuple[ExtractionOutcome, ...]
@@ -32,7 +32,7 @@ class Extraction:
 
     @property
     def failures(self) -> Mapping[int, FailureToAcquire]:
-        """The photos that gave none, by their index."""
+        """The photos that gave no template, by their index in the data set, ascending."""
         return {index: outcome for index, outcome in enumerate(self.outcomes) if isinstance(outcome, FailureToAcquire)}
 
     @property
@@ -47,7 +47,7 @@ class Extraction:
         return np.array([self.data_set.person_of[index] for index in self.samples], np.int64)
 
     def templates_of(self, photos: Collection[int]) -> tuple[TemplateRows, People]:
-        """Give the (rows, people) of some photos of the data set, those that gave a template."""
+        """Return the (rows, people) of some photos of the data set, without those that gave no template."""
         chosen = np.isin(np.fromiter(self.samples, np.int64), np.fromiter(photos, np.int64))
         return self.rows[chosen], self.people[chosen]
 
@@ -62,11 +62,10 @@ def extract(
     cache: TemplateCache | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Extraction:
-    """Analyse every photo; what the service would refuse becomes a Failure.
+    """Analyse every photo. A photo that the service would refuse becomes a FailureToAcquire.
 
-    Raises SetupError where a file cannot be read.
-
-    A ``cache`` answers for photos that it has seen, and learns the others.
+    Photos in ``cache`` are not analysed again, and the other outcomes are added to it. Raises SetupError if a file
+    cannot be read.
     """
 
     def look_at(index: int) -> ExtractionOutcome:
@@ -97,7 +96,7 @@ def extract(
 
 
 def analyse(engine: Engine, photo: bytes, use: Use, policy: FacePolicy) -> ExtractionOutcome:
-    """Give what becomes of a photo; what the service would refuse becomes a Failure."""
+    """Analyse one photo. A photo that the service would refuse becomes a FailureToAcquire."""
     try:
         face = engine.analyse(photo, use=use, policy=policy)
     except LowQuality as error:

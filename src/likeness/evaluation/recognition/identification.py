@@ -1,9 +1,9 @@
-"""One-to-many search, measured: who is in the gallery and not found (FNIR), who is not in it and found (FPIR).
+"""Measurement of one-to-many search: false-negative (FNIR) and false-positive identification rates (FPIR).
 
-Protocol (ISO/IEC 19795-1, open set): a random half of the people, at most as many as the gallery holds, is enrolled
-with one random photo each. Their other photos are mated probes, all photos of the others non-mated ones. A mated probe
-fails where the gallery's best score is another person's, or does not reach the threshold. Several random galleries are
-pooled.
+Protocol (ISO/IEC 19795-1, open set): a random half of the people is enrolled with one random photo each, up to the
+gallery's size. Their other photos are mated probes. All photos of the other people are non-mated probes. A mated probe
+fails if the gallery's best score is another person's, or if it does not reach the threshold. The results of several
+random galleries are pooled.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _BLOCK = 1024
 class OperatingPoint:
     """A threshold with its two error rates.
 
-    ``target_fpir`` is what it was chosen for, None for a threshold that was given.
+    ``target_fpir`` is the FPIR that it was chosen for, or None for a given threshold.
     """
 
     threshold: float
@@ -37,11 +37,11 @@ class Searches:
     gallery_size: int
     galleries: int
     mated_best: NDArray[np.float64]
-    """The best score where it is the right person's, else minus infinity."""
+    """The best score if it is the right person's; otherwise minus infinity."""
     non_mated_best: NDArray[np.float64]
 
     def at(self, threshold: float) -> OperatingPoint:
-        """Give both rates at a threshold."""
+        """Return both rates at a threshold."""
         return OperatingPoint(
             threshold,
             fpir=float((self.non_mated_best >= threshold).mean()) if self.non_mated_best.size else 0.0,
@@ -49,9 +49,9 @@ class Searches:
         )
 
     def at_fpir(self, fpir: float) -> OperatingPoint | None:
-        """Give FNIR at the lowest threshold that keeps to an FPIR.
+        """Return FNIR at the lowest threshold that keeps an FPIR.
 
-        None where the searches are too few to tell (under ten errors).
+        Return None if there are too few searches: they must allow ten errors.
         """
         allowed = int(fpir * self.non_mated_best.size + 1e-9)
         if allowed < 10:
@@ -65,7 +65,7 @@ class Searches:
 def search_galleries(
     rows: TemplateRows, people: People, *, gallery_size: int, galleries: int = 5, seed: int = 0
 ) -> Searches:
-    """Search random galleries of at most ``gallery_size`` people, as the module's docstring says."""
+    """Search random galleries of at most ``gallery_size`` people, with the protocol of the module's docstring."""
     generator = np.random.default_rng(seed)
     everybody = np.unique(people)
     size = min(gallery_size, len(everybody) // 2)
@@ -88,7 +88,7 @@ def search_galleries(
 def _best(
     rows: TemplateRows, probes: NDArray[np.int64], references: NDArray[np.int64], people: People
 ) -> tuple[NDArray[np.float64], People]:
-    """Give each probe's best score in the gallery, and whose reference it is."""
+    """Return each probe's best score in the gallery, and the person of that reference."""
     best, whose = np.empty(len(probes)), np.empty(len(probes), people.dtype)
     for start in range(0, len(probes), _BLOCK):
         part = slice(start, start + _BLOCK)

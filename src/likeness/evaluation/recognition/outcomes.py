@@ -1,4 +1,4 @@
-"""What becomes of a photo: a template, or a reason why there is none."""
+"""The outcome of a photo: a template, or the reason why there is none."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from likeness.engine.base import Box, Template
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExtractedFace:
-    """The face of one photo, with its unified quality score in 0..100."""
+    """The template of one photo's face, with its unified quality score in 0..100."""
 
     template: Template
     quality: int
@@ -16,7 +16,7 @@ class ExtractedFace:
 
 @dataclass(frozen=True, slots=True)
 class FailureToAcquire:
-    """A photo that gave no template: the error's code, and for LOW_QUALITY the reasons."""
+    """The outcome of a photo without a template: the error's code and, for LOW_QUALITY, its reasons."""
 
     code: str
     reasons: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """Accuracy on chosen pairs.
 
-The threshold of a tenth is chosen on the other nine, as in LFW's View 2, but the tenths are drawn here.
+Nine tenths of the pairs choose the threshold for the other tenth, as in LFW's View 2. The tenths are drawn at random.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ FOLDS = 10
 
 @dataclass(frozen=True, slots=True)
 class PairAccuracy:
-    """The fraction of pairs told right, over the folds: its mean, and the mean's standard error."""
+    """The fraction of pairs that are classified correctly: its mean over the folds, and the mean's standard error."""
 
     mean: float
     standard_error: float
@@ -22,9 +22,9 @@ class PairAccuracy:
 
 
 def pair_accuracy(scores: NDArray[np.float64], genuine: NDArray[np.bool_], *, seed: int = 0) -> PairAccuracy | None:
-    """Cross-validate over random folds of genuine and impostor pairs alike; None for fewer than ten of either.
+    """Cross-validate over random folds of genuine and impostor pairs. Return None for fewer than ten pairs of a kind.
 
-    Both kinds weigh the same, as in View 2, which has as many of the one as of the other.
+    ``scores`` and ``genuine`` are (n,). Both kinds have the same weight; View 2 has the same number of each.
     """
     counts = int(genuine.sum()), int((~genuine).sum())
     if min(counts) < FOLDS:
@@ -46,8 +46,8 @@ def pair_accuracy(scores: NDArray[np.float64], genuine: NDArray[np.bool_], *, se
 def _best_threshold(scores: NDArray[np.float64], genuine: NDArray[np.bool_]) -> float:
     order = np.argsort(scores)
     own = genuine[order]
-    # Entry k: the threshold lies half way to the k-th lowest score from the one below, so k pairs are told to be
-    # impostors.
+    # For entry k, the threshold is half way between the k-th lowest score and the score below it. So k pairs are
+    # classified as impostors.
     accepted = 1 - np.concatenate([[0.0], own.cumsum()[:-1]]) / own.sum()
     refused = np.concatenate([[0.0], (~own).cumsum()[:-1]]) / (~own).sum()
     best = int(np.argmax(accepted + refused))

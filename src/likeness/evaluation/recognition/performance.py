@@ -1,4 +1,4 @@
-"""Everything that is said about a pack on a data set: from templates to rates."""
+"""The performance of a pack on a data set: from templates to rates."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from likeness.evaluation.recognition.rates import Rate, genuine_rate, impostor_r
 
 TARGET_FPIR = (0.1, 0.03, 0.01, 0.003, 0.001)
 _DISCARD_LEVEL = 2
-"""FNMR against discarded photos is shown at the threshold of level 2, FMR 1e-3."""
+"""The level (FMR 1e-3) of the threshold for error versus discard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class LevelRates:
 
 @dataclass(frozen=True, slots=True)
 class GroupRates:
-    """The rates among the photos of one group: both photos of every comparison belong to it."""
+    """The rates of one group. Both photos of every comparison belong to it."""
 
     label: str
     group: str
@@ -52,16 +52,16 @@ class GroupRates:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Performance:
-    """A pack on a data set.
+    """The performance of a pack on a data set.
 
-    ``measured`` has this data's own thresholds for the target rates, ``promised`` the pack's.
+    ``measured`` has this data's own thresholds for the target rates. ``promised`` has the pack's thresholds.
     """
 
     extraction: Extraction
     comparisons: Comparisons
     failure_to_acquire: Rate
     failures: Mapping[str, int]
-    """By code, and for LOW_QUALITY by its worst reason."""
+    """The number of failures by code and, for LOW_QUALITY, by its worst reason."""
     measured: tuple[LevelRates, ...]
     promised: tuple[LevelRates, ...]
     """Empty for a pack without a calibration."""
@@ -78,7 +78,10 @@ def measure_performance(
     gallery_size: int = 1000,
     labels: Mapping[str, Sequence[str | None]] | None = None,
 ) -> Performance:
-    """Make all comparisons and all searches, and read the rates off. ``labels``: for each label every photo's group."""
+    """Make all comparisons and searches, and compute the rates.
+
+    ``labels`` gives every photo's group for each label. Raises SetupError if there are too few templates to compare.
+    """
     rows, people = extraction.rows, extraction.people
     check_comparisons(people)
     comparisons = compare_all(rows, people)
@@ -104,18 +107,18 @@ def measure_performance(
 
 
 def check_comparisons(people: People) -> None:
-    """Raise SetupError where too few photos gave a template for comparisons of both kinds."""
+    """Raise SetupError if too few photos gave a template for comparisons of both kinds."""
     if not all(count_pairs(people)):
-        raise SetupError("Too few photos gave a template: there is no comparison of one person, or none of two.")
+        raise SetupError("Too few photos give a template: there is no genuine comparison, or no impostor comparison.")
 
 
 def own_thresholds(comparisons: Comparisons) -> tuple[float, ...]:
-    """Give the thresholds at which these impostor comparisons keep to the target rates, level by level."""
+    """Return the lowest threshold of each level at which these impostor comparisons keep the target rate."""
     return tuple(comparisons.impostor.threshold_for(rate) for rate in TARGET_FMR)
 
 
 def level_rates(errors: ErrorsByPerson, thresholds: Sequence[float]) -> tuple[LevelRates, ...]:
-    """Give the rates with their intervals at each threshold; levels go round from 1 to 5."""
+    """Compute the rates at each threshold, with their intervals. ``thresholds`` repeats the levels 1 to 5."""
     return tuple(
         LevelRates(
             LEVELS[column % len(LEVELS)],
@@ -128,7 +131,7 @@ def level_rates(errors: ErrorsByPerson, thresholds: Sequence[float]) -> tuple[Le
 
 
 def failure_to_acquire(extraction: Extraction, photos: Sequence[int]) -> Rate:
-    """Give the fraction of some photos that gave no template."""
+    """Compute the fraction of some photos that gave no template."""
     owner = np.array([extraction.data_set.person_of[index] for index in photos], np.int64)
     failed = np.array([isinstance(extraction.outcomes[index], FailureToAcquire) for index in photos], np.bool_)
     count = len(extraction.data_set.people)

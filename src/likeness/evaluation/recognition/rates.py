@@ -1,10 +1,10 @@
-"""Error rates with confidence intervals that know that comparisons of the same people are not independent.
+"""Error rates with confidence intervals for comparisons that are not independent, because they share people.
 
-A person who looks like many others, or like nobody on one photo, spoils many comparisons at once. So the spread of a
-rate is estimated by leaving out one person at a time (the jackknife; of impostor comparisons each person's share is
-those that they take part in). It gives the number of independent comparisons that would spread as much, the effective
-number, and Wilson's interval is taken for that number: it stays within 0 and 1 and is never empty. Where no error was
-seen, the effective number is that of comparisons that share no person.
+A person who looks like many others causes errors in many comparisons at once. So does a photo on which a person looks
+unlike themselves. So the variance of a rate is estimated by leaving out one person at a time (the jackknife), with all
+comparisons that the person takes part in. The effective number is the number of independent comparisons with the same
+variance. The interval is Wilson's for that number. It stays within 0 and 1 and is never empty. If there was no error,
+the effective number is the number of comparisons that share no person.
 
 Sources: ISO/IEC 19795-1 (rates, the dependence of cross-comparisons); B. Efron, C. Stein, "The jackknife estimate of
 variance", 1981; E. L. Korn, B. I. Graubard, "Confidence intervals for proportions with small expected number of
@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 _Z = 1.959964
-"""Two-sided 95 %."""
+"""The quantile of the normal distribution for a two-sided 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A measured rate, its 95 % confidence interval, and the counts behind it."""
+    """A measured rate, its 95 % confidence interval, and its counts."""
 
     value: float
     low: float
@@ -32,17 +32,17 @@ class Rate:
 
 
 def impostor_rate(errors: NDArray[np.int64], comparisons: NDArray[np.int64]) -> Rate:
-    """Give a rate over impostor comparisons from each person's (p,) counts, in which every comparison counts twice."""
+    """Compute a rate over impostor comparisons from each person's (p,) counts, where every comparison counts twice."""
     return _rate(errors, comparisons, times_counted=2)
 
 
 def genuine_rate(errors: NDArray[np.int64], comparisons: NDArray[np.int64]) -> Rate:
-    """Give a rate over comparisons (or photos) that each belong to one person, from each person's (p,) counts."""
+    """Compute a rate over comparisons or photos of one person each, from each person's (p,) counts."""
     return _rate(errors, comparisons, times_counted=1)
 
 
 def wilson(fraction: float, number: float) -> tuple[float, float]:
-    """Give Wilson's 95 % interval of a fraction among ``number`` independent trials; (0, 1) where there were none."""
+    """Compute Wilson's 95 % interval of a fraction of ``number`` independent trials. It is (0, 1) for no trials."""
     if number <= 0:
         return 0.0, 1.0
     centre = (fraction + _Z**2 / (2 * number)) / (1 + _Z**2 / number)

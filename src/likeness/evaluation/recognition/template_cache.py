@@ -1,8 +1,8 @@
-"""Templates kept on disk between two evaluations of the same photos.
+"""A cache of templates on disk, for several evaluations of the same photos.
 
-An entry is found by the SHA-256 of the photo's bytes; the file belongs to one pack, one use and one policy, which go
-into its name. Templates are biometric data: the file is for its owner alone (mode 0600), and there is none unless asked
-for.
+The key of an entry is the SHA-256 of the photo's bytes. The file belongs to one pack, one use and one policy, which
+determine its name. Templates are biometric data, so only the file's owner can read it (mode 0600). A cache is written
+only on request.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _REASON_SEPARATOR = " "
 
 @dataclass(slots=True)
 class TemplateCache:
-    """The outcomes of photos seen before. Thread-safe."""
+    """The outcomes of photos that were analysed before. Thread-safe."""
 
     path: Path
     _known: dict[str, ExtractionOutcome] = field(default_factory=dict)
@@ -32,9 +32,9 @@ class TemplateCache:
 
     @classmethod
     def open(cls, folder: Path, *, pack: str, binding: str) -> "TemplateCache":
-        """Open the file in ``folder`` for a pack; ``binding`` is whatever else a template depends on.
+        """Open the file in ``folder`` for a pack. ``binding`` names all else that a template depends on.
 
-        Raises SetupError where the file is damaged.
+        Raises SetupError if the file is damaged.
         """
         digest = hashlib.sha256(f"{pack}\n{binding}".encode()).hexdigest()[:16]
         path = folder / f"templates-{pack.partition('@')[0]}-{digest}.npz"
@@ -53,7 +53,7 @@ class TemplateCache:
             self._changed = True
 
     def save(self) -> None:
-        """Write what was learned, so that no reader ever sees a part of it."""
+        """Write new outcomes to the disk, so that a reader never sees a part of them."""
         with self._lock:
             if not self._changed:
                 return
@@ -88,7 +88,7 @@ def _load(path: Path) -> dict[str, ExtractionOutcome]:
                 known[str(key)] = FailureToAcquire(str(code), tuple(str(reasons).split()))
             return known
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise SetupError(f"The template cache {path} is damaged ({error}); delete it.") from error
+        raise SetupError(f"The template cache {path} is damaged ({error}). Delete it.") from error
 
 
 def _key(photo: bytes) -> str:

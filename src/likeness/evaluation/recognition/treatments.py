@@ -1,8 +1,7 @@
-"""What happens to photos.
+"""Treatments of photos. Each turns a good photo into one that is rotated, blurred, dark, covered or otherwise bad.
 
-Each treatment makes of a good photo one that is turned, blurred, dark, covered or otherwise bad.
-Lengths are in eye distances, so that photos of any size are treated alike; the numbers in the names of blurs are the
-pixels where the eyes lie 42 apart, as in Labeled Faces in the Wild.
+Lengths are in eye distances, so that the treatment does not depend on the photo's size. The number in a blur's name is
+in pixels for an eye distance of 42 pixels, as in Labeled Faces in the Wild.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,14 +16,14 @@ from likeness.engine.alignment import Points
 from likeness.engine.base import Image
 
 Treatment = Callable[[Image, Points, np.random.Generator], Image]
-"""Give a treated copy of an upright photo whose face has these five landmarks; the generator is for noise and chance.
-"""
+"""Returns a treated copy of an upright photo. It takes the photo, its face's five landmarks (5, 2) and a random
+generator."""
 
 AS_IT_IS = "as it is"
 _EYES_APART = 42
-"""Pixels between the eyes that the names of blurs are for."""
+"""The eye distance, in pixels, that the names of blurs refer to."""
 _FACE = np.array([(-0.5, 0), (0.5, 0), (0, 0.6), (-0.42, 1.1), (0.42, 1.1)], np.float32)
-"""The five landmarks of a common face, in eye distances from the middle between the eyes."""
+"""The five landmarks of an average face, in eye distances from the middle between the eyes."""
 MASK = ((-0.95, 0.4), (0, 0.22), (0.95, 0.4), (0.85, 1.2), (0.45, 1.65), (0, 1.75), (-0.45, 1.65), (-0.85, 1.2))
 _LIGHT, _DARK, _BLACK, _GREY = (205, 216, 222), (38, 40, 46), (14, 14, 16), (128, 128, 128)
 _LENS = (0.42, 0.33)
@@ -32,7 +31,7 @@ _CANVAS_BORDER = cv2.BORDER_REPLICATE
 
 
 def turned(image: Image, _: Points, __: np.random.Generator, *, degrees: float) -> Image:
-    """Turn clockwise, on a canvas that holds all of the photo."""
+    """Turn clockwise, on a canvas that contains the whole photo."""
     if degrees % 90 == 0:
         return np.ascontiguousarray(np.rot90(image, -round(degrees / 90)))
     height, width = image.shape[:2]
@@ -44,12 +43,12 @@ def turned(image: Image, _: Points, __: np.random.Generator, *, degrees: float) 
 
 
 def blurred(image: Image, landmarks: Points, _: np.random.Generator, *, pixels: float) -> Image:
-    """Put out of focus (a Gaussian)."""
+    """Blur as a lens out of focus, with a Gaussian."""
     return _image(cv2.GaussianBlur(image, (0, 0), pixels * between_the_eyes(landmarks) / _EYES_APART))
 
 
 def moved(image: Image, landmarks: Points, generator: np.random.Generator, *, pixels: float) -> Image:
-    """Smear along a line of any direction."""
+    """Blur along a line with a random direction."""
     length = max(pixels * between_the_eyes(landmarks) / _EYES_APART, 1.0)
     side = 2 * int(np.ceil(length / 2)) + 1
     angle = generator.uniform(0, np.pi)
@@ -61,7 +60,7 @@ def moved(image: Image, landmarks: Points, generator: np.random.Generator, *, pi
 
 
 def exposed(image: Image, _: Points, generator: np.random.Generator, *, times: float) -> Image:
-    """Take with more or less light, in linear light; a dark photo has the sensor's noise in it."""
+    """Multiply the linear light by ``times``. A darker photo also has the sensor's noise."""
     light = (image.astype(np.float32) / 255) ** 2.2 * times
     if times < 1:
         light = light + generator.normal(0, 1, image.shape).astype(np.float32) * np.sqrt(light.clip(0) / 4000 + 4e-8)
@@ -74,18 +73,18 @@ def noisy(image: Image, _: Points, generator: np.random.Generator, *, grey_level
 
 
 def small(image: Image, landmarks: Points, _: np.random.Generator, *, eyes_apart: float) -> Image:
-    """Shrink until the eyes are so many pixels apart."""
+    """Resize to an eye distance of ``eyes_apart`` pixels."""
     return _resized(image, eyes_apart / between_the_eyes(landmarks), eyes_apart / between_the_eyes(landmarks))
 
 
 def pixelated(image: Image, landmarks: Points, generator: np.random.Generator, *, eyes_apart: float) -> Image:
-    """Make of so few pixels, in squares of the old size."""
+    """Reduce to an eye distance of ``eyes_apart`` pixels, then enlarge to the old size without interpolation."""
     few = small(image, landmarks, generator, eyes_apart=eyes_apart)
     return _image(cv2.resize(few, image.shape[1::-1], interpolation=cv2.INTER_NEAREST))
 
 
 def compressed(image: Image, _: Points, __: np.random.Generator, *, quality: int) -> Image:
-    """Store as a poor JPEG."""
+    """Compress as a JPEG of the given quality."""
     stored = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return np.ascontiguousarray(np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1])
 
@@ -98,7 +97,7 @@ def covered(
     mask: Sequence[int] | None = None,
     glasses: Sequence[int] | None = None,
 ) -> Image:
-    """Draw a mask over nose and mouth, or dark glasses over the eyes, or both, with some light and shade on them."""
+    """Draw a mask over nose and mouth, or dark glasses over the eyes, or both, with some shading."""
     shapes: list[tuple[NDArray[np.float64], Sequence[int]]] = []
     if glasses is not None:
         for middle in (-0.5, 0.5):
@@ -119,9 +118,9 @@ def painted(
     *,
     grain: float = 3,
 ) -> Image:
-    """Paint outlines with some light and shade and a grain on them.
+    """Fill outlines with their colours, some shading and a grain.
 
-    They are in eye distances from the middle between the eyes.
+    Outlines are in eye distances from the middle between the eyes.
     """
     drawn, to_photo = image.copy(), _affine(_FACE, landmarks)
     for outline, colour in shapes:
@@ -133,7 +132,7 @@ def painted(
 
 
 def negative(image: Image, _: Points, __: np.random.Generator) -> Image:
-    """Invert each channel, as a photographic negative does."""
+    """Invert each channel, as in a photographic negative."""
     return 255 - image
 
 
@@ -143,17 +142,17 @@ def mirrored(image: Image, _: Points, __: np.random.Generator) -> Image:
 
 
 def grey(image: Image, _: Points, __: np.random.Generator) -> Image:
-    """Remove the colour; the image keeps three channels."""
+    """Remove the colour. The image keeps three channels."""
     return np.repeat(_image(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))[:, :, None], 3, axis=2)
 
 
 def stretched(image: Image, _: Points, __: np.random.Generator, *, width: float) -> Image:
-    """Make wider, or narrower for a ``width`` below 1, at the old height."""
+    """Multiply the width by ``width`` and keep the height."""
     return _resized(image, width, 1.0)
 
 
 def half_hidden(image: Image, landmarks: Points, _: np.random.Generator) -> Image:
-    """Hide what lies to the left of the nose."""
+    """Hide the part to the left of the nose."""
     hidden = image.copy()
     half = np.array([(-3, -4), (0, -4), (0, 5), (-3, 5)])
     _fill(hidden, half, _affine(_FACE, landmarks), _GREY)
@@ -161,7 +160,7 @@ def half_hidden(image: Image, landmarks: Points, _: np.random.Generator) -> Imag
 
 
 def cut_at_the_temple(image: Image, landmarks: Points, _: np.random.Generator) -> Image:
-    """Cut the photo off just beside the eye on its left."""
+    """Cut the photo just beside the eye on its left."""
     left = min(max(int(landmarks[0, 0] - 0.12 * between_the_eyes(landmarks)), 0), image.shape[1] - 1)
     return np.ascontiguousarray(image[:, left:])
 
@@ -206,18 +205,18 @@ def _table() -> dict[str, Treatment]:
 
 
 TREATMENTS: Mapping[str, Treatment] = MappingProxyType(_table())
-"""By name, in the order of the table; the first leaves the photo as it is."""
+"""The treatments by name, in the order of the table. The first does not change the photo."""
 
 
 def between_the_eyes(landmarks: Points) -> float:
-    """Give the distance between the eyes in pixels, at least 1."""
+    """Return the distance between the eyes in pixels, at least 1."""
     return max(float(np.linalg.norm(landmarks[1] - landmarks[0])), 1.0)
 
 
 def _affine(source: Points, target: Points) -> NDArray[np.float64]:
-    """Give the (3, 2) matrix that takes rows (x, y, 1) of ``source`` nearest to ``target``.
+    """Return the (3, 2) matrix that fits rows (x, y, 1) of ``source`` to ``target`` in least squares.
 
-    It follows a head that is turned.
+    An affine matrix also fits a turned head.
     """
     rows = np.hstack([source, np.ones((len(source), 1))])
     solved: NDArray[np.float64] = np.linalg.lstsq(rows, target.astype(np.float64), rcond=None)[0]
