@@ -18,7 +18,10 @@ def module_caller(own_server: Server) -> Iterator[Api]:
 
 @pytest.fixture
 def caller(module_caller: Api, last_token: dict[str, float]) -> Api:
-    """Give a caller in this module's tenant. Its token is renewed only when tests have moved the clock far: hashing is slow on purpose."""
+    """Give a caller in this module's tenant. It gets a new token only after tests have moved the clock far.
+
+    The hash of a client's secret is slow on purpose.
+    """
     now = module_caller.server.clock.now()
     if now - last_token.setdefault("at", now) > HALF_A_TOKENS_LIFE:
         module_caller.headers = {"Authorization": f"Bearer {module_caller.token()}"}

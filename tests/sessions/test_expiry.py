@@ -1,4 +1,4 @@
-"""Every session ends by the clock, whatever was stored with it, and none holds up another."""
+"""Every session ends when its time is over, whatever is stored with it. No session stops another."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ GROWING_URLS = {
 }
 UNREADABLE = {"nonce": "n-1", "redirectUrl": "https://" + "a" * 3000, "maxAttempts": "many"}
 SWEPT = 121
-"""More than the sweep reads at once."""
+"""More sessions than the sweep reads at once."""
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=70)
 urls = st.builds(
@@ -98,7 +98,7 @@ def test_a_session_whose_options_do_not_read_is_carried_out_and_ends(caller: Api
 
 
 def add_copies(server: Server, session_id: str, count: int, **changes: Any) -> None:
-    """Put copies of a session into the store, each older than the one before."""
+    """Store copies of a session, with different times in the past."""
 
     def change(connection: Any) -> None:
         row = connection.execute(select(face_sessions).where(face_sessions.c.id == session_id)).one()
@@ -119,7 +119,7 @@ def test_sessions_that_fail_hold_up_no_others(own_server: Server, fault: str, mo
     with calling(own_server) as bad, calling(own_server) as good:
         add_copies(own_server, opened(bad), SWEPT, **{"options": UNREADABLE} if fault == "options" else {})
         theirs = opened(good)
-        if fault == "key":  # it opens for the rightful tenant alone
+        if fault == "key":  # the good tenant's key still opens
             get = service._tenants.get
 
             async def refuse(tenant_id: str) -> Any:

@@ -1,4 +1,7 @@
-"""Sessions whose database loses an answer, whose browser only talks, whose gallery refuses: counted once, ended once, forgotten."""
+"""Sessions with faults: the database loses an answer, the browser sends no frames, the gallery refuses.
+
+Each attempt still counts once, and each session ends once and is forgotten.
+"""
 
 import asyncio
 import dataclasses
@@ -31,7 +34,7 @@ from servers import Api, Server, calling, wait_until
 
 
 def lose_one_answer(monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
-    """Make one change of a method, and tell its caller 503, as when the connection is lost while the database commits."""
+    """Make a method change the database and then raise 503 once, as if the connection was lost during the commit."""
     write: Callable[..., Awaitable[Any]] = Database.write
     lost: list[str] = []
 
@@ -167,7 +170,7 @@ def test_a_device_that_comes_while_another_begins_watches(
 
 @pytest.fixture
 def enroller(own_server: Server) -> Iterator[Api]:
-    """Give a tenant of its own, in whose gallery nobody is."""
+    """Give a caller of a new tenant with an empty gallery."""
     with calling(own_server) as api:
         yield api
 
@@ -209,7 +212,7 @@ def test_an_attempt_after_an_enrolment_whose_end_failed_finds_a_new_person(
 def test_nobody_is_enrolled_by_a_session_that_is_over(
     enroller: Api, checks: Checks, own_server: Server, monkeypatch: pytest.MonkeyPatch, purged: bool
 ) -> None:
-    """Purged, or ended by the clock, while its person is looked up."""
+    """The session is purged, or expires, while the gallery is searched for its person."""
     gallery, sessions = own_server.components.gallery, own_server.components.sessions
     session = open_session(enroller, oneToN="insert")
     search = gallery.search_face

@@ -1,4 +1,4 @@
-"""A liveness mode that nobody could pass is refused before anybody stands in front of a camera."""
+"""A liveness mode that the server cannot judge is refused when the session is opened."""
 
 import logging
 from collections.abc import Iterator

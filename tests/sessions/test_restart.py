@@ -24,7 +24,7 @@ def test_a_session_goes_on_after_a_restart(tmp_path: Path) -> None:
         api = Api(server, tenant, *credentials, api.http.__class__(base_url=server.url, timeout=60))
         api.headers = {"Authorization": f"Bearer {api.token()}"}
         with ready_browser(api, session, device=device) as browser:
-            # The attempt that the server itself broke off does not count.
+            # The attempt that the restart interrupted does not count.
             assert (browser.ready["attemptsLeft"], browser.ready["underWay"]) == (2, False)
             assert browser.attempt(PERSON_FRAME)["code"] is None
         jws = api.call("GET", f"/api/v1/info/{session.id}").text

@@ -1,4 +1,4 @@
-"""The signed result and the audit image over HTTP: their form, their lifetimes, their purge, who may have them."""
+"""The signed result and the audit image over HTTP: their form, lifetimes, purge and permissions."""
 
 import asyncio
 import hashlib
@@ -25,7 +25,7 @@ def result(api: Api, session_id: str, **options: object) -> Response:
 
 
 def renew(api: Api) -> None:
-    """Get a new access token: the old one ends when the clock is moved far."""
+    """Get a new access token, because the old one expires when the clock is moved far."""
     api.headers = {"Authorization": f"Bearer {api.token()}"}
 
 

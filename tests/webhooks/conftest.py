@@ -1,4 +1,4 @@
-"""A deployment of its own, a tenant, and a receiver."""
+"""A new deployment, a tenant, and a receiver."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What a server has for its webhooks, run step by step."""
+"""The parts of a server that webhooks need, run step by step."""
 
 import asyncio
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ REPLAY_SECONDS = 24 * 3600.0
 
 @dataclass
 class House:
-    """A deployment, one tenant in it, and the deliveries made by hand."""
+    """A deployment with one tenant. Tests make its deliveries step by step."""
 
     deployment: Deployment
     clock: MovableClock
@@ -43,7 +43,7 @@ class House:
         return session_id
 
     def deliver(self, *, private_addresses: bool = True) -> int:
-        """Make the tries that are due now; gives how many."""
+        """Make the tries that are due now. Give their number."""
 
         async def run() -> int:
             sender = Sender(self.clock, private_addresses=private_addresses)

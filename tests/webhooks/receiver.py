@@ -1,4 +1,4 @@
-"""A receiver of deliveries on the loopback interface: it remembers what came and answers as it is told."""
+"""A receiver of deliveries on the loopback interface. It keeps them, and answers as the test chooses."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from typing import Any
 class Receiver:
     url: str = ""
     answers: list[int] = field(default_factory=list)
-    """Statuses of the next answers; 200 once they are used up."""
+    """Statuses of the next answers. After them, the status is 200."""
     headers: list[dict[str, str]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Receiver:
 
 @contextlib.contextmanager
 def receiving(certificate: Path | None = None) -> Iterator[Receiver]:
-    """Run a receiver; with a certificate (and its key, in one file) it speaks TLS."""
+    """Run a receiver. With a certificate and its key in one file, it uses TLS."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -43,7 +43,7 @@ def receiving(certificate: Path | None = None) -> Iterator[Receiver]:
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     receiver.url = f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}"

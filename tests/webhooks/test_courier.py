@@ -1,4 +1,4 @@
-"""Deliveries: made once taken, tried again for two hours, replayed, forgotten."""
+"""Deliveries: made once if accepted, repeated for two hours if not, replayed, forgotten."""
 
 import itertools
 from typing import Any
@@ -89,7 +89,7 @@ def test_a_fault_of_ours_ends_after_two_hours_too(
     house.put_out()
     house.deliver()
     assert (house.log[0].state, house.log[0].tries) == ("pending", 1)
-    assert "on our side" in str(house.log[0].last_error)
+    assert "a fault of the server" in str(house.log[0].last_error)
     house.clock.move(TWO_HOURS)
     house.deliver()
     assert house.log[0].state == "failed"

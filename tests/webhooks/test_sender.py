@@ -1,4 +1,4 @@
-"""The connection goes to the address that was judged; the certificate must still be the host's."""
+"""The connection goes to the checked address. The certificate must still be the host's."""
 
 import asyncio
 import datetime as dt
@@ -124,7 +124,7 @@ def test_names_without_an_answer_hold_up_nothing_else(monkeypatch: pytest.Monkey
                 async with asyncio.timeout(0.05):
                     await names.find("mute.example", 443)
         with pytest.raises(TimeoutError):
-            await names.find("mute.example", 443)  # at once: those before are without answer yet
+            await names.find("mute.example", 443)  # at once, because the earlier look-ups have no answer yet
         assert await names.find("heard.example", 443) == ["192.0.2.7"]
         answers.set()
         await asyncio.to_thread(wait_until, lambda: not names._under_way)

@@ -1,4 +1,4 @@
-"""Which targets are accepted, and which addresses are called."""
+"""The targets that are accepted, and the addresses that may be called."""
 
 import asyncio
 import ipaddress

@@ -1,1 +1,1 @@
-"""Face sessions: an ID photo waits for its person in front of a camera."""
+"""Face sessions: an ID photo, and the check of its person in front of a camera."""

@@ -27,12 +27,12 @@ from likeness.webhooks.sender import Sender
 log = logging.getLogger("likeness.sessions")
 
 ATTEMPTS_PER_WORKER = 8
-"""Attempts under way at once; more would starve each other of frames, so they are asked to wait a moment instead."""
+"""Attempts in progress at once. More would take frames from each other, so further attempts wait a moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComposedSessions:
-    """What a server runs for face sessions."""
+    """The parts of a server that face sessions need."""
 
     service: SessionService
     results: Results
@@ -42,7 +42,7 @@ class ComposedSessions:
 
     @property
     def sweeps(self) -> tuple[Callable[[], Awaitable[None]], ...]:
-        """What is to be called again and again to delete what is past its end."""
+        """The functions that delete expired data. Call them repeatedly."""
         return self.service.remove_expired, self.results.remove_expired, self.courier.remove_old
 
     async def close(self) -> None:
@@ -51,14 +51,14 @@ class ComposedSessions:
 
 
 def open_check(engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> LivenessCheck:
-    """Make the check of one attempt, with a challenge of its own."""
+    """Make the check of one attempt, with a new challenge."""
     return Check(engine, draw_script(mode, flash=flash), camera)
 
 
 def compose_sessions(
     deployment: Deployment, faces: FaceWorkers, gallery: GalleryService, signer: Signer
 ) -> ComposedSessions:
-    """Put the face session together."""
+    """Build the parts of face sessions."""
     database, tenants, clock, settings = deployment.database, deployment.tenants, deployment.clock, deployment.settings
     _warn_of_passive_mode(faces.engine, tenants)
     results = Results(
@@ -89,7 +89,7 @@ def compose_sessions(
         clock,
         replay_seconds=settings.webhook_replay_hours * 3600,
     )
-    # A pool of their own: a frame must not wait behind a queue of photos.
+    # Frames have their own pool, because a frame must not wait for photos.
     frames = SizedExecutor("frame", workers=settings.workers)
     services = CaptureServices(
         engine=faces.engine,

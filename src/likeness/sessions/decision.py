@@ -1,4 +1,4 @@
-"""Is the live person the one on the ID photo, and perhaps in the gallery?"""
+"""The decision whether the live person is the one on the ID photo, and the search of the gallery."""
 
 import asyncio
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from likeness.tenants.service import Tenant
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferenceComparison:
-    """How the best frame compares with the ID photo."""
+    """The comparison of the best frame with the ID photo."""
 
     match: bool
     level: int
@@ -27,7 +27,7 @@ class ReferenceComparison:
 def compare_with_reference(
     engine: Engine, reference: Template, best: KeyFrame, *, minimum_level: int
 ) -> ReferenceComparison:
-    """Compare the frame of the best quality with the ID photo."""
+    """Compare the frame with the best quality with the ID photo."""
     calibration = engine.calibration
     level = calibration.level(float(np.dot(reference, best.template)))
     return ReferenceComparison(
@@ -39,12 +39,10 @@ def compare_with_reference(
 
 
 async def look_up(gallery: GalleryService, tenant: Tenant, best: KeyFrame, enrolment: EnrolOnce | None) -> OneToN:
-    """Search the gallery for the person in the live frame.
+    """Search the gallery for the person in the live frame. With an ``enrolment``, enrol a person who is not found.
 
-    With an ``enrolment``, enrol with that frame who is not found.
-
-    The live frame, not the ID photo, is searched and enrolled: its person has been seen to be there. Raises what the
-    gallery raises: full, not ready.
+    The live frame is searched and enrolled, not the ID photo, because its person was present. Raises the gallery's
+    errors, such as TooManyRequests if it is full, and ServiceUnavailable.
     """
     height, width = best.image.shape[:2]
     face = Face(best.detection, best.template, best.quality, (width, height))

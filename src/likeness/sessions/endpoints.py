@@ -21,7 +21,7 @@ router = APIRouter(tags=["face session"])
 
 @dataclass(frozen=True, kw_only=True)
 class SessionComponents:
-    """What the package's endpoints ask the application for."""
+    """The components that the endpoints of this package need."""
 
     sessions: SessionService
     results: Results
@@ -49,9 +49,8 @@ async def open_session(
 ) -> SessionReply:
     """Open a session for the person on an ID photo.
 
-    Send the person to `captureUrl`; the session and the photo vanish after 10 minutes. A photo without a usable face is
-    refused here. Needs `KYC_FACE_FLOW`; with `oneToN` also what that asks of the gallery, `KYC_FACE_SEARCH` or
-    `KYC_FACE_INSERT`.
+    Send the person to `captureUrl`. The session expires after 10 minutes. A photo without a usable face is refused
+    here. The call needs `KYC_FACE_FLOW`. With `oneToN` it also needs `KYC_FACE_SEARCH` or `KYC_FACE_INSERT`.
     """
     wanted = await read_fields(request, SessionRequest, photos=1)
     if wanted.one_to_n != "none":

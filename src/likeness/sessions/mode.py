@@ -1,4 +1,4 @@
-"""How much a session asks of its person, and whether this server can judge that."""
+"""The liveness mode of a session, and whether this server can judge it."""
 
 from likeness.engine.base import Engine
 from likeness.errors import InvalidInput
@@ -9,11 +9,11 @@ from likeness.tenants.schemas import TenantSettings
 NO_PASSIVE_MODEL = (
     "The liveness mode `passive` needs a passive model, and none is installed here: every person would be refused."
 )
-"""Said of a session and of a tenant's setting alike; each adds what helps there."""
+"""The message for a session and for a tenant's setting. Each adds a remedy."""
 
 
 def choose_mode(options: SessionOptions, settings: TenantSettings) -> LivenessMode:
-    """Give the mode of a session: its own wish first, else the tenant's."""
+    """Give the mode of a session: its own, else the tenant's."""
     usual = LivenessMode(settings.liveness_mode)
     if options.liveness_mode is not None:
         return LivenessMode(options.liveness_mode)
@@ -25,6 +25,6 @@ def choose_mode(options: SessionOptions, settings: TenantSettings) -> LivenessMo
 
 
 def check_mode(mode: LivenessMode, engine: Engine) -> None:
-    """Raises InvalidInput for a mode that refuses everybody on this server."""
+    """Raise InvalidInput for a mode that refuses every person on this server."""
     if mode is LivenessMode.PASSIVE and not engine.judges_passively:
         raise InvalidInput(f"{NO_PASSIVE_MODEL} Open the session with `livenessMode` active or strict.")

@@ -1,6 +1,6 @@
 """Face sessions in the database.
 
-A session that has ended stays ended: every change asks for the state that it leaves.
+A session that has ended stays ended, because every change requires the state before it.
 """
 
 from dataclasses import dataclass
@@ -41,21 +41,21 @@ def add_session(connection: Connection, row: SessionRow) -> None:
 
 
 def find_session(connection: Connection, session_id: str) -> SessionRow | None:
-    """Give a session, whether it is over or not."""
+    """Give a session, also one that has ended. None if there is none."""
     return _row(connection.execute(select(*_COLUMNS).where(face_sessions.c.id == session_id)).one_or_none())
 
 
 def begin_attempt(connection: Connection, session_id: str, *, device_digest: str, now: float) -> bool:
-    """Let a device carry out the next attempt; False when the session has ended."""
+    """Let a device make the next attempt. Give False if the session has ended."""
     alive = (face_sessions.c.id == session_id) & _UNDER_WAY & (face_sessions.c.expires_at > now)
     change = update(face_sessions).where(alive).values(state=SessionState.CAPTURING, device_digest=device_digest)
     return connection.execute(change).rowcount == 1
 
 
 def add_failure(connection: Connection, session_id: str, failure: str, *, nth: int | None) -> list[str] | None:
-    """Write down a failed attempt, the ``nth`` once at most.
+    """Record a failed attempt, the ``nth`` at most once.
 
-    Gives all failures so far, or None when the session has ended.
+    Give all failures so far, or None if the session has ended.
     """
     row = find_session(connection, session_id)
     if row is None or row.state not in UNDER_WAY:
@@ -68,15 +68,15 @@ def add_failure(connection: Connection, session_id: str, failure: str, *, nth: i
 
 
 def end_session(connection: Connection, session_id: str, state: SessionState) -> bool:
-    """End a session and drop the ID photo's template; False when it had ended before."""
+    """End a session and delete the ID photo's template. Give False if it had ended before."""
     change = update(face_sessions).where(face_sessions.c.id == session_id, _UNDER_WAY)
     return connection.execute(change.values(state=state, sealed_template=None)).rowcount == 1
 
 
 def overdue_sessions(connection: Connection, *, now: float, after: SessionRow | None, limit: int) -> list[SessionRow]:
-    """Give sessions that are past their time and have not ended, the oldest first.
+    """Give expired sessions that have not ended, the oldest first.
 
-    ``after`` is the last one of the page before.
+    ``after`` is the last one of the previous page.
     """
     place = tuple_(face_sessions.c.expires_at, face_sessions.c.id)
     query = select(*_COLUMNS).where(face_sessions.c.expires_at <= now, _UNDER_WAY)
@@ -87,12 +87,12 @@ def overdue_sessions(connection: Connection, *, now: float, after: SessionRow | 
 
 
 def remove_ended(connection: Connection, *, now: float) -> None:
-    """Delete sessions that have ended and are past their time."""
+    """Delete sessions that have ended and have expired."""
     connection.execute(delete(face_sessions).where(face_sessions.c.expires_at <= now, ~_UNDER_WAY))
 
 
 def remove_session(connection: Connection, tenant_id: str, session_id: str) -> None:
-    """Delete a tenant's session, if it is there."""
+    """Delete a tenant's session, if it exists."""
     mine = (face_sessions.c.tenant_id == tenant_id) & (face_sessions.c.id == session_id)
     connection.execute(delete(face_sessions).where(mine))
 

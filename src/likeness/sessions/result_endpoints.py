@@ -1,4 +1,4 @@
-"""``/api/v1/info``: a session's signed result, its audit image, and their early end."""
+"""``/api/v1/info``: a session's signed result, its audit image, and their early deletion."""
 
 from typing import Annotated, Any
 
@@ -58,7 +58,7 @@ async def get_result_by_header(
 async def get_result(
     session_id: SessionName, principal: ResultCaller, tenants: TenantsComponent, sessions: SessionsComponent
 ) -> Response:
-    """Give the JWS that the session ended with, for 10 minutes after its end; every ending has one."""
+    """Give the session's signed result (JWS), for 10 minutes after its end. Every ending has a result."""
     jws = await sessions.result(await tenants.get(principal.tenant_id), _uuid(session_id))
     return Response(jws, media_type="application/jwt", headers=NO_STORE)
 
@@ -77,7 +77,7 @@ async def purge_result(
     sessions: SessionsComponent,
     captures: Annotated[CaptureHub, Depends(Component(SessionComponents, lambda components: components.captures))],
 ) -> None:
-    """Forget everything held of a session now instead of later. There need not be anything."""
+    """Delete all data of a session now. It is no error if there is none."""
     tenant = await tenants.get(principal.tenant_id)
     await captures.drop(tenant, await sessions.purge(tenant, _uuid(session_id)))
 
@@ -97,7 +97,7 @@ async def get_audit_image(
     tenants: TenantsComponent,
     results: Annotated[Results, Depends(Component(SessionComponents, lambda components: components.results))],
 ) -> Response:
-    """Give the bytes whose SHA-256 the result states, for 30 minutes after the session's end."""
+    """Give the audit image, for 30 minutes after the session's end. The result has its SHA-256."""
     tenant = await tenants.get(principal.tenant_id)
     image = await results.find_image(tenant, image_id) if is_object_id(image_id) else None
     if image is None:

@@ -1,4 +1,4 @@
-"""What ``POST /api/v1/face`` takes and gives (contract §3)."""
+"""The request and the answer of ``POST /api/v1/face`` (contract §3)."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -19,27 +19,26 @@ LONGEST_URL = 2048
 
 
 def _check_stored_length(url: AnyHttpUrl) -> AnyHttpUrl:
-    # Percent-encoding and punycode make an address longer than what was sent, up to six times.
+    # Percent-encoding and punycode make an address up to six times longer.
     if len(str(url)) > LONGEST_URL:
         raise ValueError(f"must have at most {LONGEST_URL} characters once it is percent-encoded")
     return url
 
 
 class SessionOptions(WireModel):
-    """How a session is to be carried out; kept with the session."""
+    """The options of a session, which are stored with it."""
 
     nonce: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] | None = Field(
-        None, description="Comes back in the signed result."
+        None, description="The signed result repeats it."
     )
     max_attempts: Annotated[int, Field(ge=1, le=3)] = 3
     minimum_match_level: Level = 3
     active_liveness: bool | None = Field(
-        None, description="Whether the person is given a challenge; false judges passively only. See `livenessMode`."
+        None, description="Whether the person gets a challenge. With false, the check is passive. See `livenessMode`."
     )
     liveness_mode: Literal["passive", "active", "strict"] | None = Field(
         None,
-        description="How much is asked of the person; by default what `activeLiveness` says, else what the tenant has "
-        "set.",
+        description="What the person must do. By default `activeLiveness` decides, else the tenant's setting.",
     )
     one_to_n: Literal["none", "search", "insert"] = "none"
     audit_trail_image_obfuscation: Literal["FILLED", "FILLED_WHITE", "BLURRED"] | None = Field(
@@ -47,18 +46,18 @@ class SessionOptions(WireModel):
     )
     return_data_for_incomplete_session: bool | None = Field(
         None,
-        description="Whether the browser is given the signed result of an ending without success, and an audit image "
-        "of it is kept; by default as the browser asks.",
+        description="Whether the browser gets the signed result of an ending without success, and the server keeps an "
+        "audit image of it. By default the browser decides.",
     )
     redirect_url: (
         Annotated[AnyHttpUrl, UrlConstraints(max_length=LONGEST_URL), AfterValidator(_check_stored_length)] | None
-    ) = Field(None, description="Where the capture page goes when it has ended.")
+    ) = Field(None, description="The address that the capture page opens at its end.")
 
     @classmethod
     def stored(cls, members: Mapping[str, Any]) -> "SessionOptions":
-        """Read the options that a session was opened with.
+        """Read the stored options of a session.
 
-        A member that does not read has its default: every session must end.
+        An unreadable member gets its default, because every session must end.
         """
         try:
             return cls.model_validate(members)
@@ -68,7 +67,7 @@ class SessionOptions(WireModel):
 
 
 class SessionRequest(SessionOptions):
-    """A face session to open, with the ID photo that the person is compared with."""
+    """A face session to open, with the ID photo for the comparison."""
 
     model_config = example(idPhoto=EXAMPLE_PHOTO, nonce="a1b2c3", minimumMatchLevel=3, oneToN="search")
 
@@ -76,7 +75,7 @@ class SessionRequest(SessionOptions):
 
 
 class SessionReply(WireModel):
-    """The opened session, the page to send the person to, and until when it can be used."""
+    """The opened session, the page for the person, and the time when the session expires."""
 
     model_config = example(
         sessionId=EXAMPLE_ID,

@@ -1,7 +1,4 @@
-"""A face session's life outside the camera.
-
-Opening it, ending it with a signed result, handing that out, forgetting it.
-"""
+"""A face session apart from its camera: how it is opened, ends with a signed result, and is deleted."""
 
 import asyncio
 import base64
@@ -46,7 +43,7 @@ SWEEP_BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """The answer to opening a session. ``expires_at`` is in seconds since the Unix epoch."""
+    """An opened session. ``expires_at`` is in seconds since the Unix epoch."""
 
     id: str
     capture_url: str
@@ -55,7 +52,7 @@ class OpenedSession:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conclusion:
-    """What was found when a session ended."""
+    """The outcome of a session at its end."""
 
     state: SessionState
     error: EndError | None = None
@@ -68,7 +65,7 @@ class Conclusion:
 
 
 class SessionService:
-    """The life of face sessions in the database: opened, attempted, ended once, expired, deleted."""
+    """Face sessions in the database: opens, ends and deletes them, and counts their attempts."""
 
     def __init__(
         self,
@@ -94,10 +91,10 @@ class SessionService:
         self._ticket_key = ticket_key
 
     async def open(self, tenant: Tenant, client_id: str, photo: bytes, options: SessionOptions) -> OpenedSession:
-        """Open a session for the person on an ID photo, which is refused here if it shows no usable face.
+        """Open a session for the person on an ID photo.
 
-        The photo itself is not kept: only its template waits, sealed, for the person. Raises InvalidInput for a
-        liveness mode that nobody could pass.
+        Only the photo's template is stored, sealed. Raises InvalidInput for a liveness mode that this server cannot
+        judge. Raises FaceRefused for a photo without a usable face.
         """
         check_mode(choose_mode(options, tenant.settings), self._faces.engine)
         face = await self._faces.analyse(photo, use=Use.ID_PHOTO, policy=tenant.settings.face_policy)
@@ -127,9 +124,9 @@ class SessionService:
         return await self.find(session_id)
 
     def ticket(self, session_id: str) -> str:
-        """Give a short form of the session's capture token, for a QR code: a MAC of the session's id.
+        """Give a short form of the session's capture token, for a QR code. It is valid as long as the session.
 
-        It lives as long as the session.
+        It is a MAC of the session's id.
         """
         mac = hmac.digest(self._ticket_key, session_id.encode(), hashlib.sha256)
         return base64.urlsafe_b64encode(mac[:TICKET_BYTES]).decode()
@@ -141,19 +138,19 @@ class SessionService:
         except ExpiredToken as error:
             raise SessionExpiredOrNotFound("The time of this session is over.") from error
         except InvalidToken as error:
-            raise Unauthorized("The capture token is malformed or not ours.") from error
+            raise Unauthorized("The capture token is malformed or not from this server.") from error
         if claims["sub"] != session_id:
             raise Unauthorized("The capture token is for another session.")
 
     async def find(self, session_id: str) -> SessionRow:
-        """Give a session that is within its time, ended or not. Raises SessionExpiredOrNotFound."""
+        """Give a session that has not expired, also one that has ended. Raises SessionExpiredOrNotFound."""
         row = await self._database.read(lambda c: repository.find_session(c, session_id))
         if row is None or row.expires_at <= self._clock.now():
             raise SessionExpiredOrNotFound("There is no such session, or its time is over.")
         return row
 
     async def begin_attempt(self, session_id: str, *, device_digest: str) -> None:
-        """Note that a device carries out an attempt. Raises SessionExpiredOrNotFound when the session has ended."""
+        """Note that a device makes an attempt. Raises SessionExpiredOrNotFound if the session has ended."""
         now = self._clock.now()
         begun = await self._database.write(
             lambda c: repository.begin_attempt(c, session_id, device_digest=device_digest, now=now)
@@ -162,7 +159,7 @@ class SessionService:
             raise SessionExpiredOrNotFound("This session has ended.")
 
     def enrolment(self, session_id: str) -> EnrolOnce:
-        """Give the occasion on which a session enrols its person: once, and not after it has ended or was purged."""
+        """Give the enrolment of a session's person: it happens once, and not after the session's end or purge."""
 
         def demand(connection: Connection) -> None:
             row = repository.find_session(connection, session_id)
@@ -174,9 +171,9 @@ class SessionService:
     async def fail_attempt(
         self, session_id: str, failure: AttemptFailure, *, nth: int | None = None
     ) -> tuple[str, ...]:
-        """Count a failed attempt; gives all of them. A call with ``nth`` may be repeated: that one is counted once.
+        """Count a failed attempt, and give all of them. A call with ``nth`` may be repeated: it counts once.
 
-        Raises SessionExpiredOrNotFound when the session has ended.
+        Raises SessionExpiredOrNotFound if the session has ended.
         """
         failures = await self._database.write(lambda c: repository.add_failure(c, session_id, failure, nth=nth))
         if failures is None:
@@ -184,14 +181,14 @@ class SessionService:
         return tuple(failures)
 
     def capture_url(self, session_id: str, capture_token: str) -> str:
-        """Give the page that carries a session out.
+        """Give the address of a session's page.
 
-        The token is in the fragment, which a browser keeps to itself: no log has it.
+        The token is in the fragment, which a browser does not send. So no log has it.
         """
         return f"{self._origin}/capture/{session_id}#{urlencode({'token': capture_token})}"
 
     def open_template(self, tenant: Tenant, row: SessionRow) -> Template:
-        """Give the ID photo's template. Raises SessionExpiredOrNotFound when it is gone or of another pack."""
+        """Give the ID photo's template. Raises SessionExpiredOrNotFound if it is gone or of another pack."""
         if row.sealed_template is None or row.pack != str(self._faces.engine.pack):
             raise SessionExpiredOrNotFound("This session has ended.")
         packed = tenant.cipher.open(row.sealed_template, TEMPLATE_PURPOSE, row.id)
@@ -200,9 +197,9 @@ class SessionService:
     async def end(
         self, session_id: str, conclusion: Conclusion, *, ended_at: float | None = None, jti: str | None = None
     ) -> str | None:
-        """End a session with a signed result; gives it, or None when the session had ended before.
+        """End a session with a signed result, and give the result. Give None if the session had ended before.
 
-        A call with a ``jti`` of its own, the new result's, may be repeated when its answer was lost.
+        ``jti`` is the new result's id. With it, the call may be repeated if its answer was lost.
         """
         row = await self._database.read(lambda c: repository.find_session(c, session_id))
         if row is None:
@@ -229,7 +226,7 @@ class SessionService:
         )
         wanted = options.audit_trail_image_obfuscation
         obfuscation = Obfuscation(wanted) if wanted else None
-        # On a thread of its own accord: a server full of photos must not refuse a person who is done.
+        # Not in the photos' pool: when that is full, it must not refuse a person who has finished.
         result = await asyncio.to_thread(self._results.sign, tenant, ending, obfuscation, jti)
 
         def change(connection: Connection) -> bool:
@@ -241,7 +238,7 @@ class SessionService:
         return result.jws if await self._database.write(change) else None
 
     async def result(self, tenant: Tenant, session_id_or_jti: str) -> str:
-        """Give the signed result of a session, named by the session's id or the result's jti.
+        """Give the signed result of a session, by the session's id or the result's jti.
 
         Raises SessionExpiredOrNotFound.
         """
@@ -259,9 +256,9 @@ class SessionService:
         return jws
 
     async def purge(self, tenant: Tenant, session_id_or_jti: str) -> str:
-        """Forget a session, its result and its image, named by the session's id or the result's jti.
+        """Delete a session, its result and its image, by the session's id or the result's jti.
 
-        Gives the session's id.
+        Give the session's id.
         """
 
         def change(connection: Connection) -> str:
@@ -272,9 +269,9 @@ class SessionService:
         return await self._database.write(change)
 
     async def remove_expired(self) -> None:
-        """End what is past its time, each with a result, and delete what has ended.
+        """End expired sessions, each with a result, and delete those that had ended.
 
-        One that fails holds up no other.
+        A session that fails does not stop the others.
         """
         now, last = self._clock.now(), None
         while due := await self._database.read(partial(overdue_sessions, now=now, after=last, limit=SWEEP_BATCH)):
@@ -282,14 +279,14 @@ class SessionService:
                 try:
                     await self._expire(row)
                 except ServiceUnavailable as error:
-                    log.warning("session %s is to be ended later: %s", row.id, error)
+                    log.warning("session %s could not be ended, and is tried again: %s", row.id, error)
                 except Exception:
-                    log.exception("session %s is to be ended later", row.id)
+                    log.exception("session %s could not be ended, and is tried again", row.id)
             last = due[-1]
         await self._database.write(lambda c: repository.remove_ended(c, now=now))
 
     async def _expire(self, row: SessionRow) -> None:
-        """End a session by the clock, in any case: where no result can be made of it, without one.
+        """End an expired session. If no result can be made, end it without one.
 
         Raises ServiceUnavailable.
         """
@@ -302,7 +299,7 @@ class SessionService:
             await self._database.write(lambda c: repository.end_session(c, row.id, SessionState.EXPIRED))
 
     def _capture_token(self, row: SessionRow) -> str:
-        # Good for this one session: the tenant's access token never reaches a browser.
+        # Valid for this session only, because the tenant's access token must not reach a browser.
         claims = {
             "iss": self._origin,
             "aud": CAPTURE_AUDIENCE,

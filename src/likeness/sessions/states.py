@@ -1,13 +1,13 @@
-"""The states of a face session, and the words for how it failed or ended.
+"""The states of a face session, and the codes of its failures and endings.
 
     open ──► capturing ──► succeeded
       │          │  ▲ │
-      │          └──┘ ├──► failed      every attempt was used up
+      │          └──┘ ├──► failed      no attempt is left
       │   next attempt│
       ├───────────────┼──► cancelled   by the person in front of the camera
       └───────────────┴──► expired     by the clock
 
-A session ends once: the change of state, its signed result and its webhook delivery are one transaction.
+A session ends once. The change of state, the signed result and the webhook delivery are one transaction.
 """
 
 from enum import StrEnum

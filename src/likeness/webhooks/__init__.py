@@ -1,1 +1,1 @@
-"""Telling a tenant's backend that a session has ended: a signed call, tried again for two hours."""
+"""Webhooks: a signed call to a tenant's backend when a session ends, repeated for up to two hours."""

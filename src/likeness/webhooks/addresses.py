@@ -1,7 +1,7 @@
-"""Which network addresses may be called: a tenant's webhook must not become a way into the operator's network (SSRF).
+"""The check of network addresses: a tenant's webhook must give no access to the operator's network (SSRF).
 
-The name is resolved here and the connection goes to the address that was judged, so that a name cannot mean one thing
-when it is looked at and another when it is called.
+The name is resolved here, and the connection goes to the checked address. So a name cannot change its meaning between
+the check and the call.
 """
 
 import asyncio
@@ -19,24 +19,24 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class ForbiddenAddress(Exception):
-    """The name leads to an address that may not be called."""
+    """The name has an address that may not be called."""
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is on the public internet, whatever it is wrapped in (RFC 4291, 3056, 4380, 6052)."""
+    """Whether an address is on the public internet, also one inside another (RFC 4291, 3056, 4380, 6052)."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
         if address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner:
             return is_public(inner)
-        if address.is_site_local:  # RFC 3879: deprecated, and in use all the same
+        if address.is_site_local:  # RFC 3879: deprecated, but still in use
             return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 
 def is_public_name(host: str) -> bool:
-    """Whether a host may be public: a name may, an address is judged."""
+    """Whether a host may be public. Every name may be. An address is checked."""
     try:
         return is_public(ipaddress.ip_address(host))
     except ValueError:
@@ -44,9 +44,9 @@ def is_public_name(host: str) -> bool:
 
 
 class Names:
-    """Looks names up, on threads of its own: a name server that does not answer holds up nothing else.
+    """Looks up names on its own threads, so that a silent name server delays nothing else.
 
-    A look-up cannot be called back, and may take longer than anybody waits. So one name has few at a time.
+    A look-up cannot be cancelled, and may take longer than its caller waits. So one name has few look-ups at a time.
     """
 
     def __init__(self) -> None:
@@ -57,14 +57,14 @@ class Names:
     async def find(self, host: str, port: int) -> list[str]:
         """Give a host's addresses.
 
-        Raises OSError when there is none, TimeoutError while earlier look-ups are without answer.
+        Raises OSError if there is none, and TimeoutError while earlier look-ups have no answer.
         """
         with self._lock:
             if self._under_way[host] >= LOOKUPS_PER_NAME:
                 raise TimeoutError
             self._under_way[host] += 1
         look_up = self._threads.submit(_look_up, host, port)
-        look_up.add_done_callback(lambda _: self._forget(host))  # also when it is given up before its turn
+        look_up.add_done_callback(lambda _: self._forget(host))  # also if it is cancelled before its turn
         return await asyncio.wrap_future(look_up)
 
     def close(self) -> None:
@@ -85,7 +85,7 @@ def _look_up(host: str, port: int) -> list[str]:
 async def resolve(names: Names, host: str, port: int, *, private_addresses: bool) -> list[str]:
     """Give the addresses of a host.
 
-    Raises ForbiddenAddress if any may not be called, and what ``Names.find`` raises.
+    Raises ForbiddenAddress if one of them may not be called, and the errors of ``Names.find``.
     """
     addresses = await names.find(host, port)
     if not private_addresses and not all(

@@ -1,6 +1,6 @@
-"""Making the deliveries: each until it is taken, at growing intervals, for two hours.
+"""The sending of deliveries: each is repeated at growing intervals until it is accepted, for up to two hours.
 
-What is due survives a restart.
+Due deliveries survive a restart.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ log = logging.getLogger("likeness.webhooks")
 
 AT_ONCE, AT_ONCE_PER_TENANT = 16, 4
 LEASE_SECONDS = 60.0
-"""Longer than any try: a delivery whose server died is taken up again after this."""
+"""Longer than any try. If the server dies during a try, the delivery is tried again after this time."""
 POLL_SECONDS = 1.0
 LOG_SECONDS = 30 * 86_400.0
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 5.0, 900.0
 
 
 class Courier:
-    """Delivers what is due, each delivery again and again until it is taken or given up."""
+    """Sends the due deliveries. Each is repeated until it is accepted or given up."""
 
     def __init__(
         self,
@@ -51,13 +51,13 @@ class Courier:
         self._under_way: dict[asyncio.Task[None], str] = {}
 
     async def run(self) -> None:
-        """Deliver until cancelled; a fault is logged and tried anew."""
+        """Deliver until cancelled. After a fault, log it and try again."""
         try:
             while True:
                 try:
                     taken = await self.take_due()
                 except Exception:
-                    log.exception("taking up deliveries failed; trying again")
+                    log.exception("the due deliveries could not be read; trying again")
                     taken = 0
                 if not taken:
                     await asyncio.sleep(POLL_SECONDS)
@@ -68,7 +68,7 @@ class Courier:
             await self._sender.close()
 
     async def take_due(self) -> int:
-        """Begin the tries whose time has come, as many as may run at once; gives how many."""
+        """Begin the due tries, as many as may run at once. Give their number."""
         per_tenant = Counter(self._under_way.values())
         busy = [tenant_id for tenant_id, count in per_tenant.items() if count >= AT_ONCE_PER_TENANT]
         free = min(AT_ONCE - len(self._under_way), AT_ONCE_PER_TENANT)
@@ -85,7 +85,7 @@ class Courier:
         return len(due)
 
     async def remove_old(self) -> None:
-        """Erase the content of old deliveries, and the log's oldest lines."""
+        """Erase the content of old deliveries, and the oldest rows of the log."""
         now = self._clock.now()
         claims_before, rows_before = now - self._replay_seconds, now - LOG_SECONDS
         await self._database.write(
@@ -95,14 +95,14 @@ class Courier:
     def _finish(self, task: "asyncio.Task[None]") -> None:
         del self._under_way[task]
         if not task.cancelled() and task.exception():
-            log.error("a delivery failed on our side; it is tried again", exc_info=task.exception())
+            log.error("the server failed to try a delivery; it tries again", exc_info=task.exception())
 
     async def _try(self, delivery: Delivery) -> None:
         try:
             outcome = await self._send(delivery)
         except Exception:
-            log.exception("delivery %s failed on our side", delivery.id)
-            outcome = DeliveryOutcome(error="a fault on our side, told in the server's log")
+            log.exception("the server failed to send delivery %s", delivery.id)
+            outcome = DeliveryOutcome(error="a fault of the server; see its log")
         now = self._clock.now()
         wait = next_wait_seconds(delivery.tries)
         if outcome.delivered:
@@ -134,6 +134,6 @@ class Courier:
 
 
 def next_wait_seconds(tries: int) -> float:
-    """Give the wait after so many tries: 5 s, doubled each time up to 15 min, a tenth more or less."""
+    """Give the wait after ``tries`` tries: 5 s, doubled each time up to 15 min, and up to a tenth more or less."""
     wait = min(FIRST_WAIT_SECONDS * 2.0 ** min(tries, 10), LONGEST_WAIT_SECONDS)
-    return wait * random.uniform(0.9, 1.1)  # noqa: S311  spreads the load; no secret
+    return wait * random.uniform(0.9, 1.1)  # noqa: S311  it spreads the load, and is no secret

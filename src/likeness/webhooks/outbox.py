@@ -1,4 +1,4 @@
-"""Putting a result out for delivery, in the very transaction that records it: neither is ever without the other."""
+"""The outbox: a result and its delivery are stored in one transaction, so neither exists without the other."""
 
 import json
 from typing import Any
@@ -13,17 +13,17 @@ from likeness.webhooks.repository import Delivery, DeliveryState
 
 CLAIMS_PURPOSE = "webhook claims"
 RETRY_SECONDS = 2 * 3600.0
-"""How long a delivery is tried (contract §6)."""
+"""How long a delivery is repeated (contract §6)."""
 
 
 class Outbox:
-    """The way into the deliveries. The claims are kept, not the token: it is signed when it goes out."""
+    """Adds deliveries. It stores the claims, not the token, which is signed at each try."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     def add(self, connection: Connection, tenant: Tenant, session_id: str, claims: dict[str, Any]) -> None:
-        """Put a result's claims out, if the tenant has a webhook."""
+        """Add a delivery of a result's claims, if the tenant has a webhook."""
         if repository.find_target(connection, tenant.id) is None:
             return
         delivery_id, now = new_id(), self._clock.now()
@@ -46,17 +46,17 @@ class Outbox:
 
     @staticmethod
     def session_of(connection: Connection, tenant: Tenant, jti: str) -> str | None:
-        """Give the session of a result that has deliveries: they may outlive it."""
+        """Give the session of a result by its deliveries, which may outlive the result. None if there are none."""
         return repository.find_session_of_result(connection, tenant.id, jti)
 
     @staticmethod
     def forget(connection: Connection, tenant: Tenant, session_id: str) -> None:
-        """Erase what is still held of a session's deliveries."""
+        """Erase the content of a session's deliveries."""
         repository.forget_session(connection, tenant.id, session_id)
 
 
 def open_claims(tenant: Tenant, delivery: Delivery) -> dict[str, Any] | None:
-    """Give a delivery's claims, or None once they are gone."""
+    """Give a delivery's claims, or None once they are erased."""
     if delivery.sealed_claims is None:
         return None
     claims: dict[str, Any] = json.loads(tenant.cipher.open(delivery.sealed_claims, CLAIMS_PURPOSE, delivery.id))

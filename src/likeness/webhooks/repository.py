@@ -1,4 +1,4 @@
-"""Webhook targets, and the deliveries that are to be made or were."""
+"""Webhook targets and deliveries in the database."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from likeness.store.tables import webhook_deliveries, webhooks
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery stands."""
+    """The state of a delivery."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
     FAILED = "failed"
-    """Tried for as long as is tried."""
+    """Not accepted within two hours."""
     FORGOTTEN = "forgotten"
-    """Its session was purged before it went out."""
+    """Its session was purged before the delivery was accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A call to make, or made. ``sealed_claims`` is None once they are gone: then it cannot be replayed."""
+    """A call to a webhook, made or to be made. Without ``sealed_claims`` it cannot be replayed."""
 
     id: str
     tenant_id: str
@@ -43,13 +43,13 @@ _COLUMNS = tuple(webhook_deliveries.c[name] for name in Delivery.__dataclass_fie
 
 
 def put_target(connection: Connection, tenant_id: str, sealed_target: bytes, *, now: float) -> None:
-    """Set a tenant's target, in place of the one before."""
+    """Set a tenant's target, and replace an earlier one."""
     remove_target(connection, tenant_id)
     connection.execute(insert(webhooks).values(tenant_id=tenant_id, sealed_target=sealed_target, changed_at=now))
 
 
 def remove_target(connection: Connection, tenant_id: str) -> bool:
-    """Delete a tenant's target; False when there is none."""
+    """Delete a tenant's target. Give False if there is none."""
     return connection.execute(delete(webhooks).where(webhooks.c.tenant_id == tenant_id)).rowcount == 1
 
 
@@ -61,13 +61,13 @@ def find_target(connection: Connection, tenant_id: str) -> bytes | None:
 
 
 def add_delivery(connection: Connection, delivery: Delivery) -> None:
-    """Store a delivery to be made."""
+    """Store a delivery."""
     values = {name: getattr(delivery, name) for name in Delivery.__dataclass_fields__}
     connection.execute(insert(webhook_deliveries).values(values))
 
 
 def is_any_due(connection: Connection, *, now: float, skip: Sequence[str]) -> bool:
-    """Whether a delivery's time has come; ``skip`` names tenants that have to wait."""
+    """Whether a delivery is due. ``skip`` names tenants that must wait."""
     due = select(webhook_deliveries.c.id).where(
         webhook_deliveries.c.next_try_at <= now, webhook_deliveries.c.tenant_id.not_in(skip)
     )
@@ -77,10 +77,7 @@ def is_any_due(connection: Connection, *, now: float, skip: Sequence[str]) -> bo
 def claim_due(
     connection: Connection, *, now: float, lease_until: float, limit: int, skip: Sequence[str]
 ) -> list[Delivery]:
-    """Take deliveries whose time has come, and put their next try behind the lease.
-
-    Nobody else takes them meanwhile.
-    """
+    """Take due deliveries, and set their next try to the end of the lease. Until then no other call takes them."""
     due = select(*_COLUMNS).where(webhook_deliveries.c.next_try_at <= now, webhook_deliveries.c.tenant_id.not_in(skip))
     taken = [_delivery(row) for row in connection.execute(due.order_by(webhook_deliveries.c.next_try_at).limit(limit))]
     ids = [delivery.id for delivery in taken]
@@ -100,7 +97,7 @@ def note_try(
     error: str | None,
     delivered_at: float | None,
 ) -> None:
-    """Write down how a try went. A delivery forgotten meanwhile stays forgotten."""
+    """Record the outcome of a try. A delivery that was forgotten meanwhile stays forgotten."""
     mine = (webhook_deliveries.c.id == delivery_id) & (webhook_deliveries.c.state == DeliveryState.PENDING)
     connection.execute(
         update(webhook_deliveries)
@@ -117,7 +114,7 @@ def note_try(
 
 
 def replay_delivery(connection: Connection, tenant_id: str, delivery_id: str, *, now: float, give_up_at: float) -> bool:
-    """Put a delivery out again; False where there is none, or its claims are gone."""
+    """Make a delivery due again. Give False if there is none or its claims are gone."""
     mine = (webhook_deliveries.c.tenant_id == tenant_id) & (webhook_deliveries.c.id == delivery_id)
     return (
         connection.execute(
@@ -130,7 +127,7 @@ def replay_delivery(connection: Connection, tenant_id: str, delivery_id: str, *,
 
 
 def list_deliveries(connection: Connection, tenant_id: str, *, limit: int) -> list[Delivery]:
-    """Give the newest deliveries first."""
+    """Give a tenant's deliveries, newest first."""
     query = select(*_COLUMNS).where(webhook_deliveries.c.tenant_id == tenant_id)
     return [
         _delivery(row)
@@ -145,7 +142,7 @@ def find_session_of_result(connection: Connection, tenant_id: str, jti: str) -> 
 
 
 def forget_session(connection: Connection, tenant_id: str, session_id: str) -> None:
-    """Erase the claims of a session's deliveries; what still waited is not made."""
+    """Erase the claims of a session's deliveries. Pending ones are not sent."""
     mine = (webhook_deliveries.c.tenant_id == tenant_id) & (webhook_deliveries.c.session_id == session_id)
     connection.execute(update(webhook_deliveries).where(mine).values(sealed_claims=None, next_try_at=None))
     waiting = webhook_deliveries.c.state == DeliveryState.PENDING
@@ -153,7 +150,7 @@ def forget_session(connection: Connection, tenant_id: str, session_id: str) -> N
 
 
 def remove_old(connection: Connection, *, claims_before: float, rows_before: float) -> None:
-    """Erase the claims of deliveries that are done and old, and at last their rows."""
+    """Erase the claims of finished deliveries older than ``claims_before``, and rows older than ``rows_before``."""
     done = webhook_deliveries.c.next_try_at.is_(None)
     connection.execute(delete(webhook_deliveries).where(done, webhook_deliveries.c.created_at < rows_before))
     connection.execute(

@@ -20,7 +20,7 @@ DELIVERY_HEADER = "Likeness-Delivery"
 
 @dataclass(frozen=True, slots=True)
 class DeliveryOutcome:
-    """How a try went: the receiver's status, or why there was none."""
+    """The outcome of a try: the receiver's status, or the reason why there is none."""
 
     status: int | None = None
     error: str | None = None
@@ -31,10 +31,10 @@ class DeliveryOutcome:
 
 
 class Sender:
-    """Calls receivers: no redirects, no proxies from the environment, no word of the answer read but its status."""
+    """Calls receivers. It follows no redirects, uses no proxies of the environment, and reads only the status."""
 
     def __init__(self, clock: Clock, *, private_addresses: bool, trust: ssl.SSLContext | None = None) -> None:
-        """``trust`` replaces the usual certificate authorities, for a receiver with a certificate of the house."""
+        """Set up the client. ``trust`` replaces the usual certificate authorities, for a private certificate."""
         self._clock = clock
         self._private_addresses = private_addresses
         self._names = Names()
@@ -42,7 +42,7 @@ class Sender:
         self._http = httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False)
 
     async def send(self, target: Target, jws: str, *, delivery_id: str) -> DeliveryOutcome:
-        """Try once. Whatever goes wrong is told in the outcome."""
+        """Try once. The outcome has the reason of a failure."""
         body = json.dumps({"jwsResult": jws}).encode()
         headers = {
             **target.headers,
@@ -71,7 +71,7 @@ class Sender:
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         addresses = await resolve(self._names, host, port, private_addresses=self._private_addresses)
         *others, last = addresses
-        # One that does not answer must leave time for the others.
+        # An address that does not answer must leave time for the others.
         patience = httpx.Timeout(TRY_SECONDS, connect=min(CONNECT_SECONDS, TRY_SECONDS / (len(addresses) + 1)))
         for address in others:
             try:
@@ -83,7 +83,7 @@ class Sender:
     async def _post_to(
         self, address: str, target: Target, body: bytes, headers: dict[str, str], patience: httpx.Timeout
     ) -> int:
-        # The connection goes to the address that was judged; name and certificate stay those of the host.
+        # The connection goes to the checked address. Name and certificate stay those of the host.
         url = httpx.URL(target.url).copy_with(host=address)
         extensions = {"sni_hostname": target.parts.hostname}
         async with self._http.stream(

@@ -1,4 +1,4 @@
-"""Setting a tenant's webhook, trying it, and looking after its deliveries; for commands."""
+"""The commands' work on webhooks: set one, test it, list and repeat its deliveries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ TEST_TTL_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class Webhooks:
-    """What tenants and operators do with webhooks: set a target, read it, remove it, repeat deliveries."""
+    """Sets, reads, tests and removes a tenant's webhook, and repeats deliveries."""
 
     database: Database
     clock: Clock
     private_addresses: bool
 
     def put(self, tenant: Tenant, url: str, headers: Mapping[str, str], *, rotate_secret: bool = False) -> Target:
-        """Set where deliveries go.
+        """Set the tenant's webhook.
 
-        The signing secret is kept unless there is none yet or a new one is wanted. Raises InvalidInput.
+        The signing secret stays, unless there is none or ``rotate_secret`` is set. Raises InvalidInput.
         """
         known = self.find(tenant)
         secret = new_secret() if known is None or rotate_secret else known.secret
@@ -50,12 +50,12 @@ class Webhooks:
         return target
 
     def remove(self, tenant: Tenant) -> None:
-        """Make no more deliveries. Raises NotFound."""
+        """Remove the tenant's webhook. Raises NotFound."""
         if not self.database.write_now(lambda c: repository.remove_target(c, tenant.id)):
             raise NotFound(f"No webhook is set for {tenant.name!r}.")
 
     async def test(self, tenant: Tenant, signer: Signer, sender: Sender, *, issuer: str) -> DeliveryOutcome:
-        """Send a signed call without a session's data (``data.test`` is true) and say how it went. Raises NotFound."""
+        """Send a signed call without session data (``data.test`` is true), and give its outcome. Raises NotFound."""
         now = int(self.clock.now())
         claims = {
             "iss": issuer,
@@ -68,13 +68,13 @@ class Webhooks:
         return await sender.send(self.get(tenant), signer.sign(claims), delivery_id=new_id())
 
     def deliveries(self, tenant: Tenant, *, limit: int = 50) -> list[Delivery]:
-        """Give the log, newest first."""
+        """Give the tenant's deliveries, newest first."""
         return self.database.read_now(lambda c: repository.list_deliveries(c, tenant.id, limit=limit))
 
     def replay(self, tenant: Tenant, delivery_id: str) -> None:
-        """Put a delivery out again; the running server makes it.
+        """Make a delivery due again. The running server sends it.
 
-        Raises NotFound when it is unknown or its content is gone.
+        Raises NotFound if the delivery is unknown or its content is gone.
         """
         now = self.clock.now()
         until = now + RETRY_SECONDS

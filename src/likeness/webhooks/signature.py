@@ -17,7 +17,7 @@ def sign_body(secret: str, body: bytes, *, now: float) -> str:
 
 
 def verify_body(secret: str, body: bytes, header: str, *, now: float) -> bool:
-    """Whether a delivery is ours and not older than five minutes; this is what a receiver does."""
+    """Whether a delivery has a valid signature and is at most five minutes old. A receiver must check this."""
     fields = dict(field.split("=", 1) for field in header.split(",") if "=" in field)
     seconds = fields.get("t", "")
     if not (seconds.isascii() and seconds.isdigit()) or abs(now - int(seconds)) > TOLERANCE_SECONDS:

@@ -1,4 +1,4 @@
-"""Signing a delivery's claims when it goes out."""
+"""The signature of a delivery's claims at each try."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ FRESH_SECONDS = 60
 
 
 def sign_claims(signer: Signer, claims: dict[str, Any], *, now: float) -> str:
-    """Sign a result's claims, unchanged while they are fresh.
+    """Sign a result's claims. Claims that have expired, or almost, get a new ``exp``.
 
-    A try that comes when the result has lapsed, or nearly, would be refused by any receiver that looks at ``exp``: it
-    gets its full life anew from now on. ``iat``, ``jti`` and the data stay those of the session's end.
+    A receiver that checks ``exp`` would refuse them otherwise. The new ``exp`` gives the full life again. ``iat``,
+    ``jti`` and the data stay those of the session's end.
     """
     if claims["exp"] - now < FRESH_SECONDS:
         life = claims["exp"] - claims["iat"]

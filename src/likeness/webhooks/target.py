@@ -1,4 +1,4 @@
-"""Where a tenant's deliveries go, and what goes along to prove who sends them."""
+"""A webhook's target: its address, its headers and the secret that signs deliveries."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from likeness.tenants.service import Tenant
 from likeness.webhooks.addresses import LOOPBACK_NAMES, is_public_name
 
 TARGET_PURPOSE = "webhook target"
-SECRET_PREFIX = "whsec_"  # noqa: S105  marks a secret for scanners; it is none
+SECRET_PREFIX = "whsec_"  # noqa: S105  it marks secrets for scanners, and is none
 _URL = re.compile(r"[\x21-\x7e]{1,2048}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,2048}")
@@ -32,7 +32,7 @@ _OURS = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An address, the headers that the receiver wants, and the key that deliveries are signed with."""
+    """An address, the headers that the receiver needs, and the secret that signs deliveries."""
 
     url: str
     headers: Mapping[str, str]
@@ -44,7 +44,7 @@ class Target:
 
 
 def new_secret() -> str:
-    """Make a random secret to sign deliveries with."""
+    """Make a random secret that signs deliveries."""
     return SECRET_PREFIX + secrets.token_urlsafe(32)
 
 
@@ -56,9 +56,9 @@ def basic_header(user: str, password: str) -> str:
 
 
 def check_target(target: Target, *, private_addresses: bool) -> Target:
-    """Give the target back if it may be used.
+    """Check a target, and give it back. Raises InvalidInput.
 
-    https always, but for private addresses, which only the deployment's setting allows. Raises InvalidInput.
+    The address must be https and public, unless the deployment's setting allows private addresses.
     """
     if not _URL.fullmatch(target.url):
         raise InvalidInput(
@@ -67,7 +67,7 @@ def check_target(target: Target, *, private_addresses: bool) -> Target:
     try:
         parts = target.parts
         host = parts.hostname or ""
-        host.encode("idna")  # as the resolver does, which refuses empty and endless labels
+        host.encode("idna")  # the resolver does the same, and refuses labels that are empty or too long
         good = bool(host) and parts.port != 0 and parts.scheme in {"http", "https"}
     except ValueError:
         good = False
@@ -88,11 +88,11 @@ def check_target(target: Target, *, private_addresses: bool) -> Target:
 
 
 def seal_target(tenant: Tenant, target: Target) -> bytes:
-    """Seal the whole target: its headers are credentials."""
+    """Seal the whole target, because its headers may be credentials."""
     fields = {"url": target.url, "headers": dict(target.headers), "secret": target.secret}
     return tenant.cipher.seal(json.dumps(fields).encode(), TARGET_PURPOSE, tenant.id)
 
 
 def open_target(tenant: Tenant, sealed: bytes) -> Target:
-    """Decrypt a stored target. Raises SetupError when it was altered."""
+    """Open a stored target. Raises SetupError if it was altered."""
     return Target(**json.loads(tenant.cipher.open(sealed, TARGET_PURPOSE, tenant.id)))

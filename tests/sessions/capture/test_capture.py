@@ -1,4 +1,4 @@
-"""The capture socket, with a check that ends as the test wants."""
+"""The capture socket, with a check whose end the test chooses."""
 
 import contextlib
 import json
@@ -209,7 +209,7 @@ def test_a_connection_that_was_replaced_cannot_make_room_for_a_second_attempt(ca
         wait_until(lambda: session.id not in under_way)
         with ready_browser(caller, session) as browser:
             browser.start()
-            replaced.say(type="take")  # it is not listened to any more
+            replaced.say(type="take")  # the server no longer reads its messages
             with pytest.raises(ConnectionClosed):
                 replaced.hear()
             with browsing(caller, session) as late:
@@ -227,7 +227,7 @@ def test_a_copy_of_the_tab_watches(caller: Api, checks: Checks) -> None:
     ):
         first.hear_of("elsewhere")
         copy.start()
-        hello = {"device": "d" * 20, "watch": True}  # as a browser says that was told so
+        hello = {"device": "d" * 20, "watch": True}  # as a browser says after "elsewhere"
         with browsing(caller, session, hello=hello) as again:
             again.hear_of("elsewhere")
             copy.stream(PERSON_FRAME)
@@ -316,7 +316,7 @@ def test_a_session_is_used_once(caller: Api, checks: Checks) -> None:
         assert again.hear_of("error")["code"] == "SESSION_EXPIRED_OR_NOT_FOUND"
     with browsing(caller, session, hello={"device": "x" * 32}) as stranger:
         assert stranger.hear_of("error")["code"] == "SESSION_EXPIRED_OR_NOT_FOUND"
-    # The device that carried it out may have lost the connection just then: it is told the end once more.
+    # The device of the last attempt may have lost the connection just then. So it gets the end again.
     with browsing(caller, session, hello={"device": device}) as same:
         assert same.hear_of("end")["jws"] == end["jws"]
 
@@ -362,7 +362,7 @@ def test_nobody_slips_into_an_attempt(caller: Api, checks: Checks) -> None:
             second.send_frame(ATTACK_FRAME)
             first.stream(PERSON_FRAME)
             end = first.hear_of("end")
-            # Who watches is told the end, as the desktop is while a phone goes on.
+            # A watcher gets the end too, as a desktop does while a phone is in use.
             assert second.hear_of("end") == end
     assert face_of(caller, session)["match"] is True
 
@@ -434,7 +434,7 @@ def test_qr(caller: Api, checks: Checks) -> None:
     with ready_browser(caller, session) as browser:
         browser.say(type="qr")
         qr = browser.hear_of("qr")
-        assert len(qr["url"]) < 120  # else the code is too fine for a phone's camera
+        assert len(qr["url"]) < 120  # otherwise the code is too fine for a phone's camera
     ticket = qr["url"].partition("#token=")[2]
     assert qr["url"].startswith(session.url.partition("#")[0])
     with ready_browser(caller, session, token=ticket) as phone:
@@ -445,7 +445,7 @@ def test_qr(caller: Api, checks: Checks) -> None:
     for x, y, width in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\d+z", qr["path"]):
         drawn[int(y), int(x) : int(x) + int(width)] = 1
     picture = cv2.resize((1 - drawn) * 255, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST)
-    # OpenCV's other detector misses one code in fifty, however it is drawn.
+    # OpenCV's other detector misses one code in fifty.
     assert cv2.QRCodeDetectorAruco().detectAndDecode(picture)[0] == qr["url"]
 
 
@@ -544,7 +544,7 @@ def test_nonsense_ends_the_connection_and_not_the_server(caller: Api, checks: Ch
 def test_a_message_larger_than_any_frame_is_not_read(caller: Api, checks: Checks) -> None:
     with browsing(caller, open_session(caller)) as browser:
         browser.hear_of("ready")
-        with pytest.raises(ConnectionClosed) as closed:  # noqa: PT012  it may close before all is sent
+        with pytest.raises(ConnectionClosed) as closed:  # noqa: PT012  the connection may close before all is sent
             browser.socket.send(b"\x00\x02{}" + PERSON_FRAME + bytes(600_000))
             browser.hear()
         assert closed.value.rcvd is not None

@@ -1,1 +1,1 @@
-"""The conversation with the person in front of the camera."""
+"""The exchange with the browser of the person in front of the camera."""

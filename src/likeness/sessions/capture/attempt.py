@@ -1,4 +1,4 @@
-"""An attempt under way: whose it is, its liveness check, and its slot on this server."""
+"""An attempt in progress: its device, its liveness check, and its slot on this server."""
 
 import secrets
 from collections.abc import Callable
@@ -9,22 +9,22 @@ from likeness.liveness.base import LivenessCheck
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """One try of a person. It holds a slot of the server until it is closed."""
+    """One attempt of a person. It holds a slot of the server until it is closed."""
 
     device: str
-    """The key of the device that began it; only that device may come back to it."""
+    """The key of the device that began the attempt. Only that device may return to it."""
     give_back_slot: Callable[[], None]
     check: LivenessCheck | None = None
-    """None while the attempt is written down, before it begins."""
+    """None while the attempt is being stored, before it begins."""
     absence: object | None = None
-    """Stands for the time that the device has been away; another for each time."""
+    """Identifies the present absence of the device. Each absence has a new object."""
 
     def belongs_to(self, device: str) -> bool:
-        """Whether this is the device that began it; takes the same time for every wrong key."""
+        """Whether this device began the attempt. The time does not depend on a wrong key."""
         return secrets.compare_digest(device, self.device)
 
     def leave(self) -> object:
-        """Note that the device is away; gives what stands for this absence."""
+        """Note that the device is away. Give the object that identifies this absence."""
         self.absence = object()
         return self.absence
 

@@ -1,9 +1,9 @@
-"""One session while browsers are connected to it: who holds it, the attempt under way, and how it is decided.
+"""One session while browsers are connected to it: its holder, the attempt in progress, and its decision.
 
-One connection *holds* the session and streams; any others *watch* and are told the end (the desktop, while a phone goes
-on). A newer connection takes over as long as no attempt is under way. During an attempt only the device that began it
-may come back, proven by the key that it was given: nobody can slip in half-way. An attempt whose device stays away is a
-failed attempt, else an unwelcome challenge could be dodged by hanging up.
+One connection *holds* the session and sends frames. Others *watch*, and only receive the end: a desktop watches while
+the phone is in use. A newer connection becomes the holder if no attempt is in progress. During an attempt only the
+device that began it may return. It proves itself by the key that it got, so no other device can take over half-way. An
+attempt fails if its device stays away. Otherwise a person could avoid a challenge by closing the connection.
 """
 
 import asyncio
@@ -41,12 +41,12 @@ log = logging.getLogger("likeness.capture")
 T = TypeVar("T")
 
 CREDIT = 2
-"""Frames that may be under way at once: one being judged, one travelling."""
+"""Frames that may be in progress at once: one is judged while the next is sent."""
 FRAMES_PER_SECOND = 15
 GRACE_SECONDS = 8.0
-"""How long a device that lost its connection may take to come back to its attempt."""
+"""How long a device that lost its connection may take to return to its attempt."""
 BUSY_PAUSES = (0.5, 1.0, 2.0, 4.0)
-"""Seconds between tries to write down what a person has done: a server that is busy now must not lose it."""
+"""Seconds between tries to store what a person has done: a busy server must not lose it."""
 
 
 class NewCheck(Protocol):
@@ -57,7 +57,7 @@ class NewCheck(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CaptureServices:
-    """What every capture works with."""
+    """The parts of the server that every capture needs."""
 
     engine: Engine
     executor: SizedExecutor
@@ -65,7 +65,7 @@ class CaptureServices:
     gallery: GalleryService
     clock: Clock
     slots: Shares
-    """Attempts that may be under way at once on this server, shared by tenants."""
+    """Attempts that may be in progress at once on this server. Tenants share them."""
     new_check: NewCheck
     largest_frame_bytes: int
     grace_seconds: float = GRACE_SECONDS
@@ -74,17 +74,17 @@ class CaptureServices:
 
 @dataclass(slots=True, eq=False)
 class Participant:
-    """A connection to a capture and the key by which its device is known again."""
+    """A connection to a capture, and the key that identifies its device."""
 
     connection: BrowserConnection
     device: str
     dismissed: bool = False
-    """Its device has come back with a newer connection."""
+    """Whether its device has returned with a newer connection."""
 
 
 @dataclass(slots=True, eq=False)
 class Capture:
-    """See the module's docstring. Lives on the event loop; every step of an attempt holds the lock."""
+    """One session with its connections. Only the event loop uses it. Every step of an attempt holds the lock."""
 
     services: CaptureServices
     row: SessionRow
@@ -92,17 +92,17 @@ class Capture:
     max_attempts: int
     minimum_match_level: int
     returns_data: bool
-    """Whether an ending without success gives the browser its result, and keeps an audit image."""
+    """Whether the browser gets the result of an ending without success, which then has an audit image."""
     failures: int
     forget: Callable[["Capture"], None]
-    """Called when nobody is connected and nothing is under way any more."""
+    """Called when no browser is connected and no attempt is in progress."""
     unreported_failure: str | None = None
-    """How an attempt failed that nobody was there to be told of."""
+    """The failure of an attempt that ended while no browser was connected."""
     over: bool = False
     holder: Participant | None = None
     watchers: set[Participant] = field(default_factory=set)
     _attempt: Attempt | None = None
-    """The attempt that is under way, or about to begin."""
+    """The attempt that is in progress or about to begin."""
     _liveness: dict[str, Any] = field(default_factory=dict)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _chores: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -121,11 +121,11 @@ class Capture:
 
     @property
     def _check(self) -> LivenessCheck | None:
-        """The check of the attempt under way."""
+        """The check of the attempt in progress."""
         return self._attempt.check if self._attempt else None
 
     async def join(self, participant: Participant, *, watch: bool = False) -> None:
-        """Let a connection in: as holder where that is wanted and allowed, else as watcher."""
+        """Add a connection: as holder if it wishes and may, else as watcher."""
         attempt = self._attempt
         if watch or (attempt and not attempt.belongs_to(participant.device)):
             self.watchers.add(participant)
@@ -136,8 +136,7 @@ class Capture:
             attempt.absence = None
         self.watchers.discard(participant)
         if previous is not None and previous is not participant:
-            # The same device again is its own connection that was lost, or a copy of its tab, which must not come back
-            # at once.
+            # The previous connection of the same device is lost, or is another tab. That tab must not return at once.
             previous.dismissed = previous.device == participant.device
             if not previous.dismissed:
                 self.watchers.add(previous)
@@ -149,7 +148,7 @@ class Capture:
         self.unreported_failure = None
 
     async def leave(self, participant: Participant) -> None:
-        """Let a connection go; an attempt that it held waits for its device for a while."""
+        """Remove a connection. An attempt that it held waits for its device for a while."""
         self.watchers.discard(participant)
         if self.holder is participant:
             self.holder = None
@@ -164,7 +163,7 @@ class Capture:
         async with self._lock:
             if self.holder is not participant or self.over:
                 return
-            if self._check is not None:  # its camera was lost on the way: the attempt goes on
+            if self._check is not None:  # the camera was lost during the attempt, which continues
                 await participant.connection.send({"type": "started", "credit": CREDIT})
                 return
             if await self._end_if_used_up():
@@ -185,14 +184,14 @@ class Capture:
             await participant.connection.send({"type": "started", "credit": CREDIT})
 
     async def judge(self, participant: Participant, header: FrameHeader, jpeg: bytes) -> None:
-        """Judge one frame and answer with the next instruction. Raises InvalidInput for what is no frame."""
+        """Judge one frame, and answer with the next instruction. Raises InvalidInput for an invalid frame."""
         received_at = self.services.monotonic()
         if len(jpeg) > self.services.largest_frame_bytes:
             raise InvalidInput(f"A frame may have at most {self.services.largest_frame_bytes} bytes.")
         async with self._lock:
             check = self._check
             if self.holder is not participant or check is None:
-                return  # on its way when the attempt ended
+                return  # the browser sent it before it knew of the attempt's end
             try:
                 instruction = await self.services.executor.run(
                     judge_frame, self.services.engine, check, header, jpeg, received_at
@@ -201,34 +200,34 @@ class Capture:
                 await participant.connection.send({"type": "skipped", "credit": 1})
                 return
             await self._instruct(participant, instruction, check, credit=1)
-        # The server sets the pace: nothing is read before the next frame is wanted.
+        # The server sets the pace: it reads no message before the next frame is due.
         await asyncio.sleep(max(0.0, received_at + 1 / FRAMES_PER_SECOND - self.services.monotonic()))
 
     async def tick(self, participant: Participant) -> None:
-        """Let the attempt notice that no frame comes."""
+        """Let the attempt notice that no frame arrives."""
         async with self._lock:
             check = self._check
             if self.holder is participant and check is not None:
                 try:
                     instruction = await self.services.executor.run(check.tick, self.services.monotonic())
                 except ServiceUnavailable:
-                    return  # the next tick will do
+                    return  # the next tick is enough
                 await self._instruct(participant, instruction, check, credit=0)
 
     async def cancel(self, participant: Participant) -> None:
-        """End the session as its holder wishes."""
+        """End the session because its holder cancels it."""
         async with self._lock:
             if self.holder is participant and not self.over:
                 await self._end(self._conclusion(SessionState.CANCELLED, EndError.USER_CANCEL))
 
     async def expire(self) -> None:
-        """End the session by the clock."""
+        """End the session because its time is over."""
         async with self._lock:
             if not self.over:
                 await self._end(self._conclusion(SessionState.EXPIRED, EndError.EXPIRED), ended_at=self.row.expires_at)
 
     async def drop(self) -> None:
-        """Let go of a session that was purged."""
+        """End the capture of a purged session."""
         async with self._lock:
             await self._announce_end(end_message(self.options, None, EndError.EXPIRED, returns_data=False))
 
@@ -249,7 +248,7 @@ class Capture:
             await self._conclude(instruction.verdict, check.best)
 
     async def _conclude(self, verdict: Verdict, best: KeyFrame | None) -> None:
-        """Decide an attempt that is over, by its best frame. Holds the lock."""
+        """Decide a finished attempt by its best frame. The caller holds the lock."""
         self._liveness = verdict.as_json()
         if best is None:
             await self._fail(_failure_of(verdict), None)
@@ -264,23 +263,23 @@ class Capture:
             await self._succeed(best, decision)
 
     async def _succeed(self, best: KeyFrame, decision: ReferenceComparison) -> None:
-        """Look the person up where that was asked for, and end the session. Holds the lock."""
+        """Search the gallery if the session asks for it, and end the session. The caller holds the lock."""
         one_to_n, wanted = OneToN(), self.options.one_to_n
         if wanted != "none":
             enrolment = self.services.sessions.enrolment(self.row.id) if wanted == "insert" else None
             try:
                 one_to_n = await _insist(lambda: look_up(self.services.gallery, self.tenant, best, enrolment))
-            except FaceRefused:  # the pack that the gallery answers with sees no face where this one does
+            except FaceRefused:  # the gallery's pack finds no face in a frame in which this pack finds one
                 await self._fail(AttemptFailure.LIVENESS, decision)
                 return
         await self._end(self._conclusion(SessionState.SUCCEEDED, None, decision, one_to_n=one_to_n))
 
     async def _fail(self, failure: AttemptFailure, decision: ReferenceComparison | None) -> None:
-        """Count a failed attempt; the last one ends the session. Holds the lock."""
+        """Count a failed attempt. The last one ends the session. The caller holds the lock."""
         nth = self.failures + 1
         self.failures = len(await _insist(lambda: self.services.sessions.fail_attempt(self.row.id, failure, nth=nth)))
         if self.attempts_left <= 0:
-            # The comparison of a face that is not live is not told: only its picture is kept.
+            # The result has no comparison of a face that is not live, only its image.
             reported = decision if failure is AttemptFailure.NO_MATCH else None
             audit = decision.audit if decision else None
             await self._end(
@@ -294,7 +293,7 @@ class Capture:
             self.unreported_failure = failure
 
     async def _end_if_used_up(self) -> bool:
-        """End a session whose last attempt was counted but whose end could not be written down then. Holds the lock."""
+        """End a session whose last attempt was counted but whose end could not be stored. The caller holds the lock."""
         if self.attempts_left > 0 or self._check is not None or self.over:
             return False
         await self._end(self._conclusion(SessionState.FAILED, EndError.TOO_MANY_ATTEMPTS))
@@ -309,7 +308,7 @@ class Capture:
                     await self._fail(AttemptFailure.TIMEOUT, None)
                 except LikenessError as error:
                     log.warning("an attempt that its device left was not counted: %s", error)
-        self._forget_if_deserted()  # a session that was purged meanwhile, too
+        self._forget_if_deserted()  # also after a purge meanwhile
 
     def _conclusion(
         self,
@@ -336,7 +335,7 @@ class Capture:
     async def _end(
         self, conclusion: Conclusion, failure: AttemptFailure | None = None, *, ended_at: float | None = None
     ) -> None:
-        """End the session and tell everybody. Holds the lock."""
+        """End the session, and send the end to all connections. The caller holds the lock."""
         jti = new_id()
         jws = await _insist(lambda: self.services.sessions.end(self.row.id, conclusion, ended_at=ended_at, jti=jti))
         error = conclusion.error if jws else EndError.EXPIRED
@@ -374,7 +373,7 @@ class Capture:
 
 
 async def _insist(work: Callable[[], Awaitable[T]]) -> T:
-    """Try again for some seconds while the server is busy: work that may have been done already, unheard.
+    """Repeat work for some seconds while the server is busy. The work must allow that it was done already.
 
     Raises ServiceUnavailable.
     """
@@ -387,7 +386,7 @@ async def _insist(work: Callable[[], Awaitable[T]]) -> T:
 
 
 def digest(device: str) -> str:
-    """Give the SHA-256 of a device's secret in hexadecimal, as the session keeps it."""
+    """Give the SHA-256 of a device's secret in hexadecimal, which the session stores."""
     return hashlib.sha256(device.encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""One browser's socket: whole messages in, JSON out, and a lapse of time told apart from a loss."""
+"""One browser's socket: it reads whole messages, sends JSON, and distinguishes a time-out from a lost connection."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 _GONE = (WebSocketDisconnect, RuntimeError, OSError)
 SEND_SECONDS = 5.0
-"""A browser that takes no message for so long is as good as gone."""
+"""A message that the browser does not take within this time is dropped."""
 
 
 class ConnectionLost(Exception):
@@ -16,14 +16,14 @@ class ConnectionLost(Exception):
 
 
 class BrowserConnection:
-    """Reads without ever dropping a message: a read that took too long goes on with the next call."""
+    """Reads without losing a message: a read that timed out continues with the next call."""
 
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
         self._reading: asyncio.Task[dict[str, Any]] | None = None
 
     async def receive(self, *, within_seconds: float) -> str | bytes | None:
-        """Give the next message, or None when none came in time. Raises ConnectionLost."""
+        """Give the next message, or None if none comes in time. Raises ConnectionLost."""
         if self._reading is None:
             self._reading = asyncio.create_task(self._receive())
         done, _ = await asyncio.wait({self._reading}, timeout=within_seconds)
@@ -36,7 +36,7 @@ class BrowserConnection:
         return message["bytes"] if text is None else text
 
     async def send(self, message: dict[str, Any]) -> None:
-        """Send a message; a lost connection is noticed by the next :meth:`receive`."""
+        """Send a message. The next :meth:`receive` notices a lost connection."""
         if self._websocket.client_state is WebSocketState.CONNECTED:
             with contextlib.suppress(*_GONE, TimeoutError):
                 async with asyncio.timeout(SEND_SECONDS):

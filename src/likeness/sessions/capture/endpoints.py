@@ -1,4 +1,4 @@
-"""The capture page, the component's files, and the socket that both speak to."""
+"""The capture page, the component's files, and the socket that both use."""
 
 from importlib.resources import files
 from typing import Final
@@ -30,18 +30,18 @@ PAGE_HEADERS: Final = {
 
 @router.get("/capture/{session_id}")
 async def get_capture_page(session_id: str) -> HTMLResponse:
-    """Give the page; it says nothing of the session, which the token in the fragment opens.
+    """Give the page. It contains nothing of the session, which the token in the fragment opens.
 
-    A mangled link is told on it, too.
+    The page also reports a malformed link.
     """
     return HTMLResponse(PAGE, 200 if is_uuid(session_id) else 404, headers=PAGE_HEADERS)
 
 
 @router.websocket("/api/v1/capture/{session_id}")
 async def capture(websocket: WebSocket, session_id: str) -> None:
-    """Carry a session out.
+    """Carry out a session.
 
-    The first message must bring the capture token (see ``likeness.sessions.capture.messages``).
+    The first message must have the capture token (see ``likeness.sessions.capture.messages``).
     """
     await websocket.accept()
     captures = components_of(websocket.app, SessionComponents).captures
@@ -49,7 +49,7 @@ async def capture(websocket: WebSocket, session_id: str) -> None:
 
 
 class StaticAssets(StaticFiles):
-    """The package's static files, which other sites' pages may load as modules."""
+    """The package's static files. Pages of other sites may load them as modules."""
 
     def __init__(self) -> None:
         super().__init__(directory=str(STATIC))

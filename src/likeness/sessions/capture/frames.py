@@ -1,4 +1,4 @@
-"""From a frame's bytes to an instruction."""
+"""The way from a frame's bytes to an instruction."""
 
 import hashlib
 
@@ -9,14 +9,14 @@ from likeness.liveness.base import Frame, Instruction, LivenessCheck
 from likeness.sessions.capture.messages import FrameHeader
 
 FRAME_LONG_SIDE = 640
-"""What browsers are asked for, in pixels."""
+"""The frames' longer side that the server asks browsers for, in pixels."""
 LONGEST_SIDE, SHORTEST_SIDE = 1280, 240
 
 
 def judge_frame(
     engine: Engine, check: LivenessCheck, header: FrameHeader, jpeg: bytes, received_at: float
 ) -> Instruction:
-    """Decode a frame and have it judged; belongs on an executor. Raises InvalidInput."""
+    """Decode a frame, and give the check's instruction. Blocks. Raises InvalidInput."""
     try:
         described = photos.read_header(jpeg)
         sides = sorted((described.width, described.height))

@@ -1,4 +1,4 @@
-"""The captures under way on this server, and the conversation with each browser."""
+"""The captures in progress on this server, and the exchange with each browser."""
 
 import asyncio
 import logging
@@ -33,19 +33,19 @@ log = logging.getLogger("likeness.capture")
 HELLO_SECONDS = 10.0
 TICK_SECONDS = 1.0
 MOST_CONNECTIONS = 4
-"""Per session: a desktop, a phone, and what either of them left behind when it lost its connection."""
+"""Connections of one session: a desktop, a phone, and a lost connection of each."""
 
 
 @dataclass(slots=True)
 class CaptureHub:
-    """The captures under way on this server, by the session's id. All belongs to the event loop."""
+    """The captures in progress on this server, by the session's id. Only the event loop uses it."""
 
     services: CaptureServices
     tenants: Tenants
     _under_way: dict[str, Capture] = field(default_factory=dict)
 
     async def serve(self, connection: BrowserConnection, session_id: str) -> None:
-        """Talk with one browser until it leaves or the session ends."""
+        """Exchange messages with one browser until it leaves or the session ends."""
         try:
             hello = await self._hear_hello(connection)
             row = await self._admit(session_id, hello)
@@ -61,13 +61,13 @@ class CaptureHub:
         except Exception:
             log.exception("the capture of session %s failed", session_id)
             await connection.send(
-                {"type": "error", "code": ErrorCode.UNEXPECTED_ERROR, "message": "Something failed on our side."}
+                {"type": "error", "code": ErrorCode.UNEXPECTED_ERROR, "message": "The server failed; see its log."}
             )
         finally:
             await connection.close()
 
     async def drop(self, tenant: Tenant, session_id: str) -> None:
-        """Let go of a tenant's session that was purged."""
+        """End the capture of a tenant's purged session."""
         capture = self._under_way.get(session_id)
         if capture and capture.tenant.id == tenant.id:
             await capture.drop()
@@ -79,7 +79,7 @@ class CaptureHub:
     async def _hear_hello(connection: BrowserConnection) -> Hello:
         message = await connection.receive(within_seconds=HELLO_SECONDS)
         if message is None:
-            raise ConnectionLost  # a slow network may say it the next time
+            raise ConnectionLost  # on a slow network, the browser connects again
         if not isinstance(message, str):
             raise Unauthorized("The first message must be a hello with a capture token.")
         return read_hello(message)
@@ -117,7 +117,7 @@ class CaptureHub:
         return self._under_way.setdefault(row.id, capture)
 
     def _forget(self, capture: Capture) -> None:
-        # Somebody may have opened the session anew while the last one was leaving.
+        # Another browser may have opened the session again while the last one was leaving.
         if self._under_way.get(capture.row.id) is capture:
             del self._under_way[capture.row.id]
 
@@ -135,7 +135,7 @@ class CaptureHub:
             else:
                 if message is not None:
                     await self._obey(capture, participant, read_command(message))
-                # A browser that talks without sending frames does not stop the clock.
+                # A browser that sends messages without frames does not stop the clock.
                 if message is None or self.services.monotonic() - looked_at >= TICK_SECONDS:
                     await capture.tick(participant)
                     looked_at = self.services.monotonic()
@@ -153,7 +153,7 @@ class CaptureHub:
                 await participant.connection.send({"type": "qr", "url": url, **draw_qr(url)})
 
     async def _repeat_end(self, connection: BrowserConnection, hello: Hello, row: SessionRow) -> None:
-        """Tell the end once more to the device that came to it and lost the connection; to nobody else."""
+        """Send the end again to the device of the last attempt, which lost its connection, and to no other device."""
         if hello.device is None or row.device_digest is None or digest(hello.device) != row.device_digest:
             raise SessionExpiredOrNotFound("This session has ended.")
         tenant = await self.tenants.get(row.tenant_id)

@@ -1,8 +1,8 @@
-"""What travels over the capture socket.
+"""The messages of the capture socket.
 
 The browser sends JSON texts (:class:`Hello` first, then :class:`Command`) and binary frames: two bytes with the length
-of a JSON header, the header (:class:`FrameHeader`), the JPEG. The server answers with JSON texts alone;
-docs/sessions.md lists them.
+of a JSON header, the header (:class:`FrameHeader`), the JPEG. The server sends JSON texts only, which docs/sessions.md
+lists.
 """
 
 import json
@@ -22,22 +22,22 @@ _LENGTH = struct.Struct(">H")
 
 
 class Hello(WireModel):
-    """The first message: who is speaking, what it wants tightened (a browser can loosen nothing), and told."""
+    """The first message: the browser's token and device, and its wishes. A browser can only make limits stricter."""
 
     type: Literal["hello"]
     token: Annotated[str, StringConstraints(max_length=4096)]
     device: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16,64}$")] | None = None
-    watch: bool = Field(default=False, description="Leave the session where it is carried out; only be told the end.")
+    watch: bool = Field(default=False, description="Do not carry out the session here; only receive its end.")
     max_attempts: Annotated[int, Field(ge=1, le=3)] | None = None
     minimum_match_level: Annotated[int, Field(ge=1, le=5)] | None = None
     return_data_for_incomplete_session: bool = Field(
         default=False,
-        description="Give the signed result of an ending without success, unless the session says whether.",
+        description="Give the signed result of an ending without success, unless the session's options decide.",
     )
 
 
 class Start(WireModel):
-    """Begin an attempt, with or without the colour flashes; the camera's name serves as a hint of virtual cameras."""
+    """Begin an attempt, with or without the colour flashes. The camera's name can reveal a virtual camera."""
 
     type: Literal["start"]
     flash: bool = True
@@ -45,13 +45,13 @@ class Start(WireModel):
 
 
 class Take(WireModel):
-    """Carry the session out on this device instead of another."""
+    """Carry out the session on this device instead of another."""
 
     type: Literal["take"]
 
 
 class Qr(WireModel):
-    """Ask for the capture URL as a QR code, to go on with a phone."""
+    """Ask for the capture URL as a QR code, to continue on a phone."""
 
     type: Literal["qr"]
 
@@ -67,14 +67,14 @@ _commands: TypeAdapter[Start | Take | Qr | Cancel] = TypeAdapter(Command)
 
 
 class FrameHeader(BaseModel):
-    """What the browser says of a frame. Nothing is granted for it (see ``likeness.liveness.base.Frame``)."""
+    """The browser's statements about a frame. The server does not trust them (see ``likeness.liveness.base.Frame``)."""
 
     t: float | None = Field(None, description="Milliseconds of the browser's clock at capture.", allow_inf_nan=False)
     flash: int | None = Field(None, description="Index of the flash on the screen at capture.", ge=0, le=1000)
 
 
 def read_hello(text: str) -> Hello:
-    """Raises InvalidInput."""
+    """Read a browser's first message. Raises InvalidInput."""
     try:
         return Hello.model_validate_json(_bounded(text), strict=True)
     except ValidationError as error:
@@ -82,7 +82,7 @@ def read_hello(text: str) -> Hello:
 
 
 def read_command(text: str) -> Start | Take | Qr | Cancel:
-    """Raises InvalidInput."""
+    """Read a browser's later message. Raises InvalidInput."""
     try:
         return _commands.validate_json(_bounded(text), strict=True)
     except ValidationError as error:
@@ -105,15 +105,15 @@ def split_frame(message: bytes) -> tuple[FrameHeader, bytes]:
 
 
 def pack_frame(jpeg: bytes, *, t: float | None = None, flash: int | None = None) -> bytes:
-    """Write a frame as a browser does; for clients in Python."""
+    """Pack a frame as a browser does. For clients in Python."""
     header = json.dumps({"t": t, "flash": flash}).encode()
     return _LENGTH.pack(len(header)) + header + jpeg
 
 
 def returns_data(options: SessionOptions, hello: Hello) -> bool:
-    """Whether the browser is given the result of an ending without success.
+    """Whether the browser gets the result of an ending without success.
 
-    As the session was opened, else as the browser asks.
+    The session's options decide, else the browser.
     """
     opened = options.return_data_for_incomplete_session
     return hello.return_data_for_incomplete_session if opened is None else opened
@@ -127,7 +127,7 @@ def end_message(
     *,
     returns_data: bool,
 ) -> dict[str, Any]:
-    """Tell the browser how the session ended; the result of one without success only where that was asked for."""
+    """Make the message of a session's end. It has the result of a failure only with ``returns_data``."""
     return {
         "type": "end",
         "code": error,

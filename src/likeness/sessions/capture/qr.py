@@ -11,9 +11,9 @@ QUIET_MODULES = 4
 
 @lru_cache(maxsize=256)
 def draw_qr(url: str) -> dict[str, int | str]:
-    """Give the code as SVG path data of its dark modules in a square of ``size`` units, quiet zone included.
+    """Give the code as SVG path data of its dark modules, in a square of ``size`` units with the quiet zone.
 
-    For reading only.
+    The answer is cached: do not change it.
     """
     modules = [list(row) for row in segno.make(url, error="l", micro=False).matrix]
     path = []
