@@ -50,7 +50,7 @@ DAMAGES = {
     "does not open": flipped,
     "wrong length": resealed(1.0, 0.0),
     "not finite": resealed(float("nan")),
-    "no unit vector": resealed(3.0),
+    "not a unit vector": resealed(3.0),
 }
 
 

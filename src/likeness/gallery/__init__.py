@@ -1,1 +1,1 @@
-"""1:N: has this person been here before? Enrol, search, delete, erase."""
+"""Face identification (1:N): whether a person is enrolled already. Enrol, search, delete, erase."""

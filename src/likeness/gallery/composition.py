@@ -23,15 +23,12 @@ from likeness.store.generations import Generations
 from likeness.store.images import ImageStore
 
 CONCURRENT_SCANS = 8
-"""Scans that wait together share one pass over the gallery, so more threads than cores wait at no cost."""
+"""More threads than cores cost nothing, because scans that wait together share one pass over the gallery."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComposedGallery:
-    """What the application holds of the gallery.
-
-    ``upkeep`` and ``reindexer`` run beside the calls from start to stop.
-    """
+    """The gallery's parts that the application needs. ``upkeep`` and ``reindexer`` run from start to stop."""
 
     service: GalleryService
     galleries: LoadedGalleries
@@ -41,7 +38,7 @@ class ComposedGallery:
     scans: SizedExecutor
 
     def close(self) -> None:
-        """Let go of threads, once no call is under way."""
+        """Release threads. No call may be under way."""
         self.scans.close()
         self.galleries.close()
         self.images.close()
@@ -50,7 +47,7 @@ class ComposedGallery:
 def compose_gallery(
     deployment: Deployment, faces: FaceWorkers, make_index: Callable[[int], Index] = ExactIndex
 ) -> ComposedGallery:
-    """Put the gallery together, empty: ``upkeep.load`` fills it."""
+    """Put the gallery together. It is empty until ``upkeep.load`` fills it."""
     database, tenants, clock, settings = deployment.database, deployment.tenants, deployment.clock, deployment.settings
     images = ImageStore(settings.images_address)
     scans = SizedExecutor("scan", workers=CONCURRENT_SCANS)

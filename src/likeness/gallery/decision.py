@@ -1,14 +1,14 @@
-"""From which score on does a search over N entries say that a person was found?
+"""The decision threshold: the score from which a search over N entries reports a person as found.
 
-Either from a level on, as in 1:1: then a stranger is falsely found the more often the larger the gallery, since a
-search over N entries compares N times. Or from the score that keeps the chance of a false find at a target for the
-gallery's present size.
+There are two rules. By a level, as in 1:1: a larger gallery then finds strangers more often, because a search over N
+entries makes N comparisons. By a target: the threshold keeps the false-positive identification rate (FPIR) at the
+target for the gallery's present size.
 
 With a false match rate *f* per comparison and N independent comparisons, a stranger is found with probability
-FPIR = 1 - (1 - f)^N (ISO/IEC 19795-1, the binomial model); so the target asks for f = 1 - (1 - FPIR)^(1/N). The score
+FPIR = 1 - (1 - f)^N (ISO/IEC 19795-1, the binomial model). So the target needs f = 1 - (1 - FPIR)^(1/N). The score
 for *f* is interpolated between the pack's calibrated thresholds, linearly in log f. Past the last of them (mostly f <
-1e-6) the last segment is continued: false match rates fall faster than that in measured tails, so the threshold errs to
-the strict side, but it is not measured, and the decision says so.
+1e-6) the last segment is extended. In measured tails, false match rates fall faster than that, so the threshold is too
+strict rather than too loose. It is not measured, and the decision says so.
 """
 
 import math
@@ -21,7 +21,7 @@ from likeness.tenants.schemas import TenantSettings
 
 
 class Rule(StrEnum):
-    """What a threshold was derived from."""
+    """The rule that gave a threshold."""
 
     LEVEL = "level"
     TARGET_FPIR = "targetFpir"
@@ -29,24 +29,24 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DecisionThreshold:
-    """The threshold of one search, and what it promises at this size of the gallery."""
+    """The threshold of one search, and its expected error rates at the gallery's size."""
 
     rule: Rule
     threshold: float
     level: int
-    """The highest level whose threshold this reaches, 0..5."""
+    """The highest level whose threshold this one reaches, 0..5."""
     false_match_rate: float
     """Per comparison, at the threshold."""
     expected_fpir: float
-    """The chance that a person who is not enrolled is found."""
+    """The chance that a search finds a person who is not enrolled."""
     extrapolated: bool
-    """Whether the threshold lies past the calibrated ones."""
+    """Whether the threshold is past the calibrated ones."""
 
 
 def decide(calibration: Calibration, settings: TenantSettings, *, level: int | None, size: int) -> DecisionThreshold:
-    """Decide for one search over ``size`` entries.
+    """Give the threshold of one search over ``size`` entries.
 
-    By the call's level, else by the tenant's target FPIR, else by its level.
+    The call's ``level`` decides. Without one the tenant's target FPIR decides, and without that the tenant's level.
     """
     if level is None and settings.target_fpir is not None:
         return decide_by_fpir(calibration, settings.target_fpir, size=size)
@@ -54,7 +54,7 @@ def decide(calibration: Calibration, settings: TenantSettings, *, level: int | N
 
 
 def decide_by_level(calibration: Calibration, level: int, *, size: int) -> DecisionThreshold:
-    """Find from a level (1..5) on."""
+    """Give the threshold of a level (1..5)."""
     rate = calibration.false_match_rate(level)
     return DecisionThreshold(
         Rule.LEVEL, calibration.threshold(level), level, rate, expected_fpir(rate, size), extrapolated=False
@@ -62,9 +62,9 @@ def decide_by_level(calibration: Calibration, level: int, *, size: int) -> Decis
 
 
 def decide_by_fpir(calibration: Calibration, target: float, *, size: int) -> DecisionThreshold:
-    """Find from the score on that keeps the expected FPIR at ``target`` (0 < target < 1).
+    """Give the threshold that keeps the expected FPIR at ``target`` (0 < target < 1).
 
-    Where level 1 suffices, find from that on.
+    It is never below the threshold of level 1.
     """
     wanted = -math.expm1(math.log1p(-target) / max(size, 1))
     points = _points(calibration)
@@ -82,14 +82,14 @@ def decide_by_fpir(calibration: Calibration, target: float, *, size: int) -> Dec
 
 
 def expected_fpir(false_match_rate: float, size: int) -> float:
-    """Give the chance that one of ``size`` independent comparisons matches falsely."""
+    """Give the chance that at least one of ``size`` independent comparisons is a false match."""
     if false_match_rate >= 1:
         return float(size > 0)
     return -math.expm1(size * math.log1p(-false_match_rate))
 
 
 def _threshold_for(points: list[tuple[float, float]], rate: float) -> float:
-    """Give the score for a rate no larger than the highest calibrated one."""
+    """Give the score for a rate. The rate is at most the highest calibrated one."""
     wanted = math.log10(rate)
     in_logs = [(math.log10(each), score) for each, score in points]
     for (high_rate, low_score), (low_rate, high_score) in pairwise(in_logs):
@@ -100,9 +100,9 @@ def _threshold_for(points: list[tuple[float, float]], rate: float) -> float:
 
 
 def _points(calibration: Calibration) -> list[tuple[float, float]]:
-    """Give rate and threshold of each level that is given.
+    """Give the false match rate and the threshold of each calibrated level.
 
-    Where too few pairs were compared to measure a rate, its target.
+    Where too few pairs were compared to measure a rate, give its target.
     """
     levels = zip(calibration.measured_fmr, TARGET_FMR, calibration.thresholds, strict=True)
     return [(measured or target, threshold) for measured, target, threshold in levels if threshold < NEVER]

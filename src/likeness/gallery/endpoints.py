@@ -35,7 +35,7 @@ router = APIRouter(prefix="/api/v1/face/one-to-n", tags=["one to n"], route_clas
 
 @dataclass(frozen=True, kw_only=True)
 class GalleryComponents:
-    """What these endpoints ask the application for."""
+    """The application's components that these endpoints need."""
 
     gallery: GalleryService
     cursors: Cursors
@@ -60,10 +60,10 @@ DeleteCaller = Annotated[Principal, Depends(Requires(Scope.FACE_DELETE))]
 async def search_gallery(
     request: Request, principal: SearchCaller, tenants: TenantsComponent, gallery: Service
 ) -> SearchReply:
-    """Say who this is, if enrolled; with `insert: true`, enrol the person who is not.
+    """Find the enrolled person on the photo. With `insert: true`, enrol a person who is not found.
 
-    Needs `KYC_FACE_SEARCH`, or `KYC_FACE_INSERT` with `insert: true`. Nobody found is no error: the id is null and the
-    match false.
+    Needs `KYC_FACE_SEARCH`, or `KYC_FACE_INSERT` with `insert: true`. It is no error when the person is not found. Then
+    the id is null and the match false.
     """
     wanted = await read_fields(request, SearchRequest, photos=1)
     demand(principal, Scope.FACE_INSERT if wanted.insert else Scope.FACE_SEARCH)
@@ -121,11 +121,13 @@ async def insert_entry(
     idempotency_key: Annotated[
         str | None,
         Header(
-            min_length=1, max_length=255, description="Repeating a call with the same key enrols once; kept for a day."
+            min_length=1,
+            max_length=255,
+            description="A repeated call with the same key enrols only once. The key is kept for a day.",
         ),
     ] = None,
 ) -> InsertReply:
-    """Enrol the person on the photo; always a new id, even for somebody enrolled before."""
+    """Enrol the person on the photo. The id is always new, also for a person who is enrolled already."""
     wanted = await read_fields(request, InsertRequest, photos=1)
     entry_id = await gallery.insert(
         await tenants.get(principal.tenant_id),
@@ -157,7 +159,7 @@ async def delete_entry_image(
     responses=error_responses(401, 403, 404, 429, 503),
 )
 async def erase_entry(entry_id: EntryId, principal: DeleteCaller, tenants: TenantsComponent, gallery: Service) -> None:
-    """Erase photo and templates for good: the person is not found any more."""
+    """Erase the entry, its photo and its templates. No search finds it any more."""
     await gallery.erase(await tenants.get(principal.tenant_id), _known_form(entry_id))
 
 
@@ -170,7 +172,7 @@ async def erase_entry(entry_id: EntryId, principal: DeleteCaller, tenants: Tenan
 async def get_entry(
     entry_id: EntryId, principal: ReadCaller, tenants: TenantsComponent, gallery: Service
 ) -> EntryReply:
-    """Read the metadata of one entry. The answer holds neither photo nor template."""
+    """Read the metadata of one entry. The answer has no photo and no template."""
     return _reply(await gallery.get(await tenants.get(principal.tenant_id), _known_form(entry_id)))
 
 
@@ -180,11 +182,11 @@ async def list_entries(
     tenants: TenantsComponent,
     gallery: Service,
     cursors: Annotated[Cursors, Depends(Component(GalleryComponents, lambda components: components.cursors))],
-    cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the page before.")] = None,
+    cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the previous page.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     external_id: Annotated[Reference | None, Query(alias="externalId", description="Only the entry with this.")] = None,
 ) -> EntryPage:
-    """List the gallery in order of enrolment, page by page; with `externalId` the one entry that has it, or none."""
+    """List the gallery page by page, in order of enrolment. With `externalId`, list only the entry that has it."""
     after_key = cursors.read(cursor, principal.tenant_id) if cursor else 0
     tenant = await tenants.get(principal.tenant_id)
     entries = await gallery.list(tenant, after_key=after_key, limit=limit, external_id=external_id)

@@ -1,4 +1,4 @@
-"""Making an entry: image stored, database committed, index fed."""
+"""How an entry is made: store the photo, commit to the database, feed the index."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,21 +25,21 @@ from likeness.store.writer import Committed
 from likeness.tenants.service import Tenant
 
 FULL_RETRY_SECONDS = 3600
-"""When to try again at a full gallery: somebody must act first."""
+"""How long a caller waits before they try again at a full gallery. A person must make room first."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnrolOnce:
-    """What a person is enrolled in the course of: once, however often it is tried, and only while it lasts."""
+    """An occasion that enrols a person, such as a face session. It enrols once, even if the call is repeated."""
 
     name: str
     demand: Callable[[Connection], None]
-    """Raises where it is over; called within the transaction that enrols."""
+    """Raises when the occasion is over. It is called within the transaction that enrols."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentRequest:
-    """What the caller says of a person to enrol. An ``occasion`` stands in the place of an ``idempotency_key``."""
+    """A request to enrol a person. It has an ``occasion`` or an ``idempotency_key``, not both."""
 
     external_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class EnrolmentRequest:
     occasion: EnrolOnce | None = None
 
     def repeatable(self, tenant: Tenant, photo: bytes) -> Repeatable | None:
-        """Give what a repeated request is known by; None where each one enrols anew."""
+        """Give what identifies a repetition of this request. None when each repetition enrols again."""
         if self.occasion:
             return Repeatable.occasion(self.occasion.name)
         if self.idempotency_key is None:
@@ -57,7 +57,7 @@ class EnrolmentRequest:
 
 @dataclass(frozen=True, slots=True)
 class DuplicateGuard:
-    """Enrol only if nobody who reaches the score has been enrolled behind a position.
+    """A condition of an enrolment: no entry after ``position`` reaches ``minimum_score`` with the probe.
 
     See ``likeness.gallery.memory.recent``.
     """
@@ -69,14 +69,14 @@ class DuplicateGuard:
 
 @dataclass(frozen=True, slots=True)
 class Inserted:
-    """The new entry is in the database, under this key."""
+    """The new entry's key in the database."""
 
     key: int
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An entry of the same person that was there first, and its score with the probe."""
+    """An entry of the same person that another call made first, and its score with the probe."""
 
     entry: Entry
     score: float
@@ -92,11 +92,11 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class _Enrolment:
-    """An entry to insert, and what must hold at that moment."""
+    """An entry to insert, and the conditions that must hold at that moment."""
 
     tenant: Tenant
     snapshot: GallerySnapshot
-    """What the probe was analysed and searched for."""
+    """The snapshot that the probe was analysed for and searched in."""
     template: Template
     """Of the pack that answers."""
     entry: NewEntry
@@ -124,16 +124,17 @@ class Enroller:
         *,
         guard: DuplicateGuard | None = None,
     ) -> Enrolled:
-        """Enrol a person, analysed for the snapshot's packs.
+        """Enrol a person whose probe was analysed for the snapshot's packs.
 
-        Raises Conflict when the ``external_id`` is taken or the ``idempotency_key`` came before with another request,
-        TooManyRequests when the gallery is full, GalleryMoved, ServiceUnavailable, and what the ``occasion`` does.
+        Raises Conflict when the ``external_id`` is taken, or an earlier, different request used the
+        ``idempotency_key``. Raises TooManyRequests when the gallery is full, GalleryMoved, ServiceUnavailable, and
+        what the ``occasion`` raises.
         """
         for pack in probe.templates.keys() & set(snapshot.enrolling):
-            # Nothing may be committed that no index takes, or that the next start takes for damaged.
+            # A committed template must fit its index, and the next start must not find it damaged.
             template = checked_query(probe.templates[pack], snapshot.indexes[pack].dimension)
             if not unit_rows(template[np.newaxis]).all():
-                raise ValueError("a template is no unit vector")
+                raise ValueError("a template is not a unit vector")
         repeatable = request.repeatable(tenant, photo)
         try:
             self._demand_room(tenant, snapshot.size)
@@ -152,14 +153,14 @@ class Enroller:
                 result = await self._database.write(lambda c: self._insert(c, enrolment), after_commit=feed)
                 pending.enrolled = isinstance(result, Inserted)
         except (IntegrityError, Conflict, TooManyRequests) as error:
-            # The same request may have come through meanwhile under its Idempotency-Key; then this is its answer.
+            # The same request may have succeeded meanwhile under its Idempotency-Key. Then its answer is also this one.
             remembered = await self.recall(tenant, repeatable)
             if remembered is not None:
                 return Enrolled(remembered)
             if isinstance(error, IntegrityError):
                 await self._demand_new(tenant, request.external_id)
-                # The other was erased again. What the database said of it may hold the reference, and must not be
-                # logged.
+                # The other entry was erased again. The database's message may have the externalId, so drop it: it must
+                # not be logged.
                 raise Conflict("Another call enrolled somebody with this externalId meanwhile; try again.") from None
             raise
         match result:
@@ -169,14 +170,14 @@ class Enroller:
                 return Enrolled(found.id, earlier=result)
 
     async def recall(self, tenant: Tenant, repeatable: Repeatable | None) -> str | None:
-        """Give the id that a request was answered with before. Raises Conflict when another came under its key."""
+        """Give the id of an earlier answer to the request. Raises Conflict when its key had another request."""
         if repeatable is None:
             return None
         remembered = await self._database.read(lambda c: recall_answer(c, tenant.id, repeatable.key))
         if remembered is None:
             return None
         if remembered.request_digest != repeatable.digest:
-            raise Conflict("This Idempotency-Key came before with another request; use a new key.")
+            raise Conflict("An earlier, different request used this Idempotency-Key. Use a new key.")
         return str(remembered.answer["id"])
 
     def _new_entry(
@@ -198,12 +199,12 @@ class Enroller:
         )
 
     def _insert(self, connection: Connection, enrolment: _Enrolment) -> Inserted | Earlier:
-        """Insert on the writer's thread, unless an entry of the same person was there first."""
+        """Insert on the writer's thread, unless another call has enrolled the same person first."""
         tenant, snapshot, guard, entry = enrolment.tenant, enrolment.snapshot, enrolment.guard, enrolment.entry
         if enrolment.occasion:
             enrolment.occasion.demand(connection)
         repository = GalleryRepository(tenant.id)
-        gallery = self._galleries.ready(tenant.id)  # one that misses a commit would let its person in a second time
+        gallery = self._galleries.ready(tenant.id)  # a gallery that misses a commit could enrol a person a second time
         recent = gallery.recent
         recent.enter(connection.get_transaction())
         if gallery.snapshot.enrolling != snapshot.enrolling or (guard and guard.recent is not recent):

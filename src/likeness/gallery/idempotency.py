@@ -1,8 +1,8 @@
-"""Answers that repeated requests get again, and how long they are remembered.
+"""The stored answers to requests that may be repeated, and how long they are kept.
 
-A request is known by the key that it is made under: a caller's ``Idempotency-Key``, or the occasion that enrols
-somebody. Both kinds lie in one table and never meet. An answer's age is counted in hours that a server ran, on its
-monotonic clock, and stored beside it: a wall clock that jumps makes no answer older.
+A request is identified by its key: a caller's ``Idempotency-Key``, or the occasion that enrols a person. Both kinds
+share one table, and their keys never collide. An answer's age is counted in hours that a server ran, on its monotonic
+clock. So a jump of the wall clock makes no answer older.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _SERVED_HOURS = func.coalesce(
 
 @dataclass(frozen=True, slots=True)
 class Repeatable:
-    """A request that may come again: what it is known by, and what tells it from another under the same key."""
+    """A request that may be repeated. ``digest`` distinguishes it from other requests with the same ``key``."""
 
     key: str
     digest: str
@@ -37,27 +37,27 @@ class Repeatable:
     def call(
         cls, tenant: Tenant, key: str, photo: bytes, external_id: str | None, metadata: Mapping[str, str]
     ) -> "Repeatable":
-        """Give that of a call. Its digest is keyed: the database alone does not tell which photo was sent."""
+        """Make one from a call. The digest has a secret key, so the database alone does not reveal the photo."""
         fields = json.dumps([external_id, dict(metadata)], sort_keys=True).encode()
         digest = tenant.cipher.mac(hashlib.sha256(photo).digest() + fields, "request")
         return cls(f"call {key}", digest.hex())
 
     @classmethod
     def occasion(cls, name: str) -> "Repeatable":
-        """Give that of an occasion, whose request is always the same."""
+        """Make one from an occasion. The request of an occasion is always the same."""
         return cls(f"occasion {name}", name)
 
 
 @dataclass(frozen=True, slots=True)
 class RememberedAnswer:
-    """What a request was answered with, and its digest."""
+    """The answer to a request, and the request's digest."""
 
     request_digest: str
     answer: dict[str, Any]
 
 
 def recall_answer(connection: Connection, tenant_id: str, key: str) -> RememberedAnswer | None:
-    """Give the answer kept under an idempotency key, or None."""
+    """Give the answer that is kept under a key, or None."""
     query = select(idempotency_keys.c.request_digest, idempotency_keys.c.answer).where(
         idempotency_keys.c.tenant_id == tenant_id, idempotency_keys.c.key == key
     )
@@ -66,7 +66,7 @@ def recall_answer(connection: Connection, tenant_id: str, key: str) -> Remembere
 
 
 def remember_answer(connection: Connection, tenant_id: str, request: Repeatable, answer: dict[str, Any]) -> None:
-    """Keep an answer. Raises IntegrityError when the key was used meanwhile."""
+    """Keep an answer. Raises IntegrityError when another request has used the key meanwhile."""
     connection.execute(
         insert(idempotency_keys).values(
             tenant_id=tenant_id,
@@ -79,7 +79,7 @@ def remember_answer(connection: Connection, tenant_id: str, request: Repeatable,
 
 
 class AnswerAges:
-    """Counts the hours that a server runs, and forgets answers that were remembered for long enough."""
+    """Counts the hours that a server runs, and deletes answers that are older than ``REMEMBERED_HOURS``."""
 
     def __init__(self, database: Database, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._database = database
@@ -87,7 +87,7 @@ class AnswerAges:
         self._counted = monotonic()
 
     async def advance(self) -> None:
-        """Count the hours since the last call; to be called again and again. Raises ServiceUnavailable."""
+        """Count the full hours since the last count. Call it repeatedly. Raises ServiceUnavailable."""
         hours = int((self._monotonic() - self._counted) / HOUR_SECONDS)
         if hours:
             await self._database.write(lambda c: _advance(c, hours))

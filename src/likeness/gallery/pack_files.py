@@ -1,6 +1,7 @@
-"""The calibrations and manifests in the models' folder, held against what the deployment accepted.
+"""The calibrations and manifests in the models' folder, compared with those that the deployment accepted.
 
-They set the thresholds that decide. Who can write to that folder but lacks the master key can make no code of them.
+They set the decision thresholds. Each accepted file has an authentication code under the master key. So an attacker who
+can write to the folder but lacks the master key cannot make a valid code.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ NAMES = ("calibration.json", "manifest.json")
 
 
 class PackFiles:
-    """Each file is named ``PACK/FILE``."""
+    """The pack files and their authentication codes. The name of a file is ``PACK/FILE``."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
@@ -32,14 +33,14 @@ class PackFiles:
         }
 
     def changed(self) -> list[str]:
-        """Name the files that were changed, added or removed since they were accepted; none before the first were."""
+        """Name the files changed, added or removed since they were accepted. None when no files were accepted yet."""
         accepted, present = self._deployment.fact(FACT), self.codes()
         if accepted is None:
             return []
         return sorted(name for name in accepted.keys() | present if accepted.get(name) != present.get(name))
 
     def accept(self, *names: str) -> None:
-        """Go by these files as they are now."""
+        """Accept these files as they are now. When no files were accepted yet, accept all."""
         accepted, present = self._deployment.fact(FACT), self.codes()
         if accepted is not None:
             others = {name: code for name, code in accepted.items() if name not in names}
@@ -47,8 +48,8 @@ class PackFiles:
         self._deployment.record(FACT, present)
 
     def accept_first(self) -> None:
-        """Go by all files as they are where none were accepted yet, as the first start does."""
+        """Accept all files as they are, when no files were accepted yet. The first start does this."""
         if self._deployment.fact(FACT) is None:
             if present := self.codes():
-                log.warning("taken as they are from now on: %s", ", ".join(present))
+                log.warning("accepted as they are now: %s", ", ".join(present))
             self.accept()

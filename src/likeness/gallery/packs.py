@@ -1,4 +1,4 @@
-"""The model packs in memory: the deployment's own, and those that some gallery answers with or moves to."""
+"""The model packs in memory: the deployment's own pack, and those that a gallery answers with or moves to."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from likeness.errors import FaceRefused, SetupError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """One face as each of several packs sees it; a pack that finds no face is not there."""
+    """One face: its templates by pack, and its quality (0..100). A pack that finds no face has no template."""
 
     templates: Mapping[str, Template]
     quality: int
@@ -23,13 +23,13 @@ class Packs:
     """Engines by the identity that templates are bound to (``id@version``)."""
 
     def __init__(self, main: FaceWorkers, load: Callable[[str], Engine]) -> None:
-        """Take the deployment's own pack, and the way to load another by its id."""
+        """Take the deployment's own pack, and a function that loads another pack by its id."""
         self.main = str(main.engine.pack)
         self._workers = {self.main: main}
         self._load = load
 
     def load(self, pack: str) -> str:
-        """Have a pack in memory, named by its id or its identity; gives its identity. Blocks. Raises SetupError."""
+        """Load a pack by its id or its identity, if it is not loaded. Gives its identity. Blocks. Raises SetupError."""
         if pack in self._workers:
             return pack
         engine = load_stored(self._load, pack)
@@ -38,18 +38,18 @@ class Packs:
         return identity
 
     def engine(self, pack: str) -> Engine:
-        """Give a pack that was loaded."""
+        """Give the engine of a loaded pack."""
         return self._workers[pack].engine
 
     def workers(self, pack: str) -> FaceWorkers:
-        """Give a pack that was loaded, on its executor."""
+        """Give the workers of a loaded pack."""
         return self._workers[pack]
 
     def calibration(self, pack: str) -> Calibration:
         return self.engine(pack).calibration
 
     async def analyse(self, photo: bytes, packs: Sequence[str], *, use: Use, policy: FacePolicy) -> Probe:
-        """Analyse a photo for several packs. The first decides whether it is good enough and raises what it raises."""
+        """Analyse a photo for several packs. The first pack judges its quality, and its errors are raised."""
         first, *others = packs
         face = await self._workers[first].analyse(photo, use=use, policy=policy)
         templates = {first: face.template}
@@ -59,7 +59,7 @@ class Packs:
         return Probe(templates, face.quality.score)
 
     async def embed(self, image: Image, packs: Sequence[str], *, policy: FacePolicy) -> dict[str, Template]:
-        """Embed the subject of an image that was judged already, for each pack that finds it."""
+        """Embed the subject of an image for each pack that finds it. The image was judged before."""
         found = {}
         for pack in packs:
             workers = self._workers[pack]
@@ -70,16 +70,16 @@ class Packs:
 
 
 def load_stored(load: Callable[[str], Engine], pack: str) -> Engine:
-    """Load a pack named by its id or its identity. Blocks. Raises SetupError when another version is installed."""
+    """Load a pack by its id or its identity. Blocks. Raises SetupError when another version is installed."""
     pack_id, _, version = pack.partition("@")
     engine = load(pack_id)
     if version and str(engine.pack) != pack:
-        raise SetupError(f"templates of the pack {pack} are stored, and version {engine.pack.version} is installed")
+        raise SetupError(f"templates of the pack {pack} are stored, but version {engine.pack.version} is installed")
     return engine
 
 
 def embed_subject(engine: Engine, image: Image, policy: FacePolicy) -> Template | None:
-    """Give the template of an image's one face, whatever its quality; None where this pack finds no face or several.
+    """Give the template of an image's subject, of any quality. None when this pack finds no subject.
 
     Blocks.
     """
@@ -90,7 +90,7 @@ def embed_subject(engine: Engine, image: Image, policy: FacePolicy) -> Template 
 
 
 def embed_photo(engine: Engine, photo: bytes, policy: FacePolicy) -> Template:
-    """Give the template of a stored photo's one face, whatever its quality.
+    """Give the template of a stored photo's subject, of any quality.
 
     Blocks. Raises FaceRefused, InvalidImage.
     """
@@ -98,7 +98,7 @@ def embed_photo(engine: Engine, photo: bytes, policy: FacePolicy) -> Template:
 
 
 def find_subject(engine: Engine, image: Image, policy: FacePolicy) -> Detection:
-    """Give the one face of an image that counts. Blocks. Raises FaceRefused."""
+    """Detect the subject of an image. Blocks. Raises FaceRefused."""
     height, width = image.shape[:2]
     return choose_subject(engine.detect(image), (width, height), policy)
 

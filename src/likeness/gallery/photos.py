@@ -1,10 +1,10 @@
-"""The photos of entries, from before the entry is committed to after it is gone.
+"""The photos of entries.
 
-A photo is stored before its entry is committed, and deleted after the entry lets go of it, so a crash between the two
-leaves a photo that no entry refers to, and never an entry without its photo. That an entry let go of its photo is
-written down in the same transaction, so the deletion is made up for after a crash; a photo whose entry was never
-committed is found by ``likeness.gallery.maintenance.sweep``. A photo that could not be deleted at once is tried again
-until it is gone; the caller is told meanwhile.
+A photo is stored before its entry is committed, and deleted after its entry no longer refers to it. So a crash in
+between leaves a photo without an entry, and never an entry without its photo. When an entry gives up its photo, the
+same transaction records it. So the photo is deleted even after a crash. ``likeness.gallery.maintenance.sweep`` finds a
+photo whose entry was never committed. When a photo cannot be deleted at once, the caller gets an error, and the server
+tries again until the photo is gone.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ log = logging.getLogger("likeness.gallery")
 
 @dataclass(slots=True)
 class PendingPhoto:
-    """A stored photo whose entry is not committed yet; ``enrolled`` is set when it is."""
+    """A stored photo whose entry is not committed yet. ``enrolled`` becomes true with the commit."""
 
     image_id: str
     enrolled: bool = False
@@ -33,9 +33,9 @@ class PendingPhoto:
 
 @dataclass(frozen=True, slots=True)
 class _Overdue:
-    """A photo that should be gone, and the entry that let go of it, if it ever had one.
+    """A photo that must be deleted, and the entry that gave it up. ``entry_id`` is None when it never had an entry.
 
-    ``doubtful``: a refused commit may have reached the disk after all; the database says whether an entry refers to it.
+    ``doubtful``: a commit failed but may have reached the disk. The database knows whether an entry has the photo.
     """
 
     tenant_id: str
@@ -50,19 +50,19 @@ class EntryPhotos:
         self._images = images
         self._database = database
         self._arriving: set[str] = set()
-        # A request and the upkeep may be at the same photo: the first to finish drops it.
+        # A request and the upkeep may delete the same photo at once. The first to finish drops it.
         self._overdue: dict[str, _Overdue] = {}
         self.due = asyncio.Event()
-        """Set when a photo is left that should be gone."""
+        """Set when a photo could not be deleted and must be tried again."""
         self._gone: list[str] = []
-        """Photos that are deleted, and still written down as to be deleted."""
+        """Deleted photos whose record of deletion is still in the database."""
 
     @asynccontextmanager
     async def arriving(self, tenant: Tenant, photo: bytes) -> AsyncIterator[PendingPhoto]:
-        """Store a photo for an entry that is committed within the block; it is deleted again if none is.
+        """Store a photo for an entry that the block commits. Delete it again when the block commits none.
 
-        Raises ServiceUnavailable when the store refuses. A caller that is cancelled within the block may leave its
-        commit behind it: that photo counts as arriving until the next start.
+        Raises ServiceUnavailable when the store refuses. When the caller is cancelled within the block, its commit may
+        still succeed. Then the photo counts as arriving until the next start.
         """
         pending = PendingPhoto(new_object_id())
         self._arriving.add(pending.image_id)
@@ -84,15 +84,15 @@ class EntryPhotos:
         return await self._images.get(tenant.id, image_id, tenant.cipher)
 
     async def delete(self, tenant: Tenant, entry_id: str, image_id: str) -> None:
-        """Delete the photo that an entry has let go of.
+        """Delete the photo that an entry has given up.
 
-        Raises ServiceUnavailable when it cannot, and tries again by itself.
+        Raises ServiceUnavailable when that fails. The upkeep then tries again.
         """
         self._overdue[image_id] = _Overdue(tenant.id, entry_id)
         await self.finish_deleting(tenant, entry_id)
 
     async def finish_deleting(self, tenant: Tenant, entry_id: str) -> None:
-        """Delete what is overdue of an entry, if anything is. Raises ServiceUnavailable."""
+        """Delete the overdue photos of an entry, if it has any. Raises ServiceUnavailable."""
         due = _Overdue(tenant.id, entry_id)
         for image_id in [image_id for image_id, overdue in self._overdue.items() if overdue == due]:
             try:
@@ -103,15 +103,15 @@ class EntryPhotos:
             self._drop_overdue(image_id)
 
     async def recall_overdue(self) -> None:
-        """Learn which deletions an earlier run left undone. Raises ServiceUnavailable."""
+        """Read which deletions an earlier run has not finished. Raises ServiceUnavailable."""
         for image_id, tenant_id, entry_id in await self._database.read(lambda c: list(photos_to_delete(c))):
             self._overdue.setdefault(image_id, _Overdue(tenant_id, entry_id))
             self.due.set()
 
     async def delete_overdue(self) -> None:
-        """Try again to delete the photos that should be gone, each by itself.
+        """Try again to delete each overdue photo. One that fails does not stop the others.
 
-        Raises ServiceUnavailable when one cannot be deleted.
+        Raises ServiceUnavailable when a photo cannot be deleted.
         """
         due = dict(self._overdue)
         wanted = await self.wanted([image_id for image_id, overdue in due.items() if overdue.doubtful])
@@ -131,17 +131,17 @@ class EntryPhotos:
             raise fault
 
     def is_under_way(self, image_id: str) -> bool:
-        """Whether a photo is being stored or deleted by this process, and nobody else's business."""
+        """Whether this process is storing or deleting a photo, so that the sweep must leave it alone."""
         return image_id in self._arriving or image_id in self._overdue
 
     async def wanted(self, image_ids: list[str]) -> set[str]:
-        """Give those of the images that an entry refers to."""
+        """Give those of the photos that an entry refers to."""
         if not image_ids:
             return set()
         return await self._database.read(lambda c: GalleryRepository.wanted_images(c, image_ids))
 
     def _drop_overdue(self, image_id: str) -> None:
-        """Note that a photo is gone, or is an entry's after all."""
+        """Note that a photo is gone, or that an entry refers to it after all."""
         overdue = self._overdue.pop(image_id, None)
         if overdue and overdue.entry_id:
             self._gone.append(image_id)
@@ -157,4 +157,4 @@ class EntryPhotos:
             self._overdue.pop(pending.image_id, None)
         except LikenessError as error:
             self.due.set()
-            log.warning("a photo that nobody was enrolled with is still there and will be deleted: %s", error)
+            log.warning("a photo without an entry could not be deleted yet, and is tried again: %s", error)

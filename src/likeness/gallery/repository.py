@@ -44,7 +44,7 @@ class NewEntry:
 
 @dataclass(frozen=True, slots=True)
 class GalleryPacks:
-    """The pack a gallery answers with, and the one that its entries have templates of besides."""
+    """The pack that a gallery answers with, and its shadow: a second pack whose templates its entries also have."""
 
     pack: str
     shadow: str | None
@@ -52,7 +52,7 @@ class GalleryPacks:
 
 TENANTS_AT_ONCE = 500
 BLOCK_SPAN = 2048
-"""Keys that share a block of templates: ``key // BLOCK_SPAN``. Stored data depend on it, so it never changes."""
+"""Keys that share a block of templates: ``key // BLOCK_SPAN``. It never changes, because stored data depends on it."""
 
 COLUMNS = (
     gallery_entries.c.key,
@@ -70,7 +70,7 @@ INSERT_ENTRY = PreparedInsert(
 _BY_KEYS = select(*COLUMNS).where(
     gallery_entries.c.tenant_id == bindparam("tenant"), gallery_entries.c.key.in_(bindparam("keys", expanding=True))
 )
-"""Of every search: made once, since to make it takes several times as long as to run it."""
+"""The query of every search. To make it takes several times as long as to run it, so it is made once."""
 INSERT_TEMPLATE = PreparedInsert(gallery_templates, "entry_key", "pack", "sealed_template")
 
 
@@ -82,19 +82,20 @@ class GalleryRepository:
         self._mine = gallery_entries.c.tenant_id == tenant_id
 
     def packs(self, connection: Connection) -> GalleryPacks | None:
-        """Give the gallery's packs; None before its first entry."""
+        """Give the gallery's packs, or None before its first entry."""
         query = select(galleries.c.pack, galleries.c.shadow).where(galleries.c.tenant_id == self.tenant_id)
         row = connection.execute(query).one_or_none()
         return GalleryPacks(*row) if row else None
 
     def set_packs(self, connection: Connection, packs: GalleryPacks) -> None:
+        """Set the gallery's packs."""
         values = {"pack": packs.pack, "shadow": packs.shadow}
         mine = galleries.c.tenant_id == self.tenant_id
         if not connection.execute(update(galleries).where(mine).values(values)).rowcount:
             connection.execute(insert(galleries).values(tenant_id=self.tenant_id, **values))
 
     def add(self, connection: Connection, entry: NewEntry) -> int:
-        """Insert an entry and its templates; gives its key. Raises IntegrityError when ``external_id`` is taken."""
+        """Insert an entry and its templates. Gives its key. Raises IntegrityError when ``external_id`` is taken."""
         key: int = INSERT_ENTRY(
             connection,
             id=entry.id,
@@ -110,11 +111,13 @@ class GalleryRepository:
         return key
 
     def find(self, connection: Connection, entry_id: str) -> Entry | None:
+        """Give the entry with this id, or None."""
         return _entry(
             connection.execute(select(*COLUMNS).where(self._mine, gallery_entries.c.id == entry_id)).one_or_none()
         )
 
     def find_keys(self, connection: Connection, keys: list[int]) -> dict[int, Entry]:
+        """Give entries by key. Keys without an entry are left out."""
         rows = connection.execute(_BY_KEYS, {"tenant": self.tenant_id, "keys": keys})
         return {row.key: Entry(*row) for row in rows}
 
@@ -125,7 +128,7 @@ class GalleryRepository:
     def page(
         self, connection: Connection, *, after_key: int, limit: int, external_id: str | None = None
     ) -> list[Entry]:
-        """Give entries in order of enrolment; with an ``external_id`` only the one that has it."""
+        """Give entries in order of enrolment. With an ``external_id``, give only its entry."""
         query = select(*COLUMNS).where(self._mine, gallery_entries.c.key > after_key)
         if external_id is not None:
             query = query.where(gallery_entries.c.external_id == external_id)
@@ -135,7 +138,7 @@ class GalleryRepository:
         return int(connection.execute(select(func.count()).select_from(gallery_entries).where(self._mine)).scalar_one())
 
     def forget_image(self, connection: Connection, entry_id: str) -> Entry | None:
-        """Unlink the image and write down that it is to go; gives the entry as it was, or None when there is none."""
+        """Unlink an entry's photo, and record that it must be deleted. Gives the entry as it was, or None."""
         entry = self.find(connection, entry_id)
         if entry and entry.image_id:
             self._let_go(connection, entry)
@@ -143,9 +146,9 @@ class GalleryRepository:
         return entry
 
     def erase(self, connection: Connection, entry_id: str) -> Entry | None:
-        """Delete the entry with all its templates, and write down that its photo is to go.
+        """Delete an entry with all its templates, and record that its photo must be deleted.
 
-        Gives it as it was, or None.
+        Gives the entry as it was, or None.
         """
         entry = self.find(connection, entry_id)
         if entry:
@@ -156,7 +159,7 @@ class GalleryRepository:
         return entry
 
     def drop_template(self, connection: Connection, key: int, pack: str) -> bool:
-        """Delete an entry's template of one pack; False when it was its last."""
+        """Delete an entry's template of one pack. False when the entry has no other template."""
         self.drop_blocks(connection, [key], gallery_blocks.c.pack == pack)
         mine = gallery_templates.c.entry_key == key
         connection.execute(delete(gallery_templates).where(mine, gallery_templates.c.pack == pack))
@@ -185,7 +188,7 @@ class GalleryRepository:
 
     @staticmethod
     def wanted_images(connection: Connection, image_ids: list[str]) -> set[str]:
-        """Give those of the images that an entry of any tenant refers to. Looks at all entries: for the rare case."""
+        """Give those of the photos that an entry of any tenant refers to. It reads all entries, so use it rarely."""
         wanted: set[str] = set()
         for start in range(0, len(image_ids), 10_000):
             asked = gallery_entries.c.image_id.in_(image_ids[start : start + 10_000])
@@ -197,7 +200,7 @@ class GalleryRepository:
     ) -> Iterator[Sequence[Row[int, str, bytes]]]:
         """Give (key, id, sealed template) of every entry that has a template of this pack.
 
-        They go from ``first_key`` up to ``end_key``, by rising key, in batches.
+        The keys are at least ``first_key`` and less than ``end_key``. They rise, and come in batches.
         """
         within = gallery_entries.c.key >= first_key
         if end_key is not None:
@@ -212,11 +215,11 @@ class GalleryRepository:
         yield from connection.execute(query).partitions()
 
     def newest_key(self, connection: Connection) -> int:
-        """Give the highest key of any tenant's entry, 0 without one; later entries get higher ones."""
+        """Give the highest key of all tenants' entries, or 0. Later entries get higher keys."""
         return connection.execute(select(func.max(gallery_entries.c.key))).scalar_one() or 0
 
     def block_spans(self, connection: Connection, pack: str) -> Sequence[int]:
-        """Give the spans of keys that there is a block of, rising."""
+        """Give the spans that have a block, in rising order."""
         query = select(gallery_blocks.c.span).where(*self._blocks(pack)).order_by(gallery_blocks.c.span)
         return connection.execute(query).scalars().all()
 
@@ -229,10 +232,7 @@ class GalleryRepository:
         connection.execute(insert(gallery_blocks).values(values))
 
     def drop_blocks(self, connection: Connection, keys: Iterable[int], *which: ColumnElement[bool]) -> None:
-        """Delete the blocks that hold templates of these entries, or would.
-
-        Of every pack, or of those ``which`` says.
-        """
+        """Delete the blocks of the spans of these entries: of every pack, or only those that meet ``which``."""
         spans = {key // BLOCK_SPAN for key in keys}
         mine = gallery_blocks.c.tenant_id == self.tenant_id
         connection.execute(delete(gallery_blocks).where(mine, gallery_blocks.c.span.in_(spans), *which))
@@ -241,9 +241,9 @@ class GalleryRepository:
         return gallery_blocks.c.tenant_id == self.tenant_id, gallery_blocks.c.pack == pack
 
     def orphan_templates(self, connection: Connection, packs: Sequence[str]) -> dict[str, list[tuple[int, str, bytes]]]:
-        """Give (key, id, sealed template) of the entries that have none of ``packs``.
+        """Give (key, id, sealed template) of the entries without a template of ``packs``.
 
-        They come by the pack that they have one of, each entry once.
+        They are grouped by a pack that they have a template of. Each entry is given once.
         """
         query = (
             select(
@@ -268,7 +268,7 @@ class GalleryRepository:
 
 @dataclass(frozen=True, slots=True)
 class PlainGallery:
-    """A small gallery as most are: every entry has one template, of the pack that answers, and no block holds any."""
+    """A small, usual gallery: every entry has one template, of the pack that answers, and there is no block."""
 
     pack: str
     entries: Sequence[tuple[int, str, bytes]]
@@ -276,7 +276,7 @@ class PlainGallery:
 
 
 def plain_galleries(connection: Connection, tenant_ids: Sequence[str]) -> dict[str, PlainGallery]:
-    """Read the galleries of some tenants at once; those that are not plain are left out."""
+    """Read the galleries of some tenants at once. Galleries that are not plain are left out."""
     mine = galleries.c.tenant_id.in_(tenant_ids)
     answering = {
         row[0]: row[1]
@@ -309,18 +309,18 @@ def plain_galleries(connection: Connection, tenant_ids: Sequence[str]) -> dict[s
 
 
 def recorded_galleries(connection: Connection) -> set[str]:
-    """Give the tenants whose gallery has had an entry."""
+    """Give the ids of the tenants whose gallery has or had an entry."""
     return set(connection.execute(select(galleries.c.tenant_id)).scalars())
 
 
 def entry_counts(connection: Connection) -> dict[str, int]:
-    """Count every tenant's entries; who has none is not there."""
+    """Give the number of entries by tenant id. A tenant without entries is left out."""
     query = select(gallery_entries.c.tenant_id, func.count()).group_by(gallery_entries.c.tenant_id)
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def in_groups(tenant_ids: Iterable[str], counts: Mapping[str, int], most: int) -> Iterator[list[str]]:
-    """Put tenants together until they have so many entries, so that many small ones cost one query."""
+    """Group tenants up to ``most`` entries a group, so that one query reads many small galleries."""
     group: list[str] = []
     entries = 0
     for tenant_id in tenant_ids:
@@ -335,7 +335,7 @@ def in_groups(tenant_ids: Iterable[str], counts: Mapping[str, int], most: int) -
 
 
 def image_ids(connection: Connection, tenant_ids: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Give (tenant, id) of all images that the entries of some tenants refer to."""
+    """Give (tenant id, photo's id) of all photos that the entries of some tenants refer to."""
     query = select(gallery_entries.c.tenant_id, gallery_entries.c.image_id).where(
         gallery_entries.c.tenant_id.in_(tenant_ids), gallery_entries.c.image_id.is_not(None)
     )
@@ -344,13 +344,13 @@ def image_ids(connection: Connection, tenant_ids: Sequence[str]) -> Iterator[tup
 
 
 def photos_to_delete(connection: Connection) -> Iterator[tuple[str, str, str]]:
-    """Give (image id, tenant, entry id) of the photos that entries let go of and that may be there still."""
+    """Give (photo's id, tenant id, entry id) of the photos that must be deleted and may still exist."""
     query = select(photo_deletions.c.image_id, photo_deletions.c.tenant_id, photo_deletions.c.entry_id)
     yield from ((row[0], row[1], row[2]) for row in connection.execute(query))
 
 
 def forget_deletions(connection: Connection, deleted: Sequence[str]) -> None:
-    """Strike out photos that are gone."""
+    """Remove the records of photos that are deleted."""
     for start in range(0, len(deleted), 10_000):
         some = deleted[start : start + 10_000]
         connection.execute(delete(photo_deletions).where(photo_deletions.c.image_id.in_(some)))
@@ -363,12 +363,12 @@ def has_template(*packs: str) -> ColumnElement[bool]:
 
 
 def answering_packs(connection: Connection) -> set[str]:
-    """Give the packs that the tenants' galleries answer with, by identity."""
+    """Give the identities (``id@version``) of the packs that the tenants' galleries answer with."""
     return set(connection.execute(select(galleries.c.pack).distinct()).scalars())
 
 
 def common_pack(connection: Connection) -> str | None:
-    """Give the pack that every tenant's gallery answers with; None where there is no gallery, or where they differ."""
+    """Give the pack that every tenant's gallery answers with. None without a gallery, or when they differ."""
     packs = answering_packs(connection)
     return packs.pop() if len(packs) == 1 else None
 

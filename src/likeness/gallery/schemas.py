@@ -1,4 +1,4 @@
-"""What the one-to-n calls take and give (contract §5)."""
+"""The requests and replies of the one-to-n calls (contract §5)."""
 
 from typing import Annotated
 
@@ -10,12 +10,12 @@ from likeness.web.pagination import CURSOR_PATTERN
 from likeness.web.wire import EXAMPLE_ID, EXAMPLE_PHOTO, Level, Photo, Time, Uuid, WireModel, example
 
 _UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-"""Control characters, and those that change the direction of a line: they would forge what a terminal shows."""
+"""Control characters, and those that change a line's direction. With them a text could forge a terminal's output."""
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=rf"^[^{_UNPRINTABLE}]+$")]
 
 
 def _read_labels(value: object) -> object:
-    """Read the JSON object that a form or a table sends, which know only text."""
+    """Read a JSON object from text. A form and a table have only text."""
     if not isinstance(value, str):
         return value
     try:
@@ -37,9 +37,11 @@ class SearchRequest(WireModel):
     model_config = example(idPhoto=EXAMPLE_PHOTO, insert=False, candidates=0)
 
     id_photo: Photo
-    insert: bool = Field(default=False, description="Enrol the person when nobody is found.")
-    candidates: Annotated[int, Field(ge=0, le=50)] = Field(0, description="Length of the ranked list wanted.")
-    minimum_match_level: Level | None = Field(None, description="Level of identification; by default the tenant's (4).")
+    insert: bool = Field(default=False, description="Enrol the person if they are not found.")
+    candidates: Annotated[int, Field(ge=0, le=50)] = Field(0, description="Length of the ranked list.")
+    minimum_match_level: Level | None = Field(
+        None, description="Level from which a person counts as found. Default: the tenant's (4)."
+    )
 
 
 class Candidate(WireModel):
@@ -52,20 +54,17 @@ class Candidate(WireModel):
 
 
 class SearchDecision(WireModel):
-    """From which score on this search says that a person was found, and what that promises.
+    """The threshold of this search, and its expected error rates at the gallery's size."""
 
-    The promise is for this size of the gallery.
-    """
-
-    rule: Rule = Field(description="What the threshold follows from: a level, or the tenant's target FPIR.")
-    threshold: float = Field(description="Least score of a person found.")
+    rule: Rule = Field(description="The rule that gives the threshold: a level, or the tenant's target FPIR.")
+    threshold: float = Field(description="Lowest score at which a person counts as found.")
     false_match_rate: float = Field(description="False match rate per comparison at the threshold.")
-    expected_fpir: float = Field(description="Expected chance that a person who is not enrolled is found.")
-    extrapolated: bool = Field(description="Whether the threshold lies past the calibrated ones.")
+    expected_fpir: float = Field(description="Expected chance that the search finds a person who is not enrolled.")
+    extrapolated: bool = Field(description="Whether the threshold is past the calibrated ones.")
 
 
 class SearchReply(WireModel):
-    """Whether an enrolled person was found, by which decision, and the candidates that were asked for."""
+    """Whether an enrolled person was found, the decision, and the requested candidates."""
 
     model_config = example(
         oneToNVerificationId=EXAMPLE_ID,
@@ -93,15 +92,15 @@ class SearchReply(WireModel):
     score: float | None = Field(description="Cosine to the nearest entry, 4 decimals; null for an empty gallery.")
     false_match_rate: float = Field(description="Measured false match rate, per comparison, of the level reached.")
     model: str
-    decision_level: int = Field(description="Level from which the search says that the person was found.")
+    decision_level: int = Field(description="Highest level whose threshold the decision's threshold reaches, 0..5.")
     decision: SearchDecision
     gallery_size: int
-    certified: bool = Field(description="Whether the nearest entry is proven to be the nearest.")
+    certified: bool = Field(description="Whether the search has proven that no entry is nearer.")
     candidates: list[Candidate] | None = None
 
 
 class InsertRequest(WireModel):
-    """A person to enrol."""
+    """A request to enrol a person."""
 
     model_config = example(idPhoto=EXAMPLE_PHOTO, externalId="customer-4711", metadata={"branch": "Dubai"})
 
@@ -119,7 +118,7 @@ class InsertReply(WireModel):
 
 
 class EntryReply(WireModel):
-    """What is kept about an enrolled person, but for photo and templates."""
+    """The metadata of an enrolled person, without photo and templates."""
 
     one_to_n_verification_id: Uuid
     external_id: str | None
@@ -134,5 +133,5 @@ class EntryPage(WireModel):
 
     entries: list[EntryReply]
     next: Annotated[str, Field(pattern=CURSOR_PATTERN)] | None = Field(
-        description="Cursor of the next page; null on the last."
+        description="Cursor of the next page; null on the last page."
     )

@@ -1,4 +1,4 @@
-"""Looking one face up in one snapshot of a gallery."""
+"""The search for one face in one snapshot of a gallery."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ RESCAN_PAUSE_SECONDS = 0.01
 
 @dataclass(frozen=True, slots=True)
 class RankedEntry:
-    """An entry near the probe, and the pack through which it was found."""
+    """An entry near the probe, and the pack whose templates were compared."""
 
     entry: Entry
     score: float
@@ -34,7 +34,10 @@ class RankedEntry:
 
 @dataclass(frozen=True, slots=True)
 class SearchOutcome:
-    """The answer of a search: ``entry_id`` is the person found, or the one just enrolled, or None."""
+    """The answer of a search. ``entry_id`` is the entry that was found or just enrolled, or None.
+
+    ``level`` is 0..5, ``score`` a cosine, or None for an empty gallery.
+    """
 
     entry_id: str | None
     found: bool
@@ -49,7 +52,7 @@ class SearchOutcome:
 
 
 class Searcher:
-    """Searches a tenant's gallery in memory and decides by calibrated levels."""
+    """Searches a tenant's gallery in memory, and decides by calibrated levels."""
 
     def __init__(self, packs: Packs, galleries: LoadedGalleries, database: Database, scans: SizedExecutor) -> None:
         self._packs = packs
@@ -72,8 +75,8 @@ class Searcher:
             entries = await self._entries(tenant, keys)
             if entries.keys() == set(keys):
                 break
-            # Somebody was erased between the scan and the look-up. Those behind must not be missed: scan again without
-            # that entry, unless these indexes are fed no more.
+            # An entry was erased between the scan and the query. The entries that rank after it must not be missed, so
+            # scan again without it. But an index that is no longer fed would give the entry again.
             present = self._galleries.ready(tenant.id).snapshot.indexes
             if any(present.get(pack) is not snapshot.indexes[pack] for pack in answers):
                 raise GalleryMoved
@@ -107,7 +110,10 @@ class Searcher:
     async def _scan(
         self, snapshot: GallerySnapshot, probe: Probe, decisions: dict[str, DecisionThreshold], *, count: int
     ) -> dict[str, Answer]:
-        """Give the best of the pack that answers, and of each other pack the entries that it alone has and finds."""
+        """Give the best entries of the pack that answers.
+
+        Of each other pack, give the entries that reach its threshold and have no template of the pack that answers.
+        """
         packs = [pack for pack in decisions if pack in probe.templates]
         scans = [
             self._scans.run(snapshot.index.search, probe.templates[pack], k=count)

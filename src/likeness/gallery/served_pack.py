@@ -1,4 +1,4 @@
-"""Which model pack a deployment serves, and loading it."""
+"""The choice of the model pack that a deployment serves, and its loading."""
 
 import logging
 from collections.abc import Collection
@@ -22,15 +22,15 @@ class Choice:
 
     pack: str
     contradicts: bool = False
-    """Whether the setting names it, and some gallery answers with another."""
+    """Whether the setting names this pack, but a gallery answers with another one."""
 
 
 def choose_pack(setting: str, recorded: str | None, answering: Collection[str], *, moving: bool) -> Choice:
-    """Choose by the setting, by the pack that the data was made with, and by those that its galleries answer with.
+    """Choose by the setting, by the recorded pack, and by the packs that the galleries answer with.
 
-    ``answering`` has identities (``id@version``); ``moving`` says whether a re-index is open. A deployment follows its
-    galleries: once all of them answer with another pack it serves that, by a setting that names it, or with ``auto`` by
-    itself when no re-index is open.
+    ``recorded`` is the id of the pack that the data was made with. ``answering`` has identities (``id@version``).
+    ``moving`` is true while a re-index is open. A deployment follows its galleries. When all of them answer with
+    another pack, it serves that pack if the setting names it. With ``auto`` it serves it when no re-index is open.
     """
     others = {_id(pack) for pack in answering}
     if setting != AUTO:
@@ -41,48 +41,48 @@ def choose_pack(setting: str, recorded: str | None, answering: Collection[str], 
 
 
 def served_pack(deployment: Deployment) -> str:
-    """Give the id of the pack that a start would serve; ``auto`` where that is still to be found out."""
+    """Give the id of the pack that a start would serve, or ``auto`` when a start would still choose one."""
     return _choice(deployment, *_facts(deployment)).pack
 
 
 def load_served_engine(deployment: Deployment) -> Engine:
     """Load the pack to serve, and record it.
 
-    Raises SetupError when the settings ask for a pack that some gallery does not answer with, when another version of
-    the galleries' pack is installed, or when the weights cannot be had.
+    Raises SetupError when the settings name a pack but a gallery answers with another, when another version of the
+    galleries' pack is installed, or when the weights cannot be loaded.
     """
     recorded, answering = _facts(deployment)
     choice = _choice(deployment, recorded, answering)
     if recorded and choice.contradicts:
         raise SetupError(
             f"this data was made with the pack {recorded['id']!r}, its galleries answer with "
-            f"{', '.join(sorted(answering))}, and the settings ask for {choice.pack!r}: templates of two packs are "
-            f"never compared. Start with LIKENESS_PACK={recorded['id']}, move the galleries with `likeness gallery "
+            f"{', '.join(sorted(answering))}, but the settings name {choice.pack!r}. Templates of two packs cannot be "
+            f"compared. Start with LIKENESS_PACK={recorded['id']}, move the galleries with `likeness gallery "
             f"reindex --pack {choice.pack}` and `likeness gallery cutover`, then start again."
         )
     engine = load_pack(deployment, choice.pack)
     identity = {"id": engine.pack.id, "version": engine.pack.version}
     if recorded and recorded["id"] == engine.pack.id and identity != recorded and answering - {str(engine.pack)}:
         raise SetupError(
-            f"this data was made with version {recorded['version']} of the pack {recorded['id']!r}, and version "
-            f"{engine.pack.version} is installed. Install {recorded['version']} again, give the new version a pack id "
-            "of its own, and move the galleries to that with `likeness gallery reindex`."
+            f"this data was made with version {recorded['version']} of the pack {recorded['id']!r}, but version "
+            f"{engine.pack.version} is installed. Install {recorded['version']} again, give the new version its own "
+            "pack id, and move the galleries to that pack with `likeness gallery reindex`."
         )
     if identity != recorded:
         if recorded:
-            log.warning("the deployment's pack is %s from now on; it was %s", engine.pack, recorded["id"])
+            log.warning("the deployment's pack is now %s; before it was %s", engine.pack, recorded["id"])
         deployment.record(FACT, identity)
     return engine
 
 
 def load_pack(deployment: Deployment, pack: str) -> Engine:
-    """Load a pack by its id, whatever the data was made with. Raises SetupError."""
+    """Load a pack by its id, without a comparison with the recorded pack. Raises SetupError."""
     files = PackFiles(deployment)
     files.accept_first()
     if changed := files.changed():
         raise SetupError(
-            f"changed in {files.folder} since they were accepted: {', '.join(changed)}. "
-            "They set the thresholds: put them back, or accept them with `likeness packs verify PACK --accept`"
+            f"files in {files.folder} have changed since they were accepted: {', '.join(changed)}. They set the "
+            "decision thresholds. Restore them, or accept them with `likeness packs verify PACK --accept`"
         )
     from likeness.engine.packs.loading import load_engine as load  # noqa: PLC0415  importing it takes a second
 
@@ -98,7 +98,7 @@ def serves_passively(deployment: Deployment) -> bool:
 
 
 def _facts(deployment: Deployment) -> tuple[dict[str, str] | None, set[str]]:
-    """Give the pack that is recorded, and the identities of those that the galleries answer with."""
+    """Give the recorded pack, and the identities of the packs that the galleries answer with."""
     return deployment.fact(FACT), deployment.database.read_now(answering_packs)
 
 

@@ -1,7 +1,8 @@
-"""Enrolling, finding and forgetting people.
+"""The calls on a gallery: enrol, search, read, erase.
 
-The order of a change: image stored, database committed, index fed, caller answered. What was acknowledged is therefore
-found after a crash, and what was deleted is gone; an image whose commit never came is set aside at the next start.
+A change has a fixed order: store the photo, commit to the database, feed the index, answer the caller. So after a crash
+searches find every acknowledged entry, and every deleted one is gone. The next start sets aside a photo without a
+commit.
 """
 
 from dataclasses import replace
@@ -23,13 +24,13 @@ from likeness.tenants.service import Tenant
 
 
 class _Analyse(Protocol):
-    """Gives a face as some packs see it; the first of them must."""
+    """Gives the templates of a face by some packs. The first pack must find the face."""
 
     async def __call__(self, packs: tuple[str, ...]) -> Probe: ...
 
 
 class GalleryService:
-    """What callers do with a gallery: search, insert, read, list, delete a photo, erase an entry."""
+    """The calls on a gallery: search, insert, read, list, delete a photo, erase an entry."""
 
     def __init__(
         self,
@@ -50,9 +51,10 @@ class GalleryService:
     async def search(
         self, tenant: Tenant, photo: bytes, *, insert: bool = False, candidates: int = 0, level: int | None = None
     ) -> SearchOutcome:
-        """Look the person up; with ``insert``, enrol the one who is not found.
+        """Search for the person. With ``insert``, enrol a person who is not found.
 
-        Two concurrent calls with ``insert`` and the same face end in one entry. Raises what the analysis of the photo
+        Two concurrent calls with ``insert`` and the same face make one entry. ``candidates`` is the length of the
+        ranked list. ``level`` replaces the tenant's rule for this call (1..5). Raises what the analysis of the photo
         raises, TooManyRequests when the gallery is full, and ServiceUnavailable.
         """
         use = Use.ENROL if insert else Use.PROBE
@@ -72,11 +74,10 @@ class GalleryService:
         candidates: int = 0,
         occasion: EnrolOnce | None = None,
     ) -> SearchOutcome:
-        """Search for a face of ``image`` that the deployment's pack analysed.
+        """Search for a face of ``image`` that the deployment's pack has analysed.
 
-        Who is not found is enrolled with ``enrol_photo``, if given.
-
-        Who was enrolled on this ``occasion`` before is not found but new, with the id of then.
+        With ``enrol_photo``, enrol a person who is not found. When this ``occasion`` has enrolled the person before,
+        give that entry's id, with ``found`` false.
         """
 
         async def analyse(packs: tuple[str, ...]) -> Probe:
@@ -136,10 +137,11 @@ class GalleryService:
             )
 
     async def insert(self, tenant: Tenant, photo: bytes, request: EnrolmentRequest | None = None) -> str:
-        """Enrol a person; gives the new id.
+        """Enrol a person. Gives the new id.
 
-        Raises Conflict when the ``external_id`` is taken or the ``idempotency_key`` came before with another request,
-        what the analysis of the photo raises, TooManyRequests when the gallery is full, and ServiceUnavailable.
+        Raises Conflict when the ``external_id`` is taken, or an earlier, different request used the
+        ``idempotency_key``. Raises what the analysis of the photo raises, TooManyRequests when the gallery is full,
+        and ServiceUnavailable.
         """
         request = request or EnrolmentRequest()
         self._galleries.ready(tenant.id)
@@ -161,14 +163,15 @@ class GalleryService:
         return _known(await self._database.read(lambda c: GalleryRepository(tenant.id).find(c, entry_id)))
 
     async def list(self, tenant: Tenant, *, after_key: int, limit: int, external_id: str | None = None) -> list[Entry]:
-        """Give entries in order of enrolment; with an ``external_id`` only the one that has it."""
+        """Give entries in order of enrolment. With an ``external_id``, give only its entry."""
         page = partial(GalleryRepository(tenant.id).page, after_key=after_key, limit=limit, external_id=external_id)
         return await self._database.read(page)
 
     async def delete_image(self, tenant: Tenant, entry_id: str) -> None:
-        """Delete the stored photo; the templates stay searchable. Repeating it is fine.
+        """Delete the stored photo. The templates stay searchable. A repeated call is no error.
 
-        Raises NotFound, and ServiceUnavailable when the photo is still there; it is then tried again until it is not.
+        Raises NotFound, and ServiceUnavailable when the photo is not deleted yet. The server then tries again until it
+        is.
         """
         entry = _known(await self._database.write(lambda c: GalleryRepository(tenant.id).forget_image(c, entry_id)))
         if entry.image_id:
@@ -177,7 +180,7 @@ class GalleryService:
             await self._photos.finish_deleting(tenant, entry_id)
 
     async def erase(self, tenant: Tenant, entry_id: str) -> None:
-        """Erase photo and templates for good. Raises NotFound, and ServiceUnavailable as :meth:`delete_image` does."""
+        """Erase an entry, its photo and its templates. Raises NotFound, ServiceUnavailable as :meth:`delete_image`."""
         self._galleries.ready(tenant.id)
 
         def forget(erased: Committed[Entry | None]) -> None:

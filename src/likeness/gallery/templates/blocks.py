@@ -1,14 +1,14 @@
-"""Templates of many neighbouring entries sealed as one value, so that a gallery is loaded quickly.
+"""Blocks: templates of many neighbouring entries, sealed as one value. With them a gallery loads quickly.
 
-The rows of ``gallery_templates`` are the truth. A block is a copy of those of one tenant and one pack whose keys lie in
-one span: to read and open it takes a fifth of the time that as many rows take. The invariant: **a block that is there
-holds what its rows hold.** Who changes the templates of a span deletes its blocks in the same transaction
-(``GalleryRepository.drop_blocks``), so an erased template is nowhere the moment its erasure is committed, and no crash
-brings it back; the others of its span are read row by row until they are sealed again. New entries need no such care: a
-span is sealed only when a key behind it was given out, and keys only rise.
+The rows of ``gallery_templates`` are the truth. A block copies the rows of one tenant and one pack whose keys are in
+one span. To read and open it takes a fifth of the time of its rows. The invariant: **an existing block has the same
+content as its rows.** A transaction that changes a template also deletes the blocks of its span
+(``GalleryRepository.drop_blocks``). So an erased template is gone when its erasure is committed, and no crash restores
+it. The other templates of the span are read row by row until they are sealed again. New entries do not break the
+invariant. A span is sealed only after an entry got a key past its end, and keys only rise.
 
-A row that is damaged is left out and told, and its span gets no block, so that the next start tells of it, too. For a
-block that is damaged its rows are read, until it is made anew.
+A damaged row is left out and reported. Its span gets no block, so the next start reports it, too. When a block is
+damaged, its rows are read until it is made anew.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,21 +25,21 @@ from likeness.tenants.service import Tenant
 
 READ_ROWS = 8192
 FEWEST_ROWS = 32
-"""A block of fewer is not worth the room: what many tenants enrol in turn lies thin in each span."""
+"""A block of fewer rows is not worth its room. When many tenants enrol in turn, each has few entries in a span."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TemplateBatch:
     """Templates of neighbouring entries: (n,) rising keys and (n, d) float32 rows.
 
-    ``by_row`` ones were read row by row.
+    ``by_row`` is true when they were read row by row, not from a block.
     """
 
     keys: NDArray[np.int64]
     rows: NDArray[np.float32]
     by_row: bool
     damaged: tuple[int, ...] = ()
-    """Keys of entries between these whose template cannot be read."""
+    """Keys of entries among these whose template cannot be read."""
 
     @property
     def spans(self) -> list[int]:
@@ -48,13 +48,13 @@ class TemplateBatch:
 
 
 def stored_templates(connection: Connection, tenant: Tenant, pack: str, size: int) -> Iterator[TemplateBatch]:
-    """Read all templates, each ``size`` numbers long, that a tenant has of a pack, by rising key."""
+    """Read all of a tenant's templates of a pack, by rising key. Each has ``size`` numbers."""
     gallery = GalleryRepository(tenant.id)
     start = 0
     for span in gallery.block_spans(connection, pack):
         sealed, first = gallery.block(connection, pack, span), span * BLOCK_SPAN
         block = open_block(tenant, pack, span, sealed, size) if sealed is not None else None
-        if block is None:  # damaged, or dropped since its span was listed, where a server writes beside this reading
+        if block is None:  # damaged, or deleted by a server's write after the spans were listed
             continue
         if start < first:
             yield from _read_rows(connection, tenant, pack, size, start, first)
@@ -64,7 +64,7 @@ def stored_templates(connection: Connection, tenant: Tenant, pack: str, size: in
 
 
 def gathered(batches: Iterable[TemplateBatch], count: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Give the batches' keys and rows, ``count`` or more at once as far as they go."""
+    """Give the batches' keys and rows in groups of at least ``count``. The last group may be smaller."""
     waiting: list[TemplateBatch] = []
     for batch in batches:
         waiting.append(batch)
@@ -76,12 +76,10 @@ def gathered(batches: Iterable[TemplateBatch], count: int) -> Iterator[tuple[NDA
 
 
 def seal_span(connection: Connection, tenant: Tenant, sizes: Mapping[str, int], span: int) -> bool:
-    """Make the blocks of a span that are missing or damaged, and worth it.
+    """Make the missing and damaged blocks of a span that have enough rows.
 
-    False while the span may still get new entries.
-
-    ``sizes``: the packs, each with the length of its templates. Belongs on the writer's thread: nothing may change
-    between the reading and the commit.
+    False while the span may still get new entries. ``sizes`` has the length of templates by pack. Call it on the
+    writer's thread: nothing may change between the reading and the commit.
     """
     gallery = GalleryRepository(tenant.id)
     first, end = span * BLOCK_SPAN, (span + 1) * BLOCK_SPAN

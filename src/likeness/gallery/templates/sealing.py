@@ -1,6 +1,6 @@
-"""Templates as they are stored.
+"""The stored form of templates: little-endian float32 numbers, sealed under the tenant's key.
 
-They are little-endian float32 numbers, sealed under the tenant's key, one entry's or a block of many.
+A sealed value has the template of one entry, or a block of many.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from likeness.tenants.service import Tenant
 TEMPLATE_PURPOSE = "template"
 BLOCK_PURPOSE = "block of templates"
 _NORM_TOLERANCE = 1e-3
-"""More than float32 arithmetic makes of a unit vector's length."""
+"""More than the error of float32 arithmetic in a unit vector's length."""
 
 
 class Damage(StrEnum):
@@ -25,13 +25,13 @@ class Damage(StrEnum):
 
     SEAL = "does not open"
     SIZE = "has the wrong length"
-    NUMBERS = "holds a number that is not finite"
-    NORM = "is no unit vector"
+    NUMBERS = "has a number that is not finite"
+    NORM = "is not a unit vector"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
-    """Templates of one pack: (n, d) float32 rows. Those of ``damaged`` positions mean nothing."""
+    """Templates of one pack: (n, d) float32 rows. The rows at ``damaged`` positions have no meaning."""
 
     rows: NDArray[np.float32]
     damaged: Mapping[int, Damage] = field(default_factory=dict)
@@ -50,7 +50,7 @@ def seal_template(tenant: Tenant, template: Template, *, pack: str, entry_id: st
 
 
 def open_templates(tenant: Tenant, pack: str, entry_ids: Sequence[str], sealed: Sequence[bytes], size: int) -> Opened:
-    """Open templates of one pack, each ``size`` numbers long. One that is damaged stops no other."""
+    """Open templates of one pack, each with ``size`` numbers. A damaged one does not stop the others."""
     records = [_record(pack, entry_id) for entry_id in entry_ids]
     contents: Sequence[bytes | None]
     try:
@@ -79,7 +79,7 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
 def seal_block(tenant: Tenant, pack: str, span: int, keys: NDArray[np.int64], rows: NDArray[np.float32]) -> bytes:
     """Seal (n,) keys and their (n, d) templates as one value, bound to its pack and its span.
 
-    The count, the keys, the rows.
+    The content is the count, then the keys, then the rows.
     """
     content = np.int64(len(keys)).astype("<i8").tobytes() + keys.astype("<i8").tobytes() + rows.astype("<f4").tobytes()
     return tenant.cipher.seal(content, BLOCK_PURPOSE, _record(pack, str(span)))
@@ -88,7 +88,7 @@ def seal_block(tenant: Tenant, pack: str, span: int, keys: NDArray[np.int64], ro
 def open_block(
     tenant: Tenant, pack: str, span: int, sealed: bytes, size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
-    """Open a block: its (n,) keys and (n, size) float32 templates; None when it is damaged."""
+    """Open a block. Give its (n,) keys and (n, size) float32 templates, or None when it is damaged."""
     try:
         content = tenant.cipher.open(sealed, BLOCK_PURPOSE, _record(pack, str(span)))
         count = int(np.frombuffer(content, "<i8", 1)[0])
