@@ -11,7 +11,7 @@ from likeness.engine.detection.search import FaceSearch
 from likeness.engine.levels import Calibration
 from likeness.engine.pad import PadModel, live_scores
 from likeness.engine.photo import decoding as photos
-from likeness.engine.photo.header import Reduction
+from likeness.engine.photo.header import Header, Reduction
 from likeness.engine.policy import FacePolicy
 from likeness.engine.quality import measures as quality
 from likeness.engine.quality.defects import DefectFinder
@@ -55,25 +55,32 @@ class PackEngine:
 
     def locate(self, photo: bytes, *, policy: FacePolicy = FacePolicy.LARGEST) -> Subject:
         header = photos.read_header(photo)
-        picture = photos.Picture(header)
+        with photos.Picture(header) as picture:
+            return self._locate(header, picture, policy)
+
+    def _locate(self, header: Header, picture: photos.Picture, policy: FacePolicy) -> Subject:
         reduction = max(_reduction(min(header.size) / _SHORTER_SIDE), header.finest)
         image = picture.at(reduction)
         seek = self.search.all_faces if policy is FacePolicy.SINGLE else self.search.subject_and_rivals
         face = choose_subject(seek(image), (image.shape[1], image.shape[0]), policy)
         finer = max(_reduction(face.box.width * reduction / _FACE_WIDTH), header.finest)
         if finer < reduction:
+            del image
             image = picture.at(finer)
             face = enlarge(face, reduction / finer)
             reduction = finer
         return Subject(image, face, reduction, header.size)
 
     def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy = FacePolicy.LARGEST) -> Face:
-        subject = self.locate(photo, policy=policy)
-        image, face = subject.image, subject.detection
-        assessed = self.assess(image, face, use=use)
-        if assessed.reasons:
-            raise LowQuality(f"The photo is not good enough: {', '.join(assessed.reasons)}.", reasons=assessed.reasons)
-        return Face(enlarge(face, subject.reduction), self.embed(image, [face])[0], assessed, subject.photo_size)
+        header = photos.read_header(photo)
+        with photos.Picture(header) as picture:
+            subject = self._locate(header, picture, policy)
+            image, face = subject.image, subject.detection
+            assessed = self.assess(image, face, use=use)
+            if assessed.reasons:
+                reasons = ", ".join(assessed.reasons)
+                raise LowQuality(f"The photo is not good enough: {reasons}.", reasons=assessed.reasons)
+            return Face(enlarge(face, subject.reduction), self.embed(image, [face])[0], assessed, subject.photo_size)
 
     def detect(
         self, image: Image, *, minimum_face_pixels: float | None = None, upright: bool = False

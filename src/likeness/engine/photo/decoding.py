@@ -10,6 +10,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from typing import Self
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from PIL import JpegImagePlugin, PngImagePlugin
 
 from likeness.engine.base import Image
 from likeness.engine.photo import jpeg, png
+from likeness.engine.photo.budget import SHARED, PixelBudget
 from likeness.engine.photo.header import Header, Reduction
 from likeness.errors import InvalidImage, UnsupportedMediaType
 
@@ -75,27 +77,49 @@ def decode_pixels(header: Header, *, reduction: Reduction = 1) -> Image:
 
 
 class Picture:
-    """A photo's pixels at any reduction.
+    """A photo's pixels at any reduction, in memory of the budget that all photos share.
 
-    A JPEG is decoded anew for each; a PNG once, at its finest, and averaged down.
+    A JPEG is decoded anew for each; a PNG once, at its finest, and averaged down. It is a context manager: the pixels
+    that it gave belong to its block, whose end returns their memory.
     """
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: Header, budget: PixelBudget = SHARED) -> None:
         self._header = header
+        self._budget = budget
+        self._taken = 0
         self._finest: Image | None = None
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._give_back()
+
     def at(self, reduction: Reduction) -> Image:
-        """Give the upright RGB image. Raises InvalidImage."""
+        """Give the upright RGB image, for which the one before is to be let go of. Waits for memory.
+
+        Raises InvalidImage.
+        """
         header = self._header
         if header.format == "JPEG":
+            self._take(header.bytes_at(reduction))
             return decode_pixels(header, reduction=reduction)
         if self._finest is None:
+            self._take(header.bytes_needed)
             self._finest = decode_pixels(header, reduction=header.finest)
         factor = reduction // header.finest
         size = (-(-self._finest.shape[1] // factor), -(-self._finest.shape[0] // factor))
         if factor <= 1:
             return self._finest
         return np.asarray(cv2.resize(self._finest, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+    def _take(self, size: int) -> None:
+        self._give_back()  # who waits for more while they hold some could wait for each other
+        self._taken = self._budget.take(size)
+
+    def _give_back(self) -> None:
+        self._budget.give_back(self._taken)
+        self._taken = 0
 
 
 def _jpeg_pixels(header: Header, reduction: Reduction) -> Image:

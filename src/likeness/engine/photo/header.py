@@ -57,7 +57,7 @@ class Header:
     @property
     def finest(self) -> Reduction:
         """The least reduction that the photo is decoded at."""
-        fits = self.width * self.height <= FINEST_PIXELS and self._bytes_at(1) <= self._allowance
+        fits = self.width * self.height <= FINEST_PIXELS and self.bytes_at(1) <= self._allowance
         return 1 if fits else 2
 
     @property
@@ -66,9 +66,10 @@ class Header:
 
         Its picture, a turned copy, and what the decoder holds.
         """
-        return self._bytes_at(self.finest)
+        return self.bytes_at(self.finest)
 
-    def _bytes_at(self, reduction: Reduction) -> int:
+    def bytes_at(self, reduction: Reduction) -> int:
+        """Give the memory that the photo takes at most, decoded with sides ``reduction`` times smaller."""
         pixels = -(-self.width // reduction) * -(-self.height // reduction)
         inks = 4 * pixels if self.format == "JPEG" and self.channels == 4 else 0
         return max(self.decoder_bytes + inks + 3 * pixels, 2 * 3 * pixels) + _BAND_BYTES
