@@ -1,4 +1,4 @@
-"""Observations made by hand, for tests of what is told to a person."""
+"""Observations made by hand, for tests of the instructions to a person."""
 
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -62,7 +62,7 @@ def seen(
 
 @dataclass
 class Walk:
-    """Feeds a director frame by frame and keeps what it said."""
+    """A director that gets frame after frame, with all its instructions and chosen samples."""
 
     director: Director
     now: float = 100.0

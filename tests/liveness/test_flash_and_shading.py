@@ -42,7 +42,7 @@ def film(
     noise: float = 0.01,
     gains: bool = True,
 ) -> list[LightSample]:
-    """Frames of a face whose places answer as told, before a wall, by a camera whose gains drift."""
+    """Return frames of a face before a wall. Each place has the given response, and the camera's gains drift."""
     chance = np.random.default_rng(seed)
     skin = chance.uniform(0.05, 0.3, (*LIGHT_SHAPE, 3))
     behind = chance.uniform(0.1, 0.4, (60, 80, 3))

@@ -77,7 +77,7 @@ def test_a_camera_raises_no_suspicion() -> None:
     [
         ({"digest": b"same"}, None, "frames repeat"),
         ({"noise": 0.0}, None, "frames carry no sensor noise"),
-        ({"flash_index": 9}, None, "a colour was answered before it was shown"),
+        ({"flash_index": 9}, None, "a colour was reported before it was shown"),
         ({"client_at_seconds": 7.0}, None, "the client's clock contradicts itself"),
         ({}, "OBS Virtual Camera", "the camera is a virtual one"),
         ({}, "fake_device_0", "the camera is a virtual one"),
@@ -92,7 +92,7 @@ def test_each_hint_is_named(faked: Any, label: str | None, reason: str) -> None:
 
 def test_a_colour_cannot_be_answered_before_any_was_shown() -> None:
     watch = watched([Camera().frame(0, flash_index=0)], newest=None)
-    assert watch.faults() == ["a colour was answered before it was shown"]
+    assert watch.faults() == ["a colour was reported before it was shown"]
 
 
 def test_a_clock_that_runs_ahead_is_reported() -> None:
@@ -105,7 +105,7 @@ def test_frames_faster_than_a_cameras_are_reported() -> None:
     camera = Camera()
     frames = [camera.frame(number) for number in range(60)]
     rushed = [Frame(one.image, 5 + index / 200, one.digest) for index, one in enumerate(frames)]
-    assert watched(rushed).faults() == ["frames come faster than a camera's"]
+    assert watched(rushed).faults() == ["frames come faster than from a camera"]
 
 
 def test_a_client_without_a_clock_is_no_fault() -> None:

@@ -1,4 +1,5 @@
-"""Whether the person in front of a camera is live: challenge, signals, verdict. No web, no database.
+"""The liveness check of a person in front of a camera: challenge, signals and verdict.
 
-``base`` holds what goes in and comes out, ``script`` draws the challenge, ``check`` judges one attempt frame by frame.
+``base`` has the types that go in and out. ``attempt.script`` draws the challenge. ``attempt.check`` judges one attempt
+frame by frame. This package uses neither the web nor the database.
 """

@@ -1,6 +1,6 @@
-"""What a liveness check takes and gives.
+"""The inputs and outputs of a liveness check.
 
-Frames come as the camera saw them, not mirrored, upright. LEFT and RIGHT are the person's own.
+Frames are upright and not mirrored. LEFT and RIGHT are the person's own sides.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from likeness.engine.base import Detection, Image, Quality, Template
 
 
 class StatusCode(StrEnum):
-    """What the client is told with every frame: guidance, a challenge, or an ending (contract §6)."""
+    """The status that the client gets after every frame: guidance, a part of the challenge, or the end."""
 
     FACE_NOT_DETECTED = "FACE_NOT_DETECTED"
     FACE_MULTIPLE_FACES_DETECTED = "FACE_MULTIPLE_FACES_DETECTED"
@@ -37,7 +37,7 @@ class StatusCode(StrEnum):
 
 
 class Hint(StrEnum):
-    """The direction in which guidance wants the person to go."""
+    """The direction in which the person should move, as a part of guidance."""
 
     CLOSER = "closer"
     FARTHER = "farther"
@@ -50,7 +50,7 @@ class Hint(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Oval:
-    """Where the face is wanted: an ellipse in pixels of the frame, camera orientation."""
+    """The wanted place of the face: an ellipse in pixels of the frame, in the camera's orientation."""
 
     centre_x: float
     centre_y: float
@@ -60,7 +60,7 @@ class Oval:
 
 @dataclass(frozen=True, slots=True)
 class Colour:
-    """What the screen is filled with, sRGB 0..255."""
+    """A colour that fills the screen, in sRGB 0..255."""
 
     red: int
     green: int
@@ -72,21 +72,21 @@ class Colour:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One camera frame as it reached the server."""
+    """One camera frame as the server received it."""
 
     image: Image
     received_at_seconds: float
-    """Server clock; never decreasing within an attempt."""
+    """The server's clock. It never decreases within an attempt."""
     digest: bytes
-    """A hash of the bytes as they were received, to notice repetition."""
+    """A hash of the received bytes, to detect repeated frames."""
     client_at_seconds: float | None = None
-    """The client's own clock at capture. A hint: nothing is granted for it, contradictions count against it."""
+    """The client's clock at capture. It is not trusted: it proves nothing, but contradictions count as injection."""
     flash_index: int | None = None
-    """The index of the flash that the client says was on the screen at capture. Likewise only a hint."""
+    """The index of the colour on the screen at capture, by the client's statement. It is not trusted either."""
 
 
 class SignalName(StrEnum):
-    """The members of a verdict, in the order in which they are told."""
+    """The signals of a verdict, in their order in the result."""
 
     CHALLENGE = "challenge"
     PARALLAX = "parallax"
@@ -99,9 +99,9 @@ class SignalName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignalResult:
-    """One signal's outcome: passed when ``score >= threshold``, with the reason in plain words.
+    """One signal's outcome: it passes if ``score >= threshold``. The reason is in plain words.
 
-    A signal that is not ``required`` is told but decides nothing.
+    A signal that is not ``required`` is reported, but it does not affect the verdict.
     """
 
     name: SignalName
@@ -128,7 +128,7 @@ class Verdict:
 
     live: bool
     status_code: StatusCode
-    """FACE_LIVENESS_PASSED, FACE_LIVENESS_FAILED, or FACE_TIMEOUT when the attempt ended before it could be judged."""
+    """FACE_LIVENESS_PASSED, FACE_LIVENESS_FAILED, or FACE_TIMEOUT if the attempt ended too early to be judged."""
     mode: str
     flash: bool
     signals: tuple[SignalResult, ...]
@@ -139,7 +139,7 @@ class Verdict:
         return tuple(signal.name for signal in self.signals if signal.required and not signal.passed)
 
     def as_json(self) -> dict[str, Any]:
-        """Give the ``liveness`` member of the signed result. No image, template or coordinate is in it."""
+        """Return the ``liveness`` member of the signed result. It has no image, template or coordinate."""
         return {
             "live": self.live,
             "mode": self.mode,
@@ -150,24 +150,24 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """The server's answer to one frame: all that the page shows."""
+    """The server's answer to one frame, with all that the page shows."""
 
     status_code: StatusCode
     progress: float
-    """Fraction of the attempt that is done, 0..1, never decreasing."""
+    """Fraction of the attempt that is done, 0..1. It never decreases."""
     step_index: int
     step_count: int
     oval: Oval
     hint: Hint | None = None
     colour: Colour | None = None
-    """Fill the whole screen with this at once; None: the page's own background."""
+    """The colour that must fill the whole screen at once. None means the page's own background."""
     flash_index: int | None = None
-    """The colour's running number, to be echoed as ``Frame.flash_index``."""
+    """The colour's running number, which the client returns as ``Frame.flash_index``."""
     verdict: Verdict | None = None
-    """Set once, when the attempt is over."""
+    """The verdict, after the end of the attempt."""
 
     def as_json(self) -> dict[str, Any]:
-        """Give the message to the page. The verdict's scores are not told to it, only the ending's status code."""
+        """Return the message to the page. It has the status code of the end, but not the verdict's scores."""
         return {
             "statusCode": self.status_code.value,
             "progress": round(self.progress, 3),
@@ -188,7 +188,7 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeyFrame:
-    """A frame kept for identity and for the match: near-frontal, sharp, one face."""
+    """A frame for the identity signal and for the match: near-frontal, sharp, with one face."""
 
     image: Image
     detection: Detection
@@ -197,11 +197,11 @@ class KeyFrame:
     at_seconds: float
     step_index: int
     lit_by_flash: bool
-    """Whether the screen coloured the face; such a frame is no audit image if another exists."""
+    """Whether a colour lit the face. Such a frame is an audit image only if there is no other."""
 
 
 class LivenessCheck(Protocol):
-    """One attempt, held in memory. Not thread-safe: one frame at a time. Deterministic given its inputs."""
+    """One attempt in memory. It is deterministic. It is not thread-safe: call it for one frame at a time."""
 
     @property
     def verdict(self) -> Verdict | None: ...
@@ -211,16 +211,16 @@ class LivenessCheck(Protocol):
 
     @property
     def best(self) -> KeyFrame | None:
-        """The key frame to match and to keep as the audit image; None before the first one."""
+        """The key frame for the match and the audit image, or None before the first key frame."""
         ...
 
     def observe(self, frame: Frame) -> Instruction:
-        """Judge one frame (blocks some 20 ms; belongs on an executor).
+        """Judge one frame. This blocks for about 20 ms, so call it on an executor.
 
-        After the verdict it repeats the last instruction.
+        After the verdict, it returns the last instruction again.
         """
         ...
 
     def tick(self, now_seconds: float) -> Instruction:
-        """Let time pass without a frame, so that the idle and total time-outs are noticed."""
+        """Advance the time without a frame, so that the idle and total time-outs apply."""
         ...

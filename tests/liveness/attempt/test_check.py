@@ -1,4 +1,4 @@
-"""How a check uses its engine."""
+"""The calls of a check to its engine."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ from likeness.liveness.base import Frame
 
 @dataclass
 class AttentiveEngine(FakeEngine):
-    """Notes how small a face it was asked to look for."""
+    """An engine that records the least width of the faces to find."""
 
     asked: list[float] = field(default_factory=list)
 

@@ -36,7 +36,7 @@ def walk(*steps: Any, mode: LivenessMode = LivenessMode.ACTIVE, label: str | Non
 
 
 def settled(*steps: Any, **how: Any) -> Walk:
-    """A walk whose hold is done."""
+    """Return a walk after its hold."""
     going = walk(*steps, **how)
     while going.director.step_index == 0:
         going.show(face())

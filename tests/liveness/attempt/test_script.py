@@ -44,7 +44,7 @@ def test_no_second_holds_more_than_three_flashes(seed: int) -> None:
     for flash in colours:
         starts.append(now)
         now += flash.duration_seconds
-    # A general flash is a pair of opposing changes of at least a tenth of the largest luminance, the darker below 0.8.
+    # A general flash is a pair of opposite changes of at least 0.1 of the largest luminance, with the darker below 0.8.
     changes = [
         (start, after > before)
         for (start, before), (_, after) in zip(

@@ -10,7 +10,7 @@ NEAR = THRESHOLDS.guidance.near_scale * 480
 
 
 def near_face(width: int, height: int, *, aside: float = 0.0) -> FaceView:
-    """A face in the near oval of a grey frame, its middle so many eye distances beside the oval's."""
+    """Return a face in the near oval of a grey frame. ``aside`` is its offset in eye distances to the right."""
     points = np.array(((-0.5, -0.5), (0.5, -0.5), (0, 0.15), (-0.4, 0.5), (0.4, 0.5)), np.float32)
     landmarks = points * NEAR + np.array((width / 2 + aside * NEAR, height / 2), np.float32)
     left, top = (landmarks[2] - NEAR).tolist()

@@ -18,7 +18,7 @@ EVERY = THRESHOLDS.timing.key_frame_seconds
 
 
 def person(number: int, *, light: float = 1.0, shift: int = 0, **facts: Any) -> FaceView:
-    """A face with detail of its own, lit as strongly as is said, its landmarks off by so many pixels."""
+    """Return a face with its own detail, with this brightness, and with landmarks that are ``shift`` pixels off."""
     chance = np.random.default_rng(number)
     detail = cv2.GaussianBlur(chance.normal(0, 1, (HEIGHT, WIDTH, 3)).astype(np.float32), (0, 0), 4)
     pixels = np.clip(light * (110 + 35 * detail / detail.std()), 0, 255).astype(np.uint8)
@@ -27,7 +27,7 @@ def person(number: int, *, light: float = 1.0, shift: int = 0, **facts: Any) -> 
 
 
 class Watched:
-    """A watch that is shown a face every tenth of a second."""
+    """A watch that gets a face every tenth of a second."""
 
     def __init__(self) -> None:
         self.watch = IdentityWatch(THRESHOLDS)
@@ -42,7 +42,7 @@ class Watched:
         closing: bool = False,
         faces: int | None = None,
     ) -> list[int]:
-        """Give how many tenths of a second ago the chosen looks were."""
+        """Return the ages of the chosen samples, in tenths of a second."""
         self.now += after
         look = IdentitySample(seen(self.now, view, faces=faces), step, lit_by_flash=False)
         return [round((self.now - one.seen.at_seconds) * 10) for one in self.watch.choose(look, closing=closing)]

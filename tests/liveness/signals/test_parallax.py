@@ -14,12 +14,12 @@ from likeness.liveness.thresholds import THRESHOLDS
 
 SIZE = 640, 480
 Coordinates = NDArray[np.floating] | float
-"""Of points on a face, in eye distances."""
+"""Coordinates of points on a face, in eye distances."""
 FAR_PIXELS, NEAR_PIXELS = 58.0, 125.0
 
 
 def head(x: Coordinates, y: Coordinates) -> Coordinates:
-    """A head's height in eye distances; not the one that the signal assumes."""
+    """Return a head's height in eye distances. It differs from the head that the signal assumes."""
     skull = 1.6 * np.sqrt(np.clip(1 - (x / 1.25) ** 2 - (y / 2.2) ** 2, 0.02, 1))
     nose = 0.45 * np.exp(-(((x / 0.22) ** 2) + ((y - 0.6) / 0.28) ** 2) / 2)
     brows = 0.1 * np.exp(-(((np.abs(x) - 0.5) / 0.4) ** 2 + ((y + 0.25) / 0.15) ** 2) / 2)
@@ -53,7 +53,7 @@ def photograph(
     eye_distance: float,
     shift: NDArray[np.float64] | tuple[float, float] = (0.0, 0.0),
 ) -> Chart:
-    """A chart of a surface seen in perspective from where its eye distance is so many pixels; noisy."""
+    """Return a noisy chart of a surface in perspective, from a distance that gives this eye distance in pixels."""
     distance = 0.85 * SIZE[0] / eye_distance  # in eye distances
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
     seen_x, seen_y = (columns - CENTRE_X) / EYE_DISTANCE, (rows - EYE_LINE) / EYE_DISTANCE

@@ -1,1 +1,1 @@
-"""One attempt of a person: the drawn challenge, its steps, and the judgement."""
+"""One attempt of a person: the drawn challenge, its steps and the verdict."""

@@ -1,4 +1,4 @@
-"""The challenge was answered: every step, in order, in time, the way a person does it."""
+"""The challenge signal: the person did every step, in order, in time, and as a person does it."""
 
 from likeness.liveness.attempt.evidence import Evidence
 from likeness.liveness.base import SignalName, SignalResult
@@ -6,7 +6,7 @@ from likeness.liveness.thresholds import Gestures
 
 
 def judge(evidence: Evidence, steps: int, limits: Gestures) -> SignalResult:
-    """Score: the fraction of the steps that were done; 0 when one was done in an impossible way."""
+    """Judge the challenge. The score is the fraction of the steps that were done, or 0 if one was done impossibly."""
     fraction = evidence.steps_done / steps
     faults = list(evidence.faults)
     if evidence.mistakes > limits.mistakes:

@@ -1,4 +1,4 @@
-"""One attempt, bound to an engine: frames in, instructions out."""
+"""One attempt with an engine: it takes frames and returns instructions."""
 
 from likeness.engine.base import Engine, Use
 from likeness.liveness.attempt.director import Director
@@ -9,18 +9,18 @@ from likeness.liveness.signals.identity import IdentitySample
 from likeness.liveness.thresholds import THRESHOLDS, Thresholds
 
 _SMALLEST_FRACTION = 1 / 12
-"""Faces smaller than this fraction of the frame's shorter side are passed over."""
+"""Faces that are narrower than this fraction of the frame's shorter side are ignored."""
 _TRACKED_FRACTION = 0.45
-"""Beside a face of the last frame, nothing narrower than this fraction of it is looked for.
+"""After a frame with a face, faces that are narrower than this fraction of it are ignored.
 
-It could not count as a second face, and looking for small faces is what looking costs.
+They are too small to count as a second face, and the search for small faces takes most of the time.
 """
 _KEPT = 4
-"""Key frames whose pictures are kept; of all others only the template is."""
+"""The number of key frames with a picture. Of all others, only the template stays."""
 
 
 class Check:
-    """A :class:`likeness.liveness.base.LivenessCheck`. Its clock starts with the first frame or tick."""
+    """A :class:`likeness.liveness.base.LivenessCheck`. Its time starts with the first frame or tick."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Check:
 
     @property
     def key_frames(self) -> tuple[KeyFrame, ...]:
-        """The best few, best first."""
+        """The best key frames, best first."""
         return tuple(self._key_frames)
 
     @property
@@ -90,8 +90,8 @@ class Check:
 
 
 def _rank(key: KeyFrame) -> tuple[bool, bool, int, float]:
-    """Put the frame first that is best for the match.
+    """Return a sort key: the best frame for the match comes first.
 
-    In plain light, nothing short for its use, of high quality, early.
+    The criteria in their order: no colour on the face, good enough for its use, high quality, early.
     """
     return key.lit_by_flash, bool(key.quality.reasons), -key.quality.score, key.at_seconds

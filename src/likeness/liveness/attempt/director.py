@@ -1,6 +1,6 @@
-"""Leads a person through a script: takes observations, gives instructions, ends in a verdict.
+"""The director leads a person through a script: it takes observations and returns instructions, then a verdict.
 
-Pure: no engine, no clock.
+It uses neither an engine nor a clock.
 """
 
 from likeness.liveness.attempt import challenge
@@ -17,11 +17,11 @@ from likeness.liveness.thresholds import Thresholds
 
 _CLOSING_FRAMES = 2
 _ASSUMED_SIZE = 640, 480
-"""Of the frame, for the oval that is told before the first frame came."""
+"""The size of the frame for the oval before the first frame."""
 
 
 class Director:
-    """Carries out one script. Deterministic: the same observations at the same times give the same instructions."""
+    """The director of one script. The same observations at the same times give the same instructions."""
 
     def __init__(
         self, script: ChallengeScript, limits: Thresholds, *, identity_threshold: float, camera_label: str | None
@@ -47,14 +47,14 @@ class Director:
         return self._index
 
     def choose_samples(self, seen: Observation) -> tuple[IdentitySample, ...]:
-        """Say of which observations, this one or an earlier one, the template is wanted as evidence of identity."""
+        """Choose the observations, this one or an earlier one, that need a template for the identity signal."""
         if self.verdict is not None:
             return ()
         sample = IdentitySample(seen, self._index, lit_by_flash=self._outcome.colour is not None)
         return self._identity.choose(sample, closing=self._index == len(self.script.steps))
 
     def advance(self, seen: Observation) -> Instruction:
-        """Take the next observation in."""
+        """Take the next observation, and return the instruction after it."""
         if self.verdict is not None:
             return self._instruct()
         now = seen.at_seconds
@@ -76,7 +76,7 @@ class Director:
         return self._instruct()
 
     def tick(self, now_seconds: float) -> Instruction:
-        """Let time pass without a frame."""
+        """Advance the time without a frame."""
         if self._started_at is None:
             self._started_at = self._step_since = self._last_frame_at = now_seconds
         if self.verdict is None:
@@ -108,7 +108,7 @@ class Director:
         if self._index < len(steps):
             self._run = self._begin(steps[self._index])
         else:
-            # A last look at the face as it is now, whatever the last step was.
+            # After any last step, the attempt needs a few more frames of the straight face.
             self._run = HoldRun(self.limits, self._run.scale, _CLOSING_FRAMES, 0.0)
 
     def _timed_out(self, now: float) -> bool:

@@ -1,7 +1,6 @@
-"""The challenge of one attempt, drawn by the server from a cryptographic source of chance.
+"""The challenge of one attempt, which the server draws from a cryptographic source of randomness.
 
-A script is drawn anew for every attempt and is never sent to the client: each instruction tells only the present
-moment.
+Every attempt has a new script. The client never gets it: each instruction has only the present step.
 """
 
 import secrets
@@ -17,18 +16,19 @@ T = TypeVar("T")
 
 
 class LivenessMode(StrEnum):
-    """How much is asked of the person."""
+    """The amount that an attempt asks of the person."""
 
     PASSIVE = "passive"
-    """Look into the camera. Rests on the pack's PAD models alone: see docs/liveness.md for what that is worth."""
+    """Look into the camera. The verdict relies on the PAD models alone; docs/liveness.md describes the limits of that.
+    """
     ACTIVE = "active"
-    """Move closer, and the screen's colours on the face."""
+    """Move closer, then hold still while the screen shows colours."""
     STRICT = "strict"
-    """As active, with gestures."""
+    """The steps of active, and gestures."""
 
 
 class Gesture(StrEnum):
-    """The contract's gestures."""
+    """The gestures of the API."""
 
     FACE_MOVE = "FACE_MOVE"
     FACE_TURN = "FACE_TURN"
@@ -44,12 +44,12 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Look straight ahead inside the far oval until enough good frames were seen."""
+    """Look straight ahead inside the far oval until there are enough good frames."""
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Come closer, from the far oval to the near one."""
+    """Come closer from the far oval to the near one."""
 
     gesture = Gesture.FACE_MOVE
 
@@ -72,7 +72,7 @@ class Tilt:
 
 @dataclass(frozen=True, slots=True)
 class FlashColour:
-    """One colour on the screen and for how long."""
+    """One colour of the screen and its duration."""
 
     colour: Colour
     duration_seconds: float
@@ -84,8 +84,7 @@ class Flash:
 
     colours: tuple[FlashColour, ...]
     spare: tuple[FlashColour, ...]
-    """Another draw, for starting over when the face was lost: no person may answer a draw that they have already seen.
-    """
+    """A second draw for a new start after a lost face, because the person has already seen the first draw."""
 
 
 Step = Hold | Move | Turn | Tilt | Flash
@@ -108,19 +107,18 @@ PALETTE = (
     Colour(90, 90, 255),
     Colour(255, 90, 255),
 )
-"""Six hues in the order of the colour circle. None is a saturated red in the sense of WCAG 2.2 §2.3.1 (R/(R+G+B) <
-0.8)."""
+"""Six hues in the order of the colour circle. By WCAG 2.2 §2.3.1, none is a saturated red (R/(R+G+B) < 0.8)."""
 
 FLASH_COUNT = 8
 FLASH_SECONDS = (0.40, 0.60)
-"""No colour stays shorter than 0.4 s: at most 2.5 changes, so 1.25 flashes (pairs of changes), in any second; WCAG
-allows three."""
+"""The range of a colour's duration. With at least 0.4 s, any second has at most 2.5 changes. These are 1.25 flashes
+(pairs of changes), and WCAG allows three."""
 
 
 class Chance(Protocol):
-    """The part of ``random.Random`` that is used.
+    """The methods of ``random.Random`` that this module uses.
 
-    ``secrets.SystemRandom`` is one, and so is a seeded one in a simulation.
+    ``secrets.SystemRandom`` has them. A simulation uses a seeded ``random.Random``.
     """
 
     def sample(self, population: Sequence[T], k: int) -> list[T]: ...
@@ -135,8 +133,8 @@ class Chance(Protocol):
 def draw_script(mode: LivenessMode, *, flash: bool = True, chance: Chance | None = None) -> ChallengeScript:
     """Draw the challenge of one attempt.
 
-    ``flash=False`` is the way for photosensitive people: the colours are replaced by gestures, so that the challenge
-    stays unpredictable. ``chance`` is the operating system's CSPRNG unless a simulation brings its own.
+    ``flash=False`` is for photosensitive people. Gestures then replace the colours, so that the challenge stays
+    unpredictable. ``chance`` is the operating system's CSPRNG, except in a simulation.
     """
     chance = chance or secrets.SystemRandom()
     if mode is LivenessMode.PASSIVE:
@@ -163,8 +161,8 @@ def draw_script(mode: LivenessMode, *, flash: bool = True, chance: Chance | None
 def draw_colours(chance: Chance) -> tuple[FlashColour, ...]:
     """Draw a sequence of colours in which neighbours differ and no hue dominates.
 
-    Every hue comes once and two come twice, so each direction of the colour plane is excited in every draw. There are
-    86,400 orders, and the durations vary on top.
+    Two of the hues occur twice and the others once, so every draw covers all directions of the colour plane. There are
+    86,400 orders, and the durations vary, too.
     """
     while True:
         order = [*PALETTE, *chance.sample(PALETTE, FLASH_COUNT - len(PALETTE))]

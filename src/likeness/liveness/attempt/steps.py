@@ -1,4 +1,4 @@
-"""Each step of a challenge as it is being carried out: fed with observations, it says what to tell the person."""
+"""The steps of a challenge while the person does them. Each takes observations and returns what the page shows."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,29 +15,29 @@ from likeness.liveness.thresholds import Thresholds
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """What one observation leads to."""
+    """The result of one observation."""
 
     status_code: StatusCode
     hint: Hint | None = None
     colour: Colour | None = None
     flash_index: int | None = None
     progress: float = 0.0
-    """How much of the step is done, 0..1."""
+    """The fraction of the step that is done, 0..1."""
     done: bool = False
 
 
 class StepRun(Protocol):
-    """A step under way."""
+    """A step while the person does it."""
 
     scale: float
-    """Eye distance wanted, as a fraction of the frame's shorter side; decides the oval."""
+    """The wanted eye distance as a fraction of the frame's shorter side. It determines the oval."""
 
     def advance(self, seen: Observation, evidence: Evidence) -> StepOutcome: ...
 
 
 @dataclass(slots=True)
 class HoldStill:
-    """Counts good frames in a row."""
+    """A counter of good frames in a row."""
 
     limits: Thresholds
     frames: int
@@ -46,7 +46,7 @@ class HoldStill:
     _since: float = 0.0
 
     def advance(self, seen: Observation, scale: float) -> StepOutcome | None:
-        """Give guidance, or None once enough good frames were seen."""
+        """Return guidance, or None after enough good frames."""
         tolerance = self.limits.guidance.tolerance if self.faces else 1.0
         fault = guide(seen, scale, self.limits.guidance, tolerance=tolerance)
         if fault is not None or seen.face is None:
@@ -63,7 +63,7 @@ class HoldStill:
 
 @dataclass(slots=True)
 class HoldRun:
-    """Look straight ahead for a moment."""
+    """The step in which the person looks straight ahead for a moment."""
 
     limits: Thresholds
     scale: float
@@ -83,7 +83,7 @@ class HoldRun:
 
 @dataclass(slots=True)
 class MoveRun:
-    """Settle far, then come closer and settle near."""
+    """The step in which the person holds still far away, then comes closer and holds still again."""
 
     limits: Thresholds
     scale: float = field(init=False)
@@ -136,7 +136,7 @@ class MoveRun:
 
 @dataclass(slots=True)
 class GestureRun:
-    """Settle, then turn or tilt to one side."""
+    """The step in which the person holds still, then turns or tilts the head to one side."""
 
     limits: Thresholds
     step: Turn | Tilt
@@ -168,7 +168,7 @@ class GestureRun:
             self._held = self._wrong = 0
             status = StatusCode.FACE_MULTIPLE_FACES_DETECTED if seen.face else StatusCode.FACE_NOT_DETECTED
             return StepOutcome(status, progress=0.4)
-        # 1 is a whole gesture to the wanted side.
+        # 1 is a complete gesture to the wanted side.
         done = (self._pose(seen.face) - self._straight) / self._whole
         if not self._began and abs(done) > 0.5:
             self._began = True
@@ -192,7 +192,10 @@ class GestureRun:
 
 @dataclass(slots=True)
 class FlashRun:
-    """Hold still in the near oval while the colours run; a lost face starts another sequence, once."""
+    """The step in which the person holds still in the near oval while the screen shows colours.
+
+    A lost face starts another sequence of colours, once.
+    """
 
     limits: Thresholds
     step: Flash

@@ -1,1 +1,1 @@
-"""What one camera frame shows."""
+"""Measurements on one camera frame."""

@@ -1,4 +1,4 @@
-"""The face chart: a face cut out upright at a fixed size, so that frames can be compared point by point."""
+"""The face chart: an upright face at a fixed size, so that frames can be compared point by point."""
 
 from dataclasses import dataclass
 
@@ -24,21 +24,21 @@ REFERENCE = np.array(
     ),
     np.float32,
 )
-"""Where a mean face's five landmarks lie in a chart."""
+"""The places of an average face's five landmarks in a chart, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chart:
-    """One face at chart size, with the scale it was cut at."""
+    """One face at chart size, with its size in the frame."""
 
     pixels: Image
     """(HEIGHT, WIDTH, 3) RGB."""
     eye_distance_pixels: float
-    """Between the eyes in the frame, by the five landmarks' best similarity."""
+    """The eye distance in the frame, from the best similarity transform of the five landmarks."""
 
 
 def cut_chart(image: Image, landmarks: FloatArray) -> Chart:
-    """Cut the chart of one face from a frame; black beyond the frame."""
+    """Cut the chart of one face from a frame. Pixels outside the frame are black."""
     placing = similarity(landmarks, REFERENCE)
     scale = float(np.hypot(placing[0, 0], placing[1, 0]))
     pixels = cv2.warpAffine(image, placing, (WIDTH, HEIGHT), flags=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
@@ -46,7 +46,7 @@ def cut_chart(image: Image, landmarks: FloatArray) -> Chart:
 
 
 def relief_texture(chart: Chart) -> Image:
-    """Give a chart's grey texture with light and contrast evened out, ready to be registered with another's."""
+    """Return a chart's grey texture with equalised light and contrast, for the registration with another chart."""
     grey = cv2.cvtColor(chart.pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
     mean = cv2.GaussianBlur(grey, (0, 0), 9)
     spread = cv2.sqrt(cv2.GaussianBlur((grey - mean) ** 2, (0, 0), 9) + 16)
@@ -54,9 +54,9 @@ def relief_texture(chart: Chart) -> Image:
 
 
 def head_depth(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give a mean head's height towards the camera, in eye distances.
+    """Return an average head's height towards the camera, in eye distances. The head is a half ellipsoid with a nose.
 
-    ``x`` and ``y`` are eye distances from the point between the eyes, y down: a half ellipsoid with a nose.
+    ``x`` and ``y`` are eye distances from the point between the eyes, with y down.
     """
     skull = 1.5 * np.sqrt(np.clip(1 - (x / 1.2) ** 2 - (y / 2.4) ** 2, 0.02, 1))
     ridge = np.where(y < 0.66, np.clip((y + 0.05) / 0.7, 0, 1), np.exp(-(((y - 0.66) / 0.1) ** 2) / 2))

@@ -1,7 +1,4 @@
-"""One frame, measured.
-
-Where the face is, how it is turned, whether the picture is good enough, what light falls on it.
-"""
+"""Measurements on one frame: the face's place, its pose, its light, and the quality of the picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,35 +15,35 @@ from likeness.liveness.frame.chart import Chart
 from likeness.liveness.thresholds import Guidance
 
 LINEAR = ((np.arange(256, dtype=np.float32) + np.float32(0.5)) / 256) ** np.float32(2.2)
-"""sRGB byte → linear light, never zero."""
+"""Linear light of each sRGB byte, never zero."""
 LIGHT_SHAPE = (24, 20)
-"""Rows and columns of ``Observation.light``: one cell is 1/7 of the eye distance."""
+"""Rows and columns of ``FaceView.light``. One cell is 1/7 of the eye distance."""
 _SURROUNDINGS_WIDTH = 80
 _OVAL_WIDTH, _OVAL_HEIGHT = 2.35, 3.3
-"""Of a head, in eye distances."""
+"""Width and height of a head, in eye distances."""
 _BESIDE = 1.5, 2.9
-"""Half the width and height of the ellipse around a head and its hair, in eye distances: what is beyond it is the room.
-A phone's upright frame shows most of the room above the shoulders, in the corners over the head."""
+"""Half the width and height of an ellipse around a head and its hair, in eye distances. Outside it is the room. A
+phone's upright frame shows most of the room in the two corners above the head."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceView:
-    """The one face of a frame.
+    """The measured face of a frame.
 
-    Lengths in eye distances unless named otherwise; offsets > 0 are to the image's right.
+    Lengths are in eye distances unless the name has another unit. Positive offsets are to the image's right.
     """
 
     detection: Detection
     eye_distance_pixels: float
     centre_x: float
     centre_y: float
-    """Pixels; between eyes and mouth."""
+    """The point between eyes and mouth, in pixels."""
     yaw: float
-    """The nose's offset from the middle; > 0 when the person looks to their own left."""
+    """The nose's offset from the middle. It is positive if the person looks to their own left."""
     pitch: float
-    """Where the nose is between the eyes (0) and the mouth (1)."""
+    """The nose's place between the eyes (0) and the mouth (1)."""
     roll_degrees: float
-    """> 0 when the person leans to their own left."""
+    """It is positive if the person leans to their own left."""
     chart: Chart
     brightness: float
     sharpness: float
@@ -55,16 +52,16 @@ class FaceView:
     surroundings: Image
     """The whole frame, 80 pixels wide."""
     beside: NDArray[np.bool_]
-    """Where ``surroundings`` shows what is beside the head and above the shoulders, neither clipped nor black."""
+    """The pixels of ``surroundings`` beside the head and above the shoulders that are neither clipped nor black."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """A frame with the measured face in it; ``face`` is None when no face was detected."""
+    """A frame with its measured face. ``face`` is None if no face was detected."""
 
     frame: Frame
     faces: int
-    """Faces large enough to count."""
+    """The number of faces that are large enough to count."""
     face: FaceView | None
 
     @property
@@ -77,7 +74,7 @@ class Observation:
 
 
 def measure_frame(frame: Frame, detections: Sequence[Detection], limits: Guidance) -> Observation:
-    """Measure a frame by its detections, largest first."""
+    """Measure a frame. The first of its detections is the largest."""
     if not detections:
         return Observation(frame, 0, None)
     counted = [found for found in detections if found.box.area >= limits.second_face * detections[0].box.area]
@@ -88,7 +85,7 @@ def _view(frame: Frame, detection: Detection) -> FaceView:
     points = detection.landmarks.astype(np.float64)
     eyes, mouth = (points[0] + points[1]) / 2, (points[3] + points[4]) / 2
     across, down = points[1] - points[0], mouth - eyes
-    # A turned head's eyes come closer together, a nodding one's eyes and mouth: the larger of the two tells the size.
+    # A turn shortens the distance between the eyes, and a nod shortens that from eyes to mouth. The larger is the size.
     size = max(float(np.hypot(*across)), 0.95 * float(np.hypot(*down)), 1.0)
     axis = across / max(float(np.hypot(*across)), 1e-6)
     upright = np.array((-axis[1], axis[0]))
@@ -132,7 +129,7 @@ def _beside(
 
 
 def oval(size: tuple[int, int], scale: float) -> Oval:
-    """Give the oval in which a face's eye distance is ``scale`` of the frame's shorter side."""
+    """Return the oval for a face with an eye distance of ``scale`` times the frame's shorter side."""
     width, height = size
     eye_distance = scale * min(width, height)
     return Oval(width / 2, height / 2, _OVAL_WIDTH * eye_distance, _OVAL_HEIGHT * eye_distance)
@@ -141,12 +138,12 @@ def oval(size: tuple[int, int], scale: float) -> Oval:
 def guide(
     seen: Observation, scale: float, limits: Guidance, *, tolerance: float = 1.0
 ) -> tuple[StatusCode, Hint | None] | None:
-    """Say what keeps a frame from being judged, the most helpful thing first; None when it is good.
+    """Return guidance for a frame that cannot be judged, or None for a good frame.
 
-    Light comes before place, since a face is not found in the dark, and place before distance: who comes closer from a
-    place at the edge leaves the picture. ``scale`` is the wanted eye distance as a fraction of the frame's shorter
-    side. ``tolerance`` > 1 widens what is allowed of place and pose, so that a person on the edge is not told one thing
-    and the other in turns.
+    The most helpful guidance comes first. Light is before place, because no face is found in the dark. Place is before
+    distance, because a person who comes closer at the edge leaves the picture. ``scale`` is the wanted eye distance as
+    a fraction of the frame's shorter side. ``tolerance`` > 1 widens the limits of place and pose, so that guidance does
+    not alternate for a person at a limit.
     """
     face = seen.face
     if face is None:
@@ -179,14 +176,14 @@ def guide(
 
 
 def _way_back(aside: float, below: float) -> Hint:
-    """Say where to go from an offset in the image: its right is the person's left."""
+    """Return the direction back from an offset in the image. The image's right is the person's left."""
     if abs(aside) >= abs(below):
         return Hint.RIGHT if aside > 0 else Hint.LEFT
     return Hint.UP if below > 0 else Hint.DOWN
 
 
 def is_frontal(face: FaceView, limits: Guidance, *, tolerance: float = 1.0) -> bool:
-    """Whether yaw, pitch and roll are within the limits; ``tolerance`` > 1 widens them by that factor."""
+    """Whether yaw, pitch and roll are within the limits. ``tolerance`` > 1 widens them by that factor."""
     low, high = limits.frontal_pitch
     margin = (high - low) * (tolerance - 1) / 2
     return (

@@ -1,1 +1,1 @@
-"""Each signal of liveness, one module for each."""
+"""The signals of liveness, with one module for each."""

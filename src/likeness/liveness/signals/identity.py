@@ -1,8 +1,8 @@
-"""One person from the first look to the last.
+"""The identity signal: one person from the first frame to the last.
 
-Faces are compared where a step begins, every so often, at the end, and on both sides of every moment at which somebody
-else could have come: nobody is swapped between two looks without a trace. What leaves none, such as a slow change of
-one face into another, is met by the looks in between.
+Faces are compared at the beginning of each step, at intervals, and at the end. They are also compared before and after
+every moment at which another person could have come, so a swap between two comparisons leaves a trace. The comparisons
+at intervals detect a slow change of one face into another.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from likeness.liveness.thresholds import Thresholds
 
 _PATTERN_SIZE = 40, 48
 _SEARCHED, _SOUGHT = (slice(6, 46), slice(4, 36)), (slice(9, 43), slice(7, 33))
-"""Rows and columns of a pattern: the inner face, and the same less the pixels that landmarks may be off by."""
+"""Rows and columns of a pattern: the inner face, and the same without a margin for the landmarks' error."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IdentitySample:
-    """One observation of a face that is fit to be compared, and when in the attempt it was."""
+    """One observation of a face, with its step in the attempt."""
 
     seen: Observation
     step_index: int
@@ -33,17 +33,20 @@ class IdentitySample:
 
 @dataclass(slots=True)
 class IdentityWatch:
-    """Sees every observation and says which are to be compared."""
+    """A watch over all observations that chooses those to compare."""
 
     limits: Thresholds
     _last: "_Glance | None" = None
     _spare: IdentitySample | None = None
-    """The last look that was not compared."""
+    """The last sample that was not compared."""
     _compared: IdentitySample | None = None
     _interrupted: bool = True
 
     def choose(self, sample: IdentitySample, *, closing: bool) -> tuple[IdentitySample, ...]:
-        """Take in the next observation; give the looks that must be compared now. ``closing``: it may be the last."""
+        """Take the next observation, and return the samples that must be compared now.
+
+        ``closing`` says that it can be the last observation.
+        """
         chosen: list[IdentitySample] = []
         if self._breaks_off(sample.seen):
             self._interrupted = True
@@ -77,7 +80,7 @@ class IdentityWatch:
         )
 
     def _breaks_off(self, seen: Observation) -> bool:
-        """Whether it may be somebody else than a moment ago."""
+        """Whether this can be another person than in the last frame."""
         last, alone = self._last, seen.faces == 1
         self._last = _Glance.at(seen.face, seen.at_seconds) if seen.face is not None and alone else None
         if last is None or self._last is None:
@@ -93,7 +96,7 @@ class IdentityWatch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Glance:
-    """Where a face was, how large, and what it looked like."""
+    """The place, the size and the detail of a face."""
 
     at_seconds: float
     centre: tuple[float, float]
@@ -105,35 +108,35 @@ class _Glance:
         return cls(at_seconds, (face.centre_x, face.centre_y), face.eye_distance_pixels, _pattern(face.chart))
 
     def distance(self, other: "_Glance") -> float:
-        """In eye distances."""
+        """Return the distance between the faces' middles, in eye distances."""
         return float(np.hypot(*np.subtract(self.centre, other.centre))) / other.eye_distance_pixels
 
     def growth(self, other: "_Glance") -> float:
-        """How many times as large the larger is."""
+        """Return the ratio of the larger size to the smaller."""
         ratio = self.eye_distance_pixels / other.eye_distance_pixels
         return max(ratio, 1 / ratio)
 
     def resemblance(self, other: "_Glance") -> float:
-        """Correlation of the two faces' detail where they fit best, -1..1."""
+        """Return the correlation of the two faces' detail at their best fit, -1..1."""
         fits = cv2.matchTemplate(other.pattern[_SEARCHED], self.pattern[_SOUGHT], cv2.TM_CCOEFF_NORMED)
         return float(fits.max())
 
 
 def _pattern(chart: Chart) -> FloatArray:
-    """Give a chart's coarse detail, free of the light's brightness and of where it comes from."""
+    """Return a chart's coarse detail, independent of the brightness and the direction of the light."""
     grey = cv2.cvtColor(cv2.resize(chart.pixels, _PATTERN_SIZE, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
     light = np.log(grey.astype(np.float32) + 8)
     return np.asarray(light - cv2.GaussianBlur(light, (0, 0), 4), np.float32)
 
 
 def judge(templates: list[Template], threshold: float) -> SignalResult:
-    """Score: how alike the two least alike groups of looks are.
+    """Judge the identity signal. The score is the similarity of the two least similar groups of templates.
 
-    ``threshold``: the pack's for the level that they must reach.
+    ``threshold`` is the pack's threshold of the level that the score must reach.
     """
     threshold = round(threshold, 4)
     if len(templates) < 2:
-        return SignalResult(SignalName.IDENTITY, 0.0, threshold, passed=False, reason="the face was seen too seldom")
+        return SignalResult(SignalName.IDENTITY, 0.0, threshold, passed=False, reason="the face was visible too rarely")
     rows = np.stack(templates)
     score = _last_link(rows @ rows.T)
     passed = score >= threshold
@@ -142,12 +145,11 @@ def judge(templates: list[Template], threshold: float) -> SignalResult:
 
 
 def _last_link(scores: FloatArray) -> float:
-    """Join what is most alike until one group is left.
+    """Join the most similar groups until one is left, and return the mean score between the last two groups.
 
-    Give the mean score of the last two groups' pairs (average linkage).
-
-    A person who comes in between makes a group of their own, however often they come and go. One poor look of the same
-    person weighs less than in the lowest score of all pairs: it is the mean of its scores with all others that counts.
+    This is average linkage. A person who comes in between makes a separate group, even if they come and go often. One
+    poor frame of the same person has less effect than on the lowest score of all pairs, because the mean of its scores
+    counts.
     """
     links = scores.astype(np.float64)
     np.fill_diagonal(links, -np.inf)

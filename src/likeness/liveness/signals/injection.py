@@ -1,8 +1,7 @@
-"""Hints that the frames do not come from a camera.
+"""The injection signal: hints that the frames do not come from a camera.
 
-Repetition, no sensor noise, impossible timing, a virtual camera's name.
-
-Hints: a careful attacker avoids each of them. They cost nothing to check and catch the careless.
+The hints are repeated frames, no sensor noise, impossible timing, and the name of a virtual camera. A careful attacker
+can avoid each of them. But the checks are cheap and detect simple attacks.
 """
 
 from dataclasses import dataclass, field
@@ -33,10 +32,10 @@ VIRTUAL_CAMERAS = (
     "virtual camera",
     "fake_device",
 )
-"""Parts of the names that such devices give themselves, in lower case."""
+"""Parts of the names of virtual cameras, in lower case."""
 
 _STILL = 0.02
-"""Mean absolute difference of consecutive frames' green, in levels, that no sensor stays below."""
+"""Least mean absolute difference of the green channels of two consecutive frames from a sensor, in levels."""
 _REPEATED_FRACTION = 0.05
 _FASTEST_FRAMES_PER_SECOND = 70.0
 _CLOCK_DRIFT_SECONDS = 2.0
@@ -44,7 +43,7 @@ _CLOCK_DRIFT_SECONDS = 2.0
 
 @dataclass(slots=True)
 class InjectionWatch:
-    """Sees every frame of an attempt as it arrives."""
+    """A watch over all frames of an attempt at their arrival."""
 
     camera_label: str | None = None
     _digests: set[bytes] = field(default_factory=set)
@@ -59,7 +58,7 @@ class InjectionWatch:
     _arrivals: list[float] = field(default_factory=list)
 
     def see(self, frame: Frame, *, newest_flash_index: int | None) -> None:
-        """Take in a frame; ``newest_flash_index`` is the last colour that the page has been told so far."""
+        """Take a frame. ``newest_flash_index`` is the last colour that was sent to the page so far."""
         self._frames += 1
         self._arrivals.append(frame.received_at_seconds)
         if frame.digest in self._digests:
@@ -84,12 +83,12 @@ class InjectionWatch:
         if self._last_client_seconds is not None and client <= self._last_client_seconds:
             self._clock_faults += 1
         self._last_client_seconds = client
-        # Frames may wait in the network, so the client's time may run behind, but it cannot run ahead.
+        # Frames can wait in the network, so the client's time can be late. But it cannot be early.
         if (client - self._first[0]) - (frame.received_at_seconds - self._first[1]) > _CLOCK_DRIFT_SECONDS:
             self._clock_faults += 1
 
     def faults(self) -> list[str]:
-        """Name what speaks for injection."""
+        """Return the signs of injection."""
         label = (self.camera_label or "").lower()
         lasting = self._arrivals[-1] - self._arrivals[0] if len(self._arrivals) > 1 else 0.0
         allowed = max(1.0, _REPEATED_FRACTION * self._frames)
@@ -97,16 +96,16 @@ class InjectionWatch:
             "the camera is a virtual one": any(name in label for name in VIRTUAL_CAMERAS),
             "frames repeat": self._repeated > allowed,
             "frames carry no sensor noise": self._noiseless > allowed,
-            "frames come faster than a camera's": self._frames > 20
+            "frames come faster than from a camera": self._frames > 20
             and self._frames > _FASTEST_FRAMES_PER_SECOND * lasting,
-            "a colour was answered before it was shown": self._early_echoes > 0,
+            "a colour was reported before it was shown": self._early_echoes > 0,
             "the client's clock contradicts itself": self._clock_faults > allowed,
         }
         return [reason for reason, present in found.items() if present]
 
 
 def judge(watch: InjectionWatch) -> SignalResult:
-    """Score: 1 without any hint, 0 with one."""
+    """Judge the injection signal. The score is 1 without any hint and 0 with one."""
     faults = watch.faults()
-    reason = "; ".join(faults) or "nothing speaks for injected frames"
+    reason = "; ".join(faults) or "there is no sign of injected frames"
     return SignalResult(SignalName.INJECTION, float(not faults), 1.0, passed=not faults, reason=reason)

@@ -1,9 +1,9 @@
-"""The screen's colours, sought again in the camera's pictures: what the flash and the shading signals are both made of.
+"""The response of the face to the screen's colours, which the flash and shading signals both use.
 
 A camera multiplies linear light by gains that drift (exposure, white balance). The logarithm of the face's light minus
-that of the background's is free of them, and so is the skin's own colour once its mean over time is taken away. What
-stays is the screen: log(1 + response · colour). The response of a single place on the face tells how it lies to the
-screen.
+that of the background's light does not depend on them. Without its mean over time, it does not depend on the skin's
+colour either. The rest is the screen's light: log(1 + response · colour). The response of a place on the face depends
+on its orientation to the screen.
 """
 
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from likeness.liveness.base import Colour
 from likeness.liveness.frame.observation import LINEAR, FaceView
 
 _SKIN = slice(6, 20), slice(4, 16)
-"""Rows and columns of ``FaceView.light`` from brows to mouth, cheek to cheek."""
+"""Rows and columns of ``FaceView.light`` from the brows to the mouth and from cheek to cheek."""
 _LAG_STEP = 0.03
 _LEAST_SAMPLES = 16
 _OFTEN_SEEN = 0.6
-"""Fraction of the frames in which a pixel must show the background to be used."""
+"""The fraction of the frames in which a pixel must show the background. Other pixels are not used."""
 _LEAST_BACKGROUND = 0.01
-"""Fraction of all pixels of all frames that must be such background."""
+"""The least fraction of such background in all pixels of all frames."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,29 +40,30 @@ class LightSample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Response:
-    """How the face answered."""
+    """The response of the face to the colours."""
 
     correlation: float
-    """Between what was shown and what came back over all frames and channels, at the best lag; -1..1."""
+    """The correlation of the shown colours and the skin's light over all frames and channels, at the best lag; -1..1.
+    """
     response: float
-    """Relative brightening of the skin for the screen's full light, beyond the background's."""
+    """Relative brightening of the skin for the screen's full light, minus that of the background."""
     lag_seconds: float
     halves: tuple[FloatArray, FloatArray]
-    """(24, 20) response of each place of the chart, from every other frame: two measurements with independent noise."""
+    """The (24, 20) responses of the chart's places, from the even and the odd frames. Their noise is independent."""
 
 
 def sample(face: FaceView, at_seconds: float) -> LightSample:
-    """Take one frame's light."""
+    """Return the light of one frame."""
     return LightSample(at_seconds, np.log(face.light), face.surroundings, face.beside)
 
 
 def respond(
     samples: list[LightSample], shown: list[tuple[float, Colour | None]], lags_seconds: tuple[float, float]
 ) -> Response | None:
-    """Find the lag at which the samples follow the colours best.
+    """Compute the response at the lag where the samples follow the colours best.
 
-    ``shown``: since when the page was told which colour, in order. None when there are too few samples to say, or no
-    background to hold the face against.
+    ``shown`` has the colours in order, each with the time of its start. Return None if there are too few samples or too
+    little background.
     """
     background = _background(samples)
     if len(samples) < _LEAST_SAMPLES or background is None:
@@ -89,10 +90,10 @@ def respond(
 
 
 def _background(samples: list[LightSample]) -> NDArray[np.float64] | None:
-    """Give how the log of the light beside the head changes, (t, 3).
+    """Return the change of the log of the light beside the head, (t, 3), or None if there is too little background.
 
-    Each pixel is held against its own mean over time: else a head that moves would tint the background by covering
-    parts of it.
+    Each pixel is compared with its own mean over time. Otherwise a moving head would tint the background, because it
+    covers parts of it.
     """
     if not samples or len({one.beside.shape for one in samples}) > 1:
         return None
@@ -108,7 +109,7 @@ def _background(samples: list[LightSample]) -> NDArray[np.float64] | None:
 
 
 def _answers(places: NDArray[np.float64], colours: NDArray[np.float64], times: NDArray[np.float64]) -> FloatArray:
-    """Give each place's response to the colours, in least squares."""
+    """Return each place's response to the colours, in least squares."""
     smooth = _smooth(places.reshape(len(times), -1, 3), times)
     colours = _smooth(colours, times)
     answers = np.einsum("tpc,tc->p", smooth, colours) / (colours**2).sum()
@@ -116,7 +117,7 @@ def _answers(places: NDArray[np.float64], colours: NDArray[np.float64], times: N
 
 
 def _shown_at(times: NDArray[np.float64], shown: list[tuple[float, Colour | None]]) -> NDArray[np.float64]:
-    """Give the linear colour on the screen at each time: (t, 3)."""
+    """Return the linear colour on the screen at each time, (t, 3)."""
     light = np.stack(
         [
             np.zeros(3) if colour is None else LINEAR[[colour.red, colour.green, colour.blue]].astype(np.float64)
@@ -128,9 +129,9 @@ def _shown_at(times: NDArray[np.float64], shown: list[tuple[float, Colour | None
 
 
 def _smooth(series: NDArray[np.floating[Any]], times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Leave of a (t, ..., 3) series what changes in hue: brightness, mean and linear drift are taken out.
+    """Return the changes of hue in a (t, ..., 3) series, without brightness, mean and linear drift.
 
-    Brightness changes with every movement of the head; hue changes with the light alone.
+    Brightness changes with every movement of the head, but hue changes only with the light.
     """
     hue = series - series.mean(axis=-1, keepdims=True, dtype=np.float64)
     hue -= hue.mean(axis=0)

@@ -1,12 +1,12 @@
-"""Depth, shown by coming closer: a head's nose grows faster than its ears, and no sheet of paper does that.
+"""The parallax signal: when a head comes closer, its nose grows faster than its ears. A sheet of paper does not.
 
 A far and a near face chart are registered point by point (dense inverse search: Kroeger et al., "Fast Optical Flow
-using Dense Inverse Search", 2016). A plane's registration is a homography; what a homography cannot explain is relief.
-A sheet bent around an upright axis leaves relief too, so two models compete for it: a bent sheet, and a mean head. The
-relief is stated relative to what perspective makes of one eye distance of depth, so that it does not depend on the
-camera's angle of view.
+using Dense Inverse Search", 2016). The registration of a plane is a homography, and the rest is relief. A sheet that is
+bent around a vertical axis also leaves relief. So two models compete to explain the relief: a bent sheet and an average
+head. The relief is relative to the effect of one eye distance of depth, so it does not depend on the camera's angle of
+view.
 
-Noise is kept out by multiplying residuals of independent pairs of frames: what is random averages to nothing.
+The residuals of independent pairs of frames are multiplied, so that their noise averages to zero.
 """
 
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ Vector = NDArray[np.float64]
 
 _STRIDE = 4
 _FOCAL = 0.85
-"""Focal length as a fraction of the frame's longer side: some 61 degrees of view, the middle of what webcams have."""
+"""Focal length as a fraction of the frame's longer side: about 61 degrees of view, as in an average webcam."""
 _FLOOR = 0.004
-"""Relief below this is the registration's own error."""
+"""Relief below this is the error of the registration."""
 _TOP, _BOTTOM, _LEFT, _RIGHT = 32, 160, 28, 132
-"""The part of a chart that is registered: the inner face, and a margin for what moves in and out."""
+"""The part of a chart that is registered: the inner face, with a margin for movement."""
 
 
 def _grid() -> tuple[NDArray[np.bool_], Vector, Vector]:
@@ -45,7 +45,7 @@ _ZERO, _ONE = np.zeros_like(_X), np.ones_like(_X)
 
 
 def _moved(depth: Vector) -> list[Vector]:
-    """The flow that ``depth`` causes under motion towards the camera and sideways, to first order."""
+    """Return the flows from ``depth`` under motion towards the camera, sideways and vertically, to first order."""
     return [
         np.concatenate([depth * _X, depth * _Y]),
         np.concatenate([depth, _ZERO]),
@@ -62,9 +62,9 @@ _HOMOGRAPHY = [
 
 
 def _model(*flows: Vector) -> Vector:
-    """Give all that these flows can explain as orthonormal columns, (2n, k).
+    """Return an orthonormal basis of a homography's flows and these flows, (2n, k).
 
-    Least squares stays exact in their products.
+    Orthonormal columns keep least squares exact.
     """
     return np.asarray(np.linalg.qr(np.stack([*_HOMOGRAPHY, *flows], axis=1))[0])
 
@@ -76,9 +76,9 @@ _HEAD = _model(*_moved(head_depth(_X, _Y)))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Registration:
-    """One far and one near chart, compared.
+    """The comparison of one far and one near chart.
 
-    What each model leaves unexplained at each place (2n,), and the trust in it.
+    It has each model's residual at each place (2n,), and the confidence in it.
     """
 
     plane: Vector
@@ -89,7 +89,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Relief:
-    """What several registrations agree on: the unexplained flow of each model, in eye distances of depth."""
+    """The common part of several registrations: the residual of each model, in eye distances of depth."""
 
     plane: float
     sheet: float
@@ -97,12 +97,12 @@ class Relief:
 
     @property
     def score(self) -> float:
-        """Relief that is there, times how much better a head explains it than a bent sheet does."""
+        """The relief, multiplied by how much better a head explains it than a bent sheet."""
         return float(np.sqrt(max(self.plane, _FLOOR)) * max(self.sheet, _FLOOR) / max(self.head, _FLOOR))
 
 
 def register(far: Chart, near: Chart, frame_size: tuple[int, int]) -> Registration | None:
-    """Compare two charts of one face; None unless the face came clearly closer. Takes some 20 ms."""
+    """Compare two charts of one face. Return None unless the face came clearly closer. This takes about 20 ms."""
     grown = far.eye_distance_pixels / near.eye_distance_pixels
     expected = near.eye_distance_pixels / (_FOCAL * max(frame_size)) * (1 - grown)
     if expected < 0.02:
@@ -119,7 +119,7 @@ def register(far: Chart, near: Chart, frame_size: tuple[int, int]) -> Registrati
 
 
 def measure_relief(registrations: list[Registration]) -> Relief | None:
-    """Give the relief that pairs of registrations share; None with fewer than two."""
+    """Return the relief that is common to the registrations, or None if there are fewer than two."""
     if len(registrations) < 2:
         return None
 
@@ -139,7 +139,7 @@ def judge(relief: Relief | None, limits: Signals) -> SignalResult:
     threshold = limits.parallax
     if relief is None:
         return SignalResult(
-            SignalName.PARALLAX, 0.0, threshold, passed=False, reason="the face was not seen both far and near"
+            SignalName.PARALLAX, 0.0, threshold, passed=False, reason="the frames did not show the face far and near"
         )
     passed = relief.score >= threshold
     if passed:
@@ -162,7 +162,10 @@ def _search() -> cv2.DISOpticalFlow:
 
 
 def _texture(image: NDArray[np.uint8]) -> Vector:
-    """Trust in a place by the smaller eigenvalue of its structure tensor (Shi and Tomasi, 1994), 0..1."""
+    """Return the confidence in each place from its texture, 0..1.
+
+    It grows with the smaller eigenvalue of the structure tensor (Shi and Tomasi, 1994).
+    """
     across = cv2.Sobel(image, cv2.CV_32F, 1, 0)
     down = cv2.Sobel(image, cv2.CV_32F, 0, 1)
     xx, xy, yy = (cv2.GaussianBlur(product, (0, 0), 4) for product in (across * across, across * down, down * down))
@@ -172,7 +175,7 @@ def _texture(image: NDArray[np.uint8]) -> Vector:
 
 
 def _agreement(flow: Vector, back: NDArray[np.float32]) -> Vector:
-    """Trust in a place by whether the way back leads home, 0..1."""
+    """Return the confidence in each place from the agreement of the flows there and back, 0..1."""
     rows, columns = np.nonzero(_INSIDE)
     x = (columns * _STRIDE + flow[:, 0]).astype(np.float32)[:, None]
     y = (rows * _STRIDE + flow[:, 1]).astype(np.float32)[:, None]
@@ -181,6 +184,6 @@ def _agreement(flow: Vector, back: NDArray[np.float32]) -> Vector:
 
 
 def _unexplained(model: Vector, shift: Vector, trust: Vector) -> Vector:
-    # By the normal equations: a few columns, where the full problem would wake all of BLAS's threads for nothing.
+    # The normal equations have a few columns only. The full problem would start all BLAS threads for little work.
     weighted = model.T * trust**2
     return np.asarray(shift - model @ np.linalg.lstsq(weighted @ model, weighted @ shift, rcond=None)[0])

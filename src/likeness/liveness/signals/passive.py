@@ -1,4 +1,4 @@
-"""What the pack's presentation-attack models make of single frames, fused over the attempt."""
+"""The passive signal: the scores of the PAD models on single frames, fused over the attempt."""
 
 import numpy as np
 
@@ -7,9 +7,10 @@ from likeness.liveness.base import SignalName, SignalResult
 
 
 def judge(scores: list[LiveScores], threshold: float, *, required: bool) -> SignalResult | None:
-    """Score: the mean over models of the median over frames; a single odd frame does not sway it.
+    """Judge the passive signal. The score is the mean over models of the median over frames.
 
-    None when the pack has no such model and none is required. A mode that rests on them fails without them.
+    A single unusual frame hardly changes it. Without a model, return None if the signal is not required; otherwise it
+    fails.
     """
     models = sorted({model for frame in scores for model in frame.by_model})
     if not models:

@@ -1,13 +1,13 @@
-"""The screen's light falls on the face as on a head.
+"""The shading signal: the screen's light on the face has the shading of a head.
 
-It differs on the nose and beside it, and is weak towards the sides, the brow, the chin.
+The light differs on the nose and beside it, and it is weak towards the sides, the brow and the chin.
 
-How strongly each place answers the colours is free of the skin's own colour, so a picture of a face, however well it is
-tinted, answers evenly, and a bent one with a smooth change along one direction. What is left when all that such sheets
-can show is taken away must be what a head's normals make: they enter by Lambert's law, from wherever the screen and the
-room's light come.
+The response of each place does not depend on the skin's colour. So a flat picture of a face responds evenly, even if it
+is tinted. A bent picture responds with a smooth change along one direction. The signal removes all that such sheets can
+show. The rest must follow from a head's normals by Lambert's law, for any direction of the screen and of the room's
+light.
 
-Two halves of the frames measure it independently, and only what they share counts: noise does not.
+Two halves of the frames measure it independently. Only their common part counts, so noise does not.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ def _grid() -> tuple[DoubleArray, DoubleArray]:
 
 
 def _normals(x: DoubleArray, y: DoubleArray) -> DoubleArray:
-    """Give a mean head's unit normals, (..., 3)."""
+    """Return an average head's unit normals, (..., 3)."""
     step = 0.025
     slope_x = (charts.head_depth(x + step, y) - charts.head_depth(x - step, y)) / (2 * step)
     slope_y = (charts.head_depth(x, y + step) - charts.head_depth(x, y - step)) / (2 * step)
@@ -40,13 +40,13 @@ _ALL_X, _ALL_Y = _grid()
 _FACE = (_ALL_X / 0.85) ** 2 + (_ALL_Y - 0.4) ** 2 < 1
 _X, _Y = _ALL_X[_FACE], _ALL_Y[_FACE]
 _SHEET = np.stack([np.ones_like(_X), _X, _Y, _X**2, _X**3, _X**4, _X * _Y, _Y**2], axis=1)
-"""What the answers of a flat or bent sheet lie in: light from near by falls off with the square of the distance, too.
+"""A basis of the responses of a flat or bent sheet. It includes the fall of near light with the square of the distance.
 """
 _HEAD = _normals(_X, _Y)
 
 
 def measure_shading(response: Response) -> float:
-    """Give the size of the head's own shading in the answers, as a fraction of the typical answer."""
+    """Return the size of a head's shading in the responses, as a fraction of the median response."""
     halves = [half[_FACE].astype(np.float64) for half in response.halves]
     typical = float(np.median(halves[0] + halves[1])) / 2
     if typical <= 0:
@@ -63,12 +63,12 @@ def _fit(model: DoubleArray, values: DoubleArray) -> DoubleArray:
 
 
 def judge(response: Response | None, limits: Signals) -> SignalResult:
-    """Score: see :func:`measure_shading`; a glint counts as none."""
+    """Judge the shading signal. The score is that of :func:`measure_shading`, or 0 for a glint."""
     score = measure_shading(response) if response is not None else 0.0
     if score > limits.shading_most:
-        score, reason = 0.0, "the colours came back as a glint, as from glass"
+        score, reason = 0.0, "the colours were reflected as a glint, as by glass"
     elif score < limits.shading:
-        reason = "the colours did not fall on the face as on a head"
+        reason = "the colours did not show the shading of a head"
     else:
-        reason = "the colours fell on the face as on a head"
+        reason = "the colours showed the shading of a head"
     return SignalResult(SignalName.SHADING, score, limits.shading, passed=score >= limits.shading, reason=reason)
