@@ -15,6 +15,7 @@ The engine's own time is that of `builtin` for two photos of 640 x 480, in the s
 import argparse
 import base64
 import contextlib
+import itertools
 import json
 import os
 import socket
@@ -31,7 +32,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 
-from figures import Report
+from figures import Curves, Report
 from likeness.access.scopes import API_SCOPES
 from likeness.deployment import initialise, open_deployment
 from likeness.engine.base import Face, Use
@@ -44,6 +45,10 @@ ENTRIES = 20
 WORKERS = 2
 CLIENTS = (1, 8, 64)
 FEW = 8
+CURVE = (1, 2, 4, 8, 16, 32, 64)
+"""Clients of the plot: of one kind of call, and of the peers that answer it."""
+CURVED = "match, JSON"
+FASTAPI, BARE_ASGI = "FastAPI alone", "bare ASGI"
 MOST_LOOP_MS = 1.0
 LEAST_MATCHES, LEAST_SEARCHES = 600, 900
 MOST_OF_ENGINE = 10.0
@@ -354,46 +359,63 @@ def measure(report: Report, *, seconds: float, turns: int) -> None:
         "search, JSON": (SEARCH, JSON, body_of(JSON, **one)),
     }
     to_peers = {
-        "match, JSON: FastAPI alone": request_of(*calls["match, JSON"]),
-        "match, JSON: bare ASGI": request_of(BARE, *calls["match, JSON"][1:]),
-        "match, multipart: bare ASGI": request_of(BARE, *calls["match, multipart"][1:]),
+        (CURVED, FASTAPI): request_of(*calls[CURVED]),
+        (CURVED, BARE_ASGI): request_of(BARE, *calls[CURVED][1:]),
+        ("match, multipart", BARE_ASGI): request_of(BARE, *calls["match, multipart"][1:]),
     }
     best, peer_port = Best(), free_port()
     with serving() as (process, port, token), process_of("--serve-peers", str(peer_port)) as peers:
-        for _ in range(turns):
+        for _, clients in itertools.product(range(turns), CURVE):
             for name, call in calls.items():
-                for clients in CLIENTS:
+                if name == CURVED or clients in CLIENTS:
                     best.add(name, clients, run(process, port, request_of(*call, token), clients, seconds))
-            for name, request in to_peers.items():
-                best.add(name, FEW, run(peers, peer_port, request, FEW, seconds))
+            for (name, peer), request in to_peers.items():
+                if name == CURVED or clients == FEW:
+                    best.add(f"{name}: {peer}", clients, run(peers, peer_port, request, clients, seconds))
     for name in calls:
         add_figures(report, best, name, of_engine)
-    for name in to_peers:
-        report.add(f"{name}, {FEW} clients", best.rate(name), "/s")
-        report.add(f"{name}: whole server", best.process_ms(name), "ms of CPU")
-        ours = best.process_ms(name.partition(":")[0]) / best.process_ms(name)
-        report.add(f"{name}: ours takes as much time", ours, "times")
+    for name, peer in to_peers:
+        add_peer(report, best, name, peer)
+    lines = {"Likeness": CURVED, **{peer: f"{name}: {peer}" for name, peer in to_peers if name == CURVED}}
+    report.curves.append(
+        Curves(
+            "Matches by JSON, two photos of 250 kB",
+            "clients at once",
+            "answers a second",
+            {line: [(float(clients), best.rate(name, clients)) for clients in CURVE] for line, name in lines.items()},
+        )
+    )
 
 
 def add_figures(report: Report, best: Best, name: str, of_engine: float) -> None:
     for clients in CLIENTS:
-        title = f"{name}, {clients} client{'s' * (clients > 1)}"
+        title = f"{name}: {clients} client{'s' * (clients > 1)}"
         rate, loop = best.rate(name, clients), best.loop_ms(name, clients)
         if clients == FEW:
             report.at_least(title, rate, "/s", LEAST_MATCHES if name.startswith("match") else LEAST_SEARCHES)
-            report.at_most(f"{title}: event loop's thread", loop, "ms of CPU", MOST_LOOP_MS)
+            report.at_most(f"{title}, event loop's thread", loop, "ms of CPU", MOST_LOOP_MS)
         else:
             report.add(title, rate, "/s")
-            report.add(f"{title}: event loop's thread", loop, "ms of CPU")
-        report.add(f"{title}: whole server", best.process_ms(name, clients), "ms of CPU")
+            report.add(f"{title}, event loop's thread", loop, "ms of CPU")
+        report.add(f"{title}, whole server", best.process_ms(name, clients), "ms of CPU")
     if name.startswith("match"):
-        share = 100 * best.process_ms(name) / of_engine
-        report.at_most(f"{name}: whole server, of builtin's own time", share, "%", MOST_OF_ENGINE)
+        whole, bound = best.process_ms(name), 100 / MOST_OF_ENGINE
+        report.beside(f"{name}: whole server", whole, "ms of CPU", ("builtin's own time", of_engine), bound=bound)
+
+
+def add_peer(report: Report, best: Best, name: str, peer: str) -> None:
+    """Add the rate and the processor's time of a call beside a peer's."""
+    theirs = f"{name}: {peer}"
+    for clients in CURVE if name == CURVED else (FEW,):
+        title, rate = f"{name}: {clients} client{'s' * (clients > 1)}", best.rate(name, clients)
+        report.beside(title, rate, "/s", (peer, best.rate(theirs, clients)), more_is_better=True)
+    title = f"{name}: {FEW} clients, whole server"
+    report.beside(title, best.process_ms(name), "ms of CPU", (peer, best.process_ms(theirs)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a second each, a minute in all")
+    parser.add_argument("--quick", action="store_true", help="half a second each, a minute in all")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--serve-peers", type=int, help=argparse.SUPPRESS)
@@ -406,9 +428,9 @@ def main() -> None:
         return
     report = Report(f"the served path, without the engine: photos of {PHOTO_BYTES / 1000:g} kB, {WORKERS} workers")
     if options.quick:
-        measure(report, seconds=1.0, turns=1)
+        measure(report, seconds=0.5, turns=1)
     else:
-        measure(report, seconds=5.0, turns=3)
+        measure(report, seconds=2.0, turns=3)
     if not report.publish(options.json):
         sys.exit(1)
 

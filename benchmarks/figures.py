@@ -86,7 +86,7 @@ class Report:
         """Add a figure beside a peer's (its name and value); ``bound``: how many times better ours must be."""
         other, reference = peer
         ratio = times(value, reference) if more_is_better else times(reference, value)
-        target = "" if bound is None else f"ratio >= {bound:g}"
+        target = "" if bound is None else f"ratio >= {bound:.3g}"
         ok = None if bound is None or ratio is None else bool(ratio >= bound)
         self.figures.append(Figure(name, float(value), unit, target, ok, ratio, other, float(reference)))
 

@@ -94,8 +94,8 @@ def cpu_seconds(arguments: tuple[str, ...], folder: Path) -> float:
 
 def command(settings: Settings, report: Report) -> None:
     libraries, whole = (cpu_seconds(arguments, settings.data_dir) for arguments in (LIBRARIES, COMMAND))
-    report.add("likeness client list", whole, "s of CPU")
-    report.at_most("likeness client list, of its libraries' import", whole / libraries, "times", MOST_OF_LIBRARIES)
+    imports = "its libraries' import", libraries
+    report.beside("likeness client list", whole, "s of CPU", imports, bound=1 / MOST_OF_LIBRARIES)
 
 
 def resident_bytes() -> int:

@@ -31,11 +31,15 @@ def rows_of(figures: Sequence[Figure]) -> list[Row]:
     same: dict[tuple[str, str], list[Figure]] = {}
     for figure in figures:
         same.setdefault((figure.name, figure.unit), []).append(figure)
-    return [Row(*key, found) for key, found in (((n, _median(f), u), f) for (n, u), f in same.items())]
+    return [
+        Row(name, statistics.median(figure.value for figure in found), unit, _compared(found))
+        for (name, unit), found in same.items()
+    ]
 
 
-def _median(figures: Sequence[Figure]) -> float:
-    return statistics.median(figure.value for figure in figures)
+def _compared(figures: list[Figure]) -> list[Figure]:
+    """Leave out the figures that are compared with nothing, where others are with something."""
+    return [figure for figure in figures if figure.to or figure.target] or figures[:1]
 
 
 def groups_of(rows: Sequence[Row]) -> list[Group]:
