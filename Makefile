@@ -1,14 +1,14 @@
-# Two commands: `make run` sets up, starts and proves the server; `make test` runs the tests.
+# Two commands: `make run` sets up, starts and checks the server; `make test` runs the tests.
 .DEFAULT_GOAL := help
 .PHONY: help run unit test test-all cov check check-js fix docs bench
 
 UV := sh scripts/uv
 NODE_TOOLS := tests/conformance/node_modules/.bin
 
-help: ## say what there is
+help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
 
-run: ## set up, start on http://127.0.0.1:8000 and prove every call on real photos; ONCE=1 ends after the table
+run: ## set up, start on http://127.0.0.1:8000 and check every call on real photos; ONCE=1 ends after the table
 	@$(UV) sync --quiet --locked --extra demo
 	@$(UV) run --no-sync likeness demo $(if $(ONCE),--once)
 
@@ -16,7 +16,7 @@ unit: ## run fast tests that need no server and no browser; ARGS chooses others
 	@$(UV) sync --quiet --locked --all-extras --group test
 	@$(UV) run --no-sync pytest -q -p no:schemathesis -m "not long" $(or $(ARGS),tests/kit tests/index tests/liveness --ignore tests/kit/test_logs.py)
 
-test: ## run the tests, but for the long ones
+test: ## run the tests, except the long ones
 	@$(UV) sync --quiet --locked --all-extras --group test
 	@$(UV) run --no-sync pytest -n 2 -q -m "not long" $(ARGS)
 
@@ -24,7 +24,7 @@ test-all: ## run all tests
 	@$(UV) sync --quiet --locked --all-extras --group test
 	@$(UV) run --no-sync pytest -n 2 -q $(ARGS)
 
-cov: ## run the tests as `make test` does and measure which branches they take
+cov: ## run the tests as `make test` does, and print their branch coverage
 	@$(UV) sync --quiet --locked --all-extras --group test
 	@$(UV) run --no-sync coverage erase
 	@$(UV) run --no-sync coverage run -m pytest -n 2 -q -m "not long" $(ARGS)
@@ -42,16 +42,16 @@ check-js: ## types and format of the JavaScript; needs `npm ci --prefix tests/co
 	@if [ -x $(NODE_TOOLS)/prettier ]; then $(NODE_TOOLS)/tsc -p jsconfig.json && $(NODE_TOOLS)/prettier --check --log-level warn src tests; \
 	else echo "no Node packages here (npm ci --prefix tests/conformance): the JavaScript is not checked"; test -z "$$CI"; fi
 
-fix: ## mend what the linter can, and format everything
+fix: ## correct what the linter can, and format everything
 	@$(UV) sync --quiet --locked --all-extras --group test
 	@$(UV) run --no-sync ruff check --fix
 	@$(UV) run --no-sync ruff format
 	@if [ -x $(NODE_TOOLS)/prettier ]; then $(NODE_TOOLS)/prettier --write --log-level warn src tests; fi
 
-docs: ## write the parts of docs/*.md that are made from the code
+docs: ## write the generated parts of docs/*.md
 	@$(UV) sync --quiet --locked --all-extras --group test
 	@$(UV) run --no-sync python scripts/write_docs.py
 
-bench: ## run all benchmarks and write benchmarks/report.html; QUICK=1: within 3 minutes; NAME=search ARGS=--quick: that one
+bench: ## run all benchmarks and write benchmarks/report.html; QUICK=1 takes 3 minutes; NAME=search ARGS=--quick runs one
 	@$(UV) sync --quiet --locked --all-extras --group benchmark
 	@$(UV) run --no-sync python benchmarks/$(or $(NAME),report).py $(if $(QUICK),--quick) $(ARGS)

@@ -1,7 +1,7 @@
-"""The one part that setuptools cannot read from pyproject.toml: the optional compiled scan.
+"""The part of the build that pyproject.toml cannot describe: the optional compiled scan.
 
-Where there is no compiler the build goes on without it, and the index scans with faiss instead. The module keeps to
-the stable ABI, so one wheel serves every CPython from 3.11 on; the processor is asked at run time what it can do.
+Without a compiler the build continues without it, and the index scans with faiss. The module uses the stable ABI, so
+one wheel serves every CPython from 3.11 on. It finds the processor's abilities at run time.
 """
 
 import sys

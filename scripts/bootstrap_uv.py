@@ -1,7 +1,7 @@
-"""Put uv into a folder with nothing but Python: bootstrap_uv.py FOLDER.
+"""Install uv into a folder, with Python only: bootstrap_uv.py FOLDER.
 
-pip is used where there is one, since it knows the machine's package index; a bare Debian has none, and there the wheel is fetched
-from the index and unpacked. Either way it must have one of the hashes below.
+If pip exists, it installs uv, because it knows the machine's package index. A bare Debian has no pip. There the script
+fetches the wheel from the index and unpacks it. In both cases the wheel must have one of the hashes below.
 """
 
 import hashlib
@@ -21,14 +21,14 @@ from pathlib import Path
 
 UV = "0.13.9"
 INDEX = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("PIP_INDEX_URL") or "https://pypi.org/simple"
-WHEELS = {  # by machine: what the wheel's name holds, and its SHA-256
+WHEELS = {  # by machine: a part of the wheel's name, and its SHA-256
     "x86_64": ("manylinux_2_17_x86_64", "d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19"),
     "aarch64": ("manylinux_2_17_aarch64", "5435c5ce14a56431208ca0996416d310f1598e8c2c8ba707688985a16bb82dbe"),
 }
 
 
 def main(folder: Path) -> None:
-    if sys.version_info < (3, 11):  # noqa: UP036  this script is what tells
+    if sys.version_info < (3, 11):  # noqa: UP036  this message needs the check
         sys.exit(f"Likeness needs Python 3.11 or newer; this is {platform.python_version()}")
     print("setting up uv ...", file=sys.stderr)
     if not install_with_pip(folder):
@@ -36,7 +36,7 @@ def main(folder: Path) -> None:
 
 
 def install_with_pip(folder: Path) -> bool:
-    """Have pip fetch the wheel, and refuse one of another hash."""
+    """Install the wheel with pip, which refuses another hash. Give False if pip fails."""
     hashes = " ".join(f"--hash=sha256:{digest}" for _, digest in WHEELS.values())
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
         wanted.write(f"uv=={UV} {hashes}\n")
@@ -49,7 +49,7 @@ def install_with_pip(folder: Path) -> bool:
 
 def unpack_wheel(folder: Path) -> None:
     if platform.system() != "Linux" or platform.machine() not in WHEELS:
-        sys.exit(f"no uv for {platform.system()} on {platform.machine()} here; install uv yourself and run this again")
+        sys.exit(f"no uv for {platform.system()} on {platform.machine()}; install uv yourself and run this again")
     tag, digest = WHEELS[platform.machine()]
     page = f"{INDEX.rstrip('/')}/uv/"
     listing = fetch(page).decode()

@@ -1,4 +1,4 @@
-"""Write a migration from the difference between the tables in code and the newest migration: new_migration.py MESSAGE."""
+"""Write a migration from the difference between the tables and the newest migration: new_migration.py MESSAGE."""
 
 import sys
 import tempfile

@@ -1,8 +1,8 @@
-"""Make ``src/likeness/engine/quality/defects.onnx``, the network that tells what spoils a face image.
+"""Make ``src/likeness/engine/quality/defects.onnx``, the network that finds the defects of a face image.
 
-It takes photos of many people and spoils them on purpose: out of focus, covered, negative and so on. The network learns to tell which
-was done from the crop that quality is measured on. Who is shown plays no part. The people whom ``likeness evaluate --conditions``
-looks at are left out, so its figures are about people that the network has never seen.
+It takes photos of many people and spoils them on purpose: out of focus, covered, negative and so on. The network learns
+to recognise the defect in the crop on which quality is measured. The person's identity plays no part. The people that
+``likeness evaluate --conditions`` uses are left out. So its figures are about people that the network has never seen.
 
 It needs PyTorch: ``uv pip install torch``. Half an hour on two cores.
 
@@ -42,7 +42,7 @@ from likeness.evaluation.recognition.conditions import PHOTOS, choose_photos
 from likeness.evaluation.recognition.treatments import Treatment
 
 SPOILED_PEOPLE = 700
-"""People of whom one photo is spoiled in every way; of all others the photos are only looked at as they are."""
+"""People with one photo that is spoiled in every way. The photos of all others are used unchanged."""
 ROUNDS, BATCH, RATE = 14, 256, 4e-3
 
 Chance = np.random.Generator
@@ -55,17 +55,17 @@ _COLOURS = (
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to treat a photo, and what the network shall say of the outcome."""
+    """One treatment of a photo, and the answer that the network must learn for it."""
 
     treat: Treatment
     spoiled: frozenset[str] = frozenset()
     unknown: frozenset[str] = frozenset()
-    """What the network may say what it likes about: too close to call, or not to be seen any more."""
+    """Defects for which every answer is accepted, because they are doubtful or no longer visible."""
     times: int = 1
 
 
 def _between(treatment: Callable[..., Image], **ranges: tuple[float, float]) -> Treatment:
-    """Give a treatment whose strength is drawn anew, from a range, each time."""
+    """Give a treatment with a new random strength, within a range, each time."""
 
     def treat(image: Image, points: Points, chance: Chance) -> Image:
         return treatment(image, points, chance, **{name: chance.uniform(*ends) for name, ends in ranges.items()})
@@ -106,7 +106,7 @@ def _tint(image: Image, _: Points, chance: Chance) -> Image:
 
 
 def _vivid(image: Image, points: Points, chance: Chance) -> Image:
-    """Make colours, contrast and edges stronger, as telephones do at night."""
+    """Make colours, contrast and edges stronger, as phones do at night."""
     apart = treatments.between_the_eyes(points)
     values = image.astype(np.float32)
     plain = values.mean(axis=2, keepdims=True)
@@ -122,7 +122,7 @@ def _few_levels(image: Image, _: Points, chance: Chance) -> Image:
 
 
 def _crop(image: Image, points: Points, chance: Chance) -> Image:
-    """Cut the photo off near the eyes' outer corners, the brow or the chin: little of the face is lost."""
+    """Crop the photo near the eyes' outer corners, the brow or the chin: little of the face is lost."""
     apart = treatments.between_the_eyes(points)
     left, top = np.maximum(points.min(axis=0) - apart * chance.uniform((0.12, 0.3), (0.6, 0.9)), 0).astype(int)
     right, bottom = (points.max(axis=0) + apart * chance.uniform((0.12, 0.35), (0.6, 0.9))).astype(int)
@@ -194,7 +194,7 @@ def _cover(
 
 
 def _frames(image: Image, points: Points, chance: Chance) -> Image:
-    """Draw the frames of common spectacles: they spoil nothing."""
+    """Draw the frames of common spectacles, which are no defect."""
     drawn, apart = image.copy(), treatments.between_the_eyes(points)
     colour, thick = (
         tuple(chance.uniform(0, 120, 3).astype(int).tolist()),
@@ -254,7 +254,7 @@ VARIANTS = (
     Variant(_stretch((0.75, 1.35)), times=2),
     Variant(_vivid, unknown=_named(GLARE), times=3),
 )
-"""What is good and what is spoiled follows from the false match rates that each treatment leads to (docs/accuracy.md)."""
+"""The false match rates under each treatment decide whether it is a defect (docs/accuracy.md)."""
 
 
 def _answers(variant: Variant) -> list[float]:
@@ -263,7 +263,7 @@ def _answers(variant: Variant) -> list[float]:
 
 
 class Examples:
-    """Makes crops from photos, in a process of its own."""
+    """Makes crops of photos, in its own process."""
 
     def __init__(self, folder: Path, mirror: Path | None, pack: str) -> None:
         cv2.setNumThreads(1)
@@ -274,7 +274,7 @@ class Examples:
         self.engine = engine
 
     def of(self, task: tuple[int, bool]) -> list[tuple[Image, list[float]]]:
-        """Give the crops of one photo, and the answers to them: every variant, or only the photo as it is."""
+        """Give the crops of one photo with their answers: of every variant, or only of the unchanged photo."""
         index, every = task
         path = self.data_set.folder / self.data_set.photos[index]
         image = self.engine.decode(path.read_bytes())
@@ -300,7 +300,7 @@ class Examples:
 
     @staticmethod
     def _finish(image: Image, chance: Chance) -> Image:
-        """Store as cameras and websites do."""
+        """Blur and compress the photo as cameras and websites do."""
         if chance.random() < 0.25:
             image = np.asarray(cv2.GaussianBlur(image, (0, 0), chance.uniform(0.3, 0.9)), np.uint8)
         return treatments.compressed(image, np.empty((5, 2), np.float32), chance, quality=int(chance.integers(50, 98)))
@@ -321,7 +321,7 @@ def _work(task: tuple[int, bool]) -> list[tuple[Image, list[float]]]:
 def make_crops(
     folder: Path, mirror: Path | None, pack: str, processes: int
 ) -> Iterator[tuple[int, list[tuple[Image, list[float]]]]]:
-    """Give for each photo its person and its crops."""
+    """Give the person and the crops of each photo."""
     data_set = read_folder(folder)
     kept_aside = {data_set.person_of[index] for index in choose_photos(data_set, PHOTOS)}
     tasks, people = [], set(kept_aside)
@@ -338,7 +338,7 @@ def make_crops(
 
 
 class Defects(nn.Module):
-    """Four convolutions and one layer over all that they leave."""
+    """Four convolutions and one linear layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -392,7 +392,7 @@ def train(crops: torch.Tensor, answers: torch.Tensor) -> Defects:
 
 
 def to_onnx(network: Defects) -> bytes:
-    """Write the network as an ONNX model that takes (n, side, side, 3) uint8 pixels; normalisation is folded in."""
+    """Give the network as an ONNX model for (n, side, side, 3) uint8 pixels. It contains the normalisation."""
     graph = Graph("defects")
     values = graph.pixels("pixels")
     layers = list(network.convolutions)

@@ -1,7 +1,7 @@
-"""Write the parts of docs/*.md that the code says already: write_docs.py [--check].
+"""Write the generated parts of docs/*.md: write_docs.py [--check].
 
-Such a part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``. With --check nothing is written; ends with 1 where a page
-differs.
+Such a part is between ``<!-- generated: NAME -->`` and ``<!-- end -->``. With --check nothing is written, and the
+script ends with status 1 if a page differs.
 """
 
 import json
@@ -25,7 +25,7 @@ DEFAULTS_IN_WORDS = {"workers": "the number of cores"}
 
 
 def settings() -> Iterator[str]:
-    """Give a heading for each setting, with its meaning and its default."""
+    """Give a section for each setting, with its meaning and its default."""
     for name, field in Settings.model_fields.items():
         value = field.default
         written = "none" if value is None else f"`{str(value).lower() if isinstance(value, bool) else value}`"
@@ -35,7 +35,7 @@ def settings() -> Iterator[str]:
 
 
 def errors() -> Iterator[str]:
-    """Give a heading for each error code, with the statuses that it comes with and its meaning."""
+    """Give a section for each error code, with its statuses and its meaning."""
     for code in ErrorCode:
         statuses = sorted({error.status for error in raised(LikenessError) if error.code is code})
         yield f"### `{code}`"
@@ -53,7 +53,7 @@ def commands() -> Iterator[str]:
 
 
 def calls() -> Iterator[str]:
-    """Give a table of the calls, as docs/openapi.json describes them."""
+    """Give a table of the calls in docs/openapi.json."""
     yield "| call | what it does | permission | answers |"
     yield "| --- | --- | --- | --- |"
     description = json.loads((DOCS / "openapi.json").read_text())
@@ -74,7 +74,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
 
 
 def written(page: str) -> str:
-    """Give a page with its generated parts as they are now."""
+    """Give a page with its generated parts renewed."""
     return PART.sub(lambda part: f"{part[1]}{part[2]}\n{_text(part[1])}\n\n", page)
 
 
@@ -87,7 +87,7 @@ def paragraph(text: str) -> str:
 
 
 def raised(root: type[LikenessError]) -> Iterator[type[LikenessError]]:
-    """Give the errors of a tree, but for those that only hold others together."""
+    """Give the errors of a tree, without those that only group others."""
     if "code" in vars(root) or not root.__subclasses__():
         yield root
     for each in root.__subclasses__():
@@ -95,7 +95,7 @@ def raised(root: type[LikenessError]) -> Iterator[type[LikenessError]]:
 
 
 def walk(name: str, command: Any) -> Iterator[tuple[str, Any]]:
-    """Give the commands below a group, or the command itself, each with its whole name."""
+    """Give the commands of a group, or the command itself, each with its full name."""
     if not hasattr(command, "commands"):
         yield name, command
         return
@@ -107,11 +107,11 @@ def main() -> None:
     pages = {file: file.read_text() for file in sorted(DOCS.glob("*.md"))}
     named = sorted(part[1] for page in pages.values() for part in PART.finditer(page))
     if named != sorted(PARTS):
-        sys.exit(f"the generated parts of docs/*.md are {named}, and must be {sorted(PARTS)}")
+        sys.exit(f"the generated parts of docs/*.md are {named} but must be {sorted(PARTS)}")
     differ = {file: new for file, page in pages.items() if (new := written(page)) != page}
     if "--check" in sys.argv[1:]:
         if differ:
-            sys.exit(f"{', '.join(file.name for file in differ)}: not what the code says; run `make docs`")
+            sys.exit(f"{', '.join(file.name for file in differ)}: differs from the code; run `make docs`")
         return
     for file, new in differ.items():
         file.write_text(new)

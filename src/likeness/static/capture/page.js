@@ -1,10 +1,10 @@
-// The hosted capture page: one face session over the whole window, and the way back to where the person came from.
+// The hosted capture page: one face session over the whole window, and the way back to the caller.
 
 import "/static/face-session/index.js";
 import { chooseLanguage, loadTexts } from "/static/face-session/texts.js";
 
 const REDIRECT_MS = 1500;
-const READ_MS = 8000; // what went wrong must be read, or heard, first
+const READ_MS = 8000; // the person must first read or hear the error
 const MAY_PASS = /^(MEDIA_.*|FORBIDDEN|UNEXPECTED_ERROR)$/;
 
 const language = chooseLanguage(new URLSearchParams(location.search).get("lang"));
@@ -13,11 +13,11 @@ Object.assign(document.documentElement, { lang: language, dir: say.direction });
 document.title = say("pageTitle");
 
 const element = document.createElement("face-session");
-// Nobody set this page up but us: what is wrong with its options is wrong with the link.
+// This page sets its own options. So wrong options mean a wrong link.
 element.options = { captureUrl: location.href, language, onward, texts: { INVALID_CONFIG: say("UNAUTHORIZED") } };
 
 /**
- * Give the buttons of the last screen: back to the caller, once more where that can help, or back in the browser's history.
+ * Give the buttons of the last screen: back to the caller, again if that can help, or back in the browser's history.
  *
  * @type {import("../face-session/index.js").FaceSessionOptions["onward"]}
  */

@@ -1,4 +1,4 @@
-// Shows the description of the API, and lets the reader make each call on the server that the page came from.
+// Shows the description of the API. The reader can make each call on this server.
 
 const { SwaggerUIBundle } = /** @type {any} */ (globalThis);
 
@@ -8,13 +8,13 @@ dark.addEventListener("change", paint);
 paint();
 
 const description = await (await fetch("/openapi.json")).json();
-description.servers = [{ url: location.origin }]; // the public address may be another, which this page may not call
-delete description.components.securitySchemes.bearer; // its field takes the focus from the client's id and secret
+description.servers = [{ url: location.origin }]; // this page may not call a public address that differs
+delete description.components.securitySchemes.bearer; // its field would take the focus from the client's id and secret
 SwaggerUIBundle({
   spec: description,
   domNode: document.getElementById("calls"),
   presets: [SwaggerUIBundle.presets.apis],
-  validatorUrl: null, // a stranger's service, which would be told where the description is
+  validatorUrl: null, // an outside service, which would get the address of the description
   deepLinking: true,
   tryItOutEnabled: true,
   displayRequestDuration: true,

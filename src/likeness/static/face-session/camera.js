@@ -1,9 +1,9 @@
-// The camera: opening it, choosing among several, and taking one picture per new camera frame.
+// The camera: opens it, chooses among several, and takes one picture for each new camera frame.
 
 import { mediaFault } from "./errors.js";
 
 const JPEG_QUALITY = 0.85;
-const PICTURE_MS = 12_000; // for a slow camera, or a slow computer, to wake up
+const PICTURE_MS = 12_000; // a slow camera or computer needs so long for its first picture
 const LOOK_MS = 60;
 const LOOK_SIDE = 320;
 
@@ -16,18 +16,18 @@ export class Camera {
   #taken = new Uint8Array();
   #onLost;
 
-  /** `video` shows the picture; `onLost` is called when the camera is taken away. */
+  /** `video` shows the picture. `onLost` is called when the camera is lost. */
   constructor(video, onLost) {
     this.#video = video;
     this.#onLost = onLost;
   }
 
-  /** Whether it was seen to give pictures. */
+  /** Whether the open camera has proved that it gives pictures. */
   get isLive() {
     return this.#live;
   }
 
-  /** The open camera's name, as the system gives it. */
+  /** The open camera's name in the system. */
   get label() {
     return this.#stream?.getVideoTracks()[0]?.label ?? "";
   }
@@ -36,7 +36,10 @@ export class Camera {
     return this.#stream?.getVideoTracks()[0]?.getSettings?.().deviceId ?? null;
   }
 
-  /** Open the camera that faces the person, or a chosen one; to be waited for with `prove`. Throws FaceSessionError with a MEDIA_ code. */
+  /**
+   * Open the camera that faces the person, or a chosen one. Then wait with `prove` for its pictures. Throws
+   * FaceSessionError with a MEDIA_ code.
+   */
   async open(deviceId = null) {
     this.close();
     if (!navigator.mediaDevices?.getUserMedia) {
@@ -48,14 +51,17 @@ export class Camera {
       this.#stream = await navigator.mediaDevices.getUserMedia({ audio: false, video: wanted });
       this.#stream.getVideoTracks()[0].addEventListener("ended", this.#onLost);
       this.#video.srcObject = this.#stream;
-      this.#video.play().catch(() => {}); // what comes of it is seen in the pictures
+      this.#video.play().catch(() => {}); // `prove` notices a failure, because no pictures come
     } catch (fault) {
       this.close();
       throw mediaFault(fault);
     }
   }
 
-  /** Wait for two pictures that differ, as any camera's do by their noise. Throws FaceSessionError with a MEDIA_ code. */
+  /**
+   * Wait for two different pictures: the pictures of a real camera differ by their noise. Throws FaceSessionError with a
+   * MEDIA_ code.
+   */
   async prove() {
     const stream = this.#stream;
     this.#taken = new Uint8Array();
@@ -65,7 +71,9 @@ export class Camera {
       if (document.hidden) end = performance.now() + PICTURE_MS;
       if (performance.now() > end) {
         this.close();
-        throw pictures ? mediaFault({ message: "the camera's picture stands still" }, "cameraStill") : withoutPicture();
+        throw pictures
+          ? mediaFault({ message: "the camera's picture does not change" }, "cameraStill")
+          : withoutPicture();
       }
       if (await this.take(LOOK_SIDE)) pictures += 1;
       else await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
@@ -83,13 +91,13 @@ export class Camera {
     this.#video.srcObject = null;
   }
 
-  /** Give the cameras there are; names are told only once one was opened. */
+  /** Give the cameras. The browser gives their names only after one was opened. */
   async list() {
     const devices = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
     return devices.filter((device) => device.kind === "videoinput" && device.deviceId);
   }
 
-  /** Wait until the camera has delivered a picture that was not taken yet. */
+  /** Wait for the camera's next picture. */
   nextPicture() {
     const video = this.#video;
     if ("requestVideoFrameCallback" in HTMLVideoElement.prototype) {
@@ -103,8 +111,9 @@ export class Camera {
   }
 
   /**
-   * Take the current picture as JPEG bytes, its long side at most `longSide` pixels; null when there is none, or none but the last.
-   * A busy browser may draw a picture before it announces it, and so announce it twice; to the server it would look injected.
+   * Take the current picture as JPEG bytes, its long side at most `longSide` pixels. Give null if there is no new one.
+   * A busy browser may draw a picture before it announces it, and so gives it twice. The server would take the copy for
+   * an injected picture.
    */
   async take(longSide) {
     const { videoWidth, videoHeight } = this.#video;
@@ -122,7 +131,7 @@ export class Camera {
   }
 }
 
-/** The fault of a camera that is open and shows nothing. */
+/** The fault of an open camera that gives no picture. */
 export function withoutPicture() {
   return mediaFault({ message: "the camera gives no picture" }, "cameraWithoutPicture");
 }

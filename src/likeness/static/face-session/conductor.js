@@ -1,5 +1,5 @@
-// The course of a session in the browser: what the server says becomes what is shown, what is done is told to the server.
-// Nothing is decided here: the server guides, judges and ends.
+// The course of a session in the browser: it shows the server's messages, and sends the person's actions to the server.
+// It decides nothing: the server guides, judges and ends the session.
 
 import { Camera, withoutPicture } from "./camera.js";
 import { FaceSessionError, mediaFault } from "./errors.js";
@@ -7,7 +7,7 @@ import { tracer } from "./trace.js";
 import { Transport } from "./transport.js";
 
 const CANCEL_WAIT_MS = 3000;
-const STALL_MS = 6000; // without a new picture; the server gives the attempt up after eight seconds
+const STALL_MS = 6000; // longest time without a new picture; the server gives up the attempt after eight seconds
 const FAILURE = /_(DETECTED|FAILED|TIMEOUT|NO_MATCH)$/;
 
 export class Conductor {
@@ -44,7 +44,7 @@ export class Conductor {
     });
   }
 
-  /** Carry the session out; gives `{jws, redirectUrl}`, or throws FaceSessionError. */
+  /** Carry out the session. Give `{jws, redirectUrl}`, or throw FaceSessionError. */
   run() {
     this.#trace("INIT");
     this.#view.waiting("connecting");
@@ -57,7 +57,7 @@ export class Conductor {
     if (this.#phase !== "over" && this.#phase !== "cancelling") this.#view.askToCancel(() => this.cancel());
   }
 
-  /** End the session as the person wishes. */
+  /** End the session because the person cancels it. */
   cancel() {
     if (this.#phase === "over" || this.#phase === "cancelling") return;
     this.#phase = "cancelling";
@@ -67,7 +67,7 @@ export class Conductor {
     setTimeout(() => this.#fail("USER_CANCEL", "cancelled by the user"), CANCEL_WAIT_MS);
   }
 
-  /** Leave without a word to the server: the element was taken out of the page. */
+  /** Leave without a message to the server: the element was removed from the page. */
   abandon() {
     this.#fail("USER_CANCEL", "the page was left");
   }
@@ -99,11 +99,12 @@ export class Conductor {
       this.#credit = 0;
       this.#grant(message.credit);
     } else if (message.underWay) {
-      this.#openCamera(); // the page was loaded anew in the middle of an attempt
+      this.#openCamera(); // the page was loaded again in the middle of an attempt
     } else if (message.failed) {
-      this.#onAttemptFailed({ statusCode: message.failed, attemptsLeft: message.attemptsLeft }); // while the connection was lost
+      // The attempt failed while the connection was lost.
+      this.#onAttemptFailed({ statusCode: message.failed, attemptsLeft: message.attemptsLeft });
     } else if (this.#phase === "opening") {
-      if (this.#camera.isLive) this.#askToStart(); // what was asked before may not have arrived
+      if (this.#camera.isLive) this.#askToStart(); // an earlier request may not have arrived
     } else if (this.#phase !== "problem" && this.#phase !== "between") {
       this.#showIntro();
     }
@@ -129,7 +130,7 @@ export class Conductor {
     this.#transport.send({ type: "qr" });
   }
 
-  // No attempt is begun before the camera was seen to give pictures.
+  // An attempt begins only after the camera has given pictures.
   async #openCamera(deviceId = this.#cameraId) {
     this.#phase = "opening";
     this.#cameraId = deviceId;
@@ -216,7 +217,7 @@ export class Conductor {
       await navigator.clipboard.writeText(this.#captureUrl);
       this.#view.note("linkCopied");
     } catch {
-      this.#view.note(null, this.#captureUrl); // to be copied by hand
+      this.#view.note(null, this.#captureUrl); // the person can copy it by hand
     }
   }
 
@@ -259,7 +260,7 @@ export class Conductor {
     }
   }
 
-  // A colour counts as shown two animation frames after it was set: the first draws it, the second follows its presentation.
+  // A colour counts as shown two animation frames after it was set: the first draws it, the second follows its display.
   #paint({ colour, flashIndex }) {
     this.#view.paint(colour);
     requestAnimationFrame(() => requestAnimationFrame(() => (this.#painted = flashIndex)));
@@ -291,7 +292,7 @@ export class Conductor {
     }
   }
 
-  // A camera that stops in the middle of an attempt: the attempt goes on when pictures come again before the server gives it up.
+  // Notice a camera that stops during an attempt. The attempt continues if pictures come again before the server ends it.
   #lookForStall() {
     if (!this.#pumping || document.hidden) this.#pictureAt = performance.now();
     const stalled = this.#phase === "capturing" && performance.now() - this.#pictureAt > STALL_MS;
@@ -314,7 +315,7 @@ export class Conductor {
     });
   }
 
-  // A server that is full or starting lets go of the connection; the transport comes back to it.
+  // A server that is full or starting closes the connection. The transport connects again.
   #onError({ code, message }) {
     if (code !== "SERVICE_UNAVAILABLE") this.#fail(code, message);
   }
@@ -379,7 +380,7 @@ export class Conductor {
   }
 }
 
-/** Whether this looks like a computer that a phone could take over from. */
+/** Whether this looks like a desktop computer. Then a phone can continue the session. */
 function isDesktop() {
   return !matchMedia("(pointer: coarse)").matches;
 }

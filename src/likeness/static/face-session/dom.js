@@ -1,8 +1,8 @@
-// Making elements without markup in strings, so that a page may require trusted types.
+// Makes elements without markup in strings, so that a page may require trusted types.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Make an HTML element: attributes, `on…` listeners, `class`, then children (elements or texts; null is left out). */
+/** Make an HTML element with attributes, `on…` listeners and `class`. Children are elements or texts; null is skipped. */
 export function h(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
@@ -45,7 +45,7 @@ const STROKES = {
   tilt: ["M18 16A8 8 0 0 0 6.5 9.5", "M6 5.5v4.5h4.5"],
 };
 
-/** Draw one of the house's line icons; it is decoration and hidden from screen readers. */
+/** Draw one of the line icons. It is decoration, and hidden from screen readers. */
 export function icon(name) {
   const strokes = STROKES[name].map((d) => svg("path", { d }));
   return svg(

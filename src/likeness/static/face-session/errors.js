@@ -1,4 +1,4 @@
-// What can go wrong, in the contract's words.
+// The errors of a face session, with the contract's codes.
 
 /** @import { FaceSessionError as ShippedError, FaceSessionErrorCode } from "./index.js" */
 
@@ -18,7 +18,7 @@ export const ERROR_CODES = Object.freeze([
 ]);
 
 /**
- * Why a face session has no success. `data` is the signed result where the session was to give one for every ending.
+ * The error of a face session without success. `data` is the signed result, if the session gives one for every ending.
  *
  * @implements {ShippedError}
  */
@@ -32,8 +32,8 @@ export class FaceSessionError extends Error {
 }
 
 /**
- * Tell a fault of getUserMedia (W3C Media Capture and Streams, §10.2) in the contract's words. Its `advice` is the key of the text
- * that helps; that of its code, where there is no better one.
+ * Turn a fault of getUserMedia (W3C Media Capture and Streams, §10.2) into an error of the contract. Its `advice` is the
+ * key of the text that helps the person. Without a better one, it is the code.
  */
 export function mediaFault(fault, advice = null) {
   const code = mediaErrorCode(fault?.name);
@@ -41,12 +41,12 @@ export function mediaFault(fault, advice = null) {
   return Object.assign(new FaceSessionError(code, fault?.message ?? String(fault)), { advice: told });
 }
 
-// By their names in the user agent: the browsers inside social networks' apps, and Android's for any app.
+// Names in the user agent of browsers inside social networks' apps, and of Android's browser inside any app.
 const IN_APP =
   /FBA[NV]|FB_IAB|Instagram|\bLine\/|MicroMessenger|LinkedInApp|Snapchat|Twitter|musical_ly|Bytedance|TikTok|Pinterest|; wv\)/i;
 
 function whoWithholds(code) {
-  const allowed = /** @type {any} */ (document).featurePolicy?.allowsFeature("camera"); // not every browser can say
+  const allowed = /** @type {any} */ (document).featurePolicy?.allowsFeature("camera"); // undefined in some browsers
   if (allowed === false) return "insideFrame";
   if (code !== "MEDIA_NOT_ALLOWED_ERROR" && code !== "MEDIA_SECURITY_ERROR") return null;
   if (IN_APP.test(navigator.userAgent)) return "inAppBrowser";

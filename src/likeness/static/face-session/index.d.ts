@@ -18,7 +18,7 @@ export declare const ERROR_CODES: readonly FaceSessionErrorCode[];
 export interface FaceSessionFault {
   code: FaceSessionErrorCode;
   message: string;
-  /** The signed result of an ending without success, where it was asked for here or as the session was opened; else null. */
+  /** The signed result of an ending without success, if these options or the session ask for it, else null. */
   data: string | null;
 }
 
@@ -41,60 +41,63 @@ export interface TraceEvent {
 }
 
 export interface Assets {
-  /** Address of an image shown above the first screen. */
+  /** Address of an image above the first screen. */
   logo?: string;
   /**
-   * Colours and shapes by name: `accent`, `on-accent`, `ground`, `card`, `ink`, `soft`, `line`, `control`, `bad`, `corner`, `font`.
-   * The shipped colours are dark where the page's `color-scheme` is.
+   * Colours and shapes by name: `accent`, `on-accent`, `ground`, `card`, `ink`, `soft`, `line`, `control`, `bad`,
+   * `corner`, `font`. The default colours are dark if the page's `color-scheme` is dark.
    */
   colours?: Record<string, string>;
 }
 
-/** How a session ended: `code` is null for success. */
+/** The end of a session. `code` is null for success. */
 export interface Ending {
   code: FaceSessionErrorCode | null;
   redirectUrl: string | null;
 }
 
 export interface FaceSessionOptions {
-  /** The session's id: alone with `getCaptureUrl`, or with `token`. `captureUrl` carries both. */
+  /** The session's id, together with `getCaptureUrl` or `token`. `captureUrl` contains both id and token. */
   sessionId?: string;
-  /** The address that opening the session answered with; it carries the session's capture token in its fragment. */
+  /** The address in the server's answer when you open the session. Its fragment has the session's capture token. */
   captureUrl?: string;
-  /** Asks your backend for the address of a session of which the page knows the id alone. */
+  /** Asks your backend for the `captureUrl` of a session, if the page knows only its id. */
   getCaptureUrl?(sessionId: string): string | Promise<string>;
   /** The capture token alone. */
   token?: string;
-  /** Origin of the Likeness server; by default that of `captureUrl`, else the one this module was loaded from. */
+  /** Origin of the Likeness server. By default that of `captureUrl`, else the origin of this module. */
   server?: string;
-  /** 1 to 3; anything else is passed over. Can only lower what the session was opened with. */
+  /** 1 to 3. Other values are ignored. It can only lower the session's own number. */
   maxAttempts?: number;
-  /** 1 to 5; anything else is passed over. Can only raise what the session was opened with. */
+  /** 1 to 5. Other values are ignored. It can only raise the session's own level. */
   minimumMatchLevel?: number;
-  /** Have `data` in `onError`, unless the session was opened with `false`. */
+  /** Ask for `data` in `onError`. It has no effect if the session was opened with `false`. */
   returnDataForIncompleteSession?: boolean;
   onSuccess?(jws: string): void;
   onError?(fault: FaceSessionFault): void;
   onTrace?(event: TraceEvent): void;
   onFinally?(): void;
-  /** The buttons of the last screen: keys of texts, and what they do. A dialog has one to close it, where something went wrong. */
+  /**
+   * Gives the buttons of the last screen: keys of texts, and functions. By default a dialog has a close button after an
+   * error.
+   */
   onward?(ending: Ending): [textKey: string, onPress: () => void][];
-  /** `en` or `ar`; by default the browser's choice. */
+  /** `en` or `ar`. By default the browser's language. */
   language?: string;
-  /** Texts to put in place of the shipped ones, by key (see texts/en.js). */
+  /** Texts that replace the shipped ones, by key (see texts/en.js). */
   texts?: Record<string, string>;
   assets?: Assets;
-  /** Where the dialog is put; by default the page's body. Of `faceSession()` alone. */
+  /** The element that gets the dialog. By default the page's body. Only for `faceSession()`. */
   container?: HTMLElement;
 }
 
 /**
- * Carry a session out in a dialog over the page; the promise gives the signed result. The dialog closes by itself after a success and
- * when the person cancels. Where something went wrong, it stays until the person closes it.
+ * Carry out a session in a dialog over the page. The promise gives the signed result, or rejects with FaceSessionError.
+ * The dialog closes after a success, and when the person cancels. After an error it stays until the person closes it.
  */
 export declare function faceSession(options: FaceSessionOptions): Promise<string>;
 
-/** Give a client: its `faceSession(options)` lays what it is called with over these options. */
+/** Give a client with default options. Options of its `faceSession(options)` replace them. */
 export declare function create(defaults?: FaceSessionOptions): {
   faceSession(options?: FaceSessionOptions): Promise<string>;
 };
@@ -107,10 +110,10 @@ export default client;
  * `minimum-match-level`, `return-data-for-incomplete-session`, `manual` (wait for `run()`).
  */
 export declare class FaceSession extends HTMLElement {
-  /** Laid over the attributes. */
+  /** Options that replace those of the attributes. */
   options: FaceSessionOptions;
   run(): Promise<string>;
-  /** End the session; with `ask`, once the person has said yes. */
+  /** End the session. With `ask`, the person must confirm first. */
   cancel(how?: { ask?: boolean }): void;
   addEventListener(
     type: "success",

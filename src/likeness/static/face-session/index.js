@@ -39,7 +39,7 @@ export class FaceSession extends HTMLElement {
 
   connectedCallback() {
     if (!this.shadowRoot) this.attachShadow({ mode: "open" }).adoptedStyleSheets = [style];
-    // A listener added right after the element is put into the page still hears everything.
+    // So a listener that is added right after the element still gets every event.
     if (!this.hasAttribute("manual")) queueMicrotask(() => this.isConnected && this.run().catch(() => {}));
   }
 
@@ -48,7 +48,7 @@ export class FaceSession extends HTMLElement {
     this.#conductor = null;
   }
 
-  /** Carry the session out. Gives the signed result, or throws FaceSessionError; callbacks and events say the same. */
+  /** Carry out the session. Give the signed result, or throw FaceSessionError. Callbacks and events get the same. */
   async run() {
     const given = this.#collect();
     try {
@@ -67,7 +67,7 @@ export class FaceSession extends HTMLElement {
     }
   }
 
-  /** End the session as the person wishes; with `ask`, once the person has said yes. */
+  /** End the session because the person cancels it. With `ask`, the person must confirm first. */
   cancel({ ask = false } = {}) {
     if (ask) this.#conductor?.askToCancel();
     else this.#conductor?.cancel();
@@ -126,18 +126,18 @@ export class FaceSession extends HTMLElement {
 if (!customElements.get("face-session")) customElements.define("face-session", FaceSession);
 
 /**
- * Carry a session out in a dialog over the page. Gives the signed result, or throws FaceSessionError.
+ * Carry out a session in a dialog over the page. Give the signed result, or throw FaceSessionError.
  *
  * @type {typeof import("./index.js").faceSession}
  */
 export function faceSession(options) {
   const outcome = runInDialog(options ?? {});
-  outcome.catch(() => {}); // who uses callbacks alone need not handle the promise
+  outcome.catch(() => {}); // a caller that uses only callbacks need not handle the promise
   return outcome;
 }
 
 /**
- * Give a client: its `faceSession(options)` lays what it is called with over these options.
+ * Give a client with default options. Options of its `faceSession(options)` replace them.
  *
  * @type {typeof import("./index.js").create}
  */
@@ -164,7 +164,7 @@ async function runInDialog(options) {
   Object.assign(dialog.style, fullscreen);
   let over = false;
   const close = () => {
-    dialog.close(); // gives the focus back
+    dialog.close(); // this returns the focus
     dialog.remove();
   };
   dialog.addEventListener("cancel", (event) => {
@@ -172,7 +172,7 @@ async function runInDialog(options) {
     if (over) close();
     else element.cancel({ ask: true });
   });
-  // What went wrong stays until it was read.
+  // An error stays until the person has read it.
   const staysOpen = (code) => code !== null && code !== "USER_CANCEL";
   element.options = { onward: ({ code }) => (staysOpen(code) ? [["close", close]] : []), ...options };
   (options.container ?? document.body).append(dialog);

@@ -1,10 +1,10 @@
-// The caller's options, checked before anything is shown.
+// The caller's options, which are checked before anything is shown.
 
 import { FaceSessionError } from "./errors.js";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** Give complete options. Throws FaceSessionError: INVALID_CONFIG, or UNEXPECTED_ERROR where `getCaptureUrl` fails. */
+/** Give complete options. Throws FaceSessionError: INVALID_CONFIG, or UNEXPECTED_ERROR if `getCaptureUrl` fails. */
 export async function readOptions(given) {
   if (given === null || typeof given !== "object") throw invalid("options must be an object");
   const address = readCaptureUrl(given.captureUrl ?? (given.token ? null : await askForCaptureUrl(given)));
@@ -13,7 +13,7 @@ export async function readOptions(given) {
   if (typeof sessionId !== "string" || !UUID.test(sessionId)) throw invalid("sessionId must be the session's UUID");
   if (address && address.sessionId !== sessionId) throw invalid("captureUrl is for another session");
   if (typeof token !== "string" || !token) {
-    throw invalid("beside the sessionId the session's captureUrl is needed, or getCaptureUrl");
+    throw invalid("sessionId alone is not enough: give captureUrl, getCaptureUrl or token");
   }
   for (const name of ["onSuccess", "onError", "onTrace", "onFinally", "getCaptureUrl", "onward"]) {
     if (given[name] != null && typeof given[name] !== "function") throw invalid(`${name} must be a function`);
@@ -49,14 +49,14 @@ async function askForCaptureUrl({ sessionId, getCaptureUrl }) {
   }
 }
 
-/** Take a captureUrl apart. Throws FaceSessionError with INVALID_CONFIG. */
+/** Split a captureUrl into its parts. Throws FaceSessionError with INVALID_CONFIG. */
 export function readCaptureUrl(text) {
   if (text == null) return null;
   let url;
   try {
     url = new URL(text);
   } catch {
-    throw invalid("captureUrl is no URL");
+    throw invalid("captureUrl is not a URL");
   }
   const sessionId = url.pathname.split("/").filter(Boolean).at(-1) ?? "";
   return { origin: url.origin, sessionId, token: new URLSearchParams(url.hash.slice(1)).get("token") };
@@ -67,11 +67,11 @@ function readServer(text) {
   try {
     return new URL(text).origin;
   } catch {
-    throw invalid("server is no URL");
+    throw invalid("server is not a URL");
   }
 }
 
-// A number out of its range is passed over: it could tighten nothing.
+// A number out of its range is ignored, because it cannot make the limit stricter.
 function integerOrNull(value, least, most) {
   return Number.isInteger(value) && value >= least && value <= most ? value : null;
 }

@@ -1,10 +1,10 @@
-// The window onto the camera: an ellipse that follows the server's oval, in a sheet that carries the flash colours.
+// The window onto the camera: an ellipse that follows the server's oval, in a sheet that shows the flash colours.
 
 import { svg } from "./dom.js";
 
 const EASE = 0.18;
 const RING_GAP = 7;
-const NEAR = { width: 0.61, height: 0.86 }; // the near oval's size as a share of the frame's shorter side
+const NEAR = { width: 0.61, height: 0.86 }; // the near oval's size as a fraction of the frame's shorter side
 const STEADY = 1.35;
 
 export class Oval {
@@ -22,7 +22,10 @@ export class Oval {
   #calm;
   #onMove;
 
-  /** `stage` is the element that it fills, `room` where the window may be, `video` the picture that it places; `onMove` hears where the window is now. */
+  /**
+   * `stage` is the element that it fills, `room` the element in which the window may be, `video` the picture that it
+   * places. `onMove` gets each new place of the window.
+   */
   constructor({ stage, room, video }, onMove) {
     this.#stage = stage;
     this.#room = room;
@@ -33,7 +36,7 @@ export class Oval {
     new ResizeObserver(() => this.#place(true)).observe(stage);
   }
 
-  /** Take the size of the frames that the server sees: its coordinates are theirs. */
+  /** Set the size of the frames that the server gets. The server's coordinates refer to them. */
   setFrame(width, height) {
     if (width === this.#frame.width && height === this.#frame.height) return;
     this.#frame = { width, height };
@@ -41,8 +44,8 @@ export class Oval {
   }
 
   /**
-   * Move to the server's oval ({x, y, width, height} in pixels of the frame) and show the progress (0..1). `whole`: show the
-   * camera's whole picture, for who looks for his place in it.
+   * Move to the server's oval ({x, y, width, height} in pixels of the frame) and show the progress (0..1). `whole`
+   * shows the camera's whole picture, for a person who has not found their place in it.
    */
   follow(oval, progress, whole) {
     this.#wanted = oval;
@@ -61,13 +64,13 @@ export class Oval {
       width: frame.height * 0.42,
       height: frame.height * 0.56,
     };
-    // Far and near are shown at nearly one scale, so that coming closer is seen to be that.
+    // Far and near have nearly the same scale, so a person who comes closer sees a larger face.
     const short = Math.min(frame.width, frame.height);
     const steady = STEADY * Math.min(room.width / (NEAR.width * short), room.height / (NEAR.height * short));
     const near = Math.min(steady, room.width / oval.width, room.height / oval.height);
     const all = { width: this.#stage.clientWidth, height: this.#stage.clientHeight };
     const scale = this.#whole ? Math.min(near, all.width / frame.width, all.height / frame.height) : near;
-    // The picture is mirrored: what the camera has on the left is shown on the right.
+    // The picture is mirrored: the camera's left is shown on the right.
     const centre = this.#whole
       ? { x: all.width / 2, y: all.height / 2 }
       : { x: left + width / 2, y: top + room.height / 2 };

@@ -1,6 +1,6 @@
-// The look. Every colour, the corners and the typeface are custom properties that the embedding page may set on the element.
+// The styles. The embedding page may set each colour, the corners and the typeface as custom properties of the element.
 
-// By name: in light and in dark. Dark is for a page that says it can be: its own `color-scheme` decides.
+// Colours by name, in light and in dark. The page's own `color-scheme` decides which are used.
 const COLOURS = {
   accent: ["#0b6e5f", "#5cc8b4"],
   "on-accent": ["#fff", "#08211c"],
@@ -103,7 +103,7 @@ button:active { transform: scale(0.985); }
 .qr { width: min(15rem, 100%); margin: 1rem auto; padding: 0.25rem; border: 1px solid var(--_line); border-radius: calc(var(--_corner) * 0.65); background: #fff; color: #000; }
 .qr svg { display: block; width: 100%; height: auto; }
 
-/* Light in the dark, too: the screen lights the face. */
+/* Light also in dark mode, because the screen lights the face. */
 .stage { color-scheme: light; position: absolute; inset: 0; overflow: hidden; color: var(--_ink); background: var(--_ground); animation: appear 0.3s ease-out; }
 @keyframes appear { from { opacity: 0; } }
 .stage video { position: absolute; object-fit: cover; transform: scaleX(-1); background: #dfe3e0; }
@@ -146,7 +146,7 @@ h2 { margin: 0 0 0.5rem; font-size: 1.3rem; line-height: 1.25; font-weight: 650;
 
 :is(h1, p).spoken { position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 
-/* Small screens, and large ones that are zoomed. What does not fit begins at its top. */
+/* Small screens, and large ones that are zoomed. Content that does not fit begins at its top. */
 @media (max-width: 30rem), (max-height: 34rem) {
   [data-screen]:not([data-screen="waiting"]) .panel { width: 100%; height: 100%; max-height: none; border-radius: 0; box-shadow: none; align-content: safe center; display: grid; }
   .root { background: var(--_card); }

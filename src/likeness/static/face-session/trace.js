@@ -1,6 +1,6 @@
 // Trace events, in the contract's form.
 
-/** Give a function that hands events to the caller; a fault in the caller's code never ends the session. */
+/** Give a function that passes events to the caller. A fault in the caller's code never ends the session. */
 export function tracer(sessionId, onTrace) {
   return (event, { status = "SUCCESS", statusCode = null, statusMessage = null } = {}) => {
     const told = {

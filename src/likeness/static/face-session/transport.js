@@ -1,4 +1,4 @@
-// The socket to the server, kept alive through losses of the connection.
+// The socket to the server, which connects again after a loss of the connection.
 
 const RETRY_MS = [300, 700, 1500, 2500];
 const GIVE_UP_MS = 60_000;
@@ -112,7 +112,7 @@ export class Transport {
   }
 }
 
-// The device's key outlives a reload of the page, and nothing else. Storage may be forbidden: then a reload is a new device.
+// The device's key survives a reload of the page only. If storage is forbidden, a reload makes a new device.
 function recall(key) {
   try {
     return sessionStorage.getItem(key);
@@ -125,6 +125,6 @@ function remember(key, device) {
   try {
     sessionStorage.setItem(key, device);
   } catch {
-    // A reload is then a new device.
+    // Then a reload makes a new device.
   }
 }

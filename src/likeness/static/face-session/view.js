@@ -1,10 +1,10 @@
-// What is on the screen. It knows no server and no camera: it shows what it is told and calls back.
+// The screens. They know no server and no camera: they show what the caller gives them, and call back.
 
 import { h, icon, svg } from "./dom.js";
 import { Oval } from "./oval.js";
 
 const ANNOUNCE_MS = 1200;
-const LOST_MS = 700; // a face that is missed in one picture is not lost
+const LOST_MS = 700; // a face counts as lost only after this time without it
 const UNPLACED = new Set([
   "FACE_NOT_DETECTED",
   "FACE_MULTIPLE_FACES_DETECTED",
@@ -12,7 +12,7 @@ const UNPLACED = new Set([
   "FACE_DARK_ENVIRONMENT_DETECTED",
   "FACE_BRIGHT_ENVIRONMENT_DETECTED",
 ]);
-const GESTURE_ROOM = 48; // from the edge to the middle of a gesture's badge, with its swing
+const GESTURE_ROOM = 48; // pixels from the edge to the middle of a gesture's badge, with its movement
 const TURNS = {
   FACE_LIVENESS_TURN_LEFT: ["turn", "left"],
   FACE_LIVENESS_TURN_RIGHT: ["turn", "right"],
@@ -73,7 +73,7 @@ export class View {
     root.replaceChildren(this.#panel, this.#stage, this.#spoken);
   }
 
-  /** Say something to a screen reader, at most once in a while and always the latest. */
+  /** Give a text to a screen reader. In quick succession, only the latest text is read. */
   announce(text) {
     clearTimeout(this.#announcing);
     const wait = Math.max(0, this.#lastSpokenAt + ANNOUNCE_MS - Date.now());
@@ -92,7 +92,7 @@ export class View {
     this.announce(this.#say(key));
   }
 
-  /** Ask whether to cancel; calls `onYes()`. */
+  /** Ask whether to cancel. Calls `onYes()`. */
   askToCancel(onYes) {
     if (this.#question) return;
     const answer = (call) => () => {
@@ -165,8 +165,8 @@ export class View {
   }
 
   /**
-   * A message with actions: a list of [text key, callback, icon]. The first is the main one. `notes`: text keys with values.
-   * `cameras`: a choice as for `capture`.
+   * A message with actions: a list of [text key, callback, icon]. The first is the main one. `notes` are text keys with
+   * values. `cameras` is a choice as for `capture`.
    */
   message({ kind, titleKey, textKey, notes = [], cameras = null, actions = [] }) {
     this.#question?.close();
@@ -188,12 +188,12 @@ export class View {
     this.announce(`${this.#say(titleKey)}. ${text}`);
   }
 
-  /** Put a note below the message that is shown: a text by its key, or one that no language knows. */
+  /** Show a note below the present message: a text by its key, or `text` in no language. */
   note(key, text = null) {
     this.#panel.querySelector(".notes")?.replaceChildren(h("p", { class: "note" }, text ?? this.#say(key)));
   }
 
-  /** Say what went wrong, by its code; `reason` is the code of why, where there is more to say. `leaves`: the page goes on by itself. */
+  /** Show an error by its code. `reason` is a more exact code. `leaves`: the page opens another address by itself. */
   fault(code, { reason = null, leaves = false, actions = [] } = {}) {
     const titles = { USER_CANCEL: "cancelledTitle", SESSION_EXPIRED_OR_NOT_FOUND: "expiredTitle" };
     const usedUp = code.startsWith("SESSION_INVALIDATED");
@@ -222,7 +222,7 @@ export class View {
     );
   }
 
-  /** Show the camera. Calls `onCancel()` and, for one of several `cameras`, `onCamera(deviceId)`. */
+  /** Show the camera. Calls `onCancel()`, and `onCamera(deviceId)` if there are several `cameras`. */
   capture({ cameras, current, onCamera, onCancel }) {
     const chooser = this.#chooser({ cameras, current, onCamera });
     this.#controls.replaceChildren(...(chooser ? [chooser] : []), this.#button("cancel", onCancel, "ghost"));
@@ -233,7 +233,7 @@ export class View {
     this.paint(null);
     this.#placedAt = -Infinity;
     this.guide({ statusCode: "FACE_INCORRECT_POSITION_DETECTED", hint: null, colour: null, oval: null, progress: 0 });
-    this.#guide.focus({ preventScroll: true }); // what had the focus is hidden now
+    this.#guide.focus({ preventScroll: true }); // the element that had the focus is hidden now
   }
 
   /** Show the server's instruction. */
@@ -252,13 +252,13 @@ export class View {
     this.#showGesture(TURNS[statusCode] ?? (WAYS.has(hint) ? ["move", hint] : null));
   }
 
-  /** Fill everything around the face with a colour; null for the page's own ground. */
+  /** Fill everything around the face with a colour. Null is the page's own ground. */
   paint(colour) {
     this.#root.style.setProperty("--sheet", colour ?? "");
     this.#root.classList.toggle("flashing", colour !== null);
   }
 
-  /** Lay a notice over the camera picture, or take it away with null. */
+  /** Show a notice over the camera picture, or remove it with null. */
   notice(key) {
     this.#notice.textContent = key ? this.#say(key) : "";
     this.#notice.hidden = !key;
@@ -276,19 +276,19 @@ export class View {
     this.#placeGesture(this.#shape);
   }
 
-  // On the rim of the oval. The picture is a mirror: the person's left is on the left.
+  // Place the badge on the rim of the oval. The picture is a mirror: the person's left is on the left.
   #placeGesture(shape) {
     this.#shape = shape;
     const [kind, side] = this.#gestureName?.split("-") ?? [];
     if (!kind || !shape) return;
     const [across, down] = { left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1] }[side];
     const [dx, dy] = kind === "tilt" ? [across * 0.72, -0.7] : [across, down];
-    const gap = kind === "move" ? GESTURE_ROOM : 0; // beside the oval, where it covers no face that comes in
+    const gap = kind === "move" ? GESTURE_ROOM : 0; // beside the oval, so that it does not cover the face
     const x = Math.min(Math.max(shape.x + dx * (shape.rx + gap), GESTURE_ROOM), this.#stage.clientWidth - GESTURE_ROOM);
     this.#gesture.style.translate = `calc(${x}px - 50%) calc(${shape.y + dy * (shape.ry + gap)}px - 50%)`;
   }
 
-  /** Show a screen: what it tells, and below or beside it what can be done. */
+  /** Show a screen: its contents, and the actions below or beside them. */
   #show(screen, told, done = []) {
     this.paint(null);
     this.#stage.hidden = true;

@@ -1,4 +1,4 @@
-// The words of the face session in Arabic.
+// The texts of the face session in Arabic.
 export default {
   direction: "rtl",
   pageTitle: "التحقق من الوجه",

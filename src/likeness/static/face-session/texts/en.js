@@ -1,4 +1,4 @@
-// The words of the face session in English. Keys in capitals are the server's status codes and the error codes.
+// The texts of the face session in English. Keys in capitals are the server's status codes and the error codes.
 export default {
   direction: "ltr",
   pageTitle: "Face check",
