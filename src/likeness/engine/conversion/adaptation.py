@@ -87,21 +87,10 @@ def take_pixels(
 def restore_weights(model: bytes) -> bytes:
     """Compute the float32 weights of a model that stores them in 8-bit blocks, so that the runtime need not.
 
-    This replaces the nodes DequantizeLinear with a ``block_size``, and Reshape, where all their inputs are constants.
     It also removes constants from the list of the model's inputs.
     """
     network = onnx.load_from_string(model)
-    constants = {constant.name: numpy_helper.to_array(constant) for constant in network.graph.initializer}
-    kept = []
-    for node in network.graph.node:
-        values = [constants[name] for name in node.input if name in constants]
-        if len(values) != len(node.input) or node.op_type not in {"DequantizeLinear", "Reshape"}:
-            kept.append(node)
-        elif node.op_type == "Reshape":
-            constants[node.output[0]] = values[0].reshape(values[1])
-        else:
-            attributes = {attribute.name: attribute.i for attribute in node.attribute}
-            constants[node.output[0]] = _restored(values, attributes["block_size"], attributes.get("axis", 1))
+    constants, kept = _restored_constants(network)
     read = {name for node in kept for name in node.input}
     given = [entry for entry in network.graph.input if entry.name not in constants and entry.name in read]
     del network.graph.node[:], network.graph.initializer[:], network.graph.input[:]
@@ -114,12 +103,40 @@ def restore_weights(model: bytes) -> bytes:
     return bytes(network.SerializeToString())
 
 
+def restored_constants(model: bytes) -> dict[str, NDArray[Any]]:
+    """Return the constants that the nodes of :func:`restore_weights` read, by name."""
+    constants, kept = _restored_constants(onnx.load_from_string(model))
+    read = {name for node in kept for name in node.input}
+    return {name: values for name, values in constants.items() if name in read}
+
+
+def _restored_constants(network: onnx.ModelProto) -> tuple[dict[str, NDArray[Any]], list[onnx.NodeProto]]:
+    """Compute each DequantizeLinear with a ``block_size``, and each Reshape, where all its inputs are constants.
+
+    Return all constants by name, and the other nodes.
+    """
+    constants = {constant.name: numpy_helper.to_array(constant) for constant in network.graph.initializer}
+    kept = []
+    for node in network.graph.node:
+        values = [constants[name] for name in node.input if name in constants]
+        if len(values) != len(node.input) or node.op_type not in {"DequantizeLinear", "Reshape"}:
+            kept.append(node)
+        elif node.op_type == "Reshape":
+            constants[node.output[0]] = values[0].reshape(values[1])
+        else:
+            attributes = {attribute.name: attribute.i for attribute in node.attribute}
+            constants[node.output[0]] = _restored(values, attributes["block_size"], attributes.get("axis", 1))
+    return constants, kept
+
+
 def _restored(values: Sequence[NDArray[Any]], block: int, axis: int) -> NDArray[np.float32]:
     """Return (integers - zeros) * steps, where each step and zero applies to ``block`` consecutive values."""
     integers, steps, zeros = values
     places = np.arange(integers.shape[axis]) // block
-    difference = integers.astype(np.float32) - zeros.take(places, axis).astype(np.float32)
-    return np.asarray(difference * steps.take(places, axis), np.float32)
+    restored = integers.astype(np.float32)
+    restored -= zeros.take(places, axis).astype(np.float32)
+    restored *= steps.take(places, axis)
+    return restored
 
 
 def _load(model: bytes) -> onnx.ModelProto:

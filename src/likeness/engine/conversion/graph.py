@@ -74,7 +74,10 @@ class Graph:
         return self.add("Add", kept, raised)
 
     def build(self, inputs: Mapping[str, tuple[int, Shape]], outputs: Mapping[str, tuple[str, Shape]]) -> bytes:
-        """Check and serialise the model. Inputs are (type, shape) by name; outputs are (node output, shape) by name."""
+        """Check and serialise the model; a graph is built once.
+
+        Inputs are (type, shape) by name; outputs are (node output, shape) by name.
+        """
         for name, (source, _) in outputs.items():
             self._nodes.append(helper.make_node("Identity", [source], [name]))
         graph = helper.make_graph(
@@ -82,10 +85,14 @@ class Graph:
             self.name,
             [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()],
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, (_, shape) in outputs.items()],
-            self._constants,
         )
         others = sorted({node.domain for node in self._nodes if node.domain})
         opsets = [helper.make_opsetid("", _OPSET), *(helper.make_opsetid(domain, _RUNTIME_OPSET) for domain in others)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="likeness")
-        onnx.checker.check_model(model, full_check=True)
-        return bytes(model.SerializeToString())
+        # Weights are most of a model, so as few copies as possible exist at once.
+        model.graph.initializer.extend(self._constants)
+        self._constants.clear()
+        content = bytes(model.SerializeToString())
+        del model
+        onnx.checker.check_model(content, full_check=True)
+        return content

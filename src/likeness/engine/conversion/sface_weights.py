@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto
 
-from likeness.engine.conversion.adaptation import restore_weights
+from likeness.engine.conversion.adaptation import restored_constants
 from likeness.engine.conversion.graph import Graph
 
 Constants = dict[str, NDArray[np.float32]]
@@ -62,8 +61,7 @@ def sface_network(file: bytes, *, eight_bits: bool = False) -> bytes:
     ``eight_bits`` is for processors that multiply bytes as fast as AVX-512 VNNI does. Its templates have a cosine of
     .999 with those of float32, so both forms can be compared.
     """
-    restored = onnx.load_from_string(restore_weights(file))
-    constants = {constant.name: numpy_helper.to_array(constant) for constant in restored.graph.initializer}
+    constants = restored_constants(file)
     graph, side = Graph("sface"), _SIDE
     # The first convolution pads the result with zeros, so this shift and scale cannot be folded into it.
     x = graph.add("Sub", graph.pixels("pixels"), graph.constant(constants["scalar_op1"]))
@@ -171,22 +169,27 @@ def _pointwise_in_8_bits(
 
 def _last(graph: Graph, source: str, constants: Constants, signs: NDArray[np.float32], *, eight_bits: bool) -> str:
     """Multiply by the network's last matrix, with the normalisations before and after it folded in."""
-    matrix = constants["pre_fc1_weight_dequantized"].astype(np.float64).reshape(_TEMPLATE, len(signs), -1)
+    # Most of the weights are here, so the steps are taken in place.
+    matrix = constants.pop("pre_fc1_weight_dequantized").astype(np.float64).reshape(_TEMPLATE, len(signs), -1)
     before, shift = _normalisation(constants, "bn1", _LAST_EPSILON)
     behind, bias = _normalisation(constants, "fc1", _LAST_EPSILON)
     bias = bias + behind * (constants["pre_fc1_bias_dequantized"] + matrix.sum(axis=2) @ shift)
-    matrix = matrix * (before * signs)[:, None] * behind[:, None, None]
+    matrix *= (before * signs)[:, None]
+    matrix *= behind[:, None, None]
     added = graph.constant(bias.astype(np.float32))
     if not eight_bits:
         rows = graph.constant(matrix.reshape(_TEMPLATE, -1).astype(np.float32))
         return graph.add("Gemm", source, rows, added, transB=1)
     # The matrix is read once for each face. In float32, the reading takes longer than the multiplication.
     blocks = matrix.reshape(_TEMPLATE, -1, _BLOCK)
-    steps = np.abs(blocks).max(axis=2, keepdims=True) / _LARGEST
+    steps = np.maximum(blocks.max(axis=2, keepdims=True), -blocks.min(axis=2, keepdims=True)) / _LARGEST
+    blocks /= steps
+    np.rint(blocks, out=blocks)
+    blocks += _MIDDLE
     return graph.add(
         "MatMulNBits",
         source,
-        graph.constant((np.rint(blocks / steps) + _MIDDLE).astype(np.uint8)),
+        graph.constant(blocks.astype(np.uint8)),
         graph.constant(steps[:, :, 0].astype(np.float32)),
         "",
         "",
