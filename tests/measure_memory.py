@@ -1,4 +1,4 @@
-"""Decode large photos in a process of their own and tell, as JSON, what each took: run by ``test_photo_budgets.py``."""
+"""Decode large photos in a process of their own and tell, as JSON, what each took: run by ``engine/photo/test_budgets.py``."""
 
 import ctypes
 import gc

@@ -51,6 +51,12 @@ def test_no_folder_is_crowded() -> None:
     assert not crowded
 
 
+def test_tests_mirror_the_package() -> None:
+    folders = {test.relative_to(REPOSITORY / "tests").parent for test in (REPOSITORY / "tests").glob("*/**/test_*.py")}
+    others = {"api", "benchmarks", "browser", "conformance", "faults"}
+    assert not [each for each in folders if each.parts[0] not in others and not (PACKAGE / each).is_dir()]
+
+
 def public_names(module: Path) -> Iterator[str]:
     """Give the public classes, type aliases and functions that a module defines.
 

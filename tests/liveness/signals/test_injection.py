@@ -3,48 +3,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from likeness.engine.base import LiveScores
-from likeness.liveness.attempt import challenge
-from likeness.liveness.attempt.evidence import Evidence
 from likeness.liveness.base import Frame
-from likeness.liveness.signals import injection, passive
+from likeness.liveness.signals import injection
 from likeness.liveness.signals.injection import InjectionWatch
-from likeness.liveness.thresholds import THRESHOLDS
-
-
-def test_passive_models_are_fused_over_frames_and_models() -> None:
-    scores = [LiveScores({"one": one, "two": 0.8}) for one in (0.9, 0.9, 0.0)]
-    result = passive.judge(scores, 0.5, required=False)
-    assert result.score == pytest.approx(0.85)
-    assert (result.passed, result.required) == (True, False)
-
-
-def test_a_mode_that_rests_on_passive_models_fails_without_them() -> None:
-    assert passive.judge([LiveScores()], 0.5, required=False) is None
-    result = passive.judge([LiveScores()], 0.5, required=True)
-    assert (result.passed, result.required) == (False, True)
-
-
-def evidence(**facts: Any) -> Evidence:
-    return Evidence(InjectionWatch(), **facts)
-
-
-@pytest.mark.parametrize(
-    ("facts", "passed", "score"),
-    [
-        ({"steps_done": 3}, True, 1.0),
-        ({"steps_done": 2}, False, 2 / 3),
-        ({"steps_done": 3, "mistakes": 1}, True, 1.0),
-        ({"steps_done": 3, "mistakes": 2}, False, 0.0),
-        ({"steps_done": 3, "faults": ["the head moved before it was asked to"]}, False, 0.0),
-    ],
-)
-def test_the_challenge_must_be_answered_in_full(
-    facts: dict[str, int | list[str]] | dict[str, int], passed: bool, score: float
-) -> None:
-    result = challenge.judge(evidence(**facts), 3, THRESHOLDS.gestures)
-    assert result.passed == passed
-    assert result.score == pytest.approx(score)
 
 
 class Camera:

@@ -15,7 +15,7 @@ from likeness.engine.photo.header import Reduction
 from likeness.errors import InvalidImage
 from photo_files import PALETTE, chunk, empty_png, plain_jpeg, png
 
-MEASURE = Path(__file__).parents[1] / "measure_memory.py"
+MEASURE = Path(__file__).parents[2] / "measure_memory.py"
 
 
 @pytest.mark.skipif(

@@ -1,6 +1,7 @@
 """``likeness webhook ...`` on a real data folder."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from likeness.errors import InvalidInput, NotFound
 from likeness.kit.ids import new_id
 from likeness.settings import Settings
 from likeness.webhooks.outbox import Outbox
-from webhooks.receiver import Receiver
+from webhooks.receiver import Receiver, receiving
 
 
 def run(*arguments: str, typed: str | None = None) -> str:
@@ -33,6 +34,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for command in (["init"], ["tenant", "create", "acme"]):
         assert CliRunner().invoke(app, command).exit_code == 0
     return tmp_path / "data"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as running:
+        yield running
 
 
 def test_set_show_test_remove(folder: Path, receiver: Receiver) -> None:
