@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from likeness.cli import app
-from likeness.errors import MEANINGS, ErrorCode, LikenessError
+from likeness.errors import MEANINGS, ErrorCode, raised_errors
 from likeness.settings import PREFIX, Settings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -37,7 +37,7 @@ def settings() -> Iterator[str]:
 def errors() -> Iterator[str]:
     """Give a section for each error code, with its statuses and its meaning."""
     for code in ErrorCode:
-        statuses = sorted({error.status for error in raised(LikenessError) if error.code is code})
+        statuses = sorted({error.status for error in raised_errors() if error.code is code})
         yield f"### `{code}`"
         yield paragraph(f"{', '.join(map(str, statuses))}. {MEANINGS[code]}")
         yield ""
@@ -84,14 +84,6 @@ def _text(part: str) -> str:
 
 def paragraph(text: str) -> str:
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
-
-
-def raised(root: type[LikenessError]) -> Iterator[type[LikenessError]]:
-    """Give the errors of a tree, without those that only group others."""
-    if "code" in vars(root) or not root.__subclasses__():
-        yield root
-    for each in root.__subclasses__():
-        yield from raised(each)
 
 
 def walk(name: str, command: Any) -> Iterator[tuple[str, Any]]:

@@ -23,7 +23,7 @@
 One handler turns each of them into the contract's error body (see ``likeness.web.http``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import ClassVar
 
@@ -226,6 +226,20 @@ class ServiceUnavailable(LikenessError):
 
     def __init__(self, message: str, *, retry_after_seconds: int = 2) -> None:
         super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
+
+
+def raised_errors(root: type[LikenessError] = LikenessError) -> Iterator[type[LikenessError]]:
+    """Give the errors of a tree, without the classes that only group others."""
+    if "code" in vars(root) or not root.__subclasses__():
+        yield root
+    for each in root.__subclasses__():
+        yield from raised_errors(each)
+
+
+def codes_of(status: int) -> list[ErrorCode]:
+    """Give the codes that come with a status, in the order of :class:`ErrorCode`."""
+    codes = {error.code for error in raised_errors() if error.status == status}
+    return [code for code in ErrorCode if code in codes]
 
 
 class SetupError(Exception):

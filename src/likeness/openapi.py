@@ -13,7 +13,8 @@ from starlette.routing import BaseRoute
 
 from likeness.access.requires import Requires
 from likeness.access.scopes import Scope
-from likeness.web.http import error_responses, in_text
+from likeness.errors import codes_of
+from likeness.web.http import STATUS_MEANINGS, error_responses, in_text
 
 Document = dict[str, Any]
 
@@ -180,8 +181,7 @@ def _complete_responses(responses: Document) -> None:
         for content in response.get("content", {}).values():
             if content.get("schema") == ERROR_BODY and status != "400":
                 # The schema's example is about a photo. This one fits the status.
-                meaning, _, codes = response["description"].rpartition(": ")
-                code = codes.partition(", ")[0].strip("`")
+                code, meaning = codes_of(int(status))[0], STATUS_MEANINGS[int(status)]
                 content["example"] = {"error": code, "message": f"{meaning}.", "requestId": REQUEST_ID}
 
 

@@ -20,6 +20,7 @@ from likeness.errors import (
     LowQuality,
     PayloadTooLarge,
     UnsupportedMediaType,
+    codes_of,
 )
 from likeness.kit.admission import PLACE, Admission
 from likeness.kit.executors import SizedExecutor
@@ -220,24 +221,28 @@ class ErrorBody(WireModel):
     )
 
 
-ERRORS_BY_STATUS: dict[int, str] = {
-    400: "The request or its photo cannot be used: `BAD_REQUEST`, `INVALID_INPUT`, `INVALID_IMAGE`, `NO_FACE`, "
-    "`MULTIPLE_FACES`, `LOW_QUALITY`",
-    401: "No access token, or not a good one: `UNAUTHORIZED`",
-    403: "The token lacks the permission: `FORBIDDEN`",
-    404: "Unknown, gone, or another tenant's: `NOT_FOUND`, `SESSION_EXPIRED_OR_NOT_FOUND`",
-    409: "Contradicts what is stored: `CONFLICT`",
-    413: "Too many bytes: `PAYLOAD_TOO_LARGE`",
-    415: "Not a JPEG or PNG, or a body of another kind: `UNSUPPORTED_MEDIA_TYPE`",
-    500: "A fault of ours; the request id leads to the log entry: `UNEXPECTED_ERROR`",
-    429: "Too many calls, see `Retry-After`: `TOO_MANY_REQUESTS`",
-    503: "Full or not ready, see `Retry-After`: `SERVICE_UNAVAILABLE`",
+STATUS_MEANINGS: dict[int, str] = {
+    400: "The request or its photo cannot be used",
+    401: "No access token, or not a good one",
+    403: "The token lacks the permission",
+    404: "Unknown, gone, or another tenant's",
+    409: "Contradicts what is stored",
+    413: "Too many bytes",
+    415: "Not a JPEG or PNG, or a body of another kind",
+    429: "Too many calls, see `Retry-After`",
+    500: "A fault of ours; the request id leads to the log entry",
+    503: "Full or not ready, see `Retry-After`",
 }
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Give the ``responses`` of an endpoint that may refuse with these statuses."""
-    return {status: {"model": ErrorBody, "description": ERRORS_BY_STATUS[status]} for status in statuses}
+    return {status: {"model": ErrorBody, "description": _refusal(status)} for status in statuses}
+
+
+def _refusal(status: int) -> str:
+    """Describe a status by its meaning and its codes."""
+    return f"{STATUS_MEANINGS[status]}: {', '.join(f'`{code}`' for code in codes_of(status))}"
 
 
 PHOTO_ERRORS = error_responses(400, 401, 403, 413, 415, 429, 503)
