@@ -397,10 +397,9 @@ def add_figures(report: Report, best: Best, name: str, of_engine: float) -> None
         else:
             report.add(title, rate, "/s")
             report.add(f"{title}, event loop's thread", loop, "ms of CPU")
-        report.add(f"{title}, whole server", best.process_ms(name, clients), "ms of CPU")
-    if name.startswith("match"):
-        whole, bound = best.process_ms(name), 100 / MOST_OF_ENGINE
-        report.beside(f"{name}: whole server", whole, "ms of CPU", ("builtin's own time", of_engine), bound=bound)
+        bound = 100 / MOST_OF_ENGINE if clients == FEW and name.startswith("match") else None
+        builtin = "builtin's own time", of_engine if name.startswith("match") else of_engine / 2
+        report.beside(f"{title}, whole server", best.process_ms(name, clients), "ms of CPU", builtin, bound=bound)
 
 
 def add_peer(report: Report, best: Best, name: str, peer: str) -> None:

@@ -74,17 +74,14 @@ def main() -> None:
     cv2.setNumThreads(1)
     report = Report("engine, one thread a photo")
     photos = load_photos()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         names = ("builtin", "best", "fast") if options.mirror else ("builtin",)
         packs = {name: load(folder, name, options.mirror) for name in names}
         deepface = deepface_pipeline(folder / "deepface")
-        stages = {
-            name: measure_stages(
-                report, name, engine, photos, repeats, quick=options.quick, peer=deepface if name == "builtin" else None
-            )
-            for name, engine in packs.items()
-        }
+        stages = measure_stages(report, packs, deepface, photos, repeats, quick=options.quick)
+        for name, engine in packs.items():
+            measure_many(report, name, engine, photos, repeats)
         report.bars.append(Bars("A photo of 640 x 480, by stages", "ms, on one thread", stages))
         if options.mirror:
             measure_landmarks(report, packs["builtin"], folder, options.mirror, photos, repeats)
@@ -95,10 +92,9 @@ def main() -> None:
             deepface,
         )
         measure_match(report, packs, peers, photos, repeats)
-        theirs = {peer.name: peer_stages(peer, photos, max(3, repeats // 4)) for peer in peers}
-        report.bars.append(
-            Bars("Likeness and its peers", "ms, on one thread", {"Likeness, builtin": stages["builtin"], **theirs})
-        )
+        theirs = measure_peers(peers, photos, max(3, repeats // 4))
+        ours = {"Likeness, builtin": stages["builtin"]}
+        report.bars.append(Bars("The same photo, by peers", "ms, on one thread", ours | theirs))
     if not options.mirror:
         report.notes.append("The packs `best` and `fast` are not measured: there is no mirror of their weights.")
     report.notes.append(INSIGHTFACE_NOTE)
@@ -138,43 +134,54 @@ def portrait(photos: DemoPhotos, size: tuple[int, int]) -> bytes:
 
 def measure_stages(
     report: Report,
-    name: str,
-    engine: PackEngine,
+    packs: dict[str, PackEngine],
+    peer: Pipeline,
     photos: DemoPhotos,
     repeats: int,
     *,
     quick: bool,
-    peer: Pipeline | None,
-) -> dict[str, float]:
-    """Time the stages of a pack, beside a peer's where there is one; gives the parts of the smallest photo's time."""
-    parts: dict[str, float] = {}
+) -> dict[str, dict[str, float]]:
+    """Time the stages of all packs in turns with a peer's; gives those of the smallest photo.
+
+    `builtin` stands beside the peer, which has the same weights; the other packs stand beside `builtin`.
+    """
+    stages: dict[str, dict[str, float]] = {}
     for label, size in SIZES.items():
         photo = portrait(photos, size)
-        times = in_turns(works_of(engine, photo) | works_of_peer(peer, photo), repeats)
-        medians = {stage: float(np.median(found)) for stage, found in times.items()}
-        parts = parts or parts_of(medians[DECODE], medians[FIND], medians[EMBED], medians[ANALYSE])
-        title = f"{name}, {label}"
-        for stage in (DECODE, FIND, "align", EMBED, ANALYSE):
-            other = f"theirs: {stage}"
-            if peer and other in medians:
-                report.beside(f"{title}: {stage}, p50", medians[stage], "ms", (peer.name, medians[other]))
-            else:
-                report.add(f"{title}: {stage}, p50", medians[stage], "ms")
-        if (name, label) == ("builtin", "640x480"):
-            # The least time: what else runs on the machine lengthens times, and nothing shortens them.
-            report.at_most(f"{title}: {ANALYSE}, least", float(np.min(times[ANALYSE])), "ms", MOST_MILLISECONDS)
-        if not quick:
-            report.add(f"{title}: {ANALYSE}, p99", float(np.percentile(times[ANALYSE], 99)), "ms")
-    measure_many(report, name, engine, photos, repeats)
-    return parts
+        works = {name: works_of(engine, photo) for name, engine in packs.items()} | {
+            peer.name: works_of_peer(peer, photo)
+        }
+        times = in_turns(
+            {f"{name}: {stage}": work for name, all_of in works.items() for stage, work in all_of.items()}, repeats
+        )
+        took = {name: stages_of(name, times) for name in works}
+        for name in packs:
+            beside = peer.name if name == "builtin" else "builtin"
+            for stage, milliseconds_taken in took[name].items():
+                line, other = f"{name}, {label}: {stage}, p50", (beside, took[beside][stage])
+                report.beside(line, milliseconds_taken, "ms", other)
+            whole = times[f"{name}: {ANALYSE}"]
+            if (name, label) == ("builtin", "640x480"):
+                # The least time: what else runs on the machine lengthens times, and nothing shortens them.
+                report.at_most(f"{name}, {label}: {ANALYSE}, least", float(np.min(whole)), "ms", MOST_MILLISECONDS)
+            if not quick:
+                report.add(f"{name}, {label}: {ANALYSE}, p99", float(np.percentile(whole, 99)), "ms")
+        stages = stages or {name: parts_of(took[name]) for name in packs}
+    return stages
 
 
-def parts_of(decode: float, find: float, embed: float | None, whole: float) -> dict[str, float]:
-    """Divide a pipeline's time into its stages; what is left is the recognition, or all else where that is known."""
-    if embed is None:
-        return {"decode": decode, "find the face": find, "recognise": max(whole - decode - find, 0.0)}
-    rest = max(whole - decode - find - embed, 0.0)
-    return {"decode": decode, "find the face": find, "recognise": embed, "assess the quality": rest}
+def stages_of(name: str, times: dict[str, list[float]]) -> dict[str, float]:
+    """Give the median of each stage; the recognition of a peer is what its other stages leave of the whole."""
+    took = {stage: float(np.median(times[f"{name}: {stage}"])) for stage in (DECODE, FIND, ANALYSE)}
+    alone = times.get(f"{name}: {EMBED}")
+    took[EMBED] = float(np.median(alone)) if alone else max(took[ANALYSE] - took[DECODE] - took[FIND], 0.0)
+    return took
+
+
+def parts_of(took: dict[str, float]) -> dict[str, float]:
+    """Divide the whole time into its stages."""
+    parts = {"decode": took[DECODE], "find the face": took[FIND], "recognise": took[EMBED]}
+    return parts | {"assess the quality": max(took[ANALYSE] - sum(parts.values()), 0.0)}
 
 
 def works_of(engine: PackEngine, photo: bytes) -> dict[str, Work]:
@@ -183,30 +190,26 @@ def works_of(engine: PackEngine, photo: bytes) -> dict[str, Work]:
     return {
         DECODE: lambda: engine.decode(photo),
         FIND: lambda: engine.search.subject_and_rivals(image),
-        "align": lambda: [
-            cut_chips(image, face.landmarks, part.reference, part.side, part.views) for part in engine.recognisers
-        ],
         EMBED: lambda: engine.embed(image, [face]),
         ANALYSE: lambda: engine.analyse(photo, use=Use.PROBE),
     }
 
 
-def works_of_peer(peer: Pipeline | None, photo: bytes) -> dict[str, Work]:
-    if peer is None:
-        return {}
+def works_of_peer(peer: Pipeline, photo: bytes) -> dict[str, Work]:
     image = peer.decode(photo)
     return {
-        f"theirs: {DECODE}": lambda: peer.decode(photo),
-        f"theirs: {FIND}": lambda: peer.find(image),
-        f"theirs: {ANALYSE}": lambda: peer.template_of(photo),
+        DECODE: lambda: peer.decode(photo),
+        FIND: lambda: peer.find(image),
+        ANALYSE: lambda: peer.template_of(photo),
     }
 
 
-def peer_stages(peer: Pipeline, photos: DemoPhotos, repeats: int) -> dict[str, float]:
-    """Give the parts of a peer's time for the smallest photo."""
-    times = in_turns(works_of_peer(peer, portrait(photos, SIZES["640x480"])), repeats)
-    decode, find, whole = (float(np.median(times[f"theirs: {stage}"])) for stage in (DECODE, FIND, ANALYSE))
-    return parts_of(decode, find, None, whole)
+def measure_peers(peers: tuple[Pipeline, ...], photos: DemoPhotos, repeats: int) -> dict[str, dict[str, float]]:
+    """Give the stages of each peer for the smallest photo."""
+    photo = portrait(photos, SIZES["640x480"])
+    works = {f"{peer.name}: {stage}": work for peer in peers for stage, work in works_of_peer(peer, photo).items()}
+    times = in_turns(works, repeats)
+    return {peer.name: parts_of(stages_of(peer.name, times)) for peer in peers}
 
 
 def measure_many(report: Report, name: str, engine: PackEngine, photos: DemoPhotos, repeats: int) -> None:

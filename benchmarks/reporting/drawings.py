@@ -10,7 +10,9 @@ from reporting.numbers import shown
 
 WIDTH, HEIGHT = 580, 380
 LEFT, RIGHT, TOP, BOTTOM = 66, 122, 56, 50
-NAMES_LEFT, TOTALS_RIGHT, ROW, BAR = 150, 78, 34, 18
+TOTALS_RIGHT, ROW, BAR = 62, 34, 18
+LETTER = 8.0
+"""The width of a letter of a name, at most."""
 LABEL_HEIGHT = 15.0
 COLOURS = 8
 LIGHT = {
@@ -167,25 +169,21 @@ def bars_svg(bars: Bars) -> str:
     sums = {name: sum(stack.values()) for name, stack in bars.bars.items()}
     steps = round_steps(max(sums.values()))
     axis = Axis(bars.unit, 0.0, steps[-1], steps, show=shown)
-    top, right = 62, WIDTH - TOTALS_RIGHT
+    top, left, right = 62, 14 + LETTER * max(map(len, sums)), WIDTH - TOTALS_RIGHT
     floor = top + ROW * len(bars.bars)
 
     def place(value: float) -> float:
-        return NAMES_LEFT + axis.place(value) * (right - NAMES_LEFT)
+        return left + axis.place(value) * (right - left)
 
     marks = [f'<text class="title" x="8" y="20">{escape(bars.title)}</text>', *_key(parts)]
     for tick in steps:
         x = place(tick)
         marks.append(f'<line class="grid" x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{floor}"/>')
         marks.append(f'<text text-anchor="middle" x="{x:.1f}" y="{floor + 18}">{escape(shown(tick))}</text>')
-    marks.append(
-        f'<text text-anchor="middle" x="{(NAMES_LEFT + right) / 2:.0f}" y="{floor + 38}">{escape(bars.unit)}</text>'
-    )
+    marks.append(f'<text text-anchor="middle" x="{(left + right) / 2:.0f}" y="{floor + 38}">{escape(bars.unit)}</text>')
     for row, (name, stack) in enumerate(bars.bars.items()):
         y, begun = top + row * ROW + (ROW - BAR) / 2, 0.0
-        marks.append(
-            f'<text class="name" text-anchor="end" x="{NAMES_LEFT - 10}" y="{y + 13:.1f}">{escape(name)}</text>'
-        )
+        marks.append(f'<text class="name" text-anchor="end" x="{left - 10}" y="{y + 13:.1f}">{escape(name)}</text>')
         for part, value in stack.items():
             x, end = place(begun), place(begun + value)
             told = escape(f"{name}, {part}: {shown(value)} {bars.unit}")

@@ -18,7 +18,7 @@ def ratio(figure: Figure) -> str:
 def target(figure: Figure) -> str:
     """Show a figure's target, with the signs and the separators that a reader wants."""
     signs = figure.target.replace(">=", "≥").replace("<=", "≤")
-    return re.sub(r"\d{4,}", lambda number: f"{int(number[0]):,}", signs)
+    return re.sub(r"(?<![\d.])\d{4,}", lambda number: f"{int(number[0]):,}", signs)
 
 
 def beside(figure: Figure) -> str:

@@ -1,8 +1,9 @@
 """A report as one HTML page that needs nothing but itself: light or dark, wide or narrow, readable without scripts."""
 
+import re
 from collections.abc import Callable
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from figures import Bars, Curves
 from likeness.web.pages import load_page
@@ -19,6 +20,7 @@ def render_page(measurement: Measurement) -> str:
         "ratio": numbers.ratio,
         "target": numbers.target,
         "mark": numbers.mark,
+        "code": _code,
         "picture": _picture,
         "share": "{:.0%}".format,
     }
@@ -29,6 +31,11 @@ def render_page(measurement: Measurement) -> str:
         dark=Markup(colours(DARK)),  # noqa: S704
         rules=Markup(RULES),  # noqa: S704
     )
+
+
+def _code(text: str) -> Markup:
+    """Show what stands between backticks as code."""
+    return Markup(re.sub("`(.+?)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just now
 
 
 def _picture(plot: Curves | Bars) -> Markup:

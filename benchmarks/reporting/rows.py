@@ -1,9 +1,9 @@
 """Figures in the order of a table: those of one thing beside several peers in one row, rows of one thing in one group."""
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
 
 from figures import Figure
 
@@ -43,15 +43,18 @@ def _compared(figures: list[Figure]) -> list[Figure]:
 
 
 def groups_of(rows: Sequence[Row]) -> list[Group]:
-    """Put neighbours whose names begin alike, up to a colon, into one group."""
-    groups: list[Group] = []
-    for beginning, neighbours in groupby(rows, key=lambda row: row.name.partition(": ")[0] if ": " in row.name else ""):
-        found = list(neighbours)
-        if beginning and len(found) > 1:
-            short = [Row(row.name.partition(": ")[2], row.value, row.unit, row.figures) for row in found]
-            groups.append(Group(beginning, short))
-        elif groups and not groups[-1].heading:
-            groups[-1].rows.extend(found)
+    """Put rows whose names begin alike, up to a colon, into one group; those that begin like no other come first."""
+    beginnings = Counter(_beginning(row) for row in rows)
+    alone, groups = Group("", []), dict[str, Group]()
+    for row in rows:
+        beginning = _beginning(row)
+        if not beginning or beginnings[beginning] == 1:
+            alone.rows.append(row)
         else:
-            groups.append(Group("", found))
-    return groups
+            group = groups.setdefault(beginning, Group(beginning, []))
+            group.rows.append(replace(row, name=row.name.partition(": ")[2]))
+    return [*([alone] if alone.rows else []), *groups.values()]
+
+
+def _beginning(row: Row) -> str:
+    return row.name.partition(": ")[0] if ": " in row.name else ""

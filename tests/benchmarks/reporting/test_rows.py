@@ -11,8 +11,8 @@ def test_peers_of_one_figure_share_a_row() -> None:
     )
 
 
-def test_rows_that_begin_alike_are_a_group() -> None:
-    group, others = groups_of(rows_of(FIGURES))
+def test_rows_that_begin_alike_are_a_group_behind_the_others() -> None:
+    others, group = groups_of(rows_of(FIGURES))
     assert (group.heading, [row.name for row in group.rows]) == ("10 x 4", ["a search", "recall"])
     assert (others.heading, [row.name for row in others.rows]) == ("", ["the whole", "rows"])
 
