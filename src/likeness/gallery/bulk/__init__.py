@@ -1,1 +1,1 @@
-"""Importing and exporting whole galleries."""
+"""Import and export of whole galleries."""

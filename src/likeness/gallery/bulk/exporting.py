@@ -1,6 +1,6 @@
-"""A gallery as a table: one row for each entry, in order of enrolment, and its photos where they are asked for.
+"""The export of a gallery: a table with one row for each entry in order of enrolment, and on request the photos.
 
-The table is what :mod:`likeness.gallery.bulk.source` reads, so that one gallery can be enrolled into another.
+:mod:`likeness.gallery.bulk.source` reads the table. So one gallery can be imported into another.
 """
 
 import csv
@@ -25,12 +25,12 @@ COLUMNS = ("oneToNVerificationId", "externalId", "metadata", "quality", "imageSt
 _PAGE = 500
 _PNG = b"\x89PNG"
 ReadPhoto = Callable[[str], Awaitable[bytes | None]]
-"""Gives a stored photo by its image id."""
+"""Gives a stored photo by its id, or None."""
 
 
 @dataclass(slots=True)
 class Exported:
-    """What an export wrote."""
+    """What an export has written."""
 
     entries: int = 0
     without_photo: list[str] = field(default_factory=list)
@@ -46,9 +46,9 @@ async def export_gallery(
     photo: ReadPhoto,
     progress: Callable[[int], None],
 ) -> Exported:
-    """Write entries to a ``.csv`` or ``.jsonl`` file that only its owner reads, and photos to the folder ``images``.
+    """Write entries to a ``.csv`` or ``.jsonl`` file, and photos to the folder ``images``. Only their owner can read.
 
-    Raises SetupError for another ending or a file that is there already, ServiceUnavailable.
+    Raises SetupError for another ending or a file that exists already, and ServiceUnavailable.
     """
     ending = target.suffix.lower()
     if ending not in {".csv", ".jsonl"}:
@@ -77,7 +77,7 @@ async def export_gallery(
 async def _read(photo: ReadPhoto, image_id: str) -> bytes | None:
     try:
         return await photo(image_id)
-    except SetupError:  # damaged: no other entry's row is held up by it
+    except SetupError:  # a damaged photo does not stop the export
         return None
 
 
@@ -101,17 +101,17 @@ def _put(images: Path, entry: Entry, photo: bytes, relative_to: Path) -> str:
 
 
 def refuse_present(*targets: Path | None) -> None:
-    """Raise SetupError where a file to be written is there already: nothing is written over."""
+    """Raise SetupError when a target exists already. No file is overwritten."""
     for target in targets:
         if target and target.exists():
-            raise SetupError(f"{target} is there already")
+            raise SetupError(f"{target} exists already")
 
 
 @contextmanager
 def written_whole(target: Path) -> Iterator[IO[str]]:
-    """Write a text file that only its owner reads, and that is there under its name once it is complete.
+    """Write a text file that only its owner can read. It gets its name only when it is complete.
 
-    Raises SetupError.
+    Raises SetupError when the target exists already.
     """
     refuse_present(target)
     with replacing(target) as file:
@@ -133,12 +133,12 @@ def _jsonl_writer(file: IO[str]) -> Callable[[dict[str, Any]], Any]:
 
 
 def private(path: str, flags: int) -> int:
-    """Open a file that only its owner reads, also where it was there before."""
+    """Open a file so that only its owner can read it, also when it existed before."""
     descriptor = os.open(path, flags, 0o600)
     os.fchmod(descriptor, 0o600)
     return descriptor
 
 
 def spreadsheet_text(value: str) -> str:
-    """Give a text that came from callers in a form that a spreadsheet does not take for a formula."""
+    """Change a caller's text so that a spreadsheet does not read it as a formula."""
     return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -1,8 +1,8 @@
-"""Enrolling many people at once, by the very path of a single insert.
+"""The import of many persons. Each one is enrolled exactly as by a single insert.
 
-An ``externalId`` is unique in the gallery: who is there already is passed over, so an import that broke off goes on
-when it is begun again. A refused row is told with its reason and holds up nobody; a store that takes no more ends the
-import.
+An ``externalId`` is unique in the gallery. A person who is enrolled under theirs already is skipped. So an interrupted
+import continues when it is started again. A refused row is reported with its reason, and the import goes on. A full
+gallery or an unavailable store ends the import.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _REFERENCE: TypeAdapter[str | None] = TypeAdapter(Reference | None)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A row that was not enrolled, and why."""
+    """A row that was not enrolled, and the reason."""
 
     row: SourceRow
     code: str
@@ -35,11 +35,11 @@ class Refusal:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the rows so far."""
+    """The numbers of rows so far, by outcome."""
 
     enrolled: int = 0
     known: int = 0
-    """Enrolled before under the same ``externalId``."""
+    """Persons who were enrolled before under the same ``externalId``."""
     refused: int = 0
 
     @property
@@ -60,10 +60,10 @@ class Importer:
     progress: Callable[[Tally], None]
     tally: Tally = field(default_factory=Tally)
     _claimed: dict[str, int] = field(default_factory=dict)
-    """By ``externalId``: the number of the row that is or was enrolled under it."""
+    """By ``externalId``: the number of the row that uses it."""
 
     async def run(self, *, at_once: int) -> Tally:
-        """Enrol all.
+        """Enrol all rows, ``at_once`` at a time.
 
         Raises SetupError for a damaged source, ServiceUnavailable, and TooManyRequests when the gallery is full.
         """
@@ -89,13 +89,13 @@ class Importer:
         if row.fault:
             raise InvalidInput(row.fault)
         if not (row.photo and isinstance(row.photo, str | bytes)):
-            raise InvalidInput("The row names no photo.")
+            raise InvalidInput("The row has no photo.")
         external_id = _checked_reference(row.external_id)
         if external_id is None:
             await self._insert(row)
             return
         if external_id in self._claimed:
-            raise Conflict(f"Row {self._claimed[external_id]} has this externalId, too.")
+            raise Conflict(f"Row {self._claimed[external_id]} has the same externalId.")
         self._claimed[external_id] = row.number
         try:
             if await self.database.read(lambda c: GalleryRepository(self.tenant.id).has_external_id(c, external_id)):
@@ -103,7 +103,7 @@ class Importer:
             else:
                 await self._insert(row)
         except LikenessError:
-            del self._claimed[external_id]  # a later row may do better
+            del self._claimed[external_id]  # a later row with it may succeed
             raise
 
     async def _insert(self, row: SourceRow) -> None:
@@ -112,7 +112,7 @@ class Importer:
         self.tally.enrolled += 1
 
     def _read(self, row: SourceRow) -> InsertRequest:
-        """Read and check a row as a call's body is. Raises InvalidInput, PayloadTooLarge."""
+        """Read a row, and check it like the body of a call. Raises InvalidInput, PayloadTooLarge."""
         try:
             body = {
                 "idPhoto": self.source.read(row, at_most=self.max_image_bytes + 1),

@@ -1,8 +1,8 @@
-"""Where people to be enrolled in bulk come from: a folder of photos, or a table with a row for each.
+"""The source of an import: a folder of photos, or a table with a row for each person.
 
-A table has a column ``photo`` (a path, relative to the table's folder; in Parquet also the bytes themselves), and may
-have ``externalId`` and ``metadata`` (a JSON object of strings). Other columns are ignored, but not one whose name is
-nearly one of these. Who has no ``externalId`` gets the photo's path.
+A table has a column ``photo``. It is a path relative to the table's folder, or in Parquet also the bytes themselves. A
+table may have the columns ``externalId`` and ``metadata`` (a JSON object of strings). Other columns are ignored, but a
+name that is nearly one of these is an error. A person without ``externalId`` gets the photo's path.
 """
 
 import csv
@@ -21,7 +21,7 @@ from likeness.errors import SetupError
 
 _COLUMNS = ("photo", "externalId", "metadata")
 _LONGEST_CELL = 1 << 20
-"""Characters; more than the largest metadata that an export can write."""
+"""In characters: more than the largest metadata that an export can write."""
 _PARQUET_BATCH = 64
 
 
@@ -32,15 +32,15 @@ class SourceRow:
     number: int
     """Counts from 1."""
     photo: Any
-    """A path or bytes, if the table is right."""
+    """A path or bytes, if the table is correct."""
     external_id: Any
     metadata: Any
     fault: str | None = None
-    """What is wrong with the row as such."""
+    """The fault of the row itself, or None."""
 
     @property
     def name(self) -> str:
-        """What the person is known by in a report."""
+        """The person's name in a report."""
         return next(
             (text for text in (self.external_id, self.photo) if text and isinstance(text, str)), f"row {self.number}"
         )
@@ -48,23 +48,23 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A folder or a table. ``rows`` may be begun again and gives the same order each time."""
+    """A folder or a table. ``rows`` can be called again, and gives the same order each time."""
 
     folder: Path
     rows: Callable[[], Iterator[SourceRow]]
     count: Callable[[], int]
     passed_over: Mapping[str, int] = field(default_factory=dict)
-    """How many files of a folder are no rows, by kind: ``hidden``, ``thumbnail``, ``no photo``."""
+    """Numbers of files in a folder that are skipped, by kind: ``hidden``, ``thumbnail``, ``no photo``."""
 
     def read(self, row: SourceRow, *, at_most: int) -> bytes:
-        """Give a row's photo, or its first bytes.
+        """Give at most the first ``at_most`` bytes of a row's photo.
 
-        Raises OSError, and ValueError for what is no file or cannot be named.
+        Raises OSError, and ValueError for a path that is not a file or not valid.
         """
         if isinstance(row.photo, bytes):
             return row.photo
         path = self.folder / str(row.photo)
-        if path.exists() and not path.is_file():  # a pipe would be waited for
+        if path.exists() and not path.is_file():  # reading from a pipe would wait
             raise ValueError("it is not a file")
         with path.open("rb") as file:
             return file.read(at_most)
@@ -73,9 +73,9 @@ class Source:
 def open_source(path: Path) -> Source:
     """Open a folder, or a ``.csv``, ``.jsonl`` or ``.parquet`` file. Raises SetupError for anything else.
 
-    In a folder, links to other folders are not followed; hidden files and thumbnails are passed over, and so is what
-    neither has the ending of a JPEG or PNG file nor begins like one. Reading the rows raises SetupError where the table
-    is damaged.
+    In a folder, links to other folders are not followed. Hidden files and thumbnails are skipped. A file is also
+    skipped when it neither has the ending of a JPEG or PNG file nor begins like one. Reading the rows raises SetupError
+    when the table is damaged.
     """
     if path.is_dir():
         others: Counter[str] = Counter()
@@ -123,12 +123,12 @@ def _row(number: int, values: Mapping[Any, Any]) -> SourceRow:
 
 
 def _check_columns(path: Path, names: Iterable[str]) -> None:
-    """Raise SetupError where a column's name is nearly one that is read: it would be ignored without a word."""
+    """Raise SetupError when a column's name is nearly a known one. Otherwise it would be ignored silently."""
     for name in set(names).difference(_COLUMNS):
         meant = re.sub(r"[\s_-]", "", name).casefold()
         for column in _COLUMNS:
             if meant == column.casefold():
-                raise SetupError(f"{path} has a column {name!r}; if it is `{column}`, it must be written so")
+                raise SetupError(f"{path} has a column {name!r}: rename it to `{column}`, or to another name")
 
 
 def _check_header(path: Path, names: Iterable[str]) -> None:
@@ -158,7 +158,7 @@ def _jsonl(path: Path) -> Iterator[Mapping[Any, Any]]:
                 if line.strip():
                     yield _object(path, number, line)
         except UnicodeDecodeError as error:
-            raise SetupError(f"{path} is not in UTF-8 behind line {number}: {error}") from error
+            raise SetupError(f"{path} is not in UTF-8 after line {number}: {error}") from error
 
 
 def _object(path: Path, number: int, line: str) -> Mapping[Any, Any]:
@@ -188,7 +188,7 @@ def _parquet_rows(path: Path) -> int:
 
 @contextmanager
 def _arrow(path: Path) -> Iterator[Any]:
-    """Give what reads a Parquet file. Raises SetupError where it is not installed, or takes the file for none."""
+    """Give the module that reads Parquet. Raises SetupError when it is not installed, or cannot read the file."""
     try:
         import pyarrow as pa  # noqa: PLC0415  an optional extra
         from pyarrow import parquet  # noqa: PLC0415
@@ -197,4 +197,4 @@ def _arrow(path: Path) -> Iterator[Any]:
     try:
         yield parquet
     except pa.ArrowException as error:
-        raise SetupError(f"{path} is not a Parquet file, or a damaged one: {error}") from error
+        raise SetupError(f"{path} is not a Parquet file, or it is damaged: {error}") from error

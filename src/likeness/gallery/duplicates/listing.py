@@ -1,4 +1,4 @@
-"""The pairs of a gallery as they are told: by entry, with the level that they reach, and with faces."""
+"""The report of a gallery's pairs: their entries, the levels that they reach, and on request the faces."""
 
 import contextlib
 import heapq
@@ -23,7 +23,7 @@ _LOOKED_UP_AT_ONCE = 400
 
 @dataclass(frozen=True, slots=True)
 class ListedPair:
-    """Two entries, the score of their templates, and the level that it reaches with their pack."""
+    """Two entries, the score of their templates, and the level that the score reaches with their pack."""
 
     first: Entry
     second: Entry
@@ -33,7 +33,7 @@ class ListedPair:
 
 
 class DuplicateListing:
-    """Finds the pairs of one gallery that reach a level, each with the engine of its pack."""
+    """Finds the pairs of one gallery that reach a level (1..5). ``engines`` are by pack."""
 
     def __init__(self, database: Database, tenant: Tenant, engines: Mapping[str, Engine], level: int) -> None:
         self.found = 0
@@ -51,19 +51,19 @@ class DuplicateListing:
         report: Callable[[ListedPair], None] | None,
         progress: Callable[[Templates, int], None],
     ) -> list[Pair]:
-        """Find all pairs, and give the ``most`` that score highest, highest first.
+        """Find all pairs, and give the ``most`` with the highest scores, highest first.
 
-        ``report`` takes every pair; one of an entry that was erased meanwhile is passed over. ``progress`` takes a
-        group and how many of its entries were compared with all before them.
+        ``report`` gets every pair, but not pairs with an entry that was erased meanwhile. ``progress`` gets a group,
+        and how many of its entries were compared with all entries before them.
         """
         found = chain.from_iterable(self._pairs(group, progress) for group in groups)
         reported = self._reported(found, report) if report else found
         return heapq.nlargest(most, reported, key=lambda pair: (pair.score, pair.first, pair.second, pair.pack))
 
     async def pictured(self, found: Sequence[Pair], images: ImageStore) -> list[ShownPair]:
-        """Cut the faces of pairs out of their stored photos.
+        """Crop the faces of pairs from their stored photos.
 
-        A pair of an entry that was erased meanwhile is left out.
+        A pair with an entry that was erased meanwhile is left out.
         """
         entries = self._entries(found)
         shown = []
@@ -95,7 +95,7 @@ class DuplicateListing:
     async def _member(self, images: ImageStore, engine: Engine, entry: Entry) -> PairMember:
         photo = None
         if entry.image_id:
-            with contextlib.suppress(LikenessError, SetupError):  # a pair without a picture is told all the same
+            with contextlib.suppress(LikenessError, SetupError):  # a pair is reported even without a picture
                 photo = await images.get(self._tenant.id, entry.image_id, self._tenant.cipher)
         return PairMember(entry.id, entry.external_id, self._face(engine, photo) if photo else None)
 
@@ -107,6 +107,6 @@ class DuplicateListing:
             return None
 
     def _entries(self, found: Sequence[Pair]) -> dict[int, Entry]:
-        """Give the entries of pairs by key; those that were erased meanwhile are left out."""
+        """Give the entries of pairs by key. Entries that were erased meanwhile are left out."""
         keys = list({key for pair in found for key in (pair.first, pair.second)})
         return self._database.read_now(lambda c: GalleryRepository(self._tenant.id).find_keys(c, keys))

@@ -1,4 +1,4 @@
-"""Pairs of entries that look alike, side by side, as one HTML page that needs nothing but itself."""
+"""An HTML page of entries that look alike, as pairs side by side. It needs no other file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from likeness.web.pages import load_page
 
 @dataclass(frozen=True, slots=True)
 class PairMember:
-    """One entry of a pair: who, and the face as a data URL where the photo is still stored."""
+    """One entry of a pair. ``face`` is a data URL, or None when there is no photo or no face in it."""
 
     entry_id: str
     external_id: str | None
@@ -28,6 +28,6 @@ class ShownPair:
 def render_duplicates(
     tenant: str, pack: str, level: int, shown: Sequence[ShownPair], *, found: int, compared: int
 ) -> str:
-    """Draw the pairs; ``found`` counts all of them, of which the page may show fewer."""
+    """Render the page. ``found`` is the number of all pairs, and the page may show fewer."""
     page = load_page("likeness.gallery.duplicates", "duplicates.html")
     return page.render(tenant=tenant, pack=pack, level=level, pairs=shown, found=found, compared=compared)

@@ -1,7 +1,7 @@
-"""Every two entries of a gallery that are one person: all pairs that score at or above a level, exactly.
+"""The pairs of a gallery's entries that may be one person: all pairs with a score at or above a level, exactly.
 
-All templates of a pack are compared with all, in blocks of matrix products; what comes near the threshold is scored
-exactly. Entries whose templates belong to different packs cannot be compared.
+All templates of a pack are compared with each other, in blocks of matrix products. A score near the threshold is
+computed exactly. Entries whose templates belong to different packs cannot be compared.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from likeness.index.scores import exact_scores
 from likeness.tenants.service import Tenant
 
 _MARGIN = 1e-3
-"""More than float32 arithmetic is off by."""
+"""More than the error of float32 arithmetic."""
 _BLOCK_ROWS = 1024
 
 
@@ -42,9 +42,10 @@ class Pair:
 
 
 def read_templates(connection: Connection, tenant: Tenant, main: str, size_of: Callable[[str], int]) -> list[Templates]:
-    """Read a gallery's templates of the pack that answers, and by pack those of entries that have none of it.
+    """Read a gallery's templates in groups by pack.
 
-    ``size_of`` gives the length of a pack's templates. Those that are damaged are left out.
+    The first group has the templates of the pack ``main``. The others have the entries without a template of it.
+    ``size_of`` gives the length of a pack's templates. Damaged templates are left out.
     """
     batches = list(stored_templates(connection, tenant, main, size_of(main)))
     groups = [Templates(main, *joined(batches))] if batches else []
@@ -56,7 +57,7 @@ def read_templates(connection: Connection, tenant: Tenant, main: str, size_of: C
 
 
 def pairs(templates: Templates, threshold: float, progress: Callable[[int], None]) -> Iterator[Pair]:
-    """Give all pairs at or above a score; ``progress`` is told how many entries were compared with all before them."""
+    """Give all pairs at or above a score. ``progress`` gets how many entries were compared with all before them."""
     rows, keys = templates.rows, templates.keys
     for start in range(0, len(rows), _BLOCK_ROWS):
         block = rows[start : start + _BLOCK_ROWS]

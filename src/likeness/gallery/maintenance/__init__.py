@@ -1,1 +1,1 @@
-"""What keeps a gallery whole: tidying, sweeping unwanted photos, checking what is stored."""
+"""Maintenance of galleries: loading, tidying, the sweep of unwanted photos, the verification of stored data."""

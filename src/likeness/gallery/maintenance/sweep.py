@@ -1,11 +1,13 @@
-"""Photos that no entry refers to: their commit never came, or the database is older than they are.
+"""The sweep of stray photos: photos that no entry refers to.
 
-Nothing tells the two apart for sure, so no photo is deleted on the word of a database that does not name it. It is set
-aside, into the image store's quarantine, and put back as soon as a database names it; after ``QUARANTINE_DAYS`` it is
-deleted. A human must say yes (``likeness gallery sweep --yes``) where the generations of database and image store
-disagree (see ``likeness.store.generations``), and where more photos are concerned than a crash leaves behind.
+A stray photo's commit failed, or the database is older than the photo. These two cases cannot be distinguished with
+certainty. So no photo is deleted only because a database does not name it. It is set aside, into the image store's
+quarantine. It is put back as soon as a database names it. After ``QUARANTINE_DAYS`` it is deleted.
 
-Photos of erased entries need none of this: the transaction that erases an entry writes down which photo is to go.
+Two cases need a person's consent (``likeness gallery sweep --yes``). In one, the generations of database and image
+store disagree (see ``likeness.store.generations``). In the other, there are more photos than a crash can leave.
+
+Photos of erased entries need no sweep: the transaction that erases an entry records which photo must be deleted.
 """
 
 import logging
@@ -31,36 +33,36 @@ from likeness.tenants.service import Tenant
 log = logging.getLogger("likeness.gallery")
 QUARANTINE_DAYS = 30
 MOST_AT_ONCE = 100
-"""A crash leaves behind as many photos as there were enrolments under way; more than this are no crash's."""
+"""A crash leaves at most as many photos as there were enrolments under way. More than this have another cause."""
 ENTRIES_AT_ONCE = 100_000
 DAY_SECONDS = 86_400.0
 
 
 ImageKey = tuple[str, str]
-"""Tenant and image id."""
+"""Tenant's id and photo's id."""
 
 
 @dataclass(slots=True)
 class Findings:
-    """What a look at all photos found, and what was done about it."""
+    """What a look at all photos has found, and what the sweep did."""
 
     agreed: bool
     """Whether database and image store are of one generation."""
     most: int | None
-    """How many photos are gathered of each kind; the rest is counted alone."""
+    """How many photos of each kind are listed. The others are only counted. None lists all."""
     named: list[ImageKey] = field(default_factory=list)
-    """In quarantine, though an entry refers to them."""
+    """Photos in quarantine that an entry refers to."""
     strays: list[ImageKey] = field(default_factory=list)
-    """Of no entry."""
+    """Photos of no entry."""
     expired: list[ImageKey] = field(default_factory=list)
-    """In quarantine for their time."""
+    """Photos that were in quarantine for ``QUARANTINE_DAYS``."""
     stray_count: int = 0
     aside_count: int = 0
     expired_count: int = 0
     moved: int = 0
     deleted: int = 0
     failed: set[str] = field(default_factory=set)
-    """Tenants whose photos could not all be looked at and dealt with: to be tried again."""
+    """Tenants whose photos the store refused. The sweep must be tried again for them."""
 
     def gather(self, photos: list[ImageKey], photo: ImageKey) -> None:
         if self.most is None or len(photos) < self.most:
@@ -78,9 +80,10 @@ class PhotoSweep:
     clock: Clock
 
     async def run(self, tenants: Sequence[Tenant], *, confirmed: bool = False) -> Findings:
-        """Put back what is named, set aside what is not, delete what lay aside for its time.
+        """Put back named photos, set stray photos aside, and delete photos whose time in quarantine is over.
 
-        A tenant whose photos the store refuses holds up no other. Raises ServiceUnavailable where it refuses all.
+        When the store refuses one tenant's photos, the others are still swept. Raises ServiceUnavailable when it
+        refuses all.
         """
         findings = await self.look(tenants, most=None if confirmed else MOST_AT_ONCE)
         await self._each(self.images.put_back, findings.named, findings)
@@ -94,9 +97,10 @@ class PhotoSweep:
         return findings
 
     async def look(self, tenants: Sequence[Tenant], *, most: int | None = None) -> Findings:
-        """Look at all photos, and change nothing but what a crash left half written.
+        """Look at all photos. Change nothing, but delete photos that a crash left half written.
 
-        A tenant whose photos the store refuses holds up no other. Raises ServiceUnavailable where it refuses all.
+        When the store refuses one tenant's photos, the others are still looked at. Raises ServiceUnavailable when it
+        refuses all.
         """
         findings = Findings(await self.generations.agree(), most)
         async for tenant_id, referred in self._referred(tenants):
@@ -107,7 +111,7 @@ class PhotoSweep:
     async def _look_at(self, tenant_id: str, referred: NDArray[np.bytes_], findings: Findings) -> None:
         longest = self.clock.now() - QUARANTINE_DAYS * DAY_SECONDS
         for name in await self._unnamed(tenant_id, referred):
-            if name.endswith(PART):  # no whole photo: nobody was told that it is stored
+            if name.endswith(PART):  # an incomplete photo: no caller got an answer that it is stored
                 await self.images.delete(tenant_id, name)
             else:
                 findings.stray_count += 1
@@ -126,7 +130,7 @@ class PhotoSweep:
     async def _each(
         self, deal: Callable[[str, str], Awaitable[None]], photos: Sequence[ImageKey], findings: Findings
     ) -> int:
-        """Deal with photos, each by itself; gives with how many."""
+        """Do something with each photo. A failure does not stop the others. Gives the number of successes."""
         done = 0
         for tenant_id, name in photos:
             async with self._alone(tenant_id, findings):
@@ -136,9 +140,9 @@ class PhotoSweep:
 
     @asynccontextmanager
     async def _alone(self, tenant_id: str, findings: Findings) -> AsyncIterator[None]:
-        """Go on with the others where the store refuses one tenant's photos.
+        """When the store refuses a tenant's photos, note that and go on.
 
-        Raises ServiceUnavailable where it refuses all.
+        Raises ServiceUnavailable when the store refuses all.
         """
         try:
             yield
@@ -147,9 +151,9 @@ class PhotoSweep:
             findings.failed.add(tenant_id)
 
     async def _referred(self, tenants: Sequence[Tenant]) -> AsyncIterator[tuple[str, NDArray[np.bytes_]]]:
-        """Give each tenant's id and the ids of the photos that its entries refer to, sorted.
+        """Give each tenant's id, and the sorted ids of the photos that its entries refer to.
 
-        Many small tenants at one query.
+        One query reads many small tenants.
         """
         counts = await self.database.read(entry_counts)
         for group in in_groups([tenant.id for tenant in tenants], counts, ENTRIES_AT_ONCE):
@@ -159,7 +163,7 @@ class PhotoSweep:
 
     async def _unnamed(self, tenant_id: str, referred: NDArray[np.bytes_]) -> list[str]:
         suspects = [name async for batch in self.images.ids(tenant_id) for name in _not_among(referred, batch)]
-        # In this order: a suspect is by now still arriving, or committed before the database is asked again, or
+        # The order matters. Here a suspect is still arriving, or committed so that the query below sees it, or
         # unwanted.
         suspects = [name for name in suspects if not self.photos.is_under_way(name.removesuffix(PART))]
         wanted = await self.photos.wanted(suspects)
@@ -167,12 +171,12 @@ class PhotoSweep:
 
 
 def log_findings(findings: Findings) -> None:
-    """Log what was found and done."""
+    """Log what a sweep has found and done."""
     if findings.named:
         log.warning("%d photos of entries were in quarantine and are back", len(findings.named))
     if findings.moved:
         log.warning(
-            "%d photos belonged to no entry and are in quarantine now; they are deleted in %d days unless a database "
+            "%d photos belonged to no entry and are in quarantine now. They are deleted in %d days, unless a database "
             "names them",
             findings.moved,
             QUARANTINE_DAYS,

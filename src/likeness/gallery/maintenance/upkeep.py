@@ -1,4 +1,4 @@
-"""What a server does for its galleries beside answering: loading them at start, and clearing away."""
+"""A server's background work for its galleries: it loads them at start, and keeps the stored data tidy."""
 
 import asyncio
 import logging
@@ -18,11 +18,11 @@ from likeness.tenants.service import Tenant, Tenants
 log = logging.getLogger("likeness.gallery")
 RETRY_SECONDS = 15.0
 CLAIM_SECONDS = 2.0
-"""How often a claim on the database is looked at when nobody writes."""
+"""How often the claim on the database is checked while there are no writes."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
-"""Between two tries to load again."""
+"""Pauses between two attempts to load again."""
 GENERATION_SECONDS = 3600.0
-"""How old a copy of the database must be to be known as one in any case."""
+"""An older copy of the database is always recognised as a copy."""
 
 
 class GalleryUpkeep:
@@ -39,7 +39,7 @@ class GalleryUpkeep:
         self._ages = AnswerAges(database)
 
     async def run(self) -> None:
-        """Load the galleries and look at the photos, then look at them once a day."""
+        """Load the galleries and sweep the photos. Then sweep the photos once a day."""
         await self.load()
         hours = 0
         while True:
@@ -51,7 +51,7 @@ class GalleryUpkeep:
                 await self._sweep_photos()
 
     async def load(self) -> None:
-        """Load the galleries, again and again until it succeeds, then look for photos that no entry refers to."""
+        """Try to load the galleries until it succeeds. Then sweep the photos."""
         while not (self._galleries.progress.done or self._galleries.stopped):
             try:
                 tenants = await asyncio.to_thread(self._tenants.all)
@@ -62,7 +62,7 @@ class GalleryUpkeep:
         await self._sweep_photos()
 
     async def _sweep_photos(self) -> None:
-        """Sweep, again and again until every photo was looked at."""
+        """Sweep until every tenant's photos were swept."""
         tenants, pause = None, RETRY_SECONDS
         while not self._galleries.stopped:
             try:
@@ -85,16 +85,16 @@ class GalleryUpkeep:
         try:
             if not await self._sweep.generations.begin_next():
                 log.error(
-                    "the photos are used with another database, too: of none that this one does not name is anything "
-                    "done"
+                    "another database uses these photos, too: no photo that this database does not name is moved or "
+                    "deleted"
                 )
         except LikenessError as error:
-            log.warning("a new generation of the photos could not be begun: %s", error)
+            log.warning("a new generation of the photos could not begin: %s", error)
 
     async def watch(self) -> None:
-        """Take the claim on the database again when it was lost, and load again what is behind.
+        """Take the claim on the database again when it was lost, and load stale galleries again.
 
-        It does so at once and until it succeeds.
+        Begin at once, and try until it succeeds.
         """
         loop, wanted, pause = asyncio.get_running_loop(), asyncio.Event(), FIRST_PAUSE_SECONDS
 
@@ -120,23 +120,20 @@ class GalleryUpkeep:
                 pause = FIRST_PAUSE_SECONDS
 
     async def catch_up(self) -> None:
-        """Load again what is behind the database. Raises ServiceUnavailable."""
+        """Load stale galleries again. Raises ServiceUnavailable."""
         if self._galleries.progress.done and self._galleries.behind:
             tenants = {tenant.id: tenant for tenant in await asyncio.to_thread(self._tenants.all)}
             await self._galleries.reload(self._database, tenants)
 
     async def tidy(self) -> None:
-        """Take up changed tenants, forget answers of long ago, seal templates in blocks."""
+        """Take up changed tenants, delete old answers to repeated requests, and seal templates in blocks."""
         tenants = await asyncio.to_thread(self._tenants.all)
         await self._ages.advance()
         for tenant in tenants:
             await self.seal_blocks(tenant)
 
     async def delete_photos(self) -> None:
-        """Delete overdue photos as they come, until cancelled.
-
-        Each again and again, for the store may be slow, or down.
-        """
+        """Delete overdue photos, until cancelled. Try again when the store is slow or down."""
         pause = FIRST_PAUSE_SECONDS
         while True:
             with suppress(TimeoutError):
@@ -154,7 +151,7 @@ class GalleryUpkeep:
                 pause = FIRST_PAUSE_SECONDS
 
     async def seal_blocks(self, tenant: Tenant) -> None:
-        """Seal the templates that no block covers, as far as no more will come between them, for the next start."""
+        """Seal the templates that are in no block, for the next start. Spans that may get new entries are left out."""
         gallery = self._galleries.gallery(tenant.id)
         if gallery.snapshot.size < blocks.FEWEST_ROWS:  # no span has enough for a block
             return
@@ -166,5 +163,5 @@ class GalleryUpkeep:
             )
 
     def stop(self) -> None:
-        """Give loading up."""
+        """Stop loading."""
         self._galleries.stop()

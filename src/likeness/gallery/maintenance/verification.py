@@ -1,9 +1,9 @@
-"""Is what the galleries store sound: does every template open, and is every photo there?
+"""The verification of a gallery's stored data: whether every template opens, and whether every photo exists.
 
-One that is damaged stops no other: the server leaves the entry out of its searches and tells how many there are. Here
-they are named, and dropped on demand. A template whose copy in a block is sound is made anew from it. An entry that
-loses its last template is erased, its photo included. An entry whose photo is missing or damaged keeps its templates
-and is found as before.
+A damaged template affects only its own entry. The server leaves the entry out of its searches, and reports the number
+of such entries. The verification names them, and drops them on request. When a block has a sound copy of a template,
+the template is restored from it. An entry that loses its last template is erased with its photo. An entry whose photo
+is missing or damaged keeps its templates, so searches still find it.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ PHOTO_MISSING, PHOTO_DAMAGED = "its photo is missing", "its photo does not open"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with an entry.
+    """A fault of an entry.
 
-    ``pack``: whose template, None for the photo or for an entry without any template.
+    ``pack`` is the pack of the damaged template. It is None for a photo, and for an entry without any template.
     """
 
     key: int
@@ -51,7 +51,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Looks at one tenant's gallery in a process that owns it.
+    """Verifies one tenant's gallery, in the process that owns it.
 
     ``size_of`` gives the length of a pack's templates, or raises SetupError.
     """
@@ -67,7 +67,7 @@ class Verification:
         return GalleryRepository(self.tenant.id)
 
     def templates(self, progress: Callable[[int], None]) -> list[Fault]:
-        """Find what is wrong with the templates; ``progress`` is told how many more were opened. Blocks."""
+        """Find the faults of the templates. ``progress`` gets how many more templates were opened. Blocks."""
         packs = self.database.read_now(self._rows.stored_packs)
         found = [
             fault
@@ -86,7 +86,10 @@ class Verification:
             progress(len(batch))
 
     async def stored_photos(self, progress: Callable[[int], None], *, whole: bool = False) -> list[Fault]:
-        """Find the photos that are missing, with ``whole`` also those that do not open. Raises ServiceUnavailable."""
+        """Find missing photos, and with ``whole`` also photos that do not open. Raises ServiceUnavailable.
+
+        ``progress`` gets how many more entries were looked at.
+        """
         there: set[str] = {name async for batch in self.images.ids(self.tenant.id) for name in batch}
         there |= {name async for batch in self.images.aside(self.tenant.id) for name, _ in batch}
         found, key = [], 0
@@ -114,7 +117,7 @@ class Verification:
         return None
 
     async def drop(self, faults: Sequence[Fault]) -> tuple[int, int]:
-        """Drop what is damaged; gives how many templates were made anew, and how many entries erased.
+        """Drop damaged templates and links to photos. Give the numbers of restored templates and of erased entries.
 
         Raises ServiceUnavailable.
         """

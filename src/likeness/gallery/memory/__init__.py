@@ -1,1 +1,1 @@
-"""What searches read: one gallery for each tenant, in memory."""
+"""The galleries in memory that searches read: one for each tenant."""

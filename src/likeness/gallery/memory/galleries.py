@@ -1,4 +1,4 @@
-"""The galleries in memory, rebuilt from the database at start and fed in commit order."""
+"""The galleries in memory. A start rebuilds them from the database. Each commit feeds them, in commit order."""
 
 import logging
 import threading
@@ -35,21 +35,21 @@ from likeness.tenants.service import Tenant
 
 log = logging.getLogger("likeness.gallery")
 REBUILD_ROWS = 16384
-"""What the index takes in at once: one of its chunks."""
+"""Rows added to the index at once: one of its chunks."""
 Keys = NDArray[np.int64]
 
 
 class GalleryMoved(Exception):
-    """The gallery has come to answer or enrol through other indexes since the photo was analysed: analyse it again."""
+    """The gallery now answers or enrols with other indexes than those of the analysis. Analyse the photo again."""
 
 
 class Stopped(Exception):
-    """The server stops while a gallery is being loaded."""
+    """The server stops while a gallery loads."""
 
 
 @dataclass(slots=True)
 class RebuildProgress:
-    """How far the rebuild at start has come, for the readiness answer."""
+    """Progress of the rebuild at start, for the readiness answer. ``loaded`` and ``total`` count entries."""
 
     loaded: int = 0
     total: int = 0
@@ -59,17 +59,17 @@ class RebuildProgress:
 
 @dataclass(slots=True)
 class _Notes:
-    """What the loading of one gallery saw on its way."""
+    """What the loading of one gallery has found."""
 
     unblocked_spans: set[int] = field(default_factory=set)
-    """Spans that no block covers."""
+    """Spans without a block."""
     unreadable: set[int] = field(default_factory=set)
     """Keys of entries with a damaged template."""
 
 
 @dataclass(slots=True)
 class LoadedGalleries:
-    """The tenants' galleries. Loading blocks; a gallery is changed on the database's writer thread alone."""
+    """The tenants' galleries. Loading blocks. Only the database's writer thread changes a gallery."""
 
     packs: Packs
     progress: RebuildProgress = field(default_factory=RebuildProgress)
@@ -77,23 +77,23 @@ class LoadedGalleries:
     _galleries: dict[str, Gallery] = field(default_factory=dict)
     _refusals: Refusals = field(default_factory=Refusals)
     attention: Callable[[], None] = lambda: None
-    """Called, on any thread, when a gallery must be loaded anew or the claim on the database be taken again."""
+    """Called on any thread when a gallery must be loaded again, or the claim on the database must be taken again."""
     _suspended: bool = False
     """Whether another process may own the database."""
     _detached: bool = False
-    """Whether the database's file is not under its name any more."""
+    """Whether the database's file no longer has its name."""
     _all_behind: bool = False
-    """Whether all galleries had to be loaded anew at once, rather than one."""
+    """Whether all galleries must be loaded again, not only one."""
     _common: str | None = None
-    """The pack that all galleries answer with, for a tenant that has none yet."""
+    """The pack that all galleries answer with. A new gallery gets it, too."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
     _filling: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "gallery-load"))
 
     def ready(self, tenant_id: str) -> Gallery:
-        """Give a tenant's gallery, new and empty where there is none.
+        """Give a tenant's gallery. Make an empty one when there is none.
 
-        Raises ServiceUnavailable when it cannot be asked.
+        Raises ServiceUnavailable when it must not answer now.
         """
         progress = self.progress
         if not progress.done:
@@ -109,23 +109,23 @@ class LoadedGalleries:
         return self.gallery(tenant_id)
 
     def gallery(self, tenant_id: str) -> Gallery:
-        """Give a tenant's gallery, loaded or not, new and empty where there is none."""
+        """Give a tenant's gallery, loaded or not. Make an empty one when there is none."""
         gallery = self._galleries.get(tenant_id)
         while gallery is None:
             pack = self._common or self.packs.main
             empty = GallerySnapshot(pack, None, {pack: self.new_index(pack)}, {})
             with self._lock:
-                if pack == (self._common or self.packs.main):  # and no other since
+                if pack == (self._common or self.packs.main):  # still the same
                     gallery = self._galleries.setdefault(tenant_id, Gallery(empty, recorded=False))
         return gallery
 
     def new_index(self, pack: str) -> Index:
-        """Give an empty index for a pack's templates. Raises SetupError when the pack cannot be had."""
+        """Give an empty index for a pack's templates. Raises SetupError when the pack cannot be loaded."""
         self.packs.load(pack)
         return self.make_index(self.packs.engine(pack).pack.template_size)
 
     def feed(self, tenant_id: str, change: Callable[[Gallery], None]) -> None:
-        """Bring a committed change into memory; if that fails, the gallery is loaded anew before it answers again."""
+        """Make a committed change in memory. If that fails, the gallery is loaded again before it answers again."""
         try:
             change(self.gallery(tenant_id))
         except Exception:
@@ -133,13 +133,13 @@ class LoadedGalleries:
             self.mark_stale(tenant_id)
 
     def mark_stale(self, tenant_id: str) -> None:
-        """Have a gallery that differs from the database loaded anew; until then it refuses its calls."""
-        log.error("the gallery of tenant %s is loaded anew", tenant_id)
+        """Let a gallery that differs from the database be loaded again. Until then it refuses its calls."""
+        log.error("the gallery of tenant %s is loaded again", tenant_id)
         self._refusals.mark_stale(tenant_id)
         self.attention()
 
     def ownership_changed(self, became: Ownership) -> None:
-        """Answer no call while another may own the database, and load all anew where it may have written."""
+        """Refuse calls while another process may own the database. Load all again when it may have written."""
         if became is Ownership.DOUBTFUL:
             self._mark_all_stale()
         self._suspended = became is Ownership.LOST
@@ -148,18 +148,18 @@ class LoadedGalleries:
 
     @property
     def behind(self) -> bool:
-        """Whether a gallery is to be loaded anew."""
+        """Whether a gallery must be loaded again."""
         return bool(self._refusals.stale)
 
     @property
     def unreadable(self) -> int:
-        """How many entries have a stored template that is damaged."""
+        """Number of entries with a damaged stored template."""
         with self._lock:
             return sum(len(gallery.unreadable) for gallery in self._galleries.values())
 
     @property
     def status(self) -> str:
-        """Give in one word whether calls are answered: ``ready`` if so."""
+        """Give the state in one word. Calls are answered when it is ``ready``."""
         if not self.progress.done:
             return "failed" if self.progress.fault else "loading"
         if self._detached:
@@ -169,7 +169,7 @@ class LoadedGalleries:
         return "reloading" if self._all_behind and self._refusals.reloading else "ready"
 
     def _mark_all_stale(self) -> None:
-        """Have every gallery loaded anew: the database may hold other entries than memory does."""
+        """Let every gallery be loaded again, because the database may have other entries than memory."""
         with self._lock:
             tenants = list(self._galleries)
         self._all_behind = True
@@ -178,21 +178,18 @@ class LoadedGalleries:
                 self.mark_stale(tenant_id)
 
     def set_common_pack(self, common: str | None) -> None:
-        """Have galleries that are still to be made answer with the pack that all others do.
-
-        Belongs on the writer's thread.
-        """
+        """Let new galleries answer with the pack that all others answer with. Call it on the writer's thread."""
         if common != self._common:
             with self._lock:
                 self._common = common
                 self._galleries = {key: gallery for key, gallery in self._galleries.items() if gallery.recorded}
 
     def stop(self) -> None:
-        """Give a rebuild under way up."""
+        """Stop a rebuild that is under way."""
         self._stop.set()
 
     def close(self) -> None:
-        """Let go of the thread that loads."""
+        """Release the thread that loads."""
         self._filling.shutdown()
 
     @property
@@ -200,9 +197,9 @@ class LoadedGalleries:
         return self._stop.is_set()
 
     def rebuild(self, database: Database, tenants: list[Tenant]) -> None:
-        """Load every tenant's gallery from the database, before anything is written to it. Blocks.
+        """Load every tenant's gallery from the database before anything is written to it. Blocks.
 
-        A gallery whose packs are not installed refuses its calls; the others are served. Raises ServiceUnavailable,
+        A gallery whose packs are not installed refuses its calls. The others are served. Raises ServiceUnavailable,
         SetupError.
         """
         progress = self.progress
@@ -223,7 +220,7 @@ class LoadedGalleries:
         progress.done = True
 
     async def reload(self, database: Database, tenants: Mapping[str, Tenant]) -> None:
-        """Load the galleries again that are behind the database. Nothing is written meanwhile."""
+        """Load the stale galleries again. Nothing is written meanwhile. Raises ServiceUnavailable."""
         for tenant_id in self._refusals.stale & tenants.keys():
             try:
                 await database.write(partial(self._load_again, tenants[tenant_id]), exclusive=True)
@@ -242,10 +239,10 @@ class LoadedGalleries:
         try:
             return common and self.packs.load(common)
         except SetupError:
-            return None  # those galleries refuse their calls; a new one need not
+            return None  # those galleries refuse their calls, but a new one can answer with the main pack
 
     def _load_some(self, tenants: Sequence[Tenant], connection: Connection) -> None:
-        """Load several galleries; the queries are shared where they can be."""
+        """Load several galleries. Plain ones share their queries."""
         plain = plain_galleries(connection, [tenant.id for tenant in tenants]) if len(tenants) > 1 else {}
         for tenant in tenants:
             found = plain.get(tenant.id)
@@ -262,7 +259,7 @@ class LoadedGalleries:
         self._take_in(tenant, read, recorded=recorded is not None)
 
     def _take_in(self, tenant: Tenant, read: Callable[["_Notes"], GallerySnapshot], *, recorded: bool = True) -> None:
-        """Serve a gallery as it is read now; one whose packs cannot be had refuses its calls."""
+        """Read a gallery and serve it. When its packs cannot be loaded, it refuses its calls."""
         self._refusals.loading(tenant.id)
         notes = _Notes()
         try:
@@ -294,7 +291,7 @@ class LoadedGalleries:
         return GallerySnapshot(plain.pack, None, {plain.pack: index}, {})
 
     def _note(self, batch: TemplateBatch, notes: "_Notes") -> TemplateBatch:
-        """Note what is to be known of templates that were read. Raises Stopped."""
+        """Note a batch's damaged templates, its spans without a block, and the progress. Raises Stopped."""
         if self._stop.is_set():
             raise Stopped
         if batch.by_row:
@@ -315,9 +312,9 @@ class LoadedGalleries:
         return snapshot if everybody else snapshot.with_orphans(self.orphans(tenant, connection, snapshot.enrolling))
 
     def orphans(self, tenant: Tenant, connection: Connection, packs: Sequence[str]) -> dict[str, Index]:
-        """Read the entries that have no template of ``packs`` into new indexes, by the pack that they have one of.
+        """Read the entries without a template of ``packs`` into new indexes, by a pack that they have a template of.
 
-        One that is damaged is left out.
+        Damaged templates are left out.
         """
         indexes: dict[str, Index] = {}
         for pack, found in GalleryRepository(tenant.id).orphan_templates(connection, packs).items():
@@ -330,11 +327,11 @@ class LoadedGalleries:
     def _fill(
         self, tenant: Tenant, pack: str, indexes: dict[str, Index], connection: Connection, notes: "_Notes"
     ) -> Keys:
-        """Load a pack's templates into a new index; gives their keys, rising."""
+        """Load a pack's templates into a new index. Give their keys, in rising order."""
         index = indexes[pack] = self.new_index(pack)
         loaded: list[Keys] = [np.empty(0, np.int64)]
         stored = stored_templates(connection, tenant, pack, index.dimension)
-        # The index takes a batch in while the next is read and opened.
+        # The index adds a batch while the next one is read and opened.
         added: Future[None] | None = None
         for keys, templates in gathered((self._note(batch, notes) for batch in stored), REBUILD_ROWS):
             if added:

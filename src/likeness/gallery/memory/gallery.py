@@ -1,10 +1,10 @@
-"""One tenant's gallery in memory.
+"""One tenant's gallery in memory: an exact index for each model pack.
 
-An exact index per model pack, changed by the database's writer thread alone, in commit order.
+Only the database's writer thread changes it, in commit order.
 
-A gallery answers through one pack. While it is moved to another (see ``likeness.gallery.reindex.job``) it keeps
-templates of both, the second as its *shadow*; entries that the answering pack has no template of are *orphans* and are
-found through the pack they have one of. What a search works on is one immutable snapshot, taken once.
+A gallery answers with one pack. During a move to another pack (see ``likeness.gallery.reindex.job``) it keeps templates
+of both. The second pack is its *shadow*. Entries without a template of the answering pack are *orphans*. A search finds
+them with a pack that they have a template of. A search takes one immutable snapshot, and works only on that.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ from likeness.store.writer import Committed
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GallerySnapshot:
-    """What a gallery answers with at one moment."""
+    """The packs and indexes that a gallery answers with at one moment."""
 
     pack: str
     """Identity of the pack that answers."""
@@ -32,7 +32,7 @@ class GallerySnapshot:
     indexes: Mapping[str, Index]
     """By pack: the one that answers, the shadow, and packs of orphans."""
     orphans: Mapping[str, int]
-    """By pack other than the one that answers: how many entries are found through it alone."""
+    """For each pack but the one that answers: how many entries only this pack finds."""
 
     @property
     def index(self) -> Index:
@@ -40,35 +40,30 @@ class GallerySnapshot:
 
     @property
     def enrolling(self) -> tuple[str, ...]:
-        """The packs that a new entry needs templates of, the one that answers first."""
+        """The packs that a new entry is enrolled with. The one that answers comes first."""
         return (self.pack, self.shadow) if self.shadow else (self.pack,)
 
     @property
     def searched(self) -> tuple[str, ...]:
-        """The packs that a search goes through, the one that answers first."""
+        """The packs that a search compares with. The one that answers comes first."""
         return (self.pack, *(pack for pack, count in self.orphans.items() if count))
 
     @property
     def size(self) -> int:
+        """Number of entries that a search can find."""
         return len(self.index) + sum(self.orphans.values())
 
     @property
     def old_packs(self) -> tuple[str, ...]:
-        """The packs that only orphans have templates of: neither the one that answers nor the shadow."""
+        """The packs that only orphans have templates of, so neither the one that answers nor the shadow."""
         return tuple(pack for pack in self.indexes if pack not in self.enrolling)
 
     def with_shadow(self, pack: str, index: Index) -> "GallerySnapshot":
-        """Give this snapshot with a second pack beside the first.
-
-        The index holds what that pack has templates of already.
-        """
+        """Give this snapshot with a shadow. The index has the templates that the pack has already."""
         return replace(self, shadow=pack, indexes={**self.indexes, pack: index})
 
     def swapped(self) -> "GallerySnapshot":
-        """Give the snapshot in which the shadow answers and the pack that answered is its shadow.
-
-        This reads nothing.
-        """
+        """Give the snapshot in which the shadow answers, and the pack that answered is the shadow. Reads nothing."""
         assert self.shadow is not None
         shared = len(self.indexes[self.shadow]) - self.orphans.get(self.shadow, 0)
         orphans = {pack: count for pack, count in self.orphans.items() if pack != self.shadow}
@@ -77,9 +72,9 @@ class GallerySnapshot:
         )
 
     def with_orphans(self, found: Mapping[str, Index]) -> "GallerySnapshot":
-        """Give this snapshot with these indexes, by pack, of its orphans.
+        """Give this snapshot with other orphans: their indexes by pack.
 
-        Neither its pack nor its shadow has a template of those entries.
+        The orphans have no template of the snapshot's pack or of its shadow.
         """
         enrolling = self.enrolling
         indexes = {pack: index for pack, index in self.indexes.items() if pack in enrolling}
@@ -91,14 +86,14 @@ class GallerySnapshot:
         )
 
     def without_shadow(self, found: Mapping[str, Index]) -> "GallerySnapshot":
-        """Give the snapshot of the pack that answers alone, and of these orphans."""
+        """Give this snapshot without its shadow, and with these orphans."""
         return replace(self, shadow=None).with_orphans(found)
 
 
 class Gallery:
-    """A tenant's snapshot, and the entries on their way into it.
+    """A tenant's snapshot, and the entries that are not in it yet.
 
-    A change of it takes the committed change that it follows, and so runs on the writer's thread.
+    Each method that changes it takes a ``Committed``. Only the writer's thread has one.
     """
 
     def __init__(
@@ -112,16 +107,14 @@ class Gallery:
         self.snapshot = snapshot
         self.recent = RecentEnrolments(snapshot.index.dimension)
         self.recorded = recorded
-        """Whether the database says which pack this gallery answers with; it does from the first entry on."""
+        """Whether the database has this gallery's packs. It has them from the first entry on."""
         self.unblocked_spans = frozenset(unblocked_spans)
-        """Spans of keys that some templates are stored of outside of blocks (see
-        ``likeness.gallery.templates.blocks``).
+        """Spans with templates that are in no block (see ``likeness.gallery.templates.blocks``).
 
-        Replaced and never changed: other threads read it.
+        The set is replaced and never changed, because other threads read it.
         """
         self.unreadable = set(unreadable)
-        """Keys of entries that a stored template could not be read of; they may be found through another pack, or not
-        at all."""
+        """Keys of entries with a damaged stored template. Another pack may still find them."""
 
     def add(self, _: Committed[Any], key: int, templates: Mapping[str, Template]) -> None:
         """Feed a committed entry to the index of each pack."""
@@ -140,9 +133,9 @@ class Gallery:
         *,
         orphans: Mapping[str, Index] | None = None,
     ) -> None:
-        """Feed the shadow's templates of entries that were there before it.
+        """Feed the shadow's templates (n, d) of entries that are older than the shadow.
 
-        ``orphans``: the indexes of the packs of orphans without these entries, if one of these is there.
+        ``orphans``: when one of these entries was an orphan, the new indexes of the remaining orphans by pack.
         """
         snapshot = self.snapshot
         assert snapshot.shadow is not None
@@ -154,7 +147,7 @@ class Gallery:
             self.snapshot = snapshot if orphans is None else snapshot.with_orphans(orphans)
 
     def remove(self, _: Committed[Any], key: int) -> None:
-        """Take an erased entry out of every index."""
+        """Remove an erased entry from every index."""
         self.unreadable.discard(key)
         self._unblock([key])
         snapshot = self.snapshot
@@ -165,14 +158,14 @@ class Gallery:
         self.snapshot = snapshot
 
     def block(self, _: Committed[Any], span: int) -> None:
-        """Note that the templates of a span are in blocks."""
+        """Note that a span's templates are in blocks."""
         self.unblocked_spans -= {span}
 
     def _unblock(self, keys: Sequence[int]) -> None:
         self.unblocked_spans |= {key // BLOCK_SPAN for key in keys}
 
     def show(self, _: Committed[Any], snapshot: GallerySnapshot) -> None:
-        """Answer with another snapshot from now on; nothing may be on its way into the present one's index."""
+        """Answer with another snapshot. No other change of the gallery may be under way."""
         if snapshot.pack != self.snapshot.pack:
             self.recent = RecentEnrolments(snapshot.index.dimension)
         self.snapshot = snapshot

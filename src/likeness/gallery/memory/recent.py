@@ -1,17 +1,19 @@
-"""Templates that a search under way may have missed, so that search-or-insert is atomic without holding anybody up.
+"""Templates that a running search may have missed. They make search-or-insert atomic, and no call waits for another.
 
-The scan of a search-or-insert runs beside everybody else's. Only its end, on the database's writer thread, must know
-that nobody enrolled the same person meanwhile. All enrolments of a gallery pass through here, and the invariant is:
+The scan of a search-or-insert runs at the same time as other calls. Only its end, on the database's writer thread, must
+know whether another call has enrolled the same person meanwhile. All enrolments of a gallery pass through here. The
+invariant is:
 
-    At any moment on the writer's thread, every entry in the database is in the index, or lies in this list behind the
+    At any moment on the writer's thread, every entry in the database is in the index, or it is in this list after the
     position that was *indexed* when the scan began.
 
-For an entry is recorded here on the writer's thread as it is inserted, before its commit, and counted as indexed only
-after the index has it. A scan notes the indexed position first and reads the index then: what lies before the position
-is in the index it reads, and what lies behind is here, until the scan's watch ends. So comparing with the entries
-behind the position is comparing with everything that the scan may have missed. An entry whose transaction was rolled
-back is dropped when the next transaction begins; one erased meanwhile is not in the database any more, which the writer
-looks up before it believes in it.
+The proof. The writer's thread records an entry here when it inserts it, before the commit. The entry counts as indexed
+only after the index has it. A scan first notes the indexed position, and then reads the index. So the index that it
+reads has all entries before the position. All entries after it are here until the scan's watch ends. So a comparison
+with the entries after the position covers all that the scan may have missed.
+
+When a transaction was rolled back, the next transaction begins by dropping its entries. An entry that was erased
+meanwhile is no longer in the database. The writer looks each match up there before it uses it.
 """
 
 from collections import Counter
@@ -26,14 +28,14 @@ from likeness.engine.base import Template
 from likeness.index.scores import best_hits, exact_scores
 
 _MARGIN = 1e-3
-"""More than float32 arithmetic is off by; what comes this near is scored exactly."""
+"""More than the error of float32 arithmetic. A score this near to the threshold is computed exactly."""
 _FIRST_ROOM = 64
 
 
 class RecentEnrolments:
     """The newest entries of one gallery for one pack.
 
-    Recorded and compared on the writer's thread, watched from any.
+    The writer's thread records and compares entries. Any thread may watch.
     """
 
     def __init__(self, dimension: int) -> None:
@@ -41,16 +43,16 @@ class RecentEnrolments:
         self._keys: list[int] = []
         self._rows = np.empty((_FIRST_ROOM, dimension), np.float32)
         self._start = 0
-        """Position of the first row held; positions count all entries ever recorded."""
+        """Position of the first row held. Positions count all entries ever recorded."""
         self._indexed = 0
         self._watched: Counter[int] = Counter()
         self._transaction: Transaction | None = None
 
     @contextmanager
     def watch(self) -> Iterator[int]:
-        """Give the position to compare from; what is recorded behind it is kept until the block ends.
+        """Give the position to compare from. Entries recorded after it are kept until the block ends.
 
-        Scan inside the block.
+        Scan within the block.
         """
         with self._lock:
             position = self._indexed
@@ -65,14 +67,14 @@ class RecentEnrolments:
                 self._trim()
 
     def enter(self, transaction: Transaction | None) -> None:
-        """Begin a change: what an earlier transaction recorded and never indexed was rolled back."""
+        """Begin a change. Drop the entries of an earlier transaction that were never indexed: it was rolled back."""
         if transaction is not self._transaction:
             with self._lock:
                 self._transaction = transaction
                 del self._keys[self._indexed - self._start :]
 
     def record(self, key: int, template: Template) -> None:
-        """Note an entry inserted in the present transaction."""
+        """Record an entry that the present transaction has inserted."""
         with self._lock:
             count = len(self._keys)
             if count == len(self._rows):
@@ -81,18 +83,18 @@ class RecentEnrolments:
             self._keys.append(key)
 
     def mark_indexed(self, key: int) -> None:
-        """Note that the index has an entry, and all recorded before it."""
+        """Note that the index has this entry and all entries recorded before it."""
         with self._lock:
             self._indexed = self._start + self._keys.index(key, self._indexed - self._start) + 1
             self._trim()
 
     @property
     def unindexed(self) -> int:
-        """How many entries of the present transaction the index does not have yet."""
+        """Number of entries of the present transaction that are not in the index yet."""
         return self._start + len(self._keys) - self._indexed
 
     def matches_since(self, position: int, template: Template, minimum_score: float) -> list[tuple[int, float]]:
-        """Give (key, score) of every entry behind a watched position that reaches the score, best first."""
+        """Give (key, score) of every entry after a watched position that reaches the score, best first."""
         with self._lock:
             first, count = position - self._start, len(self._keys)
             rows = self._rows[first:count]
@@ -104,7 +106,7 @@ class RecentEnrolments:
         return [(hit.key, hit.score) for hit in best_hits(keys, scores, k=None, minimum_score=minimum_score)]
 
     def _trim(self) -> None:
-        """Let go of what is in the index and nobody watches; in large steps, for each one moves the rest."""
+        """Drop the entries that are indexed and not watched. Drop many at once, because each step moves the rest."""
         done = min(self._watched, default=self._indexed) - self._start
         if done == len(self._keys) or done >= max(_FIRST_ROOM, len(self._keys) // 2):
             left = self._rows[done : len(self._keys)]

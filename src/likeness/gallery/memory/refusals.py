@@ -1,4 +1,4 @@
-"""Which galleries in memory cannot be asked, and why.
+"""The galleries in memory that refuse their calls, and the reasons.
 
 The writer's thread, the event loop and loading threads share this.
 """
@@ -11,7 +11,7 @@ RELOADING: Final = "The gallery is being loaded again; try again shortly."
 
 
 class Refusals:
-    """The reasons by tenant id; a stale gallery may be loaded again, any other waits for a start with its packs."""
+    """The reasons by tenant id. A stale gallery is loaded again. Any other waits for a start with its packs."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -19,7 +19,7 @@ class Refusals:
         self._stale: set[str] = set()
 
     def reason(self, tenant_id: str) -> str | None:
-        """Give why a gallery cannot be asked; None where it can."""
+        """Give the reason why a gallery refuses its calls, or None."""
         with self._lock:
             return self._reasons.get(tenant_id)
 
@@ -35,12 +35,12 @@ class Refusals:
             self._stale.add(tenant_id)
 
     def loading(self, tenant_id: str) -> None:
-        """Note that a gallery is loaded now: what makes it stale from here on counts anew."""
+        """Note that the loading of a gallery begins. If it becomes stale after this, it is loaded once more."""
         with self._lock:
             self._stale.discard(tenant_id)
 
     def loading_failed(self, tenant_id: str) -> None:
-        """Have a gallery loaded once more."""
+        """Let a gallery be loaded once more."""
         with self._lock:
             self._stale.add(tenant_id)
 
@@ -52,12 +52,12 @@ class Refusals:
 
     @property
     def stale(self) -> AbstractSet[str]:
-        """The tenants whose galleries are to be loaded again."""
+        """The ids of the tenants whose galleries must be loaded again."""
         with self._lock:
             return frozenset(self._stale)
 
     @property
     def reloading(self) -> bool:
-        """Whether some gallery is refused until it is loaded again."""
+        """Whether a gallery refuses its calls until it is loaded again."""
         with self._lock:
             return RELOADING in self._reasons.values()

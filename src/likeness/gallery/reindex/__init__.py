@@ -1,1 +1,1 @@
-"""Moving a gallery to another model pack while it answers."""
+"""The move of a gallery to another model pack while it answers."""

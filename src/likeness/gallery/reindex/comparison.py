@@ -1,8 +1,8 @@
-"""Would the new pack answer as the old one does? Stored templates of both as queries, each against everybody else.
+"""The comparison of two packs: whether the new one would answer as the old one does.
 
-An entry's nearest other entry and whether it would be found are what a search for a stranger, or for somebody enrolled
-twice, comes to. An answer *changes* where one pack finds somebody else and the other does not, or where both do and it
-is not the same entry.
+Stored templates of both packs are the queries. Each is compared with all other entries. The nearest other entry, and
+whether it is found, are the answer of a search for a stranger, or for a person who is enrolled twice. An answer
+*changes* when only one pack finds an entry, or when both find one but not the same.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from likeness.gallery.decision import DecisionThreshold
 from likeness.index.base import Hit
 
 LISTED_CHANGES = 100
-"""How many changed answers a report lists; all are counted."""
+"""How many changed answers a report lists. It counts all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """An entry's nearest other entry through each of two packs; None in a gallery of one."""
+    """An entry's nearest other entry by each of two packs. None in a gallery with one entry."""
 
     entry_id: str
     old: Hit | None
@@ -28,7 +28,10 @@ class Nearest:
 def compare_packs(
     answers: Sequence[Nearest], decisions: tuple[DecisionThreshold, DecisionThreshold], names: dict[int, str]
 ) -> dict[str, Any]:
-    """Count what would change; ``names`` gives the ids of the entries that were hit, by key."""
+    """Count the answers that would change. ``decisions`` are those of the old and the new pack.
+
+    ``names`` gives the ids of the entries in the hits, by key.
+    """
     old, new = decisions
     found_old = [each.old is not None and each.old.score >= old.threshold for each in answers]
     found_new = [each.new is not None and each.new.score >= new.threshold for each in answers]

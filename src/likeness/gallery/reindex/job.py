@@ -1,17 +1,16 @@
-"""Moving galleries to another model pack, online.
+"""The re-index: the move of a gallery to another model pack while it answers.
 
-The command line writes what the operator wants into the database; the server, which owns the galleries, carries it out
-here. Every step is one transaction and leaves the database as a place to go on from, so a server killed half-way goes
-on at its next start:
+The command line writes the operator's requests into the database. The server owns the galleries, and carries the
+requests out here. Every step is one transaction, and the next step can begin from its result. So a server that is
+killed half-way continues at its next start:
 
     waiting → filling → ready → cut over → finishing → gone
                           ↑________|           (roll back)
     any of the first three → abandoning → gone
 
-While it fills, the new pack is the gallery's *shadow*: new entries are enrolled with both, and those that were there
-before get templates from their stored photos. To cut over, pack and shadow change places, in the database in one
-transaction and in memory in one assignment, with no other change under way; so does rolling back. Searches go on with
-the snapshot that they took.
+While the gallery fills, the new pack is its *shadow*. New entries are enrolled with both packs. Older entries get
+templates from their stored photos. A cut-over swaps pack and shadow: in the database in one transaction, and in memory
+in one assignment, while no other change is under way. So does a rollback. A running search continues with its snapshot.
 """
 
 import asyncio
@@ -59,12 +58,12 @@ BATCH = 16
 DELETED_AT_ONCE = 1000
 ERASED_AT_ONCE = 1000
 COMPARED_ENTRIES = 1000
-"""Entries that the two packs are compared on; a larger gallery is sampled."""
+"""Number of entries that the comparison of two packs uses. A larger gallery is sampled."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReindexServices:
-    """What every re-index works with."""
+    """The services that every re-index uses."""
 
     packs: Packs
     galleries: LoadedGalleries
@@ -74,24 +73,24 @@ class ReindexServices:
     erase: Callable[[Tenant, str], Awaitable[None]]
     clock: Clock
     photos_at_once: int
-    """Photos that this works on at once, so that it leaves workers to the callers."""
+    """Number of photos to process at once. The other workers are for the callers."""
 
 
 class Reindexer:
-    """Carries re-indexes out, one batch of each at a time, until it is cancelled."""
+    """Carries out all re-indexes, one batch of each in turn, until it is cancelled."""
 
     def __init__(self, services: ReindexServices, tenants: Tenants) -> None:
         self._services = services
         self._tenants = tenants
         self._positions: dict[str, int] = {}
-        """How far each tenant's step has come in its gallery, so that no batch looks at what those before it did."""
+        """By tenant id, the key that the present step has reached. The next batch continues after it."""
 
     def job(self, row: Reindex, tenant: Tenant) -> "ReindexJob":
         """Give the next step of a tenant's re-index."""
         return ReindexJob(self._services, self._positions, row, tenant)
 
     async def run(self) -> None:
-        """Look for something to do, again and again."""
+        """Look for the next steps, and take them."""
         OWNER.set(BACKGROUND)
         while True:
             pause = POLL_SECONDS
@@ -106,7 +105,7 @@ class Reindexer:
             await asyncio.sleep(pause)
 
     async def _advance(self, row: Reindex) -> bool:
-        """Take one step; False when there was none to take now."""
+        """Take one step. False when there is none to take now."""
         job = self.job(row, await self._tenants.get(row.tenant_id))
         try:
             return await job.step()
@@ -120,16 +119,16 @@ class Reindexer:
             await job.set_back(str(errors.exceptions[0]), row.state)
         except* Exception:
             log.exception("re-indexing the gallery of tenant %s failed; trying again", row.tenant_id)
-            await job.set_back("an unexpected fault, told in the server's log", row.state)
+            await job.set_back("an unexpected error; see the server's log", row.state)
         return False
 
 
 class Superseded(Exception):
-    """The operator has come to wish something else since the step began: look again."""
+    """The operator has made another request since the step began. Look again."""
 
 
 class ReindexJob:
-    """One gallery's next step."""
+    """The next step of one gallery's re-index."""
 
     def __init__(self, services: ReindexServices, positions: dict[str, int], row: Reindex, tenant: Tenant) -> None:
         self._packs = services.packs
@@ -146,6 +145,7 @@ class ReindexJob:
         self._rows = ReindexRepository(tenant.id)
 
     async def step(self) -> bool:
+        """Take the step. False when there is none to take now."""
         row = self._row
         self._galleries.ready(self._tenant.id)
         if row.wish is not None and row.wish not in REQUESTS_IN[row.state]:
@@ -170,15 +170,15 @@ class ReindexJob:
         return True
 
     async def set_back(self, error: str, state: ReindexState) -> None:
-        """Tell the operator what stands in the way."""
+        """Record the error for the operator, and the state."""
         if (error, state) != (self._row.error, self._row.state):
             log.error("re-indexing the gallery of tenant %s: %s", self._tenant.id, error)
             await self._write(lambda c: self._change(c, error=error, state=state))
 
     async def _begin(self) -> None:
-        """Put the new pack beside the old."""
+        """Make the new pack the gallery's shadow."""
         pack = await asyncio.to_thread(self._packs.load, self._row.pack)
-        self._packs.calibration(pack)  # a pack that was never calibrated cannot decide anything
+        self._packs.calibration(pack)  # raises for a pack without calibration: it cannot decide
         snapshot = self._snapshot
         if pack == snapshot.pack:
             raise SetupError(f"the gallery answers with {pack} already")
@@ -194,11 +194,11 @@ class ReindexJob:
         await self._write(begin, show=lambda snapshot: snapshot)
 
     async def _fill(self) -> None:
-        """Make the next templates; when all are made, compare the two packs."""
+        """Make the next templates. When all are made, compare the two packs."""
         pack, position = self._row.pack, self._position
         photos = await self._database.read(lambda c: self._rows.unmade(c, pack, after_key=position, limit=BATCH))
         if not photos and position:
-            self._position = 0  # once more from the start: the last look must find nothing at all
+            self._position = 0  # look once more from the start, until a full pass finds nothing
             return
         if not photos:
             report = await self._compare()
@@ -221,7 +221,7 @@ class ReindexJob:
         self._position = photos[-1].key
 
     async def _embed(self, photo: StoredPhoto, free: asyncio.Semaphore) -> Template | str:
-        """Give a stored photo's template, or why there is none. Raises ServiceUnavailable."""
+        """Give a stored photo's template, or the reason why there is none. Raises ServiceUnavailable."""
         async with free:
             workers = self._packs.workers(self._row.pack)
             policy = self._tenant.settings.face_policy
@@ -235,8 +235,7 @@ class ReindexJob:
             except LikenessError as error:
                 return error.code
             except Exception:
-                # One photo must not hold up all others; its entry is found through the old pack, and the reason is
-                # reported.
+                # One photo must not stop all others. The old pack still finds its entry, and the reason is reported.
                 log.exception("the photo of entry %s cannot be used", photo.entry_id)
                 return ErrorCode.UNEXPECTED_ERROR
 
@@ -286,12 +285,12 @@ class ReindexJob:
         return open_templates(self._tenant, pack, ids, sealed, self._snapshot.indexes[pack].dimension)
 
     async def _nearest(self, pack: str, key: int, template: Template) -> Hit | None:
-        """Give an entry's nearest other entry through one pack."""
+        """Give an entry's nearest other entry by one pack."""
         answer = await self._scans.run(self._snapshot.indexes[pack].search, template, k=2)
         return other_than(key, answer.hits)
 
     async def _swap(self) -> None:
-        """Cut over or roll back: the pack that answers and its shadow change places."""
+        """Cut over or roll back: swap the pack that answers and its shadow."""
         state = ReindexState.CUT_OVER if self._row.wish is ReindexRequest.CUT_OVER else ReindexState.READY
 
         def swap(connection: Connection) -> tuple[GallerySnapshot, str | None]:
@@ -307,10 +306,10 @@ class ReindexJob:
             return snapshot
 
         await self._write(swap, show=show)
-        log.warning("the gallery of tenant %s answers with %s", self._tenant.id, self._snapshot.pack)
+        log.warning("the gallery of tenant %s now answers with %s", self._tenant.id, self._snapshot.pack)
 
     async def _drop_orphans(self) -> None:
-        """Erase the entries that the new pack has no template of, then let the old pack go."""
+        """Erase the next entries without a template of the new pack. When there are none, finish."""
         pack = self._row.pack
         found = await self._database.read(lambda c: list(self._rows.orphans(c, pack, limit=ERASED_AT_ONCE)))
         for orphan in found:
@@ -319,7 +318,7 @@ class ReindexJob:
             await self._keep_pack()
 
     async def _keep_pack(self) -> None:
-        """Stay with the pack that answers; entries without a template of it keep one of another."""
+        """Stay with the pack that answers. Entries without a template of it keep one of another pack."""
         state = ReindexState.ABANDONING if self._row.wish is ReindexRequest.ABANDON else ReindexState.FINISHING
 
         def keep(connection: Connection) -> GallerySnapshot:
@@ -340,9 +339,9 @@ class ReindexJob:
         await self._delete(lambda c, keys: self._rows.delete_surplus(c, self._row.pack, keys))
 
     async def _delete(self, some: Callable[[Connection, Sequence[int]], None]) -> None:
-        """Delete templates of the next entries; when there are none, the re-index is over.
+        """Delete templates of the next entries. When there are none, the re-index is over.
 
-        Orphans are then read anew: of several templates, memory may have held one that is deleted.
+        Then orphans are read again: an orphan may have had several templates, and memory the one that was deleted.
         """
         position = self._position
         keys = await self._database.read(lambda c: self._rows.keys(c, after_key=position, limit=DELETED_AT_ONCE))
@@ -360,7 +359,7 @@ class ReindexJob:
 
     @property
     def _position(self) -> int:
-        """Key of the last entry worked on since the server's start."""
+        """Key of the last entry that this step has processed since the server's start."""
         return self._positions.get(self._tenant.id, 0)
 
     @_position.setter
@@ -370,7 +369,7 @@ class ReindexJob:
     async def _write(
         self, work: Callable[[Connection], T], *, show: Callable[[T], GallerySnapshot] | None = None
     ) -> None:
-        """Change the database, and with ``show`` what the gallery answers with, while no other change is under way."""
+        """Change the database. With ``show``, also replace the gallery's snapshot, with no other change under way."""
 
         def bring(written: Committed[T]) -> None:
             if show:
@@ -383,7 +382,7 @@ class ReindexJob:
         return self._galleries.gallery(self._tenant.id).snapshot
 
     def _demand_wish(self, connection: Connection) -> None:
-        """Raise Superseded where the wish is another by now: fulfilling this one would clear that one unseen."""
+        """Raise Superseded when the operator's request has changed: this step would clear the new one unseen."""
         present = self._rows.find(connection)
         if present is None or present.wish is not self._row.wish:
             raise Superseded

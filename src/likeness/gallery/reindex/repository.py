@@ -1,7 +1,4 @@
-"""Galleries on their way to another pack, in the database.
-
-What the operator wants, how far it is, what is left to do.
-"""
+"""Re-indexes in the database: what the operator requests, how far a gallery is, and what is left to do."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,26 +26,26 @@ from likeness.store.tables import gallery_blocks, gallery_entries, gallery_templ
 
 
 class ReindexState(StrEnum):
-    """How far a gallery is on its way to another pack."""
+    """The state of a gallery's move to another pack."""
 
     WAITING = "waiting"
     """The server has not begun."""
     FAILED = "failed"
-    """The server cannot begin; the error says why."""
+    """The server cannot begin. The error says why."""
     FILLING = "filling"
-    """Templates are made from the stored photos; new entries get both packs."""
+    """The server makes templates from the stored photos. New entries get templates of both packs."""
     READY = "ready"
-    """Everything is made and compared; the old pack answers."""
+    """All templates are made, and the packs are compared. The old pack answers."""
     CUT_OVER = "cut over"
-    """The new pack answers; the old one is kept up to date, so that it can answer again."""
+    """The new pack answers. The old one is kept up to date, so that it can answer again."""
     FINISHING = "finishing"
-    """The new pack has come to stay; the old templates are being deleted."""
+    """The new pack stays. The server deletes the old templates."""
     ABANDONING = "abandoning"
-    """The old pack has come to stay; the new templates are being deleted."""
+    """The old pack stays. The server deletes the new templates."""
 
 
 class ReindexRequest(StrEnum):
-    """What the operator wants next."""
+    """The step that the operator requests."""
 
     CUT_OVER = "cut over"
     ROLL_BACK = "roll back"
@@ -68,16 +65,16 @@ REQUESTS_IN: Mapping[ReindexState, frozenset[ReindexRequest]] = {
     ReindexState.FINISHING: frozenset(),
     ReindexState.ABANDONING: frozenset(),
 }
-"""What can be wished for in each state."""
+"""The requests that are possible in each state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reindex:
-    """One gallery on its way to another pack. ``done`` of ``total`` stored photos were worked on."""
+    """The move of one gallery to another pack. ``done`` of ``total`` stored photos are processed."""
 
     tenant_id: str
     pack: str
-    """Id of the new pack until the server has begun, from then on its identity (``id@version``)."""
+    """Id of the new pack until the server begins. From then on its identity (``id@version``)."""
     state: ReindexState
     wish: ReindexRequest | None
     done: int
@@ -88,7 +85,7 @@ class Reindex:
 
 @dataclass(frozen=True, slots=True)
 class StoredPhoto:
-    """An entry that the new pack has neither a template of nor a refusal."""
+    """A stored photo to process: the new pack has no template and no refusal of its entry."""
 
     key: int
     entry_id: str
@@ -97,7 +94,7 @@ class StoredPhoto:
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """An entry that a pack has no template of, and why."""
+    """An entry without a template of a pack, and the reason."""
 
     entry_id: str
     external_id: str | None
@@ -122,7 +119,7 @@ class ReindexRepository:
         return _reindex(row) if row else None
 
     def ask(self, connection: Connection, pack: str, *, now: float) -> None:
-        """Ask for a re-index; there must be none."""
+        """Request a re-index. There must be none yet."""
         connection.execute(
             insert(reindexes).values(
                 tenant_id=self._tenant_id, pack=pack, state=ReindexState.WAITING, done=0, total=0, changed_at=now
@@ -136,13 +133,13 @@ class ReindexRepository:
         connection.execute(update(reindexes).where(self._mine).values(done=reindexes.c.done + more, error=None))
 
     def remove(self, connection: Connection) -> None:
-        """Forget the re-index and its refusals."""
+        """Delete the re-index and its refusals."""
         mine = select(gallery_entries.c.key).where(self._my_entries)
         connection.execute(delete(reindex_refusals).where(reindex_refusals.c.entry_key.in_(mine)))
         connection.execute(delete(reindexes).where(self._mine))
 
     def unmade(self, connection: Connection, pack: str, *, after_key: int, limit: int) -> list[StoredPhoto]:
-        """Give entries behind a key, in order, whose stored photo is still to be worked on."""
+        """Give the next stored photos to process, of entries after a key, by rising key."""
         query = select(gallery_entries.c.key, gallery_entries.c.id, gallery_entries.c.image_id)
         wanted = self._unmade(pack) & (gallery_entries.c.key > after_key)
         rows = connection.execute(query.where(wanted).order_by(gallery_entries.c.key).limit(limit))
@@ -153,7 +150,7 @@ class ReindexRepository:
         return int(connection.execute(query).scalar_one())
 
     def add_templates(self, connection: Connection, pack: str, sealed: Mapping[int, bytes]) -> list[int]:
-        """Add templates by key; gives the keys of those whose entry is still there and had none."""
+        """Add templates by key. Give the keys of those added: their entry still exists, and had no template."""
         wanted = self._my_entries & gallery_entries.c.key.in_(sealed) & ~has_template(pack)
         keys = connection.execute(select(gallery_entries.c.key).where(wanted)).scalars().all()
         if keys:
@@ -163,7 +160,7 @@ class ReindexRepository:
         return list(keys)
 
     def add_refusals(self, connection: Connection, pack: str, reasons: Mapping[int, str]) -> None:
-        """Note why stored photos give no template; entries that lost their photo meanwhile are left out."""
+        """Record why stored photos give no template. Entries that lost their photo meanwhile are left out."""
         wanted = gallery_entries.c.key.in_(reasons) & self._unmade(pack)
         keys = connection.execute(select(gallery_entries.c.key).where(wanted)).scalars().all()
         if keys:
@@ -189,32 +186,32 @@ class ReindexRepository:
         return connection.execute(query.where(gallery_entries.c.key.in_(chosen))).all()
 
     def count_orphans(self, connection: Connection, pack: str) -> dict[str, int]:
-        """Count the entries that a pack has no template of, by reason."""
+        """Count the entries without a template of a pack, by reason."""
         reason = _reason()
         query = self._with_refusals(select(reason, func.count()), pack).group_by(reason)
         return {row[0]: row[1] for row in connection.execute(query)}
 
     def orphans(self, connection: Connection, pack: str, *, limit: int | None = None) -> Iterator[Orphan]:
-        """Give the entries that a pack has no template of."""
+        """Give the entries without a template of a pack, by rising key."""
         query = select(gallery_entries.c.id, gallery_entries.c.external_id, _reason())
         ordered = self._with_refusals(query, pack).order_by(gallery_entries.c.key).limit(limit)
         for batch in connection.execute(ordered.execution_options(yield_per=1000)).partitions():
             yield from (Orphan(*row) for row in batch)
 
     def keys(self, connection: Connection, *, after_key: int, limit: int) -> Sequence[int]:
-        """Give the next entries' keys, in order."""
+        """Give the keys of the next entries, in rising order."""
         query = select(gallery_entries.c.key).where(self._my_entries, gallery_entries.c.key > after_key)
         return connection.execute(query.order_by(gallery_entries.c.key).limit(limit)).scalars().all()
 
     def delete_superseded(self, connection: Connection, pack: str, keys: Sequence[int]) -> None:
-        """Delete the templates of other packs where an entry has one of ``pack``."""
+        """Delete the templates of all other packs of entries that have one of ``pack``."""
         other = gallery_templates.alias()
         provided = exists().where(other.c.entry_key == gallery_templates.c.entry_key, other.c.pack == pack)
         GalleryRepository(self._tenant_id).drop_blocks(connection, keys, gallery_blocks.c.pack != pack)
         _delete_templates(connection, keys, gallery_templates.c.pack != pack, provided)
 
     def delete_surplus(self, connection: Connection, pack: str, keys: Sequence[int]) -> None:
-        """Delete the template of ``pack`` where an entry has one of another."""
+        """Delete the templates of ``pack`` of entries that have one of another pack."""
         other = gallery_templates.alias()
         provided = exists().where(other.c.entry_key == gallery_templates.c.entry_key, other.c.pack != pack)
         GalleryRepository(self._tenant_id).drop_blocks(connection, keys, gallery_blocks.c.pack == pack)
@@ -231,7 +228,7 @@ class ReindexRepository:
 
 
 def all_reindexes(connection: Connection) -> list[Reindex]:
-    """Give every tenant's re-indexing, in order of the tenants' ids."""
+    """Give the re-indexes of all tenants, in order of the tenants' ids."""
     return [_reindex(row) for row in connection.execute(_rows().order_by(reindexes.c.tenant_id))]
 
 
@@ -246,7 +243,10 @@ def _reindex(row: Iterable[Any]) -> Reindex:
 
 
 def _reason() -> ColumnElement[str]:
-    """Give why an entry has no template: a new one whose photo the pack refused was enrolled without a note."""
+    """Give the reason why an entry has no template.
+
+    A new entry whose photo the pack refused has no record of it, so its reason is ``NO_FACE``.
+    """
     return case(
         (gallery_entries.c.image_id.is_(None), _constant(PHOTO_DELETED)),
         else_=func.coalesce(reindex_refusals.c.reason, _constant(NO_FACE)),
@@ -254,7 +254,7 @@ def _reason() -> ColumnElement[str]:
 
 
 def _constant(text: str) -> ColumnElement[str]:
-    """Give a text of ours within the statement: PostgreSQL does not see that two bound values of a grouping are one."""
+    """Put a constant into the statement. PostgreSQL does not see that two bound values in a grouping are equal."""
     return literal_column(f"'{text}'")
 
 

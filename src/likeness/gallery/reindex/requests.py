@@ -1,4 +1,4 @@
-"""What an operator may ask of a re-index, and when; the server does it (see ``likeness.gallery.reindex.job``)."""
+"""The operator's requests to re-index galleries. The server carries them out (see ``likeness.gallery.reindex.job``)."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,14 +14,14 @@ from likeness.tenants.service import Tenant
 
 NEXT_STEP: Mapping[ReindexState, str] = {
     ReindexState.WAITING: "the server begins by itself, or `likeness gallery abandon`",
-    ReindexState.FAILED: "mend the error and run `likeness gallery reindex` again, or `likeness gallery abandon`",
-    ReindexState.FILLING: "the server goes on by itself, or `likeness gallery abandon`",
+    ReindexState.FAILED: "correct the error and run `likeness gallery reindex` again, or `likeness gallery abandon`",
+    ReindexState.FILLING: "the server continues by itself, or `likeness gallery abandon`",
     ReindexState.READY: "`likeness gallery cutover`, or `likeness gallery abandon`",
     ReindexState.CUT_OVER: "`likeness gallery finish --orphans keep|drop`, or `likeness gallery rollback`",
-    ReindexState.FINISHING: "the server ends it by itself",
-    ReindexState.ABANDONING: "the server ends it by itself",
+    ReindexState.FINISHING: "the server finishes by itself",
+    ReindexState.ABANDONING: "the server finishes by itself",
 }
-"""What happens next in each state, or what the operator can do."""
+"""The next step in each state, or the operator's choices."""
 _FULFILLED: Mapping[ReindexRequest, frozenset[ReindexState]] = {
     ReindexRequest.CUT_OVER: frozenset({ReindexState.CUT_OVER, ReindexState.FINISHING}),
     ReindexRequest.ROLL_BACK: frozenset({ReindexState.READY}),
@@ -29,14 +29,14 @@ _FULFILLED: Mapping[ReindexRequest, frozenset[ReindexState]] = {
     ReindexRequest.DROP_ORPHANS: frozenset({ReindexState.FINISHING}),
     ReindexRequest.ABANDON: frozenset({ReindexState.ABANDONING}),
 }
-"""The states in which nothing is left to wish: what is asked for every tenant passes over galleries in them."""
+"""The states in which a request is fulfilled. A request for all tenants skips galleries in these states."""
 
 
 class ReindexRequests:
-    """Writes into the database what the operator wants.
+    """Writes the operator's requests into the database.
 
-    A tenant that is ``named`` must be able to do what is asked. Of all tenants, those that are there already are passed
-    over.
+    A request for a ``named`` tenant must be possible in its state. A request for all tenants skips galleries in which
+    it is fulfilled.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -49,32 +49,32 @@ class ReindexRequests:
         return {tenant: reindex for tenant, reindex in found.items() if reindex}
 
     def ask(self, tenants: Sequence[Tenant], pack: str, *, named: bool) -> list[Tenant]:
-        """Ask for the move of galleries to another pack; gives those that move, with those that moved before.
+        """Request the move of galleries to another pack. Give the tenants whose galleries move, now or already.
 
-        Raises Conflict where one is on another way, or is named and there already, and NotFound where none is left to
-        move.
+        Raises Conflict when a gallery moves to another pack, or when a named one needs no move. Raises NotFound when no
+        gallery needs to move.
         """
         asked = [tenant for tenant in tenants if self._may_move(tenant, pack, named=named)]
         if not asked:
-            raise NotFound(f"No gallery is left to move to {pack}; a new one answers with the pack that all others do.")
+            raise NotFound(f"No gallery is left to move to {pack}. A new gallery answers with the pack of all others.")
         for tenant in asked:
             self._database.write_now(partial(self._begin, rows=ReindexRepository(tenant.id), pack=pack))
         return asked
 
     def wish(self, tenants: Sequence[Tenant], wish: ReindexRequest, *, named: bool) -> list[Tenant]:
-        """Ask for the next step of the galleries that move; gives those that it concerns.
+        """Request the next step of the galleries that move. Give the tenants whose galleries take it.
 
-        Raises NotFound where none moves, and InvalidInput where all are there, or where one is in a state without this
-        step. Then nothing is asked of any.
+        Raises NotFound when no gallery moves. Raises InvalidInput when all have taken the step, or one is in a state
+        without this step. After an error, no request was written.
         """
         found = self.find(tenants)
         if not found:
             raise NotFound(
-                "No gallery is being moved to another pack; begin with `likeness gallery reindex --pack PACK`."
+                "No gallery is being moved to another pack. Begin with `likeness gallery reindex --pack PACK`."
             )
         moving = {tenant: each for tenant, each in found.items() if named or each.state not in _FULFILLED[wish]}
         if not moving:
-            raise InvalidInput("Every gallery that is being moved is there already; see `likeness gallery status`.")
+            raise InvalidInput("All galleries have taken this step already. See `likeness gallery status`.")
         for tenant, reindex in moving.items():
             if wish not in REQUESTS_IN[reindex.state]:
                 raise InvalidInput(f"The gallery of {tenant.name!r} is {reindex.state}: {NEXT_STEP[reindex.state]}")
@@ -84,7 +84,7 @@ class ReindexRequests:
         return list(moving)
 
     def _may_move(self, tenant: Tenant, pack: str, *, named: bool) -> bool:
-        """Whether one gallery is to be moved, or moves already; False where it need not be. Raises Conflict."""
+        """Whether a gallery must be moved, or moves already. Raises Conflict."""
         present = self._database.read_now(ReindexRepository(tenant.id).find)
         if present is None or present.state is ReindexState.FAILED:
             packs = self._database.read_now(GalleryRepository(tenant.id).packs)
@@ -105,7 +105,7 @@ class ReindexRequests:
         return True
 
     def _begin(self, connection: Connection, rows: ReindexRepository, pack: str) -> None:
-        """Ask for one gallery's re-index, unless it is under way."""
+        """Request one gallery's re-index, unless it is under way."""
         present = rows.find(connection)
         if present is None or present.state is ReindexState.FAILED:
             rows.remove(connection)
@@ -113,7 +113,7 @@ class ReindexRequests:
 
 
 def is_at_rest(reindex: Reindex) -> bool:
-    """Whether the server has nothing to do for it until the operator asks for more."""
+    """Whether the server waits for the operator's next request."""
     return reindex.wish is None and reindex.state in {
         ReindexState.READY,
         ReindexState.CUT_OVER,
