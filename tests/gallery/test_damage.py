@@ -1,4 +1,4 @@
-"""What is damaged at rest refuses itself alone: the rest of its tenant is served, and the operator can find and drop it."""
+"""Stored damage affects only its own entry. The rest of the tenant is served. The operator can find and drop it."""
 
 import asyncio
 import sqlite3
@@ -36,7 +36,7 @@ def flipped(tenant: Tenant, entry_id: str, sealed: bytes) -> bytes:
 
 
 def resealed(*values: float) -> Callable[[Tenant, str, bytes], bytes]:
-    """Seal another template in its place: one number 384 times, or a few."""
+    """Seal another template in its place. One value is repeated to the full length."""
 
     def seal(tenant: Tenant, entry_id: str, sealed: bytes) -> bytes:
         size = (len(sealed) - 28) // 4
@@ -67,7 +67,7 @@ def damage(deployment: Deployment, tenant: Tenant, entry_id: str, how: Callable[
 
 
 def enrolled(folder: Path, *, people: int = 3) -> tuple[str, list[str]]:
-    """Enrol people in a new tenant; gives its id and theirs."""
+    """Enrol people in a new tenant. Gives the tenant's id and the entries' ids."""
 
     async def enrol(gallery: ComposedGallery, tenant: Tenant) -> list[str]:
         await gallery.upkeep.load()
@@ -86,7 +86,7 @@ def verify(folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> tupl
 
 
 def answers(folder: Path, tenant_id: str, people: int) -> list[Any]:
-    """Search for people in a gallery that is loaded anew; gives the id found for each, and how many entries cannot be read."""
+    """Load the gallery and search for people. Gives the id found for each, then the number of unreadable entries."""
 
     async def search(deployment: Deployment, gallery: ComposedGallery) -> list[Any]:
         await gallery.upkeep.load()
@@ -137,7 +137,7 @@ def test_an_entry_that_cannot_be_read_can_be_erased_by_a_call(tmp_path: Path) ->
 
 
 def test_a_damaged_template_holds_up_no_move_to_another_pack(tmp_path: Path) -> None:
-    """And its entry is found again through the new one."""
+    """The new pack finds its entry again."""
 
     async def main(deployment: Deployment, gallery: ComposedGallery) -> None:
         tenant = deployment.tenants.by_name(tenant_id)

@@ -100,7 +100,7 @@ def test_the_chance_is_that_of_so_many_throws() -> None:
 
 
 def test_what_the_model_promises_is_what_happens_to_independent_scores() -> None:
-    """Draw strangers' scores from a known distribution whose tail the calibration was taken from."""
+    """Draw strangers' scores from a known distribution. The calibration has the tail of this distribution."""
     rng = np.random.default_rng(5)
 
     def threshold(rate: float) -> float:

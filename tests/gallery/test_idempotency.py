@@ -1,4 +1,4 @@
-"""A repeated request gets its answer for a day that no clock shortens, and no key of one kind is taken for another's."""
+"""A repeated request gets its answer for a day that no clock shortens. Keys of the two kinds never collide."""
 
 import asyncio
 import hashlib
@@ -48,7 +48,7 @@ def insert_under(api: Api, key: str) -> str:
 def test_an_answer_is_remembered_for_a_day_of_running_whatever_the_wall_clock_says(
     tmp_path_factory: pytest.TempPathFactory, history: list[tuple[float, float, bool]]
 ) -> None:
-    """Each step lets the server run, moves the wall clock, which nothing asks for, and perhaps restarts."""
+    """Each step lets the server run, moves the wall clock, and may restart the server. The wall clock has no effect."""
     database = Database(empty_database(tmp_path_factory.mktemp("ages") / "db.sqlite3"))
     database.write_now(metadata.create_all)
     database.write_now(tenant)
@@ -71,7 +71,7 @@ def test_an_answer_is_remembered_for_a_day_of_running_whatever_the_wall_clock_sa
             assert remembered
         if counted >= (REMEMBERED_HOURS + 2) * HOUR_SECONDS:
             assert not remembered
-        if restart:  # what was begun of an hour is lost, and the answer lives longer for it
+        if restart:  # the begun hour is not counted, so the answer lives longer
             counted -= counted % HOUR_SECONDS
             monotonic = 5.0
             ages = started()

@@ -1,4 +1,4 @@
-"""Many galleries are loaded with few queries, no thread each, and as each would be by itself."""
+"""Many galleries load with few queries and without a thread for each. The result is the same as one by one."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ from likeness.tenants.service import Tenant
 MAIN, OTHER = "fake@1", "fake-2@1"
 PLAIN_TENANTS = 40
 MOST_QUERIES = 30
-"""Some for all, and a few for each of the three galleries that are not plain."""
+"""Some queries for all, and a few for each of the three galleries that are not plain."""
 
 
 def enrol(
@@ -93,6 +93,6 @@ def test_an_upkeep_opens_no_key_again_and_writes_nothing_for_small_galleries(
         deployment.tenants.all()
         said: list[str] = []
         event.listen(deployment.database._writer.engine, "before_cursor_execute", lambda *call: said.append(call[2]))
-        monkeypatch.setattr(deployment.tenants, "_keys", None)  # what asks it fails
+        monkeypatch.setattr(deployment.tenants, "_keys", None)  # a use of the keys fails
         asyncio.run(gallery.upkeep.tidy())
         assert not [statement for statement in said if "gallery" in statement]

@@ -1,4 +1,4 @@
-"""A photo that nobody was enrolled with is deleted, whoever else is at it."""
+"""A photo without an entry is deleted, even when another task deletes it at the same time."""
 
 import asyncio
 from collections.abc import Iterator
@@ -117,7 +117,7 @@ def test_a_photo_that_cannot_be_deleted_holds_up_no_other(
 def test_a_photo_that_an_entry_let_go_of_is_deleted_after_a_crash(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also by a start that would not touch photos that no entry refers to."""
+    """A start deletes it even when it would not touch stray photos."""
     images = ImageStore(f"file://{tmp_path / 'images'}")
     tenant = deployment.tenants.create("tenant")
     rows = GalleryRepository(tenant.id)

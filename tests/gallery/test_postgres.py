@@ -1,4 +1,4 @@
-"""A gallery on a real PostgreSQL: what was answered is there after a restart, what was erased is not."""
+"""A gallery on a real PostgreSQL. After a restart, acknowledged entries are there and erased ones are not."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -105,7 +105,7 @@ def end_writing_connection(database: Database) -> None:
 
 
 def claimed(database: Database) -> bool:
-    """Whether this one is the owner now: the other may be quicker to come back."""
+    """Whether this database is the owner now. The other may take the claim first."""
     try:
         database.claim()
     except SetupError:

@@ -1,4 +1,4 @@
-"""A gallery that fell behind its database, or moved under a call: nobody is enrolled twice, missed for good or locked out."""
+"""A gallery fell behind its database, or moved during a call. No person is enrolled twice, lost or locked out."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ from servers import test_settings, wait_until
 
 
 class Held:
-    """An asynchronous method of a class that waits before its first call, and no longer is held from then on."""
+    """Makes the first call of an asynchronous method wait for ``go``. Later calls do not wait."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
         self.reached, self.go = asyncio.Event(), asyncio.Event()
@@ -73,7 +73,7 @@ def test_nobody_is_enrolled_twice_while_a_commit_is_missing_from_memory(
         await gallery.service.insert(tenant, picture(9))
         held = Held(monkeypatch, ImageStore, "put")
         second = asyncio.create_task(gallery.service.search(tenant, picture(1), insert=True))
-        await held.reached.wait()  # it has searched, and found nobody
+        await held.reached.wait()  # it has searched and found no entry
         memory = gallery.galleries.gallery(tenant.id)
         with monkeypatch.context() as patched:
             patched.setattr(memory, "add", fails)
@@ -91,7 +91,7 @@ def test_nobody_is_enrolled_twice_while_a_commit_is_missing_from_memory(
 
 
 def test_a_search_that_began_before_a_reload_sees_the_present(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its view is fed no more, and still holds whoever is erased since."""
+    """Its snapshot is no longer fed, and still has the entry that is erased later."""
 
     async def main() -> None:
         await gallery.upkeep.load()
@@ -167,7 +167,7 @@ def test_a_slow_image_store_holds_up_no_other_upkeep(tmp_path: Path, monkeypatch
 def test_a_reference_that_was_taken_and_is_free_again_is_a_conflict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, on_postgres: bool
 ) -> None:
-    """And none that the log learns of."""
+    """The conflict's message and its causes do not have the reference."""
 
     async def main() -> None:
         await gallery.upkeep.load()
@@ -177,7 +177,7 @@ def test_a_reference_that_was_taken_and_is_free_again_is_a_conflict(
         async def racing(_tenant: Tenant, reference: str | None) -> None:
             nonlocal asked
             asked += 1
-            if asked == 1:  # free when the second looks, taken when it writes, erased when it looks again
+            if asked == 1:  # free at the second call's check, taken when it writes, erased when it checks again
                 await demand(tenant, reference)
                 others.append(await gallery.service.insert(tenant, picture(1), EnrolmentRequest(reference)))
             elif asked == 3:

@@ -1,4 +1,4 @@
-"""What a server does with answers that are not as they should be, and with the settings of its scans."""
+"""How a server handles an answer without proof, and the settings of its scans."""
 
 from dataclasses import replace
 from pathlib import Path

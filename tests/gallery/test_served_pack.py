@@ -1,4 +1,4 @@
-"""Which pack a deployment serves."""
+"""The choice of the pack that a deployment serves."""
 
 import pytest
 

@@ -285,7 +285,7 @@ def test_what_is_exported_can_be_enrolled_again(people: Path, tmp_path: Path, en
     assert {key: entry.metadata for key, entry in mine.items()} == {
         key: entry.metadata for key, entry in theirs.items()
     }
-    with pytest.raises(SetupError, match="there already"):
+    with pytest.raises(SetupError, match="exists already"):
         run("gallery", "export", table, "--tenant", "acme")
 
 
@@ -326,7 +326,7 @@ def test_a_comparison_writes_over_nothing(people: Path, tmp_path: Path) -> None:
     there = tmp_path / "there.csv"
     there.write_text("mine")
     for option in ("--csv", "--html"):
-        with pytest.raises(SetupError, match="there already"):
+        with pytest.raises(SetupError, match="exists already"):
             run("gallery", "dedupe", "--tenant", "acme", option, there)
     with pytest.raises(SetupError, match="are the same"):
         run("gallery", "dedupe", "--tenant", "acme", "--csv", tmp_path / "new", "--html", tmp_path / "new")

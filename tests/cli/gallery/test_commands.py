@@ -61,7 +61,7 @@ def test_the_commands_lead_from_one_pack_to_another(server: ServerProcess) -> No
         run("reindex", "--pack", "fake-2")
     with pytest.raises(Conflict, match="being moved"):
         run("reindex", "--pack", "fake")
-    with pytest.raises(InvalidInput, match="there already"):
+    with pytest.raises(InvalidInput, match="this step already"):
         run("cutover")
     assert "fake@1" in run("rollback").splitlines()[1]
     run("cutover")

@@ -1,4 +1,4 @@
-"""The pairs of a gallery, by entry, with the level that they reach."""
+"""The report of a gallery's pairs: their entries, and the levels that they reach."""
 
 import asyncio
 from contextlib import closing
@@ -29,7 +29,7 @@ def enrol(deployment: Deployment, tenant: Tenant, *ids: str) -> list[int]:
 
 
 def angled(keys: list[int], *degrees: float) -> Templates:
-    """Give templates in a plane: the score of two is the cosine of the angle between them."""
+    """Give templates in a plane. The score of two is the cosine of the angle between them."""
     angles = np.radians(degrees)
     return Templates(PACK, np.array(keys), np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32))
 

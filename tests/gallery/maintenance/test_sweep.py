@@ -1,4 +1,4 @@
-"""No photo is deleted on the word of a database that does not name it: it may be older than the photo."""
+"""No photo is deleted only because a database does not name it. The database may be older than the photo."""
 
 import asyncio
 import shutil
@@ -28,7 +28,7 @@ DATABASE = "likeness.sqlite3"
 
 @contextmanager
 def started(folder: Path, clock: MovableClock | None = None) -> Iterator[tuple[Deployment, ComposedGallery]]:
-    """Give a deployment with its galleries loaded and its photos looked at, as a server has them after its start."""
+    """Give a deployment as after a server's start: its galleries are loaded, and its photos are swept."""
     with composed(folder, clock) as (deployment, gallery):
         asyncio.run(gallery.upkeep.load())
         yield deployment, gallery
@@ -48,7 +48,7 @@ def enrol(deployment: Deployment, gallery: ComposedGallery, people: range) -> No
 
 
 def stored(folder: Path) -> int:
-    """Count the photos that lie where they belong."""
+    """Count the photos that are not in quarantine."""
     images = folder / "images"
     return sum(path.is_file() for path in images.glob("*/*") if path.parent.name != "quarantine")
 
@@ -87,7 +87,7 @@ def put_in_place(folder: Path, copy: Path, *, keep_as: Path) -> None:
 def test_an_old_database_beside_newer_photos_costs_none_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, generations: int, copied: str, more: int
 ) -> None:
-    """Yesterday's database is put in place and started on, twice; then the newest comes back."""
+    """Put an old database in place and start on it twice. Then put the newest one back."""
     monkeypatch.setattr(sweep, "MOST_AT_ONCE", 5)
     old, newest = tmp_path / "old", tmp_path / "newest"
     people = iter((range(3), range(3, 3 + more)))
@@ -162,7 +162,7 @@ def test_more_than_a_crash_leaves_is_touched_after_a_yes_alone(
     with started(tmp_path) as (deployment, _):
         clock.seconds = deployment.clock.now() + 40 * sweep.DAY_SECONDS
     caplog.clear()
-    with started(tmp_path, clock) as parts:  # as if the clock had jumped
+    with started(tmp_path, clock) as parts:  # like a clock that jumped
         assert (aside(tmp_path), readable(*parts)) == (6, 2)
     assert "6 photos in quarantine are past their time and kept" in caplog.text
 

@@ -1,4 +1,4 @@
-"""What a scan may have missed is compared with, and nothing else; against an oracle that remembers everything."""
+"""A comparison covers exactly the entries that a scan may have missed. An oracle that remembers all checks it."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ def new_transaction() -> Transaction:
 
 @dataclass
 class Scan:
-    """A search-or-insert under way: what it compares from, and what the index held when it began."""
+    """A running search-or-insert: the position to compare from, and the index's keys when it began."""
 
     position: int
     seen: frozenset[int]
@@ -32,7 +32,7 @@ class Scan:
 
 
 class Galleries(RuleBasedStateMachine):
-    """One writer whose transactions commit or roll back, and scans that begin and end at any time."""
+    """One writer commits or rolls back its transactions. Scans begin and end at any time."""
 
     def __init__(self) -> None:
         super().__init__()

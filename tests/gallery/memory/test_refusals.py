@@ -1,4 +1,4 @@
-"""Which galleries cannot be asked."""
+"""The galleries that refuse their calls."""
 
 from likeness.gallery.memory.refusals import RELOADING, Refusals
 

@@ -1,4 +1,4 @@
-"""What a cut-over would change is counted, and nothing else."""
+"""The comparison counts exactly the answers that a cut-over would change."""
 
 import pytest
 
@@ -23,8 +23,8 @@ OLD, NEW = decision(0.9), decision(0.5)
         (Hit(1, 0.95), Hit(2, 0.6), 1, 1, 0),
         (Hit(1, 0.95), Hit(1, 0.4), 1, 0, 1),
         (Hit(1, 0.8), Hit(1, 0.6), 1, 0, 1),
-        (Hit(1, 0.8), Hit(2, 0.4), 0, 1, 0),  # nobody is found: who is nearest means nothing
-        (Hit(1, 0.9), Hit(1, 0.5), 0, 1, 1),  # a threshold that is reached finds
+        (Hit(1, 0.8), Hit(2, 0.4), 0, 1, 0),  # neither pack finds an entry, so the nearest does not matter
+        (Hit(1, 0.9), Hit(1, 0.5), 0, 1, 1),  # a score equal to the threshold finds the entry
         (None, None, 0, 1, 1),
         (None, Hit(1, 0.6), 1, 0, 0),
     ],

@@ -33,7 +33,7 @@ PEOPLE = 24
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Server]:
-    """Run a server of the test's own: what a gallery moves to concerns the whole deployment."""
+    """Run a server for this test only, because a gallery's move affects the whole deployment."""
     with serving(test_settings(tmp_path / "data")) as running:
         yield running
 
@@ -73,7 +73,7 @@ def wish(server: Server, tenant: Tenant, what: ReindexRequest) -> None:
 
 
 def wait(server: Server, tenant: Tenant, state: ReindexState | None, *, seconds: float = 60) -> Reindex | None:
-    """Wait until the re-index has come to a state and nothing is wished for; None: until it is over."""
+    """Wait until the re-index is in a state without an open request. With None, wait until it is over."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = row(server, tenant)
@@ -84,7 +84,7 @@ def wait(server: Server, tenant: Tenant, state: ReindexState | None, *, seconds:
 
 
 def move(server: Server, tenant: Tenant, *wishes: ReindexRequest) -> Reindex | None:
-    """Ask for a re-index and carry wishes out, one after the other."""
+    """Request a re-index, then make the other requests one after another."""
     ask(server, tenant)
     found = wait(server, tenant, ReindexState.READY)
     for what in wishes:
@@ -109,7 +109,7 @@ def templates(server: Server, tenant: Tenant) -> dict[str, set[str]]:
 
 
 def assert_memory_is_true(server: Server, tenant: Tenant) -> None:
-    """Hold the gallery in memory against one loaded from the database at the same moment."""
+    """Compare the gallery in memory with one that is loaded from the database at the same moment."""
     galleries = server.components.galleries
 
     def outline(snapshot: GallerySnapshot, keys: list[int]) -> tuple[object, ...]:
@@ -139,7 +139,7 @@ def assert_memory_is_true(server: Server, tenant: Tenant) -> None:
 
 @contextmanager
 def searching(api: Api, expected: dict[int, str]) -> Iterator[Counter[str]]:
-    """Search for everybody in turn until the block ends; every answer must be right. Gives the models that answered."""
+    """Search for all persons in turn until the block ends. Every answer must be right. Gives the answering models."""
     over, models = threading.Event(), Counter[str]()
 
     def search(offset: int) -> None:
@@ -166,7 +166,7 @@ def test_a_gallery_moves_there_and_back_while_it_answers(own: Server, caller: Ap
     entries = {person: enrol(caller, picture(person)) for person in range(PEOPLE)}
     for person in (0, 1):
         assert caller.call("DELETE", f"/api/v1/face/one-to-n/search/{entries[person]}").status_code == 204
-    entries[1000] = enrol(caller, picture(1000, attack=True))  # the new pack takes it for nobody
+    entries[1000] = enrol(caller, picture(1000, attack=True))  # the new pack finds no face in it
     with searching(caller, {person: entry for person, entry in entries.items() if person < PEOPLE}) as models:
         ask(own, caller.tenant)
         for person in range(2000, 2010):
@@ -253,7 +253,7 @@ def test_an_abandoned_move_leaves_nothing_behind(own: Server, caller: Api) -> No
 
 
 def test_orphans_of_an_earlier_move_come_along(own: Server, caller: Api) -> None:
-    """Moved there and on again: who has only a template of the first pack is adopted by a pack that can use his photo."""
+    """A second move goes back to the first pack. Entries with only its templates are orphans no longer."""
     entries = {person: enrol(caller, picture(person, attack=person == 0)) for person in range(4)}
     caller.call("DELETE", f"/api/v1/face/one-to-n/search/{entries[1]}")
     move(own, caller.tenant, ReindexRequest.CUT_OVER, ReindexRequest.KEEP_ORPHANS)
@@ -311,7 +311,7 @@ def test_the_deployment_follows_its_galleries(tmp_path: Path) -> None:
             assert templates(server, waiting.tenant) == {theirs: {NEW}}
             tenant = api.tenant
     assert _pack_at_start(tmp_path / "data", "fake") == OLD
-    assert _pack_at_start(tmp_path / "data", "auto") == OLD  # it may still be rolled back
+    assert _pack_at_start(tmp_path / "data", "auto") == OLD  # a rollback is still possible
     with serving(settings) as server:
         with calling(server) as fresh:
             enrol(fresh, picture(5))
@@ -325,7 +325,7 @@ def test_the_deployment_follows_its_galleries(tmp_path: Path) -> None:
 
 
 def test_an_abandoned_third_pack_takes_nobody_along(own: Server, caller: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An orphan with templates of the oldest and of the abandoned pack is left with the oldest one's, in memory too."""
+    """An orphan has templates of the oldest and the abandoned pack. It keeps only the oldest one's, also in memory."""
 
     class Third(FakeEngine):
         pack = PackIdentity("fake-3", "1", FakeEngine.pack.template_size)

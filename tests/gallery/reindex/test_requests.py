@@ -1,4 +1,4 @@
-"""What may be asked of a re-index in which state, and of whom."""
+"""The requests that are possible in each state of a re-index, for named tenants and for all."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ EVERY_STEP = [(state, wish) for state in ReindexState for wish in ReindexRequest
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Give one deployment for all tests; each has tenants of its own."""
+    """Give one deployment for all tests. Each test has its own tenants."""
     settings = test_settings(tmp_path_factory.mktemp("requests") / "data")
     initialise(settings)
     opened = open_deployment(settings)
@@ -127,7 +127,7 @@ def test_of_all_galleries_those_that_are_there_are_passed_over(
     with pytest.raises(NotFound, match="No gallery is being moved"):
         requests.wish([ready, over, still], ReindexRequest.CUT_OVER, named=False)
     put(deployment, over, ReindexState.CUT_OVER)
-    with pytest.raises(InvalidInput, match="there already"):
+    with pytest.raises(InvalidInput, match="this step already"):
         requests.wish([ready, over, still], ReindexRequest.CUT_OVER, named=False)
     put(deployment, ready, ReindexState.READY)
     assert requests.wish([ready, over, still], ReindexRequest.CUT_OVER, named=False) == [ready]

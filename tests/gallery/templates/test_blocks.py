@@ -1,4 +1,4 @@
-"""Blocks hold what the rows hold, whatever is enrolled, erased or re-indexed around them; against an oracle that remembers everything."""
+"""Blocks have the same content as their rows, after any history of changes. An oracle that remembers all checks it."""
 
 import asyncio
 from collections.abc import Iterator
