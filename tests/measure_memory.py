@@ -1,4 +1,4 @@
-"""Decode large photos in a process of their own and tell, as JSON, what each took: run by ``engine/photo/test_budgets.py``."""
+"""Decode large photos in a separate process, and print the memory of each as JSON (``engine/photo/test_budgets.py``)."""
 
 import ctypes
 import gc
@@ -22,11 +22,11 @@ def kibibytes(entry: str) -> int:
 def main() -> None:
     cv2.setNumThreads(1)
     trim = ctypes.CDLL(None).malloc_trim
-    photos.decode(next(large_photos())[1])  # what is loaded at the first use belongs to no photo
+    photos.decode(next(large_photos())[1])  # the first use loads libraries, which belong to no photo
     for name, photo in large_photos():
         gc.collect()
         trim(0)
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts anew
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the peak
         before = kibibytes("VmRSS:")
         photos.decode(photo)
         header = photos.read_header(photo)

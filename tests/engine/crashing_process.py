@@ -1,4 +1,4 @@
-"""A process for photos whose engine dies of one photo, fails at another and never answers a third."""
+"""A photo process with a faulty engine: one photo kills it, another makes it fail, and it never answers a third."""
 
 import os
 import signal

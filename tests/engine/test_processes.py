@@ -1,4 +1,4 @@
-"""Photos in processes: the same faces and refusals as on a thread, and a new process in the place of one that is gone."""
+"""Photo processes return the same faces and refusals as threads. A new process replaces one that ended."""
 
 import os
 import signal
@@ -154,7 +154,7 @@ def test_a_process_ends_with_the_server_even_when_that_is_killed(tmp_path: Path)
         assert time.monotonic() < end
         time.sleep(0.02)
     process = int(tmp_path.joinpath("id").read_text())
-    os.kill(process, signal.SIGTERM)  # as a service manager sends it to the whole group
+    os.kill(process, signal.SIGTERM)  # a service manager sends this signal to the whole group
     assert runs(process)
     os.kill(server, signal.SIGKILL)
     os.waitpid(server, 0)

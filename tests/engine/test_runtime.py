@@ -48,11 +48,11 @@ def test_a_provider_that_falls_back_in_silence_is_refused(monkeypatch: pytest.Mo
 def test_the_processor_is_asked_for_what_the_system_says_it_has() -> None:
     processors = Path("/proc/cpuinfo")
     if not processors.exists():
-        pytest.skip("this system does not list what its processors have")
+        pytest.skip("this system does not list the features of its processors")
     assert multiplies_bytes_fast() == ("avx512_vnni" in processors.read_text().split())
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="how much memory a process has is Linux's to tell")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux reports a process's memory here")
 def test_what_a_large_picture_took_is_given_back() -> None:
     graph = Graph("largest")
     largest = graph.add("ReduceMax", graph.add("Mul", "x", graph.constant(np.array([2], np.float32))), keepdims=0)

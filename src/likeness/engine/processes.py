@@ -1,11 +1,11 @@
-"""Photos analysed in processes of their own, one a worker.
+"""The analysis of photos in separate processes, one for each worker.
 
-Threads share one interpreter. It holds up several photos a core once there are many cores (``benchmarks/cores.py``).
-A photo goes to its process as the bytes that came, and a face comes back; no pixels are sent. A process that dies, or
-takes too long, costs its one photo: another takes its place.
+Threads share one interpreter, which slows them down on many cores (``benchmarks/cores.py``). A process receives a
+photo's bytes and returns a face; no pixels are sent. If a process dies or takes too long, only its photo fails. A new
+process then replaces it.
 
-``python -m likeness.engine.processes FD`` is such a process. It loads the pack that the first message names, then
-answers each photo, and ends when its socket closes. So none outlives the server.
+``python -m likeness.engine.processes FD`` is such a process. It loads the pack that the first message names. It then
+answers each photo, and ends when its socket closes. So it never runs longer than the server.
 """
 
 import json
@@ -35,11 +35,11 @@ log = logging.getLogger("likeness.engine")
 
 START_SECONDS: Final = 120
 PHOTO_SECONDS: Final = 30
-"""No photo takes near as long; a process that does not answer is ended."""
+"""The longest time for a photo, far more than any photo takes. Then the process is ended."""
 LARGEST_REPLY: Final = 1 << 20
 COMMAND: Final[Sequence[str]] = (sys.executable, "-P", "-m", __name__)
 _ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
-"""Large blocks go back to the system: see ``likeness.server.memory``."""
+"""Settings that return large blocks of memory to the system; see ``likeness.server.memory``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,10 @@ class Recipe:
 
 
 class PhotoProcesses:
-    """As many processes as photos may be worked on at once. Thread-safe."""
+    """A pool of processes, one for each photo that is analysed at a time. Thread-safe."""
 
     def __init__(self, recipe: Recipe, count: int, *, command: Sequence[str] = COMMAND) -> None:
-        """Start all side by side, and wait for them. Raises SetupError when one cannot load the pack."""
+        """Start all processes at the same time, and wait for them. Raises SetupError if one cannot load the pack."""
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
         self._all = [_Process(recipe, command) for _ in range(count)]
         try:
@@ -68,9 +68,9 @@ class PhotoProcesses:
             raise
 
     def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy) -> Face:
-        """Analyse a photo as :meth:`Engine.analyse` does, and raise what it raises.
+        """Analyse a photo as :meth:`Engine.analyse` does, and raise the same errors.
 
-        Raises UnexpectedError when the process dies, fails, or does not answer within ``PHOTO_SECONDS``.
+        Raises UnexpectedError if the process dies, fails, or does not answer within ``PHOTO_SECONDS``.
         """
         process = self._idle.get()
         try:
@@ -79,11 +79,11 @@ class PhotoProcesses:
             self._idle.put(process)
 
     def ids(self) -> list[int]:
-        """Give the process ids, as the system has them."""
+        """Return the system's ids of the processes."""
         return [process.id for process in self._all]
 
     def close(self) -> None:
-        """End every process. No photo may be under way."""
+        """End every process. Call this only while no photo is analysed."""
         for process in self._all:
             process.end()
 
@@ -95,7 +95,7 @@ class PhotoProcesses:
 
 
 class _Process:
-    """One process; a new one is started in the place of one that has gone."""
+    """One process. If it ends, a new one replaces it."""
 
     def __init__(self, recipe: Recipe, command: Sequence[str]) -> None:
         self._recipe = recipe
@@ -122,7 +122,7 @@ class _Process:
         try:
             fault = self._receive(START_SECONDS).decode()
         except (EOFError, OSError) as error:
-            raise SetupError(f"a process for photos ended while it loaded the pack ({self._ending()})") from error
+            raise SetupError(f"a photo process ended while it loaded the pack ({self._ending()})") from error
         if fault:
             raise SetupError(fault)
         self._ready = True
@@ -137,7 +137,7 @@ class _Process:
                 raise _refusal(reply)
             return _face(reply, self._receive(PHOTO_SECONDS))
         except (EOFError, OSError, SetupError) as error:
-            fault = f"a process for photos is gone ({self._ending()}); another takes its place: {error or 'no answer'}"
+            fault = f"a photo process ended ({self._ending()}), and a new one replaces it: {error or 'no answer'}"
             log.error(fault)  # noqa: TRY400  the cause is in the other process
             self._start()
             raise UnexpectedError("The photo could not be analysed.") from error
@@ -157,7 +157,7 @@ class _Process:
         return self._connection.recv_bytes(LARGEST_REPLY)
 
     def _ending(self) -> str:
-        """End the process if it still runs; say how it ended."""
+        """End the process if it still runs, and return its signal or exit status."""
         if not self._connection.closed:
             self._connection.close()
         try:
@@ -168,7 +168,7 @@ class _Process:
         return f"signal {-code}" if code < 0 else f"status {code}"
 
 
-# --- What goes through the socket: JSON, and the template's bytes behind a face
+# --- The messages on the socket: JSON, and for a face then the template's bytes
 
 
 def _refusal(reply: dict[str, Any]) -> LikenessError:
@@ -238,7 +238,7 @@ def answer_photos(connection: Connection, load: Callable[[Recipe], Engine]) -> N
 
 @contextmanager
 def _until_the_server_ends() -> Iterator[None]:
-    """Let the server alone decide: a signal to the whole group ends it, and then this."""
+    """Ignore signals, so that only the server ends this process. A signal to the whole group ends the server."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     try:
@@ -248,8 +248,8 @@ def _until_the_server_ends() -> Iterator[None]:
 
 
 def main(load: Callable[[Recipe], Engine] | None = None) -> None:
-    """Be a process for photos on the socket that the command line names."""
-    import cv2  # noqa: PLC0415  the server's side needs neither
+    """Run a photo process on the socket that the command line names."""
+    import cv2  # noqa: PLC0415  the server's side needs neither import
 
     from likeness.engine.packs.loading import load_engine  # noqa: PLC0415
 

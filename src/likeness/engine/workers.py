@@ -1,4 +1,4 @@
-"""The engine on a sized executor: as many photos at once as there are workers, one thread or process each."""
+"""The engine on a sized executor. Each worker is one thread or process and analyses one photo at a time."""
 
 import asyncio
 import time
@@ -11,28 +11,28 @@ from likeness.kit.executors import SizedExecutor
 
 
 class FaceWorkers:
-    """What the services ask for faces."""
+    """The asynchronous analysis of photos for the services."""
 
     def __init__(self, engine: Engine, executor: SizedExecutor, processes: PhotoProcesses | None = None) -> None:
-        """Take an engine and its threads. With ``processes``, a thread only waits for one that analyses its photo."""
+        """Take an engine and its threads. With ``processes``, a thread waits while a process analyses its photo."""
         self.engine = engine
         self.executor = executor
         self._analyst = processes or engine
 
     async def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy) -> Face:
-        """See :meth:`Engine.analyse`; raises ServiceUnavailable when too many photos wait."""
+        """Analyse a photo as :meth:`Engine.analyse` does. Raises ServiceUnavailable if too many photos wait."""
         return await self.executor.run(self._analyse, photo, use, policy, PLACE.get())
 
     async def analyse_both(
         self, first: bytes, second: bytes, *, uses: tuple[Use, Use], policy: FacePolicy
     ) -> tuple[Face, Face]:
-        """Analyse two photos side by side."""
+        """Analyse two photos at the same time. Raises the first photo's error, then the second's."""
         faces = await asyncio.gather(
             self.analyse(first, use=uses[0], policy=policy),
             self.analyse(second, use=uses[1], policy=policy),
             return_exceptions=True,
         )
-        # Both are awaited before the first refusal is told: a photo still being worked on must not outlive its request.
+        # Wait for both before an error is raised, so that no photo is analysed after the end of its request.
         source, target = (_or_raise(face) for face in faces)
         return source, target
 

@@ -1,4 +1,4 @@
-"""No photo costs more than its budget, whatever its bytes unfold to; and what phones take is let in."""
+"""No photo takes more memory or time than its budget, and the photos of phones are accepted."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ MEASURE = Path(__file__).parents[2] / "measure_memory.py"
 
 
 @pytest.mark.skipif(
-    not Path("/proc/self/clear_refs").exists(), reason="the peak of a process's memory is Linux's to tell"
+    not Path("/proc/self/clear_refs").exists(), reason="only Linux reports the peak of a process's memory"
 )
 def test_no_kind_of_photo_takes_more_memory_than_its_header_tells_nor_than_eight_bytes_a_pixel() -> None:
     measured = subprocess.run([sys.executable, MEASURE], capture_output=True, text=True, check=True)

@@ -95,7 +95,7 @@ def test_inks_of_a_jpeg_are_inverted_only_where_it_says_so(adobe: bool, reductio
     inks = np.asarray(Pillow.fromarray(RGB).resize((120, 80)).convert("CMYK"))
     photo = stored(
         Pillow.fromarray(inks if adobe else ~inks, "CMYK"), "JPEG", quality=95
-    )  # Pillow inverts, and says so
+    )  # Pillow inverts the inks and declares it
     start = photo.index(b"\xff\xee")
     if not adobe:
         photo = photo[:start] + photo[start + 2 + int.from_bytes(photo[start + 2 : start + 4], "big") :]

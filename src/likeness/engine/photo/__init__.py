@@ -1,1 +1,1 @@
-"""From a photo's bytes to pixels, within limits."""
+"""From a photo's bytes to pixels, with limits of memory and time."""

@@ -1,7 +1,7 @@
-"""The memory that large photos under way share.
+"""The memory that all large photos share while they are analysed.
 
-Each photo is bounded by :mod:`likeness.engine.photo.header`. This module bounds large ones together, however many
-workers there are. Small photos never wait, so nobody can hold up other callers' photos with large ones.
+:mod:`likeness.engine.photo.header` bounds each photo. This module bounds all large photos together, for any number of
+workers. Small photos never wait, so one caller's large photos do not delay other callers' small ones.
 """
 
 import threading
@@ -10,11 +10,12 @@ from collections import deque
 from likeness.engine.photo.header import BYTES_MAX
 
 SMALL_BYTES = 16 << 20
-"""A photo of 12 megapixels with a large face takes 13 MB: a JPEG is decoded at a quarter of its sides."""
+"""The largest size that does not count. A JPEG of 12 megapixels with a large face needs 13 MB: it is decoded with its
+sides divided by four."""
 
 
 class PixelBudget:
-    """So many bytes, which photos take and give back. Thread-safe; first come, first served.
+    """A number of bytes that photos take and give back. It is thread-safe, and serves requests in their order.
 
     Requests of at most ``small`` bytes do not count.
     """
@@ -26,9 +27,9 @@ class PixelBudget:
         self._changed = threading.Condition()
 
     def take(self, size: int) -> int:
-        """Wait for ``size`` bytes, or for all of them where ``size`` is more; give how many were taken.
+        """Wait for ``size`` bytes, or for the whole budget if ``size`` is larger. Return the number of bytes taken.
 
-        A thread that holds some must give them back first.
+        A thread must give back the bytes that it has before it takes others.
         """
         if size <= self._small:
             return 0
@@ -45,7 +46,7 @@ class PixelBudget:
         return size
 
     def give_back(self, size: int) -> None:
-        """Give back what ``take`` gave."""
+        """Give back the number of bytes that ``take`` returned."""
         if size:
             with self._changed:
                 self._free += size
@@ -53,4 +54,4 @@ class PixelBudget:
 
 
 SHARED = PixelBudget(BYTES_MAX, small=SMALL_BYTES)
-"""Of the process."""
+"""The budget of this process."""

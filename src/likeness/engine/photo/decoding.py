@@ -1,9 +1,9 @@
-"""Photo bytes to pixels: the only place where bytes of strangers meet an image decoder.
+"""From photo bytes to pixels. Only this module passes untrusted bytes to an image decoder.
 
-The file's structure is checked by our own readers first (:mod:`likeness.engine.photo.jpeg`,
-:mod:`likeness.engine.photo.png`), which hand OpenCV (JPEG) and Pillow (PNG, and JPEG in inks) nothing but what makes
-pixels, and hold it to the budgets of :mod:`likeness.engine.photo.header`. What Pillow decodes is brought to RGB in
-bands, so that no second copy of it is made.
+Our own readers check the file's structure first (:mod:`likeness.engine.photo.jpeg`, :mod:`likeness.engine.photo.png`).
+They apply the budgets of :mod:`likeness.engine.photo.header`. They pass only the parts that make pixels to OpenCV
+(JPEG) or to Pillow (PNG, and JPEG in CMYK). Pillow's pixels are converted to RGB in bands, so that there is no second
+copy of the whole.
 """
 
 import io
@@ -47,18 +47,19 @@ _BAND_PIXELS = 1 << 18
 
 
 def decode(photo: bytes) -> Image:
-    """Decode a JPEG or PNG to an upright RGB image at full size, or half of it above ``header.FINEST_PIXELS``.
+    """Decode a JPEG or PNG to an upright RGB image. Above ``header.FINEST_PIXELS``, its sides are halved.
 
-    Raises UnsupportedMediaType for any other format, InvalidImage for damage, bombs and lies in the header.
+    Raises UnsupportedMediaType for any other format. Raises InvalidImage for damage, decompression bombs and a false
+    header.
     """
     header = read_header(photo)
     return decode_pixels(header, reduction=header.finest)
 
 
 def read_header(photo: bytes) -> Header:
-    """Tell the format from the bytes and check the file's structure, without decoding a pixel.
+    """Detect the format and check the file's structure, without decoding a pixel.
 
-    Raises as :func:`decode`.
+    Raises the errors of :func:`decode`.
     """
     if photo.startswith(jpeg.SIGNATURE):
         return jpeg.read_jpeg_header(photo)
@@ -77,10 +78,10 @@ def decode_pixels(header: Header, *, reduction: Reduction = 1) -> Image:
 
 
 class Picture:
-    """A photo's pixels at any reduction, in memory of the budget that all photos share.
+    """A photo's pixels at any reduction, in memory from the shared budget.
 
-    A JPEG is decoded anew for each; a PNG once, at its finest, and averaged down. It is a context manager: the pixels
-    that it gave belong to its block, whose end returns their memory.
+    A JPEG is decoded again for each reduction. A PNG is decoded once, at its finest, and then averaged. This is a
+    context manager: do not use its images after the block, which gives their memory back at its end.
     """
 
     def __init__(self, header: Header, budget: PixelBudget = SHARED) -> None:
@@ -96,7 +97,7 @@ class Picture:
         self._give_back()
 
     def at(self, reduction: Reduction) -> Image:
-        """Give the upright RGB image, for which the one before is to be let go of. Waits for memory.
+        """Return the upright RGB image. This waits for memory, so release the earlier image first.
 
         Raises InvalidImage.
         """
@@ -114,7 +115,7 @@ class Picture:
         return np.asarray(cv2.resize(self._finest, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _take(self, size: int) -> None:
-        self._give_back()  # who waits for more while they hold some could wait for each other
+        self._give_back()  # threads that wait for memory and hold some could wait for each other forever
         self._taken = self._budget.take(size)
 
     def _give_back(self) -> None:
@@ -132,10 +133,10 @@ def _jpeg_pixels(header: Header, reduction: Reduction) -> Image:
 
 
 def _ink_pixels(header: Header, reduction: Reduction) -> Image:
-    """Decode a JPEG in cyan, magenta, yellow and black; OpenCV takes all of them for inverted."""
+    """Decode a CMYK JPEG with Pillow, because OpenCV assumes that all of them are inverted."""
 
     def shown(band: Pillow.Image) -> Image:
-        inks = band if header.inverted else Pillow.fromarray(~np.asarray(band), "CMYK")  # Pillow has inverted them all
+        inks = band if header.inverted else Pillow.fromarray(~np.asarray(band), "CMYK")  # Pillow has inverted them
         return np.asarray(inks.convert("RGB"))
 
     with JpegImagePlugin.JpegImageFile(io.BytesIO(header.stream)) as picture:
@@ -158,7 +159,7 @@ def _png_pixels(header: Header, reduction: Reduction) -> Image:
         pixels = np.asarray(band.convert("RGB"))
         if not header.transparent:
             return pixels
-        # NumPy, not cv2.inRange: with one number for three channels that reads what lies behind the number
+        # Use NumPy here, because cv2.inRange with one number for three channels reads beyond the number in memory.
         white = (pixels == np.array(header.transparent, np.uint8)).all(axis=2, keepdims=True)
         return np.where(white, np.uint8(_WHITE), pixels)
 
@@ -167,7 +168,7 @@ def _png_pixels(header: Header, reduction: Reduction) -> Image:
 
 
 def _in_bands(picture: Pillow.Image, reduction: Reduction, shown: Callable[[Pillow.Image], Image]) -> Image:
-    """Bring a picture to RGB, band by band, averaged down ``reduction`` times."""
+    """Convert a picture to RGB band by band, with its sides divided by ``reduction``."""
     width, height = picture.size
     pixels = np.empty((-(-height // reduction), -(-width // reduction), 3), np.uint8)
     rows = max(_BAND_PIXELS // width // reduction, 1) * reduction

@@ -1,19 +1,19 @@
-"""The one EXIF entry that matters here: which way up the photo is."""
+"""The EXIF orientation of a photo, the only entry that the product uses."""
 
 import struct
 
 UPRIGHT = 1
 _ORIENTATION_TAG = 0x0112
 _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}
-"""TIFF's types of whole numbers, unsigned and signed; the standard says SHORT, and files have any."""
+"""TIFF's integer types, unsigned and signed. The standard requires SHORT, but files have any of them."""
 _ENTRY_BYTES = 12
 _VALUE_BYTES = 4
 
 
 def orientation(tiff: bytes) -> int:
-    """Give the orientation 1..8 of an EXIF block (a TIFF file: header, then IFD 0).
+    """Return the orientation 1..8 of an EXIF block, which is a TIFF file: a header, then IFD 0.
 
-    1 when it has none or makes no sense.
+    The orientation is 1 if the block has none or is not valid.
 
     Source: CIPA DC-008 (EXIF 2.32) §4.6.4, tag 0x0112; TIFF 6.0 §2.
     """
@@ -33,7 +33,7 @@ def orientation(tiff: bytes) -> int:
 
 def _value(tiff: bytes, position: int, order: str, kind: int, values: int) -> int:
     layout = _INTEGERS.get(kind)
-    if layout is None or values * struct.calcsize(f"={layout}") > _VALUE_BYTES:  # what is longer lies elsewhere
+    if layout is None or values * struct.calcsize(f"={layout}") > _VALUE_BYTES:  # a longer value is stored elsewhere
         return UPRIGHT
     (value,) = struct.unpack_from(order + layout, tiff, position)
     return value if 1 <= value <= 8 else UPRIGHT

@@ -1,4 +1,4 @@
-"""Which files of a folder are photos: by their endings, or by how they begin; hidden files and thumbnails never are."""
+"""The photos among a folder's files, by name ending or first bytes. Hidden files and thumbnails do not count."""
 
 import re
 from pathlib import Path
@@ -10,14 +10,14 @@ Kind = Literal["hidden", "thumbnail", "no photo"]
 _ENDINGS = frozenset({".jpg", ".jpeg", ".png"})
 _SIGNATURES = (jpeg.SIGNATURE, png.SIGNATURE)
 _THUMBNAIL_FOLDERS = frozenset({"thumbnails", "thumbs", "@eadir", "__macosx"})
-"""Where picture viewers, a maker of disk stations and macOS keep small copies and files of their own."""
+"""Folders in which picture viewers, network storage and macOS keep small copies and their own files."""
 _THUMBNAIL = re.compile(r"(^|[-_. ])thumb(nail)?s?([-_. ]|$)", re.IGNORECASE)
 
 
 def passed_over(folder: Path, file: Path) -> Kind | None:
-    """Tell what a file is that is no photo, or None for a photo; ``file`` is relative to the ``folder``.
+    """Return the kind of a file that is not a photo, or None for a photo. ``file`` is relative to ``folder``.
 
-    What ends like a photo is one, so that a damaged one is told and not left out.
+    A file with a photo's ending is a photo, so that a damaged one is reported and not left out.
     """
     *folders, name = file.parts
     if any(part.startswith(".") for part in file.parts):
@@ -28,7 +28,7 @@ def passed_over(folder: Path, file: Path) -> Kind | None:
 
 
 def _begins_like_one(file: Path) -> bool:
-    if not file.is_file():  # a pipe would be waited for
+    if not file.is_file():  # a read from a pipe would block
         return False
     try:
         with file.open("rb") as opened:

@@ -1,7 +1,7 @@
-"""The structure of a JPEG file, read before any decoder sees it.
+"""The structure of a JPEG file, which is checked before the decoder gets it.
 
-What comes out is a stream of the segments that make pixels: no thumbnails, no colour profiles, no second pictures, so
-that nothing hidden in them can cost memory or time.
+The result is a stream of only the segments that make pixels. It has no thumbnails, no colour profiles and no second
+pictures, so that these cost neither memory nor time.
 """
 
 import re
@@ -36,12 +36,13 @@ _START_OF_SCAN = b"\xff\xda"
 _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _PIXELS_PER_BYTE = 512
-"""Each block of 64 samples costs at least one bit in its first scan."""
+"""The most pixels for each byte: each block of 64 samples takes at least one bit in its first scan."""
 _SCANS_MAX = 100
 _SCANNED_PIXELS_MAX = 10 * PIXELS_MAX["JPEG"]
-"""A progressive file may pass over all its pixels once per scan; a few kilobytes must not buy minutes of work."""
+"""The most pixels of all scans together. Each scan of a progressive file can cover all pixels, so a file of a few
+kilobytes could take minutes."""
 _MARKERS_MAX = 5_000
-"""Each costs a step of ours; five megabytes of metadata are 80 segments."""
+"""Each marker costs this reader a step. Five megabytes of metadata are 80 segments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,12 @@ class _Frame:
     width: int
     components: int
     samples: int
-    """Of all components, for the pixels."""
+    """The number of samples in all components together."""
     progressive: bool
 
 
 def read_jpeg_header(data: bytes) -> Header:
-    """Walk the segments up to the first scan. Raises InvalidImage where they make no sense."""
+    """Read the segments up to the first scan. Raises InvalidImage if they are not valid or exceed a budget."""
     frame: _Frame | None = None
     turned = UPRIGHT
     inverted = False
@@ -87,7 +88,7 @@ def read_jpeg_header(data: bytes) -> Header:
         turned,
         frame.components,
         8,
-        2 * frame.samples if several_scans else 0,  # then all coefficients are held until the last scan, in 16 bits
+        2 * frame.samples if several_scans else 0,  # the decoder then keeps all coefficients, in 16 bits
         b"".join(kept),
         inverted=inverted,
     )
@@ -96,7 +97,7 @@ def read_jpeg_header(data: bytes) -> Header:
 
 
 class _Segments:
-    """The marker segments before the first scan: (marker, the segment from its length on)."""
+    """The marker segments before the first scan, as (marker, bytes of the segment with its length)."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -105,10 +106,10 @@ class _Segments:
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         position = 2
         for _ in range(_MARKERS_MAX):
-            # Past fill bytes and stray ones, as decoders do (ITU-T T.81 §B.1.1.2).
+            # Skip fill bytes and stray bytes, as decoders do (ITU-T T.81 §B.1.1.2).
             found = _MARKER.search(self._data, position)
             if found is None:
-                raise InvalidImage("The JPEG file is cut off or damaged.")
+                raise InvalidImage("The JPEG file is incomplete or damaged.")
             marker, position = self._data[found.end() - 1], found.end()
             if marker == _EOI:
                 raise InvalidImage("The JPEG file ends before its first scan.")
@@ -116,10 +117,10 @@ class _Segments:
                 continue
             (length,) = _unpack(">H", self._data, position)
             if length < 2 or position + length > len(self._data):
-                raise InvalidImage("The JPEG file is cut off or damaged.")
+                raise InvalidImage("The JPEG file is incomplete or damaged.")
             if marker == _SOS:
                 if length < 3:
-                    raise InvalidImage("The JPEG file is cut off or damaged.")
+                    raise InvalidImage("The JPEG file is incomplete or damaged.")
                 self.scan_start = position - 2
                 return
             yield marker, self._data[position : position + length]
@@ -128,13 +129,13 @@ class _Segments:
 
 
 def _check_scans(data: bytes, start: int, pixels: int) -> int:
-    """Check that decoding takes a bounded time; gives where the image ends at the latest."""
+    """Check that the decoding time is bounded, and return a place at or after the end of the image."""
     if pixels > _PIXELS_PER_BYTE * (len(data) - start):
-        raise InvalidImage("The JPEG file holds less data than its header claims.")
+        raise InvalidImage("The JPEG file contains less data than its header declares.")
     scans, end = data.count(_START_OF_SCAN, start), len(data)
     most = min(_SCANS_MAX, _SCANNED_PIXELS_MAX // pixels)
     if scans > most:
-        # Bytes that look so may lie in a segment, or behind the image: phones append a film to a photo.
+        # Bytes that look like a scan can be in a segment or after the image: phones append a video to a photo.
         scans, end = _walk_scans(data, start)
     if scans > most:
         raise InvalidImage("The JPEG file has too many scans.")
@@ -142,7 +143,7 @@ def _check_scans(data: bytes, start: int, pixels: int) -> int:
 
 
 def _walk_scans(data: bytes, start: int) -> tuple[int, int]:
-    """Count the scans up to the end of the image, and give where that is. Raises InvalidImage."""
+    """Return the number of scans, and the end of the image. Raises InvalidImage."""
     scans, position = 0, start
     for _ in range(_MARKERS_MAX):
         found = _MARKER_IN_SCAN.search(data, position)
@@ -175,4 +176,4 @@ def _unpack(layout: str, data: bytes, position: int) -> tuple[int, ...]:
     try:
         return struct.unpack_from(layout, data, position)
     except struct.error:
-        raise InvalidImage("The JPEG file is cut off or damaged.") from None
+        raise InvalidImage("The JPEG file is incomplete or damaged.") from None

@@ -1,7 +1,7 @@
-"""The structure of a PNG file, read before any decoder sees it.
+"""The structure of a PNG file, which is checked before the decoder gets it.
 
-What comes out is a stream of the chunks that make the first picture: compressed texts and profiles (which inflate a
-thousandfold) and animation frames are left out.
+The result is a stream of only the chunks that make the first picture. It has no animation frames, and no compressed
+texts and profiles, which can expand a thousandfold.
 """
 
 import struct
@@ -19,32 +19,32 @@ _GREY, _RGB, _PALETTE = 0, 2, 3
 _CHUNK_OVERHEAD_BYTES = 12
 _CHUNKS_MAX = 50_000
 _DEFLATE_RATIO_MAX = 1032
-"""Deflate's best: a match of 258 bytes costs at least two bits."""
+"""The best ratio of Deflate: a match of 258 bytes takes at least two bits."""
 _UNPACKED_BYTES_MAX = 4 * PIXELS_MAX["PNG"]
-"""What is inflated costs time: 4 bytes a pixel are enough for the largest photo, 8 (16 bits and transparency) for half
-of it."""
+"""The most bytes after decompression, which takes time. The largest photo may have 4 bytes a pixel. A photo with 8 (16
+bits and transparency) may have half as many pixels."""
 _PIXEL_BYTES = {1: 1, 2: 4, 3: 4, 4: 4}
-"""What Pillow holds a pixel of so many channels in."""
+"""Pillow's bytes for a pixel, by the number of channels."""
 
 
 def read_png_header(data: bytes) -> Header:
-    """Walk the chunks to IEND. Raises InvalidImage where they make no sense (W3C PNG, third edition, §5)."""
+    """Read the chunks up to IEND. Raises InvalidImage if they are not valid (W3C PNG, third edition, §5)."""
     chunks = _chunks(data)
     if chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
         raise InvalidImage("The PNG file does not start with its header.")
     width, height, depth, colour, compression, filtering, interlace = struct.unpack(">IIBBBBB", chunks[0][1])
     if depth not in _DEPTHS.get(colour, ()) or compression or filtering or interlace > 1:
-        raise InvalidImage("The PNG file's header makes no sense.")
+        raise InvalidImage("The PNG file's header is not valid.")
     check_size("PNG", width, height)
     bodies = dict(reversed(chunks))  # the first of each kind
     pixels = [body for kind, body in chunks if kind == b"IDAT"]
     row_bytes = (width * depth * _CHANNELS[colour] + 7) // 8
     if row_bytes * height > _UNPACKED_BYTES_MAX:
         raise InvalidImage(
-            f"The PNG file unfolds to more than {_UNPACKED_BYTES_MAX // 1_000_000} megabytes: send it smaller."
+            f"The PNG file expands to more than {_UNPACKED_BYTES_MAX // 1_000_000} megabytes. Send a smaller photo."
         )
     if row_bytes * height > _DEFLATE_RATIO_MAX * sum(map(len, pixels)):
-        raise InvalidImage("The PNG file holds less data than its header claims.")
+        raise InvalidImage("The PNG file contains less data than its header declares.")
     if colour == _PALETTE and b"PLTE" not in bodies:
         raise InvalidImage("The PNG file has no palette.")
     kept = [(b"IHDR", chunks[0][1])]
@@ -69,13 +69,13 @@ def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
     position = len(SIGNATURE)
     while len(chunks) < _CHUNKS_MAX:
         if position + _CHUNK_OVERHEAD_BYTES > len(data):
-            raise InvalidImage("The PNG file is cut off.")
+            raise InvalidImage("The PNG file is incomplete.")
         length, kind = struct.unpack_from(">I4s", data, position)
         end = position + _CHUNK_OVERHEAD_BYTES + length
         if end > len(data):
-            raise InvalidImage("The PNG file is cut off or damaged.")
+            raise InvalidImage("The PNG file is incomplete or damaged.")
         body = data[position + 8 : end - 4]
-        # Decoders pass over what they do not need; only a needed chunk that is damaged is a damaged photo.
+        # Decoders skip the chunks that they do not need, so only damage in a critical chunk damages the photo.
         critical = not kind[0] & 0x20
         if critical and zlib.crc32(body, zlib.crc32(kind)) != int.from_bytes(data[end - 4 : end], "big"):
             raise InvalidImage("The PNG file is damaged: a checksum is wrong.")
@@ -91,7 +91,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def _transparent_colour(body: bytes, colour: int, depth: int) -> tuple[int, ...]:
-    """Give the tRNS colour on the scale that the pixels are decoded to."""
+    """Return the tRNS colour on the scale of the decoded pixels."""
     count = {_GREY: 1, _RGB: 3}.get(colour)
     if count is None or len(body) < 2 * count:
         return ()
@@ -99,4 +99,4 @@ def _transparent_colour(body: bytes, colour: int, depth: int) -> tuple[int, ...]
     if depth == 16:
         return values if colour == _GREY else tuple(value >> 8 for value in values)
     largest = 2**depth - 1
-    return tuple((value & largest) * 255 // largest for value in values)  # bits above the depth carry nothing
+    return tuple((value & largest) * 255 // largest for value in values)  # bits above the depth have no meaning

@@ -1,4 +1,4 @@
-"""Making photos smaller, and cutting turned pieces out of them: no pixel is skipped, and it costs little."""
+"""Fast reduction of photos, and of turned parts of them, in which every pixel counts."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ Matrix = NDArray[np.float64]
 
 
 def shrink(image: Image, scale: float) -> Image:
-    """Resize by ``scale`` <= 1 to at least 1 x 1: halved by averages while that lasts, the rest between neighbours."""
+    """Resize by ``scale`` <= 1 to at least 1 x 1. Halve by averages as often as possible, then interpolate linearly."""
     width, height = max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1)
     image = _halve(image, int(min(image.shape[1] / width, image.shape[0] / height)).bit_length() - 1)
     if image.shape[:2] == (height, width):
@@ -19,9 +19,9 @@ def shrink(image: Image, scale: float) -> Image:
 
 
 def warp(image: Image, matrix: Matrix, target: Image, *, border: tuple[int, int, int] = (0, 0, 0)) -> None:
-    """Fill the square ``target`` with what ``matrix`` takes from the photo to it.
+    """Fill the square ``target`` from the photo. ``matrix`` (2, 3) takes the photo's coordinates to the target's.
 
-    ``border`` beyond the photo's edges.
+    Pixels outside the photo have the colour ``border``.
     """
     side = target.shape[0]
     scale = float(np.sqrt(abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])))
@@ -32,10 +32,7 @@ def warp(image: Image, matrix: Matrix, target: Image, *, border: tuple[int, int,
 
 
 def _averaged(image: Image, matrix: Matrix, side: int, halvings: int) -> tuple[Image, Matrix]:
-    """Average down what the target shows of the photo.
-
-    Bilinear sampling looks at no more than two pixels each way.
-    """
+    """Halve the part of the photo that the target shows, because bilinear sampling uses only two pixels each way."""
     factor = 1 << halvings
     corners = (
         np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1]], np.float64)
@@ -46,7 +43,7 @@ def _averaged(image: Image, matrix: Matrix, side: int, halvings: int) -> tuple[I
     part = image[top : max(bottom, 0), left : max(right, 0)]
     if min(part.shape[:2]) < factor:
         return image, matrix
-    # A pixel there covers factor x factor pixels here, and has its centre in their middle.
+    # A pixel of the result covers factor x factor pixels of the photo, and its centre is in their middle.
     coarser = np.hstack(
         [
             matrix[:, :2] * factor,

@@ -1,4 +1,4 @@
-"""Small pictures of faces for pages that people read."""
+"""Small pictures of faces for HTML pages."""
 
 import base64
 import io
@@ -11,11 +11,11 @@ from likeness.engine.base import Box, Image
 
 SIDE_PIXELS = 112
 _MARGIN = 1.35
-"""Side of the cut square, in sides of the face's box."""
+"""Side of the square, as a multiple of the longer side of the face's box."""
 
 
 def face_thumbnail(image: Image, box: Box) -> str:
-    """Give the square around a face as a data URL; what lies beyond the photo repeats its edge."""
+    """Return the square around a face as a data URL. Outside the photo, its edge is repeated."""
     return _data_url(_cut(image, box))
 
 
