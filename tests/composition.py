@@ -28,7 +28,7 @@ def composed(folder: Path, clock: Clock | None = None, **settings: Any) -> Itera
     if not is_initialised(chosen):
         initialise(chosen)
     deployment = open_deployment(chosen, clock)
-    PackFiles(deployment).accept_first()  # as a start does
+    PackFiles(deployment).check_at_start()  # as a start does
     photos = SizedExecutor("photo", workers=2)
     gallery = compose_gallery(deployment, FaceWorkers(FakeEngine(), photos))
     try:

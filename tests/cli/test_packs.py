@@ -123,6 +123,22 @@ def test_a_changed_calibration_is_reported_by_verify_and_taken_with_accept(
         load_pack(deployment, "fake")
 
 
+def test_the_folder_is_read_once_when_a_pack_is_loaded(
+    folder: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calibration(folder)
+    codes, readings = PackFiles.codes, list[dict[str, str]]()
+
+    def counted(files: PackFiles) -> dict[str, str]:
+        readings.append(codes(files))
+        return readings[-1]
+
+    monkeypatch.setattr(PackFiles, "codes", counted)
+    for start in (1, 2):
+        load_pack(deployment, "fake")
+        assert [list(each) for each in readings] == [["builtin/calibration.json"]] * start
+
+
 def test_what_was_accepted_is_no_plain_hash(folder: Path, deployment: Deployment) -> None:
     """A person who can only write to the database cannot make the code of another file."""
     calibration(folder)

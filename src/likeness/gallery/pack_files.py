@@ -34,10 +34,8 @@ class PackFiles:
 
     def changed(self) -> list[str]:
         """Name the files changed, added or removed since they were accepted. None when no files were accepted yet."""
-        accepted, present = self._deployment.fact(FACT), self.codes()
-        if accepted is None:
-            return []
-        return sorted(name for name in accepted.keys() | present if accepted.get(name) != present.get(name))
+        accepted = self._deployment.fact(FACT)
+        return [] if accepted is None else _differences(accepted, self.codes())
 
     def accept(self, *names: str) -> None:
         """Accept these files as they are now. When no files were accepted yet, accept all."""
@@ -47,9 +45,16 @@ class PackFiles:
             present = others | {name: code for name, code in present.items() if name in names}
         self._deployment.record(FACT, present)
 
-    def accept_first(self) -> None:
-        """Accept all files as they are, when no files were accepted yet. The first start does this."""
-        if self._deployment.fact(FACT) is None:
-            if present := self.codes():
-                log.warning("accepted as they are now: %s", ", ".join(present))
-            self.accept()
+    def check_at_start(self) -> list[str]:
+        """Accept all files as they are at the first start. At a later start, name those that changed since."""
+        accepted, present = self._deployment.fact(FACT), self.codes()
+        if accepted is not None:
+            return _differences(accepted, present)
+        if present:
+            log.warning("accepted as they are now: %s", ", ".join(present))
+        self._deployment.record(FACT, present)
+        return []
+
+
+def _differences(accepted: dict[str, str], present: dict[str, str]) -> list[str]:
+    return sorted(name for name in accepted.keys() | present if accepted.get(name) != present.get(name))

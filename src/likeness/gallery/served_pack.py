@@ -78,8 +78,7 @@ def load_served_engine(deployment: Deployment) -> Engine:
 def load_pack(deployment: Deployment, pack: str) -> Engine:
     """Load a pack by its id, without a comparison with the recorded pack. Raises SetupError."""
     files = PackFiles(deployment)
-    files.accept_first()
-    if changed := files.changed():
+    if changed := files.check_at_start():
         raise SetupError(
             f"files in {files.folder} have changed since they were accepted: {', '.join(changed)}. They set the "
             "decision thresholds. Restore them, or accept them with `likeness packs verify PACK --accept`"
