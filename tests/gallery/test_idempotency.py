@@ -71,7 +71,7 @@ def test_an_answer_is_remembered_for_a_day_of_running_whatever_the_wall_clock_sa
             assert remembered
         if counted >= (REMEMBERED_HOURS + 2) * HOUR_SECONDS:
             assert not remembered
-        if restart:  # the begun hour is not counted, so the answer lives longer
+        if restart:  # the incomplete hour is not counted, so the answer is kept longer
             counted -= counted % HOUR_SECONDS
             monotonic = 5.0
             ages = started()

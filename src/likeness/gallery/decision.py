@@ -1,7 +1,7 @@
 """The decision threshold: the score from which a search over N entries reports a person as found.
 
-There are two rules. By a level, as in 1:1: a larger gallery then finds strangers more often, because a search over N
-entries makes N comparisons. By a target: the threshold keeps the false-positive identification rate (FPIR) at the
+There are two rules. With a level, as in 1:1, a larger gallery finds strangers more often, because a search over N
+entries makes N comparisons. With a target, the threshold keeps the false-positive identification rate (FPIR) at the
 target for the gallery's present size.
 
 With a false match rate *f* per comparison and N independent comparisons, a stranger is found with probability

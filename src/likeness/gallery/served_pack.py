@@ -48,8 +48,8 @@ def served_pack(deployment: Deployment) -> str:
 def load_served_engine(deployment: Deployment) -> Engine:
     """Load the pack to serve, and record it.
 
-    Raises SetupError when the settings name a pack but a gallery answers with another, when another version of the
-    galleries' pack is installed, or when the weights cannot be loaded.
+    Raises SetupError when the settings name a pack but a gallery answers with another. Raises it also when another
+    version of the galleries' pack is installed, or the weights cannot be loaded.
     """
     recorded, answering = _facts(deployment)
     choice = _choice(deployment, recorded, answering)

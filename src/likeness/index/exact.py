@@ -5,7 +5,7 @@
 
 For each query, the scan keeps the k-th best score so far. A row whose upper bound is below it scores below at least k
 rows, so the scan leaves it out. Every other row gets its exact score. An answer is ``certified`` when its exact scores
-confirm the proof: no score is above its upper bound, and the last hit is at or above the cut.
+confirm the proof. Then no score is above its upper bound, and the last hit is at or above the cut.
 """
 
 import math

@@ -19,7 +19,7 @@ class FaissScan:
     floats, or rounds the query to bytes first. In both cases its dot product is the integer one.
 
     faiss keeps the largest dot products of a part. So a part is searched for a pool of them, and again for a larger
-    pool, until the least in the pool proves that no row outside can reach the cut.
+    pool. The search ends when the least in the pool proves that no row outside can reach the cut.
     """
 
     _POOL = 64

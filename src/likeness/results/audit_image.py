@@ -1,6 +1,6 @@
 """The audit image: the frame that decided a session.
 
-It is encoded anew as a plain JPEG. Its background can be hidden.
+It is encoded again as a plain JPEG. Its background can be hidden.
 """
 
 from enum import StrEnum

@@ -80,7 +80,7 @@ class Tenants:
     def all(self) -> list[Tenant]:
         """Give every tenant whose data key and settings can be read. The log names each other tenant once.
 
-        Tenants that another process has changed or erased since are read anew.
+        Changes and erasures by another process take effect here.
         """
         opened, rows = [], self.rows()
         present = {row.id: row.settings for row in rows}

@@ -81,7 +81,7 @@ class LoadedGalleries:
     _suspended: bool = False
     """Whether another process may own the database."""
     _detached: bool = False
-    """Whether the database's file no longer has its name."""
+    """Whether the database's file was removed or replaced."""
     _all_behind: bool = False
     """Whether all galleries must be loaded again, not only one."""
     _common: str | None = None
@@ -101,7 +101,7 @@ class LoadedGalleries:
                 f"The gallery is being loaded ({progress.loaded} of {progress.total}); try again shortly."
             )
         if self._detached:
-            raise ServiceUnavailable("The database's file was removed or replaced under the server.")
+            raise ServiceUnavailable("The database's file was removed or replaced while the server ran.")
         if self._suspended:
             raise ServiceUnavailable("Another server may own the database now; try again shortly.")
         if (refusal := self._refusals.reason(tenant_id)) is not None:

@@ -1,8 +1,8 @@
 """The comparison of two packs: whether the new one would answer as the old one does.
 
-Stored templates of both packs are the queries. Each is compared with all other entries. The nearest other entry, and
-whether it is found, are the answer of a search for a stranger, or for a person who is enrolled twice. An answer
-*changes* when only one pack finds an entry, or when both find one but not the same.
+Stored templates of both packs are the queries. Each is compared with all other entries. So the nearest other entry is
+the answer for a stranger, or for a person who is enrolled twice. An answer *changes* when only one pack finds an entry,
+or when both find one but not the same.
 """
 
 from collections.abc import Sequence

@@ -8,7 +8,7 @@ it. The other templates of the span are read row by row until they are sealed ag
 invariant. A span is sealed only after an entry got a key past its end, and keys only rise.
 
 A damaged row is left out and reported. Its span gets no block, so the next start reports it, too. When a block is
-damaged, its rows are read until it is made anew.
+damaged, its rows are read until it is made again.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
