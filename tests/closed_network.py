@@ -1,7 +1,8 @@
-"""Runs a command in a network and a home of its own, and tells whom it asked for and whom it tried to reach.
+"""Runs a command in its own network and home, and reports the names and addresses that it tried to reach.
 
-``python closed_network.py COMMAND...`` needs root: it makes namespaces with ``unshare``. In there is only a loopback interface and a name
-server that knows nobody. The last line of the output is what was seen, as JSON; the exit status is the command's.
+``python closed_network.py COMMAND...`` needs root, because it makes namespaces with ``unshare``. The network has only a
+loopback interface and a name server that knows no name. The last line of the output is the report, as JSON. The exit
+status is the command's.
 """
 
 import fcntl
@@ -22,7 +23,7 @@ SET_FLAGS, IS_UP = 0x8914, 1  # of netdevice(7)
 
 
 def can_be_made() -> bool:
-    """Whether this kernel lets this user make such a network."""
+    """Whether this user may make such a network on this kernel."""
     command = ["unshare", "--net", "--mount", "true"]
     try:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -31,7 +32,7 @@ def can_be_made() -> bool:
 
 
 def watched(*command: str, environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Run a command in a closed network; ``seen`` reads what it did there."""
+    """Run a command in a closed network. ``seen`` reads its report."""
     inside = ["unshare", "--net", "--mount", sys.executable, __file__, *command]
     return subprocess.run(inside, env=environment, capture_output=True, text=True, check=False)
 
@@ -56,7 +57,7 @@ def _name(question: bytes) -> str:
 
 
 def _unreachable() -> int:
-    """Count the packets and connections for addresses outside, which no route leads to."""
+    """Count the packets and connections to outside addresses, to which there is no route."""
     names, counts = (
         line.split()[1:] for line in Path("/proc/net/snmp").read_text().splitlines() if line.startswith("Ip:")
     )

@@ -23,7 +23,7 @@ def picture(person: int) -> bytes:
 
 @contextmanager
 def composed(folder: Path, clock: Clock | None = None, **settings: Any) -> Iterator[tuple[Deployment, ComposedGallery]]:
-    """Open a deployment, made where there is none, with its galleries."""
+    """Open a deployment with its galleries. Make it if there is none."""
     chosen = test_settings(folder, **{"workers": 2} | settings)
     if not is_initialised(chosen):
         initialise(chosen)
@@ -44,6 +44,6 @@ def entries(deployment: Deployment, tenant: Tenant) -> int:
 
 
 def empty_database(file: Path) -> str:
-    """Make SQLite's file, which a database is opened from and never makes; gives its address."""
+    """Make an empty SQLite file, because a database never makes its file. Give its address."""
     file.touch()
     return f"sqlite:///{file}"

@@ -1,4 +1,4 @@
-"""What every test may ask for."""
+"""Fixtures for every test."""
 
 import logging
 import os
@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-if TYPE_CHECKING:  # the application takes seconds to import: only a test that needs a server does
+if TYPE_CHECKING:  # the import of the application takes seconds, and only tests with a server need it
     from servers import Api, Server
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-# How long an example takes says how busy the machine is, and nothing of the code.
+# The time of an example depends on the load of the machine, not on the code.
 settings.register_profile("patient", settings.default, deadline=None)
 settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)
 def _own_logging() -> Iterator[None]:
-    """Take back what a command sets up for its log, so that the next test hears all that is logged."""
+    """Undo a command's log configuration, so that the next test gets all log lines."""
     root, ours = logging.getLogger(), logging.getLogger("likeness")
     handlers, levels = root.handlers[:], (root.level, ours.level)
     yield
@@ -32,13 +32,13 @@ def _own_logging() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
-    """Give where the test photos and models are, if they are there."""
+    """Give the folder where the test photos and models are, if they exist."""
     return Path(os.environ.get("LIKENESS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
 
 
 @pytest.fixture(scope="session")
 def data(data_folder: Path) -> Path:
-    """Give the folder of test photos and models, which a newcomer's clone does not have."""
+    """Give the folder of test photos and models, which a new clone does not have. Skip without it."""
     if not (data_folder / "faces").is_dir():
         pytest.skip(
             f"no test photos at {data_folder}; set LIKENESS_TEST_DATA to the folder that holds faces/ and hostile/"
@@ -56,7 +56,7 @@ def postgres_server_url() -> Iterator[str]:
 
 @pytest.fixture
 def postgres_url(postgres_server_url: str) -> str:
-    """Give an empty PostgreSQL database; skips where no PostgreSQL is installed."""
+    """Give an empty PostgreSQL database. Skip if PostgreSQL is not installed."""
     from postgres import new_database
 
     return new_database(postgres_server_url)
@@ -64,7 +64,7 @@ def postgres_url(postgres_server_url: str) -> str:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Server]":
-    """Run one server with the fake engine for the whole run; a test that moves its clock or stops it starts its own."""
+    """Run one server with the fake engine for all tests. A test must start its own to move its clock or to stop it."""
     from servers import serving, test_settings
 
     with serving(test_settings(tmp_path_factory.mktemp("server"))) as running:
@@ -82,7 +82,7 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Server]":
 
 @pytest.fixture
 def api(server: "Server") -> "Iterator[Api]":
-    """Give a caller in a tenant of its own on the shared server."""
+    """Give a caller in a new tenant on the shared server."""
     from servers import calling
 
     with calling(server) as caller:

@@ -1,4 +1,4 @@
-"""Photo files of every kind, large ones made in no time."""
+"""Photo files of every kind. Large ones are made quickly."""
 
 import io
 import struct
@@ -20,7 +20,7 @@ def png(width: int, height: int, depth: int, colour: int, rows: bytes, *extra: b
 
 
 def empty_png(width: int, height: int, depth: int, colour: int, *extra: bytes, interlace: int = 0) -> bytes:
-    """Give a PNG whose samples are all 0, stored with the filter that costs most."""
+    """Give a PNG whose samples are all 0, with the filter that takes the longest."""
     packed = zlib.compressobj(1)
     body = b""
     for left, top, across, down in ADAM7 if interlace else ((0, 0, 1, 1),):

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server of the test run's own, in a temporary folder."""
+"""A real PostgreSQL server for the test run, in a temporary folder."""
 
 import itertools
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _numbers = itertools.count()
 
 @contextmanager
 def postgres_server() -> Iterator[str]:
-    """Run a server; gives the connection string of its first database."""
+    """Run a server. Give the connection string of its first database."""
     programs = find_programs()
     if programs is None:
         skip_here("PostgreSQL's server is not installed (Debian: the package postgresql)")
@@ -23,7 +23,7 @@ def postgres_server() -> Iterator[str]:
 
 
 def new_database(server_url: str) -> str:
-    """Make an empty database; gives its connection string."""
+    """Make an empty database. Give its connection string."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(server_url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")

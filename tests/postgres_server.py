@@ -1,4 +1,4 @@
-"""A real PostgreSQL server in a temporary folder, which ends with its user."""
+"""A real PostgreSQL server in a temporary folder, until the end of a block."""
 
 import os
 import pwd
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def find_programs() -> Path | None:
-    """Give the folder of PostgreSQL's server programs, the newest version's where there are several."""
+    """Give the folder of PostgreSQL's server programs: those on the path, else those of the newest version."""
     on_path = shutil.which("initdb")
     packaged = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     found = [Path(on_path).resolve()] if on_path else packaged[-1:]
@@ -20,7 +20,7 @@ def find_programs() -> Path | None:
 
 @contextmanager
 def running_server(programs: Path, options: str = "") -> Iterator[str]:
-    """Run a server on a socket in its own folder; gives the connection string of its first database."""
+    """Run a server on a socket in its own folder. Give the connection string of its first database."""
     # The server refuses to run as root.
     user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     folder = Path(tempfile.mkdtemp(prefix="likeness-postgres-"))

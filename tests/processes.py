@@ -1,4 +1,4 @@
-"""The server as a process of its own, as an operator runs it: it can be killed, and its memory can be read."""
+"""The server in its own process, as an operator runs it. Tests can kill it and read its memory."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ from servers import wait_until_ready
 
 @dataclass
 class ServerProcess:
-    """A data folder, and at times a ``likeness serve`` that runs on it."""
+    """A data folder, and a ``likeness serve`` on it while that is started."""
 
     settings: Settings
     credentials: ClientCredentials
@@ -39,7 +39,7 @@ class ServerProcess:
         wait_until_ready(self.url, seconds=180, runs=lambda: process.poll() is None)
 
     def launch(self, *, wrap: tuple[str, ...] = ()) -> "subprocess.Popen[bytes]":
-        """Start without waiting."""
+        """Start the server without waiting for it."""
         self.process = subprocess.Popen([*wrap, sys.executable, "-m", "likeness", "serve"], env=self.environment)
         return self.process
 
@@ -50,7 +50,7 @@ class ServerProcess:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Let the server do nothing while its files are looked at."""
+        """Stop the server's process within the block, so that its files do not change."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
         try:
@@ -79,7 +79,7 @@ class ServerProcess:
 
 @contextlib.contextmanager
 def server_process(folder: Path, *, start: bool = True, **settings: Any) -> Iterator[ServerProcess]:
-    """Make a data folder with a tenant and run the server on it."""
+    """Make a data folder with a tenant, and run the server on it."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     made = Settings(data_dir=folder, port=port, **settings)

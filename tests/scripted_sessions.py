@@ -1,4 +1,4 @@
-"""A liveness check that ends as a test wants it to, and a browser that speaks the capture socket."""
+"""A liveness check whose end a test chooses, and a browser's side of the capture socket."""
 
 import contextlib
 import dataclasses
@@ -39,7 +39,7 @@ ATTACK_FRAME = fake_photo(1, attack=True)
 
 @dataclass
 class ScriptedCheck:
-    """Ends after some frames: live, unless a frame was framed red; times out when told to."""
+    """Ends after some frames: live, unless a frame is an attack. With ``times_out`` it times out."""
 
     engine: Engine
     mode: LivenessMode
@@ -92,13 +92,13 @@ class ScriptedCheck:
 
 @dataclass
 class Checks:
-    """What the server was asked to check."""
+    """The checks that the server has made, and the settings of later ones."""
 
     made: list[ScriptedCheck] = field(default_factory=list)
     times_out: bool = False
     frames_needed: int = FRAMES
     guidance: tuple[StatusCode, Hint | None] | None = None
-    """What the person is told instead of to hold still."""
+    """The instruction, by default to hold still."""
 
     def __call__(self, engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> ScriptedCheck:
         check = ScriptedCheck(
@@ -116,10 +116,10 @@ class Checks:
 
 @contextlib.contextmanager
 def scripted(server: Server, **changes: Any) -> Iterator[Checks]:
-    """Let the server's liveness checks end as tests want them to."""
+    """Replace the server's liveness checks by scripted ones."""
     captures = server.components.captures
     before, checks = captures.services, Checks()
-    # Slots of its own: an attempt that the test before left still waits for its device, and must not make the server busy.
+    # New slots: an attempt of an earlier test may still wait for its device, and must not make the server busy.
     own: dict[str, Any] = {"new_check": checks, "slots": Shares(ATTEMPTS_AT_ONCE)}
     captures.services = dataclasses.replace(before, **own | changes)
     try:
@@ -144,7 +144,7 @@ def open_session(api: Api, **fields: Any) -> Session:
 
 @dataclass
 class Browser:
-    """One connection to the capture socket."""
+    """A connection to the capture socket."""
 
     socket: ClientConnection
     ready: dict[str, Any] = field(default_factory=dict)
@@ -178,7 +178,7 @@ class Browser:
         return heard
 
     def attempt(self, jpeg: bytes) -> dict[str, Any]:
-        """Carry out one attempt; gives what the server says after it."""
+        """Make one attempt. Give the server's message after it."""
         self.start()
         assert self.stream(jpeg)[-1]["done"] is True
         return self.hear()
@@ -186,7 +186,7 @@ class Browser:
 
 @contextlib.contextmanager
 def browsing(api: Api, session: Session, *, hello: dict[str, Any] | None = None) -> Iterator[Browser]:
-    """Connect and say hello; what the server answers is the test's to hear."""
+    """Connect and send a hello. The test reads the answer."""
     address = f"{api.server.url.replace('http', 'ws', 1)}/api/v1/capture/{session.id}"
     with connect(address, compression=None, close_timeout=2) as socket:
         browser = Browser(socket)
@@ -202,7 +202,7 @@ def ready_browser(api: Api, session: Session, **hello: Any) -> Iterator[Browser]
 
 
 def face_of(api: Api, session: Session) -> dict[str, Any]:
-    """Fetch the session's result; gives what it says of the face."""
+    """Fetch the session's result, and give its claims about the face."""
     reply = api.call("GET", f"/api/v1/info/{session.id}")
     assert reply.status_code == 200, reply.text
     claims = verified(api, reply.text)
@@ -211,5 +211,5 @@ def face_of(api: Api, session: Session) -> dict[str, Any]:
 
 
 async def refuse(*_given: object, **_named: object) -> None:
-    """Stand for a part of the server that is busy."""
+    """Behave as a busy part of the server."""
     raise ServiceUnavailable("not now")

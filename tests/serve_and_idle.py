@@ -1,4 +1,4 @@
-"""Serves the folder that is its argument, matches two photos, and stays until telemetry would have reported."""
+"""Serves the folder of its argument, matches two photos, and stays until telemetry would have reported."""
 
 import sys
 import time
@@ -8,7 +8,7 @@ from likeness.cli.demo.photos import load_photos
 from processes import server_process
 
 LIFE_SECONDS = 15
-"""ONNX Runtime's telemetry asks for its maker's name nine seconds after it was imported, which takes a start some seconds."""
+"""ONNX Runtime's telemetry looks up its maker's name nine seconds after the import. The start takes some seconds too."""
 
 photos = load_photos()
 with server_process(Path(sys.argv[1]), start=False, pack="builtin", workers=1) as server:

@@ -47,7 +47,7 @@ test_settings.__test__ = False  # type: ignore[attr-defined]  # pytest takes the
 
 @contextlib.contextmanager
 def serving(settings: Settings, engine: Engine | None = None) -> Iterator[Server]:
-    """Run the application on a free port of the loopback interface (or the settings' own), on a clock that the test can move."""
+    """Run the application on a loopback port, free or as set, with a clock that the test can move."""
     port = settings.port if "port" in settings.model_fields_set else 0
     listener = socket.create_server(("127.0.0.1", port))
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
@@ -71,7 +71,7 @@ def serving(settings: Settings, engine: Engine | None = None) -> Iterator[Server
 
 
 def wait_until_ready(url: str, *, seconds: float = 60, runs: Callable[[], bool] = lambda: True) -> None:
-    """Wait for a server; ``runs`` tells whether there is still one to wait for."""
+    """Wait for a server. ``runs`` gives whether its process still runs."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and runs():
         with contextlib.suppress(httpx.TransportError):
@@ -142,7 +142,7 @@ _names = iter(range(1 << 30))
 def calling(
     server: Server, *, settings: TenantSettings | None = None, scopes: frozenset[Scope] = frozenset(Scope)
 ) -> Iterator[Api]:
-    """Give a caller in a tenant of its own."""
+    """Give a caller in a new tenant."""
     tenant = server.deployment.tenants.create(f"tenant {next(_names)}", settings)
     credentials = server.deployment.clients.create(tenant.id, "test", scopes)
     with httpx.Client(base_url=server.url, timeout=60) as http:

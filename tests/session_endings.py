@@ -1,4 +1,4 @@
-"""Ending a session from within, as the capture does, without a camera."""
+"""Ends a session directly, as the capture does, without a camera."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ def opened(api: Api, **fields: Any) -> str:
 
 
 def verified(api: Api, jws: str) -> dict[str, Any]:
-    """Verify by the published keys and give the claims; time is the server's, so it is not judged here."""
+    """Verify a result with the published keys, and give its claims. Times are not checked: the clocks differ."""
     keys = {key["kid"]: jwt.PyJWK(key) for key in api.http.get("/api/.well-known/jwks.json").json()["keys"]}
     header = jwt.get_unverified_header(jws)
     return dict(

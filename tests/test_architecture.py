@@ -1,4 +1,4 @@
-"""The house keeps its shape."""
+"""The package keeps its architecture."""
 
 import ast
 import re
@@ -17,19 +17,19 @@ MOST_MODULES_IN_A_FOLDER = 14
 LONGEST_FUNCTION_LINES = 60
 MOST_PARAMETERS = 7
 LARGE_FUNCTIONS = {
-    "create_app",  # puts the application together, and does nothing else
-    "calibrate",  # a command: each of its parameters is an option, and takes lines to explain itself
+    "create_app",  # builds the application, and does nothing else
+    "calibrate",  # a command: each parameter is an option, whose help takes lines
     "evaluate",
     "evaluate_liveness",
-    "SessionService.__init__",  # what a session needs, by name
+    "SessionService.__init__",  # the components of sessions, by name
 }
-"""Functions that are larger than the limits, and why."""
+"""Functions that are larger than the limits, with the reason."""
 SHARED_NAMES = {"judge"}
-"""Names that several modules define on purpose. ``judge``: each liveness signal has one, all called alike."""
+"""Names that several modules define on purpose. Each liveness signal has a ``judge``."""
 
 
 def test_imports_run_one_way() -> None:
-    # In a process of its own: it sets up logging, and silences every logger that there is.
+    # In its own process, because it sets up logging and silences every logger.
     command = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([command, "--no-cache"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
@@ -60,7 +60,7 @@ def test_tests_mirror_the_package() -> None:
 def public_names(module: Path) -> Iterator[str]:
     """Give the public classes, type aliases and functions that a module defines.
 
-    Functions of ``cli`` are left out: they are named as their commands are, and two commands may both be called ``create``.
+    Functions of ``cli`` are left out: their names are those of commands, and two groups may have a command ``create``.
     """
     for node in ast.parse(module.read_text()).body:
         if isinstance(node, ast.ClassDef) or (
@@ -80,7 +80,7 @@ def test_a_name_means_one_thing() -> None:
 
 
 def test_the_writer_alone_says_that_a_change_is_committed() -> None:
-    """What changes a gallery asks for a ``Committed``; made anywhere else it would prove nothing."""
+    """A method that changes a gallery needs a ``Committed``. Made anywhere else, it would prove nothing."""
     package = REPOSITORY / "src" / "likeness"
     makers = [path for path in package.rglob("*.py") if re.search(r"\bCommitted\(", path.read_text())]
     assert [path.relative_to(package).as_posix() for path in makers] == ["store/writer.py"]
@@ -89,7 +89,7 @@ def test_the_writer_alone_says_that_a_change_is_committed() -> None:
 def functions(
     node: ast.AST, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    """Give all functions below a node with their names, such as ``SessionService.open``."""
+    """Give all functions below a node, with their names such as ``SessionService.open``."""
     for child in ast.iter_child_nodes(node):
         inner = path
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

@@ -1,4 +1,4 @@
-"""No part of a server that was not told to talks to the outside, or leaves a file there."""
+"""A server connects to no outside address, and writes no file outside its folders, unless a setting says so."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ TESTS = Path(__file__).parent
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     if os.geteuid() or not can_be_made():
-        skip_here("a network of one's own takes root and a kernel with namespaces")
+        skip_here("a closed network needs root and a kernel with namespaces")
     homes = {name: str(tmp_path / name) for name in ("HOME", "TMPDIR")}
     for home in homes.values():
         Path(home).mkdir()

@@ -1,4 +1,4 @@
-"""The description of the API: complete, fit for generators, and true to what is published in docs/openapi.json."""
+"""The description of the API is complete, fit for generators, and the same as docs/openapi.json."""
 
 import json
 import os
@@ -32,7 +32,7 @@ OPERATIONS = {
     "getHealth": None,
     "getReadiness": None,
 }
-"""Clients are generated with these names: they stay."""
+"""Generated clients use these names, so they must not change."""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def walk(part: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_it_is_the_published_one(description: dict[str, Any], server: Server) -> None:
-    """After a change that is meant: LIKENESS_PUBLISH=1 pytest tests/test_openapi.py."""
+    """After an intended change, run LIKENESS_PUBLISH=1 pytest tests/test_openapi.py."""
     public = description | {"servers": [{"url": "https://face.example.com"}]}
     text = json.dumps(public, indent=2, ensure_ascii=False) + "\n"
     if os.environ.get("LIKENESS_PUBLISH"):

@@ -1,4 +1,4 @@
-"""What is installed is pinned by version and hash, wherever it comes from."""
+"""Every installed package is pinned by version and hash."""
 
 import json
 import re

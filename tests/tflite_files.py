@@ -1,4 +1,4 @@
-"""Small TensorFlow Lite files, written field by field as TensorFlow's schema numbers them."""
+"""Small TensorFlow Lite files, written by the field numbers of TensorFlow's schema."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _FIELDS = 6
 
 @dataclass(slots=True)
 class TfliteFile:
-    """A network under construction: constants and operations get numbers of tensors, from 1; 0 is the input."""
+    """A network to build. Tensor 0 is the input. Constants and operations get tensor numbers from 1."""
 
     tensors: list[np.ndarray | None] = field(default_factory=lambda: [None])
     steps: list[tuple[str, list[int], int, dict[str, int]]] = field(default_factory=list)
@@ -25,7 +25,7 @@ class TfliteFile:
         return len(self.tensors) - 1
 
     def half(self, values: np.ndarray) -> int:
-        """Keep values in 16 bits, with the operation that widens them."""
+        """Add values in 16 bits, with the operation that converts them to 32 bits."""
         return self.step("Dequantize", self.constant(values.astype(np.float16)))
 
     def step(self, kind: str, *inputs: int, **options: int) -> int:
@@ -37,7 +37,7 @@ class TfliteFile:
         builder = flatbuffers.Builder()
         kinds = list(CODES)
         codes = [_table(builder, {0: ("Int8", CODES[kind]), 3: ("Int32", CODES[kind])}) for kind in kinds]
-        # The first buffer is the empty one of all that is computed.
+        # The first buffer is empty, and all computed tensors use it.
         contents = [None, *(tensor for tensor in self.tensors if tensor is not None)]
         buffers = [
             _table(builder, {0: ("UOffsetTRelative", builder.CreateNumpyVector(content.view(np.uint8).ravel()))})

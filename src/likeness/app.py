@@ -1,4 +1,4 @@
-"""The composition root: settings to parts, parts to an ASGI application."""
+"""The composition root: it builds the components by the settings, and the ASGI application of the components."""
 
 import asyncio
 import contextlib
@@ -49,7 +49,7 @@ class Components(
     session_endpoints.SessionComponents,
     health.HealthComponents,
 ):
-    """What the application's endpoints and its server ask for (see ``likeness.web.components``)."""
+    """The components that the endpoints and the server need (see ``likeness.web.components``)."""
 
     refuse_waiting: Callable[[], None]
     """Refuses the photos that wait for a worker."""
@@ -101,10 +101,10 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
         version=__version__,
         summary="Face sessions, 1:1 match, 1:N search.",
         lifespan=lifespan,
-        # Requests hold faces: nothing of them goes to a collector that the environment names.
+        # Requests contain faces. So no telemetry goes to a collector that the environment names.
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
-        openapi_url=None,  # likeness.documentation has pages that load nothing from the internet
-        # A redirect would lead to whatever host the caller named, and send a face there again.
+        openapi_url=None,  # the pages of likeness.documentation load nothing from the internet
+        # A redirect would lead to the host that the caller named, and send a face there.
         redirect_slashes=False,
         exception_handlers={
             LikenessError: http.handle_likeness_error,
@@ -138,9 +138,9 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
 
 
 async def _sweep_forever(sweep: Callable[[], Awaitable[None]]) -> None:
-    """Delete what is past its end, again and again; a fault is logged and tried anew.
+    """Call a sweep repeatedly. After a fault, log it and try again.
 
-    Each sweep has a task: none waits for another's store.
+    Each sweep has its own task, so none waits for another's store.
     """
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Nothing is open by mistake, and the API's description says what is there."""
+"""No call is public by mistake, and the API's description has every call."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,7 @@ PUBLIC = {
 
 
 def every_route(routes: list[BaseRoute]) -> Iterator[BaseRoute]:
-    """Walk into included routers: a route must not hide there."""
+    """Give all routes, also those of included routers."""
     for route in routes:
         router = getattr(route, "original_router", None)
         if router is None:

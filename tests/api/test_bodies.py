@@ -1,4 +1,4 @@
-"""One decision for each way that clients write a body, the same on every call that takes one; docs/api.md has the table."""
+"""Each way of writing a body has one result, the same on every call with a body. docs/api.md has the table."""
 
 import gzip
 import json
@@ -37,7 +37,7 @@ SWITCHES = [
 
 @pytest.fixture(scope="module")
 def api(server: Server) -> Iterator[Api]:
-    """Give one caller for all of these tests: none leaves anything that another meets."""
+    """Give one caller for all of these tests. No test leaves data that disturbs another."""
     with calling(server) as caller:
         yield caller
 
@@ -51,7 +51,7 @@ def members(path: str, photo: str | None = None, **more: Any) -> dict[str, Any]:
 
 
 def form(api: Api, path: str, parts: list[tuple[str, bytes]], *, before: bytes = b"") -> httpx.Response:
-    """Send a form as it is written: each part's head without its name, and its content."""
+    """Send a form literally: the ``Content-Disposition`` parameters and the content of each part."""
     body = b"".join(
         b"--X\r\nContent-Disposition: form-data; %b\r\n\r\n%b\r\n" % (head.encode(), content) for head, content in parts
     )

@@ -1,4 +1,4 @@
-"""Requests that Schemathesis makes from the published description: every answer is one that it describes, whoever asks."""
+"""Schemathesis makes requests from the published description. It describes every answer, to every kind of caller."""
 
 import base64
 import json
@@ -34,9 +34,9 @@ bounded = settings(
     phases=[Phase.explicit, Phase.generate],
 )
 HELD_ELSEWHERE = [
-    checks.negative_data_rejection,  # what clients write in many ways is read alike: test_bodies.py
-    checks.positive_data_acceptance,  # below, with photos that show somebody
-    checks.ignored_auth,  # two of the callers here
+    checks.negative_data_rejection,  # the server reads bodies in many forms: test_bodies.py
+    checks.positive_data_acceptance,  # below, with photos that show a person
+    checks.ignored_auth,  # two of the callers here have no valid token
 ]
 
 
@@ -48,7 +48,7 @@ def caller(server: Server) -> Iterator[Api]:
 
 @pytest.fixture(scope="module")
 def strangers(caller: Api) -> list[dict[str, str]]:
-    """Give the headers of who has no token, and of who has one that another server has signed."""
+    """Give the headers of a caller without a token, and of a caller with another server's token."""
     good = caller.token()
     key = rsa.generate_private_key(65537, 2048)
     claims = jwt.decode(good, options={"verify_signature": False})
@@ -72,13 +72,13 @@ def test_what_the_description_allows_is_accepted(caller: Api, call: str) -> None
     @bounded
     @given(case=described.find_operation_by_id(call).as_strategy())
     def accepted(case: schemathesis.Case[Any]) -> None:
-        # What a schema cannot say: a photo shows somebody, an address is measured once it is percent-encoded.
+        # A schema cannot say that a photo shows a person, or that an address is measured after percent-encoding.
         photo = fake_photo(1) if case.media_type == "multipart/form-data" else base64.b64encode(fake_photo(1)).decode()
         body: dict[str, Any] = case.body  # type: ignore[assignment]  # each of these calls takes an object
         body.update(dict.fromkeys(PHOTOS & body.keys(), photo))
         body.pop("redirectUrl", None)
         if case.media_type == "multipart/form-data":
-            case.body = {name: body[name] for name in MEMBERS & body.keys()}  # nor that no name comes twice
+            case.body = {name: body[name] for name in MEMBERS & body.keys()}  # nor that no name occurs twice
         reply = case.call_and_validate(
             base_url=caller.server.url, headers=caller.headers, excluded_checks=HELD_ELSEWHERE
         )

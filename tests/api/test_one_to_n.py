@@ -70,7 +70,7 @@ def test_the_same_face_sent_many_times_at_once_ends_in_one_entry(api: Api) -> No
 def test_deleting_the_photo_keeps_the_person_searchable(api: Api) -> None:
     entry = enrol(api, 1)
     assert api.call("GET", f"{ROOT}/{entry}").json()["imageStored"] is True
-    for _ in range(2):  # repeating it is fine
+    for _ in range(2):  # a repetition is no error
         reply = api.call("DELETE", f"{ROOT}/search/{entry}")
         assert (reply.status_code, reply.content) == (204, b"")
     assert api.call("GET", f"{ROOT}/{entry}").json()["imageStored"] is False

@@ -1,4 +1,4 @@
-"""A server that has more to do than it can refuses before it reads, works for nobody in vain, and is fair between tenants."""
+"""An overloaded server refuses before it reads a body, does no useless work, and is fair between tenants."""
 
 import contextlib
 import socket
@@ -22,11 +22,11 @@ CALLS = pytest.mark.parametrize(
     "path", ["/api/v1/face/match", "/api/v1/face/one-to-n/search", "/api/v1/face/one-to-n/insert", "/api/v1/face"]
 )
 MOST = int(0.5 * 2 / FIRST_GUESS_SECONDS / 2)
-"""Matches that have a place before anything is known of what photos take."""
+"""Matches that get a place before the server knows the time of a photo."""
 
 
 class HeldEngine(FakeEngine):
-    """Begins no photo while it is held."""
+    """Analyses no photo while it is held."""
 
     def __init__(self) -> None:
         self.free = threading.Event()
@@ -50,7 +50,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def line(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Admission]:
-    """Hold the engine, and have nobody's place lapse."""
+    """Hold the engine, and let no place lapse."""
     monkeypatch.setattr(admission, "LAPSE_SECONDS", 1e9)
     asked = server.components.admission
     asked.seconds = FIRST_GUESS_SECONDS
@@ -71,7 +71,7 @@ def waits(line: Admission, api: Api, photos: int) -> bool:
 
 
 def begin_upload(api: Api, path: str) -> socket.socket:
-    """Send a call's head alone, which promises a body."""
+    """Send only a call's head, which announces a body."""
     address = urlsplit(api.server.url)
     one = socket.create_connection((address.hostname, address.port), timeout=30)
     headers = (f"Host: {address.netloc}", f"Authorization: {api.headers['Authorization']}")
@@ -81,7 +81,7 @@ def begin_upload(api: Api, path: str) -> socket.socket:
 
 
 def test_one_tenants_flood(server: Server, line: Admission) -> None:
-    """What has a place is answered, the rest is refused at no cost, and another tenant is served."""
+    """Requests with a place are answered, the others are refused without work, and another tenant is served."""
     with calling(server) as flooding, calling(server) as other, ThreadPoolExecutor(3 * MOST) as callers:
         before = ENGINE.analysed
         flood = [callers.submit(match, flooding) for _ in range(2 * MOST)]

@@ -1,4 +1,4 @@
-"""The pages for whoever opens the server's address: they lead on, and hold nothing that is not ours or pinned."""
+"""The pages at the server's address: their links work, and files of others on them are pinned."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ SWAGGER_UI = {
     "NOTICE": "0d20d1adef18aee3f40dd258172155521ce702ac445cb5f7b7d60ed32dad2fb2",
     "swagger-ui-bundle.js.LICENSE.txt": "37eb6e7e59aed57b2c1acf076574b818ea07b74265717e0bd67b59e0baf9abbb",
 }
-"""SHA-256 of what is taken from npm's swagger-ui-dist 5.35.0, with its licences."""
+"""SHA-256 of the files of npm's swagger-ui-dist 5.35.0, with its licences."""
 
 
 def test_what_is_taken_from_others_is_pinned() -> None:

@@ -1,4 +1,4 @@
-"""No redirect is made from what a caller sent, every call that can be got has a head, and ``Allow`` tells all methods."""
+"""The server makes no redirect from a caller's input. HEAD works wherever GET does. ``Allow`` has all methods."""
 
 import httpx
 
@@ -10,7 +10,7 @@ ID = "00000000-0000-4000-8000-000000000000"
 
 
 def calls(server: Server) -> dict[str, set[str]]:
-    """Give each call's path, with ids in it, and its methods."""
+    """Give the path of each call, with ids filled in, and its methods."""
     described = server.app.openapi()["paths"]
     paths: dict[str, set[str]] = {}
     for path, methods in described.items():

@@ -1,4 +1,4 @@
-"""The whole service on real photos, as a caller meets it."""
+"""The whole service on real photos, over HTTP."""
 
 import base64
 from concurrent.futures import ThreadPoolExecutor
@@ -19,9 +19,9 @@ REQUIRED_ACCURACY = 0.99
 REQUIRED_ACQUISITION = 0.98
 FOLDS = 10
 DOCUMENTED = {200, 201, 400, 413, 415}
-"""What an authorised call with one odd image may be answered with."""
+"""Statuses that an authorised call with one odd image may get."""
 LARGEST_RESIDENT_BYTES = 2500 << 20
-"""Two workers, each with a photo of 50 megapixels decoded (150 MB) and turned or converted once, beside the models."""
+"""The models, and two workers with a decoded photo of 50 megapixels (150 MB) each, turned or converted once."""
 IMAGE_CALLS = {
     "/api/v1/face": ("idPhoto",),
     "/api/v1/face/match": ("sourceImage", "targetImage"),
@@ -31,7 +31,7 @@ IMAGE_CALLS = {
 
 
 def read_pairs(data: Path) -> list[tuple[Path, Path, bool]]:
-    """Read LFW's pairs: ``name i j`` is one person, ``name i other j`` two."""
+    """Read LFW's pairs: ``name i j`` is one person, ``name i other j`` are two."""
     pairs = []
     for line in (data / "faces" / "lfw-pairs.txt").read_text().splitlines():
         words = line.split()
@@ -47,7 +47,7 @@ def photo(data: Path, name: str, number: str) -> Path:
 
 
 def cross_validated_accuracy(scores: NDArray[np.float64], genuine: NDArray[np.bool_]) -> float:
-    """Choose the threshold on nine tenths, count on the tenth, balanced between genuine and impostor pairs."""
+    """Choose the threshold on nine tenths, and measure on the last. Genuine and impostor pairs have the same weight."""
     folds = np.random.default_rng(1).permutation(len(scores)) % FOLDS
     accuracies = []
     for fold in range(FOLDS):
@@ -64,7 +64,7 @@ def cross_validated_accuracy(scores: NDArray[np.float64], genuine: NDArray[np.bo
 
 @pytest.mark.long
 def test_view_2_accuracy_through_the_api(data: Path, tmp_path: Path) -> None:
-    """Every third pair: a pack of 97 % accuracy would pass about once in a thousand times."""
+    """Measures every third pair. A pack of 97 % accuracy would pass about once in a thousand times."""
     pairs = read_pairs(data)[::3]
     assert len(pairs) > 750
     with server_process(tmp_path, pack="auto", models_mirror=data / "models") as server, server.client() as http:
@@ -72,7 +72,7 @@ def test_view_2_accuracy_through_the_api(data: Path, tmp_path: Path) -> None:
         def compare(pair: tuple[Path, Path, bool]) -> tuple[float, str]:
             files = {"sourceImage": pair[0].read_bytes(), "targetImage": pair[1].read_bytes()}
             reply = http.post("/api/v1/face/match", files=files)
-            # Failure to acquire is a rate of its own (ISO/IEC 19795-1): held below, and apart from accuracy.
+            # Failure to acquire is a separate rate (ISO/IEC 19795-1), which is checked below.
             return (reply.json()["score"], reply.json()["model"]) if reply.status_code == 200 else (np.nan, "")
 
         with ThreadPoolExecutor(4) as pool:
@@ -109,7 +109,7 @@ def test_hostile_files_meet_documented_statuses_only(data: Path, real_server: Se
         undocumented = [answer for answer in answers if answer[1] not in DOCUMENTED]
         assert undocumented == []
         assert {error for _, _, error in answers} <= {"", *ErrorCode}
-        # Every worker still answers.
+        # All workers still answer.
         assert httpx.get(f"{real_server.url}/readyz").status_code == 200
         good = (data / "faces" / "photos" / "obama.jpg").read_bytes()
         with ThreadPoolExecutor(4) as pool:

@@ -1,4 +1,4 @@
-"""Each call met by each kind of bad request, and one shape for every refusal."""
+"""Each call with each kind of bad request. Every refusal has the same form."""
 
 import contextlib
 import re
@@ -125,7 +125,7 @@ def test_the_largest_photo_allowed_is_allowed(api: Api, path: str) -> None:
 
 @CALLS
 def test_too_many_bytes_are_refused_from_the_header_alone(api: Api, path: str) -> None:
-    """The body is never sent: an answer proves that nothing waited for it."""
+    """The body is never sent, so an answer proves that the server did not wait for it."""
     reply = raw_request(api, path, f"Content-Length: {100 * LIMIT}", b"")
     assert reply.startswith(b"HTTP/1.1 413")
 

@@ -111,7 +111,7 @@ def test_a_compressed_form_is_415(api: Api) -> None:
 
 
 def assert_oauth_error(reply: httpx.Response, status: int, error: str) -> None:
-    """Every refusal of this call has the shape of RFC 6749 §5.2, so that OAuth libraries read it."""
+    """Every refusal of this call has the form of RFC 6749 §5.2, so that OAuth libraries read it."""
     assert (reply.status_code, reply.json()["error"]) == (status, error), reply.text
     assert reply.json().keys() == {"error", "error_description"}
     assert reply.headers["cache-control"] == "no-store"
@@ -135,7 +135,7 @@ def test_wrong_secrets_in_a_row_are_stopped_and_lock_nobody_out(tmp_path: Any) -
 def test_a_made_up_secret_reaches_no_database_and_keeps_nobody_waiting(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the client id: known, unknown, malformed, or past its limit of failures."""
+    """For each client id: known, unknown, malformed, or above its limit of failures."""
     with serving(test_settings(tmp_path, token_failures_per_minute=3)) as server, calling(server) as api:
         asked: list[str] = []
 
@@ -244,7 +244,7 @@ def take_up_keys(server: Server) -> None:
 
 
 def test_a_retired_key_ends_when_all_that_it_signed_has_ended(tmp_path: Any) -> None:
-    """In the server that runs, without a restart and without another rotation."""
+    """It happens in the running server, without a restart and without another rotation."""
     with serving(test_settings(tmp_path, token_ttl_seconds=86_400)) as server, calling(server) as api:
         (old,), token = published(api), api.token()
         new = server.deployment.signing_keys.rotate()
@@ -275,7 +275,7 @@ def lifetime(server: Server) -> dict[str, int]:
 
 
 def server_key(server: Server, kid: str) -> SigningKey:
-    """Open a key as who stole it has it."""
+    """Open a signing key as a thief would have it."""
     sealed = server.deployment.database.read_now(
         lambda c: c.execute(select(signing_keys.c.sealed_private_key).where(signing_keys.c.kid == kid)).scalar_one()
     )

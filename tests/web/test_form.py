@@ -1,4 +1,4 @@
-"""Multipart bodies as clients of all kinds write them, and as attackers do."""
+"""Multipart bodies of many clients, and of attackers."""
 
 import random
 

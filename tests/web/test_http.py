@@ -1,4 +1,4 @@
-"""What every endpoint shares."""
+"""The common parts of endpoints."""
 
 import asyncio
 from types import SimpleNamespace
@@ -11,7 +11,7 @@ from likeness.web.http import handle_likeness_error
 
 
 def test_a_refusal_does_not_keep_what_was_refused() -> None:
-    """Its traceback would keep the body and the photos."""
+    """An error's traceback would keep the body and the photos."""
     request = cast("Any", SimpleNamespace(state=SimpleNamespace(request_id="a")))
 
     def refuse() -> None:

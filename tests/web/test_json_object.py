@@ -1,4 +1,4 @@
-"""A stranger's JSON: refused by its structure before it is parsed, and read as ``json`` reads it otherwise."""
+"""JSON of an untrusted caller: it is refused by its structure before it is parsed, or read as ``json`` reads it."""
 
 import base64
 import json
@@ -40,7 +40,7 @@ def test_a_long_text_is_the_text_that_json_reads(parts: list[str], chunk_bytes: 
     text = "".join(parts) + "A" * LONG_BYTES
     body = f'{{"idPhoto": "{text}", "level": 3}}'.encode()
     before = json_object.CHUNK_BYTES
-    json_object.CHUNK_BYTES = chunk_bytes  # so that every escape is cut at some place
+    json_object.CHUNK_BYTES = chunk_bytes  # so that chunks end at every place of an escape
     try:
         fields = read_object(body)
         assert isinstance(fields["idPhoto"], LongText)
@@ -94,7 +94,7 @@ def test_a_costly_body_is_refused_before_it_is_parsed(body: bytes, monkeypatch: 
 
 
 def test_what_is_parsed_is_little() -> None:
-    """Whatever passes has at most this much for ``json`` to parse: brackets, escapes and all."""
+    """An accepted body gives ``json`` at most this much to parse, with all brackets and escapes."""
     sizes = []
     loads = json.loads
 

@@ -16,7 +16,7 @@ def test_a_cursor_comes_back_as_it_was(position: int, audience: str) -> None:
     try:
         cursor = CURSORS.write(position, audience)
     except UnicodeEncodeError:
-        return  # no tenant is named by half a surrogate pair
+        return  # no tenant's name is half a surrogate pair
     assert CURSORS.read(cursor, audience) == position
     assert cursor.isascii()
     assert len(cursor) <= 64
@@ -27,7 +27,7 @@ def test_a_changed_cursor_is_refused(position: int, data: st.DataObject) -> None
     raw = bytearray(base64.urlsafe_b64decode(CURSORS.write(position, "tenant")))
     bit = data.draw(st.integers(0, len(raw) * 8 - 1))
     raw[bit // 8] ^= 1 << bit % 8
-    with pytest.raises(InvalidInput, match="not one of ours"):
+    with pytest.raises(InvalidInput, match="of an earlier page"):
         CURSORS.read(base64.urlsafe_b64encode(raw).decode(), "tenant")
 
 

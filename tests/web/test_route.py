@@ -1,4 +1,4 @@
-"""A route that is called directly answers as FastAPI would, and asks whom FastAPI would ask."""
+"""A direct route answers as FastAPI would, and runs the same dependencies."""
 
 import asyncio
 from typing import Annotated, Any

@@ -1,6 +1,6 @@
 """The decision whether the server reads a request's body.
 
-A server with too much to do refuses a request at once, before it works on it.
+An overloaded server refuses a request at once, before it works on it.
 """
 
 import math
@@ -136,7 +136,7 @@ class Admission:
     def _refusal(self, ahead: int) -> ServiceUnavailable:
         # Callers that are refused together should not come back together.
         wait = math.ceil(ahead * self.seconds / self._workers + random.random())  # noqa: S311  no secret
-        return ServiceUnavailable("The server has too much to do; try again shortly.", retry_after_seconds=wait)
+        return ServiceUnavailable("The server is overloaded; try again shortly.", retry_after_seconds=wait)
 
     def _count(self, place: Place) -> None:
         self._counted.add(place)

@@ -1,1 +1,1 @@
-"""What every HTTP call shares: its body, its errors, its context."""
+"""The common parts of HTTP calls: bodies, errors, components, context."""

@@ -1,8 +1,8 @@
-"""How endpoints reach what the application builds once.
+"""The endpoints' access to the components that the application builds once.
 
-``likeness.app`` keeps all of it in one frozen dataclass, ``Components``, as ``app.state.components``. Each package
+``likeness.app`` keeps all components in one frozen dataclass, ``Components``, as ``app.state.components``. Each package
 declares the fields that its own endpoints read, in a small dataclass that ``Components`` inherits. So a package needs
-no type of a higher layer, and the type checker sees both that a field exists and that the application fills it.
+no type of a higher layer. The type checker sees that a field exists and that the application fills it.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def components_of(app: Any, kind: type[C]) -> C:
-    """Give an application's components, as the dataclass that a package declares of them."""
+    """Give an application's components as ``kind``, a dataclass with the fields that a package needs."""
     components = app.state.components
     assert isinstance(components, kind)
     return components

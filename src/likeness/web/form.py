@@ -1,6 +1,6 @@
-"""Reading a ``multipart/form-data`` body (RFC 7578, RFC 2046 §5.1) that is in memory.
+"""The parser of a ``multipart/form-data`` body (RFC 7578, RFC 2046 §5.1) in memory.
 
-A face never lies on the disk unencrypted.
+So a face is never on the disk unencrypted.
 """
 
 from collections.abc import Iterator
@@ -17,10 +17,8 @@ LONGEST_CONTENT_TYPE = 1024
 def read_form(body: bytes, content_type: str) -> dict[str, bytes | str]:
     """Give the parts by name: a file's content as bytes, any other part as text.
 
-    Raises ValueError, as a sentence without its end.
-
-    A part is a file where it has a file name, or where its content is no text: a file's name may be left out. Empty
-    parts are left out.
+    A part is a file if it has a file name, or if its content is not text. Empty parts are skipped. Raises ValueError,
+    whose message is a sentence without its full stop.
     """
     fields: dict[str, bytes | str] = {}
     names = set[str]()
@@ -48,14 +46,14 @@ def _boundary(content_type: str) -> bytes:
 
 def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[Message, bytes]]:
     delimiter = b"\r\n--" + boundary
-    at = len(delimiter) - 2 if body.startswith(delimiter[2:]) else _after(body, delimiter, 0)  # past a preamble
+    at = len(delimiter) - 2 if body.startswith(delimiter[2:]) else _after(body, delimiter, 0)  # after a preamble
     for _ in range(MOST_PARTS):
-        if body.startswith(b"--", at):  # what follows the last part is no business of ours
+        if body.startswith(b"--", at):  # bytes after the last part are ignored
             return
         start = _after(body, b"\r\n", at, within=LONGEST_HEAD_BYTES)
         if body[at : start - 2].strip(b" \t"):
             raise ValueError("The form is not well-formed")
-        # A part may have no head at all: then its empty line comes at once.
+        # A part may have no head. Then its empty line comes first.
         content = (
             start + 2
             if body.startswith(b"\r\n", start)

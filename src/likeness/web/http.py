@@ -1,4 +1,4 @@
-"""What every endpoint shares: its body read with a cap, its errors in one shape."""
+"""The common parts of endpoints: they read bodies up to a limit, and answer errors in one form."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -36,13 +36,13 @@ NULL = {"type": "null"}
 FIELDS_BYTES = 64 * 1024
 """Room for the fields beside the photos and for multipart boundaries."""
 LINE_BREAKS = 1.05
-"""Base64 broken into lines of 64 or 76 characters grows by less than this."""
+"""Line breaks after 64 or 76 characters make base64 longer by less than this factor."""
 LARGEST_BODIES_PER_WORKER = 2
-"""That are in memory at once; most bodies are much smaller, and many more may be."""
+"""Bodies of the largest size, per worker, that memory is reserved for. Most bodies are much smaller, so more fit."""
 OFFLOAD_BYTES = 64 * 1024
-"""Bodies larger than this are parsed on a thread."""
+"""Larger bodies are parsed on a thread."""
 _parsing = SizedExecutor("parse", workers=1)
-"""Parsing keeps the interpreter busy: a second thread would take it from the event loop, and make nothing faster."""
+"""Parsing keeps the interpreter busy. So a second thread would only take it from the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +62,21 @@ class BodyLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class BodyComponents:
-    """What :func:`read_fields` asks the application for."""
+    """The components that :func:`read_fields` needs."""
 
     body_limits: BodyLimits
     admission: Admission
 
 
 def make_admission(settings: Settings) -> Admission:
-    """Make the admission to the workers' line, with memory for the largest bodies of all workers."""
+    """Make the admission to the workers' queue, with memory for the largest bodies of all workers."""
     largest_bytes = BodyLimits(settings.max_image_bytes).in_json(photos=2)
     body_bytes = LARGEST_BODIES_PER_WORKER * settings.workers * largest_bytes
     return Admission(workers=settings.workers, wait_seconds=settings.queue_seconds, body_bytes=body_bytes)
 
 
 async def read_body(request: Request, *, limit_bytes: int) -> bytes:
-    """Give the body. Raises PayloadTooLarge from the declared length where it suffices, else at the cap."""
+    """Give the body. Raises PayloadTooLarge, by the declared length if possible, else at the limit."""
     return b"".join([chunk async for chunk in _capped(request, limit_bytes)])
 
 
@@ -84,8 +84,8 @@ async def read_fields(request: Request, model: type[M], *, photos: int) -> M:
     """Read a JSON or multipart body with at most ``photos`` photos and validate it.
 
     Call it after the caller is authorised. Raises PayloadTooLarge, UnsupportedMediaType, BadRequest and InvalidInput,
-    and ServiceUnavailable before the body is read. The request's place in the line is given back at its end, by
-    RequestContext.
+    and ServiceUnavailable before the body is read. RequestContext gives back the request's place in the queue at its
+    end.
     """
     components = components_of(request.app, BodyComponents)
     limits = components.body_limits
@@ -102,18 +102,18 @@ async def read_fields(request: Request, model: type[M], *, photos: int) -> M:
     place = components.admission.ask(OWNER.get(), photos=photos, size=limit_bytes if size is None else size)
     request.state.place = place
     PLACE.set(place)
-    body = bytearray()  # grows in place: chunks kept until the end would leave holes in the memory
+    body = bytearray()  # grows in place: chunks that are kept until the end would fragment the memory
     async for chunk in _capped(request, limit_bytes):
         body += chunk
     received = len(body)
     place.arrived(received)
-    strict = media_type == "application/json"  # a form knows only text
+    strict = media_type == "application/json"  # a form has only text
     work = partial(_validate, body, read, model, strict=strict, image_bytes=limits.image_bytes)
     return await _parsing.run(work) if received > OFFLOAD_BYTES else work()
 
 
 def refuse_encoded(request: Request) -> None:
-    """Raise UnsupportedMediaType for a compressed body: what it holds would have to be unpacked to be measured."""
+    """Raise UnsupportedMediaType for a compressed body, whose size would be known only after unpacking."""
     if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
         # RFC 9110 section 15.5.16
         headers = {"Accept-Encoding": "identity"}
@@ -121,7 +121,7 @@ def refuse_encoded(request: Request) -> None:
 
 
 def _declared(request: Request, limit_bytes: int) -> int | None:
-    """Give the body's length, where it is told. Raises PayloadTooLarge."""
+    """Give the body's declared length, or None. Raises PayloadTooLarge."""
     declared = request.headers.get("content-length", "")
     if not declared.isdigit():
         return None
@@ -152,7 +152,7 @@ def _validate(
         fields = read(_frozen(body))
     except ValueError as error:
         raise BadRequest(f"{error}.") from error
-    given = {name: value for name, value in fields.items() if value is not None}  # null is as good as left out
+    given = {name: value for name, value in fields.items() if value is not None}  # null counts as left out
     try:
         return model.model_validate(
             given, strict=strict, context={"image_bytes": image_bytes}, by_alias=True, by_name=False
@@ -162,9 +162,9 @@ def _validate(
 
 
 def _frozen(body: bytearray) -> bytes:
-    """Give what can no more change, and let go of the other.
+    """Copy a body to immutable bytes, and empty it.
 
-    On the event loop a large body would stop all for a tenth of a second.
+    For a large body this takes a tenth of a second, so it must not run on the event loop.
     """
     frozen = bytes(body)
     body.clear()
@@ -187,7 +187,7 @@ def body_schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _nullable(member: dict[str, Any]) -> dict[str, Any]:
-    """Let a member be null, which is as good as left out."""
+    """Allow null for a member, which counts as left out."""
     if NULL in member.get("anyOf", []):
         return member
     outer: dict[str, Any] = {name: member[name] for name in ("description", "default") if name in member}
@@ -195,7 +195,7 @@ def _nullable(member: dict[str, Any]) -> dict[str, Any]:
 
 
 def in_text(member: dict[str, Any]) -> dict[str, Any]:
-    """Describe a member as a part of a form, or of an address: a photo is a file, and nothing is null."""
+    """Describe a member as a part of a form or of an address: a photo is a file, and null is not allowed."""
     if member.get("format") == "byte":
         return {"type": "string", "format": "binary", "description": "JPEG or PNG, at most 5 MB."}
     kinds: list[dict[str, Any]] = [kind for kind in member.get("anyOf", []) if kind != NULL]
@@ -217,20 +217,21 @@ class ErrorBody(WireModel):
     message: str
     request_id: str
     reasons: list[str] = Field(
-        default_factory=list, description="Of `LOW_QUALITY`: the ISO/IEC 29794-5 measures that fell short, worst first."
+        default_factory=list,
+        description="With `LOW_QUALITY`: the ISO/IEC 29794-5 measures that are too low, worst first.",
     )
 
 
 STATUS_MEANINGS: dict[int, str] = {
     400: "The request or its photo cannot be used",
-    401: "No access token, or not a good one",
+    401: "No access token, or an invalid one",
     403: "The token lacks the permission",
     404: "Unknown, gone, or another tenant's",
-    409: "Contradicts what is stored",
+    409: "The request contradicts the stored data",
     413: "Too many bytes",
-    415: "Not a JPEG or PNG, or a body of another kind",
+    415: "The photo is not a JPEG or PNG, or the body has another content type",
     429: "Too many calls, see `Retry-After`",
-    500: "A fault of ours; the request id leads to the log entry",
+    500: "The server failed unexpectedly; its log has the details under the request id",
     503: "Full or not ready, see `Retry-After`",
 }
 
@@ -257,9 +258,9 @@ def error_response(error: LikenessError, request_id: str) -> JSONResponse:
 
 
 async def handle_likeness_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer for a LikenessError that a call raised, and note its code for the log."""
+    """Answer a call that raised a LikenessError, and note its code for the log."""
     assert isinstance(error, LikenessError)
-    # A refusal explains itself. Its traceback would keep the body and the photos until the next collection of garbage.
+    # A refusal needs no traceback, which would keep the body and the photos until the next garbage collection.
     error.__traceback__ = error.__cause__ = error.__context__ = None
     request.state.error = error.code  # for the call's line in the log
     return error_response(error, request.state.request_id)
@@ -269,7 +270,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 def _allowed(request: Request) -> str:
-    """Give the methods that the path of a refused request has, of all its routes."""
+    """Give the methods of all routes that have the path of a refused request."""
     scopes = ({**request.scope, "method": method} for method in METHODS)
     routes = [route for route in request.app.routes if not isinstance(route, Mount)]
     found = [scope["method"] for scope in scopes if any(route.matches(scope)[0] is Match.FULL for route in routes)]
@@ -277,20 +278,20 @@ def _allowed(request: Request) -> str:
 
 
 async def handle_http_exception(request: Request, error: Exception) -> JSONResponse:
-    """Put the router's own refusals (unknown path, wrong method) into the contract's shape."""
+    """Answer the router's own refusals (unknown path, wrong method) in the contract's form."""
     assert isinstance(error, HTTPException)
     code = ErrorCode.NOT_FOUND if error.status_code == 404 else ErrorCode.BAD_REQUEST
     message = "There is no such call." if error.status_code == 404 else f"{error.detail}."
     headers = dict(error.headers or {})
     if error.status_code == 405:
-        headers["Allow"] = _allowed(request) or "GET, HEAD"  # what is mounted are files
+        headers["Allow"] = _allowed(request) or "GET, HEAD"  # a mounted path has files
     request.state.error = code
     body = {"error": code, "message": message, "requestId": request.state.request_id}
     return JSONResponse(body, error.status_code, headers)
 
 
 async def handle_validation_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer for path, query and header parameters that FastAPI itself refused."""
+    """Answer a call whose path, query or header parameters FastAPI refused."""
     assert isinstance(error, RequestValidationError)
     faults = error.errors()
     message = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)

@@ -1,8 +1,8 @@
-"""Reading a JSON object from a stranger without holding the interpreter for more than a moment.
+"""The parser of a JSON object from an untrusted caller. It never holds the interpreter for long.
 
-``json.loads`` keeps the interpreter until it is done, on a thread too: twelve seconds for 13 MB of brackets. What this
-API takes is flat, and only its photos are long. So the long texts are taken out first, chunk by chunk; what is left
-must be little, and only that is parsed. A body is refused as soon as too much is left.
+``json.loads`` holds the interpreter until it ends, also on a thread: twelve seconds for 13 MB of brackets. The bodies
+of this API are flat, and only their photos are long. So the long texts are taken out first, chunk by chunk. Only the
+rest is parsed, and it must be small. A body is refused as soon as its rest is too large.
 """
 
 import json
@@ -13,30 +13,27 @@ from dataclasses import dataclass
 from typing import Any
 
 LONG_BYTES = 32 * 1024
-"""A text with more bytes than this is long; no member but a photo may be."""
+"""A text with more bytes than this is long. Only a photo may be long."""
 SHORT_TEXTS_BYTES = 512 * 1024
 """Most bytes of all short texts: room for 32 labels of full length, every character escaped."""
 STRUCTURE_BYTES = 16 * 1024
-"""Most bytes beside what texts hold: quotes, punctuation, numbers, indentation."""
+"""Most bytes outside of texts: quotes, punctuation, numbers, indentation."""
 MOST_LONG_TEXTS = 8
 LONGEST_NUMBER = 32
 CHUNK_BYTES = 64 * 1024
-"""What compiled code is given at once: it keeps the interpreter until it is done."""
+"""Bytes that compiled code gets at once, because it holds the interpreter until it ends."""
 LONGEST_ESCAPE = len(rb"\u002b")
 _SHORT_TEXT = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class LongText:
-    """A text as it stands in the body, between its quotes."""
+    """A text as the body has it, between its quotes."""
 
     escaped: memoryview
 
     def chunks(self) -> Iterator[bytes]:
-        """Give the text itself, in UTF-8, chunk by chunk.
-
-        Raises ValueError when its escapes are none that base64 may have.
-        """
+        """Give the text in UTF-8, chunk by chunk. Raises ValueError for a malformed escape."""
         at = 0
         while at < len(self.escaped):
             chunk = bytes(self.escaped[at : at + CHUNK_BYTES])
@@ -54,13 +51,12 @@ class LongText:
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """Give the members of a JSON object (RFC 8259); a long text is a :class:`LongText`.
+    """Give the members of a JSON object (RFC 8259). A long text is a :class:`LongText`.
 
-    Raises ValueError, as a sentence without its end.
-
-    A whole number may be written as ``3.0``; a name may be given once.
+    A whole number may be written as ``3.0``. A name may occur once. Raises ValueError, whose message is a sentence
+    without its full stop.
     """
-    placeholder = secrets.token_hex(16)  # nobody can have written it into the body
+    placeholder = secrets.token_hex(16)  # random, so no caller can have written it into the body
     little, long_texts = _take_out_long_texts(body.removeprefix(b"\xef\xbb\xbf"), placeholder)
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -82,7 +78,7 @@ def read_object(body: bytes) -> dict[str, Any]:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError("The body is not well-formed JSON in UTF-8") from error
     if not isinstance(fields, dict):
-        raise ValueError("The body must be a JSON object")  # noqa: TRY004  one kind of refusal
+        raise ValueError("The body must be a JSON object")  # noqa: TRY004  every refusal is a ValueError
     return fields
 
 
@@ -107,7 +103,7 @@ def _take_out_long_texts(body: bytes, placeholder: str) -> tuple[bytes, dict[str
             little += body[at : end + 1]
         at = end + 1
         if room_for_texts < 0:
-            raise ValueError("The body has too much text beside its photos")
+            raise ValueError("The body has too much text apart from its photos")
         if room < 0:
             break
     if len(body) - at > room:
@@ -116,13 +112,13 @@ def _take_out_long_texts(body: bytes, placeholder: str) -> tuple[bytes, dict[str
 
 
 def _end_of_text(body: bytes, start: int) -> int:
-    """Give where the closing quote is. A long text has none that is escaped: no base64 has."""
+    """Give the position of the closing quote. A long text must have no escaped quote, as base64 has none."""
     within = min(start + LONG_BYTES, len(body))
     quote = body.find(b'"', start, within)
     short = within if quote < 0 else quote
-    if body.find(b"\\", start, short) >= 0:  # looking for one is ten times as fast as matching
+    if body.find(b"\\", start, short) >= 0:  # this search is ten times as fast as the match
         text = _SHORT_TEXT.match(body, start, within)
-        assert text  # at the least nothing
+        assert text  # it matches at least the empty text
         short = text.end()
     end = body.find(b'"', short)
     if end < 0 or (end > short and body[end - 1] == ord("\\")):

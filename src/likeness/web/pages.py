@@ -1,4 +1,4 @@
-"""HTML pages from a package's ``pages`` folder, and the policy that every page of the server is under."""
+"""HTML pages of a package's ``pages`` folder, and the content policy of every page of the server."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -18,14 +18,14 @@ _POLICY: Final = {
 
 
 def content_policy(more: Mapping[str, str] | None = None) -> str:
-    """Give a Content-Security-Policy: no inline script or style, nothing from elsewhere, no frame, and ``more``."""
+    """Give a Content-Security-Policy: no inline script or style, nothing of other origins, no frame, and ``more``."""
     return "; ".join(f"{directive} {sources}" for directive, sources in (_POLICY | dict(more or {})).items())
 
 
 def load_page(package: str, name: str, **filters: Callable[..., str]) -> jinja2.Template:
-    """Give a page of a package, to be rendered with its values: they are escaped, and all must be there.
+    """Give a page of a package as a template. It escapes its values, and needs all of them.
 
-    ``filters``: by the names that the page calls them.
+    ``filters`` are functions by their names in the page.
     """
     pages = jinja2.Environment(
         loader=jinja2.PackageLoader(package, "pages"),

@@ -1,4 +1,4 @@
-"""Cursors that a caller can hand back but not forge."""
+"""Cursors that a caller can send back but not forge."""
 
 import base64
 import binascii
@@ -26,10 +26,10 @@ class Cursors:
         try:
             raw = base64.urlsafe_b64decode(cursor)
         except (binascii.Error, ValueError) as error:
-            raise InvalidInput("cursor: is not one of ours.") from error
+            raise InvalidInput("cursor: must be `next` of an earlier page.") from error
         packed, tag = raw[:8], raw[8:]
         if not hmac.compare_digest(tag, self._tag(packed, audience)):
-            raise InvalidInput("cursor: is not one of ours.")
+            raise InvalidInput("cursor: must be `next` of an earlier page.")
         return int.from_bytes(packed, "big")
 
     def _tag(self, packed: bytes, audience: str) -> bytes:

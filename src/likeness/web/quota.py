@@ -1,4 +1,4 @@
-"""Calls per caller and minute, in memory (one process serves a deployment)."""
+"""The quota of calls per caller and minute, in memory: one process serves a deployment."""
 
 from likeness.errors import TooManyRequests
 from likeness.kit.clock import Clock
@@ -7,7 +7,7 @@ WINDOW_SECONDS = 60
 
 
 class Quota:
-    """Fixed windows of a minute; a limit of 0 lets everything through."""
+    """Counts calls in fixed windows of a minute. A limit of 0 allows all calls."""
 
     def __init__(self, per_minute: int, clock: Clock) -> None:
         self._per_minute = per_minute
@@ -16,7 +16,7 @@ class Quota:
         self._taken: dict[str, int] = {}
 
     def take(self, caller: str) -> None:
-        """Count one call. Raises TooManyRequests when the caller has none left in this minute."""
+        """Count one call. Raises TooManyRequests if the caller has none left in this minute."""
         if not self._per_minute:
             return
         now = self._clock.now()

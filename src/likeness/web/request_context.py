@@ -1,7 +1,7 @@
-"""Middleware around every call.
+"""The middleware around every call.
 
-Its request id, the end of its place in the line, its line in the log, HEAD wherever GET is, and faults in the
-contract's shape.
+It gives the call its request id and its line in the log, and gives back its place in the queue. It answers HEAD like
+GET, and answers faults in the contract's form.
 """
 
 import asyncio
@@ -24,25 +24,25 @@ log = logging.getLogger("likeness.http")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
 NO_ANSWER = 499
-"""Stands in the log for a caller who left before there was an answer."""
+"""The logged status of a call whose caller left before the answer."""
 
 
 def request_id_of(scope: Scope) -> str:
-    """Give the caller's own ``X-Request-Id`` where it is plain, else a new one."""
+    """Give the caller's ``X-Request-Id`` if it has only plain characters, else a new id."""
     given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
     return given if REQUEST_ID.fullmatch(given) else new_id()
 
 
 @dataclass(frozen=True, slots=True)
 class BodyPace:
-    """How fast a body must come: so many seconds in all, and one more for so many bytes."""
+    """The least pace of a body: it may take ``seconds``, and a second more for each ``bytes_per_second`` bytes."""
 
     seconds: float
     bytes_per_second: float
 
 
 class RequestContext:
-    """See the module's text."""
+    """The middleware that the module describes."""
 
     def __init__(self, app: ASGIApp, pace: BodyPace) -> None:
         self.app = app
@@ -77,13 +77,13 @@ class RequestContext:
                 headers.setdefault("X-Content-Type-Options", "nosniff")
             await send(message)
 
-        # Whatever can be got has a head; the server itself leaves the body out.
+        # HEAD works wherever GET does. The server itself leaves out the body.
         asked: dict[str, Any] = {**scope, "method": "GET"} if scope["method"] == "HEAD" else dict(scope)
         try:
             await self.app(asked, self._in_time(receive), send_with_id)
         except ClientDisconnect:
             pass
-        except asyncio.CancelledError:  # the server stops, and its time for requests under way is over
+        except asyncio.CancelledError:  # the server stops, and the time for requests in progress is over
             if status != NO_ANSWER:
                 raise
             stopping = ServiceUnavailable("The server is stopping.")
@@ -92,15 +92,12 @@ class RequestContext:
             log.exception("request %s failed", request_id)
             if status != NO_ANSWER:
                 raise
-            fault = UnexpectedError("Something failed on our side; the request id leads to the log entry.")
+            fault = UnexpectedError("The server failed unexpectedly; its log has the details under the request id.")
             await error_response(fault, request_id)(asked, receive, send_with_id)
         return status
 
     def _in_time(self, receive: Receive) -> Receive:
-        """Give a body's chunks as long as they come at the pace asked for.
-
-        Only the time counts in which the server waits.
-        """
+        """Give a body's chunks while they keep the pace. Only the time counts in which the server waits."""
         whole = False
         left = self.pace.seconds
 

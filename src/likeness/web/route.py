@@ -1,4 +1,4 @@
-"""Routes that are called without FastAPI's solver of dependencies, which takes longer than all that they ask for."""
+"""Routes without FastAPI's solver of dependencies, which takes longer than the dependencies themselves."""
 
 import inspect
 from abc import ABC, abstractmethod
@@ -14,19 +14,19 @@ Asked = Callable[[Request], Coroutine[Any, Any, Any]]
 
 
 class OfRequest(ABC):
-    """A dependency that takes the request and nothing else."""
+    """A dependency that needs only the request."""
 
     @abstractmethod
     async def __call__(self, request: Request) -> Any:
-        """Give what an endpoint asked for."""
+        """Give the value of the endpoint's parameter."""
 
 
 class DirectRoute(APIRoute):
-    """A route whose endpoint takes nothing but the request and what :class:`OfRequest` gives, and answers with a model.
+    """A route whose endpoint takes only the request and :class:`OfRequest` dependencies, and answers with a model.
 
-    They are asked in the order of the signature, which says who may call and is described as everywhere. An endpoint
-    that also takes something of the path, the query or a header is called as FastAPI does it. Dependencies of a whole
-    router or application would not be asked: there are none.
+    The dependencies run in the order of the signature. The API's description is the same as for other routes. FastAPI
+    calls an endpoint that also takes a parameter of the path, the query or a header. Dependencies of a whole router or
+    application would not run here, and there are none.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -44,7 +44,7 @@ class DirectRoute(APIRoute):
 
 
 def _asked(endpoint: Callable[..., Any]) -> dict[str, Asked] | None:
-    """Give what each of an endpoint's parameters is got with; None where one takes more than the request."""
+    """Give the dependency of each of an endpoint's parameters. Give None if one needs more than the request."""
     hints = get_type_hints(endpoint, include_extras=True)
     asked: dict[str, Asked] = {}
     for name in inspect.signature(endpoint).parameters:

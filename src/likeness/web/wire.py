@@ -13,7 +13,7 @@ from likeness.errors import PayloadTooLarge
 from likeness.web.json_object import CHUNK_BYTES, LongText
 
 DATA_URL = re.compile(rb"\s*data:[^,]{0,1024};\s*base64\s*,", re.IGNORECASE)
-"""How a data URL (RFC 2397) begins. Its type is not believed: a photo is told from its bytes."""
+"""The beginning of a data URL (RFC 2397). Its type is ignored: the bytes decide what kind of photo it is."""
 LONGEST_NAME_SHOWN = 64
 MOST_FAULTS_SHOWN = 8
 WHITE_SPACE = b" \t\r\n\f\v"
@@ -25,9 +25,9 @@ def example(**members: Any) -> ConfigDict:
 
 
 class WireModel(BaseModel):
-    """Fields are snake_case in Python and camelCase on the wire; unknown members are let through unread."""
+    """A body whose fields are snake_case in Python and camelCase on the wire. Unknown members are ignored."""
 
-    # A validation error that is logged must not quote what was sent.
+    # A logged validation error must not quote the input.
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="ignore", hide_input_in_errors=True
     )
@@ -39,7 +39,7 @@ EXAMPLE_ID = "5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2"
 Uuid = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Level = Annotated[int, Field(ge=1, le=5)]
-"""A match level that can be asked for; see ``likeness.engine.levels``."""
+"""A match level, 1 to 5 (see ``likeness.engine.levels``)."""
 
 
 def _decode_photo(value: object, info: ValidationInfo) -> bytes:
@@ -73,11 +73,10 @@ Photo = Annotated[
 
 
 def decode_base64(chunks: Iterable[bytes]) -> bytes:
-    """Decode strictly but for white space and a data URL's beginning, which the first chunk has whole.
+    """Decode base64 strictly, except that white space and a data URL's beginning are allowed.
 
-    Raises ValueError.
-
-    Chunk by chunk, since each call keeps the interpreter until it is done.
+    The first chunk must have that beginning whole. The work is done chunk by chunk, because each call of the decoder
+    holds the interpreter until it ends. Raises ValueError.
     """
     decoded, rest, over = bytearray(), b"", False
     for nth, chunk in enumerate(chunks):
@@ -85,7 +84,7 @@ def decode_base64(chunks: Iterable[bytes]) -> bytes:
         rest += chunk[prefix.end() :] if prefix else chunk
         try:
             whole = _whole(rest, over=over)
-        except ValueError:  # looking for white space takes longer than decoding, and mostly there is none
+        except ValueError:  # white space is rare, and the search for it takes longer than the decoding
             rest = rest.translate(None, WHITE_SPACE)
             whole = _whole(rest, over=over)
         decoded += whole
@@ -97,7 +96,7 @@ def decode_base64(chunks: Iterable[bytes]) -> bytes:
 
 
 def _whole(text: bytes, *, over: bool) -> bytes:
-    """Decode the groups of four that a text has. Raises ValueError."""
+    """Decode a text's whole groups of four characters. Raises ValueError."""
     return _decode_strictly(text[: len(text) - len(text) % 4], over=over)
 
 
@@ -115,7 +114,7 @@ def _chunks(text: bytes) -> Iterable[bytes]:
 
 
 def faults_of(error: ValidationError) -> str:
-    """Tell what is wrong with which field, without the input itself: it may be a face, or a secret."""
+    """Describe the faults of each field, without the input, which may be a face or a secret."""
     faults = error.errors(include_input=False, include_url=False, include_context=False)
     return "; ".join(
         f"{'.'.join(str(name)[:LONGEST_NAME_SHOWN] for name in fault['loc']) or 'body'}: "

@@ -61,7 +61,7 @@ class CaptureHub:
         except Exception:
             log.exception("the capture of session %s failed", session_id)
             await connection.send(
-                {"type": "error", "code": ErrorCode.UNEXPECTED_ERROR, "message": "The server failed; see its log."}
+                {"type": "error", "code": ErrorCode.UNEXPECTED_ERROR, "message": "The server failed unexpectedly."}
             )
         finally:
             await connection.close()
