@@ -1,4 +1,4 @@
-"""Films of a face in the changing light of a screen, made by hand, for tests of what the light tells."""
+"""Frames of a face in the changing light of a screen, made by hand, for tests of the light's signals."""
 
 import random
 from typing import Any

@@ -12,7 +12,7 @@ TURNS = (1, 2, 3)
 
 
 class MarkerDetector:
-    """Finds one bright block, if it is large enough and its brightest corner is at the top left, as upright faces have theirs."""
+    """A detector of one bright block that is large enough. A block is upright if its brightest corner is the top left."""
 
     convincing, credible, finest = 0.9, 0.5, 10.0
 

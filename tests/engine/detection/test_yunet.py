@@ -6,7 +6,7 @@ from likeness.engine.detection.yunet import STRIDES, YuNet
 
 
 class BelievesEverything:
-    """Stands in for the network: a small face in every cell."""
+    """A stub of the network that finds a small face in every cell."""
 
     def run(self, *, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         cells = {stride: (pixels.shape[1] // stride) * (pixels.shape[2] // stride) for stride in STRIDES}

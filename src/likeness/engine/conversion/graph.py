@@ -74,7 +74,7 @@ class Graph:
         return self.add("Add", kept, raised)
 
     def build(self, inputs: Mapping[str, tuple[int, Shape]], outputs: Mapping[str, tuple[str, Shape]]) -> bytes:
-        """Check and serialise the model; a graph is built once.
+        """Check and serialise the model. Call this once for a graph.
 
         Inputs are (type, shape) by name; outputs are (node output, shape) by name.
         """
@@ -89,7 +89,7 @@ class Graph:
         others = sorted({node.domain for node in self._nodes if node.domain})
         opsets = [helper.make_opsetid("", _OPSET), *(helper.make_opsetid(domain, _RUNTIME_OPSET) for domain in others)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="likeness")
-        # Weights are most of a model, so as few copies as possible exist at once.
+        # Weights are most of a model, so each copy is released as soon as possible.
         model.graph.initializer.extend(self._constants)
         self._constants.clear()
         content = bytes(model.SerializeToString())

@@ -2,7 +2,7 @@
 
 The network is built again from the file's constants, for speed. Each batch normalisation is folded into the convolution
 before it or into the last matrix. Each PReLU becomes two convolutions that the runtime keeps in its fast layout. They
-take half the time of its own PReLU.
+take half the time of the runtime's PReLU.
 
 The 8-bit form quantises only the slowest parts: the largest pointwise convolutions and the last matrix. All other parts
 stay in float32. The ranges need no photos: the normalisation before a PReLU gives each channel's mean and deviation.
@@ -169,7 +169,7 @@ def _pointwise_in_8_bits(
 
 def _last(graph: Graph, source: str, constants: Constants, signs: NDArray[np.float32], *, eight_bits: bool) -> str:
     """Multiply by the network's last matrix, with the normalisations before and after it folded in."""
-    # Most of the weights are here, so the steps are taken in place.
+    # Most of the weights are in this matrix, so it is changed in place.
     matrix = constants.pop("pre_fc1_weight_dequantized").astype(np.float64).reshape(_TEMPLATE, len(signs), -1)
     before, shift = _normalisation(constants, "bn1", _LAST_EPSILON)
     behind, bias = _normalisation(constants, "fc1", _LAST_EPSILON)

@@ -1,4 +1,4 @@
-"""One picture of many, so that a network looks at all of them in one call."""
+"""A mosaic of many pictures, so that a network processes all of them in one call."""
 
 import math
 from collections.abc import Sequence
@@ -10,21 +10,20 @@ from likeness.engine.detection.boxes import BoxRows
 
 
 def mosaic(images: Sequence[Image], *, least: int) -> tuple[Image, BoxRows]:
-    """Lay images out beside and below each other, none wider than the first.
+    """Place images beside and below each other on a black canvas. The first image must be the widest.
 
-    Give the whole and each one's (left, top, right, bottom).
-
-    They start at even pixels: what a network that halves its input says within one is what it says of that one alone.
-    The whole is at least ``least`` pixels wide and high, and black where there is no image.
+    Returns the canvas and each image's (left, top, right, bottom). The canvas is at least ``least`` pixels wide and
+    high. Images start at even pixels, so that a network that halves its input gives the same results as for each image
+    alone.
     """
     height, width = (max(extent, least) for extent in images[0].shape[:2])
     places: list[tuple[int, int, int, int]] = []
-    free: list[tuple[int, int, float, float]] = [(0, 0, width, math.inf)]  # rooms, of which one has no floor
+    free: list[tuple[int, int, float, float]] = [(0, 0, width, math.inf)]  # free areas, of which one has no lower end
     for image in images:
         rows, columns = image.shape[:2]
         fitting = (room for room in free if room[0] + columns <= room[2] and room[1] + rows <= room[3])
         left, top, right, bottom = room = min(fitting, key=lambda room: room[3])
-        # What is left of a room: to the right of the image, as high as it is; and all that is below.
+        # The rest of an area is the part to the right of the image, with its height, and the part below it.
         free[free.index(room)] = (_even(left + columns), top, right, top + rows)
         free.append((left, _even(top + rows), right, bottom))
         places.append((left, top, left + columns, top + rows))

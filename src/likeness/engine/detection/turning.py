@@ -1,4 +1,4 @@
-"""Turning a photo by eighths of a circle, and taking the faces found then back to the photo as it came."""
+"""Turning of a photo by eighths of a circle, and the way back for the faces found on the turned photo."""
 
 import math
 
@@ -12,9 +12,9 @@ _QUARTERS = {2: cv2.ROTATE_90_COUNTERCLOCKWISE, 4: cv2.ROTATE_180, 6: cv2.ROTATE
 
 
 def turn(image: Image, eighths: int) -> tuple[Image, Matrix]:
-    """Turn anticlockwise, by 1 to 7 eighths, onto a canvas that holds all.
+    """Turn a photo anticlockwise by 1 to 7 eighths of a circle, onto a canvas that contains the whole photo.
 
-    Give the matrix that takes its pixels back.
+    Returns the canvas and the (2, 3) matrix from its pixels back to the photo's.
     """
     height, width = image.shape[:2]
     angle = eighths * math.pi / 4
@@ -31,13 +31,13 @@ def turn(image: Image, eighths: int) -> tuple[Image, Matrix]:
 
 
 def turn_back(face: Detection, back: Matrix) -> Detection:
-    """Take a face that was found on a turned canvas back to the photo.
+    """Return a face on a turned canvas in the photo's coordinates.
 
-    Its box is that of the oval which filled the old one.
+    Its new box is the bounding box of the ellipse that fills the old box.
     """
     landmarks = face.landmarks.astype(np.float64) @ back[:, :2].T + back[:, 2]
     box = face.box
-    # Box edges lie between pixels, landmarks and the matrix count pixels from their middles.
+    # Box edges are between pixels, but landmarks and the matrix count from the middles of pixels.
     centre = back[:, :2] @ (box.x + box.width / 2 - 0.5, box.y + box.height / 2 - 0.5) + back[:, 2] + 0.5
     half_width, half_height = np.hypot(back[:, 0] * box.width / 2, back[:, 1] * box.height / 2).tolist()
     return Detection(
