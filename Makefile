@@ -54,4 +54,4 @@ docs: ## write the generated parts of docs/*.md
 
 bench: ## run all benchmarks and write benchmarks/report.html; QUICK=1 takes 3 minutes; NAME=search ARGS=--quick runs one
 	@$(UV) sync --quiet --locked --all-extras --group benchmark
-	@$(UV) run --no-sync python benchmarks/$(or $(NAME),report).py $(if $(QUICK),--quick) $(ARGS)
+	@$(UV) run --no-sync python benchmarks/$(or $(NAME),report).py $(if $(QUICK),--quick) $(if $(PUBLISH),--publish) $(ARGS)

@@ -92,9 +92,8 @@ def main() -> None:
             deepface,
         )
         measure_match(report, packs, peers, photos, repeats)
-        theirs = measure_peers(peers, photos, max(3, repeats // 4))
-        ours = {"Likeness, builtin": stages["builtin"]}
-        report.bars.append(Bars("The same photo, by peers", "ms, on one thread", ours | theirs))
+        bars = measure_peers(packs["builtin"], peers, photos, max(3, repeats // 4))
+        report.bars.append(Bars("The same photo, by peers", "ms, on one thread", bars))
     if not options.mirror:
         report.notes.append("The packs `best` and `fast` are not measured: there is no mirror of their weights.")
     report.notes.append(INSIGHTFACE_NOTE)
@@ -151,9 +150,7 @@ def measure_stages(
         works = {name: works_of(engine, photo) for name, engine in packs.items()} | {
             peer.name: works_of_peer(peer, photo)
         }
-        times = in_turns(
-            {f"{name}: {stage}": work for name, all_of in works.items() for stage, work in all_of.items()}, repeats
-        )
+        times = in_turns(by_name(works), repeats)
         took = {name: stages_of(name, times) for name in works}
         for name in packs:
             beside = peer.name if name == "builtin" else "builtin"
@@ -204,12 +201,19 @@ def works_of_peer(peer: Pipeline, photo: bytes) -> dict[str, Work]:
     }
 
 
-def measure_peers(peers: tuple[Pipeline, ...], photos: DemoPhotos, repeats: int) -> dict[str, dict[str, float]]:
-    """Give the stages of each peer for the smallest photo."""
+def measure_peers(
+    engine: PackEngine, peers: tuple[Pipeline, ...], photos: DemoPhotos, repeats: int
+) -> dict[str, dict[str, float]]:
+    """Give the stages of `builtin` and of each peer for the smallest photo, in turns."""
     photo = portrait(photos, SIZES["640x480"])
-    works = {f"{peer.name}: {stage}": work for peer in peers for stage, work in works_of_peer(peer, photo).items()}
-    times = in_turns(works, repeats)
-    return {peer.name: parts_of(stages_of(peer.name, times)) for peer in peers}
+    works = {"Likeness, builtin": works_of(engine, photo)} | {peer.name: works_of_peer(peer, photo) for peer in peers}
+    times = in_turns(by_name(works), repeats)
+    return {name: parts_of(stages_of(name, times)) for name in works}
+
+
+def by_name(works: dict[str, dict[str, Work]]) -> dict[str, Work]:
+    """Give the stages of several pipelines as one list of works."""
+    return {f"{name}: {stage}": work for name, stages in works.items() for stage, work in stages.items()}
 
 
 def measure_many(report: Report, name: str, engine: PackEngine, photos: DemoPhotos, repeats: int) -> None:

@@ -1,7 +1,8 @@
 """Write the generated parts of docs/*.md: write_docs.py [--check].
 
-Such a part is between ``<!-- generated: NAME -->`` and ``<!-- end -->``. With --check nothing is written, and the
-script ends with status 1 if a page differs.
+Such a part is between ``<!-- generated: NAME -->`` and ``<!-- end -->``. The parts and the pictures of
+docs/performance.md come from benchmarks/last_release.json, all others from the code. With --check nothing is written,
+and the script ends with status 1 if a file differs.
 """
 
 import json
@@ -18,9 +19,15 @@ from likeness.cli import app
 from likeness.errors import MEANINGS, ErrorCode, raised_errors
 from likeness.settings import PREFIX, Settings
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.append(str(REPOSITORY / "benchmarks"))
+from reporting.measurement import Measurement
+from reporting.performance import LAST_RELEASE, PICTURES, parts, pictures
+
+DOCS = REPOSITORY / "docs"
 WIDTH = 120
 PART = re.compile(r"(?<=<!-- generated: )(\w+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
+RELEASE = Measurement.read(LAST_RELEASE)
 DEFAULTS_IN_WORDS = {"workers": "the number of cores"}
 
 
@@ -70,6 +77,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "errors": errors,
     "commands": commands,
     "calls": calls,
+    **parts(RELEASE),
 }
 
 
@@ -100,14 +108,20 @@ def main() -> None:
     named = sorted(part[1] for page in pages.values() for part in PART.finditer(page))
     if named != sorted(PARTS):
         sys.exit(f"the generated parts of docs/*.md are {named} but must be {sorted(PARTS)}")
-    differ = {file: new for file, page in pages.items() if (new := written(page)) != page}
+    files = {file: written(page) for file, page in pages.items()}
+    files |= {PICTURES / name: picture for name, picture in pictures(RELEASE).items()}
+    differ = {file: new for file, new in files.items() if not file.exists() or file.read_text() != new}
+    stale = set(PICTURES.glob("*.svg")) - set(files)
     if "--check" in sys.argv[1:]:
-        if differ:
-            sys.exit(f"{', '.join(file.name for file in differ)}: differs from the code; run `make docs`")
+        if wrong := sorted(file.name for file in (*differ, *stale)):
+            sys.exit(f"{', '.join(wrong)}: differs from its source; run `make docs`")
         return
+    PICTURES.mkdir(exist_ok=True)
     for file, new in differ.items():
         file.write_text(new)
         print(file.name)
+    for file in stale:
+        file.unlink()
 
 
 if __name__ == "__main__":
