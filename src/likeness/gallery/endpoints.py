@@ -184,7 +184,9 @@ async def list_entries(
     cursors: Annotated[Cursors, Depends(Component(GalleryComponents, lambda components: components.cursors))],
     cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the previous page.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    external_id: Annotated[Reference | None, Query(alias="externalId", description="Only this entry.")] = None,
+    external_id: Annotated[
+        Reference | None, Query(alias="externalId", description="List only the entry with this reference.")
+    ] = None,
 ) -> EntryPage:
     """List the gallery page by page, in order of enrolment. With `externalId`, list only the entry that has it."""
     after_key = cursors.read(cursor, principal.tenant_id) if cursor else 0

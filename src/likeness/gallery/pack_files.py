@@ -33,7 +33,7 @@ class PackFiles:
         }
 
     def changed(self) -> list[str]:
-        """Name the files changed, added or removed since they were accepted. None when no files were accepted yet."""
+        """Name the files changed, added or removed since they were accepted. Empty when none was accepted yet."""
         accepted = self._deployment.fact(FACT)
         return [] if accepted is None else _differences(accepted, self.codes())
 
