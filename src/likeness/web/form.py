@@ -14,7 +14,7 @@ LONGEST_HEAD_BYTES = 4096
 LONGEST_CONTENT_TYPE = 1024
 
 
-def read_form(body: bytes, content_type: str) -> dict[str, bytes | str]:
+def read_form(body: bytes | bytearray, content_type: str) -> dict[str, bytes | str]:
     """Give the parts by name: a file's content as bytes, any other part as text.
 
     A part is a file if it has a file name, or if its content is not text. Empty parts are skipped. Raises ValueError,
@@ -44,7 +44,7 @@ def _boundary(content_type: str) -> bytes:
     return boundary.encode()
 
 
-def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[Message, bytes]]:
+def _parts(body: bytes | bytearray, boundary: bytes) -> Iterator[tuple[Message, bytes]]:
     delimiter = b"\r\n--" + boundary
     at = len(delimiter) - 2 if body.startswith(delimiter[2:]) else _after(body, delimiter, 0)  # after a preamble
     for _ in range(MOST_PARTS):
@@ -60,11 +60,12 @@ def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[Message, bytes]]:
             else _after(body, b"\r\n\r\n", start, within=LONGEST_HEAD_BYTES)
         )
         at = _after(body, delimiter, content - 2)
-        yield BytesHeaderParser().parsebytes(body[start:content]), body[content : at - len(delimiter)]
+        with memoryview(body) as view:  # a slice of a bytearray would be one, too, and copied once more to bytes
+            yield BytesHeaderParser().parsebytes(body[start:content]), bytes(view[content : at - len(delimiter)])
     raise ValueError(f"A form may have at most {MOST_PARTS} parts")
 
 
-def _after(body: bytes, mark: bytes, start: int, *, within: int | None = None) -> int:
+def _after(body: bytes | bytearray, mark: bytes, start: int, *, within: int | None = None) -> int:
     end = len(body) if within is None else min(start + within, len(body))
     for at in range(start, end, CHUNK_BYTES):
         found = body.find(mark, at, min(at + CHUNK_BYTES + len(mark) - 1, end))

@@ -145,11 +145,11 @@ def _too_large(limit_bytes: int) -> PayloadTooLarge:
 
 
 def _validate(
-    body: bytearray, read: Callable[[bytes], dict[str, Any]], model: type[M], *, strict: bool, image_bytes: int
+    body: bytearray, read: Callable[[bytearray], dict[str, Any]], model: type[M], *, strict: bool, image_bytes: int
 ) -> M:
-    """Parse and check a body, which is empty afterwards."""
+    """Parse and check a body."""
     try:
-        fields = read(_frozen(body))
+        fields = read(body)
     except ValueError as error:
         raise BadRequest(f"{error}.") from error
     given = {name: value for name, value in fields.items() if value is not None}  # null counts as left out
@@ -159,16 +159,6 @@ def _validate(
         )
     except ValidationError as error:
         raise InvalidInput(f"{faults_of(error)}.") from error
-
-
-def _frozen(body: bytearray) -> bytes:
-    """Copy a body to immutable bytes, and empty it.
-
-    For a large body this takes a tenth of a second, so it must not run on the event loop.
-    """
-    frozen = bytes(body)
-    body.clear()
-    return frozen
 
 
 def body_schema(model: type[BaseModel]) -> dict[str, Any]:

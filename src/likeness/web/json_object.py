@@ -22,6 +22,7 @@ MOST_LONG_TEXTS = 8
 LONGEST_NUMBER = 32
 CHUNK_BYTES = 64 * 1024
 """Bytes that compiled code gets at once, because it holds the interpreter until it ends."""
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_ESCAPE = len(rb"\u002b")
 _SHORT_TEXT = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 
@@ -50,14 +51,14 @@ class LongText:
             yield chunk
 
 
-def read_object(body: bytes) -> dict[str, Any]:
+def read_object(body: bytes | bytearray) -> dict[str, Any]:
     """Give the members of a JSON object (RFC 8259). A long text is a :class:`LongText`.
 
     A whole number may be written as ``3.0``. A name may occur once. Raises ValueError, whose message is a sentence
     without its full stop.
     """
     placeholder = secrets.token_hex(16)  # random, so no caller can have written it into the body
-    little, long_texts = _take_out_long_texts(body.removeprefix(b"\xef\xbb\xbf"), placeholder)
+    little, long_texts = _take_out_long_texts(body, placeholder)
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = {name: long_texts.get(value, value) if isinstance(value, str) else value for name, value in pairs}
@@ -82,10 +83,11 @@ def read_object(body: bytes) -> dict[str, Any]:
     return fields
 
 
-def _take_out_long_texts(body: bytes, placeholder: str) -> tuple[bytes, dict[str, LongText]]:
+def _take_out_long_texts(body: bytes | bytearray, placeholder: str) -> tuple[bytes, dict[str, LongText]]:
     little, long_texts = bytearray(), dict[str, LongText]()
     view = memoryview(body)
-    room, room_for_texts, at = STRUCTURE_BYTES, SHORT_TEXTS_BYTES, 0
+    room, room_for_texts = STRUCTURE_BYTES, SHORT_TEXTS_BYTES
+    at = len(BYTE_ORDER_MARK) if body.startswith(BYTE_ORDER_MARK) else 0
     while True:
         quote = body.find(b'"', at, at + room + 1)
         if quote < 0:
@@ -111,7 +113,7 @@ def _take_out_long_texts(body: bytes, placeholder: str) -> tuple[bytes, dict[str
     return bytes(little + body[at:]), long_texts
 
 
-def _end_of_text(body: bytes, start: int) -> int:
+def _end_of_text(body: bytes | bytearray, start: int) -> int:
     """Give the position of the closing quote. A long text must have no escaped quote, as base64 has none."""
     within = min(start + LONG_BYTES, len(body))
     quote = body.find(b'"', start, within)
