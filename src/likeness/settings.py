@@ -149,6 +149,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest severity that is logged."
     )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Form of a line of the log: text to read, or one JSON object with the call's facts by name."
+    )
 
     @field_validator("base_url")
     @classmethod

@@ -14,7 +14,7 @@ from likeness.engine.levels import LEVELS
 from likeness.engine.processes import PhotoProcesses, Recipe
 from likeness.errors import ServiceUnavailable
 from likeness.gallery.served_pack import load_served_engine
-from likeness.kit.logs import configure_logging
+from likeness.kit.logs import configure_logging, logging_on_a_thread
 from likeness.server.memory import give_large_blocks_back
 from likeness.server.running import bind, ended_by_signals, make_server
 from likeness.settings import Settings
@@ -34,11 +34,15 @@ def serve() -> None:
     Example: LIKENESS_PORT=8080 likeness serve
     """
     settings = Settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     for doubt in settings.doubts():
         log.warning("%s", doubt)
     give_large_blocks_back()
-    with ended_by_signals(), closing(open_deployment(settings)) as deployment:
+    with (
+        logging_on_a_thread(settings.log_format),
+        ended_by_signals(),
+        closing(open_deployment(settings)) as deployment,
+    ):
         run_server(deployment)
 
 

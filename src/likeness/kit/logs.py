@@ -1,15 +1,24 @@
-"""The format of the log's lines, and the line of a call."""
+"""The log: the format of a line, the line that each call leaves, and the thread that writes the lines of a server."""
 
+import json
 import logging
+import os
+import queue
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 access_log = logging.getLogger("likeness.access")
 LONGEST_PATH: Final = 200
 """Characters of a path that are logged. A path may be as long as the headers, but its beginning is enough."""
-_FACTS: Final = ("tenant", "client", "error")
+QUEUED_LINES: Final = 10_000
+LAST_LINES_SECONDS: Final = 2.0
+"""Time for the lines that wait when the server ends."""
+_NAMED: Final = ("tenant", "client", "error")
+LineFormat = Literal["text", "json"]
 
 
 class LogFormat(logging.Formatter):
@@ -23,22 +32,137 @@ class LogFormat(logging.Formatter):
         return stamp.removesuffix("+00:00") + "Z"
 
 
-def configure_logging(level: str) -> None:
+class JsonLogFormat(LogFormat):
+    """One JSON object a line: ``time``, ``level``, ``logger``, ``message``, and the facts of a call by name."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "call", {}),
+        }
+        if record.exc_info:
+            facts["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(facts, ensure_ascii=False)
+
+
+_FORMATS: Final[Mapping[LineFormat, type[LogFormat]]] = {"text": LogFormat, "json": JsonLogFormat}
+
+
+def configure_logging(level: str, form: LineFormat = "text") -> None:
     """Write the log to the standard error.
 
     Call it before anything can log: earlier lines are lost or have another format.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LogFormat())
+    handler.setFormatter(_FORMATS[form]())
     logging.basicConfig(handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     logging.getLogger("likeness").setLevel(level.upper())
 
 
+@contextmanager
+def logging_on_a_thread(form: LineFormat = "text") -> Iterator[None]:
+    """Write the log's lines on a thread of their own.
+
+    A reader of the log that stops, such as a full pipe, then delays no call. If ``QUEUED_LINES`` wait, further lines
+    are dropped and counted.
+    """
+    root = logging.getLogger()
+    before = root.handlers[:]
+    lines = _QueuedLines(_FORMATS[form](), sys.stderr.fileno())
+    root.handlers[:] = [lines]
+    try:
+        yield
+    finally:
+        root.handlers[:] = before
+        lines.finish()
+
+
+class _QueuedLines(logging.Handler):
+    """Queues records for the thread that writes them.
+
+    The thread writes to the descriptor itself. So it holds no lock that the end of the process waits for.
+    """
+
+    def __init__(self, form: LogFormat, descriptor: int) -> None:
+        super().__init__()
+        self._form = form
+        self._descriptor = descriptor
+        self._lost = 0
+        self._waiting: queue.Queue[logging.LogRecord | str | None] = queue.Queue(QUEUED_LINES)
+        self._thread = threading.Thread(target=self._write_lines, name="log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # The record of a call holds only numbers and texts. Other records may hold objects that change later.
+        line = record if record.name == access_log.name else self._form.format(record)
+        try:
+            self._waiting.put_nowait(line)
+        except queue.Full:
+            self._lost += 1
+
+    def finish(self) -> None:
+        """Write the lines that wait, for as long as ``LAST_LINES_SECONDS``."""
+        try:
+            self._waiting.put(None, timeout=LAST_LINES_SECONDS)
+        except queue.Full:
+            return
+        self._thread.join(LAST_LINES_SECONDS)
+
+    def _write_lines(self) -> None:
+        while (line := self._waiting.get()) is not None:
+            self._write(line if isinstance(line, str) else self._form.format(line))
+            if lost := self._count_lost():
+                self._write(
+                    self._form.format(_warning(f"{lost} lines of the log are lost, because its reader is too slow"))
+                )
+
+    def _count_lost(self) -> int:
+        self.acquire()  # as each caller of ``emit`` does
+        try:
+            lost, self._lost = self._lost, 0
+        finally:
+            self.release()
+        return lost
+
+    def _write(self, line: str) -> None:
+        left = f"{line}\n".encode(errors="backslashreplace")
+        try:
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+        except OSError:  # the reader has gone; the server goes on
+            return
+
+
+def _warning(message: str) -> logging.LogRecord:
+    return logging.LogRecord("likeness", logging.WARNING, __file__, 0, message, (), None)
+
+
 def log_call(method: str, path: str, status: int, seconds: float, request_id: str, facts: Mapping[str, Any]) -> None:
     """Log a call, without its query string, which may hold secrets."""
-    if access_log.isEnabledFor(logging.INFO):
-        known = "".join(f" {name}={facts[name]}" for name in _FACTS if facts.get(name))
-        access_log.info(
-            "%s %s %d %.1f ms id=%s%s", method, path[:LONGEST_PATH], status, seconds * 1000, request_id, known
-        )
+    if not access_log.isEnabledFor(logging.INFO):
+        return
+    path, milliseconds = path[:LONGEST_PATH], seconds * 1000
+    named = {name: facts[name] for name in _NAMED if facts.get(name)}
+    access_log.info(
+        "%s %s %d %.1f ms id=%s%s",
+        method,
+        path,
+        status,
+        milliseconds,
+        request_id,
+        "".join(f" {name}={value}" for name, value in named.items()),
+        extra={
+            "call": {
+                "method": method,
+                "path": path,
+                "status": status,
+                "milliseconds": round(milliseconds, 1),
+                "requestId": request_id,
+                **named,
+            }
+        },
+    )
