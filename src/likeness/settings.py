@@ -95,8 +95,8 @@ class Settings(BaseSettings):
     engine: Literal["threads", "processes"] = Field(
         "threads",
         description="Where photos are analysed: on threads of the server, or in processes of their own. Choose "
-        "processes from 8 workers on: threads share one interpreter. A photo that crashes a process does not end the "
-        "server. Each process takes some 150 MB.",
+        "processes for more than 4 workers: threads share one interpreter. A photo that crashes a process does not end "
+        "the server. Each process takes some 150 MB.",
     )
     queue_seconds: float = Field(
         0.5,

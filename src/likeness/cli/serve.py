@@ -22,6 +22,8 @@ from likeness.store.images import ImageStore
 from likeness.web.components import components_of
 
 log = logging.getLogger("likeness")
+MOST_THREADS = 4
+"""Threads that one interpreter keeps busy (``benchmarks/cores.py``)."""
 
 
 def serve() -> None:
@@ -89,6 +91,12 @@ def _serve(deployment: Deployment, engine: Engine, listeners: list[socket.socket
 def _processes(settings: Settings, engine: Engine) -> Iterator[PhotoProcesses | None]:
     """Start the processes for photos, where the settings ask for them."""
     if settings.engine == "threads":
+        if settings.workers > MOST_THREADS:
+            log.info(
+                "%d workers are threads, which use some %d cores; with LIKENESS_ENGINE=processes they use all",
+                settings.workers,
+                MOST_THREADS,
+            )
         yield None
         return
     recipe = Recipe(engine.pack.id, settings.models_dir, settings.models_mirror, settings.provider)
