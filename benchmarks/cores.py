@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
@@ -41,6 +42,7 @@ from likeness.engine.processes import main as be_a_photo_process
 LEAST_OF_ENGINE = 0.92
 LEAST_OF_IDEAL = 0.9
 SIMULATED_CORES = (2, 8, 16)
+KINDS = ("threads", "processes")
 SLICES = 20
 """Times that the simulated engine goes into native code, for one photo."""
 NATIVE, HELD = "BENCHMARK_NATIVE_MS", "BENCHMARK_HELD_MS"
@@ -91,22 +93,29 @@ def measure_served(report: Report, pack: str, mirror: Path | None, *, seconds: f
     photo = portrait()
     request = (MATCH, FORM, body_of(FORM, sourceImage=photo, targetImage=photo))
     environment = {"LIKENESS_MODELS_MIRROR": str(mirror)} if mirror else {}
-    alone, served = [], []
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        serving(pack=pack, workers=cores(), entries=0, **environment) as (process, port, token),
-    ):
+    alone: list[float] = []
+    served: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        servers = {
+            kind: stack.enter_context(
+                serving(pack=pack, workers=cores(), entries=0, LIKENESS_ENGINE=kind, **environment)
+            )
+            for kind in KINDS
+        }
         result = Path(folder, "rate")
         arguments = ["--engine-alone", pack, str(seconds), str(result), *(["--mirror", str(mirror)] if mirror else [])]
         for _ in range(turns):
             with process_of(*arguments, script=__file__) as engine:
                 engine.wait()
             alone.append(float(result.read_text()))
-            done = run(process, port, request_of(*request, token), 4 * cores(), seconds)
-            served.append(done.calls / done.seconds)
+            for kind, (process, port, token) in servers.items():
+                done = run(process, port, request_of(*request, token), 4 * cores(), seconds)
+                served[kind].append(done.calls / done.seconds)
     report.add(f"{pack}: engine alone, {cores()} cores", max(alone), "matches/s")
-    report.add(f"{pack}: served, {4 * cores()} clients", max(served), "matches/s")
-    report.at_least(f"{pack}: served, of the engine alone", max(served) / max(alone), "", LEAST_OF_ENGINE)
+    for kind in KINDS:
+        report.add(f"{pack}: served by {kind}, {4 * cores()} clients", max(served[kind]), "matches/s")
+        share = max(served[kind]) / max(alone)
+        report.at_least(f"{pack}: served by {kind}, of the engine alone", share, "", LEAST_OF_ENGINE)
 
 
 # --- Simulated cores
@@ -193,7 +202,7 @@ def measure_simulated(report: Report, cores: Sequence[int], *, seconds: float, p
     for simulated in cores:
         ideal = simulated / (2 * takes) * 1000
         report.add(f"{simulated} simulated cores: ideal", ideal, "matches/s")
-        for kind in ("threads", "processes"):
+        for kind in KINDS:
             with serving(
                 "--serve-simulated", script=__file__, workers=simulated, entries=0, LIKENESS_ENGINE=kind, **environment
             ) as (process, port, token):
