@@ -94,9 +94,9 @@ class Settings(BaseSettings):
     )
     engine: Literal["threads", "processes"] = Field(
         "threads",
-        description="Where photos are analysed: on threads of the server, or in processes of their own. Choose "
-        "processes for more than 4 workers: threads share one interpreter. A photo that crashes a process does not end "
-        "the server. Each process takes some 150 MB.",
+        description="Where photos are analysed: on threads of the server, or in separate processes. Choose processes "
+        "for more than 4 workers, because threads share one interpreter. A photo that crashes a process does not end "
+        "the server. Each process takes about 150 MB.",
     )
     queue_seconds: float = Field(
         0.5,

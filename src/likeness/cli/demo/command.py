@@ -114,7 +114,7 @@ def _prepare(settings: Settings, console: Console) -> ClientCredentials:
     except OSError as error:
         obstacle = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be listened on ({error.strerror})"
         raise SetupError(
-            f"{settings.own_address} {obstacle}; stop what runs there, or set LIKENESS_HOST and LIKENESS_PORT"
+            f"{settings.own_address} {obstacle}; stop the program that uses it, or set LIKENESS_HOST and LIKENESS_PORT"
         ) from error
     if not is_initialised(settings):
         initialise(settings)
