@@ -1,4 +1,4 @@
-"""Rows of (left, top, right, bottom) and what detectors do with them."""
+"""Boxes as rows of (left, top, right, bottom), and the operations of detectors on them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,9 @@ def strongest(scores: NDArray[np.float32], most: int) -> NDArray[np.intp]:
 def suppress(
     boxes: BoxRows, scores: NDArray[np.float32], limit: float, *, of_smaller: bool = False
 ) -> NDArray[np.intp]:
-    """Non-maximum suppression: give the rows that no better row overlaps by more than ``limit``, best first.
+    """Return the rows that no better row overlaps by more than ``limit``, best first (non-maximum suppression).
 
-    The overlap of two boxes is their intersection over their union, or over the smaller of the two.
+    The overlap of two boxes is their intersection divided by their union, or by the smaller of the two boxes.
     """
     order = np.argsort(-scores, kind="stable")
     hidden = np.zeros(len(order), bool)
@@ -40,6 +40,6 @@ def _overlaps(boxes: BoxRows, *, of_smaller: bool) -> NDArray[np.float32]:
 
 
 def squares(boxes: BoxRows) -> BoxRows:
-    """Widen each box about its centre to a square."""
+    """Widen each box to a square with the same centre."""
     centres, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
     return np.hstack([centres - half, centres + half])

@@ -17,18 +17,17 @@ from likeness.engine.photo.resampling import shrink, warp
 from likeness.engine.runtime import Network
 
 _WINDOW, _REFINED_SIDE, _OUTPUT_SIDE = 12, 24, 48
-"""Pixels of a face that each of the three networks sees."""
+"""The side of each network's input, in pixels."""
 _STEP = 0.709
 _WINDOWS_MAX, _CANDIDATES_MAX = 1000, 300
-"""Windows that are believed of the first network, and that the second one looks at; patterns could give many thousands.
-"""
+"""The most windows from the first network, and the most for the second one. A pattern could give many thousands."""
 _PROPOSED, _REFINED, _FOUND = 0.6, 0.7, 0.7
 _GREY = (128, 128, 128)
 
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """The photo at one scale (pixels here per pixel of the photo)."""
+    """The photo at one scale, which is the size of this image divided by the photo's size."""
 
     image: Image
     scale: float
@@ -36,7 +35,7 @@ class _Level:
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """What the output network says of n boxes: better boxes (n, 4), landmarks (n, 5, 2) and face probabilities (n,)."""
+    """The output network's results for n boxes: better boxes (n, 4), landmarks (n, 5, 2), face probabilities (n,)."""
 
     boxes: BoxRows
     landmarks: NDArray[np.float32]
@@ -44,13 +43,13 @@ class Located:
 
 
 class LandmarkLocator:
-    """MTCNN's output network on its own: five landmarks of a face whose box is known. Thread-safe."""
+    """MTCNN's output network alone: it finds the five landmarks of a face in a known box. Thread-safe."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
 
     def locate(self, image: Image, boxes: BoxRows) -> Located:
-        """Look at each box, widened to a square."""
+        """Run the network on each box, widened to a square."""
         boxes = squares(boxes)
         crops = np.empty((len(boxes), _OUTPUT_SIDE, _OUTPUT_SIDE, 3), np.uint8)
         for crop, matrix in zip(crops, _to_crops(boxes, _OUTPUT_SIDE), strict=True):
@@ -58,13 +57,13 @@ class LandmarkLocator:
         answer = self._network.run(pixels=crops)
         sides = boxes[:, 2:] - boxes[:, :2]
         points = answer["landmarks"].reshape(-1, 2, 5).transpose(0, 2, 1)
-        # The network counts from a pixel's edge, landmarks are pixel indices.
+        # The network counts from a pixel's edge, but landmarks are pixel indices.
         landmarks = boxes[:, None, :2] + points * sides[:, None] - np.float32(0.5)
         return Located(_shifted(boxes, answer["regions"]), landmarks, answer["faces"][:, 0])
 
 
 class Mtcnn:
-    """See the module's docstring. Thread-safe."""
+    """The detector of the module's docstring. Thread-safe."""
 
     convincing = 0.99
     credible = 0.9
@@ -86,7 +85,7 @@ class Mtcnn:
         kept = good[suppress(located.boxes[good], located.scores[good], 0.6, of_smaller=True)]
         if not kept.size:
             return []
-        # Landmarks come from a second look, at the box that the first one has set right.
+        # A second run of the output network, on its own corrected boxes, gives the landmarks.
         landmarks = self._locator.locate(image, located.boxes[kept]).landmarks
         return detections(located.boxes[kept], landmarks, located.scores[kept])
 
@@ -98,7 +97,7 @@ class Mtcnn:
         canvas, places = mosaic([level.image for level in seen], least=_WINDOW)
         answer = self._proposal.run(pixels=canvas[None])
         windows, scores, of_level = _windows(answer["faces"][0, 0], answer["regions"][0], places)
-        kept = suppress(windows, scores, 0.5)  # only within a level: levels lie apart in the mosaic
+        kept = suppress(windows, scores, 0.5)  # only within a level, because levels do not overlap in the mosaic
         windows, scores, of_level = windows[kept], scores[kept], of_level[kept]
         scales = np.array([level.scale for level in seen], np.float32)[of_level, None]
         boxes = np.asarray((windows - np.tile(places[of_level, :2], 2)) / scales, np.float32)
@@ -113,7 +112,7 @@ class Mtcnn:
 
 
 def detections(boxes: BoxRows, landmarks: NDArray[np.float32], scores: NDArray[np.float32]) -> list[Detection]:
-    """Give rows of corners, landmarks and scores as detections."""
+    """Convert rows of corners, landmarks and scores to detections."""
     return [
         Detection(Box(float(left), float(top), float(right - left), float(bottom - top)), points, float(score))
         for (left, top, right, bottom), points, score in zip(boxes, landmarks, scores, strict=True)
@@ -123,10 +122,10 @@ def detections(boxes: BoxRows, landmarks: NDArray[np.float32], scores: NDArray[n
 def _windows(
     faces: NDArray[np.float32], regions: NDArray[np.float32], places: BoxRows
 ) -> tuple[BoxRows, NDArray[np.float32], NDArray[np.intp]]:
-    """Give the strongest windows (n, 4) that lie within one level of the mosaic, their scores (n,) and levels (n,).
+    """Return the strongest windows (n, 4) inside one level of the mosaic, their scores (n,) and their levels (n,).
 
-    ``faces`` (rows, columns) scores a window at every second pixel, ``regions`` (4, rows, columns) moves its edges,
-    ``places`` (levels, 4) tells where each level lies.
+    ``faces`` (rows, columns) has a window's score at every second pixel. ``regions`` (4, rows, columns) moves the
+    window's edges. ``places`` (levels, 4) has the box of each level in the mosaic.
     """
     rows, columns = np.nonzero(faces > _PROPOSED)
     corners = 2 * np.stack([columns, rows], axis=1).astype(np.float32)
@@ -140,7 +139,10 @@ def _windows(
 
 
 def _pyramid(image: Image, smallest: float) -> list[_Level]:
-    """Shrink step by step: first the smallest face fills the refinement network, last the photo fills one window."""
+    """Shrink the photo step by step.
+
+    At the first scale, the smallest face fills the refinement network's input. At the last, the photo fills a window.
+    """
     scale = min(_REFINED_SIDE / smallest, 1.0)
     levels = [_Level(shrink(image, scale), scale)]
     while min(levels[-1].image.shape[:2]) * _STEP >= _WINDOW:
@@ -149,7 +151,7 @@ def _pyramid(image: Image, smallest: float) -> list[_Level]:
 
 
 def _cut(levels: Sequence[_Level], boxes: BoxRows, side: int) -> NDArray[np.uint8]:
-    """Cut out boxes at side x side pixels, each from the level that comes nearest; grey beyond the edges."""
+    """Cut out boxes at side x side pixels, each from the level with the nearest scale. The outside is grey."""
     crops = np.empty((len(boxes), side, side, 3), np.uint8)
     wanted = side / np.maximum(boxes[:, 2] - boxes[:, 0], 1e-3) / levels[0].scale
     steps = np.rint(np.log(wanted) / np.log(_STEP)).clip(0, len(levels) - 1).astype(int)
@@ -162,7 +164,7 @@ def _cut(levels: Sequence[_Level], boxes: BoxRows, side: int) -> NDArray[np.uint
 
 
 def _to_crops(boxes: BoxRows, side: int) -> NDArray[np.float64]:
-    """Give for each square box the (2, 3) matrix that takes it to side x side pixels."""
+    """Return for each square box the (2, 3) matrix from the image to side x side pixels."""
     matrices = np.zeros((len(boxes), 2, 3))
     scale = side / np.maximum(boxes[:, 2] - boxes[:, 0], np.float32(1e-3)).astype(np.float64)
     matrices[:, 0, 0] = matrices[:, 1, 1] = scale

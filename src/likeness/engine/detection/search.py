@@ -73,11 +73,11 @@ class FaceSearch:
         return _largest_first(self._believed(self._likelier(upright, likeliest)))
 
     def _subject_found(self, faces: list[Detection], smallest: float) -> bool:
-        """Whether a look shows the subject, and would have shown its rivals."""
+        """Whether a search for faces of ``smallest`` pixels found the subject and could also find its rivals."""
         return self._convincing(faces) and max(face.box.width for face in faces) * _RIVAL >= smallest
 
     def _widths(self, image: Image) -> list[float]:
-        """Give the falling face widths to look for."""
+        """Return the least widths of the searches, in pixels, largest first."""
         side = min(image.shape[:2])
         finest = self._finest(image)
         return sorted({max(fraction * side, finest) for fraction in (_COARSE, _MEDIUM, 0.0)}, reverse=True)
@@ -103,12 +103,15 @@ class FaceSearch:
         return likeliest
 
     def _likelier(self, upright: list[Detection], turned: list[Detection]) -> list[Detection]:
-        """Choose between what is seen upright, where nothing convinces, and what is seen turned."""
+        """Choose between the faces of the upright photo, of which none is convincing, and those of the turned photo."""
         enough = max(_LIKELY, _confidence(upright) + _MORE_LIKELY)
         return turned if self._convincing(turned) or _confidence(turned) >= enough else upright
 
     def _believed(self, faces: list[Detection]) -> list[Detection]:
-        """Beside a face that leaves no doubt, something doubtful is no face; on its own it must at least be large."""
+        """Return the faces without the doubtful ones.
+
+        Beside a convincing face, others need a credible confidence. Without one, each face must be large enough.
+        """
         if self._convincing(faces):
             return [face for face in faces if face.confidence >= self.detector.credible]
         return [face for face in faces if face.box.width >= _DOUBTFUL_PIXELS]

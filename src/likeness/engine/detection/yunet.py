@@ -1,8 +1,7 @@
-"""YuNet: one small anchor-free network that sees faces of about 10 to 300 pixels.
+"""YuNet: a small anchor-free network that detects faces of about 10 to 300 pixels.
 
-It finds faces; their landmarks, which decide how well a face is recognised, come from MTCNN's output network, which
-looks at each face alone: on the photos that the packs were measured with, that halves the false non-matches of YuNet's
-own landmarks.
+The landmarks determine how well a face is recognised. They come from MTCNN's output network, which processes each face
+alone. On the photos of the packs' measurements, this halves the false non-matches compared with YuNet's landmarks.
 
 Source: Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", 2023; the ONNX model of the OpenCV Zoo.
 """
@@ -26,12 +25,12 @@ _CELLS_MAX, _FACES_MAX = 2000, 300
 """Cells that are believed, and faces that their landmarks are looked for in; a picture tiled with faces could give many
 thousands."""
 _BELIEVED = 0.25
-"""Least product of the two networks' confidences. Of the 7,171 photos that the packs were measured with, the least of a
-face is 0.53."""
+"""The least product of the two networks' confidences. In the 7,171 photos of the packs' measurements, no face is below
+0.53."""
 
 
 class YuNet:
-    """See the module's docstring. Thread-safe."""
+    """The detector of the module's docstring. Thread-safe."""
 
     convincing = 0.9
     credible = 0.5
@@ -52,7 +51,7 @@ class YuNet:
             return []
         boxes *= np.tile(np.array([image.shape[1] / width, image.shape[0] / height], np.float32), 2)
         located = self._locator.locate(image, boxes)
-        # Both networks must believe in a face, and in its being upright.
+        # Both networks must find an upright face.
         scores *= located.scores
         believed = scores > _BELIEVED
         return detections(boxes[believed], located.landmarks[believed], scores[believed])
