@@ -429,7 +429,7 @@ def main() -> None:
     if options.quick:
         measure(report, seconds=0.5, turns=1)
     else:
-        measure(report, seconds=2.0, turns=3)
+        measure(report, seconds=1.5, turns=3)
     if not report.publish(options.json):
         sys.exit(1)
 

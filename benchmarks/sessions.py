@@ -55,7 +55,7 @@ def main() -> None:
     shared = Path(__file__).parents[2] / "shared" / "data" / "models"
     parser.add_argument("--mirror", type=Path, default=shared if shared.is_dir() else None, help="model files")
     options = parser.parse_args()
-    seconds = 4.0 if options.quick else 20.0
+    seconds = 4.0 if options.quick else 12.0
     photos = load_photos()
     report = Report(f"face sessions, a server on {os.cpu_count()} cores, frames of a simulated person")
     with tempfile.TemporaryDirectory() as folder:

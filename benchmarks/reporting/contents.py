@@ -38,7 +38,7 @@ BENCHMARKS = (
     Benchmark(
         "startup", "Start-up", "The processor's time of a command, and of the start of a server with many tenants."
     ),
-    Benchmark("memory", "Memory", "What a served process has of memory, idle and under load.", (), None),
+    Benchmark("memory", "Memory", "What a served process has of memory, idle and under load.", QUICK, None),
     Benchmark(
         "overload", "Overload", "A server with four times as much to do as it can, on a simulated engine.", QUICK, None
     ),

@@ -27,21 +27,31 @@ def run(benchmark: Benchmark, *, quick: bool, most_seconds: float = MOST_SECONDS
     with tempfile.TemporaryDirectory() as scratch, (Path(scratch) / "errors").open("w+") as errors:
         found = Path(scratch) / "figures.json"
         command = [sys.executable, str(folder / f"{benchmark.name}.py"), *arguments, "--json", str(found)]
-        process = subprocess.Popen(command, stderr=errors)
+        process, late = subprocess.Popen(command, stderr=errors), ""
         try:
             process.wait(most_seconds)
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)  # so that it ends its own servers
-            process.wait(SECONDS_TO_END)
+            end(process)
+            late = f"it took longer than {most_seconds:g} s"
         seconds = time.monotonic() - began
         errors.seek(0)
         said = errors.read()
         print(said, end="", file=sys.stderr)
         named = benchmark.name, benchmark.title, benchmark.about, round(seconds, 1)
         if not found.exists():
-            last = said.strip().splitlines()[-1:] or [f"it took longer than {most_seconds:g} s, or ended early"]
-            return Section(*named, problem=last[0])
+            last = said.strip().splitlines()[-1:] or [f"it ended with status {process.returncode}"]
+            return Section(*named, problem=late or last[0])
         return section_of(named, found.read_bytes())
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """End a benchmark, and let it end its own servers first."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def section_of(named: tuple[str, str, str, float], found: bytes) -> Section:

@@ -34,7 +34,7 @@ def test_a_benchmark_that_fails_says_why(tmp_path: Path, capfd: pytest.CaptureFi
 
 def test_a_benchmark_that_does_not_end_is_ended(tmp_path: Path) -> None:
     section = run(BENCHMARK, quick=True, most_seconds=0.5, folder=program(tmp_path, "import time\ntime.sleep(600)"))
-    assert section.problem
+    assert section.problem == "it took longer than 0.5 s"
 
 
 def test_quick_and_full_runs_get_their_own_arguments(tmp_path: Path) -> None:
