@@ -5,11 +5,9 @@ import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, HttpUrl, TypeAdapter, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import URL
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter, field_validator, model_validator
 
 MEBIBYTE = 1024 * 1024
 PREFIX = "LIKENESS_"
@@ -17,10 +15,13 @@ OF_COMMANDS = frozenset({"LIKENESS_WEBHOOK_PASSWORD"})
 """Variables that are options of a command, not settings."""
 
 
-class Settings(BaseSettings):
-    """The deployment's settings. ``scripts/write_docs.py`` writes them into docs/operations.md."""
+class Settings(BaseModel):
+    """The deployment's settings: those given, then those of the environment, then the defaults.
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    ``scripts/write_docs.py`` writes them into docs/operations.md.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", validate_default=True)
 
     data_dir: Path = Field(Path("data"), description="Folder of the database, the images, the key file and the models.")
     host: str = Field("127.0.0.1", description="Address that the server listens on.")
@@ -153,6 +154,14 @@ class Settings(BaseSettings):
         "text", description="Form of a line of the log: text to read, or one JSON object with the call's facts by name."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_environment(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Add the variables of the environment. The case of their names does not matter."""
+        fields = {f"{PREFIX}{name}".lower(): name for name in cls.model_fields}
+        variables = {variable.lower(): value for variable, value in os.environ.items()}
+        return {fields[name]: value for name, value in variables.items() if name in fields} | given
+
     @field_validator("base_url")
     @classmethod
     def _plain_origin(cls, value: str | None) -> str | None:
@@ -190,6 +199,8 @@ class Settings(BaseSettings):
 
     @property
     def database_address(self) -> str:
+        from sqlalchemy import URL  # noqa: PLC0415  half of what `likeness --version` would import
+
         return self.database_url or URL.create("sqlite", database=str(self.database_file.resolve())).render_as_string()
 
     @property

@@ -1,0 +1,36 @@
+"""Where settings come from."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from likeness.settings import Settings
+
+
+def test_the_environment_is_read_in_any_case_and_text_becomes_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "LIKENESS_PORT": "9000",
+        "likeness_standby": "yes",
+        "LIKENESS_KEY_FILE": "/keys/a",
+        "LIKENESS_NOTHING": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert (settings.port, settings.standby, settings.key_file) == (9000, True, Path("/keys/a"))
+    assert settings.model_fields_set >= {"port", "standby", "key_file"}
+
+
+def test_what_is_given_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIKENESS_PORT", "9000")
+    assert Settings(port=1).port == 1
+    assert Settings(port=1).model_copy(update={"port": 2}).port == 2
+
+
+def test_every_bad_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIKENESS_PORT", "x")
+    monkeypatch.setenv("LIKENESS_WORKERS", "0")
+    monkeypatch.setenv("LIKENESS_KEEP_ALIVE_SECONDS", "")
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert {fault["loc"] for fault in refused.value.errors()} == {("port",), ("workers",), ("keep_alive_seconds",)}
