@@ -17,7 +17,8 @@ from likeness.access.scopes import Scope
 from likeness.engine.fake import fake_photo
 from likeness.errors import NotFound
 from likeness.kit.ids import new_id
-from likeness.kit.jose import Signer, SigningKey
+from likeness.kit.jose import Signer
+from likeness.kit.signing_key import SigningKey
 from likeness.settings import Settings
 from likeness.store.tables import signing_keys
 from servers import Api, Server, calling, serving, test_settings

@@ -10,7 +10,8 @@ from joserfc import jwt as jwt_of_joserfc
 from joserfc.jwk import RSAKey
 
 from likeness.kit import jose
-from likeness.kit.jose import ALGORITHM, ExpiredToken, InvalidToken, Signer, SigningKey
+from likeness.kit.jose import ExpiredToken, InvalidToken, Signer
+from likeness.kit.signing_key import ALGORITHM, SigningKey
 
 OLD, NEW, STRANGER = SigningKey.generate(), SigningKey.generate(), SigningKey.generate()
 SIGNER = Signer([NEW, OLD])

@@ -5,16 +5,19 @@ The newest key signs. A retired key verifies until everything that it signed has
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from likeness.errors import NotFound, SetupError
 from likeness.kit.clock import Clock
 from likeness.kit.envelope import KeyProvider
-from likeness.kit.jose import LONGEST_LIFE_SECONDS, TOLERATED_SECONDS, Signer, SigningKey
+from likeness.kit.signing_key import LONGEST_LIFE_SECONDS, TOLERATED_SECONDS, SigningKey
 from likeness.store.database import Database
 from likeness.store.tables import signing_keys
+
+if TYPE_CHECKING:
+    from likeness.kit.jose import Signer
 
 TAKEN_UP_SECONDS = 60
 """A running server signs with a new key within this time."""
@@ -30,15 +33,17 @@ class SigningKeys:
         self._keys = keys
         self._clock = clock
 
-    def signer(self) -> Signer:
+    def signer(self) -> "Signer":
         """Load the keys. Make the first key when there is none. Raises SetupError when a key does not open."""
+        from likeness.kit.jose import Signer  # noqa: PLC0415  most commands sign nothing
+
         rows = self._database.read_now(self._live)
         if not rows:
             self.rotate()
             rows = self._database.read_now(self._live)
         return Signer(self._open(rows))
 
-    async def take_up(self, signer: Signer) -> None:
+    async def take_up(self, signer: "Signer") -> None:
         """Replace a running server's keys by those stored, and delete the keys that have ended.
 
         Raises SetupError when a key does not open.

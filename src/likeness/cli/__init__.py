@@ -6,16 +6,11 @@ import sys
 from typing import Annotated, ClassVar, NoReturn
 
 import typer
-from pydantic import ValidationError
-from rich.console import Console
-from rich.markup import escape
 
 from likeness import __version__
 from likeness.cli.lazy import LazyGroup
 from likeness.errors import LikenessError, SetupError
 from likeness.kit.logs import configure_logging
-from likeness.settings import unknown_settings
-from likeness.web.wire import faults_of
 
 log = logging.getLogger("likeness")
 
@@ -66,18 +61,42 @@ def _options(
 def main() -> None:
     """Run a command. An error that the operator can correct ends it with a sentence, without a traceback."""
     configure_logging("warning")  # `serve` has a level of its own
-    for doubt in unknown_settings(os.environ):
-        log.warning("%s", doubt)
+    _warn_of_unknown_settings()
     try:
         app()
-    except ValidationError as error:
-        _give_up(faults_of(error))
     except (SetupError, LikenessError) as error:
         _give_up(str(error))
     except OSError as error:
         _give_up(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except ValueError as error:
+        if (faults := _faults(error)) is None:
+            raise
+        _give_up(faults)
+
+
+# The imports below take a third of `likeness --version`, which needs none of them.
+
+
+def _warn_of_unknown_settings() -> None:
+    if any(name.upper().startswith("LIKENESS_") for name in os.environ):
+        from likeness.settings import unknown_settings  # noqa: PLC0415
+
+        for doubt in unknown_settings(os.environ):
+            log.warning("%s", doubt)
+
+
+def _faults(error: ValueError) -> str | None:
+    """Describe an error of pydantic; None for another error."""
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from likeness.web.wire import faults_of  # noqa: PLC0415
+
+    return faults_of(error) if isinstance(error, ValidationError) else None
 
 
 def _give_up(why: str) -> NoReturn:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
+
     Console(stderr=True).print(f"[red]likeness:[/] {escape(why)}", highlight=False)
     sys.exit(1)

@@ -10,15 +10,7 @@ from joserfc import jws, jwt
 from joserfc.errors import ExpiredTokenError, JoseError
 from joserfc.jwk import KeySet, RSAKey
 
-ALGORITHM = "RS256"
-KEY_BITS = 2048
-LONGEST_LIFE_SECONDS = 86_400
-"""The longest life of a token (see the bounds in ``likeness.settings``). A token with a longer one is refused."""
-TOLERATED_SECONDS = 60
-"""How far a clock may be behind the clock that issued a token.
-
-It may be a relying party's clock, or this server's after it was set back.
-"""
+from likeness.kit.signing_key import ALGORITHM, LONGEST_LIFE_SECONDS, TOLERATED_SECONDS, SigningKey
 
 MOST_REMEMBERED = 1024
 """Tokens that are remembered. A client needs one token in half an hour."""
@@ -30,21 +22,6 @@ class InvalidToken(Exception):
 
 class ExpiredToken(InvalidToken):
     """A token that has expired, but is valid otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class SigningKey:
-    """An RSA key with its id. ``private_pem`` is stored sealed."""
-
-    kid: str
-    private_pem: bytes
-    ends_at: float | None = None
-    """When all that it signed has expired, in seconds since the Unix epoch. None for the key that signs."""
-
-    @classmethod
-    def generate(cls) -> "SigningKey":
-        key = RSAKey.generate_key(KEY_BITS, {"use": "sig", "alg": ALGORITHM})
-        return cls(key.thumbprint(), key.as_pem(private=True))
 
 
 @dataclass(frozen=True, slots=True)
