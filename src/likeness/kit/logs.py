@@ -70,9 +70,14 @@ def logging_on_a_thread(form: LineFormat = "text") -> Iterator[None]:
     A reader of the log that stops, such as a full pipe, then delays no call. If ``QUEUED_LINES`` wait, further lines
     are dropped and counted.
     """
+    try:
+        descriptor = sys.stderr.fileno()
+    except OSError:  # a caller within this process has put another object in its place, and reads that
+        yield
+        return
     root = logging.getLogger()
     before = root.handlers[:]
-    lines = _QueuedLines(_FORMATS[form](), sys.stderr.fileno())
+    lines = _QueuedLines(_FORMATS[form](), descriptor)
     root.handlers[:] = [lines]
     try:
         yield
