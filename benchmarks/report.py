@@ -47,6 +47,12 @@ def measure(benchmarks: list[Benchmark], *, quick: bool) -> Measurement:
     )
 
 
+def comparable(measurement: Measurement) -> Measurement | None:
+    """Give the last release's report, where this one can be compared with it: a full run is not, with a quick one."""
+    before = Measurement.read(LAST_RELEASE) if LAST_RELEASE.exists() else None
+    return None if before and before.quick and not measurement.quick else before
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -57,12 +63,14 @@ def main() -> int:
         "--publish", action="store_true", help="write docs/performance.md and benchmarks/last_release.json"
     )
     options = parser.parse_args()
+    if options.only and options.publish:
+        parser.error("a report of some benchmarks alone cannot be published")
     chosen = [benchmark for benchmark in BENCHMARKS if not options.quick or benchmark.quick is not None]
     if options.only:
         chosen = [benchmark for benchmark in BENCHMARKS if benchmark.name in options.only]
     measurement = measure(chosen, quick=options.quick)
-    if LAST_RELEASE.exists():
-        measurement = replace(measurement, since=compare(measurement, Measurement.read(LAST_RELEASE)))
+    if before := comparable(measurement):
+        measurement = replace(measurement, since=compare(measurement, before))
     measurement.write(FOLDER / "report.json")
     (FOLDER / "report.html").write_text(render_page(measurement))
     if options.publish:

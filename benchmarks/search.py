@@ -38,6 +38,8 @@ PHOTOS = 4
 NOISE = 0.7
 CLIENTS = 8
 OURS = "Likeness"
+COPIES = 5
+"""How many times its float32 numbers a gallery takes, with our index and the largest peer beside it."""
 BOUNDS = {"NumPy": 7.0, "faiss Flat": 3.5}
 """How many times as long these must take, in the largest gallery."""
 
@@ -305,6 +307,18 @@ def _measure_options(report: Report, name: str, faces: Faces, queries: Rows, *, 
     report.add(f"{name}: {CLIENTS} clients, two threads a scan", many, "searches/s")
 
 
+def fits(report: Report, count: int, dimension: int) -> bool:
+    """Say whether a gallery and its peers fit into the memory that is free, and note it where they do not."""
+    entries = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    free, needed = int(entries["MemAvailable"].split()[0]) * 1024, COPIES * 4 * count * dimension
+    if needed > free:
+        note = "it takes {:.1f} GiB of memory, and {:.1f} are free".format(
+            *(number / 2**30 for number in (needed, free))
+        )
+        report.notes.append(f"{count:,} x {dimension} is not measured: {note}.")
+    return needed <= free
+
+
 def size(text: str) -> tuple[int, int]:
     count, dimension = text.split("x")
     return int(count), int(dimension)
@@ -325,7 +339,7 @@ def main() -> int:
     sizes = arguments.size or [(count, dimension) for count in counts for dimension in (128, 512)]
     checks = (arguments.checks or (1_000 if arguments.quick else 10_000)) // len(sizes) + 1
     missed = wrong = uncertified = 0
-    for count, dimension in sizes:
+    for count, dimension in [size for size in sizes if fits(report, *size)]:
         searches = 40 if arguments.quick else 200
         full = count == 1_000_000 and dimension == 512
         faults = measure(report, count, dimension, searches=searches, checks=checks, full=full)
