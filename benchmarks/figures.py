@@ -1,4 +1,4 @@
-"""The shape every benchmark reports in: a readable table, and the same as JSON, with what a plot needs."""
+"""The shape every benchmark reports in: a readable table, and the same as JSON, with the points of its plots."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -9,7 +9,7 @@ from rich.table import Table
 
 Points = list[tuple[float, float]]
 TARGET = "the target"
-"""What a figure with a bound of its own is compared with."""
+"""The name that a figure with a bound has for this bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Report:
     curves: list[Curves] = field(default_factory=list)
     bars: list[Bars] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """What was left out, and why."""
+    """The things that were left out, each with its reason."""
 
     def add(self, name: str, value: float, unit: str, *, target: str = "", ok: bool | None = None) -> None:
         self.figures.append(Figure(name, float(value), unit, target, ok))

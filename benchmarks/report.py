@@ -2,8 +2,8 @@
 
     python benchmarks/report.py [--quick] [--only NAME ...] [--publish]
 
-It compares its ratios with those of benchmarks/last_release.json, and says what became slower. ``--publish`` makes it the next
-release's: it takes the place of that file, and docs/performance.md with its pictures is written from it.
+It compares its ratios with those of benchmarks/last_release.json, and says what became slower. ``--publish`` puts it in the
+place of that file, and writes docs/performance.md and its pictures from it.
 """
 
 import argparse
@@ -75,12 +75,12 @@ def main() -> int:
     (FOLDER / "report.html").write_text(render_page(measurement))
     if options.publish:
         publish(measurement)
-    tell(measurement)
+    summarise(measurement)
     return 1 if any(section.problem for section in measurement.sections) else 0
 
 
-def tell(measurement: Measurement) -> None:
-    """Print how the report ends."""
+def summarise(measurement: Measurement) -> None:
+    """Print the targets that are missed, and the ratios that became worse."""
     held, missed = len(measurement.held), measurement.missed
     print(f"{held - len(missed)} of {held} targets are met, in {measurement.seconds:.0f} s.")
     for section, figure in missed:

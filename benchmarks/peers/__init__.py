@@ -1,1 +1,1 @@
-"""What others offer, set up as their handbooks say, for benchmarks that measure it in turns with ours."""
+"""Other products, set up as their handbooks say, for benchmarks that measure them in turns with ours."""

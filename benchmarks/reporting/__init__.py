@@ -1,1 +1,1 @@
-"""One report of all benchmarks: run, compared with the last release, drawn, and told on a page."""
+"""One report of all benchmarks, compared with the last release, as a page and as a part of the docs."""

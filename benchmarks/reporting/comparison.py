@@ -1,7 +1,7 @@
-"""What became slower since an earlier report.
+"""The ratios that became worse since an earlier report.
 
-Only ratios are compared, and times never: a ratio is of two things that the same run measured in turns. A ratio to a fixed target is a
-time in other words, so it counts only between reports of the same kind of machine.
+Times are not compared, only ratios: one run measured both parts of a ratio in turns. A ratio to a fixed target is a time in other words,
+so it is compared only if both machines are of the same kind.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from figures import TARGET
 from reporting.measurement import Change, Comparison, Measurement
 
 TOLERANCE = 0.15
-"""The share by which a ratio may differ without being told: on a shared machine, ratios of two runs differ by as much."""
+"""The share by which a ratio may differ without being reported. On a shared machine, two runs differ by as much."""
 
 
 def compare(now: Measurement, before: Measurement) -> Comparison:

@@ -26,7 +26,7 @@ BENCHMARKS = (
         "The nearest template of a gallery, exactly, on one thread, beside other exact searches.",
     ),
     Benchmark("calls", "HTTP", "Calls to a server whose engine takes no time, beside a plain FastAPI application."),
-    Benchmark("cores", "Cores", "How much of what the engine can do alone a server serves, on all cores.", QUICK, None),
+    Benchmark("cores", "Cores", "The rate of a server on all cores, beside that of the engine alone.", QUICK, None),
     Benchmark(
         "store",
         "Enrolment and loading",
@@ -38,9 +38,13 @@ BENCHMARKS = (
     Benchmark(
         "startup", "Start-up", "The processor's time of a command, and of the start of a server with many tenants."
     ),
-    Benchmark("memory", "Memory", "What a served process has of memory, idle and under load.", QUICK, None),
+    Benchmark("memory", "Memory", "The memory of a served process, idle and under load.", QUICK, None),
     Benchmark(
-        "overload", "Overload", "A server with four times as much to do as it can, on a simulated engine.", QUICK, None
+        "overload",
+        "Overload",
+        "A server that gets four times as many calls as it can answer, on a simulated engine.",
+        QUICK,
+        None,
     ),
     Benchmark(
         "abuse",

@@ -1,4 +1,4 @@
-"""Plots as SVG. Their colours are names of a style sheet: the page's own, or one inside the picture where it stands alone."""
+"""Plots as SVG. Their colours are names of a style sheet: that of the page, or one inside a picture of its own."""
 
 import re
 from collections.abc import Sequence

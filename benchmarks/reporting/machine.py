@@ -11,7 +11,7 @@ from reporting.measurement import Machine
 
 REPOSITORY = Path(__file__).parents[2]
 FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp", "sve")
-"""What of a processor decides how fast it recognises and searches; as Linux calls it."""
+"""The instruction sets that decide how fast a processor recognises and searches, by Linux's names."""
 PACKAGES = (
     "numpy",
     "onnxruntime",
@@ -30,7 +30,7 @@ PACKAGES = (
 
 
 def this_machine() -> Machine:
-    """Describe this machine, as it is before anything is measured."""
+    """Describe this machine; call it before anything is measured."""
     described = dict(_entries(Path("/proc/cpuinfo")))
     flags = (described.get("flags") or described.get("Features") or "").split()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,4 +1,4 @@
-"""A whole report as data: what is written as JSON, compared, drawn and told."""
+"""A whole report as data: it is written as JSON, compared and drawn."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from figures import Bars, Curves, Figure
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What one benchmark found; ``problem`` says why it found nothing."""
+    """The figures of one benchmark; ``problem`` says why there are none."""
 
     name: str
     title: str
@@ -29,7 +29,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where a report was measured. ``load``: what else ran, in processes that wanted a core, before it began."""
+    """The machine of a report. ``load``: how many processes wanted a core before the run."""
 
     processor: str
     features: list[str]
@@ -39,7 +39,7 @@ class Machine:
     load: float
 
     def compares_with(self, other: "Machine") -> bool:
-        """Say whether bare times of both mean the same."""
+        """Say whether times of both machines can be compared."""
         return (self.processor, self.features, self.cores) == (other.processor, other.features, other.cores)
 
 

@@ -1,4 +1,4 @@
-"""Numbers as a reader wants them."""
+"""Numbers as text, for readers."""
 
 import re
 
@@ -16,7 +16,7 @@ def ratio(figure: Figure) -> str:
 
 
 def target(figure: Figure) -> str:
-    """Show a figure's target, with the signs and the separators that a reader wants."""
+    """Show a figure's target, with mathematical signs and with separators."""
     signs = figure.target.replace(">=", "≥").replace("<=", "≤")
     return re.sub(r"(?<![\d.])\d{4,}", lambda number: f"{int(number[0]):,}", signs)
 

@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs nothing but itself: light or dark, wide or narrow, readable without scripts."""
+"""A report as one HTML page that needs no other file: light or dark, wide or narrow, without scripts."""
 
 import re
 from collections.abc import Callable

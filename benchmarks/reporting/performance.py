@@ -112,7 +112,7 @@ def _figures(measurement: Measurement) -> Iterator[str]:
 
 
 def _table(section: Section) -> Iterator[str]:
-    """Give the figures that have a ratio or a target; the others are in the report."""
+    """Give a table of the figures that have a ratio or a target; the report has the others, too."""
     if section.problem:
         yield f"It failed: {section.problem}"
         return

@@ -1,4 +1,4 @@
-"""Figures in the order of a table: those of one thing beside several peers in one row, rows of one thing in one group."""
+"""Figures as the rows of a table: one row for all peers of a figure, one group for names that begin alike."""
 
 import statistics
 from collections import Counter
@@ -10,7 +10,7 @@ from figures import Figure
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing that was measured, once or beside several peers; ``value`` is the median of ours."""
+    """One name and unit, with its figures: one for each peer. ``value`` is the median of ours."""
 
     name: str
     value: float
@@ -20,7 +20,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows whose names begin alike; the heading is how they begin, and may be empty."""
+    """Rows whose names begin with the heading, or any rows if it is empty."""
 
     heading: str
     rows: list[Row]

@@ -1,4 +1,4 @@
-"""Benchmarks, each run in a process of its own, so that none finds the memory and the threads of another."""
+"""Benchmarks, each run in a process of its own, so that none inherits the memory and the threads of another."""
 
 import signal
 import subprocess
@@ -20,7 +20,7 @@ SECONDS_TO_END = 60
 
 
 def run(benchmark: Benchmark, *, quick: bool, most_seconds: float = MOST_SECONDS, folder: Path = FOLDER) -> Section:
-    """Run a benchmark and read what it found; one that fails becomes a section that says so."""
+    """Run a benchmark and read its figures; the section of one that fails says why."""
     arguments = benchmark.quick if quick else benchmark.full
     assert arguments is not None
     began = time.monotonic()

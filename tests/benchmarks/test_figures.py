@@ -35,7 +35,7 @@ def test_a_target_is_something_to_compare_with() -> None:
     ]
 
 
-def test_what_is_printed_is_written_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_printed_report_is_written_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = Report("a report")
     report.at_most("a time", 20.0, "ms", 15.0)
     report.notes.append("A peer is missing.")

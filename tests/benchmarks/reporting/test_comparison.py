@@ -12,7 +12,7 @@ def test_a_report_is_as_fast_as_itself() -> None:
 
 
 @pytest.mark.parametrize(("factor", "slower", "faster"), [(0.8, 4, 0), (0.9, 0, 0), (1.1, 0, 0), (1.3, 0, 4)])
-def test_only_what_changed_much_is_told(factor: float, slower: int, faster: int) -> None:
+def test_only_large_changes_are_reported(factor: float, slower: int, faster: int) -> None:
     since = compare(times_ratio(small_report(), factor), small_report())
     assert (len(since.slower), len(since.faster)) == (slower, faster)
 
@@ -37,5 +37,5 @@ def test_the_load_of_a_machine_does_not_make_it_another() -> None:
     assert compare(small_report(), before).same_machine
 
 
-def test_what_one_report_lacks_is_not_compared() -> None:
+def test_a_figure_of_one_report_alone_is_not_compared() -> None:
     assert compare(small_report(beside("new", 1, "c", 2)), small_report()).compared == 0

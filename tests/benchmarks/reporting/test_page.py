@@ -31,7 +31,7 @@ def test_a_row_has_value_peers_ratio_and_target() -> None:
     assert "rows 200,000 /s 2x ≥ 100,000 met" in told
 
 
-def test_a_busy_machine_is_told() -> None:
+def test_a_busy_machine_is_reported() -> None:
     assert "Other work was running" not in PAGE
     assert "Other work was running" in render_page(replace(REPORT, machine=replace(MACHINE, load=3.0)))
 

@@ -18,7 +18,7 @@ def told(measurement: Measurement, part: str) -> str:
     return "\n".join(parts(measurement)[part]())
 
 
-def test_the_run_is_told_with_its_machine() -> None:
+def test_the_run_is_shown_with_its_machine() -> None:
     run = told(REPORT, "performance_run")
     assert "commit abc, 2026-01-02 03:04 UTC" in run
     assert "A quick run of 1.5 minutes" in run
@@ -54,12 +54,12 @@ def test_pictures_of_the_table_are_those_that_are_drawn() -> None:
         (2.0, "| 1:N search: rows |"),
     ],
 )
-def test_what_became_slower_is_told(before: float | None, slower: str) -> None:
+def test_worse_ratios_are_listed(before: float | None, slower: str) -> None:
     since = compare(REPORT, times_ratio(REPORT, before)) if before else None
     assert slower in told(replace(REPORT, since=since), "performance_slower")
 
 
-def test_what_was_left_out_is_told_once() -> None:
+def test_a_note_is_shown_once() -> None:
     twice = replace(REPORT, sections=REPORT.sections * 2)
     assert told(twice, "performance_notes") == "- d: not here."
 
