@@ -29,6 +29,7 @@ from likeness.engine.alignment import cut_chips
 from likeness.engine.base import Use
 from likeness.engine.conversion.sface_weights import sface_network
 from likeness.engine.packs.catalogue import Catalogue
+from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.loading import load_engine, load_landmarks
 from likeness.engine.packs.store import WeightStore
 from likeness.engine.pipeline import PackEngine
@@ -102,7 +103,7 @@ def main() -> None:
 
 
 def load(folder: Path, name: str, mirror: Path | None) -> PackEngine:
-    engine = load_engine(name, models_dir=folder, mirror=mirror)
+    engine = load_engine(PackId(name), models_dir=folder, mirror=mirror)
     assert isinstance(engine, PackEngine)
     return engine
 
@@ -243,7 +244,7 @@ def measure_landmarks(
     report: Report, engine: PackEngine, folder: Path, mirror: Path, photos: DemoPhotos, repeats: int
 ) -> None:
     """Time the landmarks of the whole face beside the recognition of that face."""
-    WeightStore(folder, mirror).install(Catalogue(folder).get("face-landmarks"))
+    WeightStore(folder, mirror).install(Catalogue(folder).get(PackId("face-landmarks")))
     estimator = load_landmarks(folder)
     assert estimator
     image = engine.decode(photos.astronaut)

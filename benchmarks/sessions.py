@@ -34,6 +34,7 @@ from figures import Report
 from likeness.access.scopes import API_SCOPES
 from likeness.cli.demo.photos import DemoPhotos, load_photos
 from likeness.deployment import initialise, open_deployment
+from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.loading import load_engine
 from likeness.evaluation.liveness.simulator.portrait import Portrait
 from likeness.evaluation.liveness.simulator.session import Shot, carry_out
@@ -73,7 +74,7 @@ def main() -> None:
 
 def record(pack: str, photos: DemoPhotos, models: Path, mirror: Path | None) -> dict[str, list[bytes]]:
     """Render one attempt of a simulated live person and give its frames by what was being asked."""
-    engine = load_engine(pack, models_dir=models, mirror=mirror)
+    engine = load_engine(PackId(pack), models_dir=models, mirror=mirror)
     chance = np.random.default_rng(1)
     photo = engine.decode(photos.astronaut)
     subject = SimulatedSubject(Portrait.from_photo(photo, engine.detect(photo)[0].landmarks, chance), chance)

@@ -23,8 +23,8 @@ from sqlalchemy import Connection
 
 from figures import Report
 from likeness.deployment import Deployment, initialise, open_deployment
-from likeness.engine.base import PackIdentity
 from likeness.engine.fake import FakeEngine
+from likeness.engine.packs.identity import ModelPack, PackId
 from likeness.engine.workers import FaceWorkers
 from likeness.gallery.composition import compose_gallery
 from likeness.gallery.repository import GalleryPacks, GalleryRepository, NewEntry
@@ -49,12 +49,12 @@ RUNS = 5
 class Engine512(FakeEngine):
     """Templates of the usual size."""
 
-    pack = PackIdentity("fake", "512", DIMENSION)
+    pack = ModelPack(PackId("fake"), "512", DIMENSION)
 
 
 def fill(deployment: Deployment, tenants: int, entries: int) -> None:
     """Make tenants with entries, as the server would."""
-    rng, pack = np.random.default_rng(1), str(Engine512.pack)
+    rng, pack = np.random.default_rng(1), Engine512.pack.identity
     rows = rng.standard_normal((entries, DIMENSION))
     templates = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 

@@ -23,8 +23,8 @@ import uvloop
 
 from figures import Report
 from likeness.deployment import Deployment, initialise, open_deployment
-from likeness.engine.base import PackIdentity
 from likeness.engine.fake import FakeEngine
+from likeness.engine.packs.identity import ModelPack, PackId
 from likeness.engine.workers import FaceWorkers
 from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.packs import Packs
@@ -52,7 +52,7 @@ RAW_FILE_BYTES = 4 << 20
 class Engine512(FakeEngine):
     """Templates of the usual size."""
 
-    pack = PackIdentity("fake", "512", DIMENSION)
+    pack = ModelPack(PackId("fake"), "512", DIMENSION)
 
 
 class NoIndex(ReferenceIndex):
@@ -80,7 +80,7 @@ class RawFile:
 def new_entry(tenant: Tenant, rng: np.random.Generator) -> NewEntry:
     template = rng.standard_normal(DIMENSION).astype(np.float32)
     template /= np.linalg.norm(template)
-    entry_id, pack = new_id(), str(Engine512.pack)
+    entry_id, pack = new_id(), Engine512.pack.identity
     sealed = seal_template(tenant, template, pack=pack, entry_id=entry_id)
     return NewEntry(entry_id, None, {}, 90, None, time.time(), {pack: sealed})
 
@@ -126,14 +126,14 @@ async def fill(deployment: Deployment, tenant: Tenant, count: int) -> None:
     for start in range(0, count, 1000):
         entries = [new_entry(tenant, rng) for _ in range(min(1000, count - start))]
         await deployment.database.write(lambda c, entries=entries: [rows.add(c, entry) for entry in entries])  # type: ignore[misc]
-    await deployment.database.write(lambda c: rows.set_packs(c, GalleryPacks(str(Engine512.pack), None)))
+    await deployment.database.write(lambda c: rows.set_packs(c, GalleryPacks(Engine512.pack.identity, None)))
 
 
 async def seal_blocks(deployment: Deployment, tenant: Tenant, count: int) -> None:
     """Seal the templates in blocks, as a running server does by and by."""
     for span in range(count // BLOCK_SPAN + 1):
         await deployment.database.write(
-            partial(seal_span, tenant=tenant, sizes={str(Engine512.pack): DIMENSION}, span=span)
+            partial(seal_span, tenant=tenant, sizes={Engine512.pack.identity: DIMENSION}, span=span)
         )
 
 

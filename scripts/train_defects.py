@@ -29,6 +29,7 @@ from torch import nn
 from likeness.engine.alignment import Points
 from likeness.engine.base import Image
 from likeness.engine.conversion.graph import Graph
+from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.loading import load_engine
 from likeness.engine.pipeline import PackEngine
 from likeness.engine.policy import FacePolicy
@@ -269,7 +270,7 @@ class Examples:
         cv2.setNumThreads(1)
         self.data_set = read_folder(folder)
         with tempfile.TemporaryDirectory() as models:
-            engine = load_engine(pack, models_dir=Path(models), mirror=mirror)
+            engine = load_engine(PackId(pack), models_dir=Path(models), mirror=mirror)
         assert isinstance(engine, PackEngine)
         self.engine = engine
 

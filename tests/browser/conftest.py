@@ -15,6 +15,7 @@ from browser.simulated_camera import SceneClock
 from lacking import skip_here
 from likeness.cli.demo.photos import load_photos
 from likeness.engine.base import Engine
+from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.loading import load_engine
 from likeness.liveness.attempt.check import Check
 from likeness.liveness.attempt.script import LivenessMode, draw_script
@@ -61,7 +62,7 @@ def chromium(chromium_path: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return load_engine("builtin", models_dir=tmp_path_factory.mktemp("models"))
+    return load_engine(PackId("builtin"), models_dir=tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="session")

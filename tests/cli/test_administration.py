@@ -18,6 +18,7 @@ from likeness.access.scopes import API_SCOPES
 from likeness.cli import app, main
 from likeness.deployment import open_deployment
 from likeness.engine.fake import fake_photo
+from likeness.engine.packs.identity import PackIdentity
 from likeness.engine.policy import FacePolicy
 from likeness.errors import InvalidInput, NotFound, SetupError
 from likeness.gallery.repository import GalleryPacks, GalleryRepository
@@ -409,7 +410,9 @@ def test_another_pack_than_the_galleries_is_refused(folder: Path, monkeypatch: p
     deployment = open_deployment(Settings())
     load_served_engine(deployment)
     tenant = deployment.tenants.by_name("acme")
-    deployment.database.write_now(lambda c: GalleryRepository(tenant.id).set_packs(c, GalleryPacks("fake@1", None)))
+    deployment.database.write_now(
+        lambda c: GalleryRepository(tenant.id).set_packs(c, GalleryPacks(PackIdentity("fake@1"), None))
+    )
     deployment.close()
     monkeypatch.setenv("LIKENESS_PACK", "fake-2")
     deployment = open_deployment(Settings())
@@ -424,7 +427,9 @@ def test_another_version_of_the_pack_is_refused(folder: Path) -> None:
     deployment = open_deployment(Settings())
     deployment.record("pack", {"id": "fake", "version": "0"})
     tenant = deployment.tenants.by_name("acme")
-    deployment.database.write_now(lambda c: GalleryRepository(tenant.id).set_packs(c, GalleryPacks("fake@0", None)))
+    deployment.database.write_now(
+        lambda c: GalleryRepository(tenant.id).set_packs(c, GalleryPacks(PackIdentity("fake@0"), None))
+    )
     with pytest.raises(SetupError, match="Install 0 again"):
         load_served_engine(deployment)
     deployment.close()

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from likeness.cli import app
 from likeness.deployment import Deployment, initialise, open_deployment
+from likeness.engine.packs.identity import PackId
 from likeness.errors import SetupError
 from likeness.gallery.pack_files import PackFiles
 from likeness.gallery.served_pack import load_pack
@@ -91,7 +92,7 @@ def test_a_calibration_that_another_hand_changed_is_noticed_and_serves_nothing(
     other = calibration(folder, "[2]", pack="other")
     if harm != "added":
         calibration(folder)
-    load_pack(deployment, "fake")  # the first start accepts the present files
+    load_pack(deployment, PackId("fake"))  # the first start accepts the present files
     right = file.read_bytes() if file.exists() else None
     if harm == "removed":
         file.unlink()
@@ -100,18 +101,18 @@ def test_a_calibration_that_another_hand_changed_is_noticed_and_serves_nothing(
     else:
         calibration(folder, "[1]")
     with pytest.raises(SetupError, match=r"builtin/calibration\.json.*--accept"):
-        load_pack(deployment, "fake")
+        load_pack(deployment, PackId("fake"))
     if right is None:
         file.unlink()
     else:
         file.write_bytes(right)
-    load_pack(deployment, "fake")
+    load_pack(deployment, PackId("fake"))
 
 
 def test_a_changed_calibration_is_reported_by_verify_and_taken_with_accept(
     folder: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load_pack(deployment, "fake")
+    load_pack(deployment, PackId("fake"))
     monkeypatch.setattr("likeness.engine.packs.catalogue.read_calibration", lambda _: None)
     calibration(folder)
     calibration(folder, pack="other")
@@ -120,7 +121,7 @@ def test_a_changed_calibration_is_reported_by_verify_and_taken_with_accept(
     run("verify", "builtin", "--accept")
     run("verify", "builtin")
     with pytest.raises(SetupError, match=r"accepted: other/calibration\.json"):
-        load_pack(deployment, "fake")
+        load_pack(deployment, PackId("fake"))
 
 
 def test_the_folder_is_read_once_when_a_pack_is_loaded(
@@ -135,7 +136,7 @@ def test_the_folder_is_read_once_when_a_pack_is_loaded(
 
     monkeypatch.setattr(PackFiles, "codes", counted)
     for start in (1, 2):
-        load_pack(deployment, "fake")
+        load_pack(deployment, PackId("fake"))
         assert [list(each) for each in readings] == [["builtin/calibration.json"]] * start
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from lacking import skip_here
 from likeness.engine.base import Engine
+from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.loading import load_engine
 
 
@@ -40,7 +41,7 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def builtin(models_dir: Path) -> Engine:
-    return load_engine("builtin", models_dir=models_dir)
+    return load_engine(PackId("builtin"), models_dir=models_dir)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from likeness.engine.base import Box, Detection, Engine
 from likeness.engine.landmarks import SIDE, FaceLandmarks, LandmarkEstimator
 from likeness.engine.packs.catalogue import Catalogue
+from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.loading import load_landmarks
 from likeness.engine.packs.store import WeightStore
 from likeness.engine.photo.decoding import decode
@@ -84,7 +85,7 @@ def test_nothing_is_loaded_that_was_not_installed(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def estimator(tmp_path_factory: pytest.TempPathFactory, data: Path) -> LandmarkEstimator | None:
     models = tmp_path_factory.mktemp("landmarks")
-    WeightStore(models, data / "models").install(Catalogue(models).get("face-landmarks"))
+    WeightStore(models, data / "models").install(Catalogue(models).get(PackId("face-landmarks")))
     return load_landmarks(models)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from likeness.engine.base import Engine, Use
 from likeness.engine.packs.catalogue import Catalogue
+from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.loading import load_engine
 from likeness.engine.packs.store import WeightStore
 from likeness.errors import LikenessError
@@ -93,8 +94,8 @@ def test_hostile_files_give_faces_or_documented_refusals_in_bounded_memory(
 
 def test_passive_pad_models_rank_most_live_faces_above_attacks(tmp_path: Path, data: Path) -> None:
     for pack in ("minifasnet-80", "minifasnet-128"):
-        WeightStore(tmp_path, data / "models").install(Catalogue(tmp_path).get(pack))
-    engine = load_engine("builtin", models_dir=tmp_path)
+        WeightStore(tmp_path, data / "models").install(Catalogue(tmp_path).get(PackId(pack)))
+    engine = load_engine(PackId("builtin"), models_dir=tmp_path)
     scores: dict[str, list[float]] = {"real": [], "fake": []}
     for kind, kept in scores.items():
         for file in sorted((data / "pad" / kind).iterdir())[:40]:

@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 from likeness.engine.base import Engine, Use
 from likeness.engine.fake import FakeEngine
 from likeness.engine.packs.catalogue import SHIPPED
+from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.loading import load_engine
 from likeness.engine.photo import decoding as photos
 from likeness.engine.photo.header import Header, Reduction
@@ -149,15 +150,15 @@ def test_a_processor_that_multiplies_bytes_slowly_gives_comparable_templates(
     models_dir: Path, monkeypatch: pytest.MonkeyPatch, astronaut: bytes, template: NDArray[np.float32]
 ) -> None:
     monkeypatch.setattr("likeness.engine.packs.loading.multiplies_bytes_fast", lambda: False)
-    other = load_engine("builtin", models_dir=models_dir).analyse(astronaut, use=Use.PROBE).template
+    other = load_engine(PackId("builtin"), models_dir=models_dir).analyse(astronaut, use=Use.PROBE).template
     assert float(other @ template) > 0.997
     assert np.array_equal(other, template) != multiplies_bytes_fast()
 
 
 def test_packs_by_name(models_dir: Path) -> None:
-    assert isinstance(load_engine("fake", models_dir=models_dir), FakeEngine)
+    assert isinstance(load_engine(PackId("fake"), models_dir=models_dir), FakeEngine)
     with pytest.raises(SetupError, match="no model pack named"):
-        load_engine("nothing", models_dir=models_dir)
+        load_engine(PackId("nothing"), models_dir=models_dir)
 
 
 def test_an_uncalibrated_pack_says_what_to_run(models_dir: Path, tmp_path: Path) -> None:
@@ -166,6 +167,6 @@ def test_an_uncalibrated_pack_says_what_to_run(models_dir: Path, tmp_path: Path)
     text = (SHIPPED / "builtin.json").read_text().replace('"id": "builtin"', '"id": "own"')
     start = text.index('"calibration"')
     (folder / "manifest.json").write_text(text[: text.rindex(",", 0, start)] + "}")
-    own = load_engine("own", models_dir=tmp_path)
+    own = load_engine(PackId("own"), models_dir=tmp_path)
     with pytest.raises(SetupError, match="likeness calibrate DIR --pack own"):
         _ = own.calibration

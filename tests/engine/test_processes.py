@@ -13,6 +13,7 @@ import pytest
 
 from likeness.engine.base import Engine, Face, Use
 from likeness.engine.fake import FakeEngine, fake_photo
+from likeness.engine.packs.identity import PackId
 from likeness.engine.policy import FacePolicy
 from likeness.engine.processes import PhotoProcesses, Recipe
 from likeness.errors import (
@@ -41,7 +42,7 @@ def assert_same(one: Face, other: Face) -> None:
 
 @pytest.fixture(scope="module")
 def fakes() -> Iterator[PhotoProcesses]:
-    with PhotoProcesses(Recipe("fake", Path("nowhere")), 2) as processes:
+    with PhotoProcesses(Recipe(PackId("fake"), Path("nowhere")), 2) as processes:
         yield processes
 
 
@@ -53,7 +54,7 @@ def test_a_face_comes_back_bit_for_bit(fakes: PhotoProcesses, use: Use) -> None:
 
 
 def test_a_pack_gives_the_same_face_as_on_a_thread(builtin: Engine, models_dir: Path, astronaut: bytes) -> None:
-    with PhotoProcesses(Recipe("builtin", models_dir), 1) as processes:
+    with PhotoProcesses(Recipe(PackId("builtin"), models_dir), 1) as processes:
         found = processes.analyse(astronaut, use=Use.ENROL, policy=FacePolicy.SINGLE)
     assert_same(found, builtin.analyse(astronaut, use=Use.ENROL, policy=FacePolicy.SINGLE))
 
@@ -105,18 +106,22 @@ def test_photos_are_analysed_side_by_side_and_answers_are_not_mixed_up(fakes: Ph
 
 def test_a_pack_that_cannot_be_loaded_is_told_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="no-such-pack"):
-        PhotoProcesses(Recipe("no-such-pack", tmp_path), 2)
+        PhotoProcesses(Recipe(PackId("no-such-pack"), tmp_path), 2)
 
 
 def test_a_process_that_ends_at_its_start_is_told() -> None:
     with pytest.raises(SetupError, match="status 3"):
-        PhotoProcesses(Recipe("fake", Path("nowhere")), 1, command=(sys.executable, "-c", "raise SystemExit(3)"))
+        PhotoProcesses(
+            Recipe(PackId("fake"), Path("nowhere")), 1, command=(sys.executable, "-c", "raise SystemExit(3)")
+        )
 
 
 def test_a_photo_that_kills_its_process_is_an_error_and_the_next_one_is_answered(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with PhotoProcesses(Recipe("fake", Path("nowhere")), 1, command=(sys.executable, str(CRASHING))) as processes:
+    with PhotoProcesses(
+        Recipe(PackId("fake"), Path("nowhere")), 1, command=(sys.executable, str(CRASHING))
+    ) as processes:
         with pytest.raises(UnexpectedError):
             processes.analyse(b"die", use=Use.PROBE, policy=FacePolicy.LARGEST)
         assert "signal 9" in caplog.text
@@ -125,7 +130,9 @@ def test_a_photo_that_kills_its_process_is_an_error_and_the_next_one_is_answered
 
 
 def test_a_fault_in_the_process_is_an_error_and_the_process_goes_on() -> None:
-    with PhotoProcesses(Recipe("fake", Path("nowhere")), 1, command=(sys.executable, str(CRASHING))) as processes:
+    with PhotoProcesses(
+        Recipe(PackId("fake"), Path("nowhere")), 1, command=(sys.executable, str(CRASHING))
+    ) as processes:
         before = processes.ids()
         with pytest.raises(UnexpectedError):
             processes.analyse(b"fail", use=Use.PROBE, policy=FacePolicy.LARGEST)
@@ -133,7 +140,9 @@ def test_a_fault_in_the_process_is_an_error_and_the_process_goes_on() -> None:
 
 
 def test_a_process_that_does_not_answer_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    with PhotoProcesses(Recipe("fake", Path("nowhere")), 1, command=(sys.executable, str(CRASHING))) as processes:
+    with PhotoProcesses(
+        Recipe(PackId("fake"), Path("nowhere")), 1, command=(sys.executable, str(CRASHING))
+    ) as processes:
         before = processes.ids()
         monkeypatch.setattr("likeness.engine.processes.PHOTO_SECONDS", 0.2)
         with pytest.raises(UnexpectedError):
@@ -145,7 +154,7 @@ def test_a_process_that_does_not_answer_is_ended(monkeypatch: pytest.MonkeyPatch
 def test_a_process_ends_with_the_server_even_when_that_is_killed(tmp_path: Path) -> None:
     server = os.fork()
     if server == 0:
-        processes = PhotoProcesses(Recipe("fake", Path("nowhere")), 1)
+        processes = PhotoProcesses(Recipe(PackId("fake"), Path("nowhere")), 1)
         tmp_path.joinpath("id").write_text(str(processes.ids()[0]))
         tmp_path.joinpath("ready").touch()
         signal.pause()

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from composition import composed, entries, picture
 from likeness.cli import app
 from likeness.deployment import Deployment
+from likeness.engine.packs.identity import PackId, PackIdentity
 from likeness.errors import ServiceUnavailable
 from likeness.gallery import repository
 from likeness.gallery.composition import ComposedGallery
@@ -28,7 +29,7 @@ from likeness.store.images import ImageStore
 from likeness.store.tables import gallery_blocks, gallery_templates
 from likeness.tenants.service import Tenant
 
-PACK = "fake@1"
+PACK = PackIdentity("fake@1")
 
 
 def flipped(tenant: Tenant, entry_id: str, sealed: bytes) -> bytes:
@@ -142,7 +143,7 @@ def test_a_damaged_template_holds_up_no_move_to_another_pack(tmp_path: Path) -> 
     async def main(deployment: Deployment, gallery: ComposedGallery) -> None:
         tenant = deployment.tenants.by_name(tenant_id)
         await gallery.upkeep.load()
-        deployment.database.write_now(lambda c: ReindexRepository(tenant.id).ask(c, "fake-2", now=0))
+        deployment.database.write_now(lambda c: ReindexRepository(tenant.id).ask(c, PackId("fake-2"), now=0))
         while (
             row := deployment.database.read_now(ReindexRepository(tenant.id).find)
         ) and row.state is not ReindexState.READY:

@@ -11,6 +11,7 @@ from sqlalchemy import event
 
 from composition import composed
 from likeness.deployment import Deployment
+from likeness.engine.packs.identity import PackIdentity
 from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.memory.gallery import Gallery
 from likeness.gallery.repository import GalleryPacks, GalleryRepository, NewEntry
@@ -18,14 +19,18 @@ from likeness.gallery.templates.sealing import seal_template
 from likeness.kit.ids import new_id
 from likeness.tenants.service import Tenant
 
-MAIN, OTHER = "fake@1", "fake-2@1"
+MAIN, OTHER = PackIdentity("fake@1"), PackIdentity("fake-2@1")
 PLAIN_TENANTS = 40
 MOST_QUERIES = 30
 """Some queries for all, and a few for each of the three galleries that are not plain."""
 
 
 def enrol(
-    deployment: Deployment, galleries: LoadedGalleries, name: str, *templates: tuple[str, ...], **shadow: str
+    deployment: Deployment,
+    galleries: LoadedGalleries,
+    name: str,
+    *templates: tuple[PackIdentity, ...],
+    **shadow: PackIdentity,
 ) -> Tenant:
     """Make a tenant with an entry for each set of packs."""
     tenant = deployment.tenants.create(name)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from composition import composed, entries, picture
 from likeness.deployment import initialise, open_deployment
+from likeness.engine.packs.identity import PackId
 from likeness.errors import Conflict, ServiceUnavailable
 from likeness.gallery.enrolment import EnrolmentRequest
 from likeness.gallery.packs import Packs
@@ -222,7 +223,7 @@ def test_new_galleries_follow_a_cut_over_whose_commit_was_not_heard_of(
     async def main() -> None:
         await gallery.upkeep.load()
         await gallery.service.insert(tenant, picture(1))
-        deployment.database.write_now(lambda c: ReindexRepository(tenant.id).ask(c, "fake-2", now=0))
+        deployment.database.write_now(lambda c: ReindexRepository(tenant.id).ask(c, PackId("fake-2"), now=0))
         while await step() is not ReindexState.READY:
             pass
         deployment.database.write_now(
@@ -259,7 +260,7 @@ def test_a_wish_that_was_changed_is_not_fulfilled(tmp_path: Path) -> None:
     async def main() -> None:
         await gallery.upkeep.load()
         await gallery.service.insert(tenant, picture(1))
-        deployment.database.write_now(lambda c: ReindexRepository(tenant.id).ask(c, "fake-2", now=0))
+        deployment.database.write_now(lambda c: ReindexRepository(tenant.id).ask(c, PackId("fake-2"), now=0))
         while row().state is not ReindexState.READY:
             await gallery.reindexer.job(row(), tenant).step()
         wish(ReindexRequest.CUT_OVER)

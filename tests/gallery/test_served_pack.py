@@ -2,29 +2,32 @@
 
 import pytest
 
+from likeness.engine.packs.identity import PackId, PackIdentity
 from likeness.gallery.served_pack import AUTO, Choice, choose_pack
 
 
 @pytest.mark.parametrize(
-    ("setting", "recorded", "answering", "moving", "choice"),
+    ("setting", "recorded", "answering", "moving", "pack", "contradicts"),
     [
-        (AUTO, None, set(), False, Choice(AUTO)),
-        ("best", None, set(), False, Choice("best")),
-        (AUTO, "old", set(), False, Choice("old")),
-        (AUTO, "old", {"old@1"}, False, Choice("old")),
-        (AUTO, "old", {"new@1"}, True, Choice("old")),
-        (AUTO, "old", {"new@1"}, False, Choice("new")),
-        (AUTO, "old", {"old@1", "new@1"}, False, Choice("old")),
-        ("old", "old", {"old@1"}, False, Choice("old")),
-        ("old", "old", {"new@1"}, True, Choice("old")),
-        ("new", "old", set(), False, Choice("new")),
-        ("new", "old", {"new@1"}, True, Choice("new")),
-        ("new", "old", {"old@1"}, False, Choice("new", contradicts=True)),
-        ("new", "old", {"old@1", "new@1"}, True, Choice("new", contradicts=True)),
-        ("third", "old", {"new@1"}, False, Choice("third", contradicts=True)),
+        (AUTO, None, set(), False, AUTO, False),
+        ("best", None, set(), False, "best", False),
+        (AUTO, "old", set(), False, "old", False),
+        (AUTO, "old", {"old@1"}, False, "old", False),
+        (AUTO, "old", {"new@1"}, True, "old", False),
+        (AUTO, "old", {"new@1"}, False, "new", False),
+        (AUTO, "old", {"old@1", "new@1"}, False, "old", False),
+        ("old", "old", {"old@1"}, False, "old", False),
+        ("old", "old", {"new@1"}, True, "old", False),
+        ("new", "old", set(), False, "new", False),
+        ("new", "old", {"new@1"}, True, "new", False),
+        ("new", "old", {"old@1"}, False, "new", True),
+        ("new", "old", {"old@1", "new@1"}, True, "new", True),
+        ("third", "old", {"new@1"}, False, "third", True),
     ],
 )
 def test_a_deployment_follows_its_setting_and_its_galleries(
-    setting: str, recorded: str | None, answering: set[str], moving: bool, choice: Choice
+    setting: str, recorded: str | None, answering: set[str], moving: bool, pack: str, contradicts: bool
 ) -> None:
-    assert choose_pack(setting, recorded, answering, moving=moving) == choice
+    made_with = PackId(recorded) if recorded else None
+    choice = choose_pack(PackId(setting), made_with, {*map(PackIdentity, answering)}, moving=moving)
+    assert choice == Choice(PackId(pack), contradicts=contradicts)

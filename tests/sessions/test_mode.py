@@ -9,6 +9,7 @@ import pytest
 
 from likeness.app import create_app
 from likeness.engine.fake import FakeEngine, fake_photo
+from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.loading import judges_passively
 from likeness.tenants.schemas import TenantSettings
 from servers import Server, calling, serving, test_settings
@@ -64,5 +65,5 @@ def test_a_tenant_whose_mode_nobody_could_pass_is_named_at_start(
 
 
 def test_a_pack_judges_passively_only_with_a_model_installed(tmp_path: Path) -> None:
-    assert judges_passively("fake", tmp_path)
-    assert not judges_passively("builtin", tmp_path)
+    assert judges_passively(PackId("fake"), tmp_path)
+    assert not judges_passively(PackId("builtin"), tmp_path)

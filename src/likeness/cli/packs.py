@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from likeness.deployment import is_initialised, open_deployment
 from likeness.engine.levels import LEVELS, NEVER
 from likeness.engine.packs.catalogue import Catalogue
+from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.manifest import Manifest
 from likeness.engine.packs.store import WeightStore
 from likeness.errors import SetupError
@@ -50,10 +51,10 @@ def list_packs() -> None:
 def show(pack: PackArgument) -> None:
     """Show a pack's files with their licences, training data and hashes, and show its calibration."""
     catalogue, store = _parts()
-    manifest = catalogue.get(pack)
+    manifest = catalogue.get(PackId(pack))
     console = Console()
     console.print(
-        f"[bold]{manifest.id}@{manifest.version}[/]  {escape(manifest.title)}\n{escape(manifest.summary)}\n",
+        f"[bold]{manifest.pack}[/]  {escape(manifest.title)}\n{escape(manifest.summary)}\n",
         highlight=False,
     )
     for weights in manifest.weights:
@@ -109,7 +110,7 @@ def install(
     Example: likeness packs install face-landmarks
     """
     catalogue, store = _parts()
-    manifest = catalogue.get(pack)
+    manifest = catalogue.get(PackId(pack))
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         tasks: dict[str, TaskID] = {}
@@ -120,7 +121,7 @@ def install(
             bar.update(tasks[name], completed=done)
 
         store.install(manifest, accept=accept or (), progress=progress)
-    Console().print(f"{manifest.id}@{manifest.version} is installed")
+    Console().print(f"{manifest.pack} is installed")
 
 
 @packs.command()
@@ -148,7 +149,7 @@ def verify(
                 files.accept(*changed)
             elif changed:
                 raise SetupError(f"changed since they were accepted: {', '.join(changed)}; see --accept")
-    manifest = catalogue.get(pack)
+    manifest = catalogue.get(PackId(pack))
     missing = [weights.name for weights in manifest.weights if store.find(weights) is None]
     if missing:
         raise SetupError(f"missing or altered: {', '.join(missing)}; run `likeness packs install {pack}`")

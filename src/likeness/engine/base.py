@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.levels import Calibration
+from likeness.engine.packs.identity import ModelPack
 from likeness.engine.policy import FacePolicy
 
 Image = NDArray[np.uint8]
@@ -99,18 +100,6 @@ class Face:
     """(width, height) of the upright photo that ``detection`` refers to."""
 
 
-@dataclass(frozen=True, slots=True)
-class PackIdentity:
-    """The pack and version that a template belongs to. Templates of different identities are never compared."""
-
-    id: str
-    version: str
-    template_size: int
-
-    def __str__(self) -> str:
-        return f"{self.id}@{self.version}"
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class LiveScores:
     """The passive PAD scores of one face, by model id. Each is in [0, 1]; a higher score means a live face."""
@@ -122,7 +111,7 @@ class Engine(Protocol):
     """A loaded model pack. Every method blocks and is thread-safe; call it on a sized executor."""
 
     @property
-    def pack(self) -> PackIdentity: ...
+    def pack(self) -> ModelPack: ...
 
     @property
     def calibration(self) -> Calibration:

@@ -23,13 +23,13 @@ from likeness.engine.base import (
     Face,
     Image,
     LiveScores,
-    PackIdentity,
     Quality,
     QualityMeasure,
     Subject,
     Use,
 )
 from likeness.engine.levels import Calibration
+from likeness.engine.packs.identity import ModelPack, PackId
 from likeness.engine.photo import decoding as photos
 from likeness.engine.policy import FacePolicy
 from likeness.engine.subject import choose_subject
@@ -139,7 +139,7 @@ def _pattern(person: int, kind: int) -> NDArray[np.float64]:
 class FakeEngine:
     """An engine for painted faces; see the module's docstring. It is deterministic, stateless and thread-safe."""
 
-    pack = PackIdentity("fake", "1", _CELLS * _CELLS * 3)
+    pack = ModelPack(PackId("fake"), "1", _CELLS * _CELLS * 3)
     calibration = Calibration(
         thresholds=(0.4, 0.5, 0.6, 0.7, 0.8),
         measured_fmr=(1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
@@ -211,7 +211,7 @@ class FakeEngine:
 class OtherFakeEngine(FakeEngine):
     """A pack other than :class:`FakeEngine`; tests move a gallery to it."""
 
-    pack = PackIdentity("fake-2", "1", FakeEngine.pack.template_size // 2)
+    pack = ModelPack(PackId("fake-2"), "1", FakeEngine.pack.template_size // 2)
 
     def detect(
         self, image: Image, *, minimum_face_pixels: float | None = None, upright: bool = False
@@ -224,7 +224,7 @@ class OtherFakeEngine(FakeEngine):
         return np.asarray(folded / np.linalg.norm(folded, axis=1, keepdims=True), np.float32)
 
 
-FAKES: dict[str, type[FakeEngine]] = {engine.pack.id: engine for engine in (FakeEngine, OtherFakeEngine)}
+FAKES: dict[PackId, type[FakeEngine]] = {engine.pack.id: engine for engine in (FakeEngine, OtherFakeEngine)}
 
 
 def _framed_boxes(image: Image) -> list[Box]:

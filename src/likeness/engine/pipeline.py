@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.engine.base import Box, Detection, Face, Image, LiveScores, PackIdentity, Quality, Subject, Use
+from likeness.engine.base import Box, Detection, Face, Image, LiveScores, Quality, Subject, Use
 from likeness.engine.detection.search import FaceSearch
 from likeness.engine.levels import Calibration
+from likeness.engine.packs.identity import ModelPack
 from likeness.engine.pad import PadModel, live_scores
 from likeness.engine.photo import decoding as photos
 from likeness.engine.photo.header import Header, Reduction
@@ -29,7 +30,7 @@ _FACE_WIDTH = 160
 class PackEngine:
     """An ``Engine`` for one pack. It is thread-safe, because every network takes any number of concurrent calls."""
 
-    pack: PackIdentity
+    pack: ModelPack
     search: FaceSearch
     defects: DefectFinder
     recognisers: tuple[Recogniser, ...]

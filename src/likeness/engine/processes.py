@@ -27,6 +27,7 @@ import numpy as np
 
 from likeness import errors
 from likeness.engine.base import Box, Detection, Engine, Face, Quality, QualityMeasure, Use
+from likeness.engine.packs.identity import PackId
 from likeness.engine.policy import FacePolicy
 from likeness.engine.runtime import Provider
 from likeness.errors import LikenessError, LowQuality, SetupError, UnexpectedError
@@ -46,7 +47,7 @@ _ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 
 class Recipe:
     """The arguments of ``likeness.engine.packs.loading.load_engine``."""
 
-    pack: str
+    pack: PackId
     models_dir: Path
     mirror: Path | None = None
     provider: Provider = "cpu"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from likeness.engine.base import Detection, Engine, Image, Template, Use
 from likeness.engine.levels import Calibration
+from likeness.engine.packs.identity import PackId, PackIdentity, id_of
 from likeness.engine.policy import FacePolicy
 from likeness.engine.subject import choose_subject
 from likeness.engine.workers import FaceWorkers
@@ -15,40 +16,40 @@ from likeness.errors import FaceRefused, SetupError
 class Probe:
     """One face: its templates by pack, and its quality (0..100). A pack that finds no face has no template."""
 
-    templates: Mapping[str, Template]
+    templates: Mapping[PackIdentity, Template]
     quality: int
 
 
 class Packs:
     """Engines by the identity that templates are bound to (``id@version``)."""
 
-    def __init__(self, main: FaceWorkers, load: Callable[[str], Engine]) -> None:
+    def __init__(self, main: FaceWorkers, load: Callable[[PackId], Engine]) -> None:
         """Take the deployment's own pack, and a function that loads another pack by its id."""
-        self.main = str(main.engine.pack)
+        self.main = main.engine.pack.identity
         self._workers = {self.main: main}
         self._load = load
 
-    def load(self, pack: str) -> str:
+    def load(self, pack: PackId | PackIdentity) -> PackIdentity:
         """Load a pack by its id or its identity, if it is not loaded. Gives its identity. Blocks. Raises SetupError."""
-        if pack in self._workers:
-            return pack
+        if (loaded := PackIdentity(pack)) in self._workers:
+            return loaded
         engine = load_stored(self._load, pack)
-        identity = str(engine.pack)
+        identity = engine.pack.identity
         self._workers.setdefault(identity, FaceWorkers(engine, self._workers[self.main].executor))
         return identity
 
-    def engine(self, pack: str) -> Engine:
+    def engine(self, pack: PackIdentity) -> Engine:
         """Give the engine of a loaded pack."""
         return self._workers[pack].engine
 
-    def workers(self, pack: str) -> FaceWorkers:
+    def workers(self, pack: PackIdentity) -> FaceWorkers:
         """Give the workers of a loaded pack."""
         return self._workers[pack]
 
-    def calibration(self, pack: str) -> Calibration:
+    def calibration(self, pack: PackIdentity) -> Calibration:
         return self.engine(pack).calibration
 
-    async def analyse(self, photo: bytes, packs: Sequence[str], *, use: Use, policy: FacePolicy) -> Probe:
+    async def analyse(self, photo: bytes, packs: Sequence[PackIdentity], *, use: Use, policy: FacePolicy) -> Probe:
         """Analyse a photo for several packs. The first pack judges its quality, and its errors are raised."""
         first, *others = packs
         face = await self._workers[first].analyse(photo, use=use, policy=policy)
@@ -58,7 +59,9 @@ class Packs:
             templates |= await self.embed(image, others, policy=policy)
         return Probe(templates, face.quality.score)
 
-    async def embed(self, image: Image, packs: Sequence[str], *, policy: FacePolicy) -> dict[str, Template]:
+    async def embed(
+        self, image: Image, packs: Sequence[PackIdentity], *, policy: FacePolicy
+    ) -> dict[PackIdentity, Template]:
         """Embed the subject of an image for each pack that finds it. The image was judged before."""
         found = {}
         for pack in packs:
@@ -69,11 +72,11 @@ class Packs:
         return found
 
 
-def load_stored(load: Callable[[str], Engine], pack: str) -> Engine:
+def load_stored(load: Callable[[PackId], Engine], pack: PackId | PackIdentity) -> Engine:
     """Load a pack by its id or its identity. Blocks. Raises SetupError when another version is installed."""
-    pack_id, _, version = pack.partition("@")
+    pack_id = id_of(pack)
     engine = load(pack_id)
-    if version and str(engine.pack) != pack:
+    if pack not in {pack_id, engine.pack.identity}:
         raise SetupError(f"templates of the pack {pack} are stored, but version {engine.pack.version} is installed")
     return engine
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, exists, func, insert, select, update
 
+from likeness.engine.packs.identity import PackIdentity
 from likeness.store.statements import PreparedInsert
 from likeness.store.tables import (
     galleries,
@@ -39,15 +40,15 @@ class NewEntry:
     quality: int
     image_id: str | None
     created_at: float
-    sealed_templates: Mapping[str, bytes]
+    sealed_templates: Mapping[PackIdentity, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class GalleryPacks:
     """The pack that a gallery answers with, and its shadow: a second pack whose templates its entries also have."""
 
-    pack: str
-    shadow: str | None
+    pack: PackIdentity
+    shadow: PackIdentity | None
 
 
 TENANTS_AT_ONCE = 500
@@ -158,22 +159,22 @@ class GalleryRepository:
             connection.execute(delete(gallery_entries).where(gallery_entries.c.key == entry.key))
         return entry
 
-    def drop_template(self, connection: Connection, key: int, pack: str) -> bool:
+    def drop_template(self, connection: Connection, key: int, pack: PackIdentity) -> bool:
         """Delete an entry's template of one pack. False when the entry has no other template."""
         self.drop_blocks(connection, [key], gallery_blocks.c.pack == pack)
         mine = gallery_templates.c.entry_key == key
         connection.execute(delete(gallery_templates).where(mine, gallery_templates.c.pack == pack))
         return bool(connection.execute(select(exists().where(mine))).scalar_one())
 
-    def replace_template(self, connection: Connection, key: int, pack: str, sealed: bytes) -> None:
+    def replace_template(self, connection: Connection, key: int, pack: PackIdentity, sealed: bytes) -> None:
         mine = gallery_templates.c.entry_key == key, gallery_templates.c.pack == pack
         connection.execute(update(gallery_templates).where(*mine).values(sealed_template=sealed))
 
-    def stored_packs(self, connection: Connection) -> Sequence[str]:
+    def stored_packs(self, connection: Connection) -> list[PackIdentity]:
         """Give the packs that the entries have templates of."""
         query = select(gallery_templates.c.pack).distinct()
         mine = query.join(gallery_entries, gallery_entries.c.key == gallery_templates.c.entry_key).where(self._mine)
-        return connection.execute(mine.order_by(gallery_templates.c.pack)).scalars().all()
+        return [PackIdentity(pack) for pack in connection.execute(mine.order_by(gallery_templates.c.pack)).scalars()]
 
     def bare_entries(self, connection: Connection) -> Iterator[tuple[int, str]]:
         """Give (key, id) of the entries without any template."""
@@ -196,7 +197,7 @@ class GalleryRepository:
         return wanted
 
     def templates(
-        self, connection: Connection, pack: str, *, first_key: int = 0, end_key: int | None = None, batch: int
+        self, connection: Connection, pack: PackIdentity, *, first_key: int = 0, end_key: int | None = None, batch: int
     ) -> Iterator[Sequence[Row[int, str, bytes]]]:
         """Give (key, id, sealed template) of every entry that has a template of this pack.
 
@@ -218,16 +219,16 @@ class GalleryRepository:
         """Give the highest key of all tenants' entries, or 0. Later entries get higher keys."""
         return connection.execute(select(func.max(gallery_entries.c.key))).scalar_one() or 0
 
-    def block_spans(self, connection: Connection, pack: str) -> Sequence[int]:
+    def block_spans(self, connection: Connection, pack: PackIdentity) -> Sequence[int]:
         """Give the spans that have a block, in rising order."""
         query = select(gallery_blocks.c.span).where(*self._blocks(pack)).order_by(gallery_blocks.c.span)
         return connection.execute(query).scalars().all()
 
-    def block(self, connection: Connection, pack: str, span: int) -> bytes | None:
+    def block(self, connection: Connection, pack: PackIdentity, span: int) -> bytes | None:
         query = select(gallery_blocks.c.sealed_block).where(*self._blocks(pack), gallery_blocks.c.span == span)
         return connection.execute(query).scalar_one_or_none()
 
-    def add_block(self, connection: Connection, pack: str, span: int, sealed: bytes) -> None:
+    def add_block(self, connection: Connection, pack: PackIdentity, span: int, sealed: bytes) -> None:
         values = {"tenant_id": self.tenant_id, "pack": pack, "span": span, "sealed_block": sealed}
         connection.execute(insert(gallery_blocks).values(values))
 
@@ -237,10 +238,12 @@ class GalleryRepository:
         mine = gallery_blocks.c.tenant_id == self.tenant_id
         connection.execute(delete(gallery_blocks).where(mine, gallery_blocks.c.span.in_(spans), *which))
 
-    def _blocks(self, pack: str) -> tuple[ColumnElement[bool], ...]:
+    def _blocks(self, pack: PackIdentity) -> tuple[ColumnElement[bool], ...]:
         return gallery_blocks.c.tenant_id == self.tenant_id, gallery_blocks.c.pack == pack
 
-    def orphan_templates(self, connection: Connection, packs: Sequence[str]) -> dict[str, list[tuple[int, str, bytes]]]:
+    def orphan_templates(
+        self, connection: Connection, packs: Sequence[PackIdentity]
+    ) -> dict[PackIdentity, list[tuple[int, str, bytes]]]:
         """Give (key, id, sealed template) of the entries without a template of ``packs``.
 
         They are grouped by a pack that they have a template of. Each entry is given once.
@@ -256,13 +259,13 @@ class GalleryRepository:
             .where(self._mine, ~has_template(*packs))
             .order_by(gallery_entries.c.key, gallery_templates.c.pack)
         )
-        found: dict[str, list[tuple[int, str, bytes]]] = {}
+        found: dict[PackIdentity, list[tuple[int, str, bytes]]] = {}
         last = None
         for row in connection.execute(query):
             if row.key == last:
                 continue
             last = row.key
-            found.setdefault(row.pack, []).append((row.key, row.id, row.sealed_template))
+            found.setdefault(PackIdentity(row.pack), []).append((row.key, row.id, row.sealed_template))
         return found
 
 
@@ -270,7 +273,7 @@ class GalleryRepository:
 class PlainGallery:
     """A small, usual gallery: every entry has one template, of the pack that answers, and there is no block."""
 
-    pack: str
+    pack: PackIdentity
     entries: Sequence[tuple[int, str, bytes]]
     """Key, id and sealed template, by rising key."""
 
@@ -356,18 +359,18 @@ def forget_deletions(connection: Connection, deleted: Sequence[str]) -> None:
         connection.execute(delete(photo_deletions).where(photo_deletions.c.image_id.in_(some)))
 
 
-def has_template(*packs: str) -> ColumnElement[bool]:
+def has_template(*packs: PackIdentity) -> ColumnElement[bool]:
     """Give the condition that an entry has a template of one of these packs."""
     other = gallery_templates.alias()
     return exists().where(other.c.entry_key == gallery_entries.c.key, other.c.pack.in_(packs))
 
 
-def answering_packs(connection: Connection) -> set[str]:
+def answering_packs(connection: Connection) -> set[PackIdentity]:
     """Give the identities (``id@version``) of the packs that the tenants' galleries answer with."""
-    return set(connection.execute(select(galleries.c.pack).distinct()).scalars())
+    return {PackIdentity(pack) for pack in connection.execute(select(galleries.c.pack).distinct()).scalars()}
 
 
-def common_pack(connection: Connection) -> str | None:
+def common_pack(connection: Connection) -> PackIdentity | None:
     """Give the pack that every tenant's gallery answers with. None without a gallery, or when they differ."""
     packs = answering_packs(connection)
     return packs.pop() if len(packs) == 1 else None

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import ServiceUnavailable
 from likeness.gallery.decision import DecisionThreshold, decide
 from likeness.gallery.memory.galleries import GalleryMoved, LoadedGalleries
@@ -28,7 +29,7 @@ class RankedEntry:
     entry: Entry
     score: float
     level: int
-    pack: str
+    pack: PackIdentity
     found: bool
 
 
@@ -108,8 +109,8 @@ class Searcher:
         )
 
     async def _scan(
-        self, snapshot: GallerySnapshot, probe: Probe, decisions: dict[str, DecisionThreshold], *, count: int
-    ) -> dict[str, Answer]:
+        self, snapshot: GallerySnapshot, probe: Probe, decisions: dict[PackIdentity, DecisionThreshold], *, count: int
+    ) -> dict[PackIdentity, Answer]:
         """Give the best entries of the pack that answers.
 
         Of each other pack, give the entries that reach its threshold and have no template of the pack that answers.
@@ -121,7 +122,7 @@ class Searcher:
             else self._scans.run(snapshot.indexes[pack].above, probe.templates[pack], decisions[pack].threshold)
             for pack in packs
         ]
-        answers: dict[str, Answer] = dict(zip(packs, await asyncio.gather(*scans), strict=True))
+        answers: dict[PackIdentity, Answer] = dict(zip(packs, await asyncio.gather(*scans), strict=True))
         if not all(answer.certified for answer in answers.values()):
             log.error("a search was answered without proof: this machine's memory or this program is faulty")
         return {
@@ -132,7 +133,7 @@ class Searcher:
     async def _entries(self, tenant: Tenant, keys: list[int]) -> dict[int, Entry]:
         return await self._database.read(lambda c: GalleryRepository(tenant.id).find_keys(c, keys)) if keys else {}
 
-    def _rank(self, entry: Entry, hit: Hit, pack: str, decision: DecisionThreshold) -> RankedEntry:
+    def _rank(self, entry: Entry, hit: Hit, pack: PackIdentity, decision: DecisionThreshold) -> RankedEntry:
         level = self._packs.calibration(pack).level(hit.score)
         return RankedEntry(entry, hit.score, level, pack, found=hit.score >= decision.threshold)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from likeness.deployment import Deployment
 from likeness.engine.base import Engine
+from likeness.engine.packs.identity import PackId, PackIdentity, id_of
 from likeness.errors import SetupError
 from likeness.gallery.pack_files import PackFiles
 from likeness.gallery.reindex.repository import all_reindexes
@@ -13,34 +14,36 @@ from likeness.gallery.repository import answering_packs
 
 log = logging.getLogger("likeness")
 FACT = "pack"
-AUTO = "auto"
+AUTO = PackId("auto")
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The pack to serve, by its id."""
 
-    pack: str
+    pack: PackId
     contradicts: bool = False
     """Whether the setting names this pack, but a gallery answers with another one."""
 
 
-def choose_pack(setting: str, recorded: str | None, answering: Collection[str], *, moving: bool) -> Choice:
+def choose_pack(
+    setting: PackId, recorded: PackId | None, answering: Collection[PackIdentity], *, moving: bool
+) -> Choice:
     """Choose by the setting, by the recorded pack, and by the packs that the galleries answer with.
 
     ``recorded`` is the id of the pack that the data was made with. ``answering`` has identities (``id@version``).
     ``moving`` is true while a re-index is open. A deployment follows its galleries. When all of them answer with
     another pack, it serves that pack if the setting names it. With ``auto`` it serves it when no re-index is open.
     """
-    others = {_id(pack) for pack in answering}
+    others = {id_of(pack) for pack in answering}
     if setting != AUTO:
         return Choice(setting, recorded not in {None, setting} and bool(others - {setting}))
     if recorded is None:
         return Choice(AUTO)
-    return Choice(_id(next(iter(answering))) if len(answering) == 1 and not moving else recorded)
+    return Choice(id_of(next(iter(answering))) if len(answering) == 1 and not moving else recorded)
 
 
-def served_pack(deployment: Deployment) -> str:
+def served_pack(deployment: Deployment) -> PackId:
     """Give the id of the pack that a start would serve, or ``auto`` when a start would still choose one."""
     return _choice(deployment, *_facts(deployment)).pack
 
@@ -62,7 +65,7 @@ def load_served_engine(deployment: Deployment) -> Engine:
         )
     engine = load_pack(deployment, choice.pack)
     identity = {"id": engine.pack.id, "version": engine.pack.version}
-    if recorded and recorded["id"] == engine.pack.id and identity != recorded and answering - {str(engine.pack)}:
+    if recorded and recorded["id"] == engine.pack.id and identity != recorded and answering - {engine.pack.identity}:
         raise SetupError(
             f"this data was made with version {recorded['version']} of the pack {recorded['id']!r}, but version "
             f"{engine.pack.version} is installed. Install {recorded['version']} again, give the new version its own "
@@ -75,7 +78,7 @@ def load_served_engine(deployment: Deployment) -> Engine:
     return engine
 
 
-def load_pack(deployment: Deployment, pack: str) -> Engine:
+def load_pack(deployment: Deployment, pack: PackId) -> Engine:
     """Load a pack by its id, without a comparison with the recorded pack. Raises SetupError."""
     files = PackFiles(deployment)
     if changed := files.check_at_start():
@@ -96,15 +99,12 @@ def serves_passively(deployment: Deployment) -> bool:
     return judges_passively(served_pack(deployment), deployment.settings.models_dir)
 
 
-def _facts(deployment: Deployment) -> tuple[dict[str, str] | None, set[str]]:
+def _facts(deployment: Deployment) -> tuple[dict[str, str] | None, set[PackIdentity]]:
     """Give the recorded pack, and the identities of the packs that the galleries answer with."""
     return deployment.fact(FACT), deployment.database.read_now(answering_packs)
 
 
-def _choice(deployment: Deployment, recorded: dict[str, str] | None, answering: set[str]) -> Choice:
+def _choice(deployment: Deployment, recorded: dict[str, str] | None, answering: set[PackIdentity]) -> Choice:
     moving = bool(deployment.database.read_now(all_reindexes))
-    return choose_pack(deployment.settings.pack, recorded["id"] if recorded else None, answering, moving=moving)
-
-
-def _id(identity: str) -> str:
-    return identity.partition("@")[0]
+    setting, made_with = PackId(deployment.settings.pack), PackId(recorded["id"]) if recorded else None
+    return choose_pack(setting, made_with, answering, moving=moving)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Protocol
 
 from likeness.engine.base import Face, Image, Use
+from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import NoFace, NotFound
 from likeness.gallery.enrolment import DuplicateGuard, Enroller, EnrolmentRequest, EnrolOnce
 from likeness.gallery.idempotency import Repeatable
@@ -26,7 +27,7 @@ from likeness.tenants.service import Tenant
 class _Analyse(Protocol):
     """Gives the templates of a face by some packs. The first pack must find the face."""
 
-    async def __call__(self, packs: tuple[str, ...]) -> Probe: ...
+    async def __call__(self, packs: tuple[PackIdentity, ...]) -> Probe: ...
 
 
 class GalleryService:
@@ -59,7 +60,7 @@ class GalleryService:
         """
         use = Use.ENROL if insert else Use.PROBE
 
-        async def analyse(packs: tuple[str, ...]) -> Probe:
+        async def analyse(packs: tuple[PackIdentity, ...]) -> Probe:
             return await self._packs.analyse(photo, packs, use=use, policy=tenant.settings.face_policy)
 
         return await self._search(tenant, analyse, photo if insert else None, candidates=candidates, level=level)
@@ -80,7 +81,7 @@ class GalleryService:
         give that entry's id, with ``found`` false.
         """
 
-        async def analyse(packs: tuple[str, ...]) -> Probe:
+        async def analyse(packs: tuple[PackIdentity, ...]) -> Probe:
             main = self._packs.main
             others = [pack for pack in packs if pack != main]
             templates = await self._packs.embed(image, others, policy=tenant.settings.face_policy)

@@ -25,7 +25,7 @@ class Matcher:
 
     def __init__(self, faces: FaceWorkers) -> None:
         self._faces = faces
-        self.model = str(faces.engine.pack)
+        self.model = faces.engine.pack.identity
 
     async def compare(self, tenant: Tenant, source: bytes, target: bytes) -> Comparison:
         """Compare the faces of two photos. Raises what :meth:`Engine.analyse` raises."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, tuple_, update
 
+from likeness.engine.packs.identity import PackIdentity
 from likeness.sessions.states import UNDER_WAY, SessionState
 from likeness.store.tables import face_sessions
 
@@ -21,7 +22,7 @@ class SessionRow:
     client_id: str
     state: str
     options: dict[str, Any]
-    pack: str
+    pack: PackIdentity
     sealed_template: bytes | None
     failures: list[str]
     device_digest: str | None

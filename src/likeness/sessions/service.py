@@ -106,7 +106,7 @@ class SessionService:
             client_id=client_id,
             state=SessionState.OPEN,
             options=options.model_dump(mode="json", by_alias=True, exclude={"id_photo"}),
-            pack=str(self._faces.engine.pack),
+            pack=self._faces.engine.pack.identity,
             sealed_template=tenant.cipher.seal(face.template.astype("<f4").tobytes(), TEMPLATE_PURPOSE, session_id),
             failures=[],
             device_digest=None,
@@ -189,7 +189,7 @@ class SessionService:
 
     def open_template(self, tenant: Tenant, row: SessionRow) -> Template:
         """Give the ID photo's template. Raises SessionExpiredOrNotFound if it is gone or of another pack."""
-        if row.sealed_template is None or row.pack != str(self._faces.engine.pack):
+        if row.sealed_template is None or row.pack != self._faces.engine.pack.identity:
             raise SessionExpiredOrNotFound("This session has ended.")
         packed = tenant.cipher.open(row.sealed_template, TEMPLATE_PURPOSE, row.id)
         return np.frombuffer(packed, "<f4").astype(np.float32)

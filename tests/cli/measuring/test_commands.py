@@ -19,6 +19,7 @@ from likeness.deployment import initialise, open_deployment
 from likeness.engine.base import Face
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.packs.catalogue import Catalogue
+from likeness.engine.packs.identity import PackId
 from likeness.errors import SetupError
 from likeness.evaluation.recognition import calibration as thresholds
 from likeness.evaluation.recognition.conditions import extract_conditions
@@ -303,19 +304,19 @@ def test_an_interrupted_calibration_writes_nothing_and_is_taken_up_again(
 
 def test_four_levels_leave_the_fifth_to_nobody(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2, 2, 2, 2, 1000))
-    monkeypatch.setattr(FakeEngine, "pack", replace(FakeEngine.pack, id="builtin"))
+    monkeypatch.setattr(FakeEngine, "pack", replace(FakeEngine.pack, id=PackId("builtin")))
     assert "level 5" not in run("calibrate", faces, "--splits", 0, "--levels", 4, "--apply")
-    calibration = Catalogue(tmp_path / "data" / "models").get("builtin").calibration.calibration
+    calibration = Catalogue(tmp_path / "data" / "models").get(PackId("builtin")).calibration.calibration
     assert [calibration.level(score) for score in (calibration.threshold(4), 1.0)] == [4, 4]
 
 
 def test_applied_thresholds_are_in_force(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
     # The fake pack has no manifest. So the thresholds are applied to a pack that has one.
-    monkeypatch.setattr(FakeEngine, "pack", replace(FakeEngine.pack, id="builtin"))
+    monkeypatch.setattr(FakeEngine, "pack", replace(FakeEngine.pack, id=PackId("builtin")))
     said = run("calibrate", faces, "--splits", 0, "--apply")
     assert "In force" in said
-    in_force = Catalogue(tmp_path / "data" / "models").get("builtin").calibration
+    in_force = Catalogue(tmp_path / "data" / "models").get(PackId("builtin")).calibration
     assert in_force.calibration.data_set.endswith("23 photos of 12 people")
     assert np.all(np.diff(in_force.thresholds) >= 0)
 

@@ -61,13 +61,13 @@ def test_shipped_manifests(path: Path) -> None:
     for file in shipped.weights:
         assert file.package or file.urls or file.archive or "mirror" in file.origin
         assert file.training_data
-    assert shipped.pad or shipped.landmarks or shipped.identity.template_size >= 128
+    assert shipped.pad or shipped.landmarks or shipped.pack.template_size >= 128
 
 
 def test_what_a_manifest_says(tmp_path: Path) -> None:
     own = read(tmp_path, manifest())
-    assert str(own.identity) == "own@3"
-    assert own.identity.template_size == 64
+    assert own.pack.identity == str(own.pack) == "own@3"
+    assert own.pack.template_size == 64
     assert own.recognisers[0].views == (ChipView(), ChipView(mirrored=True))
     assert own.to_accept == ()
     assert own.file("net.onnx").bytes == 5

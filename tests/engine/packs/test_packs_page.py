@@ -15,7 +15,7 @@ def test_the_worked_example_is_a_manifest(tmp_path: Path) -> None:
     (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "manifest.json").write_text(example)
     mine = read_manifest(tmp_path / "manifest.json")
-    assert mine.identity.template_size == 512
+    assert mine.pack.template_size == 512
     builtin = read_manifest(SHIPPED / "builtin.json")
     assert mine.detector == builtin.detector
     for name in mine.detector.files.values():

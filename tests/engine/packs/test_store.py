@@ -10,6 +10,7 @@ import httpx
 import pytest
 from httpx import Request, Response
 
+from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.manifest import Archive, Licences, Manifest, Weights
 from likeness.engine.packs.store import WeightStore
 from likeness.errors import SetupError
@@ -25,7 +26,7 @@ WEIGHTS = Weights(
     urls=("https://one.example/net.onnx", "https://two.example/net.onnx"),
 )
 ARCHIVE_URL = "https://three.example/nets.zip"
-PACK = Manifest(id="own", version="1", title="Ours", weights=(WEIGHTS,))
+PACK = Manifest(id=PackId("own"), version="1", title="Ours", weights=(WEIGHTS,))
 
 
 def store(tmp_path: Path, answers: dict[str, bytes] | None = None, mirror: Path | None = None) -> WeightStore:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.loading import load_engine
 from likeness.errors import SetupError
 from likeness.evaluation.liveness.sessions import Plan, people_in, simulate_all
@@ -31,7 +32,7 @@ def test_an_interruption_keeps_the_attempts_that_ended(data: Path, tmp_path: Pat
         raise KeyboardInterrupt
 
     plan = Plan(people_in(data / "faces" / "lfw"), LivenessMode.PASSIVE, flash=False, seed=1)
-    load = partial(load_engine, "builtin", models_dir=tmp_path)
+    load = partial(load_engine, PackId("builtin"), models_dir=tmp_path)
     rates = simulate_all(load, plan, ["live", "injected_still"], 20, workers=1, on_done=interrupted)
     ended = {one.kind: one.presentations for one in rates}
     assert ended["live"] >= 1

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lacking import skip_here
 from likeness.engine.base import Engine
+from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.loading import load_engine
 from likeness.engine.pipeline import PackEngine
 from likeness.evaluation.liveness.simulator.attacks import AttackKind, mount, parts
@@ -28,7 +29,7 @@ from likeness.liveness.base import Hint, SignalName, StatusCode
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return load_engine("builtin", models_dir=tmp_path_factory.mktemp("models"))
+    return load_engine(PackId("builtin"), models_dir=tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module")

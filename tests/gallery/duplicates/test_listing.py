@@ -10,6 +10,7 @@ import pytest
 from composition import composed
 from likeness.deployment import Deployment
 from likeness.engine.fake import FakeEngine
+from likeness.engine.packs.identity import PackIdentity
 from likeness.gallery.duplicates import listing
 from likeness.gallery.duplicates.listing import DuplicateListing, ListedPair
 from likeness.gallery.duplicates.pairs import Templates
@@ -17,7 +18,7 @@ from likeness.gallery.repository import GalleryRepository, NewEntry
 from likeness.store.images import ImageStore
 from likeness.tenants.service import Tenant
 
-PACK = "fake@1"
+PACK = PackIdentity("fake@1")
 
 
 def enrol(deployment: Deployment, tenant: Tenant, *ids: str) -> list[int]:

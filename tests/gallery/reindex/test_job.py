@@ -14,8 +14,8 @@ from sqlalchemy import select
 from sqlalchemy.engine.base import Connection
 
 from likeness.deployment import open_deployment
-from likeness.engine.base import PackIdentity
 from likeness.engine.fake import FAKES, FakeEngine, fake_photo
+from likeness.engine.packs.identity import ModelPack, PackId, PackIdentity
 from likeness.errors import SetupError
 from likeness.gallery.memory.galleries import _Notes
 from likeness.gallery.memory.gallery import GallerySnapshot
@@ -26,7 +26,7 @@ from likeness.store.tables import gallery_entries, gallery_templates
 from likeness.tenants.service import Tenant
 from servers import Api, Server, calling, serving, test_settings
 
-OLD, NEW = "fake@1", "fake-2@1"
+OLD, NEW = PackIdentity("fake@1"), PackIdentity("fake-2@1")
 SIZE = (160, 120)
 PEOPLE = 24
 
@@ -65,7 +65,7 @@ def row(server: Server, tenant: Tenant) -> Reindex | None:
 
 
 def ask(server: Server, tenant: Tenant, pack: str = "fake-2") -> None:
-    server.deployment.database.write_now(lambda c: ReindexRepository(tenant.id).ask(c, pack, now=0))
+    server.deployment.database.write_now(lambda c: ReindexRepository(tenant.id).ask(c, PackId(pack), now=0))
 
 
 def wish(server: Server, tenant: Tenant, what: ReindexRequest) -> None:
@@ -328,13 +328,13 @@ def test_an_abandoned_third_pack_takes_nobody_along(own: Server, caller: Api, mo
     """An orphan has templates of the oldest and the abandoned pack. It keeps only the oldest one's, also in memory."""
 
     class Third(FakeEngine):
-        pack = PackIdentity("fake-3", "1", FakeEngine.pack.template_size)
+        pack = ModelPack(PackId("fake-3"), "1", FakeEngine.pack.template_size)
 
-    monkeypatch.setitem(FAKES, "fake-3", Third)
+    monkeypatch.setitem(FAKES, Third.pack.id, Third)
     entries = [enrol(caller, picture(person, attack=person == 0)) for person in range(4)]
     move(own, caller.tenant, ReindexRequest.CUT_OVER, ReindexRequest.KEEP_ORPHANS)
     for _ in range(2):
-        ask(own, caller.tenant, "fake-3")
+        ask(own, caller.tenant, Third.pack.id)
         wait(own, caller.tenant, ReindexState.READY)
         assert_memory_is_true(own, caller.tenant)
         wish(own, caller.tenant, ReindexRequest.ABANDON)

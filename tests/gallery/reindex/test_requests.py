@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from likeness.deployment import Deployment, initialise, open_deployment
+from likeness.engine.packs.identity import PackId, PackIdentity
 from likeness.errors import Conflict, InvalidInput, NotFound
 from likeness.gallery.reindex.repository import REQUESTS_IN, Reindex, ReindexRepository, ReindexRequest, ReindexState
 from likeness.gallery.reindex.requests import NEXT_STEP, ReindexRequests, is_at_rest
@@ -34,13 +35,15 @@ def requests(deployment: Deployment) -> ReindexRequests:
 def tenant(deployment: Deployment, name: str, *, pack: str | None = "fake@1") -> Tenant:
     made = deployment.tenants.create(f"{name} {new_id()}")
     if pack:
-        deployment.database.write_now(lambda c: GalleryRepository(made.id).set_packs(c, GalleryPacks(pack, None)))
+        deployment.database.write_now(
+            lambda c: GalleryRepository(made.id).set_packs(c, GalleryPacks(PackIdentity(pack), None))
+        )
     return made
 
 
 def put(deployment: Deployment, owner: Tenant, state: ReindexState, pack: str = "fake-2@1") -> None:
     rows = ReindexRepository(owner.id)
-    deployment.database.write_now(lambda c: rows.ask(c, pack, now=0))
+    deployment.database.write_now(lambda c: rows.ask(c, PackId(pack), now=0))
     deployment.database.write_now(lambda c: rows.change(c, now=0, state=state, error="why"))
 
 
@@ -58,11 +61,11 @@ def test_every_gallery_that_answers_with_another_pack_is_asked(
         tenant(deployment, "there", pack="fake-2@1"),
         tenant(deployment, "empty", pack=None),
     )
-    assert requests.ask([old, there, empty], "fake-2", named=False) == [old]
+    assert requests.ask([old, there, empty], PackId("fake-2"), named=False) == [old]
     assert list(requests.find([old, there, empty])) == [old]
     assert (present(deployment, old).state, present(deployment, old).pack) == (ReindexState.WAITING, "fake-2")
     with pytest.raises(NotFound, match="No gallery is left"):
-        requests.ask([there, empty], "fake-2", named=False)
+        requests.ask([there, empty], PackId("fake-2"), named=False)
 
 
 @pytest.mark.parametrize(("pack", "message"), [("fake-2@1", "answers with fake-2@1"), (None, "is empty")])
@@ -70,7 +73,7 @@ def test_a_named_gallery_that_is_there_is_reported(
     deployment: Deployment, requests: ReindexRequests, pack: str | None, message: str
 ) -> None:
     with pytest.raises(Conflict, match=message):
-        requests.ask([tenant(deployment, "acme", pack=pack)], "fake-2", named=True)
+        requests.ask([tenant(deployment, "acme", pack=pack)], PackId("fake-2"), named=True)
 
 
 @pytest.mark.parametrize("state", [ReindexState.WAITING, ReindexState.FILLING, ReindexState.READY])
@@ -78,16 +81,16 @@ def test_to_ask_again_changes_nothing(deployment: Deployment, requests: ReindexR
     acme = tenant(deployment, "acme")
     put(deployment, acme, state)
     before = present(deployment, acme)
-    assert requests.ask([acme], "fake-2", named=True) == [acme]
+    assert requests.ask([acme], PackId("fake-2"), named=True) == [acme]
     assert present(deployment, acme) == before
     with pytest.raises(Conflict, match="being moved to fake-2@1"):
-        requests.ask([acme], "fake-3", named=False)
+        requests.ask([acme], PackId("fake-3"), named=False)
 
 
 def test_what_failed_begins_anew_with_any_pack(deployment: Deployment, requests: ReindexRequests) -> None:
     acme = tenant(deployment, "acme")
     put(deployment, acme, ReindexState.FAILED)
-    requests.ask([acme], "fake-3", named=True)
+    requests.ask([acme], PackId("fake-3"), named=True)
     again = present(deployment, acme)
     assert (again.state, again.pack, again.error) == (ReindexState.WAITING, "fake-3", None)
 
@@ -99,9 +102,9 @@ def test_a_gallery_past_its_cut_over_is_passed_over_unless_named(
     acme = tenant(deployment, "acme", pack="fake-2@1")
     put(deployment, acme, state)
     with pytest.raises(NotFound):
-        requests.ask([acme], "fake-2", named=False)
+        requests.ask([acme], PackId("fake-2"), named=False)
     with pytest.raises(Conflict):
-        requests.ask([acme], "fake-2", named=True)
+        requests.ask([acme], PackId("fake-2"), named=True)
 
 
 @pytest.mark.parametrize(("state", "wish"), EVERY_STEP)
@@ -145,6 +148,6 @@ def test_where_one_cannot_nothing_is_asked_of_any(deployment: Deployment, reques
 
 @pytest.mark.parametrize("state", ReindexState)
 def test_a_re_index_rests_where_only_the_operator_leads_on(state: ReindexState) -> None:
-    reindex = Reindex("tenant", "fake-2@1", state, None, 0, 0, None, None)
+    reindex = Reindex("tenant", PackIdentity("fake-2@1"), state, None, 0, 0, None, None)
     assert is_at_rest(reindex) == (state in {ReindexState.READY, ReindexState.CUT_OVER, ReindexState.FAILED})
-    assert not is_at_rest(Reindex("tenant", "fake-2@1", state, ReindexRequest.ABANDON, 0, 0, None, None))
+    assert not is_at_rest(Reindex("tenant", PackIdentity("fake-2@1"), state, ReindexRequest.ABANDON, 0, 0, None, None))

@@ -14,6 +14,7 @@ from sqlalchemy.pool import StaticPool
 
 from likeness.deployment import initialise, open_deployment
 from likeness.engine.fake import FakeEngine
+from likeness.engine.packs.identity import PackIdentity
 from likeness.engine.workers import FaceWorkers
 from likeness.gallery import repository
 from likeness.gallery.maintenance.sweep import PhotoSweep
@@ -38,7 +39,7 @@ from likeness.tenants.service import Tenant
 from servers import test_settings
 
 SPAN = 4
-PACKS = ("old@1", "new@1")
+PACKS = (PackIdentity("old@1"), PackIdentity("new@1"))
 SIZE = 5
 SIZES = dict.fromkeys(PACKS, SIZE)
 RNG = np.random.default_rng(3)
@@ -70,7 +71,9 @@ def template() -> np.ndarray:
     return (row / np.linalg.norm(row)).astype(np.float32)
 
 
-def enrol(connection: Connection, tenant: Tenant, *packs: str) -> tuple[int, str, dict[str, np.ndarray]]:
+def enrol(
+    connection: Connection, tenant: Tenant, *packs: PackIdentity
+) -> tuple[int, str, dict[PackIdentity, np.ndarray]]:
     entry_id, templates = new_id(), {pack: template() for pack in packs}
     sealed = {pack: seal_template(tenant, rows, pack=pack, entry_id=entry_id) for pack, rows in templates.items()}
     entry = NewEntry(entry_id, None, {}, 90, None, 0.0, sealed)
@@ -86,10 +89,10 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self.connection = connect()
         self.tenants = [new_tenant(), new_tenant()]
-        self.known: list[dict[int, tuple[str, dict[str, np.ndarray]]]] = [{}, {}]
+        self.known: list[dict[int, tuple[str, dict[PackIdentity, np.ndarray]]]] = [{}, {}]
 
     @rule(who=st.integers(0, 1), packs=st.sets(st.sampled_from(PACKS), min_size=1), count=st.integers(1, 9))
-    def enrol(self, who: int, packs: set[str], count: int) -> None:
+    def enrol(self, who: int, packs: set[PackIdentity], count: int) -> None:
         for _ in range(count):
             key, entry_id, templates = enrol(self.connection, self.tenants[who], *packs)
             self.known[who][key] = (entry_id, templates)
@@ -106,7 +109,7 @@ class Histories(RuleBasedStateMachine):
         assert seal_span(self.connection, self.tenants[who], SIZES, span) == (newest >= (span + 1) * SPAN)
 
     @rule(who=st.integers(0, 1), pack=st.sampled_from(PACKS), places=st.lists(st.integers(0, 50), max_size=4))
-    def provide(self, who: int, pack: str, places: list[int]) -> None:
+    def provide(self, who: int, pack: PackIdentity, places: list[int]) -> None:
         keys = sorted(self.known[who])
         made = {keys[place % len(keys)]: template() for place in places if keys}
         sealed = {
@@ -117,7 +120,7 @@ class Histories(RuleBasedStateMachine):
             self.known[who][key][1][pack] = made[key]
 
     @rule(who=st.integers(0, 1), pack=st.sampled_from(PACKS), keep=st.booleans())
-    def withdraw(self, who: int, pack: str, keep: bool) -> None:
+    def withdraw(self, who: int, pack: PackIdentity, keep: bool) -> None:
         rows = ReindexRepository(self.tenants[who].id)
         (rows.delete_superseded if keep else rows.delete_surplus)(self.connection, pack, list(self.known[who]))
         for _, templates in self.known[who].values():
@@ -204,10 +207,10 @@ def test_what_no_block_covers_is_sealed_for_the_next_start(tmp_path: Path, monke
     rows = GalleryRepository(tenant.id)
 
     def enrol_many(connection: Connection) -> None:
-        rows.set_packs(connection, GalleryPacks(str(engine.pack), None))
+        rows.set_packs(connection, GalleryPacks(engine.pack.identity, None))
         for _ in range(3 * SPAN):
             entry_id, new = new_id(), np.eye(1, engine.pack.template_size, dtype=np.float32)[0]
-            sealed = {str(engine.pack): seal_template(tenant, new, pack=str(engine.pack), entry_id=entry_id)}
+            sealed = {engine.pack.identity: seal_template(tenant, new, pack=engine.pack.identity, entry_id=entry_id)}
             rows.add(connection, NewEntry(entry_id, None, {}, 90, None, 0.0, sealed))
 
     def loaded() -> LoadedGalleries:

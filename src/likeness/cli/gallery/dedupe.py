@@ -16,6 +16,7 @@ from likeness.cli.measuring.photos import check_outputs
 from likeness.cli.progress import progress_bar
 from likeness.deployment import open_deployment
 from likeness.engine.base import Engine
+from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import NotFound
 from likeness.gallery.bulk.exporting import refuse_present, spreadsheet_text, written_whole
 from likeness.gallery.duplicates.listing import DuplicateListing, ListedPair
@@ -61,9 +62,9 @@ def dedupe(
         packs = deployment.database.read_now(GalleryRepository(owner.id).packs)
         if packs is None:
             raise NotFound(f"The gallery of {owner.name!r} is empty.")
-        engines: dict[str, Engine] = {}
+        engines: dict[PackIdentity, Engine] = {}
 
-        def size_of(pack: str) -> int:
+        def size_of(pack: PackIdentity) -> int:
             engines[pack] = load_stored(partial(load_pack, deployment), pack)
             return engines[pack].pack.template_size
 

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 
 from likeness.cli.progress import progress_bar
 from likeness.deployment import Deployment, open_deployment
+from likeness.engine.packs.identity import PackId, PackIdentity
 from likeness.gallery.bulk.exporting import spreadsheet_text
 from likeness.gallery.reindex.repository import Reindex, ReindexRepository, ReindexRequest, ReindexState
 from likeness.gallery.reindex.requests import NEXT_STEP, ReindexRequests, is_at_rest
@@ -58,7 +59,7 @@ def reindex(
     Example: likeness gallery reindex --pack best
     """
     with closing(open_deployment(Settings())) as deployment:
-        asked = _requests(deployment).ask(_chosen(deployment, tenant), pack, named=tenant is not None)
+        asked = _requests(deployment).ask(_chosen(deployment, tenant), PackId(pack), named=tenant is not None)
         if _server_at_work(deployment) and wait:
             _see_through(deployment, asked)
 
@@ -182,7 +183,7 @@ def _report(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
         table = Table(show_header=False, box=None, title=f"[bold]{escape(tenant.name)}[/]", title_justify="left")
         table.add_row("answers with", packs.pack if packs else "")
         if row:
-            orphans = deployment.database.read_now(partial(rows.count_orphans, pack=row.pack))
+            orphans = deployment.database.read_now(partial(rows.count_orphans, pack=row.identity))
             for name, value in _lines(row, orphans):
                 table.add_row(name, value)
         console.print(table)
@@ -220,11 +221,11 @@ def _list_orphans(deployment: Deployment, moving: Iterable[Tenant]) -> None:
     out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow(("tenant", "oneToNVerificationId", "externalId", "reason"))
 
-    def write(connection: Connection, tenant: Tenant, pack: str) -> None:
+    def write(connection: Connection, tenant: Tenant, pack: PackIdentity) -> None:
         for orphan in ReindexRepository(tenant.id).orphans(connection, pack):
             out.writerow((tenant.name, orphan.entry_id, spreadsheet_text(orphan.external_id or ""), orphan.reason))
 
     for tenant in moving:
         row = deployment.database.read_now(ReindexRepository(tenant.id).find)
         if row:
-            deployment.database.read_now(partial(write, tenant=tenant, pack=row.pack))
+            deployment.database.read_now(partial(write, tenant=tenant, pack=row.identity))

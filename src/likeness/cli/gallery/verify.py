@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from likeness.cli.progress import progress_bar
 from likeness.deployment import open_deployment
+from likeness.engine.packs.identity import PackIdentity
 from likeness.gallery.maintenance.verification import Fault, Verification
 from likeness.gallery.packs import load_stored
 from likeness.gallery.photos import EntryPhotos
@@ -59,7 +60,7 @@ def verify(
     ):
 
         @cache
-        def size_of(pack: str) -> int:
+        def size_of(pack: PackIdentity) -> int:
             return load_stored(partial(load_pack, deployment), pack).pack.template_size
 
         chosen = [deployment.tenants.by_name(tenant)] if tenant else deployment.tenants.all()

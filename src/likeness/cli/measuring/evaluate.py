@@ -119,7 +119,7 @@ def evaluate(
         else ()
     )
     circumstances = Circumstances(
-        pack=str(engine.pack),
+        pack=engine.pack.identity,
         use=use,
         policy=policy,
         measured_at=datetime.now(UTC).date().isoformat(),
@@ -127,7 +127,7 @@ def evaluate(
     )
     report = to_json(performance, circumstances, accuracy, treated)
     console = Console()
-    print_performance(console, str(engine.pack), performance, accuracy)
+    print_performance(console, engine.pack.identity, performance, accuracy)
     if treated:
         print_conditions(console, treated)
     if json_file:

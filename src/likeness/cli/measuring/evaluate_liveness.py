@@ -118,8 +118,8 @@ def evaluate_liveness(
             models = measure_photos(
                 engine, *sources, THRESHOLDS.signals.passive, on_done=partial(progress.advance, task)
             )
-        _print_photos(console, models, str(engine.pack))
-        report["realPhotos"] = {"pack": str(engine.pack), "models": [one.as_json() for one in models]}
+        _print_photos(console, models, engine.pack.identity)
+        report["realPhotos"] = {"pack": engine.pack.identity, "models": [one.as_json() for one in models]}
     if json_file:
         write_report(json_file, json.dumps(report, indent=2) + "\n")
         console.print(f"Numbers  {json_file}", markup=False)

@@ -14,6 +14,7 @@ from likeness.cli.progress import progress_bar
 from likeness.deployment import is_initialised, open_deployment
 from likeness.engine.base import Engine, Use
 from likeness.engine.packs.catalogue import Catalogue
+from likeness.engine.packs.identity import PackId
 from likeness.engine.policy import FacePolicy
 from likeness.engine.quality import measures as quality
 from likeness.errors import SetupError
@@ -58,11 +59,12 @@ def load_pack(pack: str | None) -> Engine:
     from likeness.engine.packs.loading import load_engine  # noqa: PLC0415  the import of ONNX Runtime takes a second
 
     settings = Settings()
+    chosen = PackId(pack or settings.pack)
     if pack is None and is_initialised(settings):
         with closing(open_deployment(settings)) as deployment:
-            pack = served_pack(deployment)
+            chosen = served_pack(deployment)
     return load_engine(
-        pack or settings.pack,
+        chosen,
         models_dir=settings.models_dir,
         mirror=settings.models_mirror,
         provider=settings.provider,
@@ -116,7 +118,9 @@ def extract_templates(
 
 def open_cache(engine: Engine, folder: Path | None, use: Use, policy: FacePolicy) -> TemplateCache | None:
     """Open the templates that a folder keeps, or give None without a folder. Raises SetupError."""
-    return TemplateCache.open(folder, pack=str(engine.pack), binding=_binding(engine, use, policy)) if folder else None
+    return (
+        TemplateCache.open(folder, pack=engine.pack.identity, binding=_binding(engine, use, policy)) if folder else None
+    )
 
 
 def _binding(engine: Engine, use: Use, policy: FacePolicy) -> str:

@@ -72,7 +72,7 @@ def quality(
             }
         )
     if json_file:
-        report = {"pack": str(engine.pack), "use": use, "policy": policy, "photos": findings}
+        report = {"pack": engine.pack.identity, "use": use, "policy": policy, "photos": findings}
         write_report(json_file, json.dumps(report, indent=2) + "\n")
     if any("error" in one for one in findings):
         raise typer.Exit(1)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.manifest import (
     Manifest,
     StoredCalibration,
@@ -15,7 +16,7 @@ from likeness.engine.packs.manifest import (
 from likeness.errors import SetupError
 
 SHIPPED = Path(__file__).parent / "manifests"
-BEST_FIRST = ("best", "builtin")
+BEST_FIRST = (PackId("best"), PackId("builtin"))
 """The packs that ``auto`` tries, in this order. The last is always available."""
 
 _log = logging.getLogger(__name__)
@@ -30,13 +31,13 @@ class Catalogue:
 
     models_dir: Path
 
-    def ids(self) -> list[str]:
+    def ids(self) -> list[PackId]:
         """Return all pack ids, shipped packs first."""
-        shipped = sorted(file.stem for file in SHIPPED.glob("*.json"))
-        own = sorted(file.parent.name for file in self.models_dir.glob("packs/*/manifest.json"))
+        shipped = sorted(PackId(file.stem) for file in SHIPPED.glob("*.json"))
+        own = sorted(PackId(file.parent.name) for file in self.models_dir.glob("packs/*/manifest.json"))
         return shipped + [name for name in own if name not in shipped]
 
-    def get(self, pack_id: str) -> Manifest:
+    def get(self, pack_id: PackId) -> Manifest:
         """Read one pack's manifest, with the calibration in force.
 
         Raises SetupError for an unknown id or a bad manifest.
@@ -68,7 +69,7 @@ class Catalogue:
             except SetupError as error:
                 _log.warning("the pack %s is skipped: %s", pack_id, error)
 
-    def calibrate(self, pack_id: str, stored: StoredCalibration) -> Path:
+    def calibrate(self, pack_id: PackId, stored: StoredCalibration) -> Path:
         """Write a deployment's own calibration for the pack's present version, and return its path.
 
         The next load of the pack uses it. Raises SetupError for an unknown pack, and OSError if the file cannot be
@@ -78,6 +79,6 @@ class Catalogue:
         write_calibration(path, replace(stored, pack_version=self.get(pack_id).version))
         return path
 
-    def folder(self, pack_id: str) -> Path:
+    def folder(self, pack_id: PackId) -> Path:
         """Return the folder of one pack's files in this deployment. It may not exist."""
         return self.models_dir / "packs" / pack_id

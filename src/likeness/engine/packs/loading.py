@@ -16,6 +16,7 @@ from likeness.engine.packs.assembly import (
     assemble_recogniser,
 )
 from likeness.engine.packs.catalogue import BEST_FIRST, Catalogue
+from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.manifest import Manifest
 from likeness.engine.packs.store import WeightStore
 from likeness.engine.pad import PadModel
@@ -28,7 +29,7 @@ log = logging.getLogger("likeness.engine")
 
 
 def load_engine(
-    pack: str,
+    pack: PackId,
     *,
     models_dir: Path,
     mirror: Path | None = None,
@@ -55,7 +56,7 @@ def load_engine(
     if manifest.detector is None:
         raise SetupError(f"The pack {manifest.id!r} has no detector and no recogniser. It only extends another pack.")
     return PackEngine(
-        pack=manifest.identity,
+        pack=manifest.pack,
         search=FaceSearch(assemble_detector(manifest, manifest.detector, store, load)),
         defects=DefectFinder.load(load),
         recognisers=tuple(
@@ -66,7 +67,7 @@ def load_engine(
     )
 
 
-def judges_passively(pack: str, models_dir: Path) -> bool:
+def judges_passively(pack: PackId, models_dir: Path) -> bool:
     """Whether an engine on this pack would have a passive PAD model. This loads no model."""
     return FAKES[pack].judges_passively if pack in FAKES else any(True for _ in _installed_pad(Catalogue(models_dir)))
 

@@ -9,14 +9,14 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import ConfigDict, Field, FiniteFloat, StringConstraints, TypeAdapter, ValidationError, with_config
 
 from likeness.engine.alignment import ChipView
-from likeness.engine.base import PackIdentity
 from likeness.engine.levels import Calibration
+from likeness.engine.packs.identity import ModelPack, PackId
 from likeness.errors import SetupError
 from likeness.kit.files import PUBLIC, replacing
 
 T = TypeVar("T")
 
-PackId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+_ID = StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Terms = Annotated[str, StringConstraints(pattern=r"^(stated|unstated|unclear): .+")]
@@ -119,7 +119,7 @@ class PadRecipe:
     """One passive presentation attack detection network."""
 
     file: FileName
-    model: PackId
+    model: Annotated[str, _ID]
     side: Pixels
     crop: Annotated[FiniteFloat, Field(gt=0)]
     """Side of the square that is cut out, as a multiple of the longer side of the face's box."""
@@ -165,7 +165,7 @@ class Manifest:
     An extension has PAD models, or landmarks of the whole face.
     """
 
-    id: PackId
+    id: Annotated[PackId, _ID]
     version: Annotated[str, StringConstraints(min_length=1)]
     title: str
     summary: str = ""
@@ -177,8 +177,8 @@ class Manifest:
     calibration: StoredCalibration | None = None
 
     @property
-    def identity(self) -> PackIdentity:
-        return PackIdentity(self.id, self.version, sum(recogniser.template_size for recogniser in self.recognisers))
+    def pack(self) -> ModelPack:
+        return ModelPack(self.id, self.version, sum(recogniser.template_size for recogniser in self.recognisers))
 
     @property
     def to_accept(self) -> tuple[Weights, ...]:

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain, islice
 
 from likeness.engine.base import Engine
+from likeness.engine.packs.identity import PackIdentity
 from likeness.engine.photo.thumbnail import face_thumbnail
 from likeness.errors import LikenessError, SetupError
 from likeness.gallery.duplicates.page import PairMember, ShownPair
@@ -29,13 +30,13 @@ class ListedPair:
     second: Entry
     score: float
     level: int
-    pack: str
+    pack: PackIdentity
 
 
 class DuplicateListing:
     """Finds the pairs of one gallery that reach a level (1..5). ``engines`` are by pack."""
 
-    def __init__(self, database: Database, tenant: Tenant, engines: Mapping[str, Engine], level: int) -> None:
+    def __init__(self, database: Database, tenant: Tenant, engines: Mapping[PackIdentity, Engine], level: int) -> None:
         self.found = 0
         """Pairs found so far."""
         self._database = database

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from likeness.engine.packs.identity import PackIdentity
 from likeness.web.pages import load_page
 
 
@@ -26,7 +27,7 @@ class ShownPair:
 
 
 def render_duplicates(
-    tenant: str, pack: str, level: int, shown: Sequence[ShownPair], *, found: int, compared: int
+    tenant: str, pack: PackIdentity, level: int, shown: Sequence[ShownPair], *, found: int, compared: int
 ) -> str:
     """Render the page. ``found`` is the number of all pairs, and the page may show fewer."""
     page = load_page("likeness.gallery.duplicates", "duplicates.html")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from likeness.engine.packs.identity import PackIdentity
 from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.templates.blocks import joined, stored_templates
 from likeness.gallery.templates.sealing import open_templates
@@ -26,7 +27,7 @@ _BLOCK_ROWS = 1024
 class Templates:
     """The templates of one pack: rows (n, d) float32 of the entries with these keys."""
 
-    pack: str
+    pack: PackIdentity
     keys: NDArray[np.int64]
     rows: NDArray[np.float32]
 
@@ -38,10 +39,12 @@ class Pair:
     first: int
     second: int
     score: float
-    pack: str
+    pack: PackIdentity
 
 
-def read_templates(connection: Connection, tenant: Tenant, main: str, size_of: Callable[[str], int]) -> list[Templates]:
+def read_templates(
+    connection: Connection, tenant: Tenant, main: PackIdentity, size_of: Callable[[PackIdentity], int]
+) -> list[Templates]:
     """Read a gallery's templates in groups by pack.
 
     The first group has the templates of the pack ``main``. The others have the entries without a template of it.

@@ -15,6 +15,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from likeness.engine.base import Template
+from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import SetupError
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import BLOCK_SPAN, Entry, GalleryRepository
@@ -39,7 +40,7 @@ class Fault:
     key: int
     entry_id: str
     what: str
-    pack: str | None = None
+    pack: PackIdentity | None = None
 
     def __str__(self) -> str:
         return f"its template of {self.pack} {self.what}" if self.pack else self.what
@@ -60,7 +61,7 @@ class Verification:
     database: Database
     images: ImageStore
     photos: EntryPhotos
-    size_of: Callable[[str], int]
+    size_of: Callable[[PackIdentity], int]
 
     @property
     def _rows(self) -> GalleryRepository:
@@ -77,7 +78,7 @@ class Verification:
         bare = self.database.read_now(lambda c: list(self._rows.bare_entries(c)))
         return [*found, *(Fault(key, entry_id, NO_TEMPLATE) for key, entry_id in bare)]
 
-    def _damaged(self, connection: Connection, pack: str, progress: Callable[[int], None]) -> Iterator[Fault]:
+    def _damaged(self, connection: Connection, pack: PackIdentity, progress: Callable[[int], None]) -> Iterator[Fault]:
         size = self.size_of(pack)
         for batch in self._rows.templates(connection, pack, batch=READ_ROWS):
             keys, ids, sealed = zip(*batch, strict=True)
@@ -146,7 +147,7 @@ class Verification:
                 return None
         return "erased" if rows.erase(connection, fault.entry_id) else None
 
-    def _copy_in_block(self, connection: Connection, pack: str, key: int) -> Template | None:
+    def _copy_in_block(self, connection: Connection, pack: PackIdentity, key: int) -> Template | None:
         span = key // BLOCK_SPAN
         sealed = self._rows.block(connection, pack, span)
         block = open_block(self.tenant, pack, span, sealed, self.size_of(pack)) if sealed else None

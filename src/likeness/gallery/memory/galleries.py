@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import ServiceUnavailable, SetupError
 from likeness.gallery.memory.gallery import Gallery, GallerySnapshot
 from likeness.gallery.memory.refusals import Refusals
@@ -84,7 +85,7 @@ class LoadedGalleries:
     """Whether the database's file was removed or replaced."""
     _all_behind: bool = False
     """Whether all galleries must be loaded again, not only one."""
-    _common: str | None = None
+    _common: PackIdentity | None = None
     """The pack that all galleries answer with. A new gallery gets it, too."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -119,7 +120,7 @@ class LoadedGalleries:
                     gallery = self._galleries.setdefault(tenant_id, Gallery(empty, recorded=False))
         return gallery
 
-    def new_index(self, pack: str) -> Index:
+    def new_index(self, pack: PackIdentity) -> Index:
         """Give an empty index for a pack's templates. Raises SetupError when the pack cannot be loaded."""
         self.packs.load(pack)
         return self.make_index(self.packs.engine(pack).pack.template_size)
@@ -177,7 +178,7 @@ class LoadedGalleries:
             if self._refusals.reason(tenant_id) is None:
                 self.mark_stale(tenant_id)
 
-    def set_common_pack(self, common: str | None) -> None:
+    def set_common_pack(self, common: PackIdentity | None) -> None:
         """Let new galleries answer with the pack that all others answer with. Call it on the writer's thread."""
         if common != self._common:
             with self._lock:
@@ -234,7 +235,7 @@ class LoadedGalleries:
         self.set_common_pack(self._find_common(connection))
         self._load(tenant, connection)
 
-    def _find_common(self, connection: Connection) -> str | None:
+    def _find_common(self, connection: Connection) -> PackIdentity | None:
         common = common_pack(connection)
         try:
             return common and self.packs.load(common)
@@ -303,7 +304,7 @@ class LoadedGalleries:
     def _read(
         self, tenant: Tenant, rows: GalleryRepository, packs: GalleryPacks, connection: Connection, notes: "_Notes"
     ) -> GallerySnapshot:
-        indexes: dict[str, Index] = {}
+        indexes: dict[PackIdentity, Index] = {}
         answered = self._fill(tenant, packs.pack, indexes, connection, notes)
         shadowed = self._fill(tenant, packs.shadow, indexes, connection, notes) if packs.shadow else answered
         alone = {packs.shadow: len(np.setdiff1d(shadowed, answered, assume_unique=True))} if packs.shadow else {}
@@ -311,12 +312,14 @@ class LoadedGalleries:
         everybody = len(answered) + sum(alone.values()) == rows.count(connection)
         return snapshot if everybody else snapshot.with_orphans(self.orphans(tenant, connection, snapshot.enrolling))
 
-    def orphans(self, tenant: Tenant, connection: Connection, packs: Sequence[str]) -> dict[str, Index]:
+    def orphans(
+        self, tenant: Tenant, connection: Connection, packs: Sequence[PackIdentity]
+    ) -> dict[PackIdentity, Index]:
         """Read the entries without a template of ``packs`` into new indexes, by a pack that they have a template of.
 
         Damaged templates are left out.
         """
-        indexes: dict[str, Index] = {}
+        indexes: dict[PackIdentity, Index] = {}
         for pack, found in GalleryRepository(tenant.id).orphan_templates(connection, packs).items():
             index = indexes[pack] = self.new_index(pack)
             keys, ids, sealed = zip(*found, strict=True)
@@ -325,7 +328,12 @@ class LoadedGalleries:
         return indexes
 
     def _fill(
-        self, tenant: Tenant, pack: str, indexes: dict[str, Index], connection: Connection, notes: "_Notes"
+        self,
+        tenant: Tenant,
+        pack: PackIdentity,
+        indexes: dict[PackIdentity, Index],
+        connection: Connection,
+        notes: "_Notes",
     ) -> Keys:
         """Load a pack's templates into a new index. Give their keys, in rising order."""
         index = indexes[pack] = self.new_index(pack)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.base import Template
+from likeness.engine.packs.identity import PackIdentity
 from likeness.gallery.memory.recent import RecentEnrolments
 from likeness.gallery.repository import BLOCK_SPAN
 from likeness.index.base import Index
@@ -25,13 +26,13 @@ from likeness.store.writer import Committed
 class GallerySnapshot:
     """The packs and indexes that a gallery answers with at one moment."""
 
-    pack: str
+    pack: PackIdentity
     """Identity of the pack that answers."""
-    shadow: str | None
+    shadow: PackIdentity | None
     """Identity of the pack that new entries are also enrolled with."""
-    indexes: Mapping[str, Index]
+    indexes: Mapping[PackIdentity, Index]
     """By pack: the one that answers, the shadow, and packs of orphans."""
-    orphans: Mapping[str, int]
+    orphans: Mapping[PackIdentity, int]
     """For each pack but the one that answers: how many entries only this pack finds."""
 
     @property
@@ -39,12 +40,12 @@ class GallerySnapshot:
         return self.indexes[self.pack]
 
     @property
-    def enrolling(self) -> tuple[str, ...]:
+    def enrolling(self) -> tuple[PackIdentity, ...]:
         """The packs that a new entry is enrolled with. The one that answers comes first."""
         return (self.pack, self.shadow) if self.shadow else (self.pack,)
 
     @property
-    def searched(self) -> tuple[str, ...]:
+    def searched(self) -> tuple[PackIdentity, ...]:
         """The packs that a search compares with. The one that answers comes first."""
         return (self.pack, *(pack for pack, count in self.orphans.items() if count))
 
@@ -54,11 +55,11 @@ class GallerySnapshot:
         return len(self.index) + sum(self.orphans.values())
 
     @property
-    def old_packs(self) -> tuple[str, ...]:
+    def old_packs(self) -> tuple[PackIdentity, ...]:
         """The packs that only orphans have templates of, so neither the one that answers nor the shadow."""
         return tuple(pack for pack in self.indexes if pack not in self.enrolling)
 
-    def with_shadow(self, pack: str, index: Index) -> "GallerySnapshot":
+    def with_shadow(self, pack: PackIdentity, index: Index) -> "GallerySnapshot":
         """Give this snapshot with a shadow. The index has the templates that the pack has already."""
         return replace(self, shadow=pack, indexes={**self.indexes, pack: index})
 
@@ -71,7 +72,7 @@ class GallerySnapshot:
             self, pack=self.shadow, shadow=self.pack, orphans={**orphans, self.pack: len(self.index) - shared}
         )
 
-    def with_orphans(self, found: Mapping[str, Index]) -> "GallerySnapshot":
+    def with_orphans(self, found: Mapping[PackIdentity, Index]) -> "GallerySnapshot":
         """Give this snapshot with other orphans: their indexes by pack.
 
         The orphans have no template of the snapshot's pack or of its shadow.
@@ -85,7 +86,7 @@ class GallerySnapshot:
             orphans={**orphans, **{pack: len(index) for pack, index in found.items()}},
         )
 
-    def without_shadow(self, found: Mapping[str, Index]) -> "GallerySnapshot":
+    def without_shadow(self, found: Mapping[PackIdentity, Index]) -> "GallerySnapshot":
         """Give this snapshot without its shadow, and with these orphans."""
         return replace(self, shadow=None).with_orphans(found)
 
@@ -116,7 +117,7 @@ class Gallery:
         self.unreadable = set(unreadable)
         """Keys of entries with a damaged stored template. Another pack may still find them."""
 
-    def add(self, _: Committed[Any], key: int, templates: Mapping[str, Template]) -> None:
+    def add(self, _: Committed[Any], key: int, templates: Mapping[PackIdentity, Template]) -> None:
         """Feed a committed entry to the index of each pack."""
         snapshot = self.snapshot
         for pack, template in templates.items():
@@ -131,7 +132,7 @@ class Gallery:
         keys: Sequence[int],
         templates: NDArray[np.float32],
         *,
-        orphans: Mapping[str, Index] | None = None,
+        orphans: Mapping[PackIdentity, Index] | None = None,
     ) -> None:
         """Feed the shadow's templates (n, d) of entries that are older than the shadow.
 
@@ -172,5 +173,5 @@ class Gallery:
         self.recorded = True
 
 
-def _changed(orphans: Mapping[str, int], pack: str, by: int) -> dict[str, int]:
+def _changed(orphans: Mapping[PackIdentity, int], pack: PackIdentity, by: int) -> dict[PackIdentity, int]:
     return {**orphans, pack: orphans.get(pack, 0) + by}

@@ -23,6 +23,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from likeness.engine.base import Template
+from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import ErrorCode, LikenessError, ServiceUnavailable, SetupError
 from likeness.gallery.decision import decide
 from likeness.gallery.memory.galleries import LoadedGalleries
@@ -195,7 +196,7 @@ class ReindexJob:
 
     async def _fill(self) -> None:
         """Make the next templates. When all are made, compare the two packs."""
-        pack, position = self._row.pack, self._position
+        pack, position = self._row.identity, self._position
         photos = await self._database.read(lambda c: self._rows.unmade(c, pack, after_key=position, limit=BATCH))
         if not photos and position:
             self._position = 0  # look once more from the start, until a full pass finds nothing
@@ -223,7 +224,7 @@ class ReindexJob:
     async def _embed(self, photo: StoredPhoto, free: asyncio.Semaphore) -> Template | str:
         """Give a stored photo's template, or the reason why there is none. Raises ServiceUnavailable."""
         async with free:
-            workers = self._packs.workers(self._row.pack)
+            workers = self._packs.workers(self._row.identity)
             policy = self._tenant.settings.face_policy
             try:
                 stored = await self._photos.get(self._tenant, photo.image_id)
@@ -240,9 +241,9 @@ class ReindexJob:
                 return ErrorCode.UNEXPECTED_ERROR
 
     async def _add(self, templates: dict[int, Template], sealed: dict[int, bytes], refusals: dict[int, str]) -> None:
-        pack, worked_on = self._row.pack, len(sealed) + len(refusals)
+        pack, worked_on = self._row.identity, len(sealed) + len(refusals)
 
-        def add(connection: Connection) -> tuple[list[int], dict[str, Index] | None]:
+        def add(connection: Connection) -> tuple[list[int], dict[PackIdentity, Index] | None]:
             keys = self._rows.add_templates(connection, pack, sealed)
             self._rows.add_refusals(connection, pack, refusals)
             self._rows.count_done(connection, worked_on)
@@ -251,7 +252,7 @@ class ReindexJob:
             found = self._galleries.orphans(self._tenant, connection, snapshot.enrolling) if adopted else None
             return keys, found
 
-        def feed(added: Committed[tuple[list[int], dict[str, Index] | None]]) -> None:
+        def feed(added: Committed[tuple[list[int], dict[PackIdentity, Index] | None]]) -> None:
             keys, orphans = added.result
             if keys:
                 rows = np.stack([templates[key] for key in keys])
@@ -263,7 +264,7 @@ class ReindexJob:
 
     async def _compare(self) -> dict[str, object]:
         snapshot, settings = self._snapshot, self._tenant.settings
-        packs = (snapshot.pack, self._row.pack)
+        packs = (snapshot.pack, self._row.identity)
         rows = await self._database.read(lambda c: self._rows.sample(c, packs, size=COMPARED_ENTRIES))
         keys, ids = [row[0] for row in rows], [row[1] for row in rows]
         old = self._open(packs[0], ids, [row[2] for row in rows])
@@ -281,10 +282,10 @@ class ReindexJob:
         before, after = (decide(self._packs.calibration(p), settings, level=None, size=snapshot.size) for p in packs)
         return compare_packs(answers, (before, after), {key: entry.id for key, entry in entries.items()})
 
-    def _open(self, pack: str, ids: Sequence[str], sealed: Sequence[bytes]) -> Opened:
+    def _open(self, pack: PackIdentity, ids: Sequence[str], sealed: Sequence[bytes]) -> Opened:
         return open_templates(self._tenant, pack, ids, sealed, self._snapshot.indexes[pack].dimension)
 
-    async def _nearest(self, pack: str, key: int, template: Template) -> Hit | None:
+    async def _nearest(self, pack: PackIdentity, key: int, template: Template) -> Hit | None:
         """Give an entry's nearest other entry by one pack."""
         answer = await self._scans.run(self._snapshot.indexes[pack].search, template, k=2)
         return other_than(key, answer.hits)
@@ -293,14 +294,14 @@ class ReindexJob:
         """Cut over or roll back: swap the pack that answers and its shadow."""
         state = ReindexState.CUT_OVER if self._row.wish is ReindexRequest.CUT_OVER else ReindexState.READY
 
-        def swap(connection: Connection) -> tuple[GallerySnapshot, str | None]:
+        def swap(connection: Connection) -> tuple[GallerySnapshot, PackIdentity | None]:
             self._demand_wish(connection)
             snapshot = self._snapshot.swapped()
             GalleryRepository(self._tenant.id).set_packs(connection, GalleryPacks(snapshot.pack, snapshot.shadow))
             self._change(connection, state=state, wish=None, error=None)
             return snapshot, common_pack(connection)
 
-        def show(swapped: tuple[GallerySnapshot, str | None]) -> GallerySnapshot:
+        def show(swapped: tuple[GallerySnapshot, PackIdentity | None]) -> GallerySnapshot:
             snapshot, common = swapped
             self._galleries.set_common_pack(common)
             return snapshot
@@ -310,7 +311,7 @@ class ReindexJob:
 
     async def _drop_orphans(self) -> None:
         """Erase the next entries without a template of the new pack. When there are none, finish."""
-        pack = self._row.pack
+        pack = self._row.identity
         found = await self._database.read(lambda c: list(self._rows.orphans(c, pack, limit=ERASED_AT_ONCE)))
         for orphan in found:
             await self._erase(self._tenant, orphan.entry_id)
@@ -333,10 +334,10 @@ class ReindexJob:
         await self._write(keep, show=lambda snapshot: snapshot)
 
     async def _delete_old(self) -> None:
-        await self._delete(lambda c, keys: self._rows.delete_superseded(c, self._row.pack, keys))
+        await self._delete(lambda c, keys: self._rows.delete_superseded(c, self._row.identity, keys))
 
     async def _delete_new(self) -> None:
-        await self._delete(lambda c, keys: self._rows.delete_surplus(c, self._row.pack, keys))
+        await self._delete(lambda c, keys: self._rows.delete_surplus(c, self._row.identity, keys))
 
     async def _delete(self, some: Callable[[Connection, Sequence[int]], None]) -> None:
         """Delete templates of the next entries. When there are none, the re-index is over.

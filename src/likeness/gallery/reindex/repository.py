@@ -21,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from likeness.engine.packs.identity import PackId, PackIdentity
 from likeness.gallery.repository import GalleryRepository, has_template
 from likeness.store.tables import gallery_blocks, gallery_entries, gallery_templates, reindex_refusals, reindexes
 
@@ -73,14 +74,19 @@ class Reindex:
     """The move of one gallery to another pack. ``done`` of ``total`` stored photos are processed."""
 
     tenant_id: str
-    pack: str
-    """Id of the new pack until the server begins. From then on its identity (``id@version``)."""
+    pack: PackId | PackIdentity
+    """Id of the new pack until the server begins. From then on its identity."""
     state: ReindexState
     wish: ReindexRequest | None
     done: int
     total: int
     report: dict[str, Any] | None
     error: str | None
+
+    @property
+    def identity(self) -> PackIdentity:
+        """The new pack's identity, once the server has begun."""
+        return PackIdentity(self.pack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,7 @@ class ReindexRepository:
         row = connection.execute(_rows().where(self._mine)).one_or_none()
         return _reindex(row) if row else None
 
-    def ask(self, connection: Connection, pack: str, *, now: float) -> None:
+    def ask(self, connection: Connection, pack: PackId, *, now: float) -> None:
         """Request a re-index. There must be none yet."""
         connection.execute(
             insert(reindexes).values(
@@ -138,18 +144,18 @@ class ReindexRepository:
         connection.execute(delete(reindex_refusals).where(reindex_refusals.c.entry_key.in_(mine)))
         connection.execute(delete(reindexes).where(self._mine))
 
-    def unmade(self, connection: Connection, pack: str, *, after_key: int, limit: int) -> list[StoredPhoto]:
+    def unmade(self, connection: Connection, pack: PackIdentity, *, after_key: int, limit: int) -> list[StoredPhoto]:
         """Give the next stored photos to process, of entries after a key, by rising key."""
         query = select(gallery_entries.c.key, gallery_entries.c.id, gallery_entries.c.image_id)
         wanted = self._unmade(pack) & (gallery_entries.c.key > after_key)
         rows = connection.execute(query.where(wanted).order_by(gallery_entries.c.key).limit(limit))
         return [StoredPhoto(*row) for row in rows]
 
-    def count_unmade(self, connection: Connection, pack: str) -> int:
+    def count_unmade(self, connection: Connection, pack: PackIdentity) -> int:
         query = select(func.count()).select_from(gallery_entries).where(self._unmade(pack))
         return int(connection.execute(query).scalar_one())
 
-    def add_templates(self, connection: Connection, pack: str, sealed: Mapping[int, bytes]) -> list[int]:
+    def add_templates(self, connection: Connection, pack: PackIdentity, sealed: Mapping[int, bytes]) -> list[int]:
         """Add templates by key. Give the keys of those added: their entry still exists, and had no template."""
         wanted = self._my_entries & gallery_entries.c.key.in_(sealed) & ~has_template(pack)
         keys = connection.execute(select(gallery_entries.c.key).where(wanted)).scalars().all()
@@ -159,7 +165,7 @@ class ReindexRepository:
             connection.execute(insert(gallery_templates), rows)
         return list(keys)
 
-    def add_refusals(self, connection: Connection, pack: str, reasons: Mapping[int, str]) -> None:
+    def add_refusals(self, connection: Connection, pack: PackIdentity, reasons: Mapping[int, str]) -> None:
         """Record why stored photos give no template. Entries that lost their photo meanwhile are left out."""
         wanted = gallery_entries.c.key.in_(reasons) & self._unmade(pack)
         keys = connection.execute(select(gallery_entries.c.key).where(wanted)).scalars().all()
@@ -168,7 +174,7 @@ class ReindexRepository:
             connection.execute(insert(reindex_refusals), rows)
 
     def sample(
-        self, connection: Connection, packs: tuple[str, str], *, size: int
+        self, connection: Connection, packs: tuple[PackIdentity, PackIdentity], *, size: int
     ) -> Sequence[Row[int, str, bytes, bytes]]:
         """Give (key, id, first sealed template, second) of random entries that have templates of both packs."""
         first, second = gallery_templates.alias(), gallery_templates.alias()
@@ -185,13 +191,13 @@ class ReindexRepository:
         )
         return connection.execute(query.where(gallery_entries.c.key.in_(chosen))).all()
 
-    def count_orphans(self, connection: Connection, pack: str) -> dict[str, int]:
+    def count_orphans(self, connection: Connection, pack: PackIdentity) -> dict[str, int]:
         """Count the entries without a template of a pack, by reason."""
         reason = _reason()
         query = self._with_refusals(select(reason, func.count()), pack).group_by(reason)
         return {row[0]: row[1] for row in connection.execute(query)}
 
-    def orphans(self, connection: Connection, pack: str, *, limit: int | None = None) -> Iterator[Orphan]:
+    def orphans(self, connection: Connection, pack: PackIdentity, *, limit: int | None = None) -> Iterator[Orphan]:
         """Give the entries without a template of a pack, by rising key."""
         query = select(gallery_entries.c.id, gallery_entries.c.external_id, _reason())
         ordered = self._with_refusals(query, pack).order_by(gallery_entries.c.key).limit(limit)
@@ -203,25 +209,25 @@ class ReindexRepository:
         query = select(gallery_entries.c.key).where(self._my_entries, gallery_entries.c.key > after_key)
         return connection.execute(query.order_by(gallery_entries.c.key).limit(limit)).scalars().all()
 
-    def delete_superseded(self, connection: Connection, pack: str, keys: Sequence[int]) -> None:
+    def delete_superseded(self, connection: Connection, pack: PackIdentity, keys: Sequence[int]) -> None:
         """Delete the templates of all other packs of entries that have one of ``pack``."""
         other = gallery_templates.alias()
         provided = exists().where(other.c.entry_key == gallery_templates.c.entry_key, other.c.pack == pack)
         GalleryRepository(self._tenant_id).drop_blocks(connection, keys, gallery_blocks.c.pack != pack)
         _delete_templates(connection, keys, gallery_templates.c.pack != pack, provided)
 
-    def delete_surplus(self, connection: Connection, pack: str, keys: Sequence[int]) -> None:
+    def delete_surplus(self, connection: Connection, pack: PackIdentity, keys: Sequence[int]) -> None:
         """Delete the templates of ``pack`` of entries that have one of another pack."""
         other = gallery_templates.alias()
         provided = exists().where(other.c.entry_key == gallery_templates.c.entry_key, other.c.pack != pack)
         GalleryRepository(self._tenant_id).drop_blocks(connection, keys, gallery_blocks.c.pack == pack)
         _delete_templates(connection, keys, gallery_templates.c.pack == pack, provided)
 
-    def _unmade(self, pack: str) -> ColumnElement[bool]:
+    def _unmade(self, pack: PackIdentity) -> ColumnElement[bool]:
         refused = exists().where(reindex_refusals.c.entry_key == gallery_entries.c.key, reindex_refusals.c.pack == pack)
         return self._my_entries & gallery_entries.c.image_id.is_not(None) & ~has_template(pack) & ~refused
 
-    def _with_refusals(self, query: Select[*tuple[Any, ...]], pack: str) -> Select[*tuple[Any, ...]]:
+    def _with_refusals(self, query: Select[*tuple[Any, ...]], pack: PackIdentity) -> Select[*tuple[Any, ...]]:
         refused = and_(reindex_refusals.c.entry_key == gallery_entries.c.key, reindex_refusals.c.pack == pack)
         joined = gallery_entries.outerjoin(reindex_refusals, refused)
         return query.select_from(joined).where(self._my_entries, ~has_template(pack))

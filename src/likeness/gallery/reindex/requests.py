@@ -5,6 +5,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from likeness.engine.packs.identity import PackId, id_of
 from likeness.errors import Conflict, InvalidInput, NotFound
 from likeness.gallery.reindex.repository import REQUESTS_IN, Reindex, ReindexRepository, ReindexRequest, ReindexState
 from likeness.gallery.repository import GalleryRepository
@@ -48,7 +49,7 @@ class ReindexRequests:
         found = {tenant: self._database.read_now(ReindexRepository(tenant.id).find) for tenant in tenants}
         return {tenant: reindex for tenant, reindex in found.items() if reindex}
 
-    def ask(self, tenants: Sequence[Tenant], pack: str, *, named: bool) -> list[Tenant]:
+    def ask(self, tenants: Sequence[Tenant], pack: PackId, *, named: bool) -> list[Tenant]:
         """Request the move of galleries to another pack. Give the tenants whose galleries move, now or already.
 
         Raises Conflict when a gallery moves to another pack, or when a named one needs no move. Raises NotFound when no
@@ -83,18 +84,18 @@ class ReindexRequests:
             self._database.write_now(change)
         return list(moving)
 
-    def _may_move(self, tenant: Tenant, pack: str, *, named: bool) -> bool:
+    def _may_move(self, tenant: Tenant, pack: PackId, *, named: bool) -> bool:
         """Whether a gallery must be moved, or moves already. Raises Conflict."""
         present = self._database.read_now(ReindexRepository(tenant.id).find)
         if present is None or present.state is ReindexState.FAILED:
             packs = self._database.read_now(GalleryRepository(tenant.id).packs)
-            if packs is not None and packs.pack.partition("@")[0] != pack:
+            if packs is not None and id_of(packs.pack) != pack:
                 return True
             if named:
                 state = "is empty" if packs is None else f"answers with {packs.pack}"
                 raise Conflict(f"The gallery of {tenant.name!r} {state} already.")
             return False
-        same = present.pack.partition("@")[0] == pack
+        same = id_of(present.pack) == pack
         if same and not named and present.state in {ReindexState.CUT_OVER, ReindexState.FINISHING}:
             return False
         if not same or present.state not in {ReindexState.WAITING, ReindexState.FILLING, ReindexState.READY}:
@@ -104,7 +105,7 @@ class ReindexRequests:
             )
         return True
 
-    def _begin(self, connection: Connection, rows: ReindexRepository, pack: str) -> None:
+    def _begin(self, connection: Connection, rows: ReindexRepository, pack: PackId) -> None:
         """Request one gallery's re-index, unless it is under way."""
         present = rows.find(connection)
         if present is None or present.state is ReindexState.FAILED:

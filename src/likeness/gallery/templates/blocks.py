@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from likeness.engine.packs.identity import PackIdentity
 from likeness.gallery.repository import BLOCK_SPAN, GalleryRepository
 from likeness.gallery.templates.sealing import open_block, open_templates, seal_block
 from likeness.store.tables import gallery_blocks
@@ -47,7 +48,7 @@ class TemplateBatch:
         return spans
 
 
-def stored_templates(connection: Connection, tenant: Tenant, pack: str, size: int) -> Iterator[TemplateBatch]:
+def stored_templates(connection: Connection, tenant: Tenant, pack: PackIdentity, size: int) -> Iterator[TemplateBatch]:
     """Read all of a tenant's templates of a pack, by rising key. Each has ``size`` numbers."""
     gallery = GalleryRepository(tenant.id)
     start = 0
@@ -75,7 +76,7 @@ def gathered(batches: Iterable[TemplateBatch], count: int) -> Iterator[tuple[NDA
         yield joined(waiting)
 
 
-def seal_span(connection: Connection, tenant: Tenant, sizes: Mapping[str, int], span: int) -> bool:
+def seal_span(connection: Connection, tenant: Tenant, sizes: Mapping[PackIdentity, int], span: int) -> bool:
     """Make the missing and damaged blocks of a span that have enough rows.
 
     False while the span may still get new entries. ``sizes`` has the length of templates by pack. Call it on the
@@ -98,7 +99,7 @@ def seal_span(connection: Connection, tenant: Tenant, sizes: Mapping[str, int], 
 
 
 def _read_rows(
-    connection: Connection, tenant: Tenant, pack: str, size: int, first_key: int, end_key: int | None
+    connection: Connection, tenant: Tenant, pack: PackIdentity, size: int, first_key: int, end_key: int | None
 ) -> Iterator[TemplateBatch]:
     stored = GalleryRepository(tenant.id).templates(
         connection, pack, first_key=first_key, end_key=end_key, batch=READ_ROWS
@@ -107,7 +108,7 @@ def _read_rows(
         yield open_rows(tenant, pack, size, rows)
 
 
-def open_rows(tenant: Tenant, pack: str, size: int, rows: Iterable[tuple[int, str, bytes]]) -> TemplateBatch:
+def open_rows(tenant: Tenant, pack: PackIdentity, size: int, rows: Iterable[tuple[int, str, bytes]]) -> TemplateBatch:
     """Open the templates of one or more entries: (key, id, sealed template), by rising key."""
     keys, ids, sealed = zip(*rows, strict=True)
     opened = open_templates(tenant, pack, ids, sealed, size)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.base import Template
+from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import SetupError
 from likeness.tenants.service import Tenant
 
@@ -44,12 +45,14 @@ class Opened:
         return sound
 
 
-def seal_template(tenant: Tenant, template: Template, *, pack: str, entry_id: str) -> bytes:
+def seal_template(tenant: Tenant, template: Template, *, pack: PackIdentity, entry_id: str) -> bytes:
     """Seal a template, bound to its entry and its pack."""
     return tenant.cipher.seal(template.astype("<f4").tobytes(), TEMPLATE_PURPOSE, _record(pack, entry_id))
 
 
-def open_templates(tenant: Tenant, pack: str, entry_ids: Sequence[str], sealed: Sequence[bytes], size: int) -> Opened:
+def open_templates(
+    tenant: Tenant, pack: PackIdentity, entry_ids: Sequence[str], sealed: Sequence[bytes], size: int
+) -> Opened:
     """Open templates of one pack, each with ``size`` numbers. A damaged one does not stop the others."""
     records = [_record(pack, entry_id) for entry_id in entry_ids]
     contents: Sequence[bytes | None]
@@ -76,7 +79,9 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
     return units
 
 
-def seal_block(tenant: Tenant, pack: str, span: int, keys: NDArray[np.int64], rows: NDArray[np.float32]) -> bytes:
+def seal_block(
+    tenant: Tenant, pack: PackIdentity, span: int, keys: NDArray[np.int64], rows: NDArray[np.float32]
+) -> bytes:
     """Seal (n,) keys and their (n, d) templates as one value, bound to its pack and its span.
 
     The content is the count, then the keys, then the rows.
@@ -86,7 +91,7 @@ def seal_block(tenant: Tenant, pack: str, span: int, keys: NDArray[np.int64], ro
 
 
 def open_block(
-    tenant: Tenant, pack: str, span: int, sealed: bytes, size: int
+    tenant: Tenant, pack: PackIdentity, span: int, sealed: bytes, size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
     """Open a block. Give its (n,) keys and (n, size) float32 templates, or None when it is damaged."""
     try:
@@ -106,5 +111,5 @@ def _open(tenant: Tenant, sealed: bytes, record: str) -> bytes | None:
         return None
 
 
-def _record(pack: str, name: str) -> str:
+def _record(pack: PackIdentity, name: str) -> str:
     return f"{pack}/{name}"
