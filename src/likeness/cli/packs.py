@@ -28,7 +28,7 @@ PackArgument = Annotated[str, typer.Argument(help="A pack's id, as `likeness pac
 @packs.command(name="list")
 def list_packs() -> None:
     """List the model packs, and show which are installed and calibrated."""
-    catalogue, store = _parts()
+    catalogue, store = _catalogue_and_store()
     table = Table(Column("pack", no_wrap=True), "version", "what", "to accept", "weights here", "calibrated")
     for manifest in catalogue.readable():
         # A pack without a recogniser adds to another pack. It works only when it is installed, and has no levels.
@@ -50,7 +50,7 @@ def list_packs() -> None:
 @packs.command()
 def show(pack: PackArgument) -> None:
     """Show a pack's files with their licences, training data and hashes, and show its calibration."""
-    catalogue, store = _parts()
+    catalogue, store = _catalogue_and_store()
     manifest = catalogue.get(PackId(pack))
     console = Console()
     console.print(
@@ -109,7 +109,7 @@ def install(
 
     Example: likeness packs install face-landmarks
     """
-    catalogue, store = _parts()
+    catalogue, store = _catalogue_and_store()
     manifest = catalogue.get(PackId(pack))
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
@@ -139,7 +139,7 @@ def verify(
     from the accepted one. The first start, `likeness calibrate --apply`
     and --accept accept these files.
     """
-    catalogue, store = _parts()
+    catalogue, store = _catalogue_and_store()
     settings = Settings()
     if is_initialised(settings):
         with closing(open_deployment(settings)) as deployment:
@@ -156,7 +156,7 @@ def verify(
     Console().print(f"{len(manifest.weights)} files of {pack} have their pinned hashes")
 
 
-def _parts() -> tuple[Catalogue, WeightStore]:
+def _catalogue_and_store() -> tuple[Catalogue, WeightStore]:
     settings = Settings()
     return Catalogue(settings.models_dir), WeightStore(settings.models_dir, settings.models_mirror)
 
