@@ -60,7 +60,9 @@ def main() -> int:
     )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only these benchmarks")
     parser.add_argument(
-        "--publish", action="store_true", help="write docs/performance.md and benchmarks/last_release.json"
+        "--publish",
+        action="store_true",
+        help="write docs/performance.md and benchmarks/last_release.json, unless a benchmark fails",
     )
     options = parser.parse_args()
     if options.only and options.publish:
@@ -73,10 +75,11 @@ def main() -> int:
         measurement = replace(measurement, since=compare(measurement, before))
     measurement.write(FOLDER / "report.json")
     (FOLDER / "report.html").write_text(render_page(measurement))
-    if options.publish:
+    failed = any(section.problem for section in measurement.sections)
+    if options.publish and not failed:
         publish(measurement)
     summarise(measurement)
-    return 1 if any(section.problem for section in measurement.sections) else 0
+    return 1 if failed else 0
 
 
 def summarise(measurement: Measurement) -> None:
