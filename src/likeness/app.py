@@ -22,7 +22,6 @@ from likeness.engine.workers import FaceWorkers
 from likeness.errors import LikenessError
 from likeness.gallery import endpoints as gallery_endpoints
 from likeness.gallery.composition import compose_gallery
-from likeness.index.exact import index_maker
 from likeness.kit.executors import SizedExecutor
 from likeness.match import endpoints as match_endpoints
 from likeness.match.service import Matcher
@@ -69,8 +68,7 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
         ttl_seconds=settings.token_ttl_seconds,
         failures_per_minute=settings.token_failures_per_minute,
     )
-    make_index = index_maker(threads=settings.scan_threads, scans_at_once=settings.scans_at_once)
-    gallery = compose_gallery(deployment, faces, make_index)
+    gallery = compose_gallery(deployment, faces)
     sessions = compose_sessions(deployment, faces, gallery.service, signer)
 
     @contextlib.asynccontextmanager

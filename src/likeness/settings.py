@@ -118,6 +118,12 @@ class Settings(BaseModel):
         le=256,
         description="Scans of a gallery that run at once. Further searches wait, and share the next scan.",
     )
+    templates: Literal["memory", "mapped"] = Field(
+        "memory",
+        description="Where searches read templates. `memory`: all are in memory. `mapped`: most are in an encrypted "
+        "file in the data folder, which disappears with the process. A gallery then takes a third of the memory, and "
+        "more time to load: see [Templates on the disk](gallery.md#templates-on-the-disk).",
+    )
     max_image_bytes: int = Field(
         5 * MEBIBYTE, ge=1024, description="Largest photo accepted, in bytes after base64 decoding."
     )
@@ -215,6 +221,11 @@ class Settings(BaseModel):
     @property
     def master_key_file(self) -> Path:
         return self.key_file or self.data_dir / "master.key"
+
+    @property
+    def templates_folder(self) -> Path | None:
+        """Where a file holds the templates that searches read; None: they are in memory."""
+        return self.data_dir if self.templates == "mapped" else None
 
     @property
     def models_dir(self) -> Path:

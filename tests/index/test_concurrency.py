@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -82,11 +83,17 @@ class Crowd:
                 self.expect(hit.score in own, "a row answered with a score that is not its own")
 
 
-@pytest.mark.parametrize("scans_at_once", [1, 3])
+@pytest.mark.parametrize(("scans_at_once", "filed"), [(1, False), (3, False), (3, True)])
 def test_no_row_is_missed_while_others_move(
-    make_scan: Callable[[int], Scan], faces: Callable[..., NDArray[np.float32]], hurried: None, scans_at_once: int
+    make_scan: Callable[[int], Scan],
+    faces: Callable[..., NDArray[np.float32]],
+    hurried: None,
+    scans_at_once: int,
+    filed: bool,
+    tmp_path: Path,
 ) -> None:
-    index = ExactIndex(DIMENSION, scan=make_scan(DIMENSION), scans_at_once=scans_at_once, chunk_rows=64)
+    scan, folder = make_scan(DIMENSION), tmp_path if filed else None
+    index = ExactIndex(DIMENSION, scan=scan, scans_at_once=scans_at_once, chunk_rows=64, folder=folder)
     crowd = Crowd(index, faces(CHANGELING + 2, DIMENSION, photos=1))
     with ThreadPoolExecutor(7) as pool:
         writers = [pool.submit(crowd.come_and_go, seed) for seed in range(2)] + [pool.submit(crowd.change_face)]

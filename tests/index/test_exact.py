@@ -1,7 +1,9 @@
 """After any history, the exact index and the reference index give the same answers, bit for bit."""
 
 import math
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from likeness.index import compiled
+from likeness.index import codes, compiled
 from likeness.index.base import Answer
 from likeness.index.codes import Goal, scales_of
 from likeness.index.exact import ExactIndex
@@ -20,6 +22,8 @@ from likeness.index.scans import Candidates, CompiledScan, RowBlock, Scan
 from likeness.index.scores import best_hits, exact_scores
 
 SCANS = st.sampled_from([*(name for name, _ in compiled.kernels()), "faiss"] if compiled.BUILT else ["faiss"])
+FOLDERS = st.sampled_from([None, Path(tempfile.gettempdir())])
+"""Where templates are in a file, if they are not in memory."""
 KEYS = st.one_of(st.integers(0, 12), st.sampled_from([2**62, 2**63 - 1]))
 
 
@@ -57,12 +61,17 @@ def histories(draw: Callable[..., Any]) -> Any:
 
 
 @settings(max_examples=150)
-@given(histories(), SCANS, st.sampled_from([64, 16384]))
-def test_every_history_gives_the_answers_of_the_reference(history: Any, scan: str, chunk_rows: int) -> None:
+@given(histories(), SCANS, st.sampled_from([64, 16384]), FOLDERS)
+def test_every_history_gives_the_answers_of_the_reference(
+    history: Any, scan: str, chunk_rows: int, folder: Path | None
+) -> None:
     dimension, steps = history
     pool = pool_of(dimension)
     exact = ExactIndex(
-        dimension, scan=FaissScan(dimension) if scan == "faiss" else CompiledScan(scan), chunk_rows=chunk_rows
+        dimension,
+        scan=FaissScan(dimension) if scan == "faiss" else CompiledScan(scan),
+        chunk_rows=chunk_rows,
+        folder=folder,
     )
     reference = ReferenceIndex(dimension)
     for name, *arguments in steps:
@@ -110,13 +119,23 @@ def brute_force(
     return rows, queries, [exact_scores(rows, query) for query in queries]
 
 
+@pytest.mark.parametrize("kind", ["memory", "file", "file, rash"])
 def test_no_answer_is_wrong(
     make_scan: Callable[[int], Scan],
     brute_force: tuple[NDArray[np.float32], NDArray[np.float32], list[NDArray[np.float32]]],
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each scan answers over a thousand queries in three dimensions. Every answer is certified, and none is wrong."""
+    """Each scan answers over a thousand queries in three dimensions. Every answer is certified, and none is wrong.
+
+    A rash search takes estimates of scores for exact, so that it is often made again.
+    """
+    if kind == "file, rash":
+        monkeypatch.setattr(codes, "_DEVIATIONS", 0.0)
     rows, queries, scores = brute_force
-    index = ExactIndex(rows.shape[1], scan=make_scan(rows.shape[1]), chunk_rows=1024)
+    folder = None if kind == "memory" else tmp_path
+    index = ExactIndex(rows.shape[1], scan=make_scan(rows.shape[1]), chunk_rows=1024, folder=folder)
     keys = np.random.default_rng(0).permutation(len(rows))
     index.add_many(keys, rows)
     wrong = uncertified = 0
@@ -275,3 +294,12 @@ def test_memory_per_template_is_reported(faces: Callable[..., NDArray[np.float32
     index.add_many(range(20_000), faces(20_000, 128))
     assert 128 * 5 < index.bytes_per_template < 128 * 5 * 1.4
     assert ExactIndex(128).bytes_per_template >= 0
+
+
+def test_templates_in_a_file_take_no_memory(tmp_path: Path, faces: Callable[..., NDArray[np.float32]]) -> None:
+    rows = faces(3000, 128)
+    index, filed = ExactIndex(128, chunk_rows=1024), ExactIndex(128, chunk_rows=1024, folder=tmp_path)
+    for each in (index, filed):
+        each.reserve(3000)
+        each.add_many(range(3000), rows)
+    assert filed.bytes_per_template < index.bytes_per_template - 4 * 128 + 16

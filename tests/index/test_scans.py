@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,15 @@ compiled_only = pytest.mark.skipif(not compiled.BUILT, reason="the compiled modu
 
 
 def parts_of(
-    codec: Codec, rows: NDArray[np.float32], sizes: Sequence[int], *, dead: Sequence[int] = ()
+    codec: Codec, rows: NDArray[np.float32], sizes: Sequence[int], *, dead: Sequence[int] = (), filed: bool = False
 ) -> tuple[tuple[RowBlock, ...], Spread]:
-    """Cut rows into parts of the given sizes. Give the parts, and the bounds over all rows."""
+    """Cut rows into parts of the given sizes. Give the parts, and the bounds over all rows.
+
+    ``filed``: the templates of the second part alone are in memory.
+    """
     rounded = codec.encode(rows)
-    parts, start = [], 0
+    parts: list[RowBlock] = []
+    start = 0
     for size in sizes:
         alive = np.ones(size, np.uint8)
         alive[[row - start for row in dead if start <= row < start + size]] = 0
@@ -29,7 +34,8 @@ def parts_of(
         codes, terms = rounded.codes[here].copy(), rounded.terms[here].copy()
         halves, half_terms = rounded.halves[here].copy(), rounded.half_terms[here].copy()
         mask = None if alive.all() else alive
-        parts.append(RowBlock(codes, terms, halves, half_terms, rows[here].copy(), mask, size))
+        given = None if filed and len(parts) != 1 else rows[here].copy()
+        parts.append(RowBlock(codes, terms, halves, half_terms, given, mask, size))
         start += size
     return tuple(parts), Spread().including(rounded)
 
@@ -41,21 +47,23 @@ def rows_of(candidates: Candidates, sizes: Sequence[int]) -> set[int]:
 
 @pytest.mark.parametrize("dimension", [1, 63, 64, 65, 128, 512])
 @pytest.mark.parametrize("sizes", [(1,), (3, 4), (5, 0, 255), (257, 1000, 3)])
+@pytest.mark.parametrize("filed", [False, True])
 def test_no_row_that_counts_is_left_out(
     make_scan: Callable[[int], Scan],
     faces: Callable[..., NDArray[np.float32]],
     dimension: int,
     sizes: Sequence[int],
+    filed: bool,
 ) -> None:
     scan, codec = make_scan(dimension), Codec(dimension)
     rows = faces(sum(sizes), dimension)
     dead = range(0, len(rows), 5)
-    parts, spread = parts_of(codec, rows, sizes, dead=dead)
+    parts, spread = parts_of(codec, rows, sizes, dead=dead, filed=filed)
     living = np.setdiff1d(np.arange(len(rows)), dead)
     queries = faces(5, dimension, seed=1)
     wants = [(1, -np.inf), (3, -np.inf), (len(rows) + 5, -np.inf), (0, 0.1), (2, 0.2)]
     goals = [
-        codec.goal(query, spread, limit=scan.limit, wanted=k, minimum_score=minimum)
+        replace(codec.goal(query, spread, limit=scan.limit, wanted=k, minimum_score=minimum), doubt=1.0)
         for query, (k, minimum) in zip(queries, wants, strict=True)
     ]
     for query, (k, minimum), candidates in zip(queries, wants, scan(parts, goals), strict=True):
@@ -66,10 +74,13 @@ def test_no_row_that_counts_is_left_out(
         assert rows_of(candidates, sizes) <= set(living.tolist())
 
 
-def test_few_rows_are_left_over(make_scan: Callable[[int], Scan], faces: Callable[..., NDArray[np.float32]]) -> None:
+@pytest.mark.parametrize("filed", [False, True])
+def test_few_rows_are_left_over(
+    make_scan: Callable[[int], Scan], faces: Callable[..., NDArray[np.float32]], filed: bool
+) -> None:
     scan, codec = make_scan(512), Codec(512)
     rows, query = faces(3000, 512), faces(1, 512, seed=1)[0]
-    parts, spread = parts_of(codec, rows, (1000, 2000))
+    parts, spread = parts_of(codec, rows, (1000, 2000), filed=filed)
     (candidates,) = scan(parts, [codec.goal(query, spread, limit=scan.limit, wanted=1, minimum_score=-np.inf)])
     assert len(candidates.rows) < 300
 
@@ -170,7 +181,7 @@ def test_threads_share_a_scan(faces: Callable[..., NDArray[np.float32]]) -> None
         ({"half_terms": np.zeros(9, np.uint32)}, "fewer rows"),
         ({"wanted": np.array([-1])}, "want"),
         ({"wanted": np.array([], np.int64)}, "sizes"),
-        ({"bounds": np.zeros((1, 5))}, "sizes"),
+        ({"bounds": np.zeros((1, 6))}, "sizes"),
     ],
 )
 def test_the_compiled_scan_refuses_sizes_that_do_not_fit(change: Any, message: str | None) -> None:
@@ -183,7 +194,7 @@ def test_the_compiled_scan_refuses_sizes_that_do_not_fit(change: Any, message: s
         parts = (RowBlock(np.zeros((10, 64), np.uint8), terms, halves, half_terms, rows, alive, count),)
         vectors = arrays.get("vectors", np.zeros((1, 50), np.float32))
         factors = arrays.get("factors", np.zeros((1, 64), np.int8))
-        wanted, bounds = arrays.get("wanted", np.array([1])), arrays.get("bounds", np.zeros((1, 6)))
+        wanted, bounds = arrays.get("wanted", np.array([1])), arrays.get("bounds", np.zeros((1, 7)))
         return compiled.scan(kernel, parts, vectors, factors, wanted, bounds)
 
     if message is None:
@@ -225,6 +236,6 @@ def test_a_scan_lets_go_of_every_column(faces: Callable[..., NDArray[np.float32]
 @compiled_only
 @pytest.mark.parametrize("part", [None, 1, [b""] * 7, (b"",) * 6, (b"",) * 5 + (None, -1), ()])
 def test_what_is_no_part_is_reported(part: Any) -> None:
-    request = np.zeros((1, 64), np.float32), np.zeros((1, 64), np.int8), np.zeros(1, np.int64), np.zeros((1, 6))
+    request = np.zeros((1, 64), np.float32), np.zeros((1, 64), np.int8), np.zeros(1, np.int64), np.zeros((1, 7))
     with pytest.raises((TypeError, ValueError)):
         compiled.scan(CompiledScan().kernel, (part,), *request)

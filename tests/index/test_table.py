@@ -1,12 +1,13 @@
 """A snapshot in use never changes. The table stays dense. No deleted row stays in memory."""
 
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,8 @@ from likeness.index.views import TableSnapshot
 
 DIMENSION = 3
 CHUNK_ROWS = 64
+FOLDERS = st.sampled_from([None, Path(tempfile.gettempdir())])
+"""Where templates are in a file, if they are not in memory."""
 
 keys = st.integers(0, 40)
 changes = st.one_of(
@@ -82,10 +85,11 @@ def codes_fit(view: TableSnapshot, codec: Codec) -> bool:
 
 
 @settings(max_examples=200)
-@given(st.lists(st.one_of(changes, readings), max_size=30))
-def test_views_in_use_never_change(steps: Any) -> None:
+@given(st.lists(st.one_of(changes, readings), max_size=30), FOLDERS, st.sampled_from([CHUNK_ROWS, 2 * CHUNK_ROWS]))
+def test_views_in_use_never_change(steps: Any, folder: Path | None, chunk_rows: int) -> None:
+    """Chunks that begin small move to the file when they grow."""
     codec = Codec(DIMENSION)
-    table = Table(codec, chunk_rows=CHUNK_ROWS)
+    table = Table(codec, chunk_rows=chunk_rows, folder=folder)
     writer = Writer(table.put, table.remove)
     held = []
     with ExitStack() as stack:
@@ -107,16 +111,16 @@ def test_views_in_use_never_change(steps: Any) -> None:
                 assert rows_shown(view) == rows
             assert len(table) == len(writer.rows)
             if not held:
-                assert_dense(table, writer.rows)
-    assert_dense(table, writer.rows)
+                assert_dense(table, writer.rows, chunk_rows)
+    assert_dense(table, writer.rows, chunk_rows)
 
 
-def assert_dense(table: Table, rows: dict[int, bytes]) -> None:
+def assert_dense(table: Table, rows: dict[int, bytes], chunk_rows: int) -> None:
     """Without readers, the table has no hole, no mask and no unused chunk."""
     with table.reading() as view:
         pass
     assert all(segment.alive is None for segment in view.segments)
-    assert [segment.count for segment in view.segments[:-1]] == [CHUNK_ROWS] * (len(view.segments) - 1)
+    assert [segment.count for segment in view.segments[:-1]] == [chunk_rows] * (len(view.segments) - 1)
     assert sum(segment.count for segment in view.segments) == len(rows) == view.size
     assert set().union(*(segment.chunk.keys[: segment.count].tolist() for segment in view.segments)) == set(rows)
 
@@ -154,16 +158,18 @@ def together(found: Sequence[Candidates]) -> Candidates:
     st.lists(changes, min_size=1, max_size=4),
     st.sampled_from(["best", "faiss"]),
     st.floats(0, 6),
+    FOLDERS,
 )
 def test_a_search_answers_for_the_moment_it_began(
     before: list[tuple[str, Any]],
     during: list[tuple[str, Any]],
     kind: str,
     angle: float,
+    folder: Path | None,
 ) -> None:
     """Changes in the middle of a scan, and the moves that they cause, do not change its answer."""
     interrupted = InterruptedScan(FaissScan(DIMENSION) if kind == "faiss" else best_scan(DIMENSION))
-    index = ExactIndex(DIMENSION, scan=interrupted, chunk_rows=CHUNK_ROWS)
+    index = ExactIndex(DIMENSION, scan=interrupted, chunk_rows=CHUNK_ROWS, folder=folder)
     writer = Writer(index.add_many, index.remove)
     reference = ReferenceIndex(DIMENSION)
     for change in before:
@@ -199,8 +205,7 @@ def test_growth_copies_no_full_chunk() -> None:
         assert [segment.count for segment in after.segments] == [64, 64, 64, 8]
 
 
-@pytest.mark.parametrize("readers", [0, 1])
-def test_a_deleted_template_is_overwritten_once_nobody_reads_it(readers: int) -> None:
+def test_a_deleted_template_is_overwritten_once_nobody_reads_it() -> None:
     table = Table(Codec(8), chunk_rows=64)
     table.put(np.arange(3), np.full((3, 8), 0.25, np.float32))
     with table.reading() as view:

@@ -1,6 +1,5 @@
 """The gallery's parts, put together."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,8 +15,7 @@ from likeness.gallery.reindex.job import Reindexer, ReindexServices
 from likeness.gallery.search import Searcher
 from likeness.gallery.served_pack import load_pack
 from likeness.gallery.service import GalleryService
-from likeness.index.base import Index
-from likeness.index.exact import ExactIndex
+from likeness.index.exact import index_maker
 from likeness.kit.executors import SizedExecutor
 from likeness.store.generations import Generations
 from likeness.store.images import ImageStore
@@ -44,14 +42,15 @@ class ComposedGallery:
         self.images.close()
 
 
-def compose_gallery(
-    deployment: Deployment, faces: FaceWorkers, make_index: Callable[[int], Index] = ExactIndex
-) -> ComposedGallery:
+def compose_gallery(deployment: Deployment, faces: FaceWorkers) -> ComposedGallery:
     """Put the gallery together. It is empty until ``upkeep.load`` fills it."""
     database, tenants, clock, settings = deployment.database, deployment.tenants, deployment.clock, deployment.settings
     images = ImageStore(settings.images_address)
     scans = SizedExecutor("scan", workers=CONCURRENT_SCANS)
     packs = Packs(faces, partial(load_pack, deployment))
+    make_index = index_maker(
+        threads=settings.scan_threads, scans_at_once=settings.scans_at_once, folder=settings.templates_folder
+    )
     galleries = LoadedGalleries(packs, make_index=make_index)
     database.on_ownership_change(galleries.ownership_changed)
     photos = EntryPhotos(images, database)

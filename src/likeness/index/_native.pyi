@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 # (rows, pitch) uint8 codes and their (rows,) uint32 terms; (rows, half_pitch) uint8 half codes and their (rows,) uint32
-# terms; (rows, d) float32 templates as given; (rows,) uint8 alive, or None for all; row count.
+# terms; (rows, d) float32 templates as given, or None if they are not in memory; (rows,) uint8 alive, or None for all;
+# row count.
 _RowBlock: TypeAlias = tuple[
     NDArray[np.uint8],
     NDArray[np.uint32],
     NDArray[np.uint8],
     NDArray[np.uint32],
-    NDArray[np.float32],
+    NDArray[np.float32] | None,
     NDArray[np.uint8] | None,
     int,
 ]
@@ -20,9 +21,10 @@ _RowBlock: TypeAlias = tuple[
 # The kernels that this machine can run, best first: (name, largest absolute value of a query's factors).
 def kernels() -> list[tuple[str, int]]: ...
 
-# vectors (queries, d) float32; factors (queries, pitch) int8; wanted (queries,) int64, 0 for all; bounds (queries, 6)
-# float64: step, allowance, length, tolerance, margin, minimum. Gives for each query its rows and its cut. Each row is
-# int64 part << 32 | row, float64 score, and float64 upper bound less the tolerance.
+# vectors (queries, d) float32; factors (queries, pitch) int8; wanted (queries,) int64, 0 for all; bounds (queries, 7)
+# float64: step, allowance, length, tolerance, margin, minimum, doubt. Gives for each query its rows and its cut. Each
+# row is int64 part << 32 | row, float64 score, and float64 upper bound less the tolerance. If its template is not in
+# memory, the score is an estimate.
 def scan(
     kernel: str,
     parts: tuple[_RowBlock, ...],

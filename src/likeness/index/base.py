@@ -49,6 +49,10 @@ class Index(Protocol):
         """Insert or replace many rows (n, d). Of equal keys the last one counts. Use it to rebuild an index."""
         ...
 
+    def reserve(self, count: int) -> None:
+        """Take the room that ``count`` templates in all need on the disk, if any. Raises OSError when there is less."""
+        ...
+
     def remove(self, key: int) -> bool:
         """Delete a template. Searches that start after the return do not see it. False when the key is unknown."""
         ...

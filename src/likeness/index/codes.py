@@ -40,6 +40,9 @@ _LEVEL_ENDS = ((_HALF_LEVELS[1:] + _HALF_LEVELS[:-1]) / 2).astype(np.float32)
 _LEVELS_A_DEVIATION = 31.5 / 2.7326
 _SEED = 0x1CE
 _SMALLEST_SCALE = np.float32(2.0**-100)
+_DEVIATIONS = 6.0
+"""How far off a score estimated from codes may be. A rounding error's bound is for the worst of its directions. Over
+all directions, its standard deviation is the bound over the root of the dimension."""
 _UNIT_ROUNDOFF = 2.0**-24
 _ARITHMETIC = 2.0**-18
 """More than all float32 roundings of a sieve, as a fraction of the lengths. There are some eight, of 2**-24 each."""
@@ -99,6 +102,11 @@ class Goal:
     """More than the rounding error of a score's arithmetic"""
     minimum: float
     wanted: int
+    doubt: float = 1.0
+    """The part of its bound that a score estimated from codes may be off, where the template is not in memory.
+
+    1 is proven. Less is likely, and the exact scores show whether it was enough.
+    """
 
 
 class Codec:
@@ -197,6 +205,7 @@ class Codec:
             margin=margin,
             minimum=minimum_score,
             wanted=wanted,
+            doubt=min(1.0, _DEVIATIONS / math.sqrt(self.dimension)),
         )
 
 

@@ -6,11 +6,16 @@
 For each query, the scan keeps the k-th best score so far. A row whose upper bound is below it scores below at least k
 rows, so the scan leaves it out. Every other row gets its exact score. An answer is ``certified`` when its exact scores
 confirm the proof. Then no score is above its upper bound, and the last hit is at or above the cut.
+
+The scan cannot read templates that are in a file. It takes scores that it estimates from their codes, less what these
+are likely off (``Goal.doubt``). Their exact scores are computed after the scan. If they do not confirm the proof, the
+scan is made again with proven bounds.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,6 +44,8 @@ class ExactIndex:
     ``threads`` threads share one scan, with at least 65,536 rows each. ``scans_at_once`` scans can run at the same
     time. While they all run, new searches wait until one ends, and share the next. The default ``scan`` is that of
     ``best_scan``. The index grows by ``chunk_rows`` rows, a multiple of 64.
+
+    With a ``folder``, most templates are in a file there (``row_file``). Answers are the same, to the bit.
     """
 
     def __init__(
@@ -49,11 +56,12 @@ class ExactIndex:
         scans_at_once: int = 1,
         scan: Scan | None = None,
         chunk_rows: int = 16384,
+        folder: Path | None = None,
     ) -> None:
         self.dimension = dimension
         self._scan = scan or best_scan(dimension, threads=threads)
         self._codec = codec_of(dimension)
-        self._table = Table(self._codec, chunk_rows=chunk_rows)
+        self._table = Table(self._codec, chunk_rows=chunk_rows, folder=folder)
         self._combiner = Combiner(self._answer_all, at_once=scans_at_once)
 
     def __len__(self) -> int:
@@ -75,6 +83,10 @@ class ExactIndex:
             kept = np.fromiter(last.values(), np.int64, len(last))
             numbers, rows = numbers[kept], rows[kept]
         self._table.put(numbers, rows)
+
+    def reserve(self, count: int) -> None:
+        """Take the disk's room for ``count`` templates in all. Raises OSError when there is less."""
+        self._table.reserve(count)
 
     def remove(self, key: int) -> bool:
         """Delete a template. Searches that start after the return do not see it. False when the key is unknown."""
@@ -108,7 +120,13 @@ class ExactIndex:
                 for search in searches
             ]
             found = self._scan(snapshot.parts, goals)
-            return [_answer(snapshot, *each) for each in zip(searches, goals, found, strict=True)]
+            answers = [_answer(snapshot, *each) for each in zip(searches, goals, found, strict=True)]
+            for number, (search, goal) in enumerate(zip(searches, goals, strict=True)):
+                if snapshot.filed and not answers[number].certified:  # an estimate was farther off than is likely
+                    sure = replace(goal, doubt=1.0)
+                    (again,) = self._scan(snapshot.parts, [sure])
+                    answers[number] = _answer(snapshot, search, sure, again)
+            return answers
 
 
 def best_scan(dimension: int, *, threads: int = 1) -> Scan:
@@ -120,20 +138,19 @@ def best_scan(dimension: int, *, threads: int = 1) -> Scan:
     return FaissScan(dimension)
 
 
-def index_maker(*, threads: int = 1, scans_at_once: int = 1) -> Callable[[int], ExactIndex]:
+def index_maker(*, threads: int = 1, scans_at_once: int = 1, folder: Path | None = None) -> Callable[[int], ExactIndex]:
     """Give a function that makes an index of a dimension. All its indexes share one scan and its threads."""
     scan = CompiledScan(threads=threads) if compiled.BUILT else None
-    return lambda dimension: ExactIndex(dimension, scans_at_once=scans_at_once, scan=scan)
+    return lambda dimension: ExactIndex(dimension, scans_at_once=scans_at_once, scan=scan, folder=folder)
 
 
 def _answer(snapshot: TableSnapshot, search: _Search, goal: Goal, found: Candidates) -> Answer:
     if not len(found.rows):
         return Answer((), certified=found.cut <= search.minimum_score, size=snapshot.size)
     parts, offsets = found.parts, found.offsets
+    sums = snapshot.sums(parts, offsets, found.scores, goal.vector)
     longest = goal.length * snapshot.spread.norm
-    scores = rounded_exactly(
-        found.scores, search.query, longest, lambda number: snapshot.row(parts[number], offsets[number])
-    )
+    scores = rounded_exactly(sums, search.query, longest, lambda number: snapshot.row(parts[number], offsets[number]))
     hits = best_hits(snapshot.keys(parts, offsets), scores, k=search.k, minimum_score=search.minimum_score)
     within = bool((scores <= found.uppers + goal.tolerance).all())
     full = search.k is not None and len(hits) == search.k

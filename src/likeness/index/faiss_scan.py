@@ -52,7 +52,7 @@ class FaissScan:
         cut = goal.minimum - goal.tolerance
         pools = [_Pool.drawn(scanner, part, goal, size) for part in parts]
         if goal.wanted:
-            lowers = np.concatenate([pool.uppers - 2 * pool.scales * goal.allowance for pool in pools] or [np.empty(0)])
+            lowers = np.concatenate([pool.lowers for pool in pools] or [np.empty(0)])
             if len(lowers) >= goal.wanted:
                 best = np.partition(lowers, len(lowers) - goal.wanted)[len(lowers) - goal.wanted]
                 cut = max(cut, float(best) - 2 * goal.tolerance)
@@ -66,7 +66,8 @@ class FaissScan:
                 pool = _Pool.drawn(scanner, part, goal, pool.size * self._FACTOR)
             kept = pool.uppers >= cut
             rows.append(pool.rows[kept] | (number << ROW_BITS))
-            scores.append(part.rows[pool.rows[kept]].astype(np.float64) @ query)
+            given = part.rows
+            scores.append(pool.estimates[kept] if given is None else given[pool.rows[kept]].astype(np.float64) @ query)
             uppers.append(pool.uppers[kept])
         return Candidates(np.concatenate(rows), np.concatenate(scores), np.concatenate(uppers), cut)
 
@@ -77,7 +78,8 @@ class _Pool:
 
     size: int
     rows: NDArray[np.int64]
-    scales: NDArray[np.float64]
+    estimates: NDArray[np.float64]
+    lowers: NDArray[np.float64]
     uppers: NDArray[np.float64]
     ceiling: float
 
@@ -98,4 +100,5 @@ class _Pool:
             counted = alive[rows] != 0
             dots, rows = dots[counted], rows[counted]
         scales = all_scales[rows].astype(np.float64)
-        return cls(size, rows, scales, scales * (goal.step * dots.astype(np.float64) + goal.allowance), ceiling)
+        estimates, allowances = scales * goal.step * dots.astype(np.float64), scales * goal.allowance
+        return cls(size, rows, estimates, estimates - allowances, estimates + allowances, ceiling)

@@ -34,6 +34,9 @@ class ReferenceIndex:
         with self._lock:
             self._rows.update(zip(checked_keys(keys, len(rows)).tolist(), rows, strict=True))
 
+    def reserve(self, count: int) -> None:
+        """Do nothing: every row is in memory."""
+
     def remove(self, key: int) -> bool:
         with self._lock:
             return self._rows.pop(checked_key(key), None) is not None

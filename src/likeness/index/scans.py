@@ -31,8 +31,8 @@ class RowBlock(NamedTuple):
     halves: NDArray[np.uint8]
     """(rows, half_pitch)"""
     half_terms: NDArray[np.uint32]
-    rows: NDArray[np.float32]
-    """(rows, d), the templates as given"""
+    rows: NDArray[np.float32] | None
+    """(rows, d), the templates as given. None: they are not in memory."""
     alive: NDArray[np.uint8] | None
     size: int
 
@@ -41,7 +41,8 @@ class RowBlock(NamedTuple):
 class Candidates:
     """Rows that may score at or above ``cut``, as ``part << 32 | row``.
 
-    ``scores`` are sums in float64. ``uppers`` are upper bounds of the scores, less the goal's tolerance.
+    ``scores`` are sums in float64. ``uppers`` are upper bounds of the scores, less the goal's tolerance. When a row's
+    template is not in memory, its score is an estimate from its codes.
     """
 
     rows: NDArray[np.int64]
@@ -110,7 +111,7 @@ class CompiledScan:
 
 
 def _bounds(goal: Goal) -> tuple[float, ...]:
-    return goal.step, goal.allowance, goal.length, goal.tolerance, goal.margin, goal.minimum
+    return goal.step, goal.allowance, goal.length, goal.tolerance, goal.margin, goal.minimum, goal.doubt
 
 
 def _together(found: Sequence[Candidates]) -> Candidates:

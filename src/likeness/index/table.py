@@ -21,9 +21,11 @@ A scan may read a masked slot while a writer fills it. It computes some number, 
 deleted template is overwritten as soon as its slot is free.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
+from pathlib import Path
 from sys import getsizeof
 from threading import Lock
 
@@ -31,18 +33,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.index.codes import Codec
+from likeness.index.row_file import FiledRows, RowFile
 from likeness.index.views import Chunk, Draft, Segment, TableSnapshot
 
+_log = logging.getLogger("likeness.index")
 _SMALLEST_CHUNK_ROWS = 64
 _KEY_BYTES = 2 * 32  # the two integers of an entry of ``_slots``; the dictionary's own table is counted apart
 
 
 class Table:
-    """Rows by key, for many readers and one writer at a time."""
+    """Rows by key, for many readers and one writer at a time.
 
-    def __init__(self, codec: Codec, *, chunk_rows: int) -> None:
+    With a ``folder``, the templates of full-sized chunks are in a file there, and not in memory.
+    """
+
+    def __init__(self, codec: Codec, *, chunk_rows: int, folder: Path | None = None) -> None:
         self._codec = codec
         self._chunk_rows = chunk_rows
+        self._folder = folder
+        self._file: RowFile | None = None
         self._writing = Lock()
         self._state = Lock()  # guards _snapshot and _readers, and is held only to swap them
         self._snapshot = TableSnapshot()
@@ -75,6 +84,12 @@ class Table:
                     self._fill_holes()
                 finally:
                     self._writing.release()
+
+    def reserve(self, count: int) -> None:
+        """Take the disk's room for ``count`` rows in all. Raises OSError when there is less."""
+        if self._folder and count > self._chunk_rows // 2:
+            with self._writing:
+                self._opened_file(self._folder).reserve(-(-count // self._chunk_rows) * self._chunk_rows)
 
     def put(self, keys: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
         """Insert or replace rows (n, d) under distinct keys. Each block of ``chunk_rows`` becomes visible at once."""
@@ -126,10 +141,11 @@ class Table:
         while len(slots) < block.capacity:
             left = block.capacity - len(slots)
             if not draft.segments or draft.segments[-1].count == self._chunk_rows:
-                draft.segments.append(Segment(self._chunk(left), 0))
+                draft.segments.append(Segment(self._chunk(len(draft.segments), left), 0))
             last = draft.segments[-1]
             if last.count == last.chunk.capacity:
-                draft.resize(len(draft.segments) - 1, self._chunk(last.count + left))
+                number = len(draft.segments) - 1
+                draft.resize(number, self._chunk(number, last.count + left))
                 last = draft.segments[-1]
             taken = min(left, last.chunk.capacity - last.count)
             last.chunk.copy(last.count, block, len(slots), taken)
@@ -137,11 +153,27 @@ class Table:
             draft.segments[-1] = Segment(last.chunk, last.count + taken, last.alive)
         return slots
 
-    def _chunk(self, rows: int) -> Chunk:
-        """Give a new chunk with room for ``rows`` rows, but at most ``chunk_rows``."""
-        capacity = max(_SMALLEST_CHUNK_ROWS, 1 << (rows - 1).bit_length())
-        codec = self._codec
-        return Chunk.empty(min(capacity, self._chunk_rows), codec.dimension, codec.pitch, codec.half_pitch)
+    def _chunk(self, segment: int, rows: int) -> Chunk:
+        """Give a new chunk for a segment, with room for ``rows`` rows, but at most ``chunk_rows``."""
+        capacity = min(max(_SMALLEST_CHUNK_ROWS, 1 << (rows - 1).bit_length()), self._chunk_rows)
+        return Chunk.empty(capacity, self._codec.pitch, self._codec.half_pitch, self._rows(segment, capacity))
+
+    def _rows(self, segment: int, capacity: int) -> NDArray[np.float32] | FiledRows:
+        """Give room for a segment's templates: in the file, if there is one, for a full-sized chunk.
+
+        A segment of the file stays there while its chunk is small: readers of older snapshots may still use it.
+        """
+        if self._folder and (capacity == self._chunk_rows or (self._file and segment in self._file)):
+            try:
+                return self._opened_file(self._folder).segment(segment)
+            except OSError as error:
+                _log.warning("the file of templates cannot grow (%s): the next ones stay in memory", error.strerror)
+        return np.empty((capacity, self._codec.dimension), np.float32)
+
+    def _opened_file(self, folder: Path) -> RowFile:
+        if self._file is None:
+            self._file = RowFile(folder, self._codec.dimension, self._chunk_rows)
+        return self._file
 
     def _publish(self, draft: Draft) -> None:
         snapshot = draft.snapshot()
@@ -206,6 +238,9 @@ class Table:
         if draft.segments:
             last = draft.segments[-1]
             if last.chunk.capacity > max(_SMALLEST_CHUNK_ROWS, 4 * last.count):
-                draft.resize(len(draft.segments) - 1, self._chunk(2 * last.count))
+                number = len(draft.segments) - 1
+                draft.resize(number, self._chunk(number, 2 * last.count))
         self._publish(draft)
         self._free.difference_update(range(end, old_end))
+        if self._file:
+            self._file.cut(len(draft.segments))

@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.index.codes import Codes, Spread
+from likeness.index.row_file import FiledRows
 from likeness.index.scans import RowBlock
 
 _CACHE_LINE = 64
+_READ_ROWS = 1024
+"""Templates that are read from a file at once."""
 _HUGE_PAGE = 2 << 20
 """Bytes of a huge page. NumPy asks the system for huge pages for its large arrays."""
 
@@ -23,17 +26,18 @@ class Chunk:
     terms: NDArray[np.uint32]
     halves: NDArray[np.uint8]
     half_terms: NDArray[np.uint32]
-    rows: NDArray[np.float32]
+    rows: NDArray[np.float32] | FiledRows
     keys: NDArray[np.int64]
 
     @classmethod
-    def empty(cls, capacity: int, dimension: int, pitch: int, half_pitch: int) -> "Chunk":
+    def empty(cls, capacity: int, pitch: int, half_pitch: int, rows: NDArray[np.float32] | FiledRows) -> "Chunk":
+        """Give a chunk with room for ``capacity`` rows. ``rows`` has at least as much."""
         return cls(
             _aligned(capacity, pitch),
             np.empty(capacity, np.uint32),
             _aligned(capacity, half_pitch),
             np.empty(capacity, np.uint32),
-            np.empty((capacity, dimension), np.float32),
+            rows,
             np.empty(capacity, np.int64),
         )
 
@@ -42,7 +46,7 @@ class Chunk:
         return cls(rounded.codes, rounded.terms, rounded.halves, rounded.half_terms, rows, keys)
 
     @property
-    def columns(self) -> tuple[NDArray[Any], ...]:
+    def columns(self) -> tuple[Any, ...]:
         """All columns, in the order above."""
         return self.codes, self.terms, self.halves, self.half_terms, self.rows, self.keys
 
@@ -52,15 +56,18 @@ class Chunk:
 
     @property
     def nbytes(self) -> int:
+        """Memory in bytes."""
         return sum(column.nbytes for column in self.columns)
 
     def part(self, alive: NDArray[np.uint8] | None, size: int) -> RowBlock:
-        codes, terms, halves, half_terms, rows, _ = self.columns
-        return RowBlock(codes, terms, halves, half_terms, rows, alive, size)
+        rows = None if isinstance(self.rows, FiledRows) else self.rows
+        return RowBlock(self.codes, self.terms, self.halves, self.half_terms, rows, alive, size)
 
     def copy(self, at: int, source: "Chunk", first: int, count: int) -> None:
         """Copy ``count`` rows of ``source`` from ``first`` on. Write them from ``at`` on."""
         for here, there in zip(self.columns, source.columns, strict=True):
+            if here is there and at == first:  # both chunks have their rows in one segment of a file
+                continue
             here[at : at + count] = there[first : first + count]
 
     def erase(self, offset: int) -> None:
@@ -106,10 +113,38 @@ class TableSnapshot:
     size: int = 0
     spread: Spread = field(default_factory=Spread)
 
+    @property
+    def filed(self) -> bool:
+        """Whether some templates are in a file."""
+        return any(part.rows is None for part in self.parts)
+
     def row(self, segment: int, offset: int) -> NDArray[np.float32]:
         """Give a row's template (d,) as the caller gave it."""
         row: NDArray[np.float32] = self.segments[segment].chunk.rows[offset]
         return row
+
+    def sums(
+        self,
+        segments: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        known: NDArray[np.float64],
+        query: NDArray[np.float32],
+    ) -> NDArray[np.float64]:
+        """Give the sums (n,) of rows' products with a query: those known, and of rows in a file the sums from there.
+
+        Raises OSError.
+        """
+        if not self.filed:
+            return known
+        sums, wide = known.copy(), query.astype(np.float64)
+        for number in np.unique(segments).tolist():
+            rows = self.segments[number].chunk.rows
+            if isinstance(rows, FiledRows):
+                of_segment = np.flatnonzero(segments == number)
+                for first in range(0, len(of_segment), _READ_ROWS):
+                    here = of_segment[first : first + _READ_ROWS]
+                    sums[here] = rows[offsets[here]].astype(np.float64) @ wide
+        return sums
 
     def keys(self, segments: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give the keys of rows, in the order of the rows.

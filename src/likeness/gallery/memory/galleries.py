@@ -304,12 +304,15 @@ class LoadedGalleries:
     def _read(
         self, tenant: Tenant, rows: GalleryRepository, packs: GalleryPacks, connection: Connection, notes: "_Notes"
     ) -> GallerySnapshot:
-        indexes: dict[PackIdentity, Index] = {}
-        answered = self._fill(tenant, packs.pack, indexes, connection, notes)
-        shadowed = self._fill(tenant, packs.shadow, indexes, connection, notes) if packs.shadow else answered
+        entries = rows.count(connection)
+        indexes = {pack: self._index_for(pack, entries) for pack in (packs.pack, packs.shadow) if pack}
+        answered = self._fill(tenant, packs.pack, indexes[packs.pack], connection, notes)
+        shadowed = answered
+        if packs.shadow:
+            shadowed = self._fill(tenant, packs.shadow, indexes[packs.shadow], connection, notes)
         alone = {packs.shadow: len(np.setdiff1d(shadowed, answered, assume_unique=True))} if packs.shadow else {}
         snapshot = GallerySnapshot(packs.pack, packs.shadow, indexes, alone)
-        everybody = len(answered) + sum(alone.values()) == rows.count(connection)
+        everybody = len(answered) + sum(alone.values()) == entries
         return snapshot if everybody else snapshot.with_orphans(self.orphans(tenant, connection, snapshot.enrolling))
 
     def orphans(
@@ -327,16 +330,25 @@ class LoadedGalleries:
             index.add_many(np.array(keys, np.int64)[opened.sound], opened.rows[opened.sound])
         return indexes
 
-    def _fill(
-        self,
-        tenant: Tenant,
-        pack: PackIdentity,
-        indexes: dict[PackIdentity, Index],
-        connection: Connection,
-        notes: "_Notes",
-    ) -> Keys:
-        """Load a pack's templates into a new index. Give their keys, in rising order."""
-        index = indexes[pack] = self.new_index(pack)
+    def _index_for(self, pack: PackIdentity, entries: int) -> Index:
+        """Give an empty index for the templates of so many entries. Raises SetupError.
+
+        At the start, the disk must have room for all of them. Later, templates without room stay in memory, so that the
+        gallery is served.
+        """
+        index = self.new_index(pack)
+        if not self.progress.done:
+            try:
+                index.reserve(entries)
+            except OSError as error:
+                raise SetupError(
+                    f"the data folder cannot hold the file of {entries:,} templates ({error.strerror}): make room, or "
+                    "set LIKENESS_TEMPLATES=memory"
+                ) from error
+        return index
+
+    def _fill(self, tenant: Tenant, pack: PackIdentity, index: Index, connection: Connection, notes: "_Notes") -> Keys:
+        """Load a pack's templates into an index. Give their keys, in rising order."""
         loaded: list[Keys] = [np.empty(0, np.int64)]
         stored = stored_templates(connection, tenant, pack, index.dimension)
         # The index adds a batch while the next one is read and opened.

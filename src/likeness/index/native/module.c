@@ -10,7 +10,7 @@
 
 #include "scan.h"
 
-enum { MOST_QUERIES = 1024, BOUNDS = 6 };
+enum { MOST_QUERIES = 1024, BOUNDS = 7 };
 
 static const Kernel *const kernels[] = {
 #ifdef LIKENESS_X86
@@ -55,21 +55,22 @@ typedef struct {
 } Held;
 
 static int hold_part(PyObject *tuple, size_t dimension, size_t pitch, Held *held, Part *part) {
-    PyObject *alive = NULL;
+    PyObject *alive = NULL, *rows = NULL;
     Py_ssize_t count;
     if (!PyTuple_Check(tuple)) {
         PyErr_SetString(PyExc_TypeError, "a part is a tuple");
         return -1;
     }
-    if (!PyArg_ParseTuple(tuple, "y*y*y*y*y*On", &held->codes, &held->terms, &held->halves,
-                          &held->half_terms, &held->rows, &alive, &count))
+    if (!PyArg_ParseTuple(tuple, "y*y*y*y*OOn", &held->codes, &held->terms, &held->halves,
+                          &held->half_terms, &rows, &alive, &count))
         return -1;
+    if (rows != Py_None && PyObject_GetBuffer(rows, &held->rows, PyBUF_SIMPLE)) return -1;
     if (alive != Py_None && PyObject_GetBuffer(alive, &held->alive, PyBUF_SIMPLE)) return -1;
     if (count < 0 || count > INT32_MAX || (size_t)held->codes.len / pitch < (size_t)count ||
         (size_t)held->terms.len / sizeof(Terms) < (size_t)count ||
         (size_t)held->halves.len / likeness_half_pitch(pitch) < (size_t)count ||
         (size_t)held->half_terms.len / sizeof(Terms) < (size_t)count ||
-        (size_t)held->rows.len / (dimension * sizeof(float)) < (size_t)count ||
+        (rows != Py_None && (size_t)held->rows.len / (dimension * sizeof(float)) < (size_t)count) ||
         (alive != Py_None && held->alive.len < count)) {
         fail("a part has fewer rows than its row count");
         return -1;
@@ -78,7 +79,7 @@ static int hold_part(PyObject *tuple, size_t dimension, size_t pitch, Held *held
     part->terms = held->terms.buf;
     part->halves = held->halves.buf;
     part->half_terms = held->half_terms.buf;
-    part->rows = held->rows.buf;
+    part->rows = rows == Py_None ? NULL : held->rows.buf;
     part->alive = alive == Py_None ? NULL : held->alive.buf;
     part->count = count;
     return 0;
@@ -151,6 +152,7 @@ static PyObject *scan(PyObject *module, PyObject *args) {
         query->half = (Bound){32 * sum, (float)bound[0], (float)(0.5 * bound[0] * sum), (float)bound[2]};
         query->row = (const float *)vectors.buf + i * (Py_ssize_t)dimension;
         query->tolerance = (float)bound[3], query->margin = (float)bound[4], query->minimum = (float)bound[5];
+        query->doubt = (float)bound[6];
         if (query->minimum > bound[5]) query->minimum = nextafterf(query->minimum, -INFINITY);
     }
     int result;

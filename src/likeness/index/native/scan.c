@@ -110,10 +110,19 @@ static const Part *part_of(const Scan *scan, uint64_t row) { return &scan->parts
 static int keep(const Scan *scan, int q, uint64_t row, float upper) {
     const Query *query = &scan->queries[q];
     Found *found = &scan->found[q];
-    const float *given = part_of(scan, row)->rows + (row & UINT32_MAX) * scan->dimension;
-    const double score = multiply_exactly(given, query->row, scan->dimension);
+    const Part *part = part_of(scan, row);
+    const uint64_t offset = row & UINT32_MAX;
+    double score;
+    float off = query->margin;
+    if (part->rows)
+        score = multiply_exactly(part->rows + offset * scan->dimension, query->row, scan->dimension);
+    else {
+        const float allowance = likeness_scale(part->terms[offset]) * query->whole.lift;
+        score = upper - allowance;
+        off += query->doubt * (allowance + query->tolerance);
+    }
     if (append(&found->kept, (Candidate){row, score, upper}, found->cut)) return -1;
-    if (query->wanted) raise_cut(found, query, (float)score - query->margin);
+    if (query->wanted) raise_cut(found, query, (float)score - off);
     return 0;
 }
 

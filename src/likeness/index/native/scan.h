@@ -11,7 +11,7 @@ typedef struct {
     const Terms *terms;
     const uint8_t *halves;
     const Terms *half_terms;
-    const float *rows; /* the templates as given */
+    const float *rows; /* the templates as given; NULL: they are not in memory */
     const uint8_t *alive; /* NULL: all rows count */
     int64_t count;
 } Part;
@@ -21,10 +21,12 @@ typedef struct {
     int64_t wanted; /* number of best rows; 0: all that reach the minimum */
     Bound whole, half; /* of a score from codes, and from half codes */
     float tolerance, minimum;
+    float doubt; /* the part of its bound that an estimated score may be off: 1 is proven, less is likely */
     float margin; /* more than the error of a score summed in float64 and rounded to float32 */
 } Query;
 
-/* A row that may count: part << 32 | row, its score summed in float64, and its upper bound less the tolerance. */
+/* A row that may count: part << 32 | row, its score summed in float64, and its upper bound less the tolerance. When its
+ * template is not in memory, the score is estimated from its codes. */
 typedef struct {
     uint64_t row;
     double score, upper;
@@ -39,7 +41,7 @@ typedef struct {
 typedef struct {
     Candidates kept;
     Candidates pending; /* during the scan: rows that their halves did not leave out, still without a score */
-    float *lowers; /* min-heap of the best `wanted` scores, less the margin */
+    float *lowers; /* min-heap of the best `wanted` scores, less what they may be off: the margin, and the doubt of an estimate */
     int64_t held;
     float cut;
 } Found;
