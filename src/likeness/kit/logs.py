@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import queue
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ access_log = logging.getLogger("likeness.access")
 LONGEST_PATH: Final = 200
 """Characters of a path that are logged. A path may be as long as the headers, but its beginning is enough."""
 QUEUED_LINES: Final = 10_000
+GATHER_SECONDS: Final = 0.02
 LAST_LINES_SECONDS: Final = 2.0
 """Time for the lines that wait when the server ends."""
 _NAMED: Final = ("tenant", "client", "error")
@@ -89,52 +89,58 @@ def logging_on_a_thread(form: LineFormat = "text") -> Iterator[None]:
 class _QueuedLines(logging.Handler):
     """Queues records for the thread that writes them.
 
-    The thread writes to the descriptor itself. So it holds no lock that the end of the process waits for.
+    The thread writes the lines of ``GATHER_SECONDS`` at once: each time it wakes, it costs as much as several lines.
+    It writes to the descriptor itself. So it holds no lock that the end of the process waits for.
     """
 
     def __init__(self, form: LogFormat, descriptor: int) -> None:
         super().__init__()
         self._form = form
         self._descriptor = descriptor
+        self._waiting: list[logging.LogRecord | str] = []
         self._lost = 0
-        self._waiting: queue.Queue[logging.LogRecord | str | None] = queue.Queue(QUEUED_LINES)
+        self._arrived, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._write_lines, name="log", daemon=True)
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        # The record of a call holds only numbers and texts. Other records may hold objects that change later.
-        line = record if record.name == access_log.name else self._form.format(record)
-        try:
-            self._waiting.put_nowait(line)
-        except queue.Full:
+        if len(self._waiting) >= QUEUED_LINES:
             self._lost += 1
+            return
+        # The record of a call holds only numbers and texts. Other records may hold objects that change later.
+        self._waiting.append(record if record.name == access_log.name else self._form.format(record))
+        if not self._arrived.is_set():
+            self._arrived.set()
 
     def finish(self) -> None:
         """Write the lines that wait, for as long as ``LAST_LINES_SECONDS``."""
-        try:
-            self._waiting.put(None, timeout=LAST_LINES_SECONDS)
-        except queue.Full:
-            return
+        self._ended.set()
+        self._arrived.set()
         self._thread.join(LAST_LINES_SECONDS)
 
     def _write_lines(self) -> None:
-        while (line := self._waiting.get()) is not None:
-            self._write(line if isinstance(line, str) else self._form.format(line))
-            if lost := self._count_lost():
-                self._write(
-                    self._form.format(_warning(f"{lost} lines of the log are lost, because its reader is too slow"))
-                )
+        ended = False
+        while not ended:
+            self._arrived.wait()
+            ended = self._ended.wait(GATHER_SECONDS)
+            lines, lost = self._take()
+            if lost:
+                lines.append(_warning(f"{lost} lines of the log are lost, because its reader is too slow"))
+            self._write("".join(f"{line if isinstance(line, str) else self._form.format(line)}\n" for line in lines))
 
-    def _count_lost(self) -> int:
+    def _take(self) -> tuple[list[logging.LogRecord | str], int]:
+        """Give the lines that wait, and the number of those that were lost."""
         self.acquire()  # as each caller of ``emit`` does
         try:
+            self._arrived.clear()
+            lines, self._waiting = self._waiting, []
             lost, self._lost = self._lost, 0
         finally:
             self.release()
-        return lost
+        return lines, lost
 
-    def _write(self, line: str) -> None:
-        left = f"{line}\n".encode(errors="backslashreplace")
+    def _write(self, lines: str) -> None:
+        left = lines.encode(errors="backslashreplace")
         try:
             while left:
                 left = left[os.write(self._descriptor, left) :]
