@@ -152,6 +152,16 @@ def make_room(database: Database) -> None:
     database.write_now(lambda c: c.exec_driver_sql("PRAGMA max_page_count = 1000000"))
 
 
+def test_a_log_that_went_with_the_last_connection_is_not_taken_for_a_removed_one(database: Database) -> None:
+    database.write_now(put(1))
+    database._readers.dispose()  # so that the writer has the only connection: SQLite deletes the log with the last one
+    fill_up(database)
+    with pytest.raises(ServiceUnavailable):
+        database.write_now(put(2, "x" * 100_000))
+    assert database.write_now(put(3)) == 3
+    assert ids(database) == [1, 3]
+
+
 def test_a_full_disk_refuses_the_whole_group_and_loses_nothing(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -75,8 +75,8 @@ class FilesInPlace:
         same_log = self._known_log is None or _identity(self._log) == self._known_log
         return same_log and _identity(self._file) == self._known
 
-    def opened(self) -> None:
-        """Note that the writer has a new connection. If no other connection was open, there is a new log."""
+    def left(self) -> None:
+        """Note that the writer left its connection. SQLite deletes the log with the last one, and makes a new one."""
         self._known_log = None
 
     def written(self) -> None:

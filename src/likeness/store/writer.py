@@ -219,8 +219,6 @@ class Writer:
     def _connect(self) -> Connection:
         if self._writing is None:
             self._writing = self.engine.connect()
-            if self.files:
-                self.files.opened()
         return self._writing
 
     def _report_ownership(self, became: Ownership) -> None:
@@ -231,6 +229,8 @@ class Writer:
         if self._writing is not None:
             self._writing.close()
             self._writing = None
+            if self.files:
+                self.files.left()
 
 
 @dataclass(frozen=True, slots=True)
