@@ -40,7 +40,7 @@ from figures import Report
 from likeness.cli.demo.photos import load_photos
 from likeness.index.base import Answer
 from likeness.index.exact import ExactIndex
-from likeness.server.memory import give_large_blocks_back
+from likeness.kit.memory import give_large_blocks_back
 
 MOST_IDLE_MB, MOST_LOADED_MB = 350, 500
 CLIENTS = 8

@@ -10,14 +10,13 @@ answers each photo, and ends when its socket closes. So it never runs longer tha
 
 import json
 import logging
-import os
 import queue
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -31,6 +30,7 @@ from likeness.engine.packs.identity import PackId
 from likeness.engine.policy import FacePolicy
 from likeness.engine.runtime import Provider
 from likeness.errors import LikenessError, LowQuality, SetupError, UnexpectedError
+from likeness.kit.memory import give_large_blocks_back
 
 log = logging.getLogger("likeness.engine")
 
@@ -39,8 +39,6 @@ PHOTO_SECONDS: Final = 30
 """The longest time for a photo, far more than any photo takes. Then the process is ended."""
 LARGEST_REPLY: Final = 1 << 20
 COMMAND: Final[Sequence[str]] = (sys.executable, "-P", "-m", __name__)
-_ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
-"""Settings that return large blocks of memory to the system; see ``likeness.server.memory``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,6 @@ class _Process:
                 [*self._command, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env={**_ENVIRONMENT, **os.environ},
             )
         self._ready = False
         self._connection.send_bytes(json.dumps(asdict(self._recipe), default=str).encode())
@@ -123,7 +120,7 @@ class _Process:
         try:
             fault = self._receive(START_SECONDS).decode()
         except (EOFError, OSError) as error:
-            raise SetupError(f"a photo process ended while it loaded the pack ({self._ending()})") from error
+            raise SetupError(f"a photo process ended while it loaded the pack ({self.end()})") from error
         if fault:
             raise SetupError(fault)
         self._ready = True
@@ -138,7 +135,7 @@ class _Process:
                 raise _refusal(reply)
             return _face(reply, self._receive(PHOTO_SECONDS))
         except (EOFError, OSError, SetupError) as error:
-            fault = f"a photo process ended ({self._ending()}), and a new one replaces it: {error or 'no answer'}"
+            fault = f"a photo process ended ({self.end()}), and a new one replaces it: {error or 'no answer'}"
             log.error(fault)  # noqa: TRY400  the cause is in the other process
             self._start()
             raise UnexpectedError("The photo could not be analysed.") from error
@@ -147,26 +144,20 @@ class _Process:
     def id(self) -> int:
         return self._child.pid
 
-    def end(self) -> None:
-        """Close the socket, which ends the process, and wait for it."""
+    def end(self) -> str:
+        """Close the socket, which ends the process, and wait for it. Return its signal or exit status."""
         self._connection.close()
-        self._ending()
-
-    def _receive(self, seconds: float) -> bytes:
-        if not self._connection.poll(seconds):
-            raise TimeoutError(f"no answer within {seconds} s")
-        return self._connection.recv_bytes(LARGEST_REPLY)
-
-    def _ending(self) -> str:
-        """End the process if it still runs, and return its signal or exit status."""
-        if not self._connection.closed:
-            self._connection.close()
         try:
             code = self._child.wait(1)
         except subprocess.TimeoutExpired:
             self._child.kill()
             code = self._child.wait()
         return f"signal {-code}" if code < 0 else f"status {code}"
+
+    def _receive(self, seconds: float) -> bytes:
+        if not self._connection.poll(seconds):
+            raise TimeoutError(f"no answer within {seconds} s")
+        return self._connection.recv_bytes(LARGEST_REPLY)
 
 
 # --- The messages on the socket: JSON, and for a face then the template's bytes
@@ -237,29 +228,26 @@ def answer_photos(connection: Connection, load: Callable[[Recipe], Engine]) -> N
             connection.send_bytes(np.ascontiguousarray(face.template, np.float32).tobytes())
 
 
-@contextmanager
-def _until_the_server_ends() -> Iterator[None]:
-    """Ignore signals, so that only the server ends this process. A signal to the whole group ends the server."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    try:
-        yield
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return
-
-
-def main(load: Callable[[Recipe], Engine] | None = None) -> None:
-    """Run a photo process on the socket that the command line names."""
+def _load(recipe: Recipe) -> Engine:
     import cv2  # noqa: PLC0415  the server's side needs neither import
 
     from likeness.engine.packs.loading import load_engine  # noqa: PLC0415
 
-    def load_pack(recipe: Recipe) -> Engine:
-        return load_engine(recipe.pack, models_dir=recipe.models_dir, mirror=recipe.mirror, provider=recipe.provider)
-
     cv2.setNumThreads(1)
-    with _until_the_server_ends(), Connection(int(sys.argv[-1])) as connection:
-        answer_photos(connection, load or load_pack)
+    return load_engine(recipe.pack, models_dir=recipe.models_dir, mirror=recipe.mirror, provider=recipe.provider)
+
+
+def main(load: Callable[[Recipe], Engine] = _load) -> None:
+    """Run a photo process on the socket that the command line names."""
+    # Only the server ends this process. A signal to the whole group ends the server.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    give_large_blocks_back()
+    with (
+        suppress(EOFError, BrokenPipeError, ConnectionResetError),  # the server has ended
+        Connection(int(sys.argv[-1])) as connection,
+    ):
+        answer_photos(connection, load)
 
 
 if __name__ == "__main__":

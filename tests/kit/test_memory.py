@@ -9,7 +9,7 @@ import pytest
 BLOCKS = """
 import threading
 from pathlib import Path
-from likeness.server.memory import give_large_blocks_back
+from likeness.kit.memory import give_large_blocks_back
 
 def resident_bytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
