@@ -28,8 +28,8 @@ import cv2
 import numpy as np
 
 from calls import FORM, MATCH, NullEngine, body_of, photo_of, process_of, request_of, run, serving
-from engine import load
-from figures import Report
+from engine import load, portrait_pixels
+from figures import Report, add_mirror
 from likeness.cli.demo.photos import load_photos
 from likeness.engine.base import Face, Use
 from likeness.engine.fake import FAKES
@@ -50,10 +50,9 @@ PR_SET_TIMERSLACK = 29
 
 def portrait() -> bytes:
     """Give the astronaut's portrait as a JPEG of 640 x 480 and best quality, of some 250 kB."""
-    image = np.asarray(cv2.imdecode(np.frombuffer(load_photos().astronaut, np.uint8), cv2.IMREAD_COLOR))[:384]
-    resized = cv2.resize(image, (640, 480), interpolation=cv2.INTER_CUBIC)
-    grain = np.random.default_rng(1).normal(0, 3, resized.shape)
-    noisy = np.clip(resized + grain, 0, 255).astype(np.uint8)
+    pixels = portrait_pixels(load_photos(), (640, 480))
+    grain = np.random.default_rng(1).normal(0, 3, pixels.shape)
+    noisy = np.clip(pixels + grain, 0, 255).astype(np.uint8)
     return bytes(cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, 97])[1])
 
 
@@ -222,10 +221,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="short runs; ends within a minute")
     parser.add_argument("--json", type=Path, help="write the figures here")
-    shared = Path(__file__).parents[2] / "shared" / "data" / "models"
-    parser.add_argument(
-        "--mirror", type=Path, default=shared if shared.is_dir() else None, help="model files of the pack `best`"
-    )
+    add_mirror(parser)
     parser.add_argument("--serve-simulated", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--photo-process", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--engine-alone", nargs=3, help=argparse.SUPPRESS)

@@ -22,8 +22,9 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import cv2
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
-from figures import Bars, Report
+from figures import Bars, Report, add_mirror
 from likeness.cli.demo.photos import DemoPhotos, load_photos
 from likeness.engine.alignment import cut_chips
 from likeness.engine.base import Use
@@ -63,13 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few repetitions; ends within a minute")
     parser.add_argument("--json", type=Path, help="write the figures here")
-    shared = Path(__file__).parents[2] / "shared" / "data" / "models"
-    parser.add_argument(
-        "--mirror",
-        type=Path,
-        default=shared if shared.is_dir() else None,
-        help="model files of the packs beside builtin",
-    )
+    add_mirror(parser)
     options = parser.parse_args()
     repeats = 3 if options.quick else 40
     cv2.setNumThreads(1)
@@ -127,9 +122,13 @@ def in_turns(works: dict[str, Work], repeats: int) -> dict[str, list[float]]:
 
 def portrait(photos: DemoPhotos, size: tuple[int, int]) -> bytes:
     """Give the astronaut's portrait as a JPEG of ``size``."""
+    return bytes(cv2.imencode(".jpg", portrait_pixels(photos, size), [cv2.IMWRITE_JPEG_QUALITY, 90])[1])
+
+
+def portrait_pixels(photos: DemoPhotos, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Give the astronaut's portrait as pixels (height, width, 3), in the order blue, green, red."""
     image = np.asarray(cv2.imdecode(np.frombuffer(photos.astronaut, np.uint8), cv2.IMREAD_COLOR))[:384]
-    resized = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
-    return bytes(cv2.imencode(".jpg", resized, [cv2.IMWRITE_JPEG_QUALITY, 90])[1])
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def measure_stages(

@@ -1,5 +1,6 @@
-"""The shape every benchmark reports in: a readable table, and the same as JSON, with the points of its plots."""
+"""What all benchmarks share: the shape they report in (a table, the same as JSON, the points of plots), and an option."""
 
+import argparse
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -116,3 +117,14 @@ class Report:
 def times(one: float, other: float) -> float | None:
     """Say how many times ``other`` goes into ``one``; None where that is no number to compare."""
     return float(one / other) if one > 0 and other > 0 else None
+
+
+def add_mirror(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the folder of model files."""
+    shared = Path(__file__).parents[2] / "shared" / "data" / "models"
+    parser.add_argument(
+        "--mirror",
+        type=Path,
+        default=shared if shared.is_dir() else None,
+        help="model files of the packs beside builtin",
+    )

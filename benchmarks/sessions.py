@@ -30,7 +30,7 @@ import httpx
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 
-from figures import Report
+from figures import Report, add_mirror
 from likeness.access.scopes import API_SCOPES
 from likeness.cli.demo.photos import DemoPhotos, load_photos
 from likeness.deployment import initialise, open_deployment
@@ -53,8 +53,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="ends within a minute")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--sessions", type=int, default=HELD_SESSIONS, help="sessions at once")
-    shared = Path(__file__).parents[2] / "shared" / "data" / "models"
-    parser.add_argument("--mirror", type=Path, default=shared if shared.is_dir() else None, help="model files")
+    add_mirror(parser)
     options = parser.parse_args()
     seconds = 4.0 if options.quick else 12.0
     photos = load_photos()
