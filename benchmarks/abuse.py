@@ -45,6 +45,7 @@ from likeness.access.scopes import API_SCOPES
 from likeness.deployment import initialise, open_deployment
 from likeness.engine.fake import fake_photo
 from likeness.settings import Settings
+from reporting.memory import ProcessMemory
 
 WORST_HEALTH_MS = 250
 LARGEST_RESIDENT_MB = 600
@@ -455,12 +456,9 @@ def serving(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Target, T
 
 def resident_mb(process: "subprocess.Popen[bytes]") -> tuple[float, float]:
     """Give the resident memory, now and the greatest since the last look, and begin anew."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    Path(f"/proc/{process.pid}/clear_refs").write_text("5")
-    now, most = (
-        int(next(line for line in status.splitlines() if line.startswith(name)).split()[1]) / 1024
-        for name in ("VmRSS", "VmHWM")
-    )
+    memory = ProcessMemory(process.pid)
+    now, most = memory.resident(), memory.peak()
+    memory.forget_peak()
     return now, most
 
 

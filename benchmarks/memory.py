@@ -20,7 +20,6 @@ import gc
 import io
 import itertools
 import os
-import resource
 import sys
 import tempfile
 import threading
@@ -33,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from calls import FORM, INSERT, JSON, MATCH, SEARCH, Connection, Process, body_of, expect, request_of, serving
+from calls import FORM, INSERT, JSON, MATCH, SEARCH, Connection, body_of, expect, request_of, serving
 from cores import cores
 from engine import portrait
 from figures import Report
@@ -41,6 +40,7 @@ from likeness.cli.demo.photos import load_photos
 from likeness.index.base import Answer
 from likeness.index.exact import ExactIndex
 from likeness.kit.memory import give_large_blocks_back
+from reporting.memory import ProcessMemory, available_bytes, resident_bytes
 
 MOST_IDLE_MB, MOST_LOADED_MB = 350, 500
 CLIENTS = 8
@@ -108,30 +108,6 @@ def png(jpeg: bytes, size: tuple[int, int]) -> bytes:
 # --- The server
 
 
-class Memory:
-    """What a process has of memory, in MB, as the kernel tells it."""
-
-    def __init__(self, process: Process) -> None:
-        self._folder = Path(f"/proc/{process.pid}")
-
-    def resident(self) -> float:
-        return self._read("status", "VmRSS")
-
-    def own(self) -> float:
-        """Give what is resident and shared with no other process."""
-        return self._read("smaps_rollup", "Private_Dirty") + self._read("smaps_rollup", "Private_Clean")
-
-    def peak(self) -> float:
-        return self._read("status", "VmHWM")
-
-    def forget_peak(self) -> None:
-        (self._folder / "clear_refs").write_text("5")
-
-    def _read(self, file: str, name: str) -> float:
-        lines = (self._folder / file).read_text().splitlines()
-        return int(next(line for line in lines if line.startswith(f"{name}:")).split()[1]) / 1024
-
-
 def load(port: int, token: str, photos: list[bytes], seconds: float) -> int:
     """Make matches and searches of the photos with all clients; give how many calls were made."""
     requests = []
@@ -165,7 +141,7 @@ def measure_server(report: Report, seconds: float) -> None:
         port,
         token,
     ):
-        memory = Memory(process)
+        memory = ProcessMemory(process.pid)
         time.sleep(SETTLING_SECONDS)
         report.at_most("idle: resident", memory.resident(), "MB", MOST_IDLE_MB)
         report.add("idle: shared with no other process", memory.own(), "MB")
@@ -206,15 +182,6 @@ class People:
         photos = people + np.float32(NOISE) * self._random.standard_normal(people.shape, np.float32)
         photos /= np.linalg.norm(photos, axis=1, keepdims=True)
         return photos
-
-
-def resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
-
-def available_bytes() -> int:
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) * 1024
 
 
 def filled(index: ExactIndex, count: int) -> tuple[People, float, float]:

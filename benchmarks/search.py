@@ -33,6 +33,7 @@ from likeness.index.faiss_scan import FaissScan
 from likeness.index.scans import CompiledScan, Scan
 from likeness.index.scores import best_hits, exact_scores
 from peers.search import Peer, PeerLackingError, search_peers
+from reporting.memory import available_bytes
 
 PHOTOS = 4
 NOISE = 0.7
@@ -309,8 +310,7 @@ def _measure_options(report: Report, name: str, faces: Faces, queries: Rows, *, 
 
 def fits(report: Report, count: int, dimension: int) -> bool:
     """Say whether a gallery and its peers fit into the memory that is free, and note it where they do not."""
-    entries = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    free, needed = int(entries["MemAvailable"].split()[0]) * 1024, COPIES * 4 * count * dimension
+    free, needed = available_bytes(), COPIES * 4 * count * dimension
     if needed > free:
         note = "it takes {:.1f} GiB of memory, and {:.1f} are free".format(
             *(number / 2**30 for number in (needed, free))

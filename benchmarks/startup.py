@@ -35,6 +35,7 @@ from likeness.settings import Settings
 from likeness.tenants import repository
 from likeness.tenants.repository import TenantRow
 from likeness.tenants.service import Tenant
+from reporting.memory import resident_bytes
 
 DIMENSION = 512
 TENANTS_A_COMMIT = 500
@@ -96,10 +97,6 @@ def commands(settings: Settings, report: Report) -> None:
     for words, most in COMMANDS.items():
         whole = cpu_seconds(("-m", "likeness", *words.split()), settings.data_dir)
         report.beside(f"likeness {words}", whole, "s of CPU", ("three libraries' import", libraries), bound=1 / most)
-
-
-def resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 async def start(settings: Settings, report: Report, tenants: int, entries: int) -> None:
