@@ -379,8 +379,9 @@ def test_signing_keys_are_listed_rotated_and_revoked(folder: Path) -> None:
     assert listed() == [[new, "signs"]]
     assert "new signing key" in run("keys", "revoke", new).lower()
     assert listed()[0][0] not in {old, new}
-    with pytest.raises(NotFound, match="keys list"):
-        run("keys", "revoke", new)
+    for unknown in (new, "-begins-with-a-hyphen"):
+        with pytest.raises(NotFound, match="keys list"):
+            run("keys", "revoke", unknown)
 
 
 def test_a_signing_key_that_was_altered_is_reported_with_what_to_do(folder: Path) -> None:

@@ -37,7 +37,7 @@ def rotate() -> None:
     Console(markup=False).print(f"New signing key {kid}; a running server signs with it within a minute.")
 
 
-@keys.command()
+@keys.command(context_settings={"ignore_unknown_options": True})  # the id of one key in 64 begins with "-"
 def revoke(kid: Annotated[str, typer.Argument(help="The key's id, as `likeness keys list` shows it.")]) -> None:
     """Revoke a leaked signing key: the server then refuses every token and result that it signed.
 
