@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from figures import TARGET, Bars, Curves, Figure
+from reporting.comparison import TOLERANCE
 from reporting.drawings import alone, bars_svg, curves_svg, slug
 from reporting.measurement import Change, Measurement, Section
 from reporting.numbers import beside, mark, ratio, shown, target
@@ -85,7 +86,8 @@ def _slower(measurement: Measurement) -> Iterator[str]:
     yield f"{since.compared} ratios were compared with those of {since.version} ({since.measured_at})."
     if not since.same_machine:
         yield "That release was measured on another kind of machine, so ratios to fixed targets were left out."
-    yield f"{len(since.slower)} are worse by more than 15 %, and {len(since.faster)} are better by as much."
+    share = f"{TOLERANCE:.0%}".replace("%", " %")
+    yield f"{len(since.slower)} are worse by more than {share}, and {len(since.faster)} are better by as much."
     if since.slower:
         yield ""
         yield from _changes(since.slower)
