@@ -18,7 +18,7 @@ from likeness.access.clients import ClientCredentials
 from likeness.access.scopes import API_SCOPES
 from likeness.deployment import initialise, is_initialised, open_deployment
 from likeness.settings import Settings
-from servers import wait_until_ready
+from servers import PATIENCE_SECONDS, wait_until_ready
 
 
 @dataclass
@@ -82,7 +82,7 @@ def server_process(folder: Path, *, start: bool = True, **settings: Any) -> Iter
     """Make a data folder with a tenant, and run the server on it."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    made = Settings(data_dir=folder, port=port, **settings)
+    made = Settings(data_dir=folder, port=port, **{"queue_seconds": PATIENCE_SECONDS, **settings})
     if not is_initialised(made):
         initialise(made)
     deployment = open_deployment(made)

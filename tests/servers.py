@@ -38,8 +38,12 @@ class Server:
         return components_of(self.app, Components)
 
 
+PATIENCE_SECONDS = 60.0
+"""How long a request may wait for a worker. A busy machine then refuses no request of a test about something else."""
+
+
 def test_settings(folder: Path, **changes: Any) -> Settings:
-    return Settings(data_dir=folder, **{"pack": "fake", "workers": 2, **changes})
+    return Settings(data_dir=folder, **{"pack": "fake", "workers": 2, "queue_seconds": PATIENCE_SECONDS, **changes})
 
 
 test_settings.__test__ = False  # type: ignore[attr-defined]  # pytest takes the name for a test

@@ -21,7 +21,8 @@ PHOTO = fake_photo(1)
 CALLS = pytest.mark.parametrize(
     "path", ["/api/v1/face/match", "/api/v1/face/one-to-n/search", "/api/v1/face/one-to-n/insert", "/api/v1/face"]
 )
-MOST = int(0.5 * 2 / FIRST_GUESS_SECONDS / 2)
+QUEUE_SECONDS = 0.5
+MOST = int(QUEUE_SECONDS * 2 / FIRST_GUESS_SECONDS / 2)
 """Matches that get a place before the server knows the time of a photo."""
 
 
@@ -44,7 +45,7 @@ ENGINE = HeldEngine()
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(test_settings(tmp_path_factory.mktemp("held")), ENGINE) as running:
+    with serving(test_settings(tmp_path_factory.mktemp("held"), queue_seconds=QUEUE_SECONDS), ENGINE) as running:
         yield running
 
 
