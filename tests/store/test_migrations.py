@@ -58,7 +58,7 @@ def test_a_gallery_from_before_it_had_packs_gets_that_of_its_templates(url: str,
         connection.execute(text("INSERT INTO gallery_templates VALUES (:key, 'builtin@1', x'00')"), keys)
     migrations.upgrade(url)
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT * FROM galleries")).all() == [("full", "builtin@1", None)]
+        assert connection.execute(text("SELECT * FROM galleries")).all() == [("full", "builtin@1", None, 0)]
         assert connection.execute(text("SELECT count(*) FROM gallery_templates")).scalar() == 2
     engine.dispose()
 

@@ -150,7 +150,9 @@ class Enroller:
                         case Inserted(key):
                             self._galleries.feed(tenant.id, lambda gallery: gallery.add(written, key, templates))
 
-                result = await self._database.write(lambda c: self._insert(c, enrolment), after_commit=feed)
+                result = await self._database.write(
+                    lambda c: self._insert(c, enrolment), after_commit=feed, gallery_of=tenant.id
+                )
                 pending.enrolled = isinstance(result, Inserted)
         except (IntegrityError, Conflict, TooManyRequests) as error:
             # The same request may have succeeded meanwhile under its Idempotency-Key. Then its answer is also this one.

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, exists, func, insert, select, update
 
 from likeness.engine.packs.identity import PackIdentity
+from likeness.store.sharing.changes import ChangeKind, NewChange, keeps_log, lock_galleries, note_changes
 from likeness.store.statements import PreparedInsert
 from likeness.store.tables import (
     galleries,
@@ -90,13 +91,16 @@ class GalleryRepository:
 
     def set_packs(self, connection: Connection, packs: GalleryPacks) -> None:
         """Set the gallery's packs."""
+        self.lock(connection)
         values = {"pack": packs.pack, "shadow": packs.shadow}
         mine = galleries.c.tenant_id == self.tenant_id
         if not connection.execute(update(galleries).where(mine).values(values)).rowcount:
             connection.execute(insert(galleries).values(tenant_id=self.tenant_id, **values))
+        self._note(connection, ChangeKind.PACKS)
 
     def add(self, connection: Connection, entry: NewEntry) -> int:
         """Insert an entry and its templates. Gives its key. Raises IntegrityError when ``external_id`` is taken."""
+        self.lock(connection)  # before the key is drawn, so that a gallery's keys rise in the order of the commits
         key: int = INSERT_ENTRY(
             connection,
             id=entry.id,
@@ -109,6 +113,7 @@ class GalleryRepository:
         )
         for pack, sealed in entry.sealed_templates.items():
             INSERT_TEMPLATE(connection, entry_key=key, pack=pack, sealed_template=sealed)
+        self._note(connection, ChangeKind.ADDED, [key])
         return key
 
     def find(self, connection: Connection, entry_id: str) -> Entry | None:
@@ -140,6 +145,7 @@ class GalleryRepository:
 
     def forget_image(self, connection: Connection, entry_id: str) -> Entry | None:
         """Unlink an entry's photo, and record that it must be deleted. Gives the entry as it was, or None."""
+        self.lock(connection)
         entry = self.find(connection, entry_id)
         if entry and entry.image_id:
             self._let_go(connection, entry)
@@ -151,24 +157,70 @@ class GalleryRepository:
 
         Gives the entry as it was, or None.
         """
+        self.lock(connection)
         entry = self.find(connection, entry_id)
         if entry:
             self._let_go(connection, entry)
             self.drop_blocks(connection, [entry.key])
             connection.execute(delete(gallery_templates).where(gallery_templates.c.entry_key == entry.key))
             connection.execute(delete(gallery_entries).where(gallery_entries.c.key == entry.key))
+            self._note(connection, ChangeKind.ERASED, [entry.key])
         return entry
 
     def drop_template(self, connection: Connection, key: int, pack: PackIdentity) -> bool:
         """Delete an entry's template of one pack. False when the entry has no other template."""
-        self.drop_blocks(connection, [key], gallery_blocks.c.pack == pack)
+        self.drop_templates(connection, [key], gallery_templates.c.pack == pack, of=gallery_blocks.c.pack == pack)
         mine = gallery_templates.c.entry_key == key
-        connection.execute(delete(gallery_templates).where(mine, gallery_templates.c.pack == pack))
         return bool(connection.execute(select(exists().where(mine))).scalar_one())
 
+    def drop_templates(
+        self, connection: Connection, keys: Sequence[int], *which: ColumnElement[bool], of: ColumnElement[bool]
+    ) -> None:
+        """Delete those templates of these entries that meet ``which``, and the blocks that meet ``of``."""
+        self.lock(connection)
+        self.drop_blocks(connection, keys, of)
+        dropped = delete(gallery_templates).where(gallery_templates.c.entry_key.in_(keys), *which)
+        if not keeps_log(connection.dialect):
+            connection.execute(dropped)
+            return
+        returned = dropped.returning(gallery_templates.c.entry_key, gallery_templates.c.pack)
+        changes = [NewChange(ChangeKind.TEMPLATE_DROPPED, *row) for row in connection.execute(returned)]
+        note_changes(connection, self.tenant_id, changes)
+
+    def add_templates(self, connection: Connection, pack: PackIdentity, sealed: Mapping[int, bytes]) -> list[int]:
+        """Add templates by key. Give the keys of those added: their entry still exists, and had no template."""
+        self.lock(connection)
+        wanted = self._mine & gallery_entries.c.key.in_(sealed) & ~has_template(pack)
+        keys = list(connection.execute(select(gallery_entries.c.key).where(wanted)).scalars())
+        if keys:
+            rows = [{"entry_key": key, "pack": pack, "sealed_template": sealed[key]} for key in keys]
+            self.drop_blocks(connection, keys, gallery_blocks.c.pack == pack)
+            connection.execute(insert(gallery_templates), rows)
+            self._note(connection, ChangeKind.TEMPLATE_SET, keys, pack)
+        return keys
+
     def replace_template(self, connection: Connection, key: int, pack: PackIdentity, sealed: bytes) -> None:
+        self.lock(connection)
         mine = gallery_templates.c.entry_key == key, gallery_templates.c.pack == pack
-        connection.execute(update(gallery_templates).where(*mine).values(sealed_template=sealed))
+        if connection.execute(update(gallery_templates).where(*mine).values(sealed_template=sealed)).rowcount:
+            self._note(connection, ChangeKind.TEMPLATE_SET, [key], pack)
+
+    def lock(self, connection: Connection) -> None:
+        """Let no other process change the gallery until the transaction ends.
+
+        A statement that reads what the transaction changes comes after it.
+        """
+        lock_galleries(connection, (self.tenant_id,))
+
+    def _note(
+        self,
+        connection: Connection,
+        kind: ChangeKind,
+        keys: Sequence[int | None] = (None,),
+        pack: PackIdentity | None = None,
+    ) -> None:
+        """Let the indexes that follow the gallery know of a change."""
+        note_changes(connection, self.tenant_id, [NewChange(kind, key, pack) for key in keys])
 
     def stored_packs(self, connection: Connection) -> list[PackIdentity]:
         """Give the packs that the entries have templates of."""

@@ -174,7 +174,8 @@ class GalleryService:
         Raises NotFound, and ServiceUnavailable when the photo is not deleted yet. The server then tries again until it
         is.
         """
-        entry = _known(await self._database.write(lambda c: GalleryRepository(tenant.id).forget_image(c, entry_id)))
+        rows = GalleryRepository(tenant.id)
+        entry = _known(await self._database.write(lambda c: rows.forget_image(c, entry_id), gallery_of=tenant.id))
         if entry.image_id:
             await self._photos.delete(tenant, entry_id, entry.image_id)
         else:
@@ -189,7 +190,9 @@ class GalleryService:
                 self._galleries.feed(tenant.id, lambda gallery: gallery.remove(erased, entry.key))
 
         rows = GalleryRepository(tenant.id)
-        erased = await self._database.write(lambda c: rows.erase(c, entry_id), after_commit=forget)
+        erased = await self._database.write(
+            lambda c: rows.erase(c, entry_id), after_commit=forget, gallery_of=tenant.id
+        )
         if erased is None:
             await self._photos.finish_deleting(tenant, entry_id)
         entry = _known(erased)

@@ -59,18 +59,20 @@ class Database:
         *,
         after_commit: Callable[[Committed[T]], None] | None = None,
         exclusive: bool = False,
+        gallery_of: str | None = None,
     ) -> T:
         """Run a change. It is durable when this returns.
 
         ``work`` runs on the writer's thread, so it must be quick. It may run again after a roll-back, so it must change
         nothing but the database. An ``exclusive`` change runs after all earlier changes and their ``after_commit``.
-        Later changes start after its own ``after_commit``.
+        Later changes start after its own ``after_commit``. ``gallery_of`` is the id of the tenant whose gallery the
+        change is of, so that several processes lock galleries in one order.
 
         Raises the error of ``work``, and then writes nothing. Also raises IntegrityError, and ServiceUnavailable if the
         database refuses.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._writer.enqueue(Change(work, after_commit, exclusive, done))
+        self._writer.enqueue(Change(work, after_commit, exclusive, gallery_of, done))
         return await done
 
     def write_now(
@@ -79,6 +81,7 @@ class Database:
         *,
         after_commit: Callable[[Committed[T]], None] | None = None,
         exclusive: bool = False,
+        gallery_of: str | None = None,
     ) -> T:
         """Run a change like ``write``, and wait on this thread.
 
@@ -87,7 +90,7 @@ class Database:
         if self._writer.is_this_thread:
             raise RuntimeError("A change cannot wait for another change: both run on the writer's thread.")
         done: Future[T] = Future()
-        self._writer.enqueue(Change(work, after_commit, exclusive, done))
+        self._writer.enqueue(Change(work, after_commit, exclusive, gallery_of, done))
         return done.result()
 
     def claim(self, *, wait: bool = False) -> None:

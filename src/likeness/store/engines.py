@@ -19,4 +19,7 @@ def make_engine(url: str, *, pool_size: int, read_only: bool) -> Engine:
     elif read_only:
         # Like SQLite's readers, these see one snapshot and cannot write.
         return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    else:
+        # A statement must see what was committed while the statement before it waited for a lock.
+        return engine.execution_options(isolation_level="READ COMMITTED")
     return engine

@@ -1,6 +1,6 @@
 """The meaning of a database error: either one change is faulty, or the database takes no changes now."""
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from likeness.errors import ServiceUnavailable
@@ -13,6 +13,11 @@ OWN_FAULTS = (IntegrityError, DataError, ProgrammingError)
 
 class CommitUnknown(Exception):
     """The connection was lost during a commit, so the group's changes may or may not be stored."""
+
+
+def is_deadlock(error: BaseException) -> bool:
+    """Whether the database ended the transaction because it and another one waited for each other's locks."""
+    return isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", None) == "40P01"
 
 
 def is_refusal(error: Exception) -> bool:

@@ -114,11 +114,24 @@ galleries = Table(
     Column("tenant_id", Text, ForeignKey("tenants.id"), primary_key=True),
     Column("pack", Text, nullable=False),
     Column("shadow", Text),
+    Column("number", BigInteger, nullable=False, server_default="0"),
 )
 """A gallery's packs: the one that it answers with, and a second one that its entries also have templates of.
 
-A gallery has a row from its first entry on.
+A gallery has a row from its first entry on. ``number`` is that of its newest change (see
+``likeness.store.sharing.changes``).
 """
+
+gallery_changes = Table(
+    "gallery_changes",
+    metadata,
+    Column("tenant_id", Text, ForeignKey("galleries.tenant_id"), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("entry_key", BigKey),
+    Column("pack", Text),
+)
+"""What changed in the galleries (see ``likeness.store.sharing.changes``). SQLite has no rows."""
 
 reindexes = Table(
     "reindexes",

@@ -7,7 +7,7 @@ database.
 
 A group first runs without savepoints. If a change fails, the group is rolled back and runs again, with a savepoint for
 each change. Then only the faulty change is refused. If the database itself refuses (full, read-only, unreachable),
-every change of the group is refused.
+every change of the group is refused. A group that the database ended because of a deadlock runs again, too.
 """
 
 import asyncio
@@ -28,7 +28,8 @@ from sqlalchemy.exc import DBAPIError
 from likeness.errors import ServiceUnavailable
 from likeness.store.claim import Claim, Ownership, Unowned
 from likeness.store.engines import make_engine
-from likeness.store.refusals import CommitUnknown, cause_of, is_refusal, refusal_of
+from likeness.store.refusals import CommitUnknown, cause_of, is_deadlock, is_refusal, refusal_of
+from likeness.store.sharing import changes
 from likeness.store.sqlite import FilesInPlace, Gone, LogRemains, cut_log
 
 log = logging.getLogger("likeness.store")
@@ -54,6 +55,8 @@ class Change:
     work: Callable[[Connection], Any]
     after_commit: Callable[[Committed[Any]], None] | None
     exclusive: bool
+    gallery_of: str | None
+    """Id of the tenant whose gallery it changes, if it changes one."""
     done: "Future[Any] | asyncio.Future[Any]"
 
 
@@ -65,6 +68,7 @@ class Writer:
         self.claim = Claim()
         self.on_ownership_change: Callable[[Ownership], None] | None = None
         """Called on the writer's thread when the claim changes or the outcome of a commit is unknown."""
+        self._keeps_log = changes.keeps_log(self.engine.dialect)
         self.remains = LogRemains(self.engine) if self.is_sqlite else None
         file = self.engine.url.database
         self.files = FilesInPlace(Path(file)) if self.is_sqlite and file else None
@@ -164,19 +168,23 @@ class Writer:
 
     def _carry_out(self, group: list[Change]) -> "list[_Outcome]":
         try:
-            with self._transaction() as connection:
+            with self._transaction(group) as connection:
                 return [_Outcome(change, change.work(connection)) for change in group]
         except Exception as error:
-            if is_refusal(error):
-                raise
-            if len(group) == 1:
-                return [_Outcome(group[0], failure=error)]
-        with self._transaction() as connection:
+            if not is_deadlock(error):
+                if is_refusal(error):
+                    raise
+                if len(group) == 1:
+                    return [_Outcome(group[0], failure=error)]
+        with self._transaction(group) as connection:
             return [_try(change, connection) for change in group]
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        """Begin a transaction on the writer's connection. After a refusal the next one uses a new connection."""
+    def _transaction(self, group: Sequence[Change]) -> Iterator[Connection]:
+        """Begin a group's transaction on the writer's connection. After a refusal the next one uses a new connection.
+
+        It first locks the galleries that the group changes, and at its end writes the log of their changes.
+        """
         self._demand_files()
         connection = self._connect()
         committing = False
@@ -184,7 +192,11 @@ class Writer:
             if self.claim.is_made and not self.claim.is_held_on(connection):
                 self._report_ownership(self.claim.take_back(connection))
             with connection.begin():
+                if self._keeps_log:
+                    changes.lock_galleries(connection, {change.gallery_of for change in group if change.gallery_of})
                 yield connection
+                if self._keeps_log:
+                    changes.write_changes(connection)
                 committing = True
             if self.files:
                 self.files.written()
@@ -192,7 +204,7 @@ class Writer:
         except (Unowned, Gone):
             raise
         except Exception as error:
-            if is_refusal(error):
+            if is_refusal(error) and not is_deadlock(error):
                 connection.invalidate()
                 self._leave_connection()
                 if self.claim.is_made:
@@ -283,10 +295,12 @@ def _answer_all(outcomes: Sequence[_Outcome]) -> None:
 
 def _try(change: Change, connection: Connection) -> _Outcome:
     """Run one change in its own savepoint."""
+    place = changes.mark(connection)
     try:
         with connection.begin_nested():
             return _Outcome(change, change.work(connection))
     except Exception as error:
         if is_refusal(error):
             raise
+        changes.go_back(connection, place)
         return _Outcome(change, failure=error)

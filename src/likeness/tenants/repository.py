@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Text, cast, delete, insert, select, update
 
+from likeness.store.sharing.changes import lock_galleries, note_end
 from likeness.store.tables import metadata, tenants
 
 
@@ -43,6 +44,8 @@ def set_tenant_settings(connection: Connection, tenant_id: str, settings: dict[s
 
 def erase_tenant(connection: Connection, tenant_id: str) -> None:
     """Delete a tenant's rows in every table. Rows that other rows refer to go last."""
+    lock_galleries(connection, [tenant_id])
+    note_end(connection, tenant_id)
     for table in reversed(metadata.sorted_tables):
         if "tenant_id" in table.c:
             connection.execute(delete(table).where(table.c.tenant_id == tenant_id))

@@ -116,7 +116,7 @@ class Histories(RuleBasedStateMachine):
             key: seal_template(self.tenants[who], rows, pack=pack, entry_id=self.known[who][key][0])
             for key, rows in made.items()
         }
-        for key in ReindexRepository(self.tenants[who].id).add_templates(self.connection, pack, sealed):
+        for key in GalleryRepository(self.tenants[who].id).add_templates(self.connection, pack, sealed):
             self.known[who][key][1][pack] = made[key]
 
     @rule(who=st.integers(0, 1), pack=st.sampled_from(PACKS), keep=st.booleans())

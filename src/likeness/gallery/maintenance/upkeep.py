@@ -13,6 +13,7 @@ from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.templates import blocks
 from likeness.gallery.templates.blocks import seal_span
 from likeness.store.database import Database
+from likeness.store.sharing.changes import TRIMMED_AT_ONCE, trim_changes
 from likeness.tenants.service import Tenant, Tenants
 
 log = logging.getLogger("likeness.gallery")
@@ -45,6 +46,7 @@ class GalleryUpkeep:
         while True:
             await asyncio.sleep(GENERATION_SECONDS)
             hours += 1
+            await self._trim_changes()
             if hours * GENERATION_SECONDS % DAY_SECONDS:
                 await self._begin_generation()
             else:
@@ -90,6 +92,14 @@ class GalleryUpkeep:
                 )
         except LikenessError as error:
             log.warning("a new generation of the photos could not begin: %s", error)
+
+    async def _trim_changes(self) -> None:
+        """Delete the oldest rows of the galleries' log, a part at a time, so that other changes come between."""
+        try:
+            while await self._database.write(trim_changes) == TRIMMED_AT_ONCE:
+                pass
+        except LikenessError as error:
+            log.warning("the log of the galleries' changes could not be trimmed: %s", error)
 
     async def watch(self) -> None:
         """Take the claim on the database again when it was lost, and load stale galleries again.

@@ -125,7 +125,7 @@ class Verification:
         await self.photos.recall_overdue()
         restored = erased = 0
         for fault in faults:
-            outcome = await self.database.write(partial(self._drop, fault=fault))
+            outcome = await self.database.write(partial(self._drop, fault=fault), gallery_of=self.tenant.id)
             restored += outcome == "restored"
             erased += outcome == "erased"
         await self.photos.recall_overdue()
@@ -134,6 +134,7 @@ class Verification:
 
     def _drop(self, connection: Connection, fault: Fault) -> str | None:
         rows = self._rows
+        rows.lock(connection)
         if fault.of_photo:
             rows.forget_image(connection, fault.entry_id)
             return None

@@ -244,7 +244,7 @@ class ReindexJob:
         pack, worked_on = self._row.identity, len(sealed) + len(refusals)
 
         def add(connection: Connection) -> tuple[list[int], dict[PackIdentity, Index] | None]:
-            keys = self._rows.add_templates(connection, pack, sealed)
+            keys = GalleryRepository(self._tenant.id).add_templates(connection, pack, sealed)
             self._rows.add_refusals(connection, pack, refusals)
             self._rows.count_done(connection, worked_on)
             snapshot = self._snapshot
@@ -260,7 +260,7 @@ class ReindexJob:
                     self._tenant.id, lambda gallery: gallery.add_shadows(added, keys, rows, orphans=orphans)
                 )
 
-        await self._database.write(add, after_commit=feed)
+        await self._database.write(add, after_commit=feed, gallery_of=self._tenant.id)
 
     async def _compare(self) -> dict[str, object]:
         snapshot, settings = self._snapshot, self._tenant.settings
@@ -376,7 +376,7 @@ class ReindexJob:
             if show:
                 self._galleries.feed(self._tenant.id, lambda gallery: gallery.show(written, show(written.result)))
 
-        await self._database.write(work, after_commit=bring, exclusive=show is not None)
+        await self._database.write(work, after_commit=bring, exclusive=show is not None, gallery_of=self._tenant.id)
 
     @property
     def _snapshot(self) -> GallerySnapshot:

@@ -155,16 +155,6 @@ class ReindexRepository:
         query = select(func.count()).select_from(gallery_entries).where(self._unmade(pack))
         return int(connection.execute(query).scalar_one())
 
-    def add_templates(self, connection: Connection, pack: PackIdentity, sealed: Mapping[int, bytes]) -> list[int]:
-        """Add templates by key. Give the keys of those added: their entry still exists, and had no template."""
-        wanted = self._my_entries & gallery_entries.c.key.in_(sealed) & ~has_template(pack)
-        keys = connection.execute(select(gallery_entries.c.key).where(wanted)).scalars().all()
-        if keys:
-            rows = [{"entry_key": key, "pack": pack, "sealed_template": sealed[key]} for key in keys]
-            GalleryRepository(self._tenant_id).drop_blocks(connection, keys, gallery_blocks.c.pack == pack)
-            connection.execute(insert(gallery_templates), rows)
-        return list(keys)
-
     def add_refusals(self, connection: Connection, pack: PackIdentity, reasons: Mapping[int, str]) -> None:
         """Record why stored photos give no template. Entries that lost their photo meanwhile are left out."""
         wanted = gallery_entries.c.key.in_(reasons) & self._unmade(pack)
@@ -213,15 +203,15 @@ class ReindexRepository:
         """Delete the templates of all other packs of entries that have one of ``pack``."""
         other = gallery_templates.alias()
         provided = exists().where(other.c.entry_key == gallery_templates.c.entry_key, other.c.pack == pack)
-        GalleryRepository(self._tenant_id).drop_blocks(connection, keys, gallery_blocks.c.pack != pack)
-        _delete_templates(connection, keys, gallery_templates.c.pack != pack, provided)
+        superseded, blocks = gallery_templates.c.pack != pack, gallery_blocks.c.pack != pack
+        GalleryRepository(self._tenant_id).drop_templates(connection, keys, superseded, provided, of=blocks)
 
     def delete_surplus(self, connection: Connection, pack: PackIdentity, keys: Sequence[int]) -> None:
         """Delete the templates of ``pack`` of entries that have one of another pack."""
         other = gallery_templates.alias()
         provided = exists().where(other.c.entry_key == gallery_templates.c.entry_key, other.c.pack != pack)
-        GalleryRepository(self._tenant_id).drop_blocks(connection, keys, gallery_blocks.c.pack == pack)
-        _delete_templates(connection, keys, gallery_templates.c.pack == pack, provided)
+        surplus, blocks = gallery_templates.c.pack == pack, gallery_blocks.c.pack == pack
+        GalleryRepository(self._tenant_id).drop_templates(connection, keys, surplus, provided, of=blocks)
 
     def _unmade(self, pack: PackIdentity) -> ColumnElement[bool]:
         refused = exists().where(reindex_refusals.c.entry_key == gallery_entries.c.key, reindex_refusals.c.pack == pack)
@@ -262,7 +252,3 @@ def _reason() -> ColumnElement[str]:
 def _constant(text: str) -> ColumnElement[str]:
     """Put a constant into the statement. PostgreSQL does not see that two bound values in a grouping are equal."""
     return literal_column(f"'{text}'")
-
-
-def _delete_templates(connection: Connection, keys: Sequence[int], *conditions: ColumnElement[bool]) -> None:
-    connection.execute(delete(gallery_templates).where(gallery_templates.c.entry_key.in_(keys), *conditions))

@@ -83,6 +83,7 @@ def seal_span(connection: Connection, tenant: Tenant, sizes: Mapping[PackIdentit
     writer's thread: nothing may change between the reading and the commit.
     """
     gallery = GalleryRepository(tenant.id)
+    gallery.lock(connection)
     first, end = span * BLOCK_SPAN, (span + 1) * BLOCK_SPAN
     if gallery.newest_key(connection) < end:
         return False

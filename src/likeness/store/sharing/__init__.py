@@ -1,0 +1,1 @@
+"""What several processes on one PostgreSQL database share: the log of changes, notifications and leases."""
