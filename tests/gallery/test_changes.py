@@ -13,21 +13,15 @@ from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 import likeness
-from likeness.engine.packs.identity import PackIdentity
-from likeness.gallery.reindex.repository import ReindexRepository
-from likeness.gallery.repository import GalleryPacks, GalleryRepository, NewEntry
-from likeness.kit.ids import new_id
+from gallery.operations import NEW, OLD, OPERATIONS, PACKS, new_entry, new_gallery, stored
+from likeness.gallery.repository import GalleryRepository
 from likeness.store import migrations
 from likeness.store.database import Database
 from likeness.store.sharing import changes
 from likeness.store.sharing.changes import ChangeKind
-from likeness.store.tables import galleries, gallery_changes, gallery_entries, gallery_templates, tenants
+from likeness.store.tables import galleries, gallery_changes, tenants
 from likeness.tenants.repository import erase_tenant
 from postgres import new_database
-
-OLD, NEW = PackIdentity("old@1"), PackIdentity("new@1")
-PACKS = (OLD, NEW)
-Rows = dict[tuple[int, str], bytes]
 
 
 @pytest.fixture(scope="module")
@@ -39,32 +33,6 @@ def database(postgres_server_url: str) -> Iterator[Database]:
     database.close()
 
 
-def new_gallery(database: Database) -> GalleryRepository:
-    rows = GalleryRepository(new_id())
-    tenant = {"id": rows.tenant_id, "name": rows.tenant_id, "sealed_data_key": b"", "settings": {}, "created_at": 0}
-
-    def make(connection: Connection) -> None:
-        connection.execute(insert(tenants).values(tenant))
-        rows.set_packs(connection, GalleryPacks(OLD, None))
-
-    database.write_now(make, gallery_of=rows.tenant_id)
-    return rows
-
-
-def new_entry(*packs: PackIdentity, external_id: str | None = None) -> NewEntry:
-    return NewEntry(new_id(), external_id, {}, 90, None, 0.0, {pack: new_id().encode() for pack in packs or (OLD,)})
-
-
-def stored(connection: Connection, tenant_id: str) -> tuple[Rows, tuple[str, str | None] | None]:
-    """Give the templates by entry and pack, and the gallery's packs."""
-    columns = gallery_templates.c
-    query = select(columns.entry_key, columns.pack, columns.sealed_template).join(gallery_entries)
-    found = connection.execute(query.where(gallery_entries.c.tenant_id == tenant_id)).all()
-    packs = connection.execute(select(galleries.c.pack, galleries.c.shadow).where(galleries.c.tenant_id == tenant_id))
-    row = packs.one_or_none()
-    return {(key, pack): sealed for key, pack, sealed in found}, (row[0], row[1]) if row else None
-
-
 def logged(connection: Connection, tenant_id: str) -> list[tuple[int, ChangeKind, int | None, str | None]]:
     query = select(*(gallery_changes.c[name] for name in ("number", "kind", "entry_key", "pack")))
     mine = query.where(gallery_changes.c.tenant_id == tenant_id).order_by(gallery_changes.c.number)
@@ -73,26 +41,6 @@ def logged(connection: Connection, tenant_id: str) -> list[tuple[int, ChangeKind
 
 def number(connection: Connection, tenant_id: str) -> int:
     return connection.execute(select(galleries.c.number).where(galleries.c.tenant_id == tenant_id)).scalar_one()
-
-
-OPERATIONS: dict[str, Callable[[Connection, GalleryRepository, list[int], PackIdentity], object]] = {
-    "add": lambda c, rows, _keys, pack: rows.add(c, new_entry(pack)),
-    "add with both packs": lambda c, rows, _keys, _pack: rows.add(c, new_entry(*PACKS)),
-    "erase": lambda c, rows, keys, _pack: rows.erase(c, _id_of(c, keys)),
-    "drop": lambda c, rows, keys, pack: rows.drop_template(c, keys[0] if keys else 0, pack),
-    "replace": lambda c, rows, keys, pack: rows.replace_template(c, keys[0] if keys else 0, pack, new_id().encode()),
-    "fill": lambda c, rows, keys, pack: rows.add_templates(c, pack, {key: new_id().encode() for key in keys[:3]}),
-    "finish": lambda c, rows, keys, pack: ReindexRepository(rows.tenant_id).delete_superseded(c, pack, keys[:3]),
-    "abandon": lambda c, rows, keys, pack: ReindexRepository(rows.tenant_id).delete_surplus(c, pack, keys[:3]),
-    "cut over": lambda c, rows, _keys, pack: rows.set_packs(c, GalleryPacks(pack, None)),
-    "shadow": lambda c, rows, _keys, pack: rows.set_packs(c, GalleryPacks(pack, OLD)),
-    "forget photo": lambda c, rows, keys, _pack: rows.forget_image(c, _id_of(c, keys)),
-}
-
-
-def _id_of(connection: Connection, keys: list[int]) -> str:
-    query = select(gallery_entries.c.id).where(gallery_entries.c.key == (keys[0] if keys else 0))
-    return connection.execute(query).scalar_one_or_none() or "nobody"
 
 
 Step = tuple[str, int, int, bool]
