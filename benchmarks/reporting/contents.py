@@ -20,6 +20,7 @@ BENCHMARKS = (
     Benchmark(
         "engine", "Recognition", "From the bytes of a photo to a template, on one thread, beside other pipelines."
     ),
+    Benchmark("photos", "Costly photos", "The photos that take the most time, beside a portrait of the same size."),
     Benchmark(
         "search",
         "1:N search",

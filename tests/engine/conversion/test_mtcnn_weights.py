@@ -1,4 +1,4 @@
-"""The converted networks against the same layers in simple, slow NumPy."""
+"""The converted network against the same layers in simple, slow NumPy."""
 
 import importlib.metadata
 from pathlib import Path
@@ -51,15 +51,6 @@ def pixels() -> np.ndarray:
     return np.random.default_rng(3).integers(0, 256, (3, 48, 48, 3), dtype=np.uint8)
 
 
-def test_refinement_network(pixels: np.ndarray) -> None:
-    layers = weights("rnet")
-    answer = Network(mtcnn_weights.refinement_network(layers)).run(pixels=pixels[:, :24, :24])
-    for index, crop in enumerate(pixels[:, :24, :24]):
-        regions, faces = head(layers, crop, [(3, True), (3, False)])
-        assert np.allclose(answer["regions"][index], regions, atol=1e-4)
-        assert np.allclose(answer["faces"][index], softmax(faces)[1], atol=1e-4)
-
-
 def test_output_network(pixels: np.ndarray) -> None:
     layers = weights("onet")
     answer = Network(mtcnn_weights.output_network(layers)).run(pixels=pixels)
@@ -68,15 +59,3 @@ def test_output_network(pixels: np.ndarray) -> None:
         assert np.allclose(answer["regions"][index], regions, atol=1e-4)
         assert np.allclose(answer["landmarks"][index], landmarks, atol=1e-4)
         assert np.allclose(answer["faces"][index], softmax(faces)[1], atol=1e-4)
-
-
-@pytest.mark.parametrize(("height", "width"), [(12, 12), (37, 24)])
-def test_proposal_network(height: int, width: int) -> None:
-    layers = weights("pnet")
-    pixels = np.random.default_rng(4).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
-    answer = Network(mtcnn_weights.proposal_network(layers)).run(pixels=pixels)
-    x = pool(prelu(convolve((pixels[0] - 127.5) / 128, *layers[:2]), layers[2]), 2, same=True)
-    for index in (3, 6):
-        x = prelu(convolve(x, *layers[index : index + 2]), layers[index + 2])
-    assert np.allclose(answer["regions"][0].transpose(1, 2, 0), convolve(x, *layers[9:11]), atol=1e-4)
-    assert np.allclose(answer["faces"][0, 0], softmax(convolve(x, *layers[11:13]))[..., 1], atol=1e-4)

@@ -37,13 +37,13 @@ def weights(name: str = "net.onnx", **changes: Any) -> dict[str, Any] | dict[str
 
 def manifest(**changes: Any) -> dict[str, Any]:
     recogniser = {"file": "net.onnx", "side": 112, "reference": [[1, 2]] * 5, "template_size": 64}
-    files = {role: f"{role}.lz4" for role in ("proposal", "refinement", "output")}
+    files = {role: f"{role}.lz4" for role in ("network", "output")}
     return {
         "id": "own",
         "version": "3",
         "title": "Ours",
         "weights": [weights(), *map(weights, files.values())],
-        "detector": {"kind": "mtcnn", "files": files},
+        "detector": {"kind": "yunet", "files": files},
         "recognisers": [recogniser],
     } | changes
 
@@ -90,7 +90,7 @@ def test_views_and_licence(tmp_path: Path) -> None:
         ({"id": "../up"}, "id"),
         ({"surprise": 1}, "surprise"),
         ({"weights": []}, "weights"),
-        ({"weights": [weights()]}, "proposal.lz4"),
+        ({"weights": [weights()]}, "network.lz4"),
         ({"weights": [*manifest()["weights"], weights("more.onnx")]}, "more.onnx"),
         ({"weights": [weights("../../etc/passwd"), *manifest()["weights"]]}, "name"),
         ({"weights": [weights(sha256="short"), *manifest()["weights"][1:]]}, "sha256"),
@@ -100,7 +100,7 @@ def test_views_and_licence(tmp_path: Path) -> None:
         ({"recognisers": [manifest()["recognisers"][0] | {"reference": [[1, 2]] * 4}]}, "reference"),
         ({"recognisers": [manifest()["recognisers"][0] | {"deviation": [1, 0, 1]}]}, "deviation"),
         ({"recognisers": [manifest()["recognisers"][0] | {"side": 100_000}]}, "side"),
-        ({"detector": {"kind": "mtcnn", "files": {"network": "net.onnx"}}}, "detector.files"),
+        ({"detector": {"kind": "yunet", "files": {"network": "net.onnx"}}}, "detector.files"),
         ({"detector": {"kind": "guess", "files": {}}}, "kind"),
         ({"detector": None, "weights": [weights()]}, "need a detector"),
     ],

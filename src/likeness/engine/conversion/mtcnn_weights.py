@@ -1,8 +1,8 @@
-"""MTCNN's three networks, from the weight files of the PyPI package ``mtcnn``.
+"""MTCNN's output network (O-Net), from its weight file in the PyPI package ``mtcnn``.
 
-Each file is a list of arrays (joblib in an LZ4 frame). It holds convolutions as (rows, columns, in, out), PReLU slopes,
+The file is a list of arrays (joblib in an LZ4 frame). It holds convolutions as (rows, columns, in, out), PReLU slopes,
 and dense layers after a flatten in (width, height, channel) order. The input normalisation (x - 127.5) / 128 is folded
-into the first convolution, so the networks take plain RGB bytes. Architecture: Zhang et al., "Joint Face Detection and
+into the first convolution, so the network takes plain RGB bytes. Architecture: Zhang et al., "Joint Face Detection and
 Alignment using Multi-task Cascaded Convolutional Networks", 2016.
 """
 
@@ -18,6 +18,9 @@ from onnx import TensorProto
 from likeness.engine.conversion.graph import Graph
 from likeness.kit.arrays import FloatArray
 
+_SIDE = 48
+_POOLS = (("SAME_UPPER", 3), ("VALID", 3), ("SAME_UPPER", 2))
+"""The padding and the size of the pooling after each of the first convolutions."""
 _BLOCK = 16
 """Channels of a block of the runtime's fast layout with AVX-512. Other processors use blocks of half this size."""
 
@@ -28,70 +31,33 @@ def read_weights(file: bytes) -> list[FloatArray]:
     return weights
 
 
-def proposal_network(weights: list[FloatArray]) -> bytes:
-    """Convert P-Net.
-
-    Its input is ``pixels`` (1, h, w, 3) uint8. Its outputs are ``regions`` (1, 4, h', w') and ``faces`` (1, 1, h', w'),
-    with one cell for each 2 pixels.
-    """
-    graph, layers = Graph("mtcnn_proposal"), iter(weights)
-    x = _convolution(graph, graph.pixels("pixels"), layers, normalise=True)
-    x = graph.add("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2], auto_pad="SAME_UPPER")
-    x = _convolution(graph, x, layers)
-    x = _convolution(graph, x, layers)
-    region_weights, region_bias, face_weights, face_bias = layers
-    regions = graph.conv(x, _channels_first(region_weights), region_bias)
-    # A softmax over two classes is the logistic function of their difference.
-    face = graph.conv(x, _channels_first(face_weights[..., 1:] - face_weights[..., :1]), face_bias[1:] - face_bias[:1])
-    return graph.build(
-        {"pixels": (TensorProto.UINT8, (1, "height", "width", 3))},
-        {
-            "regions": (regions, (1, 4, "rows", "columns")),
-            "faces": (graph.add("Sigmoid", face), (1, 1, "rows", "columns")),
-        },
-    )
-
-
-def refinement_network(weights: list[FloatArray]) -> bytes:
-    """Convert R-Net, from ``pixels`` (n, 24, 24, 3) uint8 to ``regions`` (n, 4) and ``faces`` (n, 1)."""
-    return _head(
-        "mtcnn_refinement", weights, side=24, pools=(("SAME_UPPER", 3), ("VALID", 3)), outputs=("regions", "faces")
-    )
-
-
 def output_network(weights: list[FloatArray]) -> bytes:
     """Convert O-Net.
 
     Its input is ``pixels`` (n, 48, 48, 3) uint8. Its outputs are ``regions`` (n, 4), ``landmarks`` (n, 10: five x, five
     y) and ``faces`` (n, 1).
     """
-    pools = (("SAME_UPPER", 3), ("VALID", 3), ("SAME_UPPER", 2))
-    return _head("mtcnn_output", weights, side=48, pools=pools, outputs=("regions", "landmarks", "faces"))
-
-
-def _head(
-    name: str, weights: list[FloatArray], *, side: int, pools: tuple[tuple[str, int], ...], outputs: tuple[str, ...]
-) -> bytes:
-    graph, layers = Graph(name), iter(weights)
+    graph, layers = Graph("mtcnn_output"), iter(weights)
     x = graph.pixels("pixels")
-    for index, (padding, size) in enumerate(pools):
+    for index, (padding, size) in enumerate(_POOLS):
         x = _convolution(graph, x, layers, normalise=index == 0)
         x = graph.add("MaxPool", x, kernel_shape=[size, size], strides=[2, 2], auto_pad=padding)
     x = _convolution(graph, x, layers)
     dense, bias, slopes = islice(layers, 3)
-    channels = weights[3 * len(pools)].shape[3]
+    channels = weights[3 * len(_POOLS)].shape[3]
     extent = round((dense.shape[0] / channels) ** 0.5)
     dense = dense.reshape(extent, extent, channels, -1).transpose(2, 1, 0, 3).reshape(dense.shape)
     x = graph.add("Gemm", graph.add("Flatten", x), graph.constant(dense), graph.constant(bias))
     x = graph.add("PRelu", x, graph.constant(slopes))
     results = {}
-    for output in outputs:
+    for output in ("regions", "landmarks", "faces"):
         matrix, bias = islice(layers, 2)
         if output == "faces":
+            # A softmax over two classes is the logistic function of their difference.
             matrix, bias = matrix[:, 1:] - matrix[:, :1], bias[1:] - bias[:1]
         y = graph.add("Gemm", x, graph.constant(matrix), graph.constant(bias))
         results[output] = (graph.add("Sigmoid", y) if output == "faces" else y, ("n", matrix.shape[1]))
-    return graph.build({"pixels": (TensorProto.UINT8, ("n", side, side, 3))}, results)
+    return graph.build({"pixels": (TensorProto.UINT8, ("n", _SIDE, _SIDE, 3))}, results)
 
 
 def _convolution(graph: Graph, source: str, layers: Iterator[FloatArray], *, normalise: bool = False) -> str:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from likeness.engine.base import Box, Detection, Image
-from likeness.engine.photo.resampling import Matrix
+from likeness.engine.photo.resampling import Matrix, warp
 
 _QUARTERS = {2: cv2.ROTATE_90_COUNTERCLOCKWISE, 4: cv2.ROTATE_180, 6: cv2.ROTATE_90_CLOCKWISE}
 
@@ -17,17 +17,29 @@ def turn(image: Image, eighths: int) -> tuple[Image, Matrix]:
     Returns the canvas and the (2, 3) matrix from its pixels back to the photo's.
     """
     height, width = image.shape[:2]
-    angle = eighths * math.pi / 4
-    cosine, sine = math.cos(angle), math.sin(angle)
-    wide = round(abs(width * cosine) + abs(height * sine))
-    high = round(abs(width * sine) + abs(height * cosine))
-    rotation = np.array([[cosine, sine], [-sine, cosine]])
+    rotation = _rotation(eighths)
+    wide, high = (round(extent) for extent in np.abs(rotation) @ (width, height))
     middle, new_middle = np.array([width - 1, height - 1]) / 2, np.array([wide - 1, high - 1]) / 2
     back = np.hstack([rotation.T, (middle - rotation.T @ new_middle)[:, None]])
     if eighths in _QUARTERS:
         return np.asarray(cv2.rotate(image, _QUARTERS[eighths]), np.uint8), back
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return np.asarray(cv2.warpAffine(image, back, (wide, high), flags=flags), np.uint8), back
+
+
+def turned_part(image: Image, centre: tuple[float, float], extent: float, eighths: int, *, side: int) -> Image:
+    """Return the square of ``extent`` pixels around a place, turned anticlockwise, as ``side`` x ``side`` pixels."""
+    rotation = _rotation(eighths) * (side / extent)
+    matrix = np.hstack([rotation, ((side - 1) / 2 - rotation @ np.array(centre))[:, None]])
+    part = np.zeros((side, side, 3), np.uint8)
+    warp(image, matrix, part)
+    return part
+
+
+def _rotation(eighths: int) -> Matrix:
+    """Return the (2, 2) matrix from directions in the photo to directions on the turned canvas."""
+    angle = eighths * math.pi / 4
+    return np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
 
 
 def turn_back(face: Detection, back: Matrix) -> Detection:

@@ -8,7 +8,7 @@ from likeness.engine.conversion import face_landmarks_weights, mtcnn_weights, re
 from likeness.engine.conversion.adaptation import first_outputs, resize_input, restore_weights, take_pixels
 from likeness.engine.conversion.graph import Shape
 from likeness.engine.detection import Detector
-from likeness.engine.detection.mtcnn import LandmarkLocator, Mtcnn
+from likeness.engine.detection.locator import LandmarkLocator
 from likeness.engine.detection.yunet import STRIDES, YuNet
 from likeness.engine.landmarks import LandmarkEstimator
 from likeness.engine.packs.manifest import DetectorRecipe, LandmarksRecipe, Manifest, PadRecipe, RecogniserRecipe
@@ -17,7 +17,6 @@ from likeness.engine.pad import PadModel
 from likeness.engine.recognition import Recogniser
 from likeness.engine.runtime import Network
 from likeness.errors import SetupError
-from likeness.kit.arrays import FloatArray
 
 LoadNetwork = Callable[[bytes], Network]
 YUNET_OUTPUTS: tuple[Shape, ...] = tuple((1, "n", size) for size in (1, 1, 4) for _ in STRIDES)
@@ -30,10 +29,7 @@ def assemble_detector(manifest: Manifest, recipe: DetectorRecipe, store: WeightS
     def network(role: str) -> Network:
         return load(store.read_as(manifest.file(recipe.files[role]), _CONVERTERS[recipe.kind, role]))
 
-    locator = LandmarkLocator(network("output"))
-    if recipe.kind == "yunet":
-        return YuNet(network("network"), locator)
-    return Mtcnn(proposal=network("proposal"), refinement=network("refinement"), locator=locator)
+    return YuNet(network("network"), LandmarkLocator(network("output")))
 
 
 def assemble_recogniser(
@@ -114,14 +110,11 @@ def _pixels(file: bytes, recipe: RecogniserRecipe | PadRecipe) -> bytes:
     )
 
 
-def _mtcnn(build: Callable[[list[FloatArray]], bytes]) -> Callable[[bytes], bytes]:
-    return lambda file: build(mtcnn_weights.read_weights(file))
+def _output_network(file: bytes) -> bytes:
+    return mtcnn_weights.output_network(mtcnn_weights.read_weights(file))
 
 
 _CONVERTERS: dict[tuple[str, str], Callable[[bytes], bytes]] = {
-    ("mtcnn", "proposal"): _mtcnn(mtcnn_weights.proposal_network),
-    ("mtcnn", "refinement"): _mtcnn(mtcnn_weights.refinement_network),
-    ("mtcnn", "output"): _mtcnn(mtcnn_weights.output_network),
     ("yunet", "network"): _yunet,
-    ("yunet", "output"): _mtcnn(mtcnn_weights.output_network),
+    ("yunet", "output"): _output_network,
 }

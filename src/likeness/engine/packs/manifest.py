@@ -88,10 +88,10 @@ class Weights:
 class DetectorRecipe:
     """The kind of a detector, and its files by role.
 
-    The roles of mtcnn are ``proposal``, ``refinement`` and ``output``. Those of yunet are ``network`` and ``output``.
+    The roles of yunet are ``network``, and ``output`` for the landmarks.
     """
 
-    kind: Literal["mtcnn", "yunet"]
+    kind: Literal["yunet"]
     files: Mapping[str, FileName]
 
 
@@ -196,7 +196,7 @@ def read_manifest(path: Path) -> Manifest:
     if manifest.landmarks:
         used.add(manifest.landmarks.file)
     if manifest.detector:
-        roles = {"mtcnn": {"proposal", "refinement", "output"}, "yunet": {"network", "output"}}[manifest.detector.kind]
+        roles = {"yunet": {"network", "output"}}[manifest.detector.kind]
         if set(manifest.detector.files) != roles:
             raise SetupError(f"{path}: detector.files must name {', '.join(sorted(roles))}.")
         used |= set(manifest.detector.files.values())

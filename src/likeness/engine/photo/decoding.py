@@ -14,6 +14,7 @@ from typing import Self
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import JpegImagePlugin, PngImagePlugin
 
@@ -74,14 +75,15 @@ def decode_pixels(header: Header, *, reduction: Reduction = 1) -> Image:
         pixels = _jpeg_pixels(header, reduction) if header.format == "JPEG" else _png_pixels(header, reduction)
     except _DECODER_FAULTS:
         raise InvalidImage(f"The {header.format} file is damaged and cannot be decoded.") from None
-    return np.ascontiguousarray(_upright(pixels, header.orientation))
+    return _upright(pixels, header.orientation)
 
 
 class Picture:
     """A photo's pixels at any reduction, in memory from the shared budget.
 
-    A JPEG is decoded again for each reduction. A PNG is decoded once, at its finest, and then averaged. This is a
-    context manager: do not use its images after the block, which gives their memory back at its end.
+    A JPEG of one scan is decoded again for each reduction. A PNG, and a JPEG of several scans, is decoded once, at its
+    finest, and then averaged. This is a context manager: do not use its images after the block, which gives their
+    memory back at its end.
     """
 
     def __init__(self, header: Header, budget: PixelBudget = SHARED) -> None:
@@ -102,7 +104,7 @@ class Picture:
         Raises InvalidImage.
         """
         header = self._header
-        if header.format == "JPEG":
+        if header.decodes_small:
             self._take(header.bytes_at(reduction))
             return decode_pixels(header, reduction=reduction)
         if self._finest is None:
@@ -152,19 +154,25 @@ def _png_pixels(header: Header, reduction: Reduction) -> Image:
             eight = np.where(white, _WHITE, grey >> 8).astype(np.uint8)
             return np.repeat(eight[:, :, None], 3, axis=2)
         if band.mode in {"LA", "RGBA"} or (band.mode == "P" and "transparency" in band.info):
-            layer = band.convert("RGBA")
-            canvas = Pillow.new("RGB", layer.size, (_WHITE, _WHITE, _WHITE))
-            canvas.paste(layer, mask=layer.getchannel("A"))
-            return np.asarray(canvas)
+            return _on_white(np.asarray(band.convert("RGBA")))
         pixels = np.asarray(band.convert("RGB"))
         if not header.transparent:
             return pixels
-        # Use NumPy here, because cv2.inRange with one number for three channels reads beyond the number in memory.
-        white = (pixels == np.array(header.transparent, np.uint8)).all(axis=2, keepdims=True)
-        return np.where(white, np.uint8(_WHITE), pixels)
+        # Grey has one number for three equal channels. cv2.inRange reads three, even if they are not there.
+        bounds = header.transparent * (3 // len(header.transparent))
+        white = cv2.inRange(pixels, bounds, bounds)
+        return np.asarray(cv2.bitwise_or(pixels, cv2.merge([white] * 3)), np.uint8)
 
     with PngImagePlugin.PngImageFile(io.BytesIO(header.stream)) as picture:
         return _in_bands(picture, reduction, shown)
+
+
+def _on_white(layer: NDArray[np.uint8]) -> Image:
+    """Place a layer (height, width, 4) with transparency on white paper."""
+    darkness = cv2.bitwise_not(cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB))
+    alpha = cv2.cvtColor(cv2.extractChannel(layer, 3), cv2.COLOR_GRAY2RGB)
+    cv2.multiply(darkness, alpha, dst=darkness, scale=1 / _WHITE)
+    return np.asarray(cv2.bitwise_not(darkness, dst=darkness), np.uint8)
 
 
 def _in_bands(picture: Pillow.Image, reduction: Reduction, shown: Callable[[Pillow.Image], Image]) -> Image:
@@ -183,9 +191,8 @@ def _in_bands(picture: Pillow.Image, reduction: Reduction, shown: Callable[[Pill
 def _upright(pixels: Image, orientation: int) -> Image:
     """Undo an EXIF orientation (CIPA DC-008 §4.6.4)."""
     if orientation >= 5:
-        pixels = pixels.transpose(1, 0, 2)
-    if orientation in {2, 3, 6, 7}:
-        pixels = pixels[:, ::-1]
-    if orientation in {3, 4, 7, 8}:
-        pixels = pixels[::-1]
-    return pixels
+        pixels = np.asarray(cv2.transpose(pixels), np.uint8)
+    across, down = orientation in {2, 3, 6, 7}, orientation in {3, 4, 7, 8}
+    if across or down:
+        cv2.flip(pixels, -1 if across and down else int(across), dst=pixels)  # in place, to save memory
+    return np.ascontiguousarray(pixels)

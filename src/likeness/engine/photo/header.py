@@ -55,6 +55,11 @@ class Header:
         return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
 
     @property
+    def decodes_small(self) -> bool:
+        """Whether a stronger reduction makes the decoding much quicker. It does for a JPEG of one scan."""
+        return self.format == "JPEG" and self.decoder_bytes == 0
+
+    @property
     def finest(self) -> Reduction:
         """The smallest reduction for this photo."""
         fits = self.width * self.height <= FINEST_PIXELS and self.bytes_at(1) <= self._allowance
