@@ -1,7 +1,7 @@
 """A connection that waits for PostgreSQL's notifications of changes in the galleries.
 
 A notification says only that there is something to read. It is lost while the connection is lost. So the first wait of
-each connection returns at once, after ``LISTEN``: whoever reads the numbers then misses no later change. A wait that
+each connection returns at once, after ``LISTEN``: anyone who reads the numbers then misses no later change. A wait that
 ends without a notification also says that all numbers must be compared.
 """
 
