@@ -63,6 +63,24 @@ def postgres_url(postgres_server_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """Run an S3 server that has the bucket ``photos``. Give its address."""
+    from s3_server import s3_server
+
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch, s3_url: str) -> str:
+    """Let clients call the S3 server. Give its address."""
+    from s3_server import use_s3
+
+    use_s3(monkeypatch, s3_url)
+    return s3_url
+
+
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Server]":
     """Run one server with the fake engine for all tests. A test must start its own to move its clock or to stop it."""
     from servers import serving, test_settings

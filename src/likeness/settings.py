@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter, field_validator, model_validator
 
 MEBIBYTE = 1024 * 1024
+LARGEST_PHOTO_BYTES = 64 * MEBIBYTE
 PREFIX = "LIKENESS_"
 OF_COMMANDS = frozenset({"LIKENESS_WEBHOOK_PASSWORD"})
 """Variables that are options of a command, not settings."""
@@ -125,7 +126,10 @@ class Settings(BaseModel):
         "more time to load: see [Templates on the disk](gallery.md#templates-on-the-disk).",
     )
     max_image_bytes: int = Field(
-        5 * MEBIBYTE, ge=1024, description="Largest photo accepted, in bytes after base64 decoding."
+        5 * MEBIBYTE,
+        ge=1024,
+        le=LARGEST_PHOTO_BYTES,
+        description="Largest photo accepted, in bytes after base64 decoding.",
     )
     max_frame_bytes: int = Field(
         512 * 1024, ge=16 * 1024, le=2 * MEBIBYTE, description="Largest camera frame of a face session, in bytes."

@@ -99,7 +99,7 @@ def test_a_data_folder_may_have_any_name(tmp_path: Path, monkeypatch: pytest.Mon
     assert (tmp_path / name / "likeness.sqlite3").stat().st_size
 
 
-@pytest.mark.parametrize("address", ["nothing", "foo://bar", "s3://"])
+@pytest.mark.parametrize("address", ["nothing", "foo://bar", "s3://", "memory:///", "https://host/photos"])
 def test_an_image_store_that_is_none_is_a_sentence(address: str) -> None:
     with pytest.raises(SetupError, match="LIKENESS_IMAGES_URL"):
         ImageStore(address)

@@ -8,24 +8,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from obstore.store import MemoryStore
 
 from likeness.errors import ServiceUnavailable, SetupError
 from likeness.kit.envelope import Cipher, new_data_key
 from likeness.store.folder import PART, FolderStore
 from likeness.store.images import ImageStore
 from likeness.store.remote import RemoteObjects
+from s3_server import new_photos_url
 
 CIPHER = Cipher(new_data_key(), "tenant")
 PHOTO = b"\xff\xd8\xff a photo of somebody" * 100
 
 
-@pytest.fixture(params=["folder", "remote"])
+@pytest.fixture(params=["folder", "s3"])
 def images(request: pytest.FixtureRequest, tmp_path: Path) -> ImageStore:
-    images = ImageStore((tmp_path / "images with space").as_uri())
-    if request.param == "remote":
-        images._objects = RemoteObjects(MemoryStore())
-    return images
+    if request.param == "folder":
+        return ImageStore((tmp_path / "images with space").as_uri())
+    request.getfixturevalue("s3")
+    return ImageStore(new_photos_url())
 
 
 def listed(images: ImageStore, tenant_id: str) -> set[str]:
@@ -193,9 +193,7 @@ def test_a_disk_that_fails_is_reported_once_with_its_cause_and_once_more_when_it
     images.close()
 
 
-def test_many_photos_at_once(tmp_path: Path) -> None:
-    images = ImageStore(tmp_path.joinpath("images").as_uri())
-
+def test_many_photos_at_once(images: ImageStore) -> None:
     async def main() -> None:
         await asyncio.gather(*(images.put("t", str(number), b"%d" % number, CIPHER) for number in range(100)))
         found = await asyncio.gather(*(images.get("t", str(number), CIPHER) for number in range(100)))
@@ -206,7 +204,7 @@ def test_many_photos_at_once(tmp_path: Path) -> None:
 
 
 def test_a_store_is_chosen_by_its_address(tmp_path: Path) -> None:
-    assert isinstance(ImageStore("memory:///")._objects, RemoteObjects)
+    assert isinstance(ImageStore("gs://photos")._objects, RemoteObjects)
     folder = ImageStore((tmp_path / "ä b").as_uri())
     folder.close()
     assert (tmp_path / "ä b").is_dir()

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from composition import composed, picture
 from likeness.cli.serve import probe_images, run_server
@@ -19,36 +18,11 @@ from likeness.errors import ServiceUnavailable, SetupError
 from likeness.kit.envelope import Cipher, new_data_key
 from likeness.store import remote
 from likeness.store.images import ImageStore
+from s3_server import use_s3
 from servers import test_settings
 
 CIPHER = Cipher(new_data_key(), "tenant")
 PHOTO = b"\xff\xd8\xff a photo of somebody" * 100
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """Run a server that has the bucket ``photos``. Give its address."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    httpx.put(f"{address}/photos").raise_for_status()
-    yield address
-    server.stop()
-
-
-@pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for name, value in (("ACCESS_KEY_ID", "key"), ("SECRET_ACCESS_KEY", "secret"), ("REGION", "us-east-1")):
-        monkeypatch.setenv(f"AWS_{name}", value)
-    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
-    return monkeypatch
-
-
-@pytest.fixture
-def here(at: pytest.MonkeyPatch, s3: str) -> str:
-    at.setenv("AWS_ENDPOINT_URL", s3)
-    return s3
 
 
 @contextlib.contextmanager
@@ -71,7 +45,7 @@ def mute() -> Iterator[str]:
             each.close()
 
 
-def test_a_photo_comes_goes_aside_comes_back_and_is_deleted(here: str) -> None:
+def test_a_photo_comes_goes_aside_comes_back_and_is_deleted(s3: str) -> None:
     async def main() -> None:
         await images.probe()
         await images.put("t", "1", PHOTO, CIPHER)
@@ -87,15 +61,15 @@ def test_a_photo_comes_goes_aside_comes_back_and_is_deleted(here: str) -> None:
 
     images = ImageStore("s3://photos/prefix")
     asyncio.run(main())
-    assert "probe" not in httpx.get(f"{here}/photos?list-type=2").text
+    assert "probe" not in httpx.get(f"{s3}/photos?list-type=2").text
 
 
 @pytest.fixture
-def guarded(here: str) -> Iterator[str]:
+def guarded(s3: str) -> Iterator[str]:
     """Make the server check credentials. It knows none, so all are wrong."""
-    httpx.post(f"{here}/moto-api/reset-auth", content=b"0").raise_for_status()
-    yield here
-    httpx.post(f"{here}/moto-api/reset-auth", content=b"inf").raise_for_status()
+    httpx.post(f"{s3}/moto-api/reset-auth", content=b"0").raise_for_status()
+    yield s3
+    httpx.post(f"{s3}/moto-api/reset-auth", content=b"inf").raise_for_status()
 
 
 def refused_at_start(folder: Path, caplog: pytest.LogCaptureFixture, *, bucket: str, cause: str) -> None:
@@ -107,7 +81,7 @@ def refused_at_start(folder: Path, caplog: pytest.LogCaptureFixture, *, bucket: 
 
 
 def test_a_server_does_not_start_on_a_bucket_that_is_not_there(
-    here: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    s3: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     refused_at_start(tmp_path, caplog, bucket="phtos", cause="NoSuchBucket")
 
@@ -127,19 +101,19 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_server_starts_though_its_store_never_answers_and_says_so(
-    at: pytest.MonkeyPatch, hurried: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, hurried: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with mute() as address:
-        at.setenv("AWS_ENDPOINT_URL", address)
+        use_s3(monkeypatch, address)
         probe_images(test_settings(tmp_path, images_url="s3://photos"))
     assert "the image store cannot take photos: " in caplog.text
     assert "searches and matches work" in caplog.text
 
 
 def test_a_store_that_cannot_be_reached_is_reported_the_same_each_time(
-    at: pytest.MonkeyPatch, hurried: None, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, hurried: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    at.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    use_s3(monkeypatch, "http://127.0.0.1:1")
     images = ImageStore("s3://photos")
     for _ in range(2):
         with pytest.raises(ServiceUnavailable):
@@ -149,7 +123,7 @@ def test_a_store_that_cannot_be_reached_is_reported_the_same_each_time(
 
 
 def test_an_insert_is_refused_once_the_store_is_given_up_and_the_cause_is_reported_once(
-    at: pytest.MonkeyPatch, s3: str, hurried: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    s3: str, monkeypatch: pytest.MonkeyPatch, hurried: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def insert_twice_and_search() -> None:
         gallery.galleries.rebuild(deployment.database, [tenant])
@@ -162,14 +136,14 @@ def test_an_insert_is_refused_once_the_store_is_given_up_and_the_cause_is_report
         await again.service.insert(tenant, picture(1))
 
     with mute() as address:
-        at.setenv("AWS_ENDPOINT_URL", address)
+        use_s3(monkeypatch, address)
         with composed(tmp_path, images_url="s3://photos/here") as (deployment, gallery):
             tenant = deployment.tenants.create("tenant")
             asyncio.run(insert_twice_and_search())
     messages = [record.getMessage() for record in caplog.records if "cannot take photos" in record.getMessage()]
     assert len(messages) == 1
     assert messages[0].endswith("it does not answer in time")
-    at.setenv("AWS_ENDPOINT_URL", s3)
+    use_s3(monkeypatch, s3)
     with composed(tmp_path, images_url="s3://photos/here") as (deployment, again):
         again.galleries.rebuild(deployment.database, [tenant])
         asyncio.run(insert())

@@ -1,11 +1,15 @@
 """Objects in S3, GCS or Azure. Such a store answers a ``put`` when the object is durable.
 
-A slow store counts as down after a few seconds, because a caller waits.
+A slow store counts as down after a few seconds, because a caller waits. The store is not trusted: its answers have a
+largest size, and the seal of a photo shows whether they are the bytes that were stored.
 """
 
+import asyncio
+import errno
 import os
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +18,15 @@ from obstore.exceptions import BaseError as ObjectStoreError
 from obstore.store import ObjectStore, from_url
 
 from likeness.errors import SetupError
+from likeness.settings import LARGEST_PHOTO_BYTES, MEBIBYTE
 
+SCHEMES = ("s3", "gs", "az")
+LARGEST_BYTES = LARGEST_PHOTO_BYTES + MEBIBYTE
+"""Size of the largest answer that is read: that of any photo with its seal."""
+LISTED_AT_ONCE = 1000
+CALL_SECONDS = 15
+"""Longest time of a call with all its tries."""
+_CHUNK_BYTES = 64 * 1024
 CONNECT_SECONDS = 2
 REQUEST_SECONDS = 5
 RETRY_SECONDS = 5
@@ -46,39 +58,53 @@ class RemoteObjects:
     @classmethod
     def at(cls, url: str) -> "RemoteObjects":
         """Open the store at an address. Raises SetupError for an invalid address."""
-        options = _client_options(url.partition(":")[0])
+        # The message must not name the address: it may hold a secret.
+        invalid = SetupError(
+            "LIKENESS_IMAGES_URL is not the address of an object store, such as s3://bucket/prefix, gs://bucket or "
+            "az://container"
+        )
+        scheme = url.partition(":")[0]
+        if scheme not in SCHEMES:
+            raise invalid
         try:
-            return cls(from_url(url, client_options=options, retry_config=_PATIENCE))
-        except (ObjectStoreError, ValueError) as error:  # the message must not name the address: it may hold a secret
-            raise SetupError(
-                "LIKENESS_IMAGES_URL is not the address of an object store, such as s3://bucket/prefix, gs://bucket or "
-                "az://container"
-            ) from error
+            return cls(from_url(url, client_options=_client_options(scheme), retry_config=_PATIENCE))
+        except (ObjectStoreError, ValueError) as error:
+            raise invalid from error
 
     async def put(self, space: str, name: str, content: bytes) -> None:
-        await obstore.put_async(self._store, _path(space, name), content)
+        async with _bounded():
+            await obstore.put_async(self._store, _path(space, name), content)
 
     async def replace(self, space: str, name: str, content: bytes) -> None:
         await self.put(space, name, content)
 
     async def get(self, space: str, name: str) -> bytes | None:
+        """Give an object's bytes, or None. Raises OSError for an answer that is too long or takes too long."""
+        content = bytearray()
         try:
-            found = await obstore.get_async(self._store, _path(space, name))
-            return bytes(await found.bytes_async())
+            async with _bounded():
+                found = await obstore.get_async(self._store, _path(space, name))
+                async for chunk in found.stream(_CHUNK_BYTES):
+                    content += chunk
+                    if len(content) > LARGEST_BYTES:
+                        raise OSError(errno.EFBIG, "its answer is longer than any photo")
         except FileNotFoundError as error:
             _demand_bucket(error)
             return None
+        return bytes(content)
 
     async def delete(self, space: str, name: str) -> None:
         try:
-            await obstore.delete_async(self._store, _path(space, name))
+            async with _bounded():
+                await obstore.delete_async(self._store, _path(space, name))
         except FileNotFoundError as error:
             _demand_bucket(error)
 
     async def move(self, name: str, space: str, target: str) -> None:
         """Move an object to another space. A missing object is no error."""
         try:
-            await obstore.copy_async(self._store, _path(space, name), _path(target, name))
+            async with _bounded():
+                await obstore.copy_async(self._store, _path(space, name), _path(target, name))
         except FileNotFoundError as error:
             _demand_bucket(error)
         else:
@@ -89,11 +115,26 @@ class RemoteObjects:
             yield [name for name, _ in batch]
 
     async def dated(self, space: str) -> AsyncIterator[list[tuple[str, float]]]:
-        async for batch in obstore.list(self._store, prefix=space):
+        listing = aiter(obstore.list(self._store, prefix=space, chunk_size=LISTED_AT_ONCE))
+        while True:
+            async with _bounded():
+                batch = await anext(listing, None)
+            if not batch:
+                return
             yield [(item["path"].rsplit("/", 1)[-1], item["last_modified"].timestamp()) for item in batch]
 
     def close(self) -> None:
         """Do nothing: no connection is kept open."""
+
+
+@asynccontextmanager
+async def _bounded() -> AsyncIterator[None]:
+    """Give a call a longest time. Raises TimeoutError with a cause."""
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise TimeoutError(errno.ETIMEDOUT, _KINDS["Timeout"]) from error
 
 
 def _client_options(scheme: str) -> Any:

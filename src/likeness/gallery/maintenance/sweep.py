@@ -110,22 +110,23 @@ class PhotoSweep:
 
     async def _look_at(self, tenant_id: str, referred: NDArray[np.bytes_], findings: Findings) -> None:
         longest = self.clock.now() - QUARANTINE_DAYS * DAY_SECONDS
-        for name in await self._unnamed(tenant_id, referred):
-            if name.endswith(PART):  # an incomplete photo: no caller got an answer that it is stored
-                await self.images.delete(tenant_id, name)
-            else:
-                findings.stray_count += 1
-                findings.gather(findings.strays, (tenant_id, name))
-        aside = [each async for batch in self.images.aside(tenant_id) for each in batch]
-        unnamed = set(_not_among(referred, [name for name, _ in aside]))
-        for name, since in aside:
-            if name not in unnamed:
-                findings.named.append((tenant_id, name))
-                continue
-            findings.aside_count += 1
-            if since < longest:
-                findings.expired_count += 1
-                findings.gather(findings.expired, (tenant_id, name))
+        async for names in self.images.ids(tenant_id):
+            for name in await self._unnamed(_not_among(referred, names)):
+                if name.endswith(PART):  # an incomplete photo: no caller got an answer that it is stored
+                    await self.images.delete(tenant_id, name)
+                else:
+                    findings.stray_count += 1
+                    findings.gather(findings.strays, (tenant_id, name))
+        async for aside in self.images.aside(tenant_id):
+            unnamed = set(_not_among(referred, [name for name, _ in aside]))
+            for name, since in aside:
+                if name not in unnamed:
+                    findings.named.append((tenant_id, name))
+                    continue
+                findings.aside_count += 1
+                if since < longest:
+                    findings.expired_count += 1
+                    findings.gather(findings.expired, (tenant_id, name))
 
     async def _each(
         self, deal: Callable[[str, str], Awaitable[None]], photos: Sequence[ImageKey], findings: Findings
@@ -161,8 +162,8 @@ class PhotoSweep:
             for tenant_id in group:
                 yield tenant_id, named.get(tenant_id, np.empty(0, "S24"))
 
-    async def _unnamed(self, tenant_id: str, referred: NDArray[np.bytes_]) -> list[str]:
-        suspects = [name async for batch in self.images.ids(tenant_id) for name in _not_among(referred, batch)]
+    async def _unnamed(self, suspects: list[str]) -> list[str]:
+        """Give those of a page of listed photos that no entry refers to."""
         # The order matters. Here a suspect is still arriving, or committed so that the query below sees it, or
         # unwanted.
         suspects = [name for name in suspects if not self.photos.is_under_way(name.removesuffix(PART))]
