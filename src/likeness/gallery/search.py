@@ -71,10 +71,11 @@ class Searcher:
             for pack in snapshot.searched
         }
         for _ in range(RESCANS):
-            answers = await self._scan(snapshot, probe, decisions, count=max(candidates, 1))
-            keys = [hit.key for answer in answers.values() for hit in answer.hits]
-            entries = await self._entries(tenant, keys)
-            if entries.keys() == set(keys):
+            answers, entries = await self._scans.run(
+                self._scan, tenant, snapshot, probe, decisions, count=max(candidates, 1)
+            )
+            keys = {hit.key for answer in answers.values() for hit in answer.hits}
+            if entries.keys() == keys:
                 break
             # An entry was erased between the scan and the query. The entries that rank after it must not be missed, so
             # scan again without it. But an index that is no longer fed would give the entry again.
@@ -108,30 +109,35 @@ class Searcher:
             candidates=tuple(ranked[:candidates]),
         )
 
-    async def _scan(
-        self, snapshot: GallerySnapshot, probe: Probe, decisions: dict[PackIdentity, DecisionThreshold], *, count: int
-    ) -> dict[PackIdentity, Answer]:
-        """Give the best entries of the pack that answers.
+    def _scan(
+        self,
+        tenant: Tenant,
+        snapshot: GallerySnapshot,
+        probe: Probe,
+        decisions: dict[PackIdentity, DecisionThreshold],
+        *,
+        count: int,
+    ) -> tuple[dict[PackIdentity, Answer], dict[int, Entry]]:
+        """Give the best hits of the pack that answers, and the entries of all hits by key. Blocks.
 
-        Of each other pack, give the entries that reach its threshold and have no template of the pack that answers.
+        Of each other pack, give the hits that reach its threshold and have no template of the pack that answers. The
+        scan and the query share one thread, because a change of thread takes longer than the query.
         """
-        packs = [pack for pack in decisions if pack in probe.templates]
-        scans = [
-            self._scans.run(snapshot.index.search, probe.templates[pack], k=count)
-            if pack == snapshot.pack
-            else self._scans.run(snapshot.indexes[pack].above, probe.templates[pack], decisions[pack].threshold)
-            for pack in packs
-        ]
-        answers: dict[PackIdentity, Answer] = dict(zip(packs, await asyncio.gather(*scans), strict=True))
+        answers: dict[PackIdentity, Answer] = {}
+        for pack in decisions.keys() & probe.templates.keys():
+            template = probe.templates[pack]
+            if pack == snapshot.pack:
+                answers[pack] = snapshot.index.search(template, k=count)
+            else:
+                found = snapshot.indexes[pack].above(template, decisions[pack].threshold)
+                answers[pack] = _only_orphans(snapshot, found)
         if not all(answer.certified for answer in answers.values()):
             log.error("a search was answered without proof: this machine's memory or this program is faulty")
-        return {
-            pack: answer if pack == snapshot.pack else _only_orphans(snapshot, answer)
-            for pack, answer in answers.items()
-        }
-
-    async def _entries(self, tenant: Tenant, keys: list[int]) -> dict[int, Entry]:
-        return await self._database.read(lambda c: GalleryRepository(tenant.id).find_keys(c, keys)) if keys else {}
+        keys = [hit.key for answer in answers.values() for hit in answer.hits]
+        rows = GalleryRepository(tenant.id)
+        if not keys:
+            return answers, {}
+        return answers, self._database.read_now(lambda c: rows.find_keys(c, keys), one_statement=True)
 
     def _rank(self, entry: Entry, hit: Hit, pack: PackIdentity, decision: DecisionThreshold) -> RankedEntry:
         level = self._packs.calibration(pack).level(hit.score)

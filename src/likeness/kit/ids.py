@@ -1,5 +1,6 @@
 """Identifiers."""
 
+import random
 import re
 import secrets
 import uuid
@@ -10,6 +11,11 @@ OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 def new_id() -> str:
     """Give a random UUID (version 4) in its canonical text form."""
     return str(uuid.uuid4())
+
+
+def new_request_id() -> str:
+    """Give a UUID (version 4) that needs not be hard to guess. It costs no call of the system."""
+    return str(uuid.UUID(int=random.getrandbits(128), version=4))
 
 
 def new_object_id() -> str:

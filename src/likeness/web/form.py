@@ -6,6 +6,7 @@ So a face is never on the disk unencrypted.
 from collections.abc import Iterator
 from email.message import Message
 from email.parser import BytesHeaderParser
+from functools import lru_cache
 
 from likeness.web.json_object import CHUNK_BYTES
 
@@ -23,17 +24,26 @@ def read_form(body: bytes | bytearray, content_type: str) -> dict[str, bytes | s
     fields: dict[str, bytes | str] = {}
     names = set[str]()
     for head, content in _parts(body, _boundary(content_type)):
-        name = head.get_param("name", header="content-disposition")
-        if not isinstance(name, str) or head.get_content_disposition() != "form-data":
-            raise ValueError("A part of the form has no name")
+        name, is_file = _head(head)
         if name in names:
             raise ValueError(f"{name[:64]} is given twice")
         names.add(name)
         if content:
-            fields[name] = content if head.get_filename() is not None else _text(content)
+            fields[name] = content if is_file else _text(content)
     return fields
 
 
+@lru_cache(maxsize=64)
+def _head(head: bytes) -> tuple[str, bool]:
+    """Give a part's name, and whether it is a file. Callers send the same few heads again and again."""
+    message = BytesHeaderParser().parsebytes(head)
+    name = message.get_param("name", header="content-disposition")
+    if not isinstance(name, str) or message.get_content_disposition() != "form-data":
+        raise ValueError("A part of the form has no name")
+    return name, message.get_filename() is not None
+
+
+@lru_cache(maxsize=64)
 def _boundary(content_type: str) -> bytes:
     message = Message()
     if len(content_type) <= LONGEST_CONTENT_TYPE:
@@ -44,7 +54,7 @@ def _boundary(content_type: str) -> bytes:
     return boundary.encode()
 
 
-def _parts(body: bytes | bytearray, boundary: bytes) -> Iterator[tuple[Message, bytes]]:
+def _parts(body: bytes | bytearray, boundary: bytes) -> Iterator[tuple[bytes, bytes]]:
     delimiter = b"\r\n--" + boundary
     at = len(delimiter) - 2 if body.startswith(delimiter[2:]) else _after(body, delimiter, 0)  # after a preamble
     for _ in range(MOST_PARTS):
@@ -61,7 +71,7 @@ def _parts(body: bytes | bytearray, boundary: bytes) -> Iterator[tuple[Message, 
         )
         at = _after(body, delimiter, content - 2)
         with memoryview(body) as view:  # a slice of a bytearray would be one, too, and copied once more to bytes
-            yield BytesHeaderParser().parsebytes(body[start:content]), bytes(view[content : at - len(delimiter)])
+            yield bytes(view[start:content]), bytes(view[content : at - len(delimiter)])
     raise ValueError(f"A form may have at most {MOST_PARTS} parts")
 
 

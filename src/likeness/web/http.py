@@ -39,8 +39,8 @@ LINE_BREAKS = 1.05
 """Line breaks after 64 or 76 characters make base64 longer by less than this factor."""
 LARGEST_BODIES_PER_WORKER = 2
 """Bodies of the largest size, per worker, that memory is reserved for. Most bodies are much smaller, so more fit."""
-OFFLOAD_BYTES = 64 * 1024
-"""Larger bodies are parsed on a thread."""
+OFFLOAD_JSON_BYTES, OFFLOAD_FORM_BYTES = 64 * 1024, 384 * 1024
+"""Larger bodies are parsed on a thread. A form with one photo is parsed in less time than a change of thread takes."""
 _parsing = SizedExecutor("parse", workers=1)
 """Parsing keeps the interpreter busy. So a second thread would only take it from the event loop."""
 
@@ -93,9 +93,10 @@ async def read_fields(request: Request, model: type[M], *, photos: int) -> M:
     media_type = content_type.partition(";")[0].strip().lower()
     refuse_encoded(request)
     if media_type == "application/json":
-        limit_bytes, read = limits.in_json(photos), read_object
+        limit_bytes, read, offload_bytes = limits.in_json(photos), read_object, OFFLOAD_JSON_BYTES
     elif media_type == "multipart/form-data":
-        limit_bytes, read = limits.in_form(photos), partial(read_form, content_type=content_type)
+        read = partial(read_form, content_type=content_type)
+        limit_bytes, offload_bytes = limits.in_form(photos), OFFLOAD_FORM_BYTES
     else:
         raise UnsupportedMediaType("Send application/json or multipart/form-data.")
     size = _declared(request, limit_bytes)
@@ -109,7 +110,7 @@ async def read_fields(request: Request, model: type[M], *, photos: int) -> M:
     place.arrived(received)
     strict = media_type == "application/json"  # a form has only text
     work = partial(_validate, body, read, model, strict=strict, image_bytes=limits.image_bytes)
-    return await _parsing.run(work) if received > OFFLOAD_BYTES else work()
+    return await _parsing.run(work) if received > offload_bytes else work()
 
 
 def refuse_encoded(request: Request) -> None:

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from likeness.errors import RequestTimeout, ServiceUnavailable, UnexpectedError
-from likeness.kit.ids import new_id
+from likeness.kit.ids import new_request_id
 from likeness.kit.logs import log_call
 from likeness.web.http import error_response
 
@@ -30,7 +30,7 @@ NO_ANSWER = 499
 def request_id_of(scope: Scope) -> str:
     """Give the caller's ``X-Request-Id`` if it has only plain characters, else a new id."""
     given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
-    return given if REQUEST_ID.fullmatch(given) else new_id()
+    return given if REQUEST_ID.fullmatch(given) else new_request_id()
 
 
 @dataclass(frozen=True, slots=True)
