@@ -25,7 +25,7 @@ test-all: ## run all tests
 	@$(UV) run --no-sync pytest -n 2 -q $(ARGS)
 
 cov: ## run the tests as `make test` does, and print their branch coverage
-	@$(UV) sync --quiet --locked --all-extras --group test
+	@$(UV) sync --quiet --locked --all-extras --group test --group deploy
 	@$(UV) run --no-sync coverage erase
 	@$(UV) run --no-sync coverage run -m pytest -n 2 -q -m "not long" $(ARGS)
 	@$(UV) run --no-sync coverage combine --quiet

@@ -1,6 +1,9 @@
 """The skip of a test on a machine that lacks a program or a right."""
 
 import os
+import shutil
+import sys
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -11,3 +14,12 @@ def skip_here(reason: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"the project's check must not skip this test: {reason}")
     pytest.skip(reason)
+
+
+def needed_program(name: str, *, of: str) -> str:
+    """Give the path of a program of this Python's environment, of the path, or of the system's folder."""
+    folders = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), "/usr/sbin"]
+    found = shutil.which(name, path=os.pathsep.join(folders))
+    if found is None:
+        skip_here(f"{name} is not installed ({of})")
+    return found
