@@ -64,7 +64,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer sizes and runs; ends within a minute")
     parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--photos", type=Path, nargs="+", default=[], metavar="DIR", help="folders with more photos")
+    shared = Path(__file__).parents[2] / "shared" / "data" / "hostile"
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        nargs="+",
+        default=[shared] if shared.is_dir() else [],
+        metavar="DIR",
+        help="folders with more photos",
+    )
     add_mirror(parser)
     options = parser.parse_args()
     cv2.setNumThreads(1)
