@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +23,7 @@ from likeness.errors import LikenessError
 from likeness.gallery import endpoints as gallery_endpoints
 from likeness.gallery.composition import compose_gallery
 from likeness.kit.executors import SizedExecutor
+from likeness.kit.repeating import repeat_forever
 from likeness.match import endpoints as match_endpoints
 from likeness.match.service import Matcher
 from likeness.openapi import describer
@@ -30,13 +31,13 @@ from likeness.sessions import endpoints as session_endpoints
 from likeness.sessions import result_endpoints as info_endpoints
 from likeness.sessions.capture import endpoints as page
 from likeness.sessions.composition import compose_sessions
+from likeness.store.sharing.holding import LeaseHolder
 from likeness.web import http
 from likeness.web.pagination import Cursors
 from likeness.web.quota import Quota
 from likeness.web.request_context import BodyPace, RequestContext
 
 log = logging.getLogger("likeness")
-SWEEP_SECONDS = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,14 +74,17 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        keys: Callable[[], Awaitable[None]] = partial(deployment.signing_keys.take_up, signer)
+        holder = LeaseHolder(deployment.database)
         forever = (
-            gallery.upkeep.run(),
+            gallery.upkeep.load(),
             gallery.upkeep.watch(),
             gallery.upkeep.delete_photos(),
-            gallery.reindexer.run(),
-            sessions.courier.run(),
-            *map(_sweep_forever, [*sessions.sweeps, gallery.upkeep.tidy, keys]),
+            repeat_forever(partial(asyncio.to_thread, deployment.tenants.all)),  # takes up changed tenants
+            repeat_forever(partial(deployment.signing_keys.take_up, signer)),
+            holder.while_held("gallery upkeep", gallery.upkeep.run),
+            holder.while_held("re-indexing", gallery.reindexer.run),
+            holder.while_held("webhooks", sessions.courier.run),
+            holder.while_held("sessions", sessions.sweep),
         )
         chores = [asyncio.create_task(chore) for chore in forever]
         try:
@@ -133,16 +137,3 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
     app.mount("/static", page.StaticAssets())
     app.openapi = describer(app, origin=settings.origin)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
-
-
-async def _sweep_forever(sweep: Callable[[], Awaitable[None]]) -> None:
-    """Call a sweep repeatedly. After a fault, log it and try again.
-
-    Each sweep has its own task, so none waits for another's store.
-    """
-    while True:
-        try:
-            await sweep()
-        except Exception:
-            log.exception("sweeping failed; trying again in %s s", SWEEP_SECONDS)
-        await asyncio.sleep(SWEEP_SECONDS)

@@ -84,7 +84,7 @@ def held(database: Database) -> Iterator[list[int]]:
 
 
 def submit(database: Database, *works: Callable[[Connection], Any], **options: Any) -> list[Any]:
-    options = {"after_commit": None, "exclusive": False, "gallery_of": None} | options
+    options = {"after_commit": None, "exclusive": False, "gallery_of": None, "lease": None} | options
     changes = [Change(work, done=Future(), **options) for work in works]
     for change in changes:
         database._writer.enqueue(change)

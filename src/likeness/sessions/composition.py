@@ -1,7 +1,7 @@
 """The parts of a face session, put together for ``likeness.app``."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from likeness.deployment import Deployment
@@ -11,6 +11,7 @@ from likeness.gallery.service import GalleryService
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.fairness import Shares
 from likeness.kit.jose import Signer
+from likeness.kit.repeating import repeat_forever
 from likeness.liveness.attempt.check import Check
 from likeness.liveness.attempt.script import LivenessMode, draw_script
 from likeness.liveness.base import LivenessCheck
@@ -40,13 +41,14 @@ class ComposedSessions:
     courier: Courier
     frames: SizedExecutor
 
-    @property
-    def sweeps(self) -> tuple[Callable[[], Awaitable[None]], ...]:
-        """The functions that delete expired data. Call them repeatedly."""
-        return self.service.remove_expired, self.results.remove_expired, self.courier.remove_old
+    async def sweep(self) -> None:
+        """Delete expired data again and again, until cancelled. No sweep waits for another."""
+        sweeps = self.service.remove_expired, self.results.remove_expired, self.courier.remove_old
+        await asyncio.gather(*map(repeat_forever, sweeps))
 
     async def close(self) -> None:
         await self.captures.close()
+        await self.courier.close()
         self.frames.close()
 
 

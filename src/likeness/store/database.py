@@ -21,6 +21,7 @@ from likeness.kit.executors import SizedExecutor
 from likeness.store.claim import Ownership, Unowned
 from likeness.store.engines import make_engine
 from likeness.store.refusals import OWN_FAULTS, cause_of
+from likeness.store.sharing.leases import HELD
 from likeness.store.sqlite import ONE_STATEMENT
 from likeness.store.writer import Change, Committed, Writer
 
@@ -38,6 +39,10 @@ class Database:
         self._writer = Writer(url)
         self._readers = make_engine(url, pool_size=readers, read_only=True)
         self._pool = SizedExecutor("database-reader", workers=readers, queue_limit=1024)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self._writer.is_sqlite
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run a query on a pooled read-only connection. Raises ServiceUnavailable if the database cannot be read."""
@@ -73,10 +78,10 @@ class Database:
         change is of, so that several processes lock galleries in one order.
 
         Raises the error of ``work``, and then writes nothing. Also raises IntegrityError, and ServiceUnavailable if the
-        database refuses.
+        database refuses. Within a job that needs a lease, raises LeaseLost when that was lost.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._writer.enqueue(Change(work, after_commit, exclusive, gallery_of, done))
+        self._writer.enqueue(Change(work, after_commit, exclusive, gallery_of, HELD.get(), done))
         return await done
 
     def write_now(
@@ -94,7 +99,7 @@ class Database:
         if self._writer.is_this_thread:
             raise RuntimeError("A change cannot wait for another change: both run on the writer's thread.")
         done: Future[T] = Future()
-        self._writer.enqueue(Change(work, after_commit, exclusive, gallery_of, done))
+        self._writer.enqueue(Change(work, after_commit, exclusive, gallery_of, HELD.get(), done))
         return done.result()
 
     def claim(self, *, wait: bool = False) -> None:
@@ -102,7 +107,7 @@ class Database:
 
         ``wait`` waits for another such process to end. Raises SetupError if there is one, and ServiceUnavailable.
         """
-        if self._writer.is_sqlite:
+        if self.is_sqlite:
             return
         waiting = False
         while True:

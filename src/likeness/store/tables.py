@@ -42,6 +42,16 @@ deployment = Table(
 )
 """Facts about the whole deployment, such as the model pack in use."""
 
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("expires_at", Double, nullable=False),
+)
+"""Who does what only one process may do (see ``likeness.store.sharing.leases``). SQLite has no rows."""
+
 tenants = Table(
     "tenants",
     metadata,

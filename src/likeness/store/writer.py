@@ -30,6 +30,7 @@ from likeness.store.claim import Claim, Ownership, Unowned
 from likeness.store.engines import make_engine
 from likeness.store.refusals import CommitUnknown, cause_of, is_deadlock, is_refusal, refusal_of
 from likeness.store.sharing import changes
+from likeness.store.sharing.leases import Lease
 from likeness.store.sqlite import FilesInPlace, Gone, LogRemains, cut_log
 
 log = logging.getLogger("likeness.store")
@@ -57,7 +58,15 @@ class Change:
     exclusive: bool
     gallery_of: str | None
     """Id of the tenant whose gallery it changes, if it changes one."""
+    lease: Lease | None
+    """The lease of the job that makes the change, if a job makes it."""
     done: "Future[Any] | asyncio.Future[Any]"
+
+    def run(self, connection: Connection) -> Any:
+        """Do the work, and give its result. Raises LeaseLost if the job's lease was lost."""
+        if self.lease:
+            self.lease.demand(connection)
+        return self.work(connection)
 
 
 class Writer:
@@ -169,7 +178,7 @@ class Writer:
     def _carry_out(self, group: list[Change]) -> "list[_Outcome]":
         try:
             with self._transaction(group) as connection:
-                return [_Outcome(change, change.work(connection)) for change in group]
+                return [_Outcome(change, change.run(connection)) for change in group]
         except Exception as error:
             if not is_deadlock(error):
                 if is_refusal(error):
@@ -298,7 +307,7 @@ def _try(change: Change, connection: Connection) -> _Outcome:
     place = changes.mark(connection)
     try:
         with connection.begin_nested():
-            return _Outcome(change, change.work(connection))
+            return _Outcome(change, change.run(connection))
     except Exception as error:
         if is_refusal(error):
             raise

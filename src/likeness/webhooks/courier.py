@@ -65,7 +65,10 @@ class Courier:
             for task in self._under_way:
                 task.cancel()
             await asyncio.gather(*self._under_way, return_exceptions=True)
-            await self._sender.close()
+
+    async def close(self) -> None:
+        """Release the connections. ``run`` must have ended."""
+        await self._sender.close()
 
     async def take_due(self) -> int:
         """Begin the due tries, as many as may run at once. Give their number."""

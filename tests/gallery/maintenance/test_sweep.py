@@ -31,6 +31,7 @@ def started(folder: Path, clock: MovableClock | None = None) -> Iterator[tuple[D
     """Give a deployment as after a server's start: its galleries are loaded, and its photos are swept."""
     with composed(folder, clock) as (deployment, gallery):
         asyncio.run(gallery.upkeep.load())
+        asyncio.run(gallery.upkeep.sweep_photos())
         yield deployment, gallery
 
 

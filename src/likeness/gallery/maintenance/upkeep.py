@@ -1,4 +1,8 @@
-"""A server's background work for its galleries: it loads them at start, and keeps the stored data tidy."""
+"""A server's background work for its galleries: it loads them at start, and keeps the stored data tidy.
+
+Every server loads its galleries, watches them, and deletes the photos that its own calls gave up. Of the servers on a
+database, only one does the rest at a time: ``GalleryUpkeep.run``.
+"""
 
 import asyncio
 import logging
@@ -12,6 +16,7 @@ from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.templates import blocks
 from likeness.gallery.templates.blocks import seal_span
+from likeness.kit.repeating import repeat_forever
 from likeness.store.database import Database
 from likeness.store.sharing.changes import TRIMMED_AT_ONCE, trim_changes
 from likeness.tenants.service import Tenant, Tenants
@@ -38,10 +43,16 @@ class GalleryUpkeep:
         self._database = database
         self._tenants = tenants
         self._ages = AnswerAges(database)
+        self._loaded = asyncio.Event()
 
     async def run(self) -> None:
-        """Load the galleries and sweep the photos. Then sweep the photos once a day."""
-        await self.load()
+        """Once the galleries are loaded, sweep the photos and tidy, again and again."""
+        self._ages = AnswerAges(self._database)  # it counts the hours from now on, not those that another server counts
+        await self._loaded.wait()
+        await asyncio.gather(self._sweep_daily(), repeat_forever(self.tidy))
+
+    async def _sweep_daily(self) -> None:
+        await self.sweep_photos()
         hours = 0
         while True:
             await asyncio.sleep(GENERATION_SECONDS)
@@ -50,10 +61,10 @@ class GalleryUpkeep:
             if hours * GENERATION_SECONDS % DAY_SECONDS:
                 await self._begin_generation()
             else:
-                await self._sweep_photos()
+                await self.sweep_photos()
 
     async def load(self) -> None:
-        """Try to load the galleries until it succeeds. Then sweep the photos."""
+        """Try to load the galleries until it succeeds."""
         while not (self._galleries.progress.done or self._galleries.stopped):
             try:
                 tenants = await asyncio.to_thread(self._tenants.all)
@@ -61,9 +72,9 @@ class GalleryUpkeep:
             except Exception:
                 log.exception("loading the galleries failed; trying again in %s s", RETRY_SECONDS)
                 await asyncio.sleep(RETRY_SECONDS)
-        await self._sweep_photos()
+        self._loaded.set()
 
-    async def _sweep_photos(self) -> None:
+    async def sweep_photos(self) -> None:
         """Sweep until every tenant's photos were swept."""
         tenants, pause = None, RETRY_SECONDS
         while not self._galleries.stopped:
@@ -136,9 +147,9 @@ class GalleryUpkeep:
             await self._galleries.reload(self._database, tenants)
 
     async def tidy(self) -> None:
-        """Take up changed tenants, delete old answers to repeated requests, and seal templates in blocks."""
-        tenants = await asyncio.to_thread(self._tenants.all)
+        """Delete old answers to repeated requests, and seal templates in blocks."""
         await self._ages.advance()
+        tenants = await asyncio.to_thread(self._tenants.all)
         for tenant in tenants:
             await self.seal_blocks(tenant)
 

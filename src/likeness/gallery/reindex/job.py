@@ -93,6 +93,7 @@ class Reindexer:
     async def run(self) -> None:
         """Look for the next steps, and take them."""
         OWNER.set(BACKGROUND)
+        self._positions.clear()  # another process may have taken steps since this one did
         while True:
             pause = POLL_SECONDS
             try:
