@@ -29,8 +29,8 @@ from scripted_sessions import PERSON_FRAME, open_session, ready_browser, scripte
 from servers import Server, calling, wait_until_ready
 
 PROXIES = Path(__file__).resolve().parents[2] / "deploy" / "proxies"
-NGINX, HAPROXY = ((PROXIES / name).read_text() for name in ("nginx.conf", "haproxy.cfg"))
-ENVOY = yaml.safe_load((PROXIES / "envoy.yaml").read_text())
+NGINX, HAPROXY, ENVOY_TEXT = ((PROXIES / name).read_text() for name in ("nginx.conf", "haproxy.cfg", "envoy.yaml"))
+ENVOY = yaml.safe_load(ENVOY_TEXT)
 LISTENER = ENVOY["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
 CLUSTER = ENVOY["static_resources"]["clusters"][0]
 UPSTREAM = next(iter(CLUSTER["typed_extension_protocol_options"].values()))
@@ -168,6 +168,23 @@ def haproxy(place: Place) -> list[str | Path]:
     return [*command, "-db"]
 
 
+def envoy(place: Place) -> list[str | Path]:
+    program = needed_program("envoy", of="the dependency group `deploy`")
+    example = changed(
+        ENVOY_TEXT,
+        **{
+            "address: 0.0.0.0, port_value: 443": f"address: 127.0.0.1, port_value: {place.port}",
+            "port_value: 8000": f"port_value: {place.server.rpartition(':')[2]}",
+            "/etc/ssl/likeness/fullchain.pem": str(place.folder / "chain.pem"),
+            "/etc/ssl/likeness/key.pem": str(place.folder / "chain.pem"),
+        },
+    )
+    own = ("--disable-hot-restart", "--concurrency", "1", "--log-level", "warning")
+    command: list[str | Path] = [program, "-c", place.put("envoy.yaml", example), *own]
+    check([*command, "--mode", "validate"])
+    return command
+
+
 def check(command: list[str | Path]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -218,9 +235,16 @@ def certified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("proxy", [nginx, haproxy])
+@pytest.mark.parametrize(
+    ("proxy", "refusal"),
+    [
+        (nginx, 413),
+        (haproxy, 413),
+        pytest.param(envoy, 401, id="envoy, which lets the server refuse a body whose call has no token"),
+    ],
+)
 def test_calls_and_sessions_pass_through(
-    proxy: Callable[[Place], list[str | Path]], own_server: Server, certified: Path
+    proxy: Callable[[Place], list[str | Path]], refusal: int, own_server: Server, certified: Path
 ) -> None:
     with (
         running(proxy, own_server, certified) as url,
@@ -236,7 +260,7 @@ def test_calls_and_sessions_pass_through(
         json_type = {"Content-Type": "application/json"}
         too_empty = api.call("POST", "/api/v1/face/match", content=b" " * most, headers=json_type)
         assert (too_empty.status_code, "error" in too_empty.json()) == (400, True)
-        assert status_of_head(url, body_bytes=most + (4 << 20)) == 413
+        assert status_of_head(url, body_bytes=most + (4 << 20)) == refusal
 
 
 def status_of_head(url: str, *, body_bytes: int) -> int:
