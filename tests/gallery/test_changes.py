@@ -14,8 +14,9 @@ from sqlalchemy.exc import IntegrityError
 
 import likeness
 from gallery.operations import NEW, OLD, OPERATIONS, PACKS, new_entry, new_gallery, stored
+from likeness.errors import ServiceUnavailable
 from likeness.gallery.repository import GalleryRepository
-from likeness.store import migrations
+from likeness.store import engines, migrations
 from likeness.store.database import Database
 from likeness.store.sharing import changes
 from likeness.store.sharing.changes import ChangeKind
@@ -269,6 +270,23 @@ def test_keys_rise_in_the_order_of_the_numbers(database: Database) -> None:
     assert keys == sorted(key for key in keys if key is not None)
     for each in others:
         each.close()
+
+
+def test_a_paused_process_does_not_keep_a_gallery_locked(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "LONGEST_IDLE_MILLISECONDS", 200)
+    rows, paused = new_gallery(database), Database(database.url)
+
+    def work(connection: Connection) -> None:
+        rows.add(connection, new_entry())
+        database.write_now(lambda c: rows.add(c, new_entry()))  # waits until the database ends this transaction
+        rows.add(connection, new_entry())
+
+    with pytest.raises(ServiceUnavailable):
+        paused.write_now(work)
+    assert [each[0] for each in database.read_now(lambda c: logged(c, rows.tenant_id))] == [1, 2]
+    paused.write_now(lambda c: rows.add(c, new_entry()))
+    assert [each[0] for each in database.read_now(lambda c: logged(c, rows.tenant_id))] == [1, 2, 3]
+    paused.close()
 
 
 def test_a_trim_keeps_the_newest_changes(database: Database) -> None:
