@@ -220,7 +220,8 @@ class GalleryRepository:
         pack: PackIdentity | None = None,
     ) -> None:
         """Let the indexes that follow the gallery know of a change."""
-        note_changes(connection, self.tenant_id, [NewChange(kind, key, pack) for key in keys])
+        if keeps_log(connection.dialect):  # else each insert on SQLite would make an object for nothing
+            note_changes(connection, self.tenant_id, [NewChange(kind, key, pack) for key in keys])
 
     def stored_packs(self, connection: Connection) -> list[PackIdentity]:
         """Give the packs that the entries have templates of."""

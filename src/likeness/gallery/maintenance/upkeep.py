@@ -181,6 +181,7 @@ class GalleryUpkeep:
             await self._database.write(
                 partial(seal_span, tenant=tenant, sizes=sizes, span=span),
                 after_commit=lambda sealed, span=span: gallery.block(sealed, span) if sealed.result else None,  # type: ignore[misc]
+                gallery_of=tenant.id,
             )
 
     def stop(self) -> None:
