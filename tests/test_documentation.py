@@ -13,7 +13,7 @@ from likeness.server import protocol
 from likeness.sessions.capture.messages import Cancel, Hello, Qr, Start, Take
 from likeness.sessions.composition import ATTEMPTS_PER_WORKER
 from likeness.sessions.schemas import SessionOptions
-from likeness.settings import Settings
+from likeness.settings import OF_COMMANDS, PREFIX, Settings
 from likeness.web.form import MOST_PARTS
 from likeness.web.http import LARGEST_BODIES_PER_WORKER
 from likeness.web.json_object import SHORT_TEXTS_BYTES, STRUCTURE_BYTES
@@ -68,9 +68,8 @@ def test_shares_are_stated_as_they_are() -> None:
 
 def test_every_setting_that_is_named_is_there() -> None:
     for text in (API, SESSIONS, OPERATIONS, SECURITY):
-        assert set(re.findall(r"LIKENESS_([A-Z_]+[A-Z])", text)) - {"TEST_DATA"} <= {
-            name.upper() for name in Settings.model_fields
-        }
+        settings = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+        assert set(re.findall(r"LIKENESS_[A-Z_]+[A-Z]", text)) - {"LIKENESS_TEST_DATA"} <= settings | OF_COMMANDS
 
 
 def test_every_option_of_a_session_is_described() -> None:

@@ -3,12 +3,10 @@
 import hashlib
 import hmac
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
@@ -20,11 +18,12 @@ from likeness.access.signing_keys import SigningKeys
 from likeness.errors import SetupError
 from likeness.kit.clock import Clock, SystemClock
 from likeness.kit.envelope import FileKeyProvider, KeyProvider, new_data_key
-from likeness.kit.files import PRIVATE
 from likeness.settings import Settings
 from likeness.store import migrations
 from likeness.store.database import Database
+from likeness.store.move.rows import read_mark
 from likeness.store.ownership import owned
+from likeness.store.sqlite import keep_private
 from likeness.store.tables import deployment, signing_keys, tenants
 from likeness.tenants.service import Tenants
 
@@ -147,18 +146,36 @@ def _open_key(settings: Settings, database: Database, keys: KeyProvider) -> byte
 
     Raises SetupError when the master key belongs to other data, or the data is missing.
     """
+    if database.read_now(read_mark) is not None:
+        raise SetupError("a move to this database has not ended: run the same `likeness move` again")
     sealed = database.read_now(partial(_fact, name=KEY_FACT))
     if sealed is not None:
-        try:
-            return keys.unwrap(bytes.fromhex(sealed), KEY_FACT)
-        except SetupError as error:
-            raise _wrong_key(settings) from error
+        return _unwrap_key(settings, sealed, keys)
     used = database.read_now(_stored_keys)
     if not used:
         raise _no_database(settings)
     if not any(_opens(keys, *each) for each in used):
         raise _wrong_key(settings)
     return _make_key(database, keys)
+
+
+def move_token(connection: Connection, *, settings: Settings, purpose: str) -> str:
+    """Name a deployment and a purpose, by the deployment's key, for a move out of its database.
+
+    Raises SetupError when the master key is missing or belongs to other data.
+    """
+    sealed = _fact(connection, KEY_FACT)
+    if sealed is None:
+        raise _no_database(settings)
+    key = _unwrap_key(settings, sealed, FileKeyProvider.read(settings.master_key_file))
+    return _derived(key, f"move to {purpose}").hex()
+
+
+def _unwrap_key(settings: Settings, sealed: str, keys: KeyProvider) -> bytes:
+    try:
+        return keys.unwrap(bytes.fromhex(sealed), KEY_FACT)
+    except SetupError as error:
+        raise _wrong_key(settings) from error
 
 
 def _make_key(database: Database, keys: KeyProvider) -> bytes:
@@ -218,7 +235,7 @@ def _upgrade(settings: Settings) -> None:
     """Upgrade the database to the newest version. Raises SetupError."""
     if settings.database_url is None:
         with suppress(OSError):  # the upgrade below meets the same fault, and names it
-            _keep_private(settings.database_file)
+            keep_private(settings.database_file)
     with _as_setup_error(settings):
         migrations.upgrade(settings.database_address)
 
@@ -244,16 +261,3 @@ def _as_setup_error(settings: Settings) -> Iterator[None]:
             f"the database of {settings.data_dir} was made by another version of Likeness, probably a newer one "
             f"({error}): install that one"
         ) from error
-
-
-def _keep_private(database: Path) -> None:
-    """Make SQLite's file before SQLite does. Make it and its log private to their owner.
-
-    An existing file is not opened. Closing it would release the locks of all this process's connections to it.
-    """
-    with suppress(FileExistsError):
-        os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
-    for ending in ("", "-wal", "-shm"):
-        file = database.with_name(database.name + ending)
-        if file.exists():
-            file.chmod(PRIVATE)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter, field_v
 MEBIBYTE = 1024 * 1024
 LARGEST_PHOTO_BYTES = 64 * MEBIBYTE
 PREFIX = "LIKENESS_"
-OF_COMMANDS = frozenset({"LIKENESS_WEBHOOK_PASSWORD"})
+OF_COMMANDS = frozenset({"LIKENESS_WEBHOOK_PASSWORD", "LIKENESS_TO_DATABASE_URL"})
 """Variables that are options of a command, not settings."""
 
 

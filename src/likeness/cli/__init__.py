@@ -29,6 +29,7 @@ class _Commands(LazyGroup):
         "gallery": "likeness.cli.gallery.commands:gallery",
         "packs": "likeness.cli.packs:packs",
         "webhook": "likeness.cli.webhook:webhook",
+        "move": "likeness.cli.move:move",
         "keys": "likeness.cli.keys:keys",
     }
 

@@ -45,7 +45,7 @@ class Claim:
 
     def take(self, connection: Connection) -> int:
         """Become the owner: take the lock and raise the epoch. Raises Unowned if another process has the lock."""
-        _lock(connection)
+        take_lock(connection)
         return _raise_epoch(connection)
 
     def made(self, epoch: int) -> None:
@@ -67,7 +67,7 @@ class Claim:
     def take_back(self, connection: Connection) -> Ownership:
         """Take the lock on a new connection, in its own transaction. Raises Unowned if another process has it."""
         with connection.begin():
-            _lock(connection)
+            take_lock(connection)
             if _epoch(connection) == self._epoch:
                 return Ownership.KEPT
             raised = _raise_epoch(connection)
@@ -75,7 +75,8 @@ class Claim:
         return Ownership.DOUBTFUL
 
 
-def _lock(connection: Connection) -> None:
+def take_lock(connection: Connection) -> None:
+    """Take the owner's lock until the connection ends. Raises Unowned if another process has it."""
     if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": OWNER_LOCK}).scalar_one():
         raise Unowned
     # By default TCP waits for two hours. So long a machine that disappeared would keep the lock.

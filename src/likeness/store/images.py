@@ -26,14 +26,16 @@ PURPOSE = "image"
 QUARANTINE = "quarantine"
 MARK = "generation"
 """Name of the object that holds the generation of the photos' database (see ``likeness.store.generations``)."""
+MOVE_MARK = "move"
+"""Name of the object of a store that a move has not filled yet (see ``likeness.store.move``)."""
 CONCURRENT_FILES = 16
 """Files written at once. Their fsyncs end together, so many files take no longer than one."""
-_FAULTS = (ObjectStoreError, OSError, NoBucket)
+FAULTS = (ObjectStoreError, OSError, NoBucket)
 _DENIALS = (NoBucket, FileNotFoundError, PermissionError, PermissionDeniedError, UnauthenticatedError)
 """Faults that do not pass with time."""
 
 
-class _Objects(Protocol):
+class Objects(Protocol):
     """Objects named ``space/name``. The effects of ``put`` and ``delete`` are durable when they return."""
 
     async def put(self, space: str, name: str, content: bytes) -> None: ...
@@ -57,10 +59,7 @@ class ImageStore:
     """Stores, reads and deletes photos by tenant and id. The store holds only ciphertext."""
 
     def __init__(self, url: str) -> None:
-        address = urlparse(url)
-        self._objects: _Objects = (
-            _Folder(Path(unquote(address.path))) if address.scheme == "file" else RemoteObjects.at(url)
-        )
+        self._objects = open_objects(url)
         self._causes: dict[str, str] = {}
         """The logged cause of a present fault, by kind of call."""
 
@@ -140,6 +139,7 @@ class ImageStore:
                 await self._objects.put("", name, content)
                 stored = await self._objects.get("", name)
                 await self._objects.delete("", name)
+                unfinished = await self._objects.get("", MOVE_MARK)
         except ServiceUnavailable as error:
             cause = error.__cause__
             if isinstance(cause, _DENIALS):
@@ -150,6 +150,8 @@ class ImageStore:
             raise
         if stored != content:
             raise SetupError("the image store does not return an object that was stored a moment ago")
+        if unfinished is not None:
+            raise SetupError("a move to this image store has not ended: run the same `likeness move` again")
 
     def close(self) -> None:
         self._objects.close()
@@ -162,7 +164,7 @@ class ImageStore:
         """
         try:
             yield
-        except _FAULTS as error:
+        except FAULTS as error:
             cause = cause_of_store_error(error)
             if self._causes.get(what) != cause:
                 self._causes[what] = cause
@@ -206,6 +208,17 @@ class _Folder:
 
     def close(self) -> None:
         self._files.close()
+
+
+def open_objects(url: str) -> Objects:
+    """Open a folder, which is made if it is missing, or an object store. Raises SetupError for an invalid address."""
+    address = urlparse(url)
+    return _Folder(Path(unquote(address.path))) if address.scheme == "file" else RemoteObjects.at(url)
+
+
+def spaces_of(tenant_id: str) -> tuple[str, str]:
+    """Give the spaces that hold a tenant's photos: those in use, and those in quarantine."""
+    return tenant_id, _aside(tenant_id)
 
 
 def _aside(tenant_id: str) -> str:

@@ -115,7 +115,7 @@ class RemoteObjects:
             yield [name for name, _ in batch]
 
     async def dated(self, space: str) -> AsyncIterator[list[tuple[str, float]]]:
-        listing = aiter(obstore.list(self._store, prefix=space, chunk_size=LISTED_AT_ONCE))
+        listing = aiter(obstore.list(self._store, prefix=space or None, chunk_size=LISTED_AT_ONCE))
         while True:
             async with _bounded():
                 batch = await anext(listing, None)

@@ -7,14 +7,17 @@ cut.
 """
 
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
 
+from likeness.kit.files import PRIVATE
 from likeness.store.statements import run_on_driver
 
 log = logging.getLogger("likeness.store")
@@ -154,3 +157,16 @@ def cut_log(connection: Connection) -> bool:
     except DBAPIError:
         return False
     return not busy
+
+
+def keep_private(database: Path) -> None:
+    """Make SQLite's file before SQLite does. Make it and its log private to their owner.
+
+    An existing file is not opened. Closing it would release the locks of all this process's connections to it.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
+    for ending in ("", "-wal", "-shm"):
+        file = database.with_name(database.name + ending)
+        if file.exists():
+            file.chmod(PRIVATE)

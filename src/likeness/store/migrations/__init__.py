@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, Select, column, create_engine, inspect, make_url, select, table
+from sqlalchemy import Connection, Engine, Select, column, create_engine, inspect, make_url, select, table
 from sqlalchemy.pool import NullPool
 
 from likeness.store.tables import deployment
@@ -31,6 +31,11 @@ def newest() -> str:
 def was_made(database_url: str) -> bool:
     """Whether the database exists and has the tables. Makes no database."""
     return _exists(database_url) and inspect(_engine(database_url)).has_table(deployment.name)
+
+
+def version_of(connection: Connection) -> str | None:
+    """Give the version of a database that has tables."""
+    return connection.execute(_VERSION).scalar_one_or_none()
 
 
 def upgrade(database_url: str) -> None:
@@ -64,7 +69,7 @@ def _is_newest(database_url: str) -> bool:
     with _engine(database_url).connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return False
-        return connection.execute(_VERSION).scalars().all() == [newest()]
+        return version_of(connection) == newest()
 
 
 def _exists(database_url: str) -> bool:
