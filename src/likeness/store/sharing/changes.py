@@ -2,7 +2,7 @@
 
 Each change of a tenant's gallery that an index must know gets the tenant's next number. The numbers of a tenant have no
 gap, and have the order of the commits. A transaction notes its changes while it works. Its end writes them at once:
-however many changes of a tenant it has, they cost one update of the tenant's number, one insert and one notification.
+however many changes of a tenant it has, they cost one statement, and one notification.
 
 A change first locks the tenant's row in ``galleries``. PostgreSQL then lets one transaction at a time change a gallery,
 and each statement after the lock sees all that the one before has committed. The writer locks the tenants of a group
@@ -16,8 +16,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sqlalchemy import Connection, Dialect, Transaction, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Dialect, Transaction, delete, func, select, tuple_
 
+from likeness.store.statements import run_on_driver
 from likeness.store.tables import galleries, gallery_changes
 
 CHANNEL = "likeness_gallery"
@@ -26,6 +27,18 @@ KEPT_CHANGES = 100_000
 """Newest changes of a tenant that a trim keeps. A follower that is further behind loads the gallery anew."""
 TRIMMED_AT_ONCE = 10_000
 _NOTED = "likeness_changes"
+_LOCK = "SELECT tenant_id FROM galleries WHERE tenant_id = ANY(%(tenants)s) ORDER BY tenant_id FOR UPDATE"
+_WRITE = """
+WITH raised AS (UPDATE galleries SET number = number + %(count)s WHERE tenant_id = %(tenant)s RETURNING number),
+logged AS (
+    INSERT INTO gallery_changes (tenant_id, number, kind, entry_key, pack)
+    SELECT %(tenant)s, raised.number - %(count)s + change.place, change.kind, change.entry_key, change.pack
+    FROM raised, unnest(%(kinds)s::text[], %(keys)s::bigint[], %(packs)s::text[])
+        WITH ORDINALITY AS change (kind, entry_key, pack, place)
+)
+SELECT pg_notify(%(channel)s, %(tenant)s) FROM raised
+"""
+"""One statement, because each one costs a change that comes alone as much as its own insert."""
 
 
 class ChangeKind(StrEnum):
@@ -84,9 +97,8 @@ def lock_galleries(connection: Connection, tenant_ids: Iterable[str]) -> None:
     noted = _noted(connection)
     wanted = set(tenant_ids) - noted.locked
     if wanted:
-        mine = galleries.c.tenant_id.in_(wanted)
-        query = select(galleries.c.tenant_id).where(mine).order_by(galleries.c.tenant_id).with_for_update()
-        noted.locked |= set(connection.execute(query).scalars())
+        found = run_on_driver(connection, _LOCK, {"tenants": list(wanted)})
+        noted.locked |= {row[0] for row in found.fetchall()}
 
 
 def note_changes(connection: Connection, tenant_id: str, changes: Collection[NewChange]) -> None:
@@ -109,7 +121,7 @@ def note_end(connection: Connection, tenant_id: str) -> None:
         noted = _noted(connection)
         noted.changes = [each for each in noted.changes if each[0] != tenant_id]
         noted.locked -= {tenant_id}
-        _notify(connection, [tenant_id])
+        connection.execute(select(func.pg_notify(CHANNEL, tenant_id)))
 
 
 def mark(connection: Connection) -> Mark:
@@ -132,17 +144,10 @@ def write_changes(connection: Connection) -> None:
     for tenant_id, change in noted.changes:
         by_tenant.setdefault(tenant_id, []).append(change)
     noted.changes.clear()
-    rows = []
     for tenant_id, changes in by_tenant.items():
-        mine = galleries.c.tenant_id == tenant_id
-        raised = update(galleries).where(mine).values(number=galleries.c.number + len(changes))
-        last = connection.execute(raised.returning(galleries.c.number)).scalar_one()
-        for number, change in enumerate(changes, start=last - len(changes) + 1):
-            row = {"tenant_id": tenant_id, "number": number, "kind": change.kind}
-            rows.append({**row, "entry_key": change.entry_key, "pack": change.pack})
-    if rows:
-        connection.execute(insert(gallery_changes), rows)
-        _notify(connection, by_tenant)
+        kinds, keys, packs = zip(*((str(each.kind), each.entry_key, each.pack) for each in changes), strict=True)
+        values = {"kinds": list(kinds), "keys": list(keys), "packs": list(packs)}
+        run_on_driver(connection, _WRITE, {**values, "tenant": tenant_id, "count": len(changes), "channel": CHANNEL})
 
 
 def trim_changes(connection: Connection, *, kept: int = KEPT_CHANGES, limit: int = TRIMMED_AT_ONCE) -> int:
@@ -166,8 +171,3 @@ def _noted(connection: Connection) -> _Noted:
     if noted is None or noted.transaction is not transaction:
         noted = connection.info[_NOTED] = _Noted(transaction)
     return noted
-
-
-def _notify(connection: Connection, tenant_ids: Iterable[str]) -> None:
-    for tenant_id in tenant_ids:
-        connection.execute(select(func.pg_notify(CHANNEL, tenant_id)))
