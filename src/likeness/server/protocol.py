@@ -56,11 +56,28 @@ class _Transport:
     def __init__(self, transport: asyncio.Transport, protocol: "HttpProtocol") -> None:
         self._transport = transport
         self._protocol = protocol
+        self._held: list[bytes] | None = None
+
+    def hold(self) -> None:
+        """Keep what is written until ``release``, because each write costs a call of the system."""
+        self._held = []
+
+    def release(self) -> None:
+        held, self._held = self._held, None
+        if held:
+            self._transport.write(b"".join(held))
+
+    def write(self, data: bytes) -> None:
+        if self._held is None:
+            self._transport.write(data)
+        else:
+            self._held.append(data)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def close(self) -> None:
+        self.release()
         self._protocol.part()
 
     def is_closing(self) -> bool:
@@ -247,13 +264,26 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         async def answer(scope: Any, receive: Any, send: Any) -> None:
-            async def send_closing(message: Any) -> None:
+            start: Any = None
+
+            async def send_joined(message: Any) -> None:
+                """Send an answer's head together with the first part of its body."""
+                nonlocal start
                 if cycle.more_body:  # the rest of the body would be taken for the next request, or read without end
                     cycle.keep_alive = False
+                if message["type"] == "http.response.start":
+                    start = message
+                    return
+                if start is not None:
+                    transport.hold()
+                    await send(start)
+                    start = None
                 await send(message)
+                transport.release()
 
+            transport: Any = cycle.transport
             try:
-                await app(scope, receive, send_closing)
+                await app(scope, receive, send_joined)
             finally:
                 cycle.body = bytearray()  # unread bytes would stay in memory until the next garbage collection
 

@@ -20,6 +20,8 @@ STRUCTURE_BYTES = 16 * 1024
 """Most bytes outside of texts: quotes, punctuation, numbers, indentation."""
 MOST_LONG_TEXTS = 8
 LONGEST_NUMBER = 32
+PLACEHOLDER = secrets.token_hex(16)
+"""Stands for a long text while the rest is parsed. It is random and stays in the process, so no body can have it."""
 CHUNK_BYTES = 64 * 1024
 """Bytes that compiled code gets at once, because it holds the interpreter until it ends."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -57,8 +59,7 @@ def read_object(body: bytes | bytearray) -> dict[str, Any]:
     A whole number may be written as ``3.0``. A name may occur once. Raises ValueError, whose message is a sentence
     without its full stop.
     """
-    placeholder = secrets.token_hex(16)  # random, so no caller can have written it into the body
-    little, long_texts = _take_out_long_texts(body, placeholder)
+    little, long_texts = _take_out_long_texts(body, PLACEHOLDER)
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = {name: long_texts.get(value, value) if isinstance(value, str) else value for name, value in pairs}

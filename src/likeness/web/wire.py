@@ -78,7 +78,8 @@ def decode_base64(chunks: Iterable[bytes]) -> bytes:
     The first chunk must have that beginning whole. The work is done chunk by chunk, because each call of the decoder
     holds the interpreter until it ends. Raises ValueError.
     """
-    decoded, rest, over = bytearray(), b"", False
+    decoded: list[bytes] = []
+    rest, over = b"", False
     for nth, chunk in enumerate(chunks):
         prefix = DATA_URL.match(chunk) if nth == 0 else None
         rest += chunk[prefix.end() :] if prefix else chunk
@@ -87,12 +88,12 @@ def decode_base64(chunks: Iterable[bytes]) -> bytes:
         except ValueError:  # white space is rare, and the search for it takes longer than the decoding
             rest = rest.translate(None, WHITE_SPACE)
             whole = _whole(rest, over=over)
-        decoded += whole
+        decoded.append(whole)
         at = len(rest) - len(rest) % 4
         over = over or rest.endswith(b"=", 0, at)
         rest = rest[at:]
-    decoded += _decode_strictly(rest.translate(None, WHITE_SPACE), over=over)
-    return bytes(decoded)
+    decoded.append(_decode_strictly(rest.translate(None, WHITE_SPACE), over=over))
+    return b"".join(decoded)
 
 
 def _whole(text: bytes, *, over: bool) -> bytes:
