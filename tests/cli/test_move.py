@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, func, insert, select
+from sqlalchemy import Connection, Table, create_engine, func, insert, null, select, text
 from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner
 
@@ -27,12 +27,24 @@ from likeness.kit.envelope import Cipher, new_data_key
 from likeness.settings import Settings
 from likeness.store import remote
 from likeness.store.claim import EPOCH_FACT
+from likeness.store.folder import PART, FolderStore
 from likeness.store.images import ImageStore, open_objects, spaces_of
 from likeness.store.move import moving
 from likeness.store.move.photos import PhotoMove
-from likeness.store.move.rows import RowMove
+from likeness.store.move.rows import NOT_MOVED, RowMove
 from likeness.store.ownership import owned
-from likeness.store.tables import gallery_entries, gallery_templates, metadata, reindexes
+from likeness.store.tables import (
+    gallery_blocks,
+    gallery_entries,
+    gallery_templates,
+    idempotency_keys,
+    metadata,
+    photo_deletions,
+    reindexes,
+    session_results,
+    webhook_deliveries,
+    webhooks,
+)
 from s3_server import new_photos_url
 from servers import test_settings
 
@@ -82,15 +94,36 @@ def fill(settings: Settings) -> None:
         await images.set_aside(tenant.id, stray)
         images.close()
 
-    def add_reindex(connection: Any) -> None:
-        row = {"tenant_id": tenant.id, "pack": "fake", "state": "ended", "done": 1, "total": 1, "changed_at": 0.1}
-        connection.execute(insert(reindexes).values(row))
-
     with composed(settings.data_dir, **of(settings)) as (deployment, gallery):
         tenant = deployment.tenants.create("tenant")
         gallery.galleries.rebuild(deployment.database, [tenant])
         asyncio.run(enrol())
-        deployment.database.write_now(add_reindex)
+        deployment.database.write_now(lambda c: add_rows(c, tenant.id))
+
+
+def add_rows(connection: Connection, tenant_id: str) -> None:
+    """Fill the tables that enrolments leave empty, also with nulls and with bytes of every value."""
+    mine, blob = {"tenant_id": tenant_id}, bytes(range(256))
+    rows: list[tuple[Table, dict[str, Any]]] = [
+        (reindexes, {"pack": "fake", "state": "ended", "done": 1, "total": 1, "changed_at": 0.1, "report": null()}),
+        (gallery_blocks, {"pack": "fake", "span": 1 << 40, "sealed_block": blob * 5000}),
+        (photo_deletions, {"image_id": "gone", "entry_id": "entry"}),
+        (
+            idempotency_keys,
+            {"key": "ключ \u2603", "request_digest": "d", "answer": {"a": [1.1, None]}, "served_hour": 2},
+        ),
+        (
+            session_results,
+            {"session_id": "s", "jti": "j", "sealed_jws": blob, "expires_at": 1 / 3, "image_expires_at": 2e9},
+        ),
+        (webhooks, {"sealed_target": blob, "changed_at": 0.3}),
+        (
+            webhook_deliveries,
+            {"id": "d", "session_id": "s", "state": "open", "tries": 1, "give_up_at": 1e9, "created_at": 0.7},
+        ),
+    ]
+    for table, row in rows:
+        connection.execute(insert(table).values(mine | row))
 
 
 def rows_of(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
@@ -99,6 +132,7 @@ def rows_of(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
         rows = {
             table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
             for table in metadata.sorted_tables
+            if table.name not in NOT_MOVED
         }
     engine.dispose()
     return rows
@@ -261,6 +295,42 @@ def check_not_served(target: Settings) -> None:
     """No server takes a target whose move has not ended."""
     with pytest.raises(SetupError):
         open_deployment(target)
+
+
+def test_a_move_into_a_folder_goes_on_after_a_photo_that_was_half_written(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = places.new("source", "postgres", "s3"), places.new("target", "sqlite", "folder")
+    fill(source)
+    before = state_of(source)
+
+    def half_written(self: FolderStore, space: str, name: str, content: bytes) -> None:
+        part = self._open_space(space) / f"{name}{PART}"
+        part.write_bytes(content[:10])
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderStore, "put", half_written)
+        with pytest.raises(Killed):
+            move(source, target)
+    assert list(target.data_dir.rglob(f"*{PART}"))
+    move(source, target)
+    assert not list(target.data_dir.rglob(f"*{PART}"))
+    assert state_of(source) == before
+    check_moved(source, target)
+
+
+def test_a_source_of_another_version_is_refused_and_not_upgraded(places: Places) -> None:
+    source, target = places.new("source", "sqlite", "folder"), places.new("target", "sqlite", "folder")
+    fill(source)
+    engine = create_engine(source.database_address)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '985708885580'"))
+    engine.dispose()
+    before = files_of(source.data_dir)
+    with pytest.raises(SetupError, match="another version"):
+        move(source, target)
+    assert files_of(source.data_dir) == before
 
 
 def test_an_image_store_that_waits_for_its_photos_is_not_served(

@@ -67,7 +67,7 @@ def move(
     if target.database_url:
         console.print("  LIKENESS_DATABASE_URL=...  (the address of the target)")
     if target.images_url:
-        console.print(f"  LIKENESS_IMAGES_URL={target.images_url}")
+        console.print("  LIKENESS_IMAGES_URL=...  (the address of the target)")
     if target.data_dir != source.data_dir:
         console.print(f"The folder of model files was not moved: {source.models_dir}")
     console.print("Erase the source once the target works: a server on it would change photos and rows apart.")
