@@ -1,11 +1,11 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import JSON, Column, Integer, MetaData, Table, Text, create_engine, select
+from sqlalchemy import JSON, Column, Integer, MetaData, Table, Text, bindparam, create_engine, insert, select
 from sqlalchemy.dialects.postgresql import psycopg
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
-from likeness.store.statements import PreparedInsert
+from likeness.store.statements import PreparedInsert, PreparedQuery
 
 things = Table(
     "things",
@@ -41,3 +41,18 @@ def test_where_keys_are_not_row_ids_the_database_returns_them() -> None:
     assert compiled.returns_key
     assert compiled.positions is None
     assert compiled.sql.endswith("RETURNING things.key")
+
+
+def test_a_query_gives_rows_with_their_types(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'db'}")
+    named = PreparedQuery(select(things.c.name, things.c.labels).where(things.c.name == bindparam("name")))
+    with engine.begin() as connection:
+        things.create(connection)
+        connection.execute(insert(things), [{"name": "a", "labels": {"n": 1}}, {"name": "b", "labels": None}])
+        assert named(connection, name="a") == [("a", {"n": 1})]
+        assert named(connection, name="b") == [("b", None)]
+        assert named(connection, name="c") == []
+        things.drop(connection)
+        with pytest.raises(OperationalError):
+            named(connection, name="a")
+    engine.dispose()

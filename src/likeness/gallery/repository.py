@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, exists, func, insert, select, update
 
 from likeness.engine.packs.identity import PackIdentity
 from likeness.store.sharing.changes import ChangeKind, NewChange, keeps_log, lock_galleries, note_changes
-from likeness.store.statements import PreparedInsert
+from likeness.store.statements import PreparedInsert, PreparedQuery
 from likeness.store.tables import (
     galleries,
     gallery_blocks,
@@ -69,11 +70,15 @@ COLUMNS = (
 INSERT_ENTRY = PreparedInsert(
     gallery_entries, "id", "tenant_id", "external_id", "labels", "quality", "image_id", "created_at", key="key"
 )
-_BY_KEYS = select(*COLUMNS).where(
-    gallery_entries.c.tenant_id == bindparam("tenant"), gallery_entries.c.key.in_(bindparam("keys", expanding=True))
-)
-"""The query of every search. To make it takes several times as long as to run it, so it is made once."""
 INSERT_TEMPLATE = PreparedInsert(gallery_templates, "entry_key", "pack", "sealed_template")
+
+
+@cache
+def _by_keys(places: int) -> PreparedQuery:
+    """Give the query of every search, for so many keys. There is one for each power of two."""
+    named = [bindparam(f"key_{place}", type_=gallery_entries.c.key.type) for place in range(places)]
+    mine = gallery_entries.c.tenant_id == bindparam("tenant")
+    return PreparedQuery(select(*COLUMNS).where(mine, gallery_entries.c.key.in_(named)))
 
 
 class GalleryRepository:
@@ -124,8 +129,11 @@ class GalleryRepository:
 
     def find_keys(self, connection: Connection, keys: list[int]) -> dict[int, Entry]:
         """Give entries by key. Keys without an entry are left out."""
-        rows = connection.execute(_BY_KEYS, {"tenant": self.tenant_id, "keys": keys})
-        return {row.key: Entry(*row) for row in rows}
+        if not keys:
+            return {}
+        places = 1 << (len(keys) - 1).bit_length()
+        named = {f"key_{place}": key for place, key in enumerate(keys + keys[-1:] * (places - len(keys)))}
+        return {row[0]: Entry(*row) for row in _by_keys(places)(connection, tenant=self.tenant_id, **named)}
 
     def has_external_id(self, connection: Connection, external_id: str) -> bool:
         query = select(gallery_entries.c.key).where(self._mine, gallery_entries.c.external_id == external_id)

@@ -135,9 +135,7 @@ class Searcher:
             log.error("a search was answered without proof: this machine's memory or this program is faulty")
         keys = [hit.key for answer in answers.values() for hit in answer.hits]
         rows = GalleryRepository(tenant.id)
-        if not keys:
-            return answers, {}
-        return answers, self._database.read_now(lambda c: rows.find_keys(c, keys), one_statement=True)
+        return answers, self._database.read_now(lambda c: rows.find_keys(c, keys)) if keys else {}
 
     def _rank(self, entry: Entry, hit: Hit, pack: PackIdentity, decision: DecisionThreshold) -> RankedEntry:
         level = self._packs.calibration(pack).level(hit.score)

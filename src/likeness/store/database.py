@@ -22,7 +22,6 @@ from likeness.store.claim import Ownership, Unowned
 from likeness.store.engines import make_engine
 from likeness.store.refusals import OWN_FAULTS, cause_of
 from likeness.store.sharing.leases import HELD
-from likeness.store.sqlite import ONE_STATEMENT
 from likeness.store.writer import Change, Committed, Writer
 
 log = logging.getLogger("likeness.store")
@@ -48,14 +47,11 @@ class Database:
         """Run a query on a pooled read-only connection. Raises ServiceUnavailable if the database cannot be read."""
         return await self._pool.run(self.read_now, query)
 
-    def read_now(self, query: Callable[[Connection], T], *, one_statement: bool = False) -> T:
-        """Run a query on this thread. For start-up, commands and worker threads. Raises ServiceUnavailable.
-
-        A query of ``one_statement`` needs no transaction around it, and takes less time without.
-        """
+    def read_now(self, query: Callable[[Connection], T]) -> T:
+        """Run a query on this thread. For start-up, commands and worker threads. Raises ServiceUnavailable."""
         try:
             with self._readers.connect() as connection:
-                return query(connection.execution_options(**{ONE_STATEMENT: one_statement}))
+                return query(connection)
         except (DBAPIError, PoolTimeoutError) as error:
             if isinstance(error, OWN_FAULTS):
                 raise

@@ -26,8 +26,6 @@ CHECKPOINT_PAGES = 4000
 LARGEST_LOG_BYTES = 64 << 20
 """The size to which the log file is cut after a long reader made it grow."""
 BUSY_MILLISECONDS = 10_000
-ONE_STATEMENT = "one_statement"
-"""The option of a reading connection that needs no transaction, because it runs one statement."""
 CUT_SECONDS = 2.0
 """Time from an erasure to the cut of the log, and between tries while a reader prevents the cut."""
 _CUT_MILLISECONDS = 50
@@ -55,8 +53,7 @@ def tune(engine: Engine, *, read_only: bool) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        if not (read_only and connection.get_execution_options().get(ONE_STATEMENT)):
-            run_on_driver(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE")
+        run_on_driver(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
 class Gone(Exception):

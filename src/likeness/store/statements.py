@@ -1,15 +1,15 @@
 """Statements that go directly to the driver, and inserts that are compiled once.
 
-SQLAlchemy takes several times as long to prepare a statement as SQLite takes to run it. All inserts of the deployment
-wait for the writer's thread. So the inserts of requests are compiled here once per dialect, and run on the driver's
-cursor.
+SQLAlchemy takes many times as long to prepare a statement as SQLite takes to run it. All inserts of the deployment wait
+for the writer's thread, and each search makes a query. So the inserts of requests and that query are compiled here once
+per dialect, and run on the driver's cursor.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Table, insert
+from sqlalchemy import JSON, Connection, Dialect, Select, Table, insert
 from sqlalchemy.exc import DBAPIError
 
 
@@ -74,3 +74,45 @@ class PreparedInsert:
         }
         positions = tuple(compiled.positiontup) if compiled.positional else None
         return _Compiled(str(compiled), positions, converters, returned is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _CompiledQuery:
+    sql: str
+    positions: tuple[str, ...] | None
+    converters: tuple[tuple[int, Callable[[Any], Any]], ...]
+    """What decodes a JSON column, by the column's place."""
+
+
+class PreparedQuery:
+    """``SELECT`` of numbers, texts and JSON, with named parameters."""
+
+    def __init__(self, query: Select[Any]) -> None:
+        self._query = query
+        self._compiled: dict[str, _CompiledQuery] = {}
+
+    def __call__(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
+        """Give all rows. Raises the database's errors as SQLAlchemy's."""
+        dialect = connection.dialect
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled.setdefault(dialect.name, self._compile(dialect))
+        parameters = values if compiled.positions is None else tuple(values[name] for name in compiled.positions)
+        rows: list[tuple[Any, ...]] = run_on_driver(connection, compiled.sql, parameters).fetchall()
+        if not compiled.converters:
+            return rows
+        changed = [list(row) for row in rows]
+        for row in changed:
+            for place, convert in compiled.converters:
+                row[place] = convert(row[place])
+        return [tuple(row) for row in changed]
+
+    def _compile(self, dialect: Dialect) -> _CompiledQuery:
+        compiled: Any = self._query.compile(dialect=dialect)
+        converters = (
+            (place, column.type.dialect_impl(dialect).result_processor(dialect, None))
+            for place, column in enumerate(self._query.selected_columns)
+            if isinstance(column.type, JSON)
+        )
+        positions = tuple(compiled.positiontup) if compiled.positional else None
+        return _CompiledQuery(str(compiled), positions, tuple((place, each) for place, each in converters if each))
