@@ -35,6 +35,7 @@ class Followed:
     loads: int = 0
     faults: list[str] = field(default_factory=list)
     failures_left: int = 0
+    lost: bool = False
 
     def load(self, connection: Connection, tenant_id: str, packs: GalleryPacks) -> None:
         self.loads += 1
@@ -48,6 +49,8 @@ class Followed:
         self.numbers.update(numbers_now(connection, [tenant_id]))
 
     def apply(self, tenant_id: str, batch: ChangeBatch) -> None:
+        if self.lost:
+            raise OutOfReach
         rows = self.rows[tenant_id]
         for change in batch.changes:
             if change.number != self.numbers[tenant_id] + 1:
@@ -220,6 +223,35 @@ def test_an_erased_tenant_and_one_that_is_no_longer_followed_are_dropped(
     follower.follow([stays.tenant_id, erased.tenant_id])
     follower.step()
     assert followed.rows.keys() == follower.reached.keys() == {stays.tenant_id}
+
+
+def test_a_follower_of_all_finds_new_galleries_and_loses_erased_ones(database: Database, listener: Listener) -> None:
+    old, followed = new_gallery(database), Followed()
+    follower = GalleryFollower(database, listener, followed)
+    follower.follow_all()
+    follower.step()
+    new = new_gallery(database)
+    follower.step(seconds=60)
+    assert followed.rows.keys() == follower.reached.keys() == {old.tenant_id, new.tenant_id}
+    database.write_now(lambda c: erase_tenant(c, old.tenant_id))
+    follower.follow_all()  # compares all numbers
+    follower.step()
+    assert followed.rows.keys() == {new.tenant_id}
+    database.write_now(lambda c: new.add(c, new_entry()))
+    follower.follow([old.tenant_id])
+    assert followed.rows.keys() == set()
+
+
+def test_an_index_that_cannot_go_on_is_loaded_anew(database: Database, listener: Listener) -> None:
+    rows, followed = new_gallery(database), Followed()
+    follower = GalleryFollower(database, listener, followed)
+    follower.follow_all()
+    follower.step()
+    followed.lost = True
+    database.write_now(lambda c: rows.add(c, new_entry()))
+    follower.step(seconds=60)
+    assert (followed.loads, follower.reached) == (2, {rows.tenant_id: 2})
+    assert is_equal(database, followed, [rows.tenant_id])
 
 
 def test_a_batch_has_the_templates_of_its_changes(database: Database) -> None:

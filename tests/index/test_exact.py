@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from likeness.index import codes, compiled
 from likeness.index.base import Answer
 from likeness.index.codes import Goal, scales_of
-from likeness.index.exact import ExactIndex
+from likeness.index.exact import ExactIndex, least_bytes
 from likeness.index.faiss_scan import FaissScan
 from likeness.index.reference import ReferenceIndex
 from likeness.index.scans import Candidates, CompiledScan, RowBlock, Scan
@@ -293,6 +293,7 @@ def test_memory_per_template_is_reported(faces: Callable[..., NDArray[np.float32
     index = ExactIndex(128)
     index.add_many(range(20_000), faces(20_000, 128))
     assert 128 * 5 < index.bytes_per_template < 128 * 5 * 1.4
+    assert least_bytes(20_000, 128) < index.nbytes < 1.5 * least_bytes(20_000, 128)
     assert ExactIndex(128).bytes_per_template >= 0
 
 

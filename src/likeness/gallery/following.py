@@ -30,7 +30,10 @@ RETRY_SECONDS = 0.5
 
 
 class OutOfReach(Exception):
-    """The log no longer has the changes after a number, or the database has never had it. Load the gallery anew."""
+    """The log no longer has the changes after a number, or the database has never had it. Load the gallery anew.
+
+    An index also raises it from ``apply``, when it cannot go on from what it has.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +68,17 @@ class FollowingIndex(Protocol):
         """Take the whole gallery, in place of what was there. It is read on ``connection``, as of one moment."""
 
     def apply(self, tenant_id: str, batch: ChangeBatch) -> None:
-        """Make the changes, in their order."""
+        """Make the changes, in their order. Raises OutOfReach when the gallery must be loaded anew."""
 
     def drop(self, tenant_id: str) -> None:
         """Forget a gallery that does not exist. It may be unknown."""
 
 
-def numbers_now(connection: Connection, tenant_ids: Collection[str]) -> dict[str, int]:
-    """Give the number of each gallery's newest change. A tenant without a gallery is left out."""
-    query = select(galleries.c.tenant_id, galleries.c.number).where(galleries.c.tenant_id.in_(tenant_ids))
+def numbers_now(connection: Connection, tenant_ids: Collection[str] | None) -> dict[str, int]:
+    """Give the number of each gallery's newest change. None: of all. A tenant without a gallery is left out."""
+    query = select(galleries.c.tenant_id, galleries.c.number)
+    if tenant_ids is not None:
+        query = query.where(galleries.c.tenant_id.in_(tenant_ids))
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
@@ -121,7 +126,8 @@ class GalleryFollower:
         self._database = database
         self._listener = listener
         self._index = index
-        self._followed: frozenset[str] = frozenset()
+        self._followed: frozenset[str] | None = frozenset()
+        """None: every tenant that has a gallery."""
         self._unread = True
         """Whether galleries may have changed without a notification that is still to come."""
         self._reached: dict[str, int] = {}
@@ -133,9 +139,15 @@ class GalleryFollower:
 
     def follow(self, tenant_ids: Collection[str]) -> None:
         """Set the tenants. Galleries of other tenants are dropped."""
-        for tenant_id in self._followed.difference(tenant_ids):
+        known = self._reached.keys() if self._followed is None else self._followed
+        for tenant_id in frozenset(known).difference(tenant_ids):
             self._drop(tenant_id)
         self._followed = frozenset(tenant_ids)
+        self._unread = True
+
+    def follow_all(self) -> None:
+        """Follow every gallery that there is, and each new one."""
+        self._followed = None
         self._unread = True
 
     def run(self, stop: threading.Event) -> None:
@@ -153,14 +165,18 @@ class GalleryFollower:
     def step(self, *, seconds: float = COMPARE_SECONDS) -> None:
         """Wait for the next changes, at most so long, and apply them. Raises ServiceUnavailable."""
         woken = self._listener.wait(0.0 if self._unread else seconds).tenant_ids
-        changed = self._followed if self._unread or woken is None else self._followed & woken
+        followed = self._followed
+        changed = followed if self._unread or woken is None else woken if followed is None else followed & woken
         self._unread = True
         self._catch_up(changed)
         self._unread = False
 
-    def _catch_up(self, tenant_ids: Collection[str]) -> None:
-        numbers = self._database.read_now(partial(numbers_now, tenant_ids=tenant_ids)) if tenant_ids else {}
-        for tenant_id in tenant_ids:
+    def _catch_up(self, tenant_ids: Collection[str] | None) -> None:
+        """Bring galleries forward. None: all that there are, or were."""
+        if tenant_ids is not None and not tenant_ids:
+            return
+        numbers = self._database.read_now(partial(numbers_now, tenant_ids=tenant_ids))
+        for tenant_id in numbers.keys() | self._reached.keys() if tenant_ids is None else tenant_ids:
             number = numbers.get(tenant_id)
             if number is None:
                 self._drop(tenant_id)
@@ -172,13 +188,13 @@ class GalleryFollower:
             reached = self._reached[tenant_id]
             try:
                 batch = self._database.read_now(partial(changes_after, tenant_id=tenant_id, number=reached))
+                if batch.changes:
+                    # Until the whole batch is applied, the index has no number. So after an error it is loaded anew.
+                    del self._reached[tenant_id]
+                    self._index.apply(tenant_id, batch)
+                    self._reached[tenant_id] = reached = batch.changes[-1].number
             except OutOfReach:
                 break
-            if batch.changes:
-                # Until the whole batch is applied, the index has no number. So after an error it is loaded anew.
-                del self._reached[tenant_id]
-                self._index.apply(tenant_id, batch)
-                self._reached[tenant_id] = reached = batch.changes[-1].number
             if reached == batch.newest:
                 return
         self._database.read_now(partial(self._load, tenant_id=tenant_id))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, exists, func, insert, select, true, update
 
 from likeness.engine.packs.identity import PackIdentity
 from likeness.store.sharing.changes import ChangeKind, NewChange, keeps_log, lock_galleries, note_changes
@@ -56,6 +56,39 @@ class GalleryPacks:
 TENANTS_AT_ONCE = 500
 BLOCK_SPAN = 2048
 """Keys that share a block of templates: ``key // BLOCK_SPAN``. It never changes, because stored data depends on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Part ``number`` (from 0) of ``count`` parts of every gallery: the entries in each ``count``-th span of keys.
+
+    The entries of a span are in one part, so a part is loaded by whole blocks. Raises ValueError for a number that is
+    not below the count.
+    """
+
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.number < self.count:
+            raise ValueError(f"there is no part {self.number} of {self.count}")
+
+    def has(self, key: int) -> bool:
+        return key // BLOCK_SPAN % self.count == self.number
+
+    def first_span(self, start: int) -> int:
+        """Give the part's first span that is not before ``start``."""
+        return start + (self.number - start) % self.count
+
+    @property
+    def condition(self) -> ColumnElement[bool]:
+        """The condition that an entry is in this part."""
+        if self.count == 1:
+            return true()
+        return gallery_entries.c.key // BLOCK_SPAN % self.count == self.number
+
+
+WHOLE = Part(0, 1)
 
 COLUMNS = (
     gallery_entries.c.key,
@@ -148,8 +181,9 @@ class GalleryRepository:
             query = query.where(gallery_entries.c.external_id == external_id)
         return [Entry(*row) for row in connection.execute(query.order_by(gallery_entries.c.key).limit(limit))]
 
-    def count(self, connection: Connection) -> int:
-        return int(connection.execute(select(func.count()).select_from(gallery_entries).where(self._mine)).scalar_one())
+    def count(self, connection: Connection, part: Part = WHOLE) -> int:
+        query = select(func.count()).select_from(gallery_entries).where(self._mine, part.condition)
+        return int(connection.execute(query).scalar_one())
 
     def forget_image(self, connection: Connection, entry_id: str) -> Entry | None:
         """Unlink an entry's photo, and record that it must be deleted. Gives the entry as it was, or None."""
@@ -258,9 +292,16 @@ class GalleryRepository:
         return wanted
 
     def templates(
-        self, connection: Connection, pack: PackIdentity, *, first_key: int = 0, end_key: int | None = None, batch: int
+        self,
+        connection: Connection,
+        pack: PackIdentity,
+        *,
+        first_key: int = 0,
+        end_key: int | None = None,
+        part: Part = WHOLE,
+        batch: int,
     ) -> Iterator[Sequence[Row[int, str, bytes]]]:
-        """Give (key, id, sealed template) of every entry that has a template of this pack.
+        """Give (key, id, sealed template) of every entry of a part that has a template of this pack.
 
         The keys are at least ``first_key`` and less than ``end_key``. They rise, and come in batches.
         """
@@ -270,7 +311,7 @@ class GalleryRepository:
         query = (
             select(gallery_entries.c.key, gallery_entries.c.id, gallery_templates.c.sealed_template)
             .join(gallery_templates, gallery_templates.c.entry_key == gallery_entries.c.key)
-            .where(self._mine, within, gallery_templates.c.pack == pack)
+            .where(self._mine, within, part.condition, gallery_templates.c.pack == pack)
             .order_by(gallery_entries.c.key)
             .execution_options(yield_per=batch)
         )

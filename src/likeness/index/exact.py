@@ -26,7 +26,7 @@ from likeness.index.codes import Goal, codec_of
 from likeness.index.combiner import Combiner
 from likeness.index.scans import Candidates, CompiledScan, Scan
 from likeness.index.scores import best_hits, rounded_exactly
-from likeness.index.table import Table
+from likeness.index.table import Table, row_bytes
 from likeness.index.vectors import checked_bounds, checked_key, checked_keys, checked_query, checked_rows
 from likeness.index.views import TableSnapshot
 
@@ -105,7 +105,12 @@ class ExactIndex:
     @property
     def bytes_per_template(self) -> float:
         """Memory in bytes for each stored template, spare room included."""
-        return self._table.nbytes / max(1, len(self._table))
+        return self.nbytes / max(1, len(self._table))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in bytes, spare room included."""
+        return self._table.nbytes
 
     def _answer_all(self, searches: Sequence[_Search]) -> list[Answer]:
         with self._table.reading() as snapshot:
@@ -127,6 +132,11 @@ class ExactIndex:
                     (again,) = self._scan(snapshot.parts, [sure])
                     answers[number] = _answer(snapshot, search, sure, again)
             return answers
+
+
+def least_bytes(count: int, dimension: int) -> int:
+    """Give the memory in bytes that an index without a folder takes for ``count`` templates, without spare room."""
+    return count * row_bytes(codec_of(dimension))
 
 
 def best_scan(dimension: int, *, threads: int = 1) -> Scan:

@@ -41,6 +41,12 @@ _SMALLEST_CHUNK_ROWS = 64
 _KEY_BYTES = 2 * 32  # the two integers of an entry of ``_slots``; the dictionary's own table is counted apart
 
 
+def row_bytes(codec: Codec) -> int:
+    """Give the memory in bytes that a row takes, its template and its key included."""
+    terms = 2 * np.dtype(np.uint32).itemsize
+    return codec.pitch + codec.half_pitch + terms + 4 * codec.dimension + np.dtype(np.int64).itemsize + _KEY_BYTES
+
+
 class Table:
     """Rows by key, for many readers and one writer at a time.
 

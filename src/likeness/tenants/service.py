@@ -115,6 +115,24 @@ class Tenants:
         """
         return self._open(self.row_by_name(name))
 
+    def by_id(self, tenant_id: str) -> Tenant:
+        """Give a tenant by its id, for a process that follows its gallery. Blocks.
+
+        Raises NotFound, and SetupError when its data key or its settings cannot be read.
+        """
+        opened = self._opened.get(tenant_id)
+        if opened is None:
+            row = self._database.read_now(lambda c: repository.find_tenant(c, tenant_id=tenant_id))
+            if row is None:
+                raise NotFound("There is no such tenant.")
+            opened = self._open(row)
+        return opened
+
+    def forget(self, tenant_id: str) -> None:
+        """Drop an opened tenant with its data key. It may be unknown."""
+        with self._lock:
+            self._forget(tenant_id)
+
     async def get(self, tenant_id: str) -> Tenant:
         """Give the tenant of an authorised request.
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from likeness.engine.packs.identity import PackIdentity
-from likeness.gallery.repository import BLOCK_SPAN, GalleryRepository
+from likeness.gallery.repository import BLOCK_SPAN, WHOLE, GalleryRepository, Part
 from likeness.gallery.templates.sealing import open_block, open_templates, seal_block
 from likeness.store.tables import gallery_blocks
 from likeness.tenants.service import Tenant
@@ -48,20 +48,24 @@ class TemplateBatch:
         return spans
 
 
-def stored_templates(connection: Connection, tenant: Tenant, pack: PackIdentity, size: int) -> Iterator[TemplateBatch]:
-    """Read all of a tenant's templates of a pack, by rising key. Each has ``size`` numbers."""
+def stored_templates(
+    connection: Connection, tenant: Tenant, pack: PackIdentity, size: int, part: Part = WHOLE
+) -> Iterator[TemplateBatch]:
+    """Read a tenant's templates of a pack in one part, by rising key. Each has ``size`` numbers."""
     gallery = GalleryRepository(tenant.id)
-    start = 0
+    start = 0  # the first span that is not read yet
     for span in gallery.block_spans(connection, pack):
-        sealed, first = gallery.block(connection, pack, span), span * BLOCK_SPAN
+        if part.first_span(span) != span:
+            continue
+        sealed = gallery.block(connection, pack, span)
         block = open_block(tenant, pack, span, sealed, size) if sealed is not None else None
         if block is None:  # damaged, or deleted by a server's write after the spans were listed
             continue
-        if start < first:
-            yield from _read_rows(connection, tenant, pack, size, start, first)
+        if part.first_span(start) < span:
+            yield from _read_rows(connection, tenant, pack, size, (start, span), part)
         yield TemplateBatch(*block, by_row=False)
-        start = first + BLOCK_SPAN
-    yield from _read_rows(connection, tenant, pack, size, start, None)
+        start = span + 1
+    yield from _read_rows(connection, tenant, pack, size, (start, None), part)
 
 
 def gathered(batches: Iterable[TemplateBatch], count: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
@@ -84,8 +88,8 @@ def seal_span(connection: Connection, tenant: Tenant, sizes: Mapping[PackIdentit
     """
     gallery = GalleryRepository(tenant.id)
     gallery.lock(connection)
-    first, end = span * BLOCK_SPAN, (span + 1) * BLOCK_SPAN
-    if gallery.newest_key(connection) < end:
+    first = span * BLOCK_SPAN
+    if gallery.newest_key(connection) < first + BLOCK_SPAN:
         return False
     for pack, size in sizes.items():
         there = gallery.block(connection, pack, span)
@@ -93,17 +97,29 @@ def seal_span(connection: Connection, tenant: Tenant, sizes: Mapping[PackIdentit
             if open_block(tenant, pack, span, there, size) is not None:
                 continue
             gallery.drop_blocks(connection, [first], gallery_blocks.c.pack == pack)
-        batches = list(_read_rows(connection, tenant, pack, size, first, end))
+        batches = list(_read_rows(connection, tenant, pack, size, (span, span + 1)))
         if sum(len(batch.keys) for batch in batches) >= FEWEST_ROWS and not any(batch.damaged for batch in batches):
             gallery.add_block(connection, pack, span, seal_block(tenant, pack, span, *joined(batches)))
     return True
 
 
 def _read_rows(
-    connection: Connection, tenant: Tenant, pack: PackIdentity, size: int, first_key: int, end_key: int | None
+    connection: Connection,
+    tenant: Tenant,
+    pack: PackIdentity,
+    size: int,
+    spans: tuple[int, int | None],
+    part: Part = WHOLE,
 ) -> Iterator[TemplateBatch]:
+    """Read the rows of a part from the first span on, up to the end span without it. None: there is no end."""
+    first, end = spans
     stored = GalleryRepository(tenant.id).templates(
-        connection, pack, first_key=first_key, end_key=end_key, batch=READ_ROWS
+        connection,
+        pack,
+        first_key=first * BLOCK_SPAN,
+        end_key=None if end is None else end * BLOCK_SPAN,
+        part=part,
+        batch=READ_ROWS,
     )
     for rows in stored:
         yield open_rows(tenant, pack, size, rows)
