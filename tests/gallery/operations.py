@@ -15,9 +15,15 @@ from likeness.kit.ids import new_id
 from likeness.store.database import Database
 from likeness.store.tables import galleries, gallery_entries, gallery_templates, tenants
 
-OLD, NEW = PackIdentity("old@1"), PackIdentity("new@1")
+OLD, NEW = PackIdentity("fake@1"), PackIdentity("fake-2@1")
 PACKS = (OLD, NEW)
 Rows = dict[tuple[int, str], bytes]
+Seal = Callable[[PackIdentity, str], bytes]
+"""Makes a sealed template of a pack for the entry with an id."""
+
+
+def any_bytes(_pack: PackIdentity, _entry_id: str) -> bytes:
+    return new_id().encode()
 
 
 def new_gallery(database: Database) -> GalleryRepository:
@@ -32,8 +38,10 @@ def new_gallery(database: Database) -> GalleryRepository:
     return rows
 
 
-def new_entry(*packs: PackIdentity, external_id: str | None = None) -> NewEntry:
-    return NewEntry(new_id(), external_id, {}, 90, None, 0.0, {pack: new_id().encode() for pack in packs or (OLD,)})
+def new_entry(*packs: PackIdentity, external_id: str | None = None, seal: Seal = any_bytes) -> NewEntry:
+    entry_id = new_id()
+    sealed = {pack: seal(pack, entry_id) for pack in packs or (OLD,)}
+    return NewEntry(entry_id, external_id, {}, 90, None, 0.0, sealed)
 
 
 def stored(connection: Connection, tenant_id: str) -> tuple[Rows, tuple[str, str | None] | None]:
@@ -46,18 +54,22 @@ def stored(connection: Connection, tenant_id: str) -> tuple[Rows, tuple[str, str
     return {(key, pack): sealed for key, pack, sealed in found}, (row[0], row[1]) if row else None
 
 
-OPERATIONS: dict[str, Callable[[Connection, GalleryRepository, list[int], PackIdentity], object]] = {
-    "add": lambda c, rows, _keys, pack: rows.add(c, new_entry(pack)),
-    "add with both packs": lambda c, rows, _keys, _pack: rows.add(c, new_entry(*PACKS)),
-    "erase": lambda c, rows, keys, _pack: rows.erase(c, _id_of(c, keys)),
-    "drop": lambda c, rows, keys, pack: rows.drop_template(c, keys[0] if keys else 0, pack),
-    "replace": lambda c, rows, keys, pack: rows.replace_template(c, keys[0] if keys else 0, pack, new_id().encode()),
-    "fill": lambda c, rows, keys, pack: rows.add_templates(c, pack, {key: new_id().encode() for key in keys[:3]}),
-    "finish": lambda c, rows, keys, pack: ReindexRepository(rows.tenant_id).delete_superseded(c, pack, keys[:3]),
-    "abandon": lambda c, rows, keys, pack: ReindexRepository(rows.tenant_id).delete_surplus(c, pack, keys[:3]),
-    "cut over": lambda c, rows, _keys, pack: rows.set_packs(c, GalleryPacks(pack, None)),
-    "shadow": lambda c, rows, _keys, pack: rows.set_packs(c, GalleryPacks(pack, OLD)),
-    "forget photo": lambda c, rows, keys, _pack: rows.forget_image(c, _id_of(c, keys)),
+OPERATIONS: dict[str, Callable[[Connection, GalleryRepository, list[int], PackIdentity, Seal], object]] = {
+    "add": lambda c, rows, _keys, pack, seal: rows.add(c, new_entry(pack, seal=seal)),
+    "add with both packs": lambda c, rows, _keys, _pack, seal: rows.add(c, new_entry(*PACKS, seal=seal)),
+    "erase": lambda c, rows, keys, _pack, _seal: rows.erase(c, _id_of(c, keys)),
+    "drop": lambda c, rows, keys, pack, _seal: rows.drop_template(c, keys[0] if keys else 0, pack),
+    "replace": lambda c, rows, keys, pack, seal: rows.replace_template(
+        c, keys[0] if keys else 0, pack, seal(pack, _id_of(c, keys))
+    ),
+    "fill": lambda c, rows, keys, pack, seal: rows.add_templates(
+        c, pack, {key: seal(pack, _id_of(c, [key])) for key in keys[:3]}
+    ),
+    "finish": lambda c, rows, keys, pack, _seal: ReindexRepository(rows.tenant_id).delete_superseded(c, pack, keys[:3]),
+    "abandon": lambda c, rows, keys, pack, _seal: ReindexRepository(rows.tenant_id).delete_surplus(c, pack, keys[:3]),
+    "cut over": lambda c, rows, _keys, pack, _seal: rows.set_packs(c, GalleryPacks(pack, None)),
+    "shadow": lambda c, rows, _keys, pack, _seal: rows.set_packs(c, GalleryPacks(pack, OLD)),
+    "forget photo": lambda c, rows, keys, _pack, _seal: rows.forget_image(c, _id_of(c, keys)),
 }
 
 
@@ -66,7 +78,7 @@ def _id_of(connection: Connection, keys: list[int]) -> str:
     return connection.execute(query).scalar_one_or_none() or "nobody"
 
 
-def change_at_random(database: Database, rows: GalleryRepository, seed: int, count: int) -> int:
+def change_at_random(database: Database, rows: GalleryRepository, seed: int, count: int, seal: Seal = any_bytes) -> int:
     """Make ``count`` changes, most of them new entries. Give how many the database refused."""
     chance, refused = random.Random(seed), 0
 
@@ -75,7 +87,7 @@ def change_at_random(database: Database, rows: GalleryRepository, seed: int, cou
         keys = [entry.key for entry in rows.page(connection, after_key=0, limit=1000)]
         keys = keys[chance.randrange(len(keys)) :] if keys else []
         name = chance.choice([*OPERATIONS, *["add", "add with both packs"] * 3])
-        OPERATIONS[name](connection, rows, keys, chance.choice(PACKS))
+        OPERATIONS[name](connection, rows, keys, chance.choice(PACKS), seal)
 
     for _ in range(count):
         try:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, event, insert, select
 from sqlalchemy.exc import IntegrityError
 
 import likeness
-from gallery.operations import NEW, OLD, OPERATIONS, PACKS, new_entry, new_gallery, stored
+from gallery.operations import NEW, OLD, OPERATIONS, PACKS, any_bytes, new_entry, new_gallery, stored
 from likeness.errors import ServiceUnavailable
 from likeness.gallery.repository import GalleryRepository
 from likeness.store import engines, migrations
@@ -79,7 +79,7 @@ def carry_out(database: Database, rows: GalleryRepository, group: list[Step]) ->
             keys = keys[which % len(keys) :] if keys else []
             place = changes.mark(connection)
             with connection.begin_nested() as savepoint:
-                OPERATIONS[name](connection, rows, keys, PACKS[pack])
+                OPERATIONS[name](connection, rows, keys, PACKS[pack], any_bytes)
                 if not succeeds:
                     savepoint.rollback()
                     changes.go_back(connection, place)

@@ -1,0 +1,275 @@
+"""A shard: one part of all galleries in memory. It follows the log of changes, and answers searches.
+
+Of each gallery it holds the entries of its part, with an index for every pack that they have templates of. A search
+names the change that its answer must cover. It waits until the shard has applied that change.
+
+A shard has a limit of memory. A gallery that would not fit is refused with its reason, and the others are served. The
+limit can be exceeded by the spare room of an index, which is at most one of its chunks.
+"""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from likeness.engine.packs.identity import PackIdentity
+from likeness.errors import NotFound, ServiceUnavailable, SetupError
+from likeness.gallery.following import ChangeBatch, OutOfReach, numbers_now
+from likeness.gallery.memory.galleries import REBUILD_ROWS
+from likeness.gallery.repository import GalleryPacks, GalleryRepository, Part
+from likeness.gallery.templates.blocks import TemplateBatch, gathered, open_rows, stored_templates
+from likeness.index.base import Answer
+from likeness.index.exact import ExactIndex, least_bytes
+from likeness.tenants.service import Tenant
+
+log = logging.getLogger("likeness.gallery")
+REFUSED_SECONDS = 30.0
+"""A refused gallery is not loaded again sooner. Its first change after that time loads it."""
+_LOADING = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShardQuery:
+    """A search in one part of a tenant's gallery, which the caller has authorised.
+
+    ``template`` is a (d,) float32 vector of ``pack``. The answer covers at least the changes up to ``number``. ``k`` is
+    at least 1, or None for every template at or above ``minimum_score``.
+    """
+
+    tenant_id: str
+    pack: PackIdentity
+    template: NDArray[np.float32] = field(repr=False)
+    number: int
+    k: int | None = 1
+    minimum_score: float = -math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedAnswer:
+    """An answer, and the number of a change that it covers with all changes before. It may cover later ones, too."""
+
+    answer: Answer
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStatus:
+    """What a shard holds: its galleries, those that it refuses, and its indexes' memory in bytes."""
+
+    galleries: int
+    refused: int
+    nbytes: int
+    limit_bytes: int
+
+
+@dataclass(slots=True, eq=False)
+class _HeldGallery:
+    tenant: Tenant
+    indexes: dict[PackIdentity, ExactIndex] = field(default_factory=dict)
+    number: int = _LOADING
+    nbytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    reason: str
+    until: float
+
+
+class _TooLarge(Exception):
+    """The gallery does not fit into the shard's memory."""
+
+
+class Shard:
+    """A ``FollowingIndex`` of one part. One thread makes its changes, and any thread searches.
+
+    ``open_tenant`` gives a tenant with its data key by the tenant's id. It raises NotFound or SetupError.
+    ``close_tenant`` forgets one. ``template_size`` gives how many numbers a pack's templates have, or raises
+    SetupError. ``limit_bytes`` is the most memory for the indexes. ``make_index`` makes one of a dimension, in memory.
+    """
+
+    def __init__(
+        self,
+        part: Part,
+        open_tenant: Callable[[str], Tenant],
+        template_size: Callable[[PackIdentity], int],
+        *,
+        limit_bytes: int,
+        close_tenant: Callable[[str], None] = lambda _: None,
+        make_index: Callable[[int], ExactIndex] = ExactIndex,
+    ) -> None:
+        self.part = part
+        self._open_tenant = open_tenant
+        self._close_tenant = close_tenant
+        self._template_size = template_size
+        self._limit_bytes = limit_bytes
+        self._make_index = make_index
+        self._changed = threading.Condition()
+        self._held: dict[str, _HeldGallery] = {}
+        self._refused: dict[str, _Refusal] = {}
+        self._nbytes = 0
+
+    @property
+    def status(self) -> ShardStatus:
+        with self._changed:
+            served = sum(held.number != _LOADING for held in self._held.values())
+            return ShardStatus(served, len(self._refused), self._nbytes, self._limit_bytes)
+
+    def search(self, query: ShardQuery, *, seconds: float) -> NumberedAnswer:
+        """Answer for the part, after a wait of at most ``seconds`` for the query's number.
+
+        Raises ServiceUnavailable when the shard is still behind then, or refuses the gallery. Raises ValueError for a
+        template of another size, or bounds that are not valid.
+        """
+        held = self._reached(query, seconds)
+        number, index = held.number, held.indexes.get(query.pack)
+        if index is None:  # no entry of this part has a template of the pack
+            return NumberedAnswer(Answer((), certified=True, size=0), number)
+        if query.k is None:
+            return NumberedAnswer(index.above(query.template, query.minimum_score), number)
+        return NumberedAnswer(index.search(query.template, k=query.k, minimum_score=query.minimum_score), number)
+
+    def _reached(self, query: ShardQuery, seconds: float) -> _HeldGallery:
+        with self._changed:
+            self._changed.wait_for(
+                lambda: query.tenant_id in self._refused or self._number(query.tenant_id) >= query.number, seconds
+            )
+            if (refusal := self._refused.get(query.tenant_id)) is not None:
+                raise ServiceUnavailable(refusal.reason)
+            number = self._number(query.tenant_id)
+            if number < query.number or number == _LOADING:
+                raise ServiceUnavailable(
+                    f"A part of the gallery has not applied change {query.number} yet; try again shortly."
+                )
+            return self._held[query.tenant_id]
+
+    def _number(self, tenant_id: str) -> int:
+        held = self._held.get(tenant_id)
+        return held.number if held else _LOADING
+
+    def load(self, connection: Connection, tenant_id: str, packs: GalleryPacks) -> None:
+        """Take the part of a whole gallery, in place of what was there. Refuse it when it cannot be held."""
+        self._let_go(tenant_id)
+        with self._refusing(tenant_id):
+            held = self._held[tenant_id] = _HeldGallery(self._open_tenant(tenant_id))
+            self._fill(held, connection, packs)
+            self._reach(held, numbers_now(connection, [tenant_id])[tenant_id])
+
+    def apply(self, tenant_id: str, batch: ChangeBatch) -> None:
+        """Make the changes of the part. A gallery that grows too large is refused from then on."""
+        held = self._held.get(tenant_id)
+        if held is None:
+            if self._refused[tenant_id].until > time.monotonic():
+                return
+            raise OutOfReach
+        with self._refusing(tenant_id):
+            self._change(held, batch)
+            self._reach(held, batch.changes[-1].number)
+
+    def drop(self, tenant_id: str) -> None:
+        """Forget a gallery that does not exist, and its tenant's key. It may be unknown."""
+        self._let_go(tenant_id)
+        self._close_tenant(tenant_id)
+
+    @contextmanager
+    def _refusing(self, tenant_id: str) -> Iterator[None]:
+        """Refuse a gallery that cannot be held. After any other error let it go, because its rows are not known."""
+        try:
+            yield
+        except (_TooLarge, SetupError, NotFound) as error:
+            self._refuse(tenant_id, error)
+        except BaseException:
+            self._let_go(tenant_id)
+            raise
+
+    def _reach(self, held: _HeldGallery, number: int) -> None:
+        with self._changed:
+            held.number = number
+            self._changed.notify_all()
+
+    def _let_go(self, tenant_id: str) -> None:
+        with self._changed:
+            self._refused.pop(tenant_id, None)
+            held = self._held.pop(tenant_id, None)
+            self._nbytes -= held.nbytes if held else 0
+
+    def _refuse(self, tenant_id: str, error: Exception) -> None:
+        log.error("the gallery of tenant %s is not held in part %d: %s", tenant_id, self.part.number, error)
+        self._let_go(tenant_id)
+        with self._changed:
+            reason = "A part of the gallery is not served: see the log of its shard."
+            self._refused[tenant_id] = _Refusal(reason, time.monotonic() + REFUSED_SECONDS)
+            self._changed.notify_all()
+
+    def _fill(self, held: _HeldGallery, connection: Connection, packs: GalleryPacks) -> None:
+        tenant, rows = held.tenant, GalleryRepository(held.tenant.id)
+        self._demand_room(self._index(held, packs.pack), rows.count(connection, self.part))
+        enrolling = [pack for pack in (packs.pack, packs.shadow) if pack]
+        for pack in dict.fromkeys([*enrolling, *rows.stored_packs(connection)]):
+            index = self._index(held, pack)
+            stored = stored_templates(connection, tenant, pack, index.dimension, self.part)
+            for keys, templates in gathered((self._sound(tenant, batch) for batch in stored), REBUILD_ROWS):
+                self._demand_room(index, len(keys))
+                index.add_many(keys, templates)
+                self._measure(held)
+
+    def _change(self, held: _HeldGallery, batch: ChangeBatch) -> None:
+        latest: dict[PackIdentity, dict[int, tuple[int, str, bytes] | None]] = {}
+        for change in batch.changes:
+            key = change.entry_key
+            if key is None or not self.part.has(key):
+                continue
+            for pack in [change.pack] if change.pack else held.indexes.keys() | change.sealed_templates.keys():
+                sealed = change.sealed_templates.get(pack)
+                there = change.entry_id is not None and sealed is not None
+                latest.setdefault(pack, {})[key] = (key, change.entry_id, sealed) if there else None  # type: ignore[assignment]
+        for pack, by_key in latest.items():
+            self._put(held, pack, by_key)
+        enrolling = [pack for pack in (batch.packs.pack, batch.packs.shadow) if pack]
+        for pack in enrolling:
+            self._index(held, pack)
+        for pack in [pack for pack, index in held.indexes.items() if not len(index) and pack not in enrolling]:
+            del held.indexes[pack]
+        self._measure(held)
+
+    def _put(self, held: _HeldGallery, pack: PackIdentity, by_key: dict[int, tuple[int, str, bytes] | None]) -> None:
+        """Give entries the templates that they have now. An entry with None has none."""
+        index = self._index(held, pack)
+        rows = [row for _, row in sorted(by_key.items()) if row]
+        gone = [key for key, row in by_key.items() if row is None]
+        if rows:
+            found = self._sound(held.tenant, open_rows(held.tenant, pack, index.dimension, rows))
+            self._demand_room(index, sum(key not in index for key in found.keys.tolist()))
+            index.add_many(found.keys, found.rows)
+            gone += found.damaged
+        for key in gone:
+            index.remove(key)
+
+    def _sound(self, tenant: Tenant, batch: TemplateBatch) -> TemplateBatch:
+        if batch.damaged:
+            log.error("%d templates of tenant %s cannot be read: searches omit them", len(batch.damaged), tenant.id)
+        return batch
+
+    def _index(self, held: _HeldGallery, pack: PackIdentity) -> ExactIndex:
+        index = held.indexes.get(pack)
+        if index is None:
+            index = held.indexes[pack] = self._make_index(self._template_size(pack))
+        return index
+
+    def _demand_room(self, index: ExactIndex, more: int) -> None:
+        wanted = self._nbytes + least_bytes(more, index.dimension)
+        if wanted > self._limit_bytes:
+            raise _TooLarge(f"it needs more than the {self._limit_bytes:,} bytes that this shard may hold")
+
+    def _measure(self, held: _HeldGallery) -> None:
+        now = sum(index.nbytes for index in held.indexes.values())
+        with self._changed:
+            self._nbytes += now - held.nbytes
+            held.nbytes = now
