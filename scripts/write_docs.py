@@ -10,6 +10,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import typer
 
 from likeness.cli import app
 from likeness.errors import MEANINGS, ErrorCode, raised_errors
+from likeness.kit.metrics import METRICS
 from likeness.settings import PREFIX, Settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -39,6 +41,16 @@ def settings() -> Iterator[str]:
         yield f"### `{PREFIX}{name.upper()}`"
         yield paragraph(f"{field.description} Default: {DEFAULTS_IN_WORDS.get(name, written)}.")
         yield ""
+
+
+def metrics() -> Iterator[str]:
+    """Give a table of the metrics of a server."""
+    import_module("likeness.app")  # its modules make them
+    yield "| metric | type | labels | meaning |"
+    yield "| --- | --- | --- | --- |"
+    for name, metric in sorted(METRICS.items()):
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        yield f"| `{name}` | {metric.kind} | {labels} | {metric.meaning} |"
 
 
 def errors() -> Iterator[str]:
@@ -74,6 +86,7 @@ def calls() -> Iterator[str]:
 
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "settings": settings,
+    "metrics": metrics,
     "errors": errors,
     "commands": commands,
     "calls": calls,

@@ -34,6 +34,10 @@ class Server:
     clock: MovableClock
 
     @property
+    def metrics_url(self) -> str:
+        return str(self.deployment.settings.metrics_address)
+
+    @property
     def components(self) -> Components:
         return components_of(self.app, Components)
 
@@ -53,8 +57,10 @@ test_settings.__test__ = False  # type: ignore[attr-defined]  # pytest takes the
 def serving(settings: Settings, engine: Engine | None = None) -> Iterator[Server]:
     """Run the application on a loopback port, free or as set, with a clock that the test can move."""
     port = settings.port if "port" in settings.model_fields_set else 0
-    listener = socket.create_server(("127.0.0.1", port))
-    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+    listener, metrics_listener = (socket.create_server(("127.0.0.1", each)) for each in (port, 0))
+    settings = settings.model_copy(
+        update={"port": listener.getsockname()[1], "metrics_port": metrics_listener.getsockname()[1]}
+    )
     if not is_initialised(settings):
         initialise(settings)
     clock = MovableClock(time.time())
@@ -62,7 +68,7 @@ def serving(settings: Settings, engine: Engine | None = None) -> Iterator[Server
     app = create_app(deployment, engine or FakeEngine())
     server = make_server(app, settings, refuse_waiting=components_of(app, Components).refuse_waiting)
     app.state.server = server
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread = threading.Thread(target=server.run, args=([listener, metrics_listener],), daemon=True)
     thread.start()
     try:
         wait_until_ready(settings.origin)
@@ -71,6 +77,7 @@ def serving(settings: Settings, engine: Engine | None = None) -> Iterator[Server
         server.should_exit = True
         thread.join(20)
         listener.close()
+        metrics_listener.close()
         deployment.close()
 
 

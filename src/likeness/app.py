@@ -26,6 +26,7 @@ from likeness.kit.executors import SizedExecutor
 from likeness.kit.repeating import repeat_forever
 from likeness.match import endpoints as match_endpoints
 from likeness.match.service import Matcher
+from likeness.metrics import MetricsPort, ServerMetrics
 from likeness.openapi import describer
 from likeness.sessions import endpoints as session_endpoints
 from likeness.sessions import result_endpoints as info_endpoints
@@ -116,9 +117,13 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
         },
     )
     app.add_middleware(RequestContext, pace=BodyPace(settings.request_seconds, settings.body_bytes_per_second))
+    admission = http.make_admission(settings)
+    if settings.metrics_port is not None:
+        metrics = ServerMetrics(deployment, engine, gallery.galleries, admission, processes)
+        app.add_middleware(MetricsPort, port=settings.metrics_port, metrics=metrics)  # the outermost: it counts nothing
     app.state.components = Components(
         body_limits=http.BodyLimits(settings.max_image_bytes),
-        admission=http.make_admission(settings),
+        admission=admission,
         tokens=tokens,
         tenants=deployment.tenants,
         quota=Quota(settings.requests_per_minute, clock),

@@ -7,7 +7,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 MEBIBYTE = 1024 * 1024
 LARGEST_PHOTO_BYTES = 64 * MEBIBYTE
@@ -27,6 +36,17 @@ class Settings(BaseModel):
     data_dir: Path = Field(Path("data"), description="Folder of the database, the images, the key file and the models.")
     host: str = Field("127.0.0.1", description="Address that the server listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the server listens on.")
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port that serves `/metrics`, and nothing else. Without it there is no `/metrics`.",
+    )
+    metrics_host: str = Field(
+        "127.0.0.1",
+        description="Address of `LIKENESS_METRICS_PORT`. Choose another one only in a network of your own: everybody "
+        "who reaches the port can read the figures.",
+    )
     max_connections: int = Field(
         1000,
         ge=8,
@@ -172,6 +192,13 @@ class Settings(BaseModel):
         variables = {variable.lower(): value for variable, value in os.environ.items()}
         return {fields[name]: value for name, value in variables.items() if name in fields} | given
 
+    @field_validator("metrics_port")
+    @classmethod
+    def _port_of_its_own(cls, value: int | None, others: ValidationInfo) -> int | None:
+        if value is not None and value == others.data.get("port"):
+            raise ValueError("must differ from LIKENESS_PORT")
+        return value
+
     @field_validator("base_url")
     @classmethod
     def _plain_origin(cls, value: str | None) -> str | None:
@@ -204,8 +231,12 @@ class Settings(BaseModel):
     @property
     def own_address(self) -> str:
         """Where the server listens, without a trailing slash."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"http://{_in_address(self.host)}:{self.port}"
+
+    @property
+    def metrics_address(self) -> str | None:
+        """Where the metrics are, or None."""
+        return f"http://{_in_address(self.metrics_host)}:{self.metrics_port}/metrics" if self.metrics_port else None
 
     @property
     def database_address(self) -> str:
@@ -234,6 +265,10 @@ class Settings(BaseModel):
     @property
     def models_dir(self) -> Path:
         return self.data_dir / "models"
+
+
+def _in_address(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _is_every_address(host: str) -> bool:

@@ -36,6 +36,11 @@ def test_kubernetes_accepts_its_manifests() -> None:
     assert said.count(" passed for resource ") == len(files)
 
 
+def test_prometheus_accepts_the_rules() -> None:
+    promtool = needed_program("promtool", of="Debian: the package prometheus")
+    assert "rules found" in run(promtool, "check", "rules", DEPLOY / "prometheus" / "alerts.yaml")
+
+
 def test_the_unit_exposes_little() -> None:
     analyze = needed_program("systemd-analyze", of="Debian: the package systemd")
     said = run(analyze, "security", "--offline=true", "--no-pager", DEPLOY / "likeness.service")

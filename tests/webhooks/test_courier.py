@@ -13,6 +13,7 @@ from likeness.webhooks.courier import LEASE_SECONDS, LONGEST_WAIT_SECONDS, next_
 from likeness.webhooks.outbox import Outbox
 from likeness.webhooks.sender import DeliveryOutcome, Sender
 from likeness.webhooks.signature import verify_body
+from scraped import counting
 from webhooks.house import House
 from webhooks.receiver import Receiver
 
@@ -55,6 +56,21 @@ def test_any_other_answer_is_tried_again(house: House, receiver: Receiver, statu
     house.deliver()
     assert (house.log[0].state, house.log[0].tries) == ("delivered", 2)
     assert receiver.headers[0]["Likeness-Delivery"] == receiver.headers[1]["Likeness-Delivery"]
+
+
+def test_tries_count_by_the_state_after_them(house: House, receiver: Receiver) -> None:
+    house.webhooks.put(house.tenant, receiver.url, {})
+    receiver.answers = [500, 200, 500]
+    with counting() as risen:
+        house.put_out()
+        house.deliver()
+        house.clock.move(6)
+        house.deliver()
+        house.put_out()
+        house.clock.move(TWO_HOURS)
+        house.deliver()
+    tries = {name: count for name, count in risen.items() if name.startswith("likeness_webhook_tries_total")}
+    assert tries == {f"likeness_webhook_tries_total,state={state}": 1 for state in ("pending", "delivered", "failed")}
 
 
 def test_tries_end_after_two_hours(house: House, receiver: Receiver) -> None:

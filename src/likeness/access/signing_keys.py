@@ -60,6 +60,11 @@ class SigningKeys:
         """
         return {row.kid: _ends_at(row) for row in self._database.read_now(self._live)}
 
+    def signs_since(self, connection: Connection) -> float | None:
+        """Give the time at which the key that signs was made. None if there is none."""
+        made = select(signing_keys.c.created_at).where(signing_keys.c.retired_at.is_(None))
+        return connection.execute(made).scalars().first()
+
     def rotate(self) -> str:
         """Make a new signing key and retire the old one. Gives the new ``kid``."""
         key = SigningKey.generate()

@@ -82,6 +82,8 @@ def _serve(deployment: Deployment, engine: Engine, listeners: list[socket.socket
     with _processes(deployment.settings, engine) as processes:
         app = create_app(deployment, engine, processes)
         log.info("listening on %s", deployment.settings.own_address)
+        if deployment.settings.metrics_address:
+            log.info("metrics are at %s", deployment.settings.metrics_address)
         refuse_waiting = components_of(app, Components).refuse_waiting
         make_server(app, deployment.settings, refuse_waiting=refuse_waiting).run(listeners)
     log.info("stopped")

@@ -6,8 +6,35 @@ import time
 from likeness.engine.base import Engine, Face, Use
 from likeness.engine.policy import FacePolicy
 from likeness.engine.processes import PhotoProcesses
+from likeness.errors import ErrorCode, LikenessError, LowQuality
 from likeness.kit.admission import PLACE, Place
 from likeness.kit.executors import SizedExecutor
+from likeness.kit.metrics import Count, Times
+
+ACCEPTED = "accepted"
+_wait = Times("likeness_wait_seconds", "Time that a photo waits for a worker.")
+_analysis = Times("likeness_analysis_seconds", "Time that a worker needs for a photo.")
+_photos = Count(
+    "likeness_photos_total",
+    "Analysed photos, by their use and their outcome: accepted, or the code of the refusal.",
+    {
+        "use": Use,
+        "outcome": (
+            ACCEPTED,
+            ErrorCode.NO_FACE,
+            ErrorCode.MULTIPLE_FACES,
+            ErrorCode.LOW_QUALITY,
+            ErrorCode.INVALID_IMAGE,
+            ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+            ErrorCode.UNEXPECTED_ERROR,
+        ),
+    },
+)
+_low_quality = Count(
+    "likeness_low_quality_total",
+    "Photos refused for their quality, by each ISO/IEC 29794-5 measure that is too low. A photo may have several.",
+    {"measure": ()},
+)
 
 
 class FaceWorkers:
@@ -21,7 +48,7 @@ class FaceWorkers:
 
     async def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy) -> Face:
         """Analyse a photo as :meth:`Engine.analyse` does. Raises ServiceUnavailable if too many photos wait."""
-        return await self.executor.run(self._analyse, photo, use, policy, PLACE.get())
+        return await self.executor.run(self._analyse, photo, use, policy, PLACE.get(), time.monotonic())
 
     async def analyse_both(
         self, first: bytes, second: bytes, *, uses: tuple[Use, Use], policy: FacePolicy
@@ -36,13 +63,27 @@ class FaceWorkers:
         source, target = (_or_raise(face) for face in faces)
         return source, target
 
-    def _analyse(self, photo: bytes, use: Use, policy: FacePolicy, place: Place | None) -> Face:
+    def _analyse(self, photo: bytes, use: Use, policy: FacePolicy, place: Place | None, asked_at: float) -> Face:
         began = time.monotonic()
+        outcome: str = ErrorCode.UNEXPECTED_ERROR
         try:
-            return self._analyst.analyse(photo, use=use, policy=policy)
+            face = self._analyst.analyse(photo, use=use, policy=policy)
+            outcome = ACCEPTED
+        except LikenessError as error:
+            outcome = error.code
+            if isinstance(error, LowQuality):
+                for measure in error.reasons:
+                    _low_quality.add(measure)
+            raise
+        else:
+            return face
         finally:
+            seconds = time.monotonic() - began
             if place:
-                place.analysed(time.monotonic() - began)
+                place.analysed(seconds)
+            _wait.add(began - asked_at)
+            _analysis.add(seconds)
+            _photos.add(use, outcome)
 
 
 def _or_raise(face: Face | BaseException) -> Face:

@@ -454,6 +454,11 @@ def photos_to_delete(connection: Connection) -> Iterator[tuple[str, str, str]]:
     yield from ((row[0], row[1], row[2]) for row in connection.execute(query))
 
 
+def count_deletions(connection: Connection) -> int:
+    """Count the photos that must be deleted and may still exist."""
+    return connection.execute(select(func.count()).select_from(photo_deletions)).scalar_one()
+
+
 def forget_deletions(connection: Connection, deleted: Sequence[str]) -> None:
     """Remove the records of photos that are deleted."""
     for start in range(0, len(deleted), 10_000):

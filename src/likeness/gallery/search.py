@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from likeness.engine.levels import LEVELS
 from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import ServiceUnavailable
 from likeness.gallery.decision import DecisionThreshold, decide
@@ -14,12 +16,22 @@ from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.repository import Entry, GalleryRepository
 from likeness.index.base import Answer, Hit
 from likeness.kit.executors import SizedExecutor
+from likeness.kit.metrics import Count, Times
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant
 
 log = logging.getLogger("likeness.gallery")
 RESCANS = 50
 RESCAN_PAUSE_SECONDS = 0.01
+_scan_seconds = Times("likeness_scan_seconds", "Time of a search's scan, with its wait for other scans.")
+_searches = Count(
+    "likeness_searches_total",
+    "Searches, by whether the person was found, the level of the nearest entry, and whether the answer is certified.",
+    {"found": ("true", "false"), "level": map(str, (0, *LEVELS)), "certified": ("true", "false")},
+)
+_unproven = Count(
+    "likeness_unproven_scans_total", "Searches answered without proof: the memory or the program is faulty."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +108,8 @@ class Searcher:
         found = best is not None and best.found
         model = best.pack if best else snapshot.pack
         reached = best.level if best else 0
+        certified = answers.keys() == decisions.keys() and all(answer.certified for answer in answers.values())
+        _searches.add(*(str(value).lower() for value in (found, reached, certified)))
         return SearchOutcome(
             entry_id=best.entry.id if best and found else None,
             found=found,
@@ -105,7 +119,7 @@ class Searcher:
             model=model,
             decision=decisions[model],
             gallery_size=size,
-            certified=answers.keys() == decisions.keys() and all(answer.certified for answer in answers.values()),
+            certified=certified,
             candidates=tuple(ranked[:candidates]),
         )
 
@@ -123,6 +137,7 @@ class Searcher:
         Of each other pack, give the hits that reach its threshold and have no template of the pack that answers. The
         scan and the query share one thread, because a change of thread takes longer than the query.
         """
+        began = time.monotonic()
         answers: dict[PackIdentity, Answer] = {}
         for pack in decisions.keys() & probe.templates.keys():
             template = probe.templates[pack]
@@ -131,7 +146,9 @@ class Searcher:
             else:
                 found = snapshot.indexes[pack].above(template, decisions[pack].threshold)
                 answers[pack] = _only_orphans(snapshot, found)
+        _scan_seconds.add(time.monotonic() - began)
         if not all(answer.certified for answer in answers.values()):
+            _unproven.add()
             log.error("a search was answered without proof: this machine's memory or this program is faulty")
         keys = [hit.key for answer in answers.values() for hit in answer.hits]
         rows = GalleryRepository(tenant.id)

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 
 from likeness.errors import ServiceUnavailable
 from likeness.kit.fairness import Shares
+from likeness.kit.metrics import Count
 
 FIRST_GUESS_SECONDS = 0.05
 LEAST_SECONDS = 0.005
@@ -20,6 +21,11 @@ LEAST_SECONDS = 0.005
 LEARNING = 0.1
 ROUNDS = 4
 LAPSE_SECONDS = 1.0
+_refused = Count(
+    "likeness_overload_refusals_total",
+    "Requests with photos that were refused with 503, because the queue or the memory for bodies was full.",
+    {"full": ("queue", "memory")},
+)
 
 
 class Place:
@@ -82,6 +88,12 @@ class Admission:
         """Places whose bodies have not arrived, the oldest first."""
         self._lock = threading.Lock()
 
+    @property
+    def photos(self) -> int:
+        """The photos in the queue, with those that workers analyse now."""
+        with self._lock:
+            return self._photos.total()
+
     def ask(self, tenant: str, *, photos: int, size: int) -> Place:
         """Give a place for a request with ``photos`` photos in at most ``size`` bytes. Raises ServiceUnavailable."""
         with self._lock:
@@ -92,7 +104,7 @@ class Admission:
                 self._uncount(lapsed)
             self._refuse_if_long(tenant, photos)
             if not self._bytes.take(tenant, size):
-                raise self._refusal(self._ahead(tenant, photos))
+                raise self._refusal(self._ahead(tenant, photos), full="memory")
             self._count(place)
             self._arriving[place] = None
             return place
@@ -131,9 +143,10 @@ class Admission:
     def _refuse_if_long(self, tenant: str, photos: int) -> None:
         ahead = self._ahead(tenant, photos)
         if ahead >= max(self._wait_seconds * self._workers / self.seconds, ROUNDS * self._workers):
-            raise self._refusal(ahead)
+            raise self._refusal(ahead, full="queue")
 
-    def _refusal(self, ahead: int) -> ServiceUnavailable:
+    def _refusal(self, ahead: int, *, full: str) -> ServiceUnavailable:
+        _refused.add(full)
         # Callers that are refused together should not come back together.
         wait = math.ceil(ahead * self.seconds / self._workers + random.random())  # noqa: S311  no secret
         return ServiceUnavailable("The server is overloaded; try again shortly.", retry_after_seconds=wait)

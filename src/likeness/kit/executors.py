@@ -15,12 +15,14 @@ from typing import Any, ParamSpec, TypeVar
 
 from likeness.errors import ServiceUnavailable
 from likeness.kit.fairness import OWNER, FairQueue
+from likeness.kit.metrics import Count
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 QUEUE_LIMIT = 1024
+_refused = Count("likeness_pool_refusals_total", "Work that a full thread pool refused.", {"pool": ()})
 
 
 @dataclass(slots=True)
@@ -85,6 +87,7 @@ class SizedExecutor:
     """
 
     def __init__(self, name: str, *, workers: int, queue_limit: int = QUEUE_LIMIT) -> None:
+        self._name = name
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
         self._places = threading.BoundedSemaphore(workers + queue_limit)
         self._waiting = FairQueue[_Job]()
@@ -93,6 +96,7 @@ class SizedExecutor:
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work`` on a thread. Raises ServiceUnavailable at once if the queue is full."""
         if not self._places.acquire(blocking=False):
+            _refused.add(self._name)
             raise ServiceUnavailable("The server is full; try again shortly.")
         loop = asyncio.get_running_loop()
         job = _Job(partial(work, *args, **kwargs), self._places, loop, loop.create_future())

@@ -5,8 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from likeness.engine.base import Face, Use
+from likeness.engine.levels import LEVELS
 from likeness.engine.workers import FaceWorkers
+from likeness.kit.metrics import Count
 from likeness.tenants.service import Tenant
+
+_matches = Count(
+    "likeness_matches_total",
+    "Comparisons of two photos, by the level that they reach; 0 is below level 1.",
+    {"level": map(str, (0, *LEVELS))},
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,4 +43,5 @@ class Matcher:
         calibration = self._faces.engine.calibration
         score = float(np.dot(faces[0].template, faces[1].template))
         level = calibration.level(score)
+        _matches.add(str(level))
         return Comparison(*faces, score, level, calibration.false_match_rate(level))

@@ -21,6 +21,7 @@ from likeness.settings import Settings
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 FRAME_HEADER_ROOM = 4096
+METRICS_NAMES = "LIKENESS_METRICS_HOST and LIKENESS_METRICS_PORT"
 STOP_SECONDS = 10
 """Time for the requests in progress when the server stops."""
 SWITCH_SECONDS = 0.0005
@@ -84,25 +85,33 @@ def make_server(app: Any, settings: Settings, *, refuse_waiting: Callable[[], No
 
 
 def bind(settings: Settings) -> list[socket.socket]:
-    """Take the address before the other work of the start, so that a taken address fails early. Raises SetupError."""
-    taken = []
-    try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, *_, address in dict.fromkeys(found):
-            one = socket.socket(family)
-            taken.append(one)
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            one.bind(address)
-    except OSError as error:
-        for one in taken:
-            one.close()
-        raise SetupError(
-            f"{settings.own_address} cannot be listened on ({error.strerror}): stop the program that uses it, or set "
-            "LIKENESS_HOST and LIKENESS_PORT"
-        ) from error
+    """Take the addresses before the other work of the start, so that a taken one fails early. Raises SetupError."""
+    addresses = [(settings.host, settings.port, "LIKENESS_HOST and LIKENESS_PORT")]
+    if settings.metrics_port is not None:
+        addresses.append((settings.metrics_host, settings.metrics_port, METRICS_NAMES))
+    taken: list[socket.socket] = []
+    for host, port, names in addresses:
+        try:
+            _listen(host, port, taken)
+        except OSError as error:
+            for one in taken:
+                one.close()
+            raise SetupError(
+                f"port {port} of {host} cannot be listened on ({error.strerror}): stop the program that uses it, or "
+                f"set {names}"
+            ) from error
     return [copy for one in taken for copy in (one, *(one.dup() for _ in range(ACCEPTS - 1)))]
+
+
+def _listen(host: str, port: int, taken: list[socket.socket]) -> None:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    for family, *_, address in dict.fromkeys(found):
+        one = socket.socket(family)
+        taken.append(one)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.bind(address)
 
 
 @contextlib.contextmanager

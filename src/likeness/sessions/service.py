@@ -22,6 +22,7 @@ from likeness.gallery.enrolment import EnrolOnce
 from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id
 from likeness.kit.jose import ExpiredToken, InvalidToken, Signer
+from likeness.kit.metrics import Count
 from likeness.results.audit_image import Obfuscation
 from likeness.results.claims import AuditFrame, Ending, OneToN
 from likeness.results.service import Results
@@ -39,6 +40,16 @@ CAPTURE_AUDIENCE = "likeness-capture"
 TEMPLATE_PURPOSE = "session template"
 TICKET_BYTES = 18
 SWEEP_BATCH = 100
+_opened = Count("likeness_sessions_opened_total", "Face sessions that were opened.")
+_ended = Count(
+    "likeness_sessions_ended_total",
+    "Face sessions that ended, by their outcome and the last step: opened (no attempt), attempt (its first did not "
+    "end), the code of the last failed attempt, or done.",
+    {
+        "outcome": [state for state in SessionState if state not in UNDER_WAY],
+        "step": ("opened", "attempt", *AttemptFailure, "done"),
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +125,7 @@ class SessionService:
             expires_at=now + self._ttl_seconds,
         )
         await self._database.write(lambda c: repository.add_session(c, row))
+        _opened.add()
         token = self._capture_token(row)
         return OpenedSession(session_id, self.capture_url(session_id, token), row.expires_at)
 
@@ -235,7 +247,10 @@ class SessionService:
             self._results.record(connection, result)
             return True
 
-        return result.jws if await self._database.write(change) else None
+        if not await self._database.write(change):
+            return None
+        _ended.add(conclusion.state, "done" if succeeded else _last_step(row))
+        return result.jws
 
     async def result(self, tenant: Tenant, session_id_or_jti: str) -> str:
         """Give the signed result of a session, by the session's id or the result's jti.
@@ -296,7 +311,8 @@ class SessionService:
             raise
         except Exception:
             log.exception("session %s ends without a result", row.id)
-            await self._database.write(lambda c: repository.end_session(c, row.id, SessionState.EXPIRED))
+            if await self._database.write(lambda c: repository.end_session(c, row.id, SessionState.EXPIRED)):
+                _ended.add(SessionState.EXPIRED, _last_step(row))
 
     def _capture_token(self, row: SessionRow) -> str:
         # Valid for this session only, because the tenant's access token must not reach a browser.
@@ -308,3 +324,10 @@ class SessionService:
             "exp": int(row.expires_at),
         }
         return self._signer.sign(claims)
+
+
+def _last_step(row: SessionRow) -> str:
+    """Name the step that a session without success ended at."""
+    if row.failures:
+        return row.failures[-1]
+    return "opened" if row.state == SessionState.OPEN else "attempt"

@@ -20,7 +20,7 @@ from likeness.errors import ServiceUnavailable, SetupError
 from likeness.kit.executors import SizedExecutor
 from likeness.store.claim import Ownership, Unowned
 from likeness.store.engines import make_engine
-from likeness.store.refusals import OWN_FAULTS, cause_of
+from likeness.store.refusals import OWN_FAULTS, REFUSED, cause_of
 from likeness.store.sharing.leases import HELD
 from likeness.store.writer import Change, Committed, Writer
 
@@ -55,6 +55,7 @@ class Database:
         except (DBAPIError, PoolTimeoutError) as error:
             if isinstance(error, OWN_FAULTS):
                 raise
+            REFUSED.add("read")
             log.error("the database cannot be read: %s", cause_of(error))  # noqa: TRY400  no traceback: the database is at fault
             raise ServiceUnavailable("The database cannot be read now.") from error
 

@@ -4,9 +4,13 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalErr
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from likeness.errors import ServiceUnavailable
+from likeness.kit.metrics import Count
 from likeness.store.claim import Unowned
 from likeness.store.sqlite import Gone
 
+REFUSED = Count(
+    "likeness_database_refusals_total", "Queries and changes that the database refused.", {"work": ("read", "write")}
+)
 OWN_FAULTS = (IntegrityError, DataError, ProgrammingError)
 """Database errors whose cause is one change, not the database."""
 

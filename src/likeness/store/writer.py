@@ -14,6 +14,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -26,15 +27,17 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from likeness.errors import ServiceUnavailable
+from likeness.kit.metrics import Times
 from likeness.store.claim import Claim, Ownership, Unowned
 from likeness.store.engines import make_engine
-from likeness.store.refusals import CommitUnknown, cause_of, is_deadlock, is_refusal, refusal_of
+from likeness.store.refusals import REFUSED, CommitUnknown, cause_of, is_deadlock, is_refusal, refusal_of
 from likeness.store.sharing import changes
 from likeness.store.sharing.leases import Lease
 from likeness.store.sqlite import FilesInPlace, Gone, LogRemains, cut_log
 
 log = logging.getLogger("likeness.store")
 GROUP_LIMIT = 256
+_commit_seconds = Times("likeness_commit_seconds", "Time of a transaction, with all changes that share it.")
 T = TypeVar("T")
 
 
@@ -165,14 +168,17 @@ class Writer:
                 group.append(change)
 
     def _commit(self, group: list[Change]) -> None:
+        began = time.monotonic()
         try:
             outcomes = self._carry_out(group)
+            _commit_seconds.add(time.monotonic() - began)
         except Exception as error:  # noqa: BLE001  the writer's thread must survive every fault
             # Nothing of the group was committed. So all its changes get the refusal, not what their work gave.
             logged = isinstance(error, Gone) or (isinstance(error, Unowned) and not self.claim.is_made)
             if not logged:
                 log.error("%d changes were refused: %s", len(group), cause_of(error))  # noqa: TRY400  no traceback: the database is at fault
             outcomes = [_Outcome(change, failure=refusal_of(error)) for change in group]
+            REFUSED.add("write", by=len(group))
         _conclude(outcomes)
 
     def _carry_out(self, group: list[Change]) -> "list[_Outcome]":

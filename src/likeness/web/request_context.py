@@ -1,7 +1,7 @@
 """The middleware around every call.
 
-It gives the call its request id and its line in the log, and gives back its place in the queue. It answers HEAD like
-GET, and answers faults in the contract's form.
+It gives the call its request id, counts it, writes its line in the log, and gives back its place in the queue. It
+answers HEAD like GET, and answers faults in the contract's form.
 """
 
 import asyncio
@@ -15,9 +15,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from likeness.errors import RequestTimeout, ServiceUnavailable, UnexpectedError
+from likeness.errors import ErrorCode, RequestTimeout, ServiceUnavailable, UnexpectedError
 from likeness.kit.ids import new_request_id
 from likeness.kit.logs import log_call
+from likeness.kit.metrics import Count, Times
 from likeness.web.http import error_response
 
 log = logging.getLogger("likeness.http")
@@ -25,6 +26,38 @@ log = logging.getLogger("likeness.http")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
 NO_ANSWER = 499
 """The logged status of a call whose caller left before the answer."""
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+UNKNOWN = "unknown"
+"""The route of all paths that are no route."""
+SWITCHED = 101
+"""The status of a call that became a socket. It ends with the socket, so its time says nothing."""
+
+_requests = Count(
+    "likeness_requests_total",
+    "Requests by their route. Status 499: the caller left early. Status 101: a capture socket, when it ends.",
+    {"route": (), "method": (), "status": ()},
+)
+_seconds = Times(
+    "likeness_request_seconds", "Time from a request's headers to the end of its answer.", {"route": (), "method": ()}
+)
+_errors = Count(
+    "likeness_errors_total",
+    "Refused requests, except those for a token, by the code of the answer.",
+    {"code": ErrorCode},
+)
+
+
+def count_call(scope: Scope, status: int, seconds: float) -> None:
+    """Count a call by its route's template, never by its path, which may have ids."""
+    mounted = scope["root_path"] if "endpoint" in scope else None  # a mount has files, and is no route
+    route = getattr(scope.get("route"), "path", None) or mounted or UNKNOWN
+    method = scope.get("method", "GET")
+    method = method if method in METHODS else "other"
+    _requests.add(route, method, str(status))
+    if status != SWITCHED:
+        _seconds.add(seconds, route, method)
+    if error := scope["state"].get("error"):
+        _errors.add(error)
 
 
 def request_id_of(scope: Scope) -> str:
@@ -55,17 +88,21 @@ class RequestContext:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id = request_id_of(scope)
         serve = self._serve if scope["type"] == "http" else self._serve_socket
+        # HEAD works wherever GET does. The server itself leaves out the body.
+        asked: dict[str, Any] = {**scope, "method": "GET"} if scope.get("method") == "HEAD" else dict(scope)
         began = time.monotonic()
         status = NO_ANSWER
         try:
-            status = await serve(scope, receive, send, request_id)
+            status = await serve(asked, receive, send, request_id)
         finally:
             if place := state.get("place"):
                 place.leave()
+            seconds = time.monotonic() - began
+            count_call(asked, status, seconds)
             path = scope["raw_path"].decode("ascii", "replace")
-            log_call(scope.get("method", "GET"), path, status, time.monotonic() - began, request_id, state)
+            log_call(scope.get("method", "GET"), path, status, seconds, request_id, state)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
+    async def _serve(self, asked: Scope, receive: Receive, send: Send, request_id: str) -> int:
         status = NO_ANSWER
 
         async def send_with_id(message: Message) -> None:
@@ -77,8 +114,6 @@ class RequestContext:
                 headers.setdefault("X-Content-Type-Options", "nosniff")
             await send(message)
 
-        # HEAD works wherever GET does. The server itself leaves out the body.
-        asked: dict[str, Any] = {**scope, "method": "GET"} if scope["method"] == "HEAD" else dict(scope)
         try:
             await self.app(asked, self._in_time(receive), send_with_id)
         except ClientDisconnect:
@@ -87,12 +122,14 @@ class RequestContext:
             if status != NO_ANSWER:
                 raise
             stopping = ServiceUnavailable("The server is stopping.")
+            asked["state"]["error"] = stopping.code
             await error_response(stopping, request_id)(asked, receive, send_with_id)
         except Exception:
             log.exception("request %s failed", request_id)
             if status != NO_ANSWER:
                 raise
             fault = UnexpectedError("The server failed unexpectedly; its log has the details under the request id.")
+            asked["state"]["error"] = fault.code
             await error_response(fault, request_id)(asked, receive, send_with_id)
         return status
 

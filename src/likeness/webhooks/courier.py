@@ -10,6 +10,7 @@ from collections import Counter
 
 from likeness.kit.clock import Clock
 from likeness.kit.jose import Signer
+from likeness.kit.metrics import Count
 from likeness.store.database import Database
 from likeness.tenants.service import Tenants
 from likeness.webhooks import repository
@@ -25,6 +26,11 @@ AT_ONCE, AT_ONCE_PER_TENANT = 16, 4
 LEASE_SECONDS = 60.0
 """Longer than any try. If the server dies during a try, the delivery is tried again after this time."""
 POLL_SECONDS = 1.0
+_tries = Count(
+    "likeness_webhook_tries_total",
+    "Tries of webhook deliveries, by the delivery's state after the try; pending is tried again.",
+    {"state": (DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.FAILED)},
+)
 LOG_SECONDS = 30 * 86_400.0
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 5.0, 900.0
 
@@ -114,6 +120,7 @@ class Courier:
             state, next_try_at = DeliveryState.FAILED, None
         else:
             state, next_try_at = DeliveryState.PENDING, min(now + wait, delivery.give_up_at)
+        _tries.add(state)
         await self._database.write(
             lambda c: repository.note_try(
                 c,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from likeness.store.tables import webhook_deliveries, webhooks
 
@@ -72,6 +72,13 @@ def is_any_due(connection: Connection, *, now: float, skip: Sequence[str]) -> bo
         webhook_deliveries.c.next_try_at <= now, webhook_deliveries.c.tenant_id.not_in(skip)
     )
     return connection.execute(due.limit(1)).first() is not None
+
+
+def waiting(connection: Connection) -> tuple[int, float | None]:
+    """Give how many deliveries wait for a try, and when the first of them is given up."""
+    found = select(func.count(), func.min(webhook_deliveries.c.give_up_at))
+    row = connection.execute(found.where(webhook_deliveries.c.next_try_at.is_not(None))).one()
+    return row[0], row[1]
 
 
 def claim_due(

@@ -21,6 +21,7 @@ from likeness.kit.clock import MovableClock
 from likeness.store.generations import Generations
 from likeness.store.images import ImageStore
 from likeness.tenants.service import Tenant
+from scraped import counting
 from servers import test_settings
 
 DATABASE = "likeness.sqlite3"
@@ -123,16 +124,18 @@ def test_what_a_crash_left_is_deleted_after_its_time_in_quarantine(
         enrol(deployment, gallery, range(2))
         asyncio.run(gallery.images.put(tenant.id, "0" * 24, b"photo", tenant.cipher))
         (tmp_path / "images" / tenant.id / f"{'1' * 24}.part").touch()
-    with started(tmp_path) as parts:
+    with counting() as risen, started(tmp_path) as parts:
         assert (stored(tmp_path), aside(tmp_path)) == (2, 1)
         assert "1 photos belonged to no entry and are in quarantine now" in caplog.text
         clock.seconds = parts[0].clock.now()
+    assert (risen["likeness_swept_photos_total,photos=moved"], risen["likeness_sweeps_total,outcome=done"]) == (1, 1)
     clock.move((sweep.QUARANTINE_DAYS - 1) * sweep.DAY_SECONDS)
     with started(tmp_path, clock) as parts:
         assert aside(tmp_path) == 1
     clock.move(2 * sweep.DAY_SECONDS)
-    with started(tmp_path, clock) as parts:
+    with counting() as risen, started(tmp_path, clock) as parts:
         assert (stored(tmp_path), aside(tmp_path), readable(*parts)) == (2, 0, 2)
+    assert risen["likeness_swept_photos_total,photos=deleted"] == 1
     assert "1 photos that were in quarantine for 30 days were deleted" in caplog.text
 
 
@@ -150,8 +153,9 @@ def test_more_than_a_crash_leaves_is_touched_after_a_yes_alone(
     with started(tmp_path) as (deployment, gallery):
         enrol(deployment, gallery, range(2))
         asyncio.run(leave(gallery.images, tenant_of(deployment)))
-    with started(tmp_path):
+    with counting() as risen, started(tmp_path):
         assert (stored(tmp_path), aside(tmp_path)) == (8, 0)
+    assert risen["likeness_swept_photos_total,photos=left"] == 6
     assert "6 photos belong to no entry and are left alone: they are more than 5" in caplog.text
     assert "likeness gallery sweep --yes" in caplog.text
     swept = CliRunner().invoke(app, ["gallery", "sweep"])

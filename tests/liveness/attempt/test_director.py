@@ -21,6 +21,7 @@ from likeness.liveness.base import Frame, Hint, SignalName, SignalResult, Status
 from likeness.liveness.frame.observation import FaceView, Observation, guide
 from likeness.liveness.thresholds import THRESHOLDS
 from liveness.observations import FAR, NEAR, Walk, face, seen
+from scraped import counting
 
 PACE = THRESHOLDS.timing
 TEMPLATE = np.array([1.0, 0.0], np.float32)
@@ -353,3 +354,14 @@ def test_the_same_observations_give_the_same_instructions() -> None:
         return [one.as_json() for one in going.instructions]
 
     assert run() == run()
+
+
+def test_a_check_counts_by_the_step_at_which_it_ends() -> None:
+    checks = "likeness_liveness_checks_total,outcome=FACE_TIMEOUT,step"
+    with counting() as risen:
+        for going in (walk(Move()), settled(Turn(Side.LEFT)), settled(flash_step())):
+            going.director.tick(going.now)
+            going.director.tick(going.now + 1000)
+    assert {name: count for name, count in risen.items() if name.startswith(checks)} == {
+        f"{checks}={step}": 1 for step in ("hold", "turn", "flash")
+    }

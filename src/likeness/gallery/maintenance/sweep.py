@@ -24,6 +24,7 @@ from likeness.errors import ServiceUnavailable
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import entry_counts, image_ids, in_groups
 from likeness.kit.clock import Clock
+from likeness.kit.metrics import Count
 from likeness.store.database import Database
 from likeness.store.folder import PART
 from likeness.store.generations import Generations
@@ -36,7 +37,13 @@ MOST_AT_ONCE = 100
 """A crash leaves at most as many photos as there were enrolments under way. More than this have another cause."""
 ENTRIES_AT_ONCE = 100_000
 DAY_SECONDS = 86_400.0
-
+SWEEPS = Count("likeness_sweeps_total", "Sweeps of photos.", {"outcome": ("done", "failed")})
+_swept = Count(
+    "likeness_swept_photos_total",
+    "Photos that sweeps put back, moved into quarantine, deleted after their time there, or left because they are in "
+    "doubt.",
+    {"photos": ("put_back", "moved", "deleted", "left")},
+)
 
 ImageKey = tuple[str, str]
 """Tenant's id and photo's id."""
@@ -172,7 +179,11 @@ class PhotoSweep:
 
 
 def log_findings(findings: Findings) -> None:
-    """Log what a sweep has found and done."""
+    """Count and log what a sweep has found and done."""
+    _swept.add("put_back", by=len(findings.named))
+    _swept.add("moved", by=findings.moved)
+    _swept.add("deleted", by=findings.deleted)
+    _swept.add("left", by=0 if findings.moved else findings.stray_count)
     if findings.named:
         log.warning("%d photos of entries were in quarantine and are back", len(findings.named))
     if findings.moved:

@@ -11,7 +11,7 @@ from functools import partial
 
 from likeness.errors import LikenessError, ServiceUnavailable
 from likeness.gallery.idempotency import AnswerAges
-from likeness.gallery.maintenance.sweep import DAY_SECONDS, PhotoSweep, log_findings
+from likeness.gallery.maintenance.sweep import DAY_SECONDS, SWEEPS, PhotoSweep, log_findings
 from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.templates import blocks
@@ -85,8 +85,10 @@ class GalleryUpkeep:
                 findings = await self._sweep.run(tenants)
                 log_findings(findings)
             except LikenessError as error:
+                SWEEPS.add("failed")
                 log.warning("sweeping photos failed; trying again in %s s: %s", pause, error)
             else:
+                SWEEPS.add("failed" if findings.failed else "done")
                 tenants = [tenant for tenant in tenants if tenant.id in findings.failed]
                 if not tenants:
                     return

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ log = logging.getLogger("likeness.gallery")
 REBUILD_ROWS = 16384
 """Rows added to the index at once: one of its chunks."""
 Keys = NDArray[np.int64]
+STATES: Final = ("ready", "loading", "failed", "detached", "suspended", "reloading")
 
 
 class GalleryMoved(Exception):
@@ -151,6 +153,23 @@ class LoadedGalleries:
     def behind(self) -> bool:
         """Whether a gallery must be loaded again."""
         return bool(self._refusals.stale)
+
+    @property
+    def stale(self) -> int:
+        """Number of galleries that must be loaded again."""
+        return len(self._refusals.stale)
+
+    @property
+    def refusing(self) -> int:
+        """Number of galleries that refuse their calls: those that are loaded again, and those without their packs."""
+        return self._refusals.count
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of entries of each gallery that searches can find."""
+        with self._lock:
+            galleries = list(self._galleries.values())
+        return [gallery.snapshot.size for gallery in galleries]
 
     @property
     def unreadable(self) -> int:

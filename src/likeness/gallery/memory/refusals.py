@@ -57,6 +57,12 @@ class Refusals:
             return frozenset(self._stale)
 
     @property
+    def count(self) -> int:
+        """Number of galleries that refuse their calls."""
+        with self._lock:
+            return len(self._reasons)
+
+    @property
     def reloading(self) -> bool:
         """Whether a gallery refuses its calls until it is loaded again."""
         with self._lock:

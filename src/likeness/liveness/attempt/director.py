@@ -3,9 +3,10 @@
 It uses neither an engine nor a clock.
 """
 
+from likeness.kit.metrics import Count
 from likeness.liveness.attempt import challenge
 from likeness.liveness.attempt.evidence import Evidence
-from likeness.liveness.attempt.script import ChallengeScript, Flash, Hold, LivenessMode, Move, Step
+from likeness.liveness.attempt.script import ChallengeScript, Flash, Hold, LivenessMode, Move, Step, Tilt, Turn
 from likeness.liveness.attempt.steps import FlashRun, GestureRun, HoldRun, MoveRun, StepOutcome, StepRun
 from likeness.liveness.base import Instruction, SignalResult, StatusCode, Verdict
 from likeness.liveness.frame.observation import Observation, oval
@@ -16,6 +17,15 @@ from likeness.liveness.signals.light_response import respond
 from likeness.liveness.thresholds import Thresholds
 
 _CLOSING_FRAMES = 2
+_CLOSING = "closing"
+_checks = Count(
+    "likeness_liveness_checks_total",
+    "Liveness checks that ended, by their outcome and the step at which they ended. The last step is closing.",
+    {
+        "step": (*(step.__name__.lower() for step in (Hold, Move, Turn, Tilt, Flash)), _CLOSING),
+        "outcome": (StatusCode.FACE_LIVENESS_PASSED, StatusCode.FACE_LIVENESS_FAILED, StatusCode.FACE_TIMEOUT),
+    },
+)
 _ASSUMED_SIZE = 640, 480
 """The size of the frame for the oval before the first frame."""
 
@@ -127,6 +137,9 @@ class Director:
         ending = StatusCode.FACE_LIVENESS_PASSED if live else StatusCode.FACE_LIVENESS_FAILED
         if timed_out:
             ending = StatusCode.FACE_TIMEOUT
+        steps = self.script.steps
+        step = type(steps[self._index]).__name__.lower() if self._index < len(steps) else _CLOSING
+        _checks.add(step, ending)
         self.verdict = Verdict(live, ending, self.script.mode.value, self.script.flash, signals)
         self._outcome = StepOutcome(ending, progress=1.0)
         self._progress = 1.0

@@ -22,6 +22,7 @@ from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.fairness import Shares
 from likeness.kit.ids import new_id
+from likeness.kit.metrics import Count
 from likeness.liveness.attempt.script import LivenessMode
 from likeness.liveness.base import Instruction, KeyFrame, LivenessCheck, StatusCode, Verdict
 from likeness.results.claims import AuditFrame, OneToN
@@ -39,7 +40,11 @@ from likeness.tenants.service import Tenant
 
 log = logging.getLogger("likeness.capture")
 T = TypeVar("T")
-
+_attempts = Count(
+    "likeness_attempts_total",
+    "Attempts of face sessions: begun, delayed because the server has too many, passed, or the code of the failure.",
+    {"event": ("begun", "delayed", "passed", *AttemptFailure)},
+)
 CREDIT = 2
 """Frames that may be in progress at once: one is judged while the next is sent."""
 FRAMES_PER_SECOND = 15
@@ -169,6 +174,7 @@ class Capture:
             if await self._end_if_used_up():
                 return
             if not self.services.slots.take(self.tenant.id):
+                _attempts.add("delayed")
                 await participant.connection.send({"type": "busy", "retryAfterSeconds": 3})
                 return
             self._attempt = Attempt(participant.device, partial(self.services.slots.give_back, self.tenant.id))
@@ -181,6 +187,7 @@ class Capture:
             except BaseException:
                 self._drop_attempt()
                 raise
+            _attempts.add("begun")
             await participant.connection.send({"type": "started", "credit": CREDIT})
 
     async def judge(self, participant: Participant, header: FrameHeader, jpeg: bytes) -> None:
@@ -272,12 +279,14 @@ class Capture:
             except FaceRefused:  # the gallery's pack finds no face in a frame in which this pack finds one
                 await self._fail(AttemptFailure.LIVENESS, decision)
                 return
+        _attempts.add("passed")
         await self._end(self._conclusion(SessionState.SUCCEEDED, None, decision, one_to_n=one_to_n))
 
     async def _fail(self, failure: AttemptFailure, decision: ReferenceComparison | None) -> None:
         """Count a failed attempt. The last one ends the session. The caller holds the lock."""
         nth = self.failures + 1
         self.failures = len(await _insist(lambda: self.services.sessions.fail_attempt(self.row.id, failure, nth=nth)))
+        _attempts.add(failure)
         if self.attempts_left <= 0:
             # The result has no comparison of a face that is not live, only its image.
             reported = decision if failure is AttemptFailure.NO_MATCH else None
