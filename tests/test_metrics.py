@@ -226,6 +226,17 @@ def test_attempts_count_and_so_does_the_last_step_of_a_session(api: Api) -> None
     }
 
 
+def test_a_capture_socket_counts_when_it_ends_and_has_no_time(api: Api) -> None:
+    ends = "likeness_requests_total,method=GET,route=/api/v1/capture/{session_id},status=101"
+    with counting(partial(read, api.server)) as risen:
+        before = read(api.server).get(ends, 0)
+        with ready_browser(api, open_session(api)):
+            pass
+        wait_until(lambda: read(api.server).get(ends, 0) == before + 1)
+    assert risen[ends] == 1
+    assert not [name for name in risen if name.startswith("likeness_request_seconds") and "capture" in name]
+
+
 def delivery(tenant_id: str, *, made_at: float) -> Delivery:
     return Delivery(
         id=new_id(),
