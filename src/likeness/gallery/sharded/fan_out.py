@@ -14,7 +14,7 @@ from likeness.gallery.sharded.shard import NumberedAnswer, ShardQuery
 from likeness.index.merging import merged
 
 log = logging.getLogger("likeness.gallery")
-AVOIDED_SECONDS = 1.0
+AVOIDED_SECONDS = 5.0
 """How long a replica that failed is asked after its siblings."""
 
 
