@@ -68,3 +68,18 @@ def test_a_signal_ends_the_block_well_whatever_it_interrupts(number: signal.Sign
 def test_a_failure_without_a_signal_stays_a_failure() -> None:
     with pytest.raises(ImportError), ended_by_signals():
         raise ImportError("initialization failed")
+
+
+def test_a_signal_that_comes_during_the_collection_of_garbage_is_sent_again() -> None:
+    class Garbage:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    def collect_and_wait() -> None:
+        one = Garbage()
+        del one
+        time.sleep(30)
+
+    with pytest.raises(SystemExit) as ended, ended_by_signals():
+        collect_and_wait()
+    assert ended.value.code == 0

@@ -22,6 +22,8 @@ from likeness.settings import Settings
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 FRAME_HEADER_ROOM = 4096
 METRICS_NAMES = "LIKENESS_METRICS_HOST and LIKENESS_METRICS_PORT"
+MAIN = threading.main_thread()
+AGAIN_SECONDS = 0.05
 STOP_SECONDS = 10
 """Time for the requests in progress when the server stops."""
 SWITCH_SECONDS = 0.0005
@@ -118,9 +120,18 @@ def _listen(host: str, port: int, taken: list[socket.socket]) -> None:
 def ended_by_signals() -> Iterator[None]:
     """End the block with exit status 0 at SIGTERM and at SIGINT.
 
-    A second signal does not disturb the closing.
+    A second signal does not disturb the closing. Python drops an exception that comes while it collects garbage. The
+    signal is then sent again.
     """
     stopped = False
+    report = sys.unraisablehook
+
+    def send_again(dropped: "sys.UnraisableHookArgs") -> None:
+        if stopped and issubclass(dropped.exc_type, SystemExit) and threading.current_thread() is MAIN:
+            signal.signal(signal.SIGTERM, stop)
+            threading.Timer(AGAIN_SECONDS, signal.pthread_kill, (MAIN.ident, signal.SIGTERM)).start()
+        else:
+            report(dropped)
 
     def stop(*_: object) -> None:
         nonlocal stopped
@@ -130,6 +141,7 @@ def ended_by_signals() -> Iterator[None]:
         raise SystemExit(0)
 
     before = {number: signal.signal(number, stop) for number in SIGNALS}
+    sys.unraisablehook = send_again
     try:
         yield
     except Exception:
@@ -138,6 +150,7 @@ def ended_by_signals() -> Iterator[None]:
         # A signal during the import of a compiled module becomes an ImportError there.
         raise SystemExit(0) from None
     finally:
+        sys.unraisablehook = report
         for number, handler in before.items():
             signal.signal(number, handler)
 
