@@ -89,9 +89,7 @@ def test_answers_stay_right_while_actors_and_a_machine_end(cluster: Any, gallery
         before = machines(shards)
         assert [len(set(part)) for part in before] == [2, 2]
 
-        ray.kill(shards.parts[0][0].actor, no_restart=False)
-        search_until_equal(gallery, fan_out)
-        for replica in shards.parts[1]:
+        for replica in (shards.parts[0][0], *shards.parts[1]):
             ray.kill(replica.actor, no_restart=False)
         assert search_until_equal(gallery, fan_out) > 0  # the whole part was away
 
