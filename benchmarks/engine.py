@@ -7,6 +7,7 @@ ours, so that a busy machine slows both.
 """
 
 import argparse
+import io
 import os
 import sys
 import tempfile
@@ -23,6 +24,7 @@ import cv2
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from PIL import Image as Pillow
 
 from figures import Bars, Report, add_mirror
 from likeness.cli.demo.photos import DemoPhotos, load_photos
@@ -129,6 +131,13 @@ def portrait_pixels(photos: DemoPhotos, size: tuple[int, int]) -> NDArray[np.uin
     """Give the astronaut's portrait as pixels (height, width, 3), in the order blue, green, red."""
     image = np.asarray(cv2.imdecode(np.frombuffer(photos.astronaut, np.uint8), cv2.IMREAD_COLOR))[:384]
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def stored(picture: Pillow.Image, kind: str, **options: object) -> bytes:
+    """Give a picture as a file of a kind, JPEG or PNG, with options of Pillow's writer."""
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
 
 
 def measure_stages(

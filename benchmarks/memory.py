@@ -34,7 +34,7 @@ from PIL import Image as Pillow
 
 from calls import FORM, INSERT, JSON, MATCH, SEARCH, Connection, body_of, expect, request_of, serving
 from cores import cores
-from engine import portrait
+from engine import portrait, stored
 from figures import Report
 from likeness.cli.demo.photos import load_photos
 from likeness.index.base import Answer
@@ -86,12 +86,6 @@ def costly_photos() -> list[bytes]:
         stored(grey.resize((8192, 6144)), "JPEG", progressive=True),
         stored(grey.resize((6000, 4500)), "JPEG", progressive=True, subsampling=0),
     ]
-
-
-def stored(picture: Pillow.Image, kind: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
 
 
 def progressive(jpeg: bytes) -> bytes:

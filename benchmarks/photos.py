@@ -11,7 +11,6 @@ Needs the group `demo` (photos).
 """
 
 import argparse
-import io
 import sys
 import tempfile
 import time
@@ -25,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from engine import load, portrait_pixels
+from engine import load, portrait_pixels, stored
 from figures import Report
 from likeness.cli.demo.photos import DemoPhotos, load_photos
 from likeness.engine.base import Use
@@ -189,21 +188,21 @@ def largest() -> Iterator[tuple[str, bytes]]:
     ramp = ((columns // 64 + rows // 97) % 256).astype(np.uint8)
     layer = np.dstack([ramp, ramp[::-1], ramp[:, ::-1], ramp])
     layer[:100] = random.integers(0, 256, (100, 6144, 4), np.uint8)
-    yield "PNG of 25 megapixels with transparency", saved(layer, "PNG")
-    yield "PNG of 25 megapixels with a transparent colour", saved(layer[:, :, :3], "PNG", transparency=(1, 2, 3))
+    yield "PNG of 25 megapixels with transparency", stored(Pillow.fromarray(layer), "PNG")
+    yield (
+        "PNG of 25 megapixels with a transparent colour",
+        stored(Pillow.fromarray(layer[:, :, :3]), "PNG", transparency=(1, 2, 3)),
+    )
     yield "PNG of 16 bits, 16 megapixels", encoded(layer[:4000, :4000, :3].astype(np.uint16) * 257, "PNG")  # type: ignore[arg-type]
     coarse = random.integers(0, 256, (768, 1024, 3), np.uint8)
-    wide = np.asarray(cv2.resize(coarse, (8192, 6144)), np.uint8)
-    yield "progressive JPEG of 50 megapixels", saved(wide, "JPEG", quality=30, progressive=True)
-    yield "progressive JPEG of 12 megapixels", saved(wide[:3000, :4000], "JPEG", quality=75, progressive=True)
-    yield "JPEG of 50 megapixels", saved(wide, "JPEG", quality=30)
-    yield "JPEG in inks", saved(wide[:3072, :4096], "JPEG", mode="CMYK", quality=50)
-
-
-def saved(pixels: Pixels, kind: str, *, mode: str = "", **options: object) -> bytes:
-    picture, stored = Pillow.fromarray(pixels), io.BytesIO()
-    (picture.convert(mode) if mode else picture).save(stored, kind, **options)
-    return stored.getvalue()
+    wide = Pillow.fromarray(np.asarray(cv2.resize(coarse, (8192, 6144)), np.uint8))
+    yield "progressive JPEG of 50 megapixels", stored(wide, "JPEG", quality=30, progressive=True)
+    yield (
+        "progressive JPEG of 12 megapixels",
+        stored(wide.crop((0, 0, 4000, 3000)), "JPEG", quality=75, progressive=True),
+    )
+    yield "JPEG of 50 megapixels", stored(wide, "JPEG", quality=30)
+    yield "JPEG in inks", stored(wide.crop((0, 0, 4096, 3072)).convert("CMYK"), "JPEG", quality=50)
 
 
 def found(folders: list[Path]) -> Iterator[tuple[str, bytes]]:
