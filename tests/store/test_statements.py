@@ -37,10 +37,10 @@ def test_a_row_is_inserted_with_its_types_and_gives_its_key(tmp_path: Path) -> N
 
 
 def test_where_keys_are_not_row_ids_the_database_returns_them() -> None:
-    compiled = PreparedInsert(things, "name", key="key")._compile(psycopg.dialect())  # type: ignore[no-untyped-call]
-    assert compiled.returns_key
-    assert compiled.positions is None
-    assert compiled.sql.endswith("RETURNING things.key")
+    prepared = PreparedInsert(things, "name", key="key").prepare(psycopg.dialect())  # type: ignore[no-untyped-call]
+    assert prepared.returns_key
+    assert prepared.compiled.positions is None
+    assert prepared.compiled.sql.endswith("RETURNING things.key")
 
 
 def test_a_query_gives_rows_with_their_types(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ per dialect, and run on the driver's cursor.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import JSON, Connection, Dialect, Select, Table, insert
 from sqlalchemy.exc import DBAPIError
@@ -30,10 +30,27 @@ def run_on_driver(connection: Connection, sql: str, parameters: Any = ()) -> Any
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
+    """A statement in a dialect's SQL."""
+
     sql: str
     positions: tuple[str, ...] | None
     """Order of the values, for a driver that takes them by position."""
+
+    @classmethod
+    def of(cls, compiled: Any) -> Self:
+        return cls(str(compiled), tuple(compiled.positiontup) if compiled.positional else None)
+
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> Any:
+        """Run it with these values, and give the driver's cursor."""
+        parameters = values if self.positions is None else tuple(values[name] for name in self.positions)
+        return run_on_driver(connection, self.sql, parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class _Insert:
+    compiled: _Compiled
     converters: Mapping[str, Callable[[Any], Any]]
+    """What encodes the value of a column, by the column's name."""
     returns_key: bool
 
 
@@ -47,39 +64,36 @@ class PreparedInsert:
         self._table = table
         self._columns = columns
         self._key = key
-        self._compiled: dict[str, _Compiled] = {}
+        self._prepared: dict[str, _Insert] = {}
 
     def __call__(self, connection: Connection, **values: Any) -> Any:
         """Insert one row. Raises the database's errors as SQLAlchemy's."""
-        dialect = connection.dialect
-        compiled = self._compiled.get(dialect.name)
-        if compiled is None:
-            compiled = self._compiled.setdefault(dialect.name, self._compile(dialect))
-        for name, convert in compiled.converters.items():
+        prepared = self.prepare(connection.dialect)
+        for name, convert in prepared.converters.items():
             values[name] = convert(values[name])
-        parameters = values if compiled.positions is None else tuple(values[name] for name in compiled.positions)
-        cursor = run_on_driver(connection, compiled.sql, parameters)
-        return cursor.fetchone()[0] if compiled.returns_key else cursor.lastrowid if self._key else None
+        cursor = prepared.compiled.run(connection, values)
+        return cursor.fetchone()[0] if prepared.returns_key else cursor.lastrowid if self._key else None
 
-    def _compile(self, dialect: Dialect) -> _Compiled:
+    def prepare(self, dialect: Dialect) -> _Insert:
+        """Compile the statement for a dialect, once."""
+        if (prepared := self._prepared.get(dialect.name)) is not None:
+            return prepared
         statement: Any = insert(self._table)
         returned = None if dialect.name == "sqlite" else self._key  # SQLite's row ids come without a result set
         if returned is not None:
             statement = statement.returning(self._table.c[returned])
-        compiled = statement.compile(dialect=dialect, column_keys=list(self._columns))
         converters = {
             name: convert
             for name in self._columns
             if (convert := self._table.c[name].type.dialect_impl(dialect).bind_processor(dialect))
         }
-        positions = tuple(compiled.positiontup) if compiled.positional else None
-        return _Compiled(str(compiled), positions, converters, returned is not None)
+        compiled = _Compiled.of(statement.compile(dialect=dialect, column_keys=list(self._columns)))
+        return self._prepared.setdefault(dialect.name, _Insert(compiled, converters, returned is not None))
 
 
 @dataclass(frozen=True, slots=True)
-class _CompiledQuery:
-    sql: str
-    positions: tuple[str, ...] | None
+class _Query:
+    compiled: _Compiled
     converters: tuple[tuple[int, Callable[[Any], Any]], ...]
     """What decodes a JSON column, by the column's place."""
 
@@ -89,30 +103,29 @@ class PreparedQuery:
 
     def __init__(self, query: Select[Any]) -> None:
         self._query = query
-        self._compiled: dict[str, _CompiledQuery] = {}
+        self._prepared: dict[str, _Query] = {}
 
     def __call__(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
         """Give all rows. Raises the database's errors as SQLAlchemy's."""
-        dialect = connection.dialect
-        compiled = self._compiled.get(dialect.name)
-        if compiled is None:
-            compiled = self._compiled.setdefault(dialect.name, self._compile(dialect))
-        parameters = values if compiled.positions is None else tuple(values[name] for name in compiled.positions)
-        rows: list[tuple[Any, ...]] = run_on_driver(connection, compiled.sql, parameters).fetchall()
-        if not compiled.converters:
+        prepared = self.prepare(connection.dialect)
+        rows: list[tuple[Any, ...]] = prepared.compiled.run(connection, values).fetchall()
+        if not prepared.converters:
             return rows
         changed = [list(row) for row in rows]
         for row in changed:
-            for place, convert in compiled.converters:
+            for place, convert in prepared.converters:
                 row[place] = convert(row[place])
         return [tuple(row) for row in changed]
 
-    def _compile(self, dialect: Dialect) -> _CompiledQuery:
-        compiled: Any = self._query.compile(dialect=dialect)
+    def prepare(self, dialect: Dialect) -> _Query:
+        """Compile the statement for a dialect, once."""
+        if (prepared := self._prepared.get(dialect.name)) is not None:
+            return prepared
         converters = (
             (place, column.type.dialect_impl(dialect).result_processor(dialect, None))
             for place, column in enumerate(self._query.selected_columns)
             if isinstance(column.type, JSON)
         )
-        positions = tuple(compiled.positiontup) if compiled.positional else None
-        return _CompiledQuery(str(compiled), positions, tuple((place, each) for place, each in converters if each))
+        compiled = _Compiled.of(self._query.compile(dialect=dialect))
+        found = _Query(compiled, tuple((place, each) for place, each in converters if each))
+        return self._prepared.setdefault(dialect.name, found)
