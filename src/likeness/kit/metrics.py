@@ -5,6 +5,7 @@ read only when somebody asks. No label may have a caller's text, a name of a ten
 """
 
 import threading
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
@@ -31,10 +32,6 @@ class Metric:
         self.labels = {label: tuple(values) for label, values in (labels or {}).items()}
         METRICS[name] = self
 
-    def samples(self) -> Iterator[Sample]:
-        """Give the present values."""
-        raise NotImplementedError
-
     def _known(self) -> Iterator[tuple[str, ...]]:
         """Give the combinations of the known values. A rise from nothing would be seen by nobody, one from 0 is."""
         return product(*self.labels.values())
@@ -47,14 +44,25 @@ METRICS: Final[dict[str, Metric]] = {}
 """All metrics that the imported modules have, by name."""
 
 
-class Count(Metric):
-    """A number that only rises. Thread-safe."""
+class KeptMetric(Metric, ABC):
+    """A metric whose values the process keeps. Thread-safe."""
+
+    def __init__(self, name: str, meaning: str, labels: Labels | None = None) -> None:
+        super().__init__(name, meaning, labels)
+        self._lock = threading.Lock()
+
+    @abstractmethod
+    def samples(self) -> Iterator[Sample]:
+        """Give the present values."""
+
+
+class Count(KeptMetric):
+    """A number that only rises."""
 
     kind = "counter"
 
     def __init__(self, name: str, meaning: str, labels: Labels | None = None) -> None:
         super().__init__(name, meaning, labels)
-        self._lock = threading.Lock()
         self._counts: dict[tuple[str, ...], int] = dict.fromkeys(self._known(), 0)
 
     def add(self, *values: str, by: int = 1) -> None:
@@ -69,14 +77,13 @@ class Count(Metric):
             yield "", self._named(values), count
 
 
-class Times(Metric):
-    """Durations in seconds, as a histogram. Thread-safe."""
+class Times(KeptMetric):
+    """Durations in seconds, as a histogram."""
 
     kind = "histogram"
 
     def __init__(self, name: str, meaning: str, labels: Labels | None = None) -> None:
         super().__init__(name, meaning, labels)
-        self._lock = threading.Lock()
         self._buckets = {values: [0] * (len(SECONDS) + 1) for values in self._known()}
         self._sums: dict[tuple[str, ...], float] = dict.fromkeys(self._buckets, 0.0)
 
@@ -106,12 +113,9 @@ class Reading(Metric):
 
     kind = "gauge"
 
-    def samples(self) -> Iterator[Sample]:
-        yield from ()
-
-    def at(self, values: LabelledValues) -> Iterator[Sample]:
+    def samples(self, read: float | LabelledValues) -> Iterator[Sample]:
         """Give the values that were read."""
-        for each, value in values.items():
+        for each, value in (read if isinstance(read, Mapping) else {(): read}).items():
             yield "", self._named(each), value
 
 
@@ -125,11 +129,10 @@ def write_metrics(read: Mapping[Reading, float | LabelledValues]) -> str:
     """Give all metrics in Prometheus' text format 0.0.4. A reading without a value is left out."""
     lines: list[str] = []
     for metric in METRICS.values():
-        if not isinstance(metric, Reading):
-            samples = list(metric.samples())
-        elif metric in read:
-            value = read[metric]
-            samples = list(metric.at(value if isinstance(value, Mapping) else {(): value}))
+        if isinstance(metric, KeptMetric):
+            samples = metric.samples()
+        elif isinstance(metric, Reading) and metric in read:
+            samples = metric.samples(read[metric])
         else:
             continue
         lines += (f"# HELP {metric.name} {metric.meaning}", f"# TYPE {metric.name} {metric.kind}")
