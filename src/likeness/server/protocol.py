@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 
 from likeness.errors import ErrorCode
-from likeness.kit.ids import new_id
+from likeness.kit.ids import new_request_id
 from likeness.kit.logs import log_call
 from likeness.server.connections import Connections
 
@@ -357,7 +357,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _answer(self, status: int, message: str, code: ErrorCode = ErrorCode.BAD_REQUEST) -> None:
         """Send an error in the contract's form, without the application."""
-        request_id = new_id()
+        request_id = new_request_id()
         body = json.dumps({"error": code, "message": message, "requestId": request_id}).encode()
         headers = [
             *self.server_state.default_headers,

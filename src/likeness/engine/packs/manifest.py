@@ -196,9 +196,8 @@ def read_manifest(path: Path) -> Manifest:
     if manifest.landmarks:
         used.add(manifest.landmarks.file)
     if manifest.detector:
-        roles = {"yunet": {"network", "output"}}[manifest.detector.kind]
-        if set(manifest.detector.files) != roles:
-            raise SetupError(f"{path}: detector.files must name {', '.join(sorted(roles))}.")
+        if set(manifest.detector.files) != {"network", "output"}:
+            raise SetupError(f"{path}: detector.files must name network, output.")
         used |= set(manifest.detector.files.values())
     listed = {file.name for file in manifest.weights}
     if used != listed:
