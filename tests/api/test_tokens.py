@@ -14,13 +14,16 @@ from sqlalchemy import Connection, select
 
 from likeness.access import repository
 from likeness.access.scopes import Scope
+from likeness.access.tokens import TYPE
 from likeness.engine.fake import fake_photo
 from likeness.errors import NotFound
 from likeness.kit.ids import new_id
 from likeness.kit.jose import Signer
 from likeness.kit.signing_key import SigningKey
+from likeness.sessions.service import CAPTURE_TYPE
 from likeness.settings import Settings
 from likeness.store.tables import signing_keys
+from likeness.webhooks.signing import RESULT_TYPE
 from servers import Api, Server, calling, serving, test_settings
 
 PATH = "/api/oauth/token"
@@ -41,7 +44,7 @@ def test_the_reply_and_the_token_are_what_the_contract_says(api: Api) -> None:
     assert body["scope"].split() == list(Scope)
     keys = jwt.PyJWKSet.from_dict(api.http.get("/api/.well-known/jwks.json").json())
     header = jwt.get_unverified_header(body["access_token"])
-    assert header["alg"] == "RS256"
+    assert (header["alg"], header["typ"]) == ("RS256", "at+jwt")
     key = next(key for key in keys.keys if key.key_id == header["kid"])
     claims = jwt.decode(body["access_token"], key, ["RS256"], audience="likeness-api", issuer=api.server.url)
     assert claims["client_id"] == claims["sub"] == api.client_id
@@ -257,10 +260,10 @@ def test_a_retired_key_ends_when_all_that_it_signed_has_ended(tmp_path: Any) -> 
         assert published(api) == [new, old]
         server.clock.move(121)
         last = api.server.components.tokens._signer
-        forged = Signer([server_key(server, old)]).sign(claims_of(token) | lifetime(server))
+        forged = Signer([server_key(server, old)]).sign(claims_of(token) | lifetime(server), typ=TYPE)
         assert published(api) == [new]
         assert list_entries(api, forged) == 401
-        assert list_entries(api, last.sign(claims_of(token) | lifetime(server))) == 200
+        assert list_entries(api, last.sign(claims_of(token) | lifetime(server), typ=TYPE)) == 200
         take_up_keys(server)
         assert list(server.deployment.signing_keys.ends()) == [new]
         assert rows_of(server) == [new]
@@ -285,6 +288,12 @@ def server_key(server: Server, kid: str) -> SigningKey:
 
 def rows_of(server: Server) -> list[str]:
     return list(server.deployment.database.read_now(lambda c: c.execute(select(signing_keys.c.kid)).scalars().all()))
+
+
+def test_only_an_access_token_is_one_whatever_our_key_signed(api: Api) -> None:
+    claims, signer = claims_of(api.token()), api.server.components.tokens._signer
+    statuses = {typ: list_entries(api, signer.sign(claims, typ=typ)) for typ in (TYPE, CAPTURE_TYPE, RESULT_TYPE)}
+    assert statuses == {TYPE: 200, CAPTURE_TYPE: 401, RESULT_TYPE: 401}
 
 
 def test_what_a_revoked_key_signed_is_refused(tmp_path: Any) -> None:

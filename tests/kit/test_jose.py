@@ -6,6 +6,7 @@ from typing import Any
 
 import jwt as other_library
 import pytest
+from joserfc import jws
 from joserfc import jwt as jwt_of_joserfc
 from joserfc.jwk import RSAKey
 
@@ -19,8 +20,12 @@ NOW = int(time.time())
 CLAIMS: dict[str, Any] = {"iss": "us", "aud": "them", "iat": NOW, "exp": NOW + 3600, "sub": "a"}
 
 
-def verify(token: str, *, signer: Signer = SIGNER, now: float = NOW) -> dict[str, Any]:
-    return signer.verify(token, issuer="us", audience="them", now=now)
+def sign(claims: dict[str, Any] = CLAIMS, *, signer: Signer = SIGNER, typ: str = "a+jwt") -> str:
+    return signer.sign(claims, typ=typ)
+
+
+def verify(token: str, *, signer: Signer = SIGNER, typ: str = "a+jwt", now: float = NOW) -> dict[str, Any]:
+    return signer.verify(token, typ=typ, issuer="us", audience="them", now=now)
 
 
 def encode(part: object) -> str:
@@ -28,12 +33,24 @@ def encode(part: object) -> str:
 
 
 def test_a_token_carries_its_claims_and_its_key() -> None:
-    token = SIGNER.sign(CLAIMS)
+    token = sign()
     assert verify(token) == CLAIMS
-    assert other_library.get_unverified_header(token) == {"alg": "RS256", "kid": NEW.kid, "typ": "JWT"} or {
-        "alg": "RS256",
-        "kid": NEW.kid,
-    } == other_library.get_unverified_header(token)
+    assert other_library.get_unverified_header(token) == {"alg": "RS256", "kid": NEW.kid, "typ": "a+jwt"}
+
+
+@pytest.mark.parametrize("typ", ["b+jwt", "A+JWT", "application/a+jwt", "JWT", ""])
+def test_another_kind_of_token_is_refused_whatever_its_claims_are(typ: str) -> None:
+    token = sign(typ=typ)
+    assert verify(token, typ=typ) == CLAIMS
+    with pytest.raises(InvalidToken):
+        verify(token)
+
+
+def test_a_token_without_a_kind_is_refused() -> None:
+    key = RSAKey.import_key(NEW.private_pem)
+    token = jws.serialize_compact({"alg": ALGORITHM, "kid": NEW.kid}, json.dumps(CLAIMS), key, [ALGORITHM])
+    with pytest.raises(InvalidToken):
+        verify(token)
 
 
 def test_another_library_verifies_with_the_public_set() -> None:
@@ -43,15 +60,15 @@ def test_another_library_verifies_with_the_public_set() -> None:
         assert (key["kty"], key["use"], key["alg"]) == ("RSA", "sig", ALGORITHM)
         assert not key.keys() & {"d", "p", "q", "dp", "dq", "qi"}
     keys = other_library.PyJWKSet.from_dict(public)
-    token = SIGNER.sign(CLAIMS)
+    token = sign()
     kid = other_library.get_unverified_header(token)["kid"]
     assert other_library.decode(token, keys[kid].key, [ALGORITHM], audience="them", issuer="us") == CLAIMS
 
 
 def test_a_retired_key_still_verifies_and_a_strangers_does_not() -> None:
-    assert verify(Signer([OLD]).sign(CLAIMS)) == CLAIMS
+    assert verify(sign(signer=Signer([OLD]))) == CLAIMS
     with pytest.raises(InvalidToken):
-        verify(Signer([STRANGER]).sign(CLAIMS))
+        verify(sign(signer=Signer([STRANGER])))
 
 
 @pytest.mark.parametrize(
@@ -70,11 +87,11 @@ def test_a_retired_key_still_verifies_and_a_strangers_does_not() -> None:
 def test_claims_that_are_wrong_or_missing(change: dict[str, None] | dict[str, str]) -> None:
     claims = {name: value for name, value in (CLAIMS | change).items() if value is not None}
     with pytest.raises(InvalidToken):
-        verify(SIGNER.sign(claims))
+        verify(sign(claims))
 
 
 def test_time() -> None:
-    token = SIGNER.sign(CLAIMS)
+    token = sign()
     assert verify(token, now=CLAIMS["exp"] - 0.1)
     with pytest.raises(ExpiredToken):
         verify(token, now=CLAIMS["exp"] + 1)
@@ -84,21 +101,21 @@ def test_time() -> None:
 
 @pytest.mark.parametrize("claim", ["iat", "nbf"])
 def test_a_clock_that_is_behind_is_tolerated_for_a_minute(claim: str) -> None:
-    assert verify(SIGNER.sign(CLAIMS | {claim: NOW + 59}))
-    assert verify(SIGNER.sign(CLAIMS | {claim: NOW + 60}))
+    assert verify(sign(CLAIMS | {claim: NOW + 59}))
+    assert verify(sign(CLAIMS | {claim: NOW + 60}))
     with pytest.raises(InvalidToken):
-        verify(SIGNER.sign(CLAIMS | {claim: NOW + 61}))
+        verify(sign(CLAIMS | {claim: NOW + 61}))
 
 
 def test_what_claims_to_live_longer_than_any_token_is_refused() -> None:
-    assert verify(SIGNER.sign(CLAIMS | {"exp": NOW + 86_400}))
+    assert verify(sign(CLAIMS | {"exp": NOW + 86_400}))
     with pytest.raises(InvalidToken):
-        verify(SIGNER.sign(CLAIMS | {"exp": NOW + 86_401}))
+        verify(sign(CLAIMS | {"exp": NOW + 86_401}))
 
 
 def test_a_key_that_has_ended_neither_verifies_nor_is_published() -> None:
     ending = Signer([NEW, replace(OLD, ends_at=NOW + 10)])
-    token = Signer([OLD]).sign(CLAIMS)
+    token = sign(signer=Signer([OLD]))
     assert verify(token, signer=ending, now=NOW + 9) == CLAIMS
     assert len(ending.public_set(now=NOW + 9)["keys"]) == 2
     with pytest.raises(InvalidToken):
@@ -108,7 +125,7 @@ def test_a_key_that_has_ended_neither_verifies_nor_is_published() -> None:
 
 def test_a_token_seen_before_ends_with_its_key_at_once() -> None:
     signer = Signer([NEW, OLD])
-    token = Signer([OLD]).sign(CLAIMS)
+    token = sign(signer=Signer([OLD]))
     assert verify(token, signer=signer) == CLAIMS
     signer.use([NEW])
     with pytest.raises(InvalidToken):
@@ -116,19 +133,19 @@ def test_a_token_seen_before_ends_with_its_key_at_once() -> None:
 
 
 def test_a_token_seen_before_is_good_for_its_own_time_and_audience_alone() -> None:
-    token = SIGNER.sign(CLAIMS | {"nbf": NOW + 30})
+    token = sign(CLAIMS | {"nbf": NOW + 30})
     assert verify(token)["sub"] == "a"
     for now in (NOW - 31, NOW - 3600, CLAIMS["exp"], CLAIMS["exp"] + 3600):
         with pytest.raises(InvalidToken):
             verify(token, now=now)
     for issuer, audience in (("us", "somebody"), ("somebody", "them")):
         with pytest.raises(InvalidToken):
-            SIGNER.verify(token, issuer=issuer, audience=audience, now=NOW)
+            SIGNER.verify(token, typ="a+jwt", issuer=issuer, audience=audience, now=NOW)
     assert verify(token, now=NOW + 60)["sub"] == "a"
 
 
 def test_a_forgery_of_a_token_seen_before_is_refused() -> None:
-    token = SIGNER.sign(CLAIMS)
+    token = sign()
     assert verify(token) == CLAIMS
     header, payload, signature = token.split(".")
     for forged in (f"{header}.{payload}.", f"{header}.{encode(CLAIMS | {'sub': 'b'})}.{signature}", f"{token}A"):
@@ -137,7 +154,7 @@ def test_a_forgery_of_a_token_seen_before_is_refused() -> None:
 
 
 def test_what_a_caller_does_with_claims_changes_no_token() -> None:
-    token = SIGNER.sign(CLAIMS)
+    token = sign()
     verify(token)["sub"] = "b"
     assert verify(token) == CLAIMS
 
@@ -153,14 +170,14 @@ def test_a_signature_is_verified_once_and_few_tokens_are_remembered(monkeypatch:
     monkeypatch.setattr(jwt_of_joserfc, "decode", counted)
     monkeypatch.setattr(jose, "MOST_REMEMBERED", 2)
     signer = Signer([NEW])
-    first, second, third = (signer.sign(CLAIMS | {"sub": sub}) for sub in "abc")
+    first, second, third = (sign(CLAIMS | {"sub": sub}, signer=signer) for sub in "abc")
     for token in (first, first, second, first, third, third, first):
         verify(token, signer=signer)
     assert verified == [first, second, third, first]
 
 
 def forgeries() -> dict[str, str]:
-    token = SIGNER.sign(CLAIMS)
+    token = sign()
     header, payload, signature = token.split(".")
     known = RSAKey.import_key(NEW.private_pem).as_pem(private=False)
     return {

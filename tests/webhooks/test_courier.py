@@ -13,6 +13,7 @@ from likeness.webhooks.courier import LEASE_SECONDS, LONGEST_WAIT_SECONDS, next_
 from likeness.webhooks.outbox import Outbox
 from likeness.webhooks.sender import DeliveryOutcome, Sender
 from likeness.webhooks.signature import verify_body
+from likeness.webhooks.signing import RESULT_TYPE
 from scraped import counting
 from webhooks.house import House
 from webhooks.receiver import Receiver
@@ -21,7 +22,9 @@ TWO_HOURS = 7200
 
 
 def verified(house: House, jws: str, *, now: float | None = None) -> dict[str, Any]:
-    return house.signer.verify(jws, issuer="us", audience="c", now=house.clock.now() if now is None else now)
+    return house.signer.verify(
+        jws, typ=RESULT_TYPE, issuer="us", audience="c", now=house.clock.now() if now is None else now
+    )
 
 
 def test_a_delivery_is_signed_and_made_once(house: House, receiver: Receiver) -> None:

@@ -12,6 +12,8 @@ from likeness.kit.ids import new_id
 from likeness.kit.jose import InvalidToken, Signer
 
 AUDIENCE = "likeness-api"
+TYPE = "at+jwt"
+"""The kind of token in its header (RFC 9068 §2.1)."""
 FAILURE_WINDOW_SECONDS = 60.0
 TRACKED_CLIENTS = 10_000
 TRACKED_CHARACTERS = 64
@@ -97,7 +99,7 @@ class Tokens:
             "jti": jti,
             "scope": list(ordered),
         }
-        return AccessToken(self._signer.sign(claims), ordered, self._ttl_seconds, jti)
+        return AccessToken(self._signer.sign(claims, typ=TYPE), ordered, self._ttl_seconds, jti)
 
     def verify(self, authorization: str | None) -> Principal:
         """Give the principal of an ``Authorization`` header. Raises Unauthorized."""
@@ -105,7 +107,9 @@ class Tokens:
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthorized("Send an access token: 'Authorization: Bearer <token>'.")
         try:
-            claims = self._signer.verify(token.strip(), issuer=self._issuer, audience=AUDIENCE, now=self._clock.now())
+            claims = self._signer.verify(
+                token.strip(), typ=TYPE, issuer=self._issuer, audience=AUDIENCE, now=self._clock.now()
+            )
         except InvalidToken as error:
             raise Unauthorized(
                 "The access token is malformed or expired, or this server did not issue it. Get a new one."

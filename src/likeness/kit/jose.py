@@ -17,7 +17,7 @@ MOST_REMEMBERED = 1024
 
 
 class InvalidToken(Exception):
-    """A token that is malformed, wrongly signed, expired or for another audience."""
+    """A token that is malformed, wrongly signed, expired, of another type or for another audience."""
 
 
 class ExpiredToken(InvalidToken):
@@ -41,8 +41,8 @@ class _Keys:
     """
 
     all: tuple[tuple[RSAKey, float | None], ...]
-    seen: dict[tuple[str, str, bytes], _Verified] = field(default_factory=dict)
-    """Verified tokens by issuer, audience and the token's hash."""
+    seen: dict[tuple[str, str, str, bytes], _Verified] = field(default_factory=dict)
+    """Verified tokens by type, issuer, audience and the token's hash."""
 
     def live(self, now: float) -> KeySet:
         return KeySet([key for key, ends_at in self.all if ends_at is None or now < ends_at])
@@ -69,23 +69,25 @@ class Signer:
         """The keys' ids, newest first, and when each ends."""
         return {str(key.kid): ends_at for key, ends_at in self._keys.all}
 
-    def sign(self, claims: Mapping[str, Any]) -> str:
-        """Give the claims as a JWS in compact form, with the key's ``kid`` in the header."""
+    def sign(self, claims: Mapping[str, Any], *, typ: str) -> str:
+        """Give the claims as a JWS in compact form, with the key's ``kid`` and the kind of token in the header.
+
+        Each kind has a ``typ`` of its own (RFC 8725 §3.11). So none passes for another, whatever its claims are.
+        """
         current, _ = self._keys.all[0]
-        # The library's jwt.encode would add a "typ", which the contract does not have.
-        header = {"alg": ALGORITHM, "kid": current.kid}
+        header = {"alg": ALGORITHM, "kid": current.kid, "typ": typ}
         return jws.serialize_compact(header, json.dumps(claims, separators=(",", ":")), current, [ALGORITHM])
 
-    def verify(self, token: str, *, issuer: str, audience: str, now: float) -> dict[str, Any]:
-        """Give the claims of a valid token of ``issuer`` for ``audience``. Raises InvalidToken.
+    def verify(self, token: str, *, typ: str, issuer: str, audience: str, now: float) -> dict[str, Any]:
+        """Give the claims of a valid token of this kind, of ``issuer`` for ``audience``. Raises InvalidToken.
 
         A token is remembered, so its signature is verified only once.
         """
         keys = self._keys
-        name = issuer, audience, hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+        name = typ, issuer, audience, hashlib.sha256(token.encode(errors="surrogatepass")).digest()
         seen = keys.seen.get(name)
         if seen is None or not seen.begins <= now < seen.ends:
-            seen = _verified(token, keys, issuer=issuer, audience=audience, now=now)
+            seen = _verified(token, keys, typ=typ, issuer=issuer, audience=audience, now=now)
             if len(keys.seen) >= MOST_REMEMBERED:
                 keys.seen.clear()
             keys.seen[name] = seen
@@ -96,7 +98,7 @@ class Signer:
         return cast("dict[str, Any]", self._keys.live(now).as_dict(private=False))
 
 
-def _verified(token: str, keys: _Keys, *, issuer: str, audience: str, now: float) -> _Verified:
+def _verified(token: str, keys: _Keys, *, typ: str, issuer: str, audience: str, now: float) -> _Verified:
     registry = jwt.JWTClaimsRegistry(
         now=int(now),
         leeway=TOLERATED_SECONDS,
@@ -113,6 +115,8 @@ def _verified(token: str, keys: _Keys, *, issuer: str, audience: str, now: float
         raise ExpiredToken from error
     except (JoseError, ValueError, TypeError) as error:
         raise InvalidToken(type(error).__name__) from error
+    if decoded.header.get("typ") != typ:
+        raise InvalidToken("it is another kind of token")
     if claims["exp"] <= int(now):  # without tolerance: the clock that set the end is this one
         raise ExpiredToken
     if claims["exp"] - claims["iat"] > LONGEST_LIFE_SECONDS:

@@ -17,6 +17,7 @@ from likeness.results.repository import ResultRepository, ResultRow
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant
 from likeness.webhooks.outbox import Outbox
+from likeness.webhooks.signing import RESULT_TYPE
 
 JWS_PURPOSE, IMAGE_PURPOSE = "session result", "audit image"
 
@@ -62,7 +63,7 @@ class Results:
             image = write_audit_image(ending.audit, obfuscation)
             audit = AuditReference(new_object_id(), hashlib.sha256(image).hexdigest())
         claims = write_claims(ending, audit, issuer=self._issuer, jti=jti, ttl_seconds=self._ttl_seconds)
-        jws = self._signer.sign(claims)
+        jws = self._signer.sign(claims, typ=RESULT_TYPE)
         expires_at = ending.ended_at + self._ttl_seconds
         row = ResultRow(
             session_id=ending.session_id,

@@ -37,6 +37,7 @@ from likeness.tenants.service import Tenant, Tenants
 log = logging.getLogger("likeness.sessions")
 
 CAPTURE_AUDIENCE = "likeness-capture"
+CAPTURE_TYPE = "likeness-capture+jwt"
 TEMPLATE_PURPOSE = "session template"
 TICKET_BYTES = 18
 SWEEP_BATCH = 100
@@ -146,7 +147,9 @@ class SessionService:
     def _verify(self, session_id: str, capture_token: str) -> None:
         now = self._clock.now()
         try:
-            claims = self._signer.verify(capture_token, issuer=self._origin, audience=CAPTURE_AUDIENCE, now=now)
+            claims = self._signer.verify(
+                capture_token, typ=CAPTURE_TYPE, issuer=self._origin, audience=CAPTURE_AUDIENCE, now=now
+            )
         except ExpiredToken as error:
             raise SessionExpiredOrNotFound("The time of this session is over.") from error
         except InvalidToken as error:
@@ -323,7 +326,7 @@ class SessionService:
             "iat": int(row.created_at),
             "exp": int(row.expires_at),
         }
-        return self._signer.sign(claims)
+        return self._signer.sign(claims, typ=CAPTURE_TYPE)
 
 
 def _last_step(row: SessionRow) -> str:

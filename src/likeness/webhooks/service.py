@@ -13,6 +13,7 @@ from likeness.webhooks import repository
 from likeness.webhooks.outbox import RETRY_SECONDS
 from likeness.webhooks.repository import Delivery
 from likeness.webhooks.sender import DeliveryOutcome, Sender
+from likeness.webhooks.signing import RESULT_TYPE
 from likeness.webhooks.target import Target, check_target, new_secret, open_target, seal_target
 
 TEST_TTL_SECONDS = 600
@@ -65,7 +66,7 @@ class Webhooks:
             "jti": new_id(),
             "data": {"test": True},
         }
-        return await sender.send(self.get(tenant), signer.sign(claims), delivery_id=new_id())
+        return await sender.send(self.get(tenant), signer.sign(claims, typ=RESULT_TYPE), delivery_id=new_id())
 
     def deliveries(self, tenant: Tenant, *, limit: int = 50) -> list[Delivery]:
         """Give the tenant's deliveries, newest first."""

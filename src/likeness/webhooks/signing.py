@@ -4,6 +4,11 @@ from typing import Any
 
 from likeness.kit.jose import Signer
 
+RESULT_TYPE = "JWT"
+"""The kind of token in a result's header.
+
+Common libraries of relying parties, such as Nimbus, refuse any other name unless they are set up for it.
+"""
 FRESH_SECONDS = 60
 
 
@@ -16,4 +21,4 @@ def sign_claims(signer: Signer, claims: dict[str, Any], *, now: float) -> str:
     if claims["exp"] - now < FRESH_SECONDS:
         life = claims["exp"] - claims["iat"]
         claims = {**claims, "exp": int(now) + life}
-    return signer.sign(claims)
+    return signer.sign(claims, typ=RESULT_TYPE)

@@ -8,6 +8,7 @@ import uuid
 from typing import Any
 
 import cv2
+import jwt
 import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -18,7 +19,7 @@ from likeness.errors import ServiceUnavailable
 from likeness.kit.fairness import Shares
 from likeness.sessions.capture import capture
 from likeness.sessions.decision import look_up
-from likeness.sessions.service import SessionService
+from likeness.sessions.service import CAPTURE_TYPE, SessionService
 from likeness.tenants.schemas import TenantSettings
 from scripted_sessions import (
     ATTACK_FRAME,
@@ -575,6 +576,14 @@ def test_tokens_that_open_nothing(caller: Api) -> None:
     for token in (other.token, access_token, session.token[:-8] + "AAAAAAAA"):
         with browsing(caller, session, hello={"token": token}) as browser:
             assert browser.hear_of("error")["code"] == "UNAUTHORIZED"
+
+
+def test_claims_of_a_capture_token_in_another_kind_of_token_open_nothing(caller: Api) -> None:
+    session, signer = open_session(caller), caller.server.components.tokens._signer
+    claims = jwt.decode(session.token, options={"verify_signature": False})
+    for typ, answer in ((CAPTURE_TYPE, "ready"), ("at+jwt", "error"), ("JWT", "error")):
+        with browsing(caller, session, hello={"token": signer.sign(claims, typ=typ)}) as browser:
+            assert browser.hear_of(answer)
 
 
 def test_the_capture_token_is_no_access_token(caller: Api) -> None:
