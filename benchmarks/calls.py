@@ -203,7 +203,7 @@ class Connection:
 def request_of(path: str, content_type: str, body: bytes, token: str = "") -> bytes:
     lines = (
         f"POST {path} HTTP/1.1",
-        "Host: benchmark",
+        "Host: localhost",
         f"Content-Type: {content_type}",
         *([f"Authorization: Bearer {token}"] if token else []),
         f"Content-Length: {len(body)}",

@@ -148,7 +148,7 @@ class Pool:
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def call(self, path: str, content_type: str, body: bytes, *headers: str) -> tuple[int, bytes]:
-        head = (f"POST {path} HTTP/1.1", "Host: benchmark", f"Content-Type: {content_type}", *headers)
+        head = (f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Type: {content_type}", *headers)
         request = "\r\n".join([*head, f"Content-Length: {len(body)}", "", ""]).encode() + body
         try:
             async with asyncio.timeout(GIVE_UP_SECONDS), self._connection() as (reader, writer):

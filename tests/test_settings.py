@@ -27,6 +27,18 @@ def test_what_is_given_comes_before_the_environment(monkeypatch: pytest.MonkeyPa
     assert Settings(port=1).model_copy(update={"port": 2}).port == 2
 
 
+def test_a_server_is_known_by_its_public_name_and_by_the_further_ones() -> None:
+    assert Settings().host_names == {"localhost", "127.0.0.1"}
+    settings = Settings(base_url="https://Face.Example:8443", hosts="A.internal, ::1")
+    assert settings.host_names == {"localhost", "face.example", "a.internal", "::1"}
+
+
+@pytest.mark.parametrize("hosts", ["", "a,", "a:80", "http://a", "*", "a/b", "u@a", "a b", "-a"])
+def test_what_is_no_name_of_a_host_is_refused(hosts: str) -> None:
+    with pytest.raises(ValidationError, match="not the name of a host"):
+        Settings(hosts=hosts)
+
+
 def test_every_bad_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIKENESS_PORT", "x")
     monkeypatch.setenv("LIKENESS_WORKERS", "0")

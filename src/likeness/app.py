@@ -34,6 +34,7 @@ from likeness.sessions.capture import endpoints as page
 from likeness.sessions.composition import compose_sessions
 from likeness.store.sharing.holding import LeaseHolder
 from likeness.web import http
+from likeness.web.hosts import KnownHosts
 from likeness.web.pagination import Cursors
 from likeness.web.quota import Quota
 from likeness.web.request_context import BodyPace, RequestContext
@@ -116,6 +117,7 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
             token_endpoints.OAuthFault: token_endpoints.handle_oauth_fault,
         },
     )
+    app.add_middleware(KnownHosts, names=settings.host_names)
     app.add_middleware(RequestContext, pace=BodyPace(settings.request_seconds, settings.body_bytes_per_second))
     admission = http.make_admission(settings)
     if settings.metrics_port is not None:

@@ -3,9 +3,11 @@
 import difflib
 import ipaddress
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -21,6 +23,7 @@ from pydantic import (
 MEBIBYTE = 1024 * 1024
 LARGEST_PHOTO_BYTES = 64 * MEBIBYTE
 PREFIX = "LIKENESS_"
+HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 OF_COMMANDS = frozenset({"LIKENESS_WEBHOOK_PASSWORD", "LIKENESS_TO_DATABASE_URL"})
 """Variables that are options of a command, not settings."""
 
@@ -77,6 +80,12 @@ class Settings(BaseModel):
         None,
         description="Public address of the server, without a path: the issuer of tokens and results, and the root of "
         "captureUrl.",
+    )
+    hosts: str | None = Field(
+        None,
+        description="Further host names that requests may name, with commas between them, such as the server's name in "
+        "an internal network. The host of `LIKENESS_BASE_URL`, `localhost`, and the address that a connection came in "
+        "on are known without it. A request for any other host is refused with 400.",
     )
     database_url: str | None = Field(
         None, description="SQLAlchemy URL of the database. By default an SQLite file in the data folder."
@@ -209,6 +218,14 @@ class Settings(BaseModel):
             raise ValueError("must be a bare origin such as https://face.example.com, without a path")
         return str(url).rstrip("/")
 
+    @field_validator("hosts")
+    @classmethod
+    def _host_names(cls, value: str | None) -> str | None:
+        names = [] if value is None else [name.strip().lower() for name in value.split(",")]
+        if wrong := [name for name in names if not (HOST_NAME.fullmatch(name) or _is_address(name))]:
+            raise ValueError(f"{wrong[0]!r} is not the name of a host, such as likeness.internal")
+        return ",".join(names) or None
+
     def doubts(self) -> Iterator[str]:
         """Give a sentence for each setting that is probably a mistake."""
         if self.base_url is None and _is_every_address(self.host):
@@ -227,6 +244,11 @@ class Settings(BaseModel):
     def origin(self) -> str:
         """The public address, without a trailing slash."""
         return self.base_url or self.own_address
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names, in lower case, of this server."""
+        return frozenset({"localhost", urlsplit(self.origin).hostname or "", *(self.hosts or "localhost").split(",")})
 
     @property
     def own_address(self) -> str:
@@ -271,11 +293,15 @@ def _in_address(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _is_every_address(host: str) -> bool:
+def _is_address(text: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_unspecified
+        return bool(ipaddress.ip_address(text))
     except ValueError:
-        return not host
+        return False
+
+
+def _is_every_address(host: str) -> bool:
+    return ipaddress.ip_address(host).is_unspecified if _is_address(host) else not host
 
 
 def unknown_settings(environment: Mapping[str, str]) -> Iterator[str]:

@@ -173,6 +173,19 @@ def test_the_quota_is_per_client(tmp_path: Path) -> None:
         assert api.match(PHOTO, PHOTO).status_code == 200
 
 
+def test_a_host_that_is_not_ours_is_refused_before_the_token_is_read(tmp_path: Path) -> None:
+    with serving(test_settings(tmp_path, hosts="likeness.internal")) as server, calling(server) as api:
+        statuses = {
+            host: api.call("GET", "/api/v1/face/one-to-n", headers={"Host": host}).status_code
+            for host in ("likeness.internal:80", "localhost", "evil.example")
+        }
+        assert statuses == {"likeness.internal:80": 200, "localhost": 200, "evil.example": 400}
+        refused = api.http.get("/api/v1/face/one-to-n", headers={"Host": "evil.example"})
+        assert_refused(refused, 400, ErrorCode.BAD_REQUEST)
+        assert "location" not in refused.headers
+        assert api.http.get("/readyz", headers={"Host": "evil.example"}).status_code == 200
+
+
 def test_the_callers_request_id_is_echoed_if_it_is_plain(api: Api) -> None:
     assert api.match(b"", b"").headers["x-request-id"]
     reply = api.call("POST", MATCH, {}, headers={"X-Request-Id": "abc-123"})

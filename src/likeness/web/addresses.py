@@ -1,0 +1,14 @@
+"""Internet addresses of callers and of this server."""
+
+import ipaddress
+
+IPv4or6 = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def read_address(text: str) -> IPv4or6 | None:
+    """Read an address, or give None. An IPv4 address in the form of IPv6 counts as IPv4."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
