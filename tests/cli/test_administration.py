@@ -294,6 +294,20 @@ def test_tenant_settings_are_changed_one_by_one(folder: Path) -> None:
     assert _settings_of("acme") == changed.model_copy(update={"target_fpir": 0.001})
     run("tenant", "set", "acme", "--target-fpir", "0")
     assert _settings_of("acme") == changed
+    run("tenant", "set", "acme", "--redirect-host", "a.example", "--redirect-host", "B.example")
+    assert _settings_of("acme") == changed.model_copy(update={"redirect_hosts": ("a.example", "b.example")})
+    with pytest.raises(ValidationError, match="redirect_hosts"):
+        run("tenant", "set", "acme", "--redirect-host", "https://a.example")
+    run("tenant", "set", "acme", "--redirect-host", "any")
+    assert _settings_of("acme") == changed
+
+
+def test_a_first_client_gets_the_permissions_that_are_named(folder: Path) -> None:
+    run("init")
+    run("tenant", "create", "acme", "--scope", "KYC_FACE_MATCH")
+    with closing(open_deployment(Settings())) as deployment:
+        (client,) = deployment.clients.of_tenant(deployment.tenants.row_by_name("acme").id)
+    assert client.scopes == ("KYC_FACE_MATCH",)
 
 
 def test_a_liveness_mode_that_nobody_could_pass_is_not_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

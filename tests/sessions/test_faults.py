@@ -20,6 +20,7 @@ from likeness.sessions import repository
 from likeness.sessions.capture import capture
 from likeness.store.database import Database
 from likeness.store.tables import face_sessions
+from likeness.tenants.schemas import TenantSettings
 from scripted_sessions import (
     ATTACK_FRAME,
     PERSON_FRAME,
@@ -136,6 +137,47 @@ def test_a_sweep_ends_all_that_is_overdue(caller: Api, own_server: Server, monke
     asyncio.run(service.remove_expired())
     count = select(func.count()).select_from(ids.subquery())
     assert database.read_now(lambda c: c.execute(count).scalar_one()) == 0
+
+
+@pytest.mark.parametrize(
+    ("back", "accepted"),
+    [
+        ("https://shop.example/back", True),
+        ("http://localhost:8000/", True),
+        ("http://app.localhost/", True),
+        ("http://127.0.0.1:8000/", True),
+        ("http://[::1]:8000/", True),
+        ("http://shop.example/back", False),
+        ("http://localhost.shop.example/", False),
+        ("https://shop.example@evil.example/", False),
+        ("https://user:word@shop.example/", False),
+    ],
+)
+def test_an_address_to_go_back_to_is_encrypted_and_names_no_user(caller: Api, back: str, accepted: bool) -> None:
+    reply = caller.open_session(fake_photo(1), redirectUrl=back)
+    assert (reply.status_code == 201) == accepted, reply.text
+    assert accepted or (reply.status_code, "redirectUrl" in reply.json()["message"]) == (400, True)
+
+
+def test_a_tenant_may_name_the_hosts_to_go_back_to(server: Server) -> None:
+    settings = TenantSettings(redirect_hosts=("Shop.example", "[::1]"))
+    with calling(server, settings=settings) as api:
+        statuses = {
+            back: api.open_session(fake_photo(1), redirectUrl=back).status_code
+            for back in (
+                "https://shop.example/back?a=1",
+                "https://SHOP.example:8443/",
+                "http://[::1]/",
+                "https://evil.example/",
+                "https://a.shop.example/",
+                "https://shop.example.evil.example/",
+                "http://localhost/",
+            )
+        }
+        assert list(statuses.values()) == [201, 201, 201, 400, 400, 400, 400]
+        assert api.open_session(fake_photo(1)).status_code == 201
+    with calling(server, settings=TenantSettings(redirect_hosts=())) as api:
+        assert api.open_session(fake_photo(1), redirectUrl="https://shop.example/").status_code == 400
 
 
 def test_an_address_to_go_back_to_has_a_length(caller: Api) -> None:

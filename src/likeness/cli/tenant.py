@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from likeness.access.scopes import API_SCOPES
+from likeness.access.scopes import API_SCOPES, Scope
 from likeness.cli.client import show_credentials
 from likeness.cli.progress import progress_bar
 from likeness.cli.tables import id_column, print_table
@@ -29,17 +29,23 @@ tenant = typer.Typer(help="Tenants: each has its own gallery, clients, settings 
 
 
 @tenant.command()
-def create(name: Annotated[str, typer.Argument(help="A name of your choice, unique in this deployment.")]) -> None:
+def create(
+    name: Annotated[str, typer.Argument(help="A name of your choice, unique in this deployment.")],
+    scope: Annotated[
+        list[Scope] | None,
+        typer.Option(help="A permission of the first client. Repeat the option for several.", show_default=False),
+    ] = None,
+) -> None:
     """Make a tenant and its first client, and show the client's secret once.
 
-    The client may make every call of the API. `likeness client create`
-    makes clients with fewer permissions.
+    Without --scope the client may make every call of the API.
+    `likeness client create` makes further clients.
 
     Example: likeness tenant create acme
     """
     with closing(open_deployment(Settings())) as deployment:
         made = deployment.tenants.create(name)
-        credentials = deployment.clients.create(made.id, "first", API_SCOPES)
+        credentials = deployment.clients.create(made.id, "first", scope or API_SCOPES)
     Console(markup=False, highlight=False, soft_wrap=True).print(f"tenant         {made.id}  {name}")
     show_credentials(credentials)
 
@@ -74,6 +80,14 @@ def change(
     liveness_mode: Annotated[
         LivenessMode | None, typer.Option(help="Liveness mode of a face session that does not name one.")
     ] = None,
+    redirect_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Host that the redirectUrl of a face session may have. Repeat the option for several. They replace "
+            "the earlier ones; `any` allows every host.",
+            show_default=False,
+        ),
+    ] = None,
     gallery_limit: Annotated[int | None, typer.Option(min=1, help="Largest number of entries in the gallery.")] = None,
 ) -> None:
     """Change a tenant's settings. A running server uses them within half a minute.
@@ -88,6 +102,7 @@ def change(
         "search_level": search_level,
         "target_fpir": target_fpir,
         "liveness_mode": liveness_mode,
+        "redirect_hosts": redirect_host or None,
         "gallery_limit": gallery_limit,
     }
     with closing(open_deployment(Settings())) as deployment:
@@ -98,7 +113,10 @@ def change(
             )
         kept = (settings_of(row) or TenantSettings()).model_dump(exclude_unset=True)
         changed = kept | {key: value for key, value in given.items() if value is not None}
-        settings = TenantSettings.model_validate(changed | {"target_fpir": changed.get("target_fpir") or None})
+        for setting, unset in (("target_fpir", 0), ("redirect_hosts", ["any"])):
+            if changed.get(setting) == unset:
+                del changed[setting]
+        settings = TenantSettings.model_validate(changed)
         deployment.tenants.change_settings(row.id, settings)
     Console().print_json(settings.model_dump_json())
 

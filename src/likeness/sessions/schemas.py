@@ -13,12 +13,17 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from likeness.web.addresses import is_own_machine
 from likeness.web.wire import EXAMPLE_ID, EXAMPLE_PHOTO, Level, Photo, Time, Uuid, WireModel, example
 
 LONGEST_URL = 2048
 
 
-def _check_stored_length(url: AnyHttpUrl) -> AnyHttpUrl:
+def _check_address(url: AnyHttpUrl) -> AnyHttpUrl:
+    if url.username or url.password:
+        raise ValueError("must have no user name and no password")
+    if url.scheme != "https" and not is_own_machine(url.host or ""):
+        raise ValueError("must begin with https://, except for localhost")
     # Percent-encoding and punycode make an address up to six times longer.
     if len(str(url)) > LONGEST_URL:
         raise ValueError(f"must have at most {LONGEST_URL} characters once it is percent-encoded")
@@ -50,8 +55,11 @@ class SessionOptions(WireModel):
         "audit image of it. By default the browser decides.",
     )
     redirect_url: (
-        Annotated[AnyHttpUrl, UrlConstraints(max_length=LONGEST_URL), AfterValidator(_check_stored_length)] | None
-    ) = Field(None, description="The address that the capture page opens at its end.")
+        Annotated[AnyHttpUrl, UrlConstraints(max_length=LONGEST_URL), AfterValidator(_check_address)] | None
+    ) = Field(
+        None,
+        description="The address that the capture page opens at its end: https, and a host that the tenant allows.",
+    )
 
     @classmethod
     def stored(cls, members: Mapping[str, Any]) -> "SessionOptions":

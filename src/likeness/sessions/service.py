@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from likeness.engine.base import Template, Use
 from likeness.engine.workers import FaceWorkers
-from likeness.errors import ServiceUnavailable, SessionExpiredOrNotFound, Unauthorized
+from likeness.errors import InvalidInput, ServiceUnavailable, SessionExpiredOrNotFound, Unauthorized
 from likeness.gallery.enrolment import EnrolOnce
 from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id
@@ -32,6 +32,7 @@ from likeness.sessions.repository import SessionRow, overdue_sessions
 from likeness.sessions.schemas import SessionOptions
 from likeness.sessions.states import UNDER_WAY, AttemptFailure, EndError, SessionState
 from likeness.store.database import Database
+from likeness.tenants.schemas import TenantSettings
 from likeness.tenants.service import Tenant, Tenants
 
 log = logging.getLogger("likeness.sessions")
@@ -106,8 +107,10 @@ class SessionService:
         """Open a session for the person on an ID photo.
 
         Only the photo's template is stored, sealed. Raises InvalidInput for a liveness mode that this server cannot
-        judge. Raises FaceRefused for a photo without a usable face.
+        judge, and for a redirectUrl that the tenant does not allow. Raises FaceRefused for a photo without a usable
+        face.
         """
+        _check_redirect(options, tenant.settings)
         check_mode(choose_mode(options, tenant.settings), self._faces.engine)
         face = await self._faces.analyse(photo, use=Use.ID_PHOTO, policy=tenant.settings.face_policy)
         now = self._clock.now()
@@ -327,6 +330,12 @@ class SessionService:
             "exp": int(row.expires_at),
         }
         return self._signer.sign(claims, typ=CAPTURE_TYPE)
+
+
+def _check_redirect(options: SessionOptions, settings: TenantSettings) -> None:
+    url, allowed = options.redirect_url, settings.redirect_hosts
+    if url is not None and allowed is not None and url.host not in allowed:
+        raise InvalidInput("redirectUrl: the tenant does not allow its host.")
 
 
 def _last_step(row: SessionRow) -> str:

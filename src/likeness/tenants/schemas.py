@@ -1,10 +1,14 @@
 """A tenant's own settings."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from likeness.engine.policy import FacePolicy
+
+HOST = r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])$"
+Host = Annotated[str, StringConstraints(to_lower=True, max_length=253, pattern=HOST)]
+"""The host of an address: a name as DNS has it, or an internet address (IPv6 in brackets)."""
 
 
 class TenantSettings(BaseModel):
@@ -23,5 +27,8 @@ class TenantSettings(BaseModel):
     )
     liveness_mode: Literal["passive", "active", "strict"] = Field(
         "active", description="How much a face session asks of the person, unless the session says otherwise."
+    )
+    redirect_hosts: Annotated[tuple[Host, ...], Field(max_length=100)] | None = Field(
+        None, description="Hosts that the redirectUrl of a face session may have. By default any."
     )
     gallery_limit: int = Field(10_000_000, ge=1, description="Largest number of entries that the gallery may have.")

@@ -5,6 +5,12 @@ import ipaddress
 IPv4or6 = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
+def is_own_machine(host: str) -> bool:
+    """Whether a host is the machine that asks: ``localhost``, a name below it, or a loopback address."""
+    address = read_address(host.strip("[]"))
+    return (address is not None and address.is_loopback) or f".{host}".endswith(".localhost")
+
+
 def read_address(text: str) -> IPv4or6 | None:
     """Read an address, or give None. An IPv4 address in the form of IPv6 counts as IPv4."""
     try:
