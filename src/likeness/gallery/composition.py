@@ -9,6 +9,7 @@ from likeness.gallery.enrolment import Enroller
 from likeness.gallery.maintenance.sweep import PhotoSweep
 from likeness.gallery.maintenance.upkeep import GalleryUpkeep
 from likeness.gallery.memory.galleries import LoadedGalleries
+from likeness.gallery.memory.views import GalleriesInMemory
 from likeness.gallery.packs import Packs
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.reindex.job import Reindexer, ReindexServices
@@ -54,14 +55,14 @@ def compose_gallery(deployment: Deployment, faces: FaceWorkers) -> ComposedGalle
     galleries = LoadedGalleries(packs, make_index=make_index)
     database.on_ownership_change(galleries.ownership_changed)
     photos = EntryPhotos(images, database)
-    searcher = Searcher(packs, galleries, database, scans)
-    enroller = Enroller(galleries, photos, database, clock)
-    service = GalleryService(packs, galleries, searcher, enroller, photos, database)
+    views = GalleriesInMemory(galleries, database, scans)
+    enroller = Enroller(packs, views, photos, database, clock)
+    service = GalleryService(packs, views, Searcher(packs), enroller, photos, database)
     sweep = PhotoSweep(images, photos, database, Generations(images, database), clock)
     upkeep = GalleryUpkeep(galleries, photos, sweep, database, tenants)
     photos_at_once = max(1, settings.workers // 2)
     reindex_services = ReindexServices(
-        packs, galleries, photos, database, scans, service.erase, clock, photos_at_once=photos_at_once
+        packs, views, photos, database, service.erase, clock, photos_at_once=photos_at_once
     )
     reindexer = Reindexer(reindex_services, tenants)
     return ComposedGallery(service, galleries, upkeep, reindexer, images, scans)

@@ -10,13 +10,11 @@ from sqlalchemy.exc import IntegrityError
 from likeness.engine.base import Template
 from likeness.errors import Conflict, TooManyRequests
 from likeness.gallery.idempotency import Repeatable, recall_answer, remember_answer
-from likeness.gallery.memory.galleries import GalleryMoved, LoadedGalleries
-from likeness.gallery.memory.gallery import GallerySnapshot
-from likeness.gallery.memory.recent import RecentEnrolments
-from likeness.gallery.packs import Probe
+from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.repository import Entry, GalleryPacks, GalleryRepository, NewEntry
+from likeness.gallery.repository import Entry, GalleryRepository, NewEntry
 from likeness.gallery.templates.sealing import seal_template, unit_rows
+from likeness.gallery.views import Galleries, GalleryView
 from likeness.index.vectors import checked_query
 from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id
@@ -59,10 +57,9 @@ class EnrolmentRequest:
 class DuplicateGuard:
     """A condition of an enrolment: no entry after ``position`` reaches ``minimum_score`` with the probe.
 
-    See ``likeness.gallery.memory.recent``.
+    See ``GalleryView.watch``.
     """
 
-    recent: RecentEnrolments
     position: int
     minimum_score: float
 
@@ -95,8 +92,8 @@ class _Enrolment:
     """An entry to insert, and the conditions that must hold at that moment."""
 
     tenant: Tenant
-    snapshot: GallerySnapshot
-    """The snapshot that the probe was analysed for and searched in."""
+    view: GalleryView
+    """The view that the probe was analysed for and searched in."""
     template: Template
     """Of the pack that answers."""
     entry: NewEntry
@@ -106,9 +103,12 @@ class _Enrolment:
 
 
 class Enroller:
-    """Enrols persons: stores photo, entry and templates, and feeds the gallery in memory."""
+    """Enrols persons: stores photo, entry and templates, and feeds the gallery."""
 
-    def __init__(self, galleries: LoadedGalleries, photos: EntryPhotos, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, packs: Packs, galleries: Galleries, photos: EntryPhotos, database: Database, clock: Clock
+    ) -> None:
+        self._packs = packs
         self._galleries = galleries
         self._photos = photos
         self._database = database
@@ -117,38 +117,38 @@ class Enroller:
     async def enrol(
         self,
         tenant: Tenant,
-        snapshot: GallerySnapshot,
+        view: GalleryView,
         probe: Probe,
         photo: bytes,
         request: EnrolmentRequest,
         *,
         guard: DuplicateGuard | None = None,
     ) -> Enrolled:
-        """Enrol a person whose probe was analysed for the snapshot's packs.
+        """Enrol a person whose probe was analysed for the view's packs.
 
         Raises Conflict when the ``external_id`` is taken, or an earlier, different request used the
         ``idempotency_key``. Raises TooManyRequests when the gallery is full, GalleryMoved, ServiceUnavailable, and
         what the ``occasion`` raises.
         """
-        for pack in probe.templates.keys() & set(snapshot.enrolling):
+        for pack in probe.templates.keys() & set(view.enrolling):
             # A committed template must fit its index, and the next start must not find it damaged.
-            template = checked_query(probe.templates[pack], snapshot.indexes[pack].dimension)
+            template = checked_query(probe.templates[pack], self._packs.engine(pack).pack.template_size)
             if not unit_rows(template[np.newaxis]).all():
                 raise ValueError("a template is not a unit vector")
         repeatable = request.repeatable(tenant, photo)
         try:
-            self._demand_room(tenant, snapshot.size)
+            self._demand_room(tenant, view.size)
             await self._demand_new(tenant, request.external_id)
             async with self._photos.arriving(tenant, photo) as pending:
-                entry = self._new_entry(tenant, snapshot, probe, request, pending.image_id)
-                template = probe.templates[snapshot.pack]
-                enrolment = _Enrolment(tenant, snapshot, template, entry, guard, request.occasion, repeatable)
+                entry = self._new_entry(tenant, view, probe, request, pending.image_id)
+                template = probe.templates[view.pack]
+                enrolment = _Enrolment(tenant, view, template, entry, guard, request.occasion, repeatable)
                 templates = {pack: probe.templates[pack] for pack in entry.sealed_templates}
 
                 def feed(written: Committed[Inserted | Earlier]) -> None:
                     match written.result:
                         case Inserted(key):
-                            self._galleries.feed(tenant.id, lambda gallery: gallery.add(written, key, templates))
+                            self._galleries.added(written, tenant.id, key, templates)
 
                 result = await self._database.write(
                     lambda c: self._insert(c, enrolment), after_commit=feed, gallery_of=tenant.id
@@ -183,7 +183,7 @@ class Enroller:
         return str(remembered.answer["id"])
 
     def _new_entry(
-        self, tenant: Tenant, snapshot: GallerySnapshot, probe: Probe, request: EnrolmentRequest, image_id: str
+        self, tenant: Tenant, view: GalleryView, probe: Probe, request: EnrolmentRequest, image_id: str
     ) -> NewEntry:
         entry_id = new_id()
         return NewEntry(
@@ -195,34 +195,28 @@ class Enroller:
             created_at=self._clock.now(),
             sealed_templates={
                 pack: seal_template(tenant, probe.templates[pack], pack=pack, entry_id=entry_id)
-                for pack in snapshot.enrolling
+                for pack in view.enrolling
                 if pack in probe.templates
             },
         )
 
     def _insert(self, connection: Connection, enrolment: _Enrolment) -> Inserted | Earlier:
         """Insert on the writer's thread, unless another call has enrolled the same person first."""
-        tenant, snapshot, guard, entry = enrolment.tenant, enrolment.snapshot, enrolment.guard, enrolment.entry
+        tenant, guard, entry = enrolment.tenant, enrolment.guard, enrolment.entry
         if enrolment.occasion:
             enrolment.occasion.demand(connection)
         repository = GalleryRepository(tenant.id)
-        gallery = self._galleries.ready(tenant.id)  # a gallery that misses a commit could enrol a person a second time
-        recent = gallery.recent
-        recent.enter(connection.get_transaction())
-        if gallery.snapshot.enrolling != snapshot.enrolling or (guard and guard.recent is not recent):
-            raise GalleryMoved
+        gallery = enrolment.view.present(connection)
         if guard:
-            for key, score in recent.matches_since(guard.position, enrolment.template, guard.minimum_score):
+            for key, score in gallery.matches_since(guard.position, enrolment.template, guard.minimum_score):
                 earlier = repository.find_keys(connection, [key]).get(key)
                 if earlier:
                     return Earlier(earlier, score)
-        self._demand_room(tenant, gallery.snapshot.size + recent.unindexed)
+        self._demand_room(tenant, gallery.size)
         if enrolment.repeatable is not None:
             remember_answer(connection, tenant.id, enrolment.repeatable, {"id": entry.id})
-        if not gallery.recorded:
-            repository.set_packs(connection, GalleryPacks(snapshot.pack, snapshot.shadow))
         key = repository.add(connection, entry)
-        recent.record(key, enrolment.template)
+        gallery.record(key, enrolment.template)
         return Inserted(key)
 
     async def _demand_new(self, tenant: Tenant, external_id: str | None) -> None:

@@ -14,11 +14,11 @@ from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import NoFace, NotFound
 from likeness.gallery.enrolment import DuplicateGuard, Enroller, EnrolmentRequest, EnrolOnce
 from likeness.gallery.idempotency import Repeatable
-from likeness.gallery.memory.galleries import GalleryMoved, LoadedGalleries
 from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import Entry, GalleryRepository
 from likeness.gallery.search import Searcher, SearchOutcome
+from likeness.gallery.views import Galleries, GalleryMoved
 from likeness.store.database import Database
 from likeness.store.writer import Committed
 from likeness.tenants.service import Tenant
@@ -36,7 +36,7 @@ class GalleryService:
     def __init__(
         self,
         packs: Packs,
-        galleries: LoadedGalleries,
+        galleries: Galleries,
         searcher: Searcher,
         enroller: Enroller,
         photos: EntryPhotos,
@@ -102,39 +102,35 @@ class GalleryService:
         occasion: EnrolOnce | None = None,
     ) -> SearchOutcome:
         while True:
-            gallery = self._galleries.ready(tenant.id)
-            snapshot, recent = gallery.snapshot, gallery.recent
-            needed = (
-                snapshot.searched
-                if enrol_photo is None
-                else tuple(dict.fromkeys((*snapshot.searched, *snapshot.enrolling)))
-            )
+            view = await self._galleries.view(tenant)
+            enrolling = () if enrol_photo is None else view.enrolling
+            needed = tuple(dict.fromkeys((*view.searched, *enrolling)))
             probe = await analyse(needed)
             try:
-                with recent.watch() as position:
-                    outcome = await self._searcher.search(tenant, snapshot, probe, candidates=candidates, level=level)
+                with view.watch() as position:
+                    outcome = await self._searcher.search(tenant, view, probe, candidates=candidates, level=level)
                     before = occasion and await self._enroller.recall(tenant, Repeatable.occasion(occasion.name))
                     if before:
                         return replace(outcome, entry_id=before, found=False)
                     if outcome.found or enrol_photo is None:
                         return outcome
-                    guard = DuplicateGuard(recent, position, outcome.decision.threshold)
+                    guard = DuplicateGuard(position, outcome.decision.threshold)
                     request = EnrolmentRequest(occasion=occasion)
-                    enrolled = await self._enroller.enrol(tenant, snapshot, probe, enrol_photo, request, guard=guard)
+                    enrolled = await self._enroller.enrol(tenant, view, probe, enrol_photo, request, guard=guard)
             except GalleryMoved:
                 continue
             if enrolled.earlier is None:
                 return replace(outcome, entry_id=enrolled.entry_id)
             entry, score = enrolled.earlier.entry, enrolled.earlier.score
-            reached = self._packs.calibration(snapshot.pack).level(score)
+            reached = self._packs.calibration(view.pack).level(score)
             return replace(
                 outcome,
                 entry_id=entry.id,
                 found=True,
                 level=reached,
                 score=score,
-                false_match_rate=self._packs.calibration(snapshot.pack).false_match_rate(reached),
-                model=snapshot.pack,
+                false_match_rate=self._packs.calibration(view.pack).false_match_rate(reached),
+                model=view.pack,
             )
 
     async def insert(self, tenant: Tenant, photo: bytes, request: EnrolmentRequest | None = None) -> str:
@@ -145,19 +141,16 @@ class GalleryService:
         and ServiceUnavailable.
         """
         request = request or EnrolmentRequest()
-        self._galleries.ready(tenant.id)
+        view = await self._galleries.view(tenant)
         remembered = await self._enroller.recall(tenant, request.repeatable(tenant, photo))
         if remembered is not None:
             return remembered
         while True:
-            snapshot = self._galleries.ready(tenant.id).snapshot
-            probe = await self._packs.analyse(
-                photo, snapshot.enrolling, use=Use.ENROL, policy=tenant.settings.face_policy
-            )
+            probe = await self._packs.analyse(photo, view.enrolling, use=Use.ENROL, policy=tenant.settings.face_policy)
             try:
-                return (await self._enroller.enrol(tenant, snapshot, probe, photo, request)).entry_id
+                return (await self._enroller.enrol(tenant, view, probe, photo, request)).entry_id
             except GalleryMoved:
-                continue
+                view = await self._galleries.view(tenant)
 
     async def get(self, tenant: Tenant, entry_id: str) -> Entry:
         """Give an entry's metadata. Raises NotFound."""
@@ -183,11 +176,11 @@ class GalleryService:
 
     async def erase(self, tenant: Tenant, entry_id: str) -> None:
         """Erase an entry, its photo and its templates. Raises NotFound, ServiceUnavailable as :meth:`delete_image`."""
-        self._galleries.ready(tenant.id)
+        await self._galleries.view(tenant)
 
         def forget(erased: Committed[Entry | None]) -> None:
             if entry := erased.result:
-                self._galleries.feed(tenant.id, lambda gallery: gallery.remove(erased, entry.key))
+                self._galleries.removed(erased, tenant.id, entry.key)
 
         rows = GalleryRepository(tenant.id)
         erased = await self._database.write(

@@ -15,9 +15,9 @@ from gallery.operations import OLD, PACKS, change_at_random
 from likeness.deployment import Deployment, initialise, open_deployment
 from likeness.engine.fake import FAKES
 from likeness.engine.packs.identity import PackIdentity, id_of
-from likeness.gallery.following import GalleryFollower, numbers_now
 from likeness.gallery.repository import BLOCK_SPAN, GalleryPacks, GalleryRepository, Part
 from likeness.gallery.sharded.fan_out import FanOut
+from likeness.gallery.sharded.following import GalleryFollower, numbers_now
 from likeness.gallery.sharded.shard import NumberedAnswer, Shard, ShardQuery
 from likeness.gallery.templates.blocks import open_rows
 from likeness.gallery.templates.sealing import seal_template

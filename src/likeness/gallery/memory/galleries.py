@@ -42,10 +42,6 @@ Keys = NDArray[np.int64]
 STATES: Final = ("ready", "loading", "failed", "detached", "suspended", "reloading")
 
 
-class GalleryMoved(Exception):
-    """The gallery now answers or enrols with other indexes than those of the analysis. Analyse the photo again."""
-
-
 class Stopped(Exception):
     """The server stops while a gallery loads."""
 
@@ -196,6 +192,11 @@ class LoadedGalleries:
         for tenant_id in tenants:
             if self._refusals.reason(tenant_id) is None:
                 self.mark_stale(tenant_id)
+
+    @property
+    def common(self) -> PackIdentity | None:
+        """The pack that all galleries answer with, if it is known."""
+        return self._common
 
     def set_common_pack(self, common: PackIdentity | None) -> None:
         """Let new galleries answer with the pack that all others answer with. Call it on the writer's thread."""

@@ -26,8 +26,6 @@ from likeness.engine.base import Template
 from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import ErrorCode, LikenessError, ServiceUnavailable, SetupError
 from likeness.gallery.decision import decide
-from likeness.gallery.memory.galleries import LoadedGalleries
-from likeness.gallery.memory.gallery import GallerySnapshot
 from likeness.gallery.packs import Packs, embed_photo
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.reindex.comparison import Nearest, compare_packs, other_than
@@ -41,11 +39,10 @@ from likeness.gallery.reindex.repository import (
     StoredPhoto,
     all_reindexes,
 )
-from likeness.gallery.repository import GalleryPacks, GalleryRepository, common_pack
+from likeness.gallery.repository import GalleryPacks, GalleryRepository
 from likeness.gallery.templates.sealing import Opened, open_templates, seal_template
-from likeness.index.base import Hit, Index
+from likeness.gallery.views import Galleries, NewTemplates
 from likeness.kit.clock import Clock
-from likeness.kit.executors import SizedExecutor
 from likeness.kit.fairness import BACKGROUND, OWNER
 from likeness.store.database import Database
 from likeness.store.writer import Committed
@@ -67,10 +64,9 @@ class ReindexServices:
     """The services that every re-index uses."""
 
     packs: Packs
-    galleries: LoadedGalleries
+    galleries: Galleries
     photos: EntryPhotos
     database: Database
-    scans: SizedExecutor
     erase: Callable[[Tenant, str], Awaitable[None]]
     clock: Clock
     photos_at_once: int
@@ -97,7 +93,7 @@ class Reindexer:
         while True:
             pause = POLL_SECONDS
             try:
-                if self._services.galleries.progress.done:
+                if self._services.galleries.loaded:
                     rows = await self._services.database.read(all_reindexes)
                     steps = [await self._advance(row) for row in rows]
                     pause = 0 if any(steps) else POLL_SECONDS
@@ -137,7 +133,6 @@ class ReindexJob:
         self._galleries = services.galleries
         self._photos = services.photos
         self._database = services.database
-        self._scans = services.scans
         self._erase = services.erase
         self._clock = services.clock
         self._photos_at_once = services.photos_at_once
@@ -149,7 +144,7 @@ class ReindexJob:
     async def step(self) -> bool:
         """Take the step. False when there is none to take now."""
         row = self._row
-        self._galleries.ready(self._tenant.id)
+        await self._galleries.view(self._tenant)  # raises while the gallery must not answer
         if row.wish is not None and row.wish not in REQUESTS_IN[row.state]:
             await self._write(lambda c: self._change(c, wish=None))
         steps = {
@@ -181,19 +176,16 @@ class ReindexJob:
         """Make the new pack the gallery's shadow."""
         pack = await asyncio.to_thread(self._packs.load, self._row.pack)
         self._packs.calibration(pack)  # raises for a pack without calibration: it cannot decide
-        snapshot = self._snapshot
-        if pack == snapshot.pack:
+        answering = (await self._galleries.view(self._tenant)).pack
+        if pack == answering:
             raise SetupError(f"the gallery answers with {pack} already")
-        there = snapshot.indexes.get(pack)
-        index = there if there is not None else await asyncio.to_thread(self._galleries.new_index, pack)
         total = await self._database.read(lambda c: self._rows.count_unmade(c, pack))
 
-        def begin(connection: Connection) -> GallerySnapshot:
-            GalleryRepository(self._tenant.id).set_packs(connection, GalleryPacks(snapshot.pack, pack))
+        def begin(connection: Connection) -> object:
             self._change(connection, pack=pack, state=ReindexState.FILLING, total=total, done=0, error=None)
-            return self._snapshot.with_shadow(pack, index)
+            return self._galleries.set_packs(connection, self._tenant, GalleryPacks(answering, pack))
 
-        await self._write(begin, show=lambda snapshot: snapshot)
+        await self._set_packs(begin)
 
     async def _fill(self) -> None:
         """Make the next templates. When all are made, compare the two packs."""
@@ -244,28 +236,20 @@ class ReindexJob:
     async def _add(self, templates: dict[int, Template], sealed: dict[int, bytes], refusals: dict[int, str]) -> None:
         pack, worked_on = self._row.identity, len(sealed) + len(refusals)
 
-        def add(connection: Connection) -> tuple[list[int], dict[PackIdentity, Index] | None]:
-            keys = GalleryRepository(self._tenant.id).add_templates(connection, pack, sealed)
+        def add(connection: Connection) -> NewTemplates:
+            added = self._galleries.add_templates(connection, self._tenant, pack, sealed)
             self._rows.add_refusals(connection, pack, refusals)
             self._rows.count_done(connection, worked_on)
-            snapshot = self._snapshot
-            adopted = any(key in snapshot.indexes[old] for old in snapshot.old_packs for key in keys)
-            found = self._galleries.orphans(self._tenant, connection, snapshot.enrolling) if adopted else None
-            return keys, found
+            return added
 
-        def feed(added: Committed[tuple[list[int], dict[PackIdentity, Index] | None]]) -> None:
-            keys, orphans = added.result
-            if keys:
-                rows = np.stack([templates[key] for key in keys])
-                self._galleries.feed(
-                    self._tenant.id, lambda gallery: gallery.add_shadows(added, keys, rows, orphans=orphans)
-                )
+        def feed(written: Committed[NewTemplates]) -> None:
+            self._galleries.templates_added(written, self._tenant.id, written.result, templates)
 
         await self._database.write(add, after_commit=feed, gallery_of=self._tenant.id)
 
     async def _compare(self) -> dict[str, object]:
-        snapshot, settings = self._snapshot, self._tenant.settings
-        packs = (snapshot.pack, self._row.identity)
+        view, settings = await self._galleries.view(self._tenant), self._tenant.settings
+        packs = (view.pack, self._row.identity)
         rows = await self._database.read(lambda c: self._rows.sample(c, packs, size=COMPARED_ENTRIES))
         keys, ids = [row[0] for row in rows], [row[1] for row in rows]
         old = self._open(packs[0], ids, [row[2] for row in rows])
@@ -273,42 +257,31 @@ class ReindexJob:
         answers = [
             Nearest(
                 ids[n],
-                await self._nearest(packs[0], keys[n], old.rows[n]),
-                await self._nearest(packs[1], keys[n], new.rows[n]),
+                other_than(keys[n], (await view.nearest(packs[0], old.rows[n], k=2)).hits),
+                other_than(keys[n], (await view.nearest(packs[1], new.rows[n], k=2)).hits),
             )
             for n in np.flatnonzero(old.sound & new.sound)
         ]
         hit = list({hit.key for each in answers for hit in (each.old, each.new) if hit})
         entries = await self._database.read(lambda c: GalleryRepository(self._tenant.id).find_keys(c, hit))
-        before, after = (decide(self._packs.calibration(p), settings, level=None, size=snapshot.size) for p in packs)
+        before, after = (decide(self._packs.calibration(p), settings, level=None, size=view.size) for p in packs)
         return compare_packs(answers, (before, after), {key: entry.id for key, entry in entries.items()})
 
     def _open(self, pack: PackIdentity, ids: Sequence[str], sealed: Sequence[bytes]) -> Opened:
-        return open_templates(self._tenant, pack, ids, sealed, self._snapshot.indexes[pack].dimension)
-
-    async def _nearest(self, pack: PackIdentity, key: int, template: Template) -> Hit | None:
-        """Give an entry's nearest other entry by one pack."""
-        answer = await self._scans.run(self._snapshot.indexes[pack].search, template, k=2)
-        return other_than(key, answer.hits)
+        return open_templates(self._tenant, pack, ids, sealed, self._packs.engine(pack).pack.template_size)
 
     async def _swap(self) -> None:
         """Cut over or roll back: swap the pack that answers and its shadow."""
         state = ReindexState.CUT_OVER if self._row.wish is ReindexRequest.CUT_OVER else ReindexState.READY
+        answering, shadow = (await self._galleries.view(self._tenant)).enrolling
 
-        def swap(connection: Connection) -> tuple[GallerySnapshot, PackIdentity | None]:
+        def swap(connection: Connection) -> object:
             self._demand_wish(connection)
-            snapshot = self._snapshot.swapped()
-            GalleryRepository(self._tenant.id).set_packs(connection, GalleryPacks(snapshot.pack, snapshot.shadow))
             self._change(connection, state=state, wish=None, error=None)
-            return snapshot, common_pack(connection)
+            return self._galleries.set_packs(connection, self._tenant, GalleryPacks(shadow, answering))
 
-        def show(swapped: tuple[GallerySnapshot, PackIdentity | None]) -> GallerySnapshot:
-            snapshot, common = swapped
-            self._galleries.set_common_pack(common)
-            return snapshot
-
-        await self._write(swap, show=show)
-        log.warning("the gallery of tenant %s now answers with %s", self._tenant.id, self._snapshot.pack)
+        await self._set_packs(swap)
+        log.warning("the gallery of tenant %s now answers with %s", self._tenant.id, shadow)
 
     async def _drop_orphans(self) -> None:
         """Erase the next entries without a template of the new pack. When there are none, finish."""
@@ -323,16 +296,15 @@ class ReindexJob:
         """Stay with the pack that answers. Entries without a template of it keep one of another pack."""
         state = ReindexState.ABANDONING if self._row.wish is ReindexRequest.ABANDON else ReindexState.FINISHING
 
-        def keep(connection: Connection) -> GallerySnapshot:
+        answering = (await self._galleries.view(self._tenant)).pack
+
+        def keep(connection: Connection) -> object:
             self._demand_wish(connection)
-            snapshot = self._snapshot
-            if snapshot.shadow is not None:
-                GalleryRepository(self._tenant.id).set_packs(connection, GalleryPacks(snapshot.pack, None))
             self._change(connection, state=state, wish=None, error=None)
-            return snapshot.without_shadow(self._galleries.orphans(self._tenant, connection, (snapshot.pack,)))
+            return self._galleries.set_packs(connection, self._tenant, GalleryPacks(answering, None))
 
         self._position = 0
-        await self._write(keep, show=lambda snapshot: snapshot)
+        await self._set_packs(keep)
 
     async def _delete_old(self) -> None:
         await self._delete(lambda c, keys: self._rows.delete_superseded(c, self._row.identity, keys))
@@ -348,15 +320,16 @@ class ReindexJob:
         position = self._position
         keys = await self._database.read(lambda c: self._rows.keys(c, after_key=position, limit=DELETED_AT_ONCE))
 
-        def end(connection: Connection) -> GallerySnapshot:
+        answering = (await self._galleries.view(self._tenant)).pack
+
+        def end(connection: Connection) -> object:
             self._rows.remove(connection)
-            snapshot = self._snapshot
-            return snapshot.with_orphans(self._galleries.orphans(self._tenant, connection, snapshot.enrolling))
+            return self._galleries.set_packs(connection, self._tenant, GalleryPacks(answering, None))
 
         if keys:
             await self._write(lambda c: some(c, keys))
         else:
-            await self._write(end, show=lambda snapshot: snapshot)
+            await self._set_packs(end)
         self._position = keys[-1] if keys else 0
 
     @property
@@ -368,20 +341,16 @@ class ReindexJob:
     def _position(self, key: int) -> None:
         self._positions[self._tenant.id] = key
 
-    async def _write(
-        self, work: Callable[[Connection], T], *, show: Callable[[T], GallerySnapshot] | None = None
-    ) -> None:
-        """Change the database. With ``show``, also replace the gallery's snapshot, with no other change under way."""
+    async def _write(self, work: Callable[[Connection], None]) -> None:
+        await self._database.write(work, gallery_of=self._tenant.id)
 
-        def bring(written: Committed[T]) -> None:
-            if show:
-                self._galleries.feed(self._tenant.id, lambda gallery: gallery.show(written, show(written.result)))
+    async def _set_packs(self, work: Callable[[Connection], object]) -> None:
+        """Change the gallery's packs. ``work`` gives the change of ``Galleries.set_packs``."""
 
-        await self._database.write(work, after_commit=bring, exclusive=show is not None, gallery_of=self._tenant.id)
+        def show(written: Committed[object]) -> None:
+            self._galleries.packs_set(written, self._tenant.id, written.result)
 
-    @property
-    def _snapshot(self) -> GallerySnapshot:
-        return self._galleries.gallery(self._tenant.id).snapshot
+        await self._database.write(work, after_commit=show, exclusive=True, gallery_of=self._tenant.id)
 
     def _demand_wish(self, connection: Connection) -> None:
         """Raise Superseded when the operator's request has changed: this step would clear the new one unseen."""

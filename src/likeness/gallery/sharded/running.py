@@ -8,10 +8,10 @@ from functools import cache, partial
 from likeness.deployment import Deployment, open_deployment
 from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import ServiceUnavailable, SetupError
-from likeness.gallery.following import GalleryFollower
 from likeness.gallery.packs import load_stored
 from likeness.gallery.repository import Part
 from likeness.gallery.served_pack import load_pack
+from likeness.gallery.sharded.following import GalleryFollower
 from likeness.gallery.sharded.shard import NumberedAnswer, Shard, ShardQuery, ShardStatus
 from likeness.index.exact import index_maker
 from likeness.settings import Settings

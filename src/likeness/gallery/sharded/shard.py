@@ -21,9 +21,9 @@ from sqlalchemy import Connection
 
 from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import NotFound, ServiceUnavailable, SetupError
-from likeness.gallery.following import ChangeBatch, OutOfReach, numbers_now
 from likeness.gallery.memory.galleries import REBUILD_ROWS
 from likeness.gallery.repository import GalleryPacks, GalleryRepository, Part
+from likeness.gallery.sharded.following import ChangeBatch, OutOfReach, numbers_now
 from likeness.gallery.templates.blocks import TemplateBatch, gathered, open_rows, stored_templates
 from likeness.index.base import Answer
 from likeness.index.exact import ExactIndex, least_bytes

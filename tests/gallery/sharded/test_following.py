@@ -15,8 +15,8 @@ from gallery import operations
 from gallery.operations import NEW, OLD, PACKS, Rows, new_entry, new_gallery, stored
 from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import ServiceUnavailable
-from likeness.gallery.following import ChangeBatch, GalleryFollower, OutOfReach, changes_after, numbers_now
 from likeness.gallery.repository import GalleryPacks, GalleryRepository
+from likeness.gallery.sharded.following import ChangeBatch, GalleryFollower, OutOfReach, changes_after, numbers_now
 from likeness.store import migrations
 from likeness.store.database import Database
 from likeness.store.sharing.changes import ChangeKind, trim_changes
