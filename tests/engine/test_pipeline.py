@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pillow
+from PIL import ImageFilter
 
 from likeness.engine.base import Engine, Use
 from likeness.engine.fake import FakeEngine
@@ -144,6 +145,22 @@ def test_a_second_face_beside_the_subject_is_refused_only_by_the_strict_policy(
     assert builtin.calibration.level(float(face.template @ template)) == 5
     with pytest.raises(MultipleFaces):
         builtin.analyse(jpeg(scene), use=Use.PROBE, policy=FacePolicy.SINGLE)
+
+
+def test_a_face_in_a_blurred_background_is_no_rival(
+    builtin: Engine, portrait: NDArray[np.uint8], template: NDArray[np.float32]
+) -> None:
+    scene = np.full((600, 900, 3), 128, np.uint8)
+    scene[60:572, 0:400] = portrait[:, 30:430]
+    behind = np.asarray(Pillow.fromarray(portrait[0:300, 80:380][:, ::-1]).resize((280, 280)))
+    for radius, refused in ((0, True), (8, False)):
+        scene[60:340, 560:840] = np.asarray(Pillow.fromarray(behind).filter(ImageFilter.GaussianBlur(radius)))
+        if refused:
+            with pytest.raises(MultipleFaces):
+                builtin.analyse(jpeg(scene), use=Use.PROBE)
+        else:
+            face = builtin.analyse(jpeg(scene), use=Use.PROBE)
+            assert builtin.calibration.level(float(face.template @ template)) == 5
 
 
 def test_a_processor_that_multiplies_bytes_slowly_gives_comparable_templates(

@@ -47,6 +47,13 @@ def test_a_rival_makes_the_photo_ambiguous(faces: list[Detection]) -> None:
         choose_subject(faces, SIZE, FacePolicy.LARGEST)
 
 
+def test_a_face_out_of_focus_is_no_rival() -> None:
+    behind = face(0.8, 0.5, 150)
+    assert choose_subject([MIDDLE, behind], SIZE, FacePolicy.LARGEST, lambda other: other is not behind) is MIDDLE
+    with pytest.raises(MultipleFaces, match="more than one"):
+        choose_subject([MIDDLE, behind], SIZE, FacePolicy.SINGLE, lambda _: False)
+
+
 def test_a_far_larger_face_wins_off_the_middle_too() -> None:
     large = face(0.35, 0.5, 250)
     small = face(0.8, 0.2, 60)

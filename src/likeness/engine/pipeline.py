@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,8 @@ class PackEngine:
         reduction = max(_reduction(min(header.size) / _SHORTER_SIDE), header.finest)
         image = picture.at(reduction)
         seek = self.search.all_faces if policy is FacePolicy.SINGLE else self.search.subject_and_rivals
-        face = choose_subject(seek(image), (image.shape[1], image.shape[0]), policy)
+        in_focus = partial(quality.in_focus, image, finder=self.defects)
+        face = choose_subject(seek(image), (image.shape[1], image.shape[0]), policy, in_focus)
         finer = max(_reduction(face.box.width * reduction / _FACE_WIDTH), header.finest)
         if finer < reduction:
             del image

@@ -1,6 +1,6 @@
 """The choice of a photo's subject among its faces."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -21,9 +21,15 @@ _CUT_MARGIN, _CUT_AREA = 0.1, 1.5
 the subject's; otherwise it is a person who walks by."""
 
 
-def choose_subject(detections: Sequence[Detection], size: tuple[int, int], policy: FacePolicy) -> Detection:
+def choose_subject(
+    detections: Sequence[Detection],
+    size: tuple[int, int],
+    policy: FacePolicy,
+    in_focus: Callable[[Detection], bool] = lambda _: True,
+) -> Detection:
     """Choose the subject of a photo of ``size`` (width, height): the largest face, with more weight near the middle.
 
+    A face that is not ``in_focus`` is part of the background and no rival. Only faces that could be rivals are tested.
     Raises NoFace if there is no face. Raises MultipleFaces if another face could be the subject, or if the policy
     allows one face only.
     """
@@ -32,7 +38,7 @@ def choose_subject(detections: Sequence[Detection], size: tuple[int, int], polic
     subject, *others = sorted(detections, key=lambda detection: -_prominence(detection, size))
     if others and policy is FacePolicy.SINGLE:
         raise MultipleFaces("The photo shows more than one face.")
-    if any(_rivals(other, subject, size) for other in others):
+    if any(_rivals(other, subject, size) and in_focus(other) for other in others):
         raise MultipleFaces("The photo shows several faces and none is clearly its subject.")
     return subject
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from likeness.cli.measuring.photos import Pack, check_outputs, load_pack, write_report
 from likeness.cli.progress import progress_bar
+from likeness.cli.tables import id_column
 from likeness.errors import SetupError
 from likeness.evaluation.liveness.photos import ModelRates, measure_photos, photos_in
 from likeness.evaluation.liveness.rates import PresentationRates
@@ -131,7 +133,7 @@ def evaluate_liveness(
 def _print_sessions(console: Console, rates: Sequence[PresentationRates], plan: Plan) -> None:
     colours = "with" if plan.flash else "without"
     table = Table(
-        "presentation",
+        id_column("presentation"),
         "measure",
         "rate",
         "95 % interval",
@@ -139,6 +141,7 @@ def _print_sessions(console: Console, rates: Sequence[PresentationRates], plan: 
         "attempts",
         "signals that failed",
         title=f"SIMULATED attempts, mode {plan.mode.value} {colours} colours",
+        box=box.SIMPLE_HEAD,
     )
     for one in rates:
         failed = ", ".join(f"{name} {number}" for name, number in one.failed)
@@ -160,16 +163,10 @@ def _print_photos(console: Console, models: Sequence[ModelRates], pack: str) -> 
     if not models:
         console.print(f"{pack} has no passive model, so there is nothing to measure on photos.", highlight=False)
         return
-    table = Table(
-        "model",
-        "APCER",
-        "95 % interval",
-        "BPCER",
-        "95 % interval",
-        "equal error rate",
-        "photos",
-        title=f"REAL photos, {pack}",
-    )
+    attacks, live = models[0].attacks.presentations, models[0].bona_fide.presentations
+    headings = ("APCER", "95 % interval", "BPCER", "95 % interval", "equal error rate")
+    title = f"REAL photos, {pack}: {attacks} attacks, {live} live"
+    table = Table(id_column("model"), *headings, title=title, box=box.SIMPLE_HEAD)
     for one in models:
         table.add_row(
             one.model,
@@ -178,7 +175,6 @@ def _print_photos(console: Console, models: Sequence[ModelRates], pack: str) -> 
             _percent(one.bona_fide.error),
             _interval(one.bona_fide),
             _percent(one.equal_error_rate),
-            f"{one.attacks.presentations} attacks, {one.bona_fide.presentations} live",
         )
     console.print(table)
 

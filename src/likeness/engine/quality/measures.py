@@ -119,6 +119,12 @@ def assess(image: Image, detection: Detection, finder: DefectFinder, *, use: Use
     return Quality(round(100 * score), tuple(measures), tuple(name for _, name in sorted(short)))
 
 
+def in_focus(image: Image, detection: Detection, finder: DefectFinder) -> bool:
+    """Whether a face is sharp enough to be a probe."""
+    rule = RULES["Sharpness"]
+    return rule.scalar(finder.find(cut_crop(image, detection.landmarks))["Sharpness"]) >= rule.least(Use.PROBE)
+
+
 def estimate_pose(landmarks: Points) -> HeadPose:
     """Estimate the head's angles from five landmarks (5, 2), with a scaled orthographic projection.
 
