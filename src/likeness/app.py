@@ -127,6 +127,7 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
         body_limits=http.BodyLimits(settings.max_image_bytes),
         admission=admission,
         tokens=tokens,
+        clients=deployment.clients,
         tenants=deployment.tenants,
         quota=Quota(settings.requests_per_minute, clock),
         matcher=Matcher(faces),

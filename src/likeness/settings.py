@@ -87,6 +87,12 @@ class Settings(BaseModel):
         "an internal network. The host of `LIKENESS_BASE_URL`, `localhost`, and the address that a connection came in "
         "on are known without it. A request for any other host is refused with 400.",
     )
+    proxies: str | None = Field(
+        None,
+        description="Addresses or networks of the proxies in front, with commas between them, such as `127.0.0.1`. "
+        "From them alone the server takes the caller's address out of `X-Forwarded-For`. Without them, the caller's "
+        "address is that of the connection.",
+    )
     database_url: str | None = Field(
         None, description="SQLAlchemy URL of the database. By default an SQLite file in the data folder."
     )
@@ -225,6 +231,12 @@ class Settings(BaseModel):
         if wrong := [name for name in names if not (HOST_NAME.fullmatch(name) or _is_address(name))]:
             raise ValueError(f"{wrong[0]!r} is not the name of a host, such as likeness.internal")
         return ",".join(names) or None
+
+    @field_validator("proxies")
+    @classmethod
+    def _networks(cls, value: str | None) -> str | None:
+        networks = [] if value is None else [ipaddress.ip_network(each.strip()) for each in value.split(",")]
+        return ",".join(map(str, networks)) or None
 
     def doubts(self) -> Iterator[str]:
         """Give a sentence for each setting that is probably a mistake."""

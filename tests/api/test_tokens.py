@@ -13,6 +13,8 @@ import pytest
 from sqlalchemy import Connection, select
 
 from likeness.access import repository
+from likeness.access.clients import FRESH_SECONDS
+from likeness.access.schemas import ClientSettings
 from likeness.access.scopes import Scope
 from likeness.access.tokens import TYPE
 from likeness.engine.fake import fake_photo
@@ -178,6 +180,52 @@ def test_a_flood_of_unknown_clients_denies_nobody_a_token(tmp_path: Any) -> None
             stop.set()
         assert rightful == 10 * [200]
         assert set().union(*(flood.result() for flood in floods)) == {401}
+
+
+def test_a_client_calls_only_from_its_networks(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with serving(test_settings(tmp_path)) as server, calling(server) as api:
+        elsewhere = ClientSettings.model_validate({"networks": ["10.0.0.0/8"]})
+        server.deployment.clients.change_settings(api.client_id, elsewhere)
+        server.clock.move(FRESH_SECONDS)
+        claimed = {"X-Forwarded-For": "10.0.0.1", "Forwarded": "for=10.0.0.1", "X-Real-IP": "10.0.0.1"}
+        for headers in ({}, claimed):
+            assert_oauth_error(api.http.post(PATH, data=form(api), headers=headers), 401, "invalid_client")
+            refused = api.call("GET", "/api/v1/face/one-to-n", headers=headers)
+            assert (refused.status_code, refused.json()["error"]) == (403, "FORBIDDEN")
+        assert f"client {api.client_id} was refused a token: it may not call from 127.0.0.1" in caplog.text
+        here = ClientSettings.model_validate({"networks": ["10.0.0.0/8", "127.0.0.1"]})
+        server.deployment.clients.change_settings(api.client_id, here)
+        server.clock.move(FRESH_SECONDS)
+        assert list_entries(api, api.token()) == 200
+
+
+def test_a_proxy_of_ours_names_the_callers_address(tmp_path: Any) -> None:
+    with serving(test_settings(tmp_path, proxies="127.0.0.0/8, 10.9.0.0/16")) as server, calling(server) as api:
+        inside = ClientSettings.model_validate({"networks": ["10.0.0.0/16"]})
+        server.deployment.clients.change_settings(api.client_id, inside)
+        server.clock.move(FRESH_SECONDS)
+        statuses = {
+            forwarded: api.call("GET", "/api/v1/face/one-to-n", headers={"X-Forwarded-For": forwarded}).status_code
+            for forwarded in (
+                "10.0.0.1",
+                "::ffff:10.0.0.1",
+                "203.0.113.9, 10.0.0.1",
+                "10.0.0.1, 10.9.0.1",
+                "10.0.0.1, 203.0.113.9",
+                "10.1.0.1",
+                "nobody",
+                "",
+            )
+        }
+        assert list(statuses.values()) == [200, 200, 200, 200, 403, 403, 403, 403]
+
+
+def test_a_disabled_clients_token_opens_nothing(tmp_path: Any) -> None:
+    with serving(test_settings(tmp_path)) as server, calling(server) as api:
+        token = api.token()
+        server.deployment.clients.disable(api.client_id)
+        server.clock.move(FRESH_SECONDS)
+        assert list_entries(api, token) == 401
 
 
 def test_a_disabled_client_gets_no_token(api: Api) -> None:

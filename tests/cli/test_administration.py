@@ -302,6 +302,25 @@ def test_tenant_settings_are_changed_one_by_one(folder: Path) -> None:
     assert _settings_of("acme") == changed
 
 
+def test_a_client_is_set_up_and_its_secrets_change(folder: Path) -> None:
+    run("init")
+    run("tenant", "create", "acme")
+    made = run("client", "create", "acme", "--scope", "KYC_FACE_MATCH", "--days", "30")
+    client_id = re.findall(r"client_id +(\S+)", made)[0]
+    assert re.fullmatch(r".*works until \d{4}-.*", run("client", "secrets", client_id), re.DOTALL)
+    run("client", "rotate", client_id, "--overlap-hours", "1")
+    older, newer = re.findall(r"\b([0-9a-f]{8})\b.*works", run("client", "secrets", client_id))
+    run("client", "end-secret", client_id, older)
+    assert newer in run("client", "secrets", client_id)
+    assert older not in run("client", "secrets", client_id)
+    assert "10.1.0.0/16" in run("client", "set", client_id, "--network", "10.1.0.0/16", "--network", "::1")
+    with pytest.raises(ValidationError, match="networks"):
+        run("client", "set", client_id, "--network", "10.1.0.1/16")
+    assert "10.1.0.0/16" in run("client", "list", "acme").replace("\n", "")
+    run("client", "set", client_id, "--network", "any")
+    assert "10.1" not in run("client", "list", "acme")
+
+
 def test_a_first_client_gets_the_permissions_that_are_named(folder: Path) -> None:
     run("init")
     run("tenant", "create", "acme", "--scope", "KYC_FACE_MATCH")

@@ -10,6 +10,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
+from likeness.access.repository import SecretRow, find_client
+from likeness.access.schemas import ClientSettings
 from likeness.store import migrations
 from likeness.store.tables import metadata
 
@@ -60,6 +62,24 @@ def test_a_gallery_from_before_it_had_packs_gets_that_of_its_templates(url: str,
     with engine.connect() as connection:
         assert connection.execute(text("SELECT * FROM galleries")).all() == [("full", "builtin@1", None, 0)]
         assert connection.execute(text("SELECT count(*) FROM gallery_templates")).scalar() == 2
+    engine.dispose()
+
+
+def test_a_clients_secret_is_kept_when_there_may_be_several(url: str, engine: Engine) -> None:
+    configuration = migrations.configuration(url)
+    command.upgrade(configuration, "e81f04c7d25b")
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO tenants VALUES ('t', 't', x'00', '{}', 0)"))
+        connection.execute(text("INSERT INTO clients VALUES ('c', 't', 'c', 'abc', '[]', 5, NULL)"))
+    migrations.upgrade(url)
+    with engine.connect() as connection:
+        client = find_client(connection, "c")
+    assert client is not None
+    assert client.secrets == (SecretRow("first", "abc", 5),)
+    assert client.settings == ClientSettings()
+    command.downgrade(configuration, "e81f04c7d25b")
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT secret_hash FROM clients")).scalar_one() == "abc"
     engine.dispose()
 
 

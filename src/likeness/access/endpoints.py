@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from likeness.access.requires import AccessComponents
 from likeness.access.tokens import InvalidClient, InvalidScope, Tokens
 from likeness.errors import LikenessError
+from likeness.web.addresses import peer_of
 from likeness.web.components import Component
 from likeness.web.http import read_body, refuse_encoded
 from likeness.web.wire import example
@@ -142,7 +143,7 @@ async def _issue(tokens: Tokens, request: Request, form: dict[str, str]) -> JSON
     client_id, client_secret = _credentials(request, form)
     scopes = frozenset(form["scope"].split()) if form.get("scope", "").strip() else None
     try:
-        issued = await tokens.issue(client_id, client_secret, scopes)
+        issued = await tokens.issue(client_id, client_secret, scopes, peer=peer_of(request))
     except InvalidClient as error:
         raise OAuthFault("invalid_client", "The client id or the client secret is wrong.", 401) from error
     except InvalidScope as error:

@@ -1,38 +1,78 @@
 """Clients in the database."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, Row, insert, select, update
 
+from likeness.access.schemas import ClientSettings
 from likeness.store.tables import clients
+from likeness.web.addresses import PeerAddress
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRow:
+    """One of a client's secrets as stored. Only its fingerprint is kept. Times are seconds since the Unix epoch."""
+
+    id: str
+    fingerprint: str
+    created_at: float
+    expires_at: float | None = None
+
+    def is_live(self, now: float) -> bool:
+        return self.expires_at is None or now < self.expires_at
+
+    def ending_at(self, moment: float) -> "SecretRow":
+        """Give the secret with an end, which is never later than its own."""
+        return replace(self, expires_at=moment if self.expires_at is None else min(moment, self.expires_at))
 
 
 @dataclass(frozen=True, slots=True)
 class ClientRow:
-    """A client as stored. Only a hash of its secret is kept."""
+    """A client as stored."""
 
     id: str
     tenant_id: str
     name: str
-    secret_hash: str
     scopes: tuple[str, ...]
-    disabled: bool
+    secrets: tuple[SecretRow, ...]
+    settings: ClientSettings | None
+    """None if the stored settings are damaged. Such a client may do nothing."""
+    disabled: bool = False
+
+    @property
+    def enabled(self) -> bool:
+        return not self.disabled and self.settings is not None
+
+    def allows(self, address: PeerAddress | None) -> bool:
+        """Whether the client may call from an address."""
+        return self.enabled and self.settings is not None and self.settings.allows(address)
 
 
 def _client(row: Row[Any]) -> ClientRow:
-    return ClientRow(row.id, row.tenant_id, row.name, row.secret_hash, tuple(row.scopes), row.disabled_at is not None)
+    try:
+        settings = ClientSettings.model_validate(row.settings)
+    except ValidationError:
+        settings = None
+    secrets = tuple(SecretRow(**secret) for secret in row.secrets)
+    return ClientRow(
+        row.id, row.tenant_id, row.name, tuple(row.scopes), secrets, settings, disabled=row.disabled_at is not None
+    )
 
 
 def add_client(connection: Connection, row: ClientRow, *, created_at: float) -> None:
     """Store a new client."""
+    assert row.settings is not None
     connection.execute(
         insert(clients).values(
             id=row.id,
             tenant_id=row.tenant_id,
             name=row.name,
-            secret_hash=row.secret_hash,
             scopes=list(row.scopes),
+            secrets=_stored(row.secrets),
+            settings=row.settings.model_dump(mode="json", exclude_unset=True),
             created_at=created_at,
         )
     )
@@ -56,9 +96,16 @@ def disable_client(connection: Connection, client_id: str, *, now: float) -> boo
     return connection.execute(change).rowcount == 1
 
 
-def replace_secret_hash(connection: Connection, client_id: str, secret_hash: str) -> bool:
-    """Replace the hash of a client's secret. False when there is no such client."""
-    return (
-        connection.execute(update(clients).where(clients.c.id == client_id).values(secret_hash=secret_hash)).rowcount
-        == 1
-    )
+def set_secrets(connection: Connection, client_id: str, secrets: Sequence[SecretRow]) -> None:
+    """Replace a client's secrets."""
+    connection.execute(update(clients).where(clients.c.id == client_id).values(secrets=_stored(secrets)))
+
+
+def set_client_settings(connection: Connection, client_id: str, settings: ClientSettings) -> None:
+    """Replace a client's settings."""
+    values = settings.model_dump(mode="json", exclude_unset=True)
+    connection.execute(update(clients).where(clients.c.id == client_id).values(settings=values))
+
+
+def _stored(secrets: Sequence[SecretRow]) -> list[dict[str, Any]]:
+    return [asdict(secret) for secret in secrets]

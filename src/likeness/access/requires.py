@@ -8,11 +8,13 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from likeness.access.clients import Clients
 from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal, Tokens
-from likeness.errors import Forbidden
+from likeness.errors import Forbidden, Unauthorized
 from likeness.kit.fairness import OWNER
 from likeness.tenants.service import Tenants
+from likeness.web.addresses import peer_of
 from likeness.web.components import Component, components_of
 from likeness.web.quota import Quota
 from likeness.web.route import OfRequest
@@ -23,6 +25,7 @@ class AccessComponents:
     """The application's components that a call with a token needs."""
 
     tokens: Tokens
+    clients: Clients
     tenants: Tenants
     quota: Quota
 
@@ -47,6 +50,11 @@ class Requires(OfRequest):
             principal.tenant_id,
             principal.client_id,
         )  # for the call's line in the log
+        client = await components.clients.enabled(principal.client_id)
+        if client is None:
+            raise Unauthorized("The client of this token is disabled, or was erased.")
+        if not client.allows(peer_of(request)):
+            raise Forbidden("This client may not call from this address.")
         demand(principal, *self.any_of)
         components.quota.take(principal.client_id)
         OWNER.set(principal.tenant_id)

@@ -1,5 +1,6 @@
 """Access tokens: issued for client credentials (RFC 6749 §4.4), and verified to name the caller."""
 
+import logging
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,9 @@ from likeness.errors import TooManyRequests, Unauthorized
 from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id
 from likeness.kit.jose import InvalidToken, Signer
+from likeness.web.addresses import PeerAddress
+
+log = logging.getLogger("likeness.access")
 
 AUDIENCE = "likeness-api"
 TYPE = "at+jwt"
@@ -20,7 +24,7 @@ TRACKED_CHARACTERS = 64
 
 
 class InvalidClient(Exception):
-    """The client id or the secret is wrong. The caller never learns which of the two."""
+    """The client id, the secret or the address is wrong. The caller never learns which of them."""
 
 
 class InvalidScope(Exception):
@@ -67,14 +71,24 @@ class Tokens:
         self._failures_per_minute = failures_per_minute
         self._failures: dict[str, deque[float]] = {}
 
-    async def issue(self, client_id: str, client_secret: str, scopes: frozenset[str] | None = None) -> AccessToken:
-        """Issue a token with the client's permissions, or only with ``scopes``.
+    async def issue(
+        self,
+        client_id: str,
+        client_secret: str,
+        scopes: frozenset[str] | None = None,
+        *,
+        peer: PeerAddress | None = None,
+    ) -> AccessToken:
+        """Issue a token with the client's permissions, or only with ``scopes``, to a caller at the address ``peer``.
 
         Raises InvalidClient, InvalidScope, ServiceUnavailable, and TooManyRequests after too many wrong secrets. The
-        right secret always gets a token. A client's id is not secret, so a stranger who knows it must not be able to
-        lock the client out.
+        right secret always gets a token, from an address that the client may have. A client's id is not secret, so a
+        stranger who knows it must not be able to lock the client out.
         """
         client = await self._clients.verify_secret(client_id, client_secret)
+        if client is not None and not client.allows(peer):
+            log.warning("client %s was refused a token: it may not call from %s", client.id, peer)
+            raise InvalidClient  # a thief of the secret does not learn that it is right
         if client is None:
             tracked = client_id[:TRACKED_CHARACTERS]
             self._refuse_guessing(tracked)

@@ -68,8 +68,9 @@ clients = Table(
     Column("id", Text, primary_key=True),
     _tenant(),
     Column("name", Text, nullable=False),
-    Column("secret_hash", Text, nullable=False),
     Column("scopes", JSON, nullable=False),
+    Column("secrets", JSON, nullable=False, server_default="[]"),
+    Column("settings", JSON, nullable=False, server_default="{}"),
     Column("created_at", Double, nullable=False),
     Column("disabled_at", Double),
 )

@@ -2,7 +2,9 @@
 
 import ipaddress
 
-IPv4or6 = ipaddress.IPv4Address | ipaddress.IPv6Address
+from starlette.requests import HTTPConnection
+
+PeerAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def is_own_machine(host: str) -> bool:
@@ -11,10 +13,15 @@ def is_own_machine(host: str) -> bool:
     return (address is not None and address.is_loopback) or f".{host}".endswith(".localhost")
 
 
-def read_address(text: str) -> IPv4or6 | None:
+def read_address(text: str) -> PeerAddress | None:
     """Read an address, or give None. An IPv4 address in the form of IPv6 counts as IPv4."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def peer_of(request: HTTPConnection) -> PeerAddress | None:
+    """Give the caller's address: the connection's, or what a proxy of ``LIKENESS_PROXIES`` says. None if unknown."""
+    return read_address(request.client.host) if request.client else None
