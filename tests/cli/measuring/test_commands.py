@@ -70,7 +70,8 @@ def test_evaluate_tells_writes_and_draws(faces: Path, tmp_path: Path) -> None:
     assert "levels in force" in said
     assert "LOW_QUALITY: UnderExposurePrevention 1" in said
     assert "accuracy on pairs   100 %" in said
-    assert "age: young" in said
+    table = {line.split("  ")[1]: line for line in said.splitlines() if line.startswith(("  all photos", "  age: "))}
+    assert list(table) == ["all photos", "age: old", "age: young"]
     assert "too few" in said
     report = json.loads(numbers.read_text())
     assert report["pack"] == "fake@1"
@@ -178,12 +179,16 @@ def test_calibrate_within_groups_tells_who_decided_and_who_is_too_few(
     labels = labelled(tmp_path, {p: "north" if p < 7 else "south" if p < 10 else "west [/b]" for p in range(12)})
     out = tmp_path / "calibration.json"
     said = run("calibrate", faces, "--impostors", "same-group", "--groups", labels, "--splits", 1, "--out", out)
-    table = {line.split("  ")[1]: line.split() for line in said.splitlines() if line.startswith("  origin: ")}
+    demands, in_force, new = said.split("FMR over the promise")
+    table = {line.split("  ")[1]: line.split() for line in demands.splitlines() if line.startswith("  origin: ")}
     assert list(table) == ["origin: north", "origin: south", "origin: west [/b]"]
     assert table["origin: north"][2] == "7"
     assert "few" not in table["origin: north"]
     assert table["origin: south"].count("few") == 3
     assert table["origin: west [/b]"].count("few") == 5
+    assert "the levels in force" in demands
+    assert "the new levels" in in_force
+    assert all(name in rates for name in table for rates in (in_force, new))
     stored = json.loads(out.read_text())
     assert stored["data_set"].endswith(
         "23 photos of 12 people; each level also holds within origin: north (levels 1 to 5), "
@@ -219,7 +224,7 @@ def test_groups_that_cannot_be_gone_by_are_reported_before_the_work(
 def test_groups_without_a_use_are_reported(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thresholds, "FEWEST_PEOPLE", (2,) * 5)
     with pytest.raises(SetupError, match="--impostors same-group"):
-        run("calibrate", faces, "--groups", labelled(tmp_path, {0: "north"}))
+        run("calibrate", faces, "--impostors", "all", "--groups", labelled(tmp_path, {0: "north"}))
 
 
 def blended(
@@ -341,7 +346,7 @@ def test_help_teaches(command: str) -> None:
 
 def test_help_of_calibrate_shows_a_file_of_groups() -> None:
     said = " ".join(run("calibrate", "--help").split())
-    assert "likeness calibrate faces/ --impostors same-group --groups labels.csv" in said
+    assert "likeness calibrate faces/ --groups labels.csv" in said
     assert "`photo,origin`, `anna,north`" in said
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich import box
 from rich.console import Console
@@ -14,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from likeness.cli.measuring.conditions import ConditionPhotos, extract_treated
-from likeness.cli.measuring.evaluate import print_levels
+from likeness.cli.measuring.evaluate import print_groups, print_levels
 from likeness.cli.measuring.photos import (
     CORES,
     Cache,
@@ -22,13 +23,14 @@ from likeness.cli.measuring.photos import (
     Groups,
     Pack,
     Workers,
+    calibration_of,
     check_outputs,
     extract_templates,
     load_pack,
 )
 from likeness.deployment import is_initialised, open_deployment
 from likeness.engine.base import Use
-from likeness.engine.levels import NEVER
+from likeness.engine.levels import NEVER, Calibration
 from likeness.engine.packs.catalogue import Catalogue
 from likeness.engine.packs.manifest import StoredCalibration, write_calibration
 from likeness.engine.policy import FacePolicy
@@ -44,6 +46,7 @@ from likeness.evaluation.recognition.calibration import (
     check_groups,
     check_people,
     check_promise,
+    rates_within,
     same_group,
     under_conditions,
 )
@@ -82,11 +85,12 @@ def calibrate(
         int, typer.Option(min=4, max=5, help="Number of levels to choose. With 4, no comparison gets level 5.")
     ] = 5,
     impostors: Annotated[
-        Impostors,
+        Impostors | None,
         typer.Option(
-            help="Which pairs of different people decide: all pairs, or also the pairs within each group of --groups."
+            help="Which pairs of different people decide: all pairs, or also the pairs within each group of --groups.",
+            show_default="same-group with --groups, otherwise all",
         ),
-    ] = Impostors.ALL,
+    ] = None,
     groups: Groups = None,
     conditions: Annotated[
         bool,
@@ -110,12 +114,13 @@ def calibrate(
     thresholds in use do not change.
 
     People of one group, such as one origin, sex and age, look more alike.
-    With --impostors same-group, a level also keeps its rate within every
-    group that has enough people. So the group whose people look most
-    alike decides. No threshold is lower than for all pairs. A group with
-    too few people decides nothing, and the output names it. Each label
-    counts alone. For groups by two labels, write both into one column,
-    such as `north f`.
+    With --groups, a level also keeps its rate within every group that has
+    enough people. So the group whose people look most alike decides. No
+    threshold is lower than for all pairs. A group with too few people
+    decides nothing, and the output names it. It also shows each group's
+    rates at the levels in force and at the new ones. Each label counts
+    alone. For groups by two labels, write both into one column, such as
+    `north f`.
 
     With --conditions, some photos are also turned, blurred, darkened,
     covered and more. A level then keeps its rate for every two accepted
@@ -126,7 +131,7 @@ def calibrate(
 
     Example: likeness calibrate faces/ --pack builtin --apply
 
-    Example: likeness calibrate faces/ --impostors same-group --groups labels.csv --apply
+    Example: likeness calibrate faces/ --groups labels.csv --apply
 
     Here labels.csv has the lines `photo,origin`, `anna,north`, `ben,south`
     and so on: one line for each folder in faces/.
@@ -144,6 +149,7 @@ def calibrate(
     rows, people = extraction.rows, extraction.people
     grouped = same_group(extraction, labels, levels=levels)
     chosen = find_thresholds(rows, people, levels=levels, subsets=grouped)
+    everybody = Subset(ALL_PHOTOS, rows, people, levels)
     if conditions:  # only now: faults of the untreated photos must show before the long work
         treated = extract_treated(
             engine,
@@ -160,8 +166,9 @@ def calibrate(
     print_levels(console, f"{engine.pack} on {data_set.name}", chosen.levels)
     if len(chosen.demands) > 1:
         _print_demands(console, chosen)
+    _print_within(console, calibration_of(engine), chosen, (everybody, *grouped))
     # A condition has too few people to be tested on halves.
-    for subset in (Subset(ALL_PHOTOS, rows, people, levels), *grouped) if splits else ():
+    for subset in (everybody, *grouped) if splits else ():
         decided = [
             level for level, name in enumerate(chosen.decided_by) if name == subset.name and level < subset.levels
         ]
@@ -184,19 +191,19 @@ def calibrate(
         )
 
 
-def _labels(impostors: Impostors, groups: Path | None, data_set: DataSet, levels: int) -> GroupLabels:
+def _labels(impostors: Impostors | None, groups: Path | None, data_set: DataSet, levels: int) -> GroupLabels:
     """Read the groups, and check before the work that they are large enough. Empty if all pairs count.
 
     Raises SetupError.
     """
-    if impostors is Impostors.ALL:
-        if groups:
-            raise SetupError("--groups is for `--impostors same-group`; without it all pairs count.")
+    if groups and impostors is Impostors.ALL:
+        raise SetupError("--groups is for `--impostors same-group`; with `all`, all pairs count.")
+    if groups is None:
+        if impostors is Impostors.SAME_GROUP:
+            raise SetupError(
+                "`--impostors same-group` needs the groups: add `--groups labels.csv`; --help shows such a file."
+            )
         return {}
-    if not groups:
-        raise SetupError(
-            "`--impostors same-group` needs the groups: add `--groups labels.csv`; --help shows such a file."
-        )
     labels = read_labels(groups, data_set)
     check_groups(labels, data_set, levels=levels)
     return labels
@@ -264,6 +271,21 @@ def _print_demands(console: Console, chosen: CalibratedThresholds) -> None:
     console.print(table)
     for rates, decided_by in zip(chosen.levels, chosen.decided_by, strict=True):
         console.print(f"level {rates.level} is decided by {decided_by}", markup=False, highlight=False)
+
+
+def _print_within(
+    console: Console, in_force: Calibration | None, chosen: CalibratedThresholds, within: Sequence[Subset]
+) -> None:
+    """Print the rates within groups, at the thresholds in force and at the new ones. ``within`` begins with all photos.
+
+    Prints nothing without groups.
+    """
+    new = [level.threshold for level in chosen.levels]
+    tables = {"the levels in force": in_force.thresholds if in_force else (), "the new levels": new}
+    for title, thresholds in tables.items() if len(within) > 1 else ():
+        if thresholds:
+            rows = [(one.name, len(np.unique(one.people)), rates_within(one, thresholds)) for one in within]
+            print_groups(console, f"{title}: FMR over the promise (95 %), and FNMR", rows)
 
 
 def _print_promises(console: Console, within: str, promises: Sequence[Promise]) -> None:

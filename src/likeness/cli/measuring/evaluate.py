@@ -1,7 +1,7 @@
 """``likeness evaluate``."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from likeness.cli.measuring.conditions import ConditionPhotos, extract_treated, print_conditions
+from likeness.cli.measuring.conditions import SHOWN_LEVELS, ConditionPhotos, extract_treated, print_conditions
 from likeness.cli.measuring.photos import (
     CORES,
     Cache,
@@ -21,21 +21,21 @@ from likeness.cli.measuring.photos import (
     Groups,
     Pack,
     Workers,
+    calibration_of,
     check_outputs,
     extract_templates,
     load_pack,
     write_report,
 )
-from likeness.engine.base import Engine, Use
-from likeness.engine.levels import TARGET_FMR, Calibration
+from likeness.engine.base import Use
+from likeness.engine.levels import TARGET_FMR
 from likeness.engine.policy import FacePolicy
-from likeness.errors import SetupError
 from likeness.evaluation.data_set import Pairs, read_folder, read_labels, read_pairs
+from likeness.evaluation.recognition.calibration import ALL_PHOTOS
 from likeness.evaluation.recognition.conditions import PHOTOS, measure_conditions
 from likeness.evaluation.recognition.extraction import Extraction
 from likeness.evaluation.recognition.pair_accuracy import PairAccuracy, pair_accuracy
-from likeness.evaluation.recognition.performance import GroupRates, LevelRates, Performance, measure_performance
-from likeness.evaluation.recognition.rates import Rate
+from likeness.evaluation.recognition.performance import LevelRates, Performance, measure_performance
 from likeness.evaluation.report.numbers import Circumstances, to_json
 from likeness.evaluation.report.page import percent, rate, render_report
 from likeness.evaluation.report.pictures import picture_pairs
@@ -85,7 +85,8 @@ def evaluate(
     errors of searches in a gallery. Also prints how the errors fall when
     bad photos are refused. Changes nothing, and sends nothing anywhere.
 
-    With --groups, it also prints the rates within each group.
+    With --groups, it also prints the rates within each group, as
+    multiples of the promised rates.
 
     With --conditions, some photos are also turned, blurred, darkened,
     covered and more. For each treatment it prints how many photos are
@@ -99,7 +100,7 @@ def evaluate(
     labels = read_labels(groups, data_set) if groups else None
     engine = load_pack(pack)
     extraction = extract_templates(engine, data_set, use=use, policy=policy, workers=workers, cache=cache)
-    calibration = _calibration(engine)
+    calibration = calibration_of(engine)
     performance = measure_performance(extraction, calibration, gallery_size=gallery_size, labels=labels)
     accuracy = _accuracy(extraction, chosen_pairs) if chosen_pairs else None
     treated = (
@@ -183,8 +184,10 @@ def print_performance(console: Console, pack: str, performance: Performance, acc
     for discarded in performance.discard:
         table.add_row(percent(discarded.discarded), percent(discarded.fnmr))
     console.print(table)
-    for group in performance.groups:
-        _print_group(console, group, performance.promised or performance.measured)
+    if performance.groups:
+        whole = (ALL_PHOTOS, len(data_set.people), performance.promised or performance.measured)
+        rows = [(f"{group.label}: {group.group}", group.people, group.levels) for group in performance.groups]
+        print_groups(console, "within each group: FMR over the promise (95 %), and FNMR", [whole, *rows])
 
 
 def print_levels(console: Console, title: str, levels: Sequence[LevelRates]) -> None:
@@ -203,40 +206,35 @@ def print_levels(console: Console, title: str, levels: Sequence[LevelRates]) -> 
     console.print(table)
 
 
-def _print_group(console: Console, group: GroupRates, whole: Sequence[LevelRates]) -> None:
-    """Print a group's rates beside those of all photos (ISO/IEC 19795-10).
+def print_groups(console: Console, title: str, rows: Sequence[tuple[str, int, Sequence[LevelRates]]]) -> None:
+    """Print a row for all photos and for each group: its name, its number of people, and its rates at every level.
 
-    Both photos of each comparison are of the group.
+    The false match rates are divided by the promised rate (ISO/IEC 19795-10).
     """
-    acquired = percent(group.failure_to_acquire.value)
-    title = f"{group.label}: {group.group}, {group.photos:,} photos of {group.people:,} people, {acquired} not acquired"
-    table = Table("level", "FMR", "95 %", "of all", "FNMR", "95 %", "of all", title=escape(title), box=box.SIMPLE_HEAD)
-    for own, of_all in zip(group.levels, whole, strict=True):
+    table = Table(
+        "within",
+        "people",
+        *(f"L{level}, x promise" for level in SHOWN_LEVELS),
+        "FNMR, L3",
+        title=title,
+        box=box.SIMPLE_HEAD,
+    )
+    for name, people, levels in rows:
         table.add_row(
-            f"{own.level} ({rate(TARGET_FMR[own.level - 1])})",
-            *_beside(own.fmr, of_all.fmr, rate, fewest=1 / TARGET_FMR[own.level - 1]),
-            *_beside(own.fnmr, of_all.fnmr, percent, fewest=_FEWEST_GENUINE),
+            escape(name),
+            f"{people:,}",
+            *(_over_promise(levels[level - 1]) for level in SHOWN_LEVELS if level <= len(levels)),
+            percent(levels[2].fnmr.value) if levels[2].fnmr.comparisons >= _FEWEST_GENUINE else "too few",
         )
     console.print(table)
 
 
-def _beside(own: Rate, of_all: Rate, shown: Callable[[float], str], *, fewest: float) -> tuple[str, str, str]:
-    """Give a rate, its interval, and its ratio to the rate of all photos.
-
-    Gives only "too few" if there are fewer than ``fewest`` comparisons.
-    """
-    if own.comparisons < fewest:
-        return "too few", "", ""
-    ratio = f"x{own.value / of_all.value:.3g}" if of_all.value else ""
-    return shown(own.value), f"{shown(own.low)} - {shown(own.high)}", ratio
-
-
-def _calibration(engine: Engine) -> Calibration | None:
-    """Give the pack's calibration, or None if it has none: measuring does not need one."""
-    try:
-        return engine.calibration
-    except SetupError:
-        return None
+def _over_promise(level: LevelRates) -> str:
+    """Give FMR over the promised rate with its interval, or "too few" comparisons."""
+    promise, fmr = TARGET_FMR[level.level - 1], level.fmr
+    if fmr.comparisons * promise < 1:
+        return "too few"
+    return f"{fmr.value / promise:.2g} ({fmr.low / promise:.2g} - {fmr.high / promise:.2g})"
 
 
 def _accuracy(extraction: Extraction, pairs: Pairs) -> PairAccuracy | None:

@@ -13,6 +13,7 @@ from likeness import __version__
 from likeness.cli.progress import progress_bar
 from likeness.deployment import is_initialised, open_deployment
 from likeness.engine.base import Engine, Use
+from likeness.engine.levels import Calibration
 from likeness.engine.packs.catalogue import Catalogue
 from likeness.engine.packs.identity import PackId
 from likeness.engine.policy import FacePolicy
@@ -69,6 +70,14 @@ def load_pack(pack: str | None) -> Engine:
         mirror=settings.models_mirror,
         provider=settings.provider,
     )
+
+
+def calibration_of(engine: Engine) -> Calibration | None:
+    """Return the pack's calibration, or None if it has none: measuring does not need one."""
+    try:
+        return engine.calibration
+    except SetupError:
+        return None
 
 
 def check_outputs(*files: Path | None) -> None:

@@ -181,7 +181,7 @@ def derive_thresholds(
         else:
             thresholds.append(highest.thresholds[level])
             decided_by.append(highest.name)
-    rates = [level_rates(count_errors(subset.rows, subset.people, thresholds), thresholds) for subset in everything]
+    rates = [rates_within(subset, thresholds) for subset in everything]
     return CalibratedThresholds(
         rates[0],
         demands,
@@ -195,6 +195,11 @@ def derive_thresholds(
             for level in range(levels)
         ),
     )
+
+
+def rates_within(subset: Subset, thresholds: Sequence[float]) -> tuple[LevelRates, ...]:
+    """Compute the rates of a subset at the thresholds of the levels, from level 1."""
+    return level_rates(count_errors(subset.rows, subset.people, thresholds), thresholds)
 
 
 def check_promise(rows: TemplateRows, people: People, *, splits: int = 20, seed: int = 0) -> tuple[Promise, ...]:
