@@ -308,6 +308,8 @@ def serving(
             "LIKENESS_PACK": pack,
             "LIKENESS_WORKERS": str(workers),
             "LIKENESS_QUEUE_SECONDS": "60",
+            "LIKENESS_REQUESTS_PER_MINUTE": "0",
+            "LIKENESS_TENANT_REQUESTS_PER_MINUTE": "0",
             **more,
         }
         with process_of(*(command or ("--serve",)), script=script, environment=environment) as process:

@@ -66,7 +66,15 @@ Process = subprocess.Popen[bytes]
 
 
 def settings_of(folder: str, port: int) -> Settings:
-    return Settings(data_dir=Path(folder), port=port, pack="fake", workers=WORKERS, log_level="error")
+    return Settings(
+        data_dir=Path(folder),
+        port=port,
+        pack="fake",
+        workers=WORKERS,
+        log_level="error",
+        requests_per_minute=0,
+        tenant_requests_per_minute=0,
+    )
 
 
 def serve(folder: str, port: int) -> None:

@@ -96,7 +96,11 @@ def test_every_answer_names_its_headers_and_its_body(description: dict[str, Any]
     for call in calls(description):
         assert "500" in call["responses"]
         for status, response in call["responses"].items():
-            wanted = {"401": {"WWW-Authenticate"}, "429": {"Retry-After"}, "503": {"Retry-After"}}.get(status, set())
+            wanted = {
+                "401": {"WWW-Authenticate"},
+                "429": {"Retry-After", "RateLimit-Policy", "RateLimit"},
+                "503": {"Retry-After"},
+            }.get(status, set())
             assert response["headers"].keys() == {"X-Request-Id"} | wanted, (call["operationId"], status)
             assert status == "204" or all(content["schema"] for content in response["content"].values())
 

@@ -36,7 +36,7 @@ from likeness.store.sharing.holding import LeaseHolder
 from likeness.web import http
 from likeness.web.hosts import KnownHosts
 from likeness.web.pagination import Cursors
-from likeness.web.quota import Quota
+from likeness.web.quota import CallsAtOnce, Quota
 from likeness.web.request_context import BodyPace, RequestContext
 
 log = logging.getLogger("likeness")
@@ -129,7 +129,9 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
         tokens=tokens,
         clients=deployment.clients,
         tenants=deployment.tenants,
-        quota=Quota(settings.requests_per_minute, clock),
+        client_quota=Quota("client", settings.requests_per_minute, clock),
+        tenant_quota=Quota("tenant", settings.tenant_requests_per_minute, clock),
+        calls_at_once=CallsAtOnce(settings.tenant_calls),
         matcher=Matcher(faces),
         gallery=gallery.service,
         cursors=Cursors(deployment.derived_key("cursor")),

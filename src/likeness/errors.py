@@ -78,7 +78,9 @@ MEANINGS: Mapping[ErrorCode, str] = {
     ErrorCode.CONFLICT: "The `externalId` is taken, or an earlier, different request used the `Idempotency-Key`.",
     ErrorCode.PAYLOAD_TOO_LARGE: "A photo or the body has too many bytes.",
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: "The photo is not JPEG or PNG, or the body is neither JSON nor a form.",
-    ErrorCode.TOO_MANY_REQUESTS: "A quota is used up. `Retry-After` says when to try again.",
+    ErrorCode.TOO_MANY_REQUESTS: (
+        "A limit is used up. `Retry-After` says when to try again, and `RateLimit-Policy` names the limit."
+    ),
     ErrorCode.SERVICE_UNAVAILABLE: (
         "The server is overloaded, is still loading, or cannot write. It changed nothing. `Retry-After` says when "
         "to try again. An overloaded server gives this error before it reads the body."
@@ -205,13 +207,13 @@ class UnsupportedMediaType(LikenessError):
 
 
 class TooManyRequests(LikenessError):
-    """A quota is used up. The caller must wait ``retry_after_seconds``."""
+    """A limit is used up. The caller must wait ``retry_after_seconds``."""
 
     code = ErrorCode.TOO_MANY_REQUESTS
     status = 429
 
-    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
-        super().__init__(message, headers={"Retry-After": str(retry_after_seconds)})
+    def __init__(self, message: str, *, retry_after_seconds: int = 1, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message, headers={"Retry-After": str(retry_after_seconds), **(headers or {})})
 
 
 class UnexpectedError(LikenessError):

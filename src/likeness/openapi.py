@@ -51,6 +51,17 @@ HEADERS = {
         "schema": {"type": "string"},
     },
     "RetryAfter": {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer", "minimum": 1}},
+    "RateLimitPolicy": {
+        "description": "The limit that is used up, and what it allows: `client`, `tenant` (calls in `w` seconds), or "
+        "`calls-at-once`.",
+        "schema": {"type": "string"},
+        "example": '"client";q=30000;w=60',
+    },
+    "RateLimit": {
+        "description": "What is left of the limit, and the seconds until there is more.",
+        "schema": {"type": "string"},
+        "example": '"client";r=0;t=1',
+    },
     "Authenticate": {
         "description": "The scheme to authenticate with (RFC 9110 section 11.6.1).",
         "required": True,
@@ -59,7 +70,7 @@ HEADERS = {
 }
 HEADERS_BY_STATUS = {
     "401": {"WWW-Authenticate": "Authenticate"},
-    "429": {"Retry-After": "RetryAfter"},
+    "429": {"Retry-After": "RetryAfter", "RateLimit-Policy": "RateLimitPolicy", "RateLimit": "RateLimit"},
     "503": {"Retry-After": "RetryAfter"},
 }
 ERROR_BODY = {"$ref": "#/components/schemas/ErrorBody"}

@@ -184,7 +184,16 @@ class Settings(BaseModel):
         ge=1,
         description="Wrong secrets per client id and minute before 429. The right secret still gets a token.",
     )
-    requests_per_minute: int = Field(0, ge=0, description="Calls per client and minute before 429; 0 for no limit.")
+    requests_per_minute: int = Field(
+        30_000,
+        ge=0,
+        description="Calls of a client per minute before 429; 0 for no limit. Unused calls of the last minute may be "
+        "made at once.",
+    )
+    tenant_requests_per_minute: int = Field(
+        60_000, ge=0, description="Calls of all clients of a tenant per minute before 429; 0 for no limit."
+    )
+    tenant_calls: int = Field(500, ge=1, description="Calls of a tenant in progress at once before 429.")
     webhook_private_addresses: bool = Field(
         default=False,
         description="Allow webhooks to private addresses, and over http, for receivers in your own network.",

@@ -134,6 +134,24 @@ def test_a_call_that_is_refused_for_its_content_gives_the_place_back(server: Ser
         assert waits(line, api, 0)
 
 
+def test_a_tenant_has_so_many_calls_at_once(tmp_path: Path) -> None:
+    """A call counts from its head to the end of its answer, however it ends."""
+    path = "/api/v1/face/match"
+    with serving(test_settings(tmp_path, tenant_calls=2)) as server, calling(server) as api, calling(server) as other:
+        calls = server.components.calls_at_once
+        with begin_upload(api, path), begin_upload(api, path):
+            wait_until(lambda: calls._running[api.tenant.id] == 2)
+            refused = api.match(PHOTO, PHOTO)
+            assert (refused.status_code, refused.json()["error"]) == (429, "TOO_MANY_REQUESTS")
+            assert refused.headers["ratelimit-policy"] == '"calls-at-once";q=2;qu="concurrent-requests"'
+            assert refused.headers["retry-after"] == "1"
+            assert other.match(PHOTO, PHOTO).status_code == 200
+        wait_until(lambda: not calls._running)
+        assert [api.match(PHOTO, PHOTO).status_code for _ in range(3)] == [200] * 3
+        assert api.call("POST", path, {}).status_code == 400
+        wait_until(lambda: not calls._running)
+
+
 def test_the_largest_bodies_are_bounded_in_number(tmp_path: Path) -> None:
     with serving(test_settings(tmp_path, workers=1)) as server, calling(server) as api, contextlib.ExitStack() as stack:
         asked = server.components.admission

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,10 +15,12 @@ import pytest
 from likeness.access.scopes import Scope
 from likeness.engine.fake import fake_photo
 from likeness.errors import ErrorCode
+from likeness.settings import Settings
 from likeness.tenants.schemas import TenantSettings
 from servers import Api, Server, b64, calling, serving, test_settings
 
 PHOTO = fake_photo(1)
+DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
 MATCH = "/api/v1/face/match"
 SEARCH = "/api/v1/face/one-to-n/search"
 INSERT = "/api/v1/face/one-to-n/insert"
@@ -161,16 +163,51 @@ def test_a_tenant_may_refuse_any_second_face(server: Server) -> None:
         assert_refused(api.insert(fake_photo(1, faces=2)), 400, ErrorCode.MULTIPLE_FACES)
 
 
-def test_the_quota_is_per_client(tmp_path: Path) -> None:
+def test_a_client_has_so_many_calls_a_minute(tmp_path: Path) -> None:
     with serving(test_settings(tmp_path, requests_per_minute=2)) as server, calling(server) as api:
         assert [api.match(PHOTO, PHOTO).status_code for _ in range(2)] == [200, 200]
         stopped = api.match(PHOTO, PHOTO)
         assert_refused(stopped, 429, ErrorCode.TOO_MANY_REQUESTS)
-        assert 1 <= int(stopped.headers["retry-after"]) <= 61
+        assert stopped.headers["retry-after"] == "30"
+        assert stopped.headers["ratelimit-policy"] == '"client";q=2;w=60'
+        assert stopped.headers["ratelimit"] == '"client";r=0;t=30'
+        with another_client(api) as second:
+            assert second.match(PHOTO, PHOTO).status_code == 200
+        server.clock.move(30)
+        assert [api.match(PHOTO, PHOTO).status_code for _ in range(2)] == [200, 429]
+
+
+def test_a_tenants_clients_have_so_many_calls_a_minute_together(tmp_path: Path) -> None:
+    settings = test_settings(tmp_path, requests_per_minute=2, tenant_requests_per_minute=3)
+    with serving(settings) as server, calling(server) as api, another_client(api) as second:
+        # What the first client does beyond its own limit takes nothing from the second one.
+        assert [api.match(PHOTO, PHOTO).status_code for _ in range(9)] == [200, 200, *[429] * 7]
+        assert second.match(PHOTO, PHOTO).status_code == 200
+        stopped = second.match(PHOTO, PHOTO)
+        assert_refused(stopped, 429, ErrorCode.TOO_MANY_REQUESTS)
+        assert stopped.headers["ratelimit-policy"] == '"tenant";q=3;w=60'
         with calling(server) as other:
             assert other.match(PHOTO, PHOTO).status_code == 200
-        server.clock.move(60)
-        assert api.match(PHOTO, PHOTO).status_code == 200
+
+
+def test_there_are_limits_without_any_setting(server: Server) -> None:
+    with calling(server) as api, calling(server) as other:
+        for _ in range(DEFAULTS["requests_per_minute"]):
+            server.components.client_quota.take(api.client_id)
+        assert_refused(api.match(PHOTO, PHOTO), 429, ErrorCode.TOO_MANY_REQUESTS)
+        for _ in range(DEFAULTS["tenant_requests_per_minute"]):
+            server.components.tenant_quota.take(other.tenant.id)
+        assert_refused(other.match(PHOTO, PHOTO), 429, ErrorCode.TOO_MANY_REQUESTS)
+
+
+@contextlib.contextmanager
+def another_client(api: Api) -> Iterator[Api]:
+    """Give a further caller of the same tenant."""
+    made = api.server.deployment.clients.create(api.tenant.id, "another", frozenset(Scope))
+    with httpx.Client(base_url=api.server.url, timeout=60) as http:
+        other = Api(api.server, api.tenant, made.client_id, made.client_secret, http)
+        other.headers = {"Authorization": f"Bearer {other.token()}"}
+        yield other
 
 
 def test_a_host_that_is_not_ours_is_refused_before_the_token_is_read(tmp_path: Path) -> None:

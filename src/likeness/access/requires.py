@@ -16,7 +16,7 @@ from likeness.kit.fairness import OWNER
 from likeness.tenants.service import Tenants
 from likeness.web.addresses import peer_of
 from likeness.web.components import Component, components_of
-from likeness.web.quota import Quota
+from likeness.web.quota import CallsAtOnce, Quota
 from likeness.web.route import OfRequest
 
 
@@ -27,7 +27,9 @@ class AccessComponents:
     tokens: Tokens
     clients: Clients
     tenants: Tenants
-    quota: Quota
+    client_quota: Quota
+    tenant_quota: Quota
+    calls_at_once: CallsAtOnce
 
 
 TenantsComponent = Annotated[Tenants, Depends(Component(AccessComponents, lambda components: components.tenants))]
@@ -56,7 +58,10 @@ class Requires(OfRequest):
         if not client.allows(peer_of(request)):
             raise Forbidden("This client may not call from this address.")
         demand(principal, *self.any_of)
-        components.quota.take(principal.client_id)
+        # The client's comes first: what it does beyond its own limit takes nothing from the tenant's others.
+        components.client_quota.take(principal.client_id)
+        components.tenant_quota.take(principal.tenant_id)
+        request.state.leave = components.calls_at_once.enter(principal.tenant_id)
         OWNER.set(principal.tenant_id)
         return principal
 

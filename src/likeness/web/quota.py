@@ -1,30 +1,88 @@
-"""The quota of calls per caller and minute, in memory: one process serves a deployment."""
+"""The limits on calls: how many a client and a tenant make in a minute, and how many of a tenant run at once.
+
+They are in memory, because one process serves a deployment.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
 
 from likeness.errors import TooManyRequests
 from likeness.kit.clock import Clock
+from likeness.kit.metrics import Count
 
-WINDOW_SECONDS = 60
+MINUTE_SECONDS = 60.0
+TRACKED = 10_000
+_refused = Count(
+    "likeness_quota_refusals_total",
+    "Calls that were refused with 429, by the limit that was used up.",
+    {"limit": ("client", "tenant", "calls-at-once", "photo")},
+)
+
+
+def used_up(limit: str, message: str, *, policy: str, wait_seconds: float) -> TooManyRequests:
+    """Give the refusal of a call whose limit is used up, and count it.
+
+    ``policy`` says how much the limit allows, as ``RateLimit-Policy`` has it (draft-ietf-httpapi-ratelimit-headers).
+    """
+    _refused.add(limit)
+    wait = max(1, math.ceil(wait_seconds))
+    headers = {"RateLimit-Policy": f'"{limit}";q={policy}', "RateLimit": f'"{limit}";r=0;t={wait}'}
+    return TooManyRequests(message, retry_after_seconds=wait, headers=headers)
 
 
 class Quota:
-    """Counts calls in fixed windows of a minute. A limit of 0 allows all calls."""
+    """A token bucket for each owner: it holds a minute's calls, and fills evenly. A limit of 0 allows all calls."""
 
-    def __init__(self, per_minute: int, clock: Clock) -> None:
+    def __init__(self, limit: str, per_minute: int, clock: Clock) -> None:
+        """Take the limit's name, ``client`` or ``tenant``."""
+        self._limit = limit
         self._per_minute = per_minute
         self._clock = clock
-        self._window = 0
-        self._taken: dict[str, int] = {}
+        self._left: dict[str, tuple[float, float]] = {}
+        """What was left in a bucket, and when. A bucket that is not here is full."""
 
-    def take(self, caller: str) -> None:
-        """Count one call. Raises TooManyRequests if the caller has none left in this minute."""
+    def take(self, owner: str) -> None:
+        """Count one call. Raises TooManyRequests if the owner's bucket is empty."""
         if not self._per_minute:
             return
         now = self._clock.now()
-        window = int(now // WINDOW_SECONDS)
-        if window != self._window:
-            self._window, self._taken = window, {}
-        taken = self._taken.get(caller, 0) + 1
-        if taken > self._per_minute:
-            wait = int(WINDOW_SECONDS - now % WINDOW_SECONDS) + 1
-            raise TooManyRequests(f"At most {self._per_minute} calls a minute.", retry_after_seconds=wait)
-        self._taken[caller] = taken
+        left = self._left_at(now, owner)
+        if left < 1:
+            raise used_up(
+                self._limit,
+                f"At most {self._per_minute} calls of a {self._limit} a minute.",
+                policy=f"{self._per_minute};w=60",
+                wait_seconds=(1 - left) * MINUTE_SECONDS / self._per_minute,
+            )
+        if len(self._left) >= TRACKED:
+            used = [each for each in self._left if self._left_at(now, each) < self._per_minute]
+            self._left = {each: self._left[each] for each in used}
+        self._left[owner] = left - 1, now
+
+    def _left_at(self, now: float, owner: str) -> float:
+        left, noted_at = self._left.get(owner, (self._per_minute, now))
+        gained = max(0.0, now - noted_at) * self._per_minute / MINUTE_SECONDS  # the clock may be set back
+        return min(float(self._per_minute), left + gained)
+
+
+class CallsAtOnce:
+    """Counts the calls of each tenant that are in progress. Only the event loop's thread may use it."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._running: Counter[str] = Counter()
+
+    def enter(self, tenant: str) -> Callable[[], None]:
+        """Count a call, and give what ends it. Raises TooManyRequests if the tenant has as many calls as it may."""
+        if self._running[tenant] >= self._most:
+            message = f"At most {self._most} calls of a tenant at once."
+            raise used_up("calls-at-once", message, policy=f'{self._most};qu="concurrent-requests"', wait_seconds=1)
+        self._running[tenant] += 1
+        return partial(self._leave, tenant)
+
+    def _leave(self, tenant: str) -> None:
+        self._running[tenant] -= 1
+        if not self._running[tenant]:
+            del self._running[tenant]

@@ -1,6 +1,6 @@
 """The middleware around every call.
 
-It gives the call its request id, counts it, writes its line in the log, and gives back its place in the queue. It
+It gives the call its request id, counts it, writes its line in the log, and gives back its places. It
 answers HEAD like GET, and answers faults in the contract's form.
 """
 
@@ -97,6 +97,8 @@ class RequestContext:
         finally:
             if place := state.get("place"):
                 place.leave()
+            if leave := state.get("leave"):
+                leave()
             seconds = time.monotonic() - began
             count_call(asked, status, seconds)
             path = scope["raw_path"].decode("ascii", "replace")
