@@ -73,6 +73,9 @@ HEADERS_BY_STATUS = {
     "429": {"Retry-After": "RetryAfter", "RateLimit-Policy": "RateLimitPolicy", "RateLimit": "RateLimit"},
     "503": {"Retry-After": "RetryAfter"},
 }
+SCORED = ("Candidate", "MatchReply", "SearchReply")
+"""The answers with the score of a comparison, and what is in them."""
+NOT_FOR_ALL = "Left out for a client whose setting `scores` is `level`."
 ERROR_BODY = {"$ref": "#/components/schemas/ErrorBody"}
 REQUEST_ID = "5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2"
 SESSION_ENDED = {
@@ -150,6 +153,10 @@ def _describe(app: FastAPI, origin: str) -> Document:
             _name_schema(content, schemas)
     for unused in ("HTTPValidationError", "ValidationError"):  # FastAPI's own: refusals have the contract's shape
         schemas.pop(unused, None)
+    for scored in SCORED:
+        schemas[scored]["required"].remove("score")
+        score = schemas[scored]["properties"]["score"]
+        score["description"] = f"{score.get('description', 'Cosine, 4 decimals.')} {NOT_FOR_ALL}"
     components["securitySchemes"] = SECURITY_SCHEMES
     components["headers"] = HEADERS
     document["webhooks"] = {"sessionEnded": SESSION_ENDED}

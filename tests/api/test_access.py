@@ -1,16 +1,19 @@
 """No call is public by mistake, and the API's description has every call."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
+from likeness.access.clients import FRESH_SECONDS
 from likeness.access.requires import Requires
+from likeness.access.schemas import ClientSettings, Scores
 from likeness.access.scopes import Scope
 from likeness.engine.fake import fake_photo
-from servers import Api, Server, calling
+from servers import Api, Server, calling, serving, test_settings
 
 PUBLIC = {
     "/api/oauth/token": "it is where credentials are exchanged for a token",
@@ -78,6 +81,31 @@ def test_a_token_outlives_its_tenant_and_opens_nothing(server: Server) -> None:
         server.deployment.tenants.erase(api.tenant.id)
         replies = [api.match(fake_photo(1), fake_photo(1)), api.call("GET", "/api/v1/face/one-to-n")]
         assert [reply.status_code for reply in replies] == [401, 401]
+
+
+def test_a_client_may_get_levels_without_scores(tmp_path: Path) -> None:
+    with serving(test_settings(tmp_path)) as server, calling(server) as api:
+        photo = fake_photo(1)
+        entry = api.insert(photo).json()["oneToNVerificationId"]
+        full = api.match(photo, photo).json(), api.search(photo, candidates=1).json()
+        assert (full[0]["score"], full[1]["score"], full[1]["candidates"][0]["score"]) == (1, 1, 1)
+        server.deployment.clients.change_settings(api.client_id, ClientSettings(scores=Scores.LEVEL))
+        server.clock.move(FRESH_SECONDS)
+        matched, searched = api.match(photo, photo).json(), api.search(photo, candidates=1).json()
+        assert full[0].keys() - matched.keys() == full[1].keys() - searched.keys() == {"score"}
+        assert (matched["matchLevel"], searched["matchLevel"], matched["falseMatchRate"]) == (5, 5, 1e-6)
+        assert searched["candidates"] == [{"oneToNVerificationId": entry, "externalId": None, "matchLevel": 5}]
+        assert matched["source"]["quality"]["score"] == full[0]["source"]["quality"]["score"]
+        assert api.search(photo).json()["candidates"] is None
+
+
+def test_no_other_call_answers_with_a_score(server: Server) -> None:
+    scored = {
+        route.path
+        for route in every_route(server.app.routes)
+        if isinstance(route, APIRoute) and "score" in getattr(route.response_model, "model_fields", {})
+    }
+    assert scored == {"/api/v1/face/match", "/api/v1/face/one-to-n/search"}
 
 
 @pytest.mark.parametrize(

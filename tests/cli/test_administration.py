@@ -317,6 +317,7 @@ def test_a_client_is_set_up_and_its_secrets_change(folder: Path) -> None:
     with pytest.raises(ValidationError, match="networks"):
         run("client", "set", client_id, "--network", "10.1.0.1/16")
     assert "10.1.0.0/16" in run("client", "list", "acme").replace("\n", "")
+    assert '"scores": "level"' in run("client", "set", client_id, "--scores", "level")
     run("client", "set", client_id, "--network", "any")
     assert "10.1" not in run("client", "list", "acme")
 

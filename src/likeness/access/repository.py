@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import Connection, Row, insert, select, update
 
-from likeness.access.schemas import ClientSettings
+from likeness.access.schemas import ClientSettings, Scores
 from likeness.store.tables import clients
 from likeness.web.addresses import PeerAddress
 
@@ -45,6 +45,10 @@ class ClientRow:
     @property
     def enabled(self) -> bool:
         return not self.disabled and self.settings is not None
+
+    @property
+    def hides_scores(self) -> bool:
+        return self.settings is None or self.settings.scores is Scores.LEVEL
 
     def allows(self, address: PeerAddress | None) -> bool:
         """Whether the client may call from an address."""

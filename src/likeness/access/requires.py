@@ -57,6 +57,7 @@ class Requires(OfRequest):
             raise Unauthorized("The client of this token is disabled, or was erased.")
         if not client.allows(peer_of(request)):
             raise Forbidden("This client may not call from this address.")
+        request.state.hides_scores = client.hides_scores
         demand(principal, *self.any_of)
         # The client's comes first: what it does beyond its own limit takes nothing from the tenant's others.
         components.client_quota.take(principal.client_id)

@@ -1,6 +1,7 @@
 """A client's own settings."""
 
 import ipaddress
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,11 +11,21 @@ from likeness.web.addresses import PeerAddress
 ClientNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+class Scores(StrEnum):
+    """What answers say of a comparison: its score and level, or only its level."""
+
+    FULL = "full"
+    LEVEL = "level"
+
+
 class ClientSettings(BaseModel):
     """What a client may do, apart from its permissions. An unset member has the default."""
 
     model_config = ConfigDict(frozen=True)
 
+    scores: Scores = Field(
+        Scores.FULL, description="Whether answers have the score of a comparison, or only its level."
+    )
     networks: Annotated[tuple[ClientNetwork, ...], Field(max_length=100)] | None = Field(
         None, description="Networks from which the client may call. By default all."
     )

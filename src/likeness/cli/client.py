@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from likeness.access.clients import ClientCredentials
 from likeness.access.repository import ClientRow
-from likeness.access.schemas import ClientSettings
+from likeness.access.schemas import ClientSettings, Scores
 from likeness.access.scopes import Scope
 from likeness.cli.arguments import TenantArgument
 from likeness.cli.tables import id_column, print_table
@@ -63,6 +63,9 @@ def list_clients(tenant: TenantArgument) -> None:
 @client.command(name="set")
 def change(
     client_id: ClientId,
+    scores: Annotated[
+        Scores | None, typer.Option(help="Whether answers have the score of a comparison, or only its level.")
+    ] = None,
     network: Annotated[
         list[str] | None,
         typer.Option(
@@ -79,7 +82,7 @@ def change(
 
     Example: likeness client set 5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2 --network 10.1.0.0/16
     """
-    given = {"networks": network or None}
+    given = {"scores": scores, "networks": network or None}
     with closing(open_deployment(Settings())) as deployment:
         kept = (deployment.clients.get(client_id).settings or ClientSettings()).model_dump(exclude_unset=True)
         changed = kept | {key: value for key, value in given.items() if value is not None}

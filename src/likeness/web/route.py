@@ -3,7 +3,7 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 from fastapi import Request, Response
 from fastapi.params import Depends
@@ -11,6 +11,10 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 Asked = Callable[[Request], Coroutine[Any, Any, Any]]
+
+
+SCORES: Final[dict[str, Any]] = {"score": True, "candidates": {"__all__": {"score"}}}
+"""The members of answers with the score of a comparison. ``request.state.hides_scores`` leaves them out."""
 
 
 class OfRequest(ABC):
@@ -38,7 +42,9 @@ class DirectRoute(APIRoute):
         async def handle(request: Request) -> Response:
             given = {name: await ask(request) for name, ask in asked.items()}
             reply = await endpoint(**given)
-            return Response(reply.model_dump_json(by_alias=True), status, media_type="application/json")
+            left_out = SCORES if getattr(request.state, "hides_scores", False) else None
+            body = reply.model_dump_json(by_alias=True, exclude=left_out)
+            return Response(body, status, media_type="application/json")
 
         return handle
 
