@@ -210,6 +210,13 @@ def face_of(api: Api, session: Session) -> dict[str, Any]:
     return dict(claims["data"]["face"])
 
 
+def assert_is_copy(api: Api, session_id: str, jws: str) -> None:
+    """Assert that the browser got the session's result, without the liveness signals."""
+    claims = verified(api, api.call("GET", f"/api/v1/info/{session_id}").text)
+    claims["data"]["face"]["liveness"]["signals"] = []
+    assert verified(api, jws) == claims
+
+
 async def refuse(*_given: object, **_named: object) -> None:
     """Behave as a busy part of the server."""
     raise ServiceUnavailable("not now")

@@ -19,6 +19,7 @@ MOST_PARAMETERS = 7
 LARGE_FUNCTIONS = {
     "create_app",  # builds the application, and does nothing else
     "calibrate",  # a command: each parameter is an option, whose help takes lines
+    "change",  # the settings of a tenant, also a command
     "evaluate",
     "evaluate_liveness",
     "SessionService.__init__",  # the components of sessions, by name

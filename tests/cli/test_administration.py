@@ -298,6 +298,9 @@ def test_tenant_settings_are_changed_one_by_one(folder: Path) -> None:
     assert _settings_of("acme") == changed.model_copy(update={"redirect_hosts": ("a.example", "b.example")})
     with pytest.raises(ValidationError, match="redirect_hosts"):
         run("tenant", "set", "acme", "--redirect-host", "https://a.example")
+    run("tenant", "set", "acme", "--liveness-in-browser")
+    assert _settings_of("acme").liveness_in_browser
+    run("tenant", "set", "acme", "--no-liveness-in-browser")
     run("tenant", "set", "acme", "--redirect-host", "any")
     assert _settings_of("acme") == changed
 

@@ -37,8 +37,9 @@ def test_a_success_is_signed_and_its_image_has_the_stated_checksum(caller: Api) 
     assert reply.headers["content-type"] == "application/jwt"
     assert reply.headers["cache-control"] == "no-store"
     claims = verified(caller, reply.text)
-    assert header_of(reply.text).keys() == {"alg", "kid"}
-    assert header_of(reply.text)["alg"] == "RS256"
+    header = header_of(reply.text)
+    assert header.keys() == {"alg", "kid", "typ"}
+    assert (header["alg"], header["typ"]) == ("RS256", "JWT")
     assert claims["exp"] - claims["iat"] == 600
     assert uuid.UUID(claims["jti"]).version == 4
     assert claims["data"]["sessionId"] == session_id

@@ -80,6 +80,10 @@ def change(
     liveness_mode: Annotated[
         LivenessMode | None, typer.Option(help="Liveness mode of a face session that does not name one.")
     ] = None,
+    liveness_in_browser: Annotated[
+        bool | None,
+        typer.Option(help="Whether the browser's copy of a result has the liveness signals and their scores."),
+    ] = None,
     redirect_host: Annotated[
         list[str] | None,
         typer.Option(
@@ -102,6 +106,7 @@ def change(
         "search_level": search_level,
         "target_fpir": target_fpir,
         "liveness_mode": liveness_mode,
+        "liveness_in_browser": liveness_in_browser,
         "redirect_hosts": redirect_host or None,
         "gallery_limit": gallery_limit,
     }

@@ -1,6 +1,8 @@
 """A session's result: how it is signed, kept for its time, and deleted."""
 
 import hashlib
+import json
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -76,6 +78,18 @@ class Results:
             image_expires_at=ending.ended_at + self._image_ttl_seconds if audit else expires_at,
         )
         return SignedResult(jws, claims, tenant, row)
+
+    def for_browser(self, tenant: Tenant, jws: str) -> str:
+        """Give the copy of a signed result for the browser. Blocks some milliseconds, so run it on an executor.
+
+        An attacker holds the browser, and must not learn how near each liveness signal was to its threshold. So the
+        copy has no signals, unless the tenant wants them there.
+        """
+        if tenant.settings.liveness_in_browser:
+            return jws
+        claims = json.loads(urlsafe_b64decode(f"{jws.split('.')[1]}=="))
+        claims["data"]["face"]["liveness"]["signals"] = []
+        return self._signer.sign(claims, typ=RESULT_TYPE)
 
     def record(self, connection: Connection, result: SignedResult) -> None:
         """Store the result, and queue it for the tenant's webhook. Use the transaction that ends the session."""

@@ -258,6 +258,10 @@ class SessionService:
         _ended.add(conclusion.state, "done" if succeeded else _last_step(row))
         return result.jws
 
+    async def browser_copy(self, tenant: Tenant, jws: str | None) -> str | None:
+        """Give the copy of a result for the browser, or None for no result."""
+        return None if jws is None else await asyncio.to_thread(self._results.for_browser, tenant, jws)
+
     async def result(self, tenant: Tenant, session_id_or_jti: str) -> str:
         """Give the signed result of a session, by the session's id or the result's jti.
 

@@ -28,6 +28,10 @@ class TenantSettings(BaseModel):
     liveness_mode: Literal["passive", "active", "strict"] = Field(
         "active", description="How much a face session asks of the person, unless the session says otherwise."
     )
+    liveness_in_browser: bool = Field(
+        default=False,
+        description="Whether the browser's copy of a session's result has the liveness signals and their scores.",
+    )
     redirect_hosts: Annotated[tuple[Host, ...], Field(max_length=100)] | None = Field(
         None, description="Hosts that the redirectUrl of a face session may have. By default any."
     )

@@ -29,6 +29,7 @@ from scripted_sessions import (
     Browser,
     Checks,
     Session,
+    assert_is_copy,
     browsing,
     face_of,
     open_session,
@@ -37,6 +38,7 @@ from scripted_sessions import (
     scripted,
 )
 from servers import Api, Server, calling, wait_until
+from session_endings import verified
 
 
 def test_a_live_person_ends_in_a_match(caller: Api, checks: Checks) -> None:
@@ -48,7 +50,7 @@ def test_a_live_person_ends_in_a_match(caller: Api, checks: Checks) -> None:
         assert browser.ready["frame"]["longSide"] == 640
         end = browser.attempt(PERSON_FRAME)
     assert (end["type"], end["code"], end["redirectUrl"]) == ("end", None, "https://shop.example/back?a=1")
-    assert caller.call("GET", f"/api/v1/info/{session.id}").text == end["jws"]
+    assert_is_copy(caller, session.id, end["jws"])
     face = face_of(caller, session)
     assert (face["match"], face["matchLevel"], face["error"], face["failedAttempts"]) == (True, 5, None, [])
     assert face["liveness"]["live"] is True
@@ -56,6 +58,24 @@ def test_a_live_person_ends_in_a_match(caller: Api, checks: Checks) -> None:
     image = caller.call("GET", f"/api/v1/info/img/{face['auditTrailImageId']}")
     match = caller.match(fake_photo(1), image.content)
     assert match.json()["matchLevel"] == 5
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_the_browser_learns_no_liveness_signals_unless_the_tenant_wants_it(
+    own_server: Server, checks: Checks, wanted: bool
+) -> None:
+    with calling(own_server, settings=TenantSettings(liveness_in_browser=wanted)) as api:
+        for frame in (PERSON_FRAME, ATTACK_FRAME):
+            session = open_session(api, maxAttempts=1, returnDataForIncompleteSession=True)
+            with ready_browser(api, session) as browser:
+                device, end = browser.ready["device"], browser.attempt(frame)
+            with browsing(api, session, hello={"device": device}) as browser:
+                again = browser.hear_of("end")
+            full = face_of(api, session)["liveness"]
+            assert full["signals"][0].keys() >= {"score", "threshold"}
+            for jws in (end["jws"], again["jws"]):
+                shown = verified(api, jws)["data"]["face"]["liveness"]
+                assert shown == (full if wanted else full | {"signals": []})
 
 
 def test_the_check_is_given_what_the_browser_sent(caller: Api, checks: Checks) -> None:
@@ -92,7 +112,7 @@ def test_an_attack_is_no_match_and_says_nothing_of_its_likeness(caller: Api, che
     with ready_browser(caller, session) as browser:
         end = browser.attempt(ATTACK_FRAME)
     assert end["statusCode"] == "FACE_LIVENESS_FAILED"
-    assert end["jws"] == caller.call("GET", f"/api/v1/info/{session.id}").text
+    assert_is_copy(caller, session.id, end["jws"])
     face = face_of(caller, session)
     assert (face["match"], face["matchLevel"], face["falseMatchRate"]) == (False, 0, 1.0)
     assert face["liveness"]["live"] is False
@@ -121,11 +141,12 @@ def test_data_of_an_incomplete_session_as_it_was_opened_else_as_the_browser_asks
     face = face_of(caller, session)
     assert (face["match"], face["failedAttempts"]) == (False, ["FACE_NO_MATCH"])
     assert (face["auditTrailImageId"] is not None) is given
-    signed = caller.call("GET", f"/api/v1/info/{session.id}").text if given else None
-    assert (end["code"], end["jws"]) == ("SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS", signed)
+    assert (end["code"], end["jws"] is not None) == ("SESSION_INVALIDATED_FACE_RECOGNITION_TOO_MANY_ATTEMPTS", given)
+    if given:
+        assert_is_copy(caller, session.id, end["jws"])
     again = {"type": "hello", "token": session.token, "device": device, **hello}
     with browsing(caller, session, hello=again) as browser:
-        assert browser.hear_of("end")["jws"] == signed
+        assert browser.hear_of("end")["jws"] == end["jws"]
 
 
 def test_a_second_attempt_may_succeed(caller: Api, checks: Checks) -> None:

@@ -348,7 +348,8 @@ class Capture:
         jti = new_id()
         jws = await _insist(lambda: self.services.sessions.end(self.row.id, conclusion, ended_at=ended_at, jti=jti))
         error = conclusion.error if jws else EndError.EXPIRED
-        await self._announce_end(end_message(self.options, jws, error, failure, returns_data=self.returns_data))
+        copy = await self.services.sessions.browser_copy(self.tenant, jws)
+        await self._announce_end(end_message(self.options, copy, error, failure, returns_data=self.returns_data))
 
     async def _announce_end(self, message: dict[str, Any]) -> None:
         self._drop_attempt()

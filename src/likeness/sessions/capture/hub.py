@@ -158,7 +158,8 @@ class CaptureHub:
             raise SessionExpiredOrNotFound("This session has ended.")
         tenant = await self.tenants.get(row.tenant_id)
         try:
-            jws: str | None = await self.services.sessions.result(tenant, row.id)
+            result = await self.services.sessions.result(tenant, row.id)
+            jws = await self.services.sessions.browser_copy(tenant, result)
         except SessionExpiredOrNotFound:
             jws = None
         error = {
