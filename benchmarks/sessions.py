@@ -105,7 +105,7 @@ def serving(data: Path, pack: str, mirror: Path | None) -> Iterator[RunningServe
     deployment = open_deployment(settings)
     credentials = deployment.clients.create(deployment.tenants.create("benchmark").id, "benchmark", API_SCOPES)
     deployment.close()
-    given = {"data_dir": data, "port": port, "pack": pack, "log_level": "warning"}
+    given = {"data_dir": data, "port": port, "pack": pack, "log_level": "warning", "attempts_per_photo": 0}
     given |= {"models_mirror": mirror} if mirror else {}
     environment = os.environ | {f"LIKENESS_{name.upper()}": str(value) for name, value in given.items()}
     process = subprocess.Popen([sys.executable, "-m", "likeness", "serve"], env=environment)

@@ -47,7 +47,8 @@ PATIENCE_SECONDS = 60.0
 
 
 def test_settings(folder: Path, **changes: Any) -> Settings:
-    return Settings(data_dir=folder, **{"pack": "fake", "workers": 2, "queue_seconds": PATIENCE_SECONDS, **changes})
+    usual = {"pack": "fake", "workers": 2, "queue_seconds": PATIENCE_SECONDS, "attempts_per_photo": 0}
+    return Settings(data_dir=folder, **{**usual, **changes})
 
 
 test_settings.__test__ = False  # type: ignore[attr-defined]  # pytest takes the name for a test

@@ -22,6 +22,8 @@ from pydantic import (
 
 MEBIBYTE = 1024 * 1024
 LARGEST_PHOTO_BYTES = 64 * MEBIBYTE
+MOST_ATTEMPTS = 3
+"""The attempts that a face session may have."""
 PREFIX = "LIKENESS_"
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 OF_COMMANDS = frozenset({"LIKENESS_WEBHOOK_PASSWORD", "LIKENESS_TO_DATABASE_URL"})
@@ -194,6 +196,12 @@ class Settings(BaseModel):
         60_000, ge=0, description="Calls of all clients of a tenant per minute before 429; 0 for no limit."
     )
     tenant_calls: int = Field(500, ge=1, description="Calls of a tenant in progress at once before 429.")
+    attempts_per_photo: int = Field(
+        300,
+        ge=0,
+        description="Attempts of a tenant's face sessions with the same ID photo in an hour, before 429; 0 for no "
+        "limit. A session counts with its `maxAttempts`.",
+    )
     webhook_private_addresses: bool = Field(
         default=False,
         description="Allow webhooks to private addresses, and over http, for receivers in your own network.",
@@ -232,6 +240,13 @@ class Settings(BaseModel):
         if url.path not in {None, "/"} or url.query or url.fragment or url.username or url.password:
             raise ValueError("must be a bare origin such as https://face.example.com, without a path")
         return str(url).rstrip("/")
+
+    @field_validator("attempts_per_photo")
+    @classmethod
+    def _enough_for_a_session(cls, value: int) -> int:
+        if 0 < value < MOST_ATTEMPTS:
+            raise ValueError(f"must be 0, or at least the {MOST_ATTEMPTS} attempts of one session")
+        return value
 
     @field_validator("hosts")
     @classmethod

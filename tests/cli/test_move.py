@@ -39,6 +39,7 @@ from likeness.store.tables import (
     gallery_templates,
     idempotency_keys,
     metadata,
+    photo_attempts,
     photo_deletions,
     reindexes,
     session_results,
@@ -116,6 +117,7 @@ def add_rows(connection: Connection, tenant_id: str) -> None:
             session_results,
             {"session_id": "s", "jti": "j", "sealed_jws": blob, "expires_at": 1 / 3, "image_expires_at": 2e9},
         ),
+        (photo_attempts, {"id": "a", "digest": "d", "attempts": 3, "opened_at": 1 / 3}),
         (webhooks, {"sealed_target": blob, "changed_at": 0.3}),
         (
             webhook_deliveries,

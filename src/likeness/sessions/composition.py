@@ -20,6 +20,7 @@ from likeness.sessions.capture.capture import CaptureServices
 from likeness.sessions.capture.hub import CaptureHub
 from likeness.sessions.mode import NO_PASSIVE_MODEL
 from likeness.sessions.service import SessionService
+from likeness.sessions.velocity import PhotoAttempts
 from likeness.tenants.service import Tenants
 from likeness.webhooks.courier import Courier
 from likeness.webhooks.outbox import Outbox
@@ -82,6 +83,7 @@ def compose_sessions(
         origin=settings.origin,
         ttl_seconds=settings.session_ttl_seconds,
         ticket_key=deployment.derived_key("capture ticket"),
+        photo_attempts=PhotoAttempts(deployment.derived_key("ID photo"), settings.attempts_per_photo),
     )
     courier = Courier(
         database,

@@ -31,6 +31,7 @@ from likeness.sessions.mode import check_mode, choose_mode
 from likeness.sessions.repository import SessionRow, overdue_sessions
 from likeness.sessions.schemas import SessionOptions
 from likeness.sessions.states import UNDER_WAY, AttemptFailure, EndError, SessionState
+from likeness.sessions.velocity import PhotoAttempts, forget_attempts
 from likeness.store.database import Database
 from likeness.tenants.schemas import TenantSettings
 from likeness.tenants.service import Tenant, Tenants
@@ -92,6 +93,7 @@ class SessionService:
         origin: str,
         ttl_seconds: int,
         ticket_key: bytes,
+        photo_attempts: PhotoAttempts,
     ) -> None:
         self._faces = faces
         self._database = database
@@ -102,13 +104,14 @@ class SessionService:
         self._origin = origin
         self._ttl_seconds = ttl_seconds
         self._ticket_key = ticket_key
+        self._photo_attempts = photo_attempts
 
     async def open(self, tenant: Tenant, client_id: str, photo: bytes, options: SessionOptions) -> OpenedSession:
         """Open a session for the person on an ID photo.
 
         Only the photo's template is stored, sealed. Raises InvalidInput for a liveness mode that this server cannot
         judge, and for a redirectUrl that the tenant does not allow. Raises FaceRefused for a photo without a usable
-        face.
+        face. Raises TooManyRequests for a photo that had too many attempts.
         """
         _check_redirect(options, tenant.settings)
         check_mode(choose_mode(options, tenant.settings), self._faces.engine)
@@ -128,7 +131,13 @@ class SessionService:
             created_at=now,
             expires_at=now + self._ttl_seconds,
         )
-        await self._database.write(lambda c: repository.add_session(c, row))
+        digest = self._photo_attempts.digest(tenant.id, face.template)
+
+        def change(connection: Connection) -> None:
+            self._photo_attempts.count(connection, tenant.id, digest, options.max_attempts, now=now)
+            repository.add_session(connection, row)
+
+        await self._database.write(change)
         _opened.add()
         token = self._capture_token(row)
         return OpenedSession(session_id, self.capture_url(session_id, token), row.expires_at)
@@ -309,6 +318,7 @@ class SessionService:
                     log.exception("session %s could not be ended, and is tried again", row.id)
             last = due[-1]
         await self._database.write(lambda c: repository.remove_ended(c, now=now))
+        await self._database.write(lambda c: forget_attempts(c, now=now))
 
     async def _expire(self, row: SessionRow) -> None:
         """End an expired session. If no result can be made, end it without one.

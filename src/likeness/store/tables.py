@@ -210,6 +210,17 @@ face_sessions = Table(
 the session may resume it.
 """
 
+photo_attempts = Table(
+    "photo_attempts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _tenant(),
+    Column("digest", Text, nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("opened_at", Double, nullable=False, index=True),
+)
+"""Attempts that a session allowed for its ID photo, for an hour (see ``likeness.sessions.velocity``)."""
+
 session_results = Table(
     "session_results",
     metadata,
