@@ -1,6 +1,7 @@
 """The builtin pack from bytes to templates, on photos from public packages."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.loading import load_engine
 from likeness.engine.photo import decoding as photos
 from likeness.engine.photo.header import Header, Reduction
+from likeness.engine.pipeline import PackEngine
 from likeness.engine.policy import FacePolicy
+from likeness.engine.quality.measures import RECOGNISABILITY
 from likeness.engine.runtime import multiplies_bytes_fast
 from likeness.errors import InvalidImage, LowQuality, MultipleFaces, NoFace, SetupError, UnsupportedMediaType
 
@@ -110,6 +113,23 @@ def test_detect_finds_all_and_embeds_in_one_batch(builtin: Engine, group: bytes)
 def test_quality_is_reported_for_one_face(builtin: Engine, portrait: NDArray[np.uint8]) -> None:
     (face,) = builtin.detect(portrait)
     assert 0 < builtin.assess(portrait, face, use=Use.PROBE).score <= 100
+
+
+def test_a_face_that_is_hard_to_recognise_has_a_lower_score_and_is_not_enrolled(
+    builtin: Engine, astronaut: bytes
+) -> None:
+    assert isinstance(builtin, PackEngine)
+    (network,) = builtin.recognisers
+    assert network.usual_length
+    demanding = replace(builtin, recognisers=(replace(network, usual_length=1.5 * network.usual_length),))
+    usual, low = (engine.analyse(astronaut, use=Use.PROBE).quality for engine in (builtin, demanding))
+    lengths = [quality.measures[-1].raw for quality in (usual, low)]
+    assert [quality.measures[-1].name for quality in (usual, low)] == [RECOGNISABILITY] * 2
+    assert lengths[0] == pytest.approx(1.5 * lengths[1], rel=0.01)
+    assert low.score < usual.score
+    with pytest.raises(LowQuality) as caught:
+        demanding.analyse(astronaut, use=Use.ENROL)
+    assert caught.value.reasons == (RECOGNISABILITY,)
 
 
 def test_no_pad_models_give_no_scores(builtin: Engine, portrait: NDArray[np.uint8]) -> None:

@@ -155,7 +155,11 @@ class Engine(Protocol):
         ...
 
     def assess(self, image: Image, detection: Detection, *, use: Use) -> Quality:
-        """Measure one face's quality, and name the measures that are too low for this use."""
+        """Measure one face's quality on its pixels, and name the measures that are too low for this use."""
+        ...
+
+    def measure(self, image: Image, detection: Detection, *, use: Use) -> Quality:
+        """Measure one face's quality as :meth:`analyse` does: on its pixels and by its template. It costs more."""
         ...
 
     def embed(self, image: Image, detections: Sequence[Detection]) -> NDArray[np.float32]:

@@ -188,6 +188,9 @@ class FakeEngine:
         measure = QualityMeasure("UnderExposurePrevention", brightness, 10 if dark else 90)
         return Quality(measure.scalar, (measure,), (measure.name,) if dark else ())
 
+    def measure(self, image: Image, detection: Detection, *, use: Use) -> Quality:
+        return self.assess(image, detection, use=use)
+
     def embed(self, image: Image, detections: Sequence[Detection]) -> NDArray[np.float32]:
         templates = np.empty((len(detections), FakeEngine.pack.template_size), np.float32)
         for row, detection in zip(templates, detections, strict=True):

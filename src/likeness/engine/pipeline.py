@@ -17,7 +17,7 @@ from likeness.engine.photo.header import Header, Reduction
 from likeness.engine.policy import FacePolicy
 from likeness.engine.quality import measures as quality
 from likeness.engine.quality.defects import DefectFinder
-from likeness.engine.recognition import Recogniser, fuse
+from likeness.engine.recognition import Recogniser, recognise
 from likeness.engine.subject import choose_subject
 from likeness.errors import LowQuality, SetupError
 
@@ -80,10 +80,10 @@ class PackEngine:
             subject = self._locate(header, picture, policy)
             image, face = subject.image, subject.detection
             assessed = self.assess(image, face, use=use)
-            if assessed.reasons:
-                reasons = ", ".join(assessed.reasons)
-                raise LowQuality(f"The photo is not good enough: {reasons}.", reasons=assessed.reasons)
-            return Face(enlarge(face, subject.reduction), self.embed(image, [face])[0], assessed, subject.photo_size)
+            _require(assessed)
+            assessed, template = self._recognise(image, face, assessed, use)
+            _require(assessed)
+            return Face(enlarge(face, subject.reduction), template, assessed, subject.photo_size)
 
     def detect(
         self, image: Image, *, minimum_face_pixels: float | None = None, upright: bool = False
@@ -93,11 +93,29 @@ class PackEngine:
     def assess(self, image: Image, detection: Detection, *, use: Use) -> Quality:
         return quality.assess(image, detection, self.defects, use=use)
 
+    def measure(self, image: Image, detection: Detection, *, use: Use) -> Quality:
+        return self._recognise(image, detection, self.assess(image, detection, use=use), use)[0]
+
+    def _recognise(
+        self, image: Image, detection: Detection, assessed: Quality, use: Use
+    ) -> tuple[Quality, NDArray[np.float32]]:
+        found = recognise(self.recognisers, image, [detection.landmarks])
+        if found.lengths is not None:
+            assessed = quality.with_length(assessed, float(found.lengths[0]), use=use)
+        return assessed, found.templates[0]
+
     def embed(self, image: Image, detections: Sequence[Detection]) -> NDArray[np.float32]:
-        return fuse(self.recognisers, image, [detection.landmarks for detection in detections])
+        return recognise(self.recognisers, image, [detection.landmarks for detection in detections]).templates
 
     def live_scores(self, image: Image, detection: Detection) -> LiveScores:
         return live_scores(self.pad_models, image, detection)
+
+
+def _require(assessed: Quality) -> None:
+    """Raise LowQuality if the photo is not good enough."""
+    if assessed.reasons:
+        reasons = ", ".join(assessed.reasons)
+        raise LowQuality(f"The photo is not good enough: {reasons}.", reasons=assessed.reasons)
 
 
 def enlarge(face: Detection, factor: float) -> Detection:

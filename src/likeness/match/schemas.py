@@ -73,7 +73,13 @@ class MatchReply(WireModel):
     match: bool
     match_level: Annotated[int, Field(ge=0, le=5)]
     score: Annotated[float, Field(description="Cosine of the two templates, 4 decimals.")]
-    false_match_rate: Annotated[float, Field(description="Measured false match rate of the level reached.")]
+    false_match_rate: Annotated[
+        float,
+        Field(
+            description="False match rate of the level reached, as measured on the people of the pack's calibration. "
+            "Among people who look more alike it is higher."
+        ),
+    ]
     model: Annotated[str, Field(description="Model pack and version.", examples=["builtin@3"])]
     source: FaceReport
     target: FaceReport

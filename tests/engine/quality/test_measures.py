@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from likeness.engine.base import Box, Detection, Engine, Quality, QualityMeasure, Use
 from likeness.engine.photo.decoding import decode
 from likeness.engine.quality.defects import DEFECTS, DefectFinder
-from likeness.engine.quality.measures import RULES, HeadPose, MeasureRule, estimate_pose
+from likeness.engine.quality.measures import RECOGNISABILITY, RULES, HeadPose, MeasureRule, estimate_pose, with_length
 from likeness.engine.quality.measures import assess as assess_with
 from likeness.engine.runtime import Network
 from likeness.evaluation.data_set import read_folder
@@ -59,9 +59,18 @@ def turned_head(*, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0, size
     return ((about_z @ about_x @ about_y @ HEAD.T).T[:, :2] * size + (100, 110)).astype(np.float32)
 
 
+def test_a_short_output_lowers_the_score_and_refuses_an_enrolment() -> None:
+    pixels = Quality(90, (QualityMeasure("Sharpness", -9.0, 100),))
+    assert with_length(pixels, 1.1, use=Use.ENROL).score == 90
+    short = with_length(pixels, 0.7, use=Use.ENROL)
+    assert (short.score, short.reasons) == (22, (RECOGNISABILITY,))
+    assert short.measures == (*pixels.measures, QualityMeasure(RECOGNISABILITY, 0.7, 25))
+    assert with_length(pixels, 0.7, use=Use.PROBE).reasons == ()
+
+
 def test_every_measure_is_reported_in_the_order_of_the_table() -> None:
     quality = assess(scene(), face_at(FRONTAL), use=Use.PROBE)
-    assert [measure.name for measure in quality.measures] == list(RULES)
+    assert [*(measure.name for measure in quality.measures), RECOGNISABILITY] == list(RULES)
     assert all(0 <= measure.scalar <= 100 for measure in quality.measures)
     assert 0 <= quality.score <= 100
 
@@ -147,7 +156,7 @@ def test_a_photo_on_its_side_measures_the_same(turns: int) -> None:
         measured(np.asarray(image, np.uint8)),
         measured(np.ascontiguousarray(np.rot90(image, turns)), points),
     )
-    for name in set(RULES) - {"HeadPoseRoll", *DEFECTS}:
+    for name in set(upright) - {"HeadPoseRoll", *DEFECTS}:
         assert lying[name].raw == pytest.approx(upright[name].raw, rel=0.06, abs=0.06), name
     assert abs(lying["HeadPoseRoll"].raw) == pytest.approx(180 if turns == 2 else 90, abs=0.1)
 

@@ -50,6 +50,7 @@ def assemble_recogniser(
         views=recipe.views,
         weight=recipe.weight,
         template_size=recipe.template_size,
+        usual_length=recipe.usual_length,
     )
 
 

@@ -107,6 +107,8 @@ class RecogniserRecipe:
     """Places (x, y) of the five landmarks on the chip, in pixels."""
     template_size: Annotated[int, Field(gt=0, le=4096)]
     weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
+    usual_length: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    """The median length of the output for good photos. It gives the measure Recognisability."""
     channels: Literal["RGB", "BGR"] = "RGB"
     mean: PerChannel = (0.0, 0.0, 0.0)
     deviation: PositivePerChannel = (1.0, 1.0, 1.0)

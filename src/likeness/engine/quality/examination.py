@@ -33,7 +33,7 @@ def examine(
 ) -> Examination:
     """Measure a photo. Raises the errors of :meth:`Engine.locate`."""
     subject = engine.locate(photo, policy=policy)
-    quality = engine.assess(subject.image, subject.detection, use=use)
+    quality = engine.measure(subject.image, subject.detection, use=use)
     measures = tuple(
         replace(measure, raw=measure.raw * subject.reduction) if measure.name == "InterEyeDistance" else measure
         for measure in quality.measures

@@ -7,7 +7,7 @@ photo's size nor the head's roll matters. ``RULES`` is the one table of scales, 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -43,6 +43,9 @@ class MeasureRule:
         return {Use.ENROL: self.enrol, Use.ID_PHOTO: self.id_photo, Use.PROBE: self.probe}[use]
 
 
+RECOGNISABILITY = "Recognisability"
+"""A measure of our own: the length of the recogniser's output, divided by the usual one. No pixel is measured."""
+
 RULES = MappingProxyType(
     {
         "InterEyeDistance": MeasureRule(8, 40, weight=1.0, enrol=25, id_photo=12, probe=6),
@@ -66,6 +69,7 @@ RULES = MappingProxyType(
         "NaturalColour": MeasureRule(2, -6, weight=0.1, enrol=25, id_photo=12, probe=12),
         "OverExposurePrevention": MeasureRule(2, -6, weight=0.6, enrol=25, id_photo=12, probe=12),
         "PixelAspectRatio": MeasureRule(2, -6, weight=0.1, enrol=38, id_photo=25, probe=25),
+        RECOGNISABILITY: MeasureRule(0.6, 1, weight=1.0, enrol=39),
     }
 )
 """The rule of each measure. Thresholds refuse photos that cannot be used, and hardly any ordinary press photo.
@@ -107,16 +111,14 @@ def assess(image: Image, detection: Detection, finder: DefectFinder, *, use: Use
     The unified score is the product of the scalars (as fractions), each raised to the power of its weight.
     """
     crop = cut_crop(image, detection.landmarks)
-    raw = {**_geometry(image, detection.landmarks), **_light(crop), **finder.find(crop)}
-    measures, short, score = [], [], 1.0
-    for name, rule in RULES.items():
-        value = raw[name]
-        scalar = rule.scalar(squared_cosine(value) if name.startswith("HeadPose") else value)
-        measures.append(QualityMeasure(name, round(value, 3), round(scalar)))
-        score *= max(scalar / 100, 0.01) ** rule.weight
-        if scalar < rule.least(use):
-            short.append((scalar / rule.least(use), name))
-    return Quality(round(100 * score), tuple(measures), tuple(name for _, name in sorted(short)))
+    return _rate({**_geometry(image, detection.landmarks), **_light(crop), **finder.find(crop)}, use)
+
+
+def with_length(quality: Quality, length: float, *, use: Use) -> Quality:
+    """Add the measure that a template gives: the length of the recogniser's output, divided by the usual one."""
+    own = _rate({RECOGNISABILITY: length}, use)
+    score = round(quality.score * own.score / 100)
+    return Quality(score, (*quality.measures, *own.measures), (*quality.reasons, *own.reasons))
 
 
 def in_focus(image: Image, detection: Detection, finder: DefectFinder) -> bool:
@@ -158,6 +160,21 @@ def pose_of(image_x: Sequence[float], image_y: Sequence[float]) -> HeadPose:
 def squared_cosine(angle: float) -> float:
     """Rate an angle of the head, in degrees, as the standard does: 1 at 0 degrees, 0 at 90 degrees."""
     return math.cos(math.radians(angle)) ** 2
+
+
+def _rate(raw: Mapping[str, float], use: Use) -> Quality:
+    """Rate the measures of these names by their raw values."""
+    measures, short, score = [], [], 1.0
+    for name, rule in RULES.items():
+        if name not in raw:
+            continue
+        value = raw[name]
+        scalar = rule.scalar(squared_cosine(value) if name.startswith("HeadPose") else value)
+        measures.append(QualityMeasure(name, round(value, 3), round(scalar)))
+        score *= max(scalar / 100, 0.01) ** rule.weight
+        if scalar < rule.least(use):
+            short.append((scalar / rule.least(use), name))
+    return Quality(round(100 * score), tuple(measures), tuple(name for _, name in sorted(short)))
 
 
 def _geometry(image: Image, landmarks: Points) -> dict[str, float]:
