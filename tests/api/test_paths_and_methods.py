@@ -1,5 +1,7 @@
 """The server makes no redirect from a caller's input. HEAD works wherever GET does. ``Allow`` has all methods."""
 
+from itertools import product
+
 import httpx
 
 from likeness.errors import ErrorCode
@@ -20,12 +22,12 @@ def calls(server: Server) -> dict[str, set[str]]:
 
 
 def test_no_call_redirects_a_trailing_slash_to_the_callers_host(server: Server) -> None:
-    with httpx.Client(base_url=server.url, headers={"Host": "evil.example"}) as http:
+    refusals = {"evil.example": (400, ErrorCode.BAD_REQUEST), "localhost": (404, ErrorCode.NOT_FOUND)}
+    with httpx.Client(base_url=server.url) as http:
         for path, methods in calls(server).items():
-            for method in methods:
-                reply = http.request(method, f"{path}/")
-                assert reply.status_code == 404, (method, path)
-                assert reply.json()["error"] == ErrorCode.NOT_FOUND
+            for method, host in product(methods, refusals):
+                reply = http.request(method, f"{path}/", headers={"Host": host})
+                assert (reply.status_code, reply.json()["error"]) == refusals[host], (method, path)
                 assert "location" not in reply.headers
 
 
