@@ -5,7 +5,6 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from functools import partial
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -23,7 +22,6 @@ from likeness.errors import LikenessError
 from likeness.gallery import endpoints as gallery_endpoints
 from likeness.gallery.composition import compose_gallery
 from likeness.kit.executors import SizedExecutor
-from likeness.kit.repeating import repeat_forever
 from likeness.match import endpoints as match_endpoints
 from likeness.match.service import Matcher
 from likeness.metrics import MetricsPort, ServerMetrics
@@ -81,12 +79,12 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
             gallery.upkeep.load(),
             gallery.upkeep.watch(),
             gallery.upkeep.delete_photos(),
-            repeat_forever(partial(asyncio.to_thread, deployment.tenants.all)),  # takes up changed tenants
-            repeat_forever(partial(deployment.signing_keys.take_up, signer)),
+            deployment.follow(signer),
             holder.while_held("gallery upkeep", gallery.upkeep.run),
             holder.while_held("re-indexing", gallery.reindexer.run),
             holder.while_held("webhooks", sessions.courier.run),
             holder.while_held("sessions", sessions.sweep),
+            holder.while_held("audit", deployment.keep_trail),
         )
         chores = [asyncio.create_task(chore) for chore in forever]
         try:
@@ -132,6 +130,7 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
         client_quota=Quota("client", settings.requests_per_minute, clock),
         tenant_quota=Quota("tenant", settings.tenant_requests_per_minute, clock),
         calls_at_once=CallsAtOnce(settings.tenant_calls),
+        trail=deployment.trail,
         matcher=Matcher(faces),
         gallery=gallery.service,
         cursors=Cursors(deployment.derived_key("cursor")),

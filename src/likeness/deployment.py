@@ -1,5 +1,6 @@
 """A deployment's data folder: how it is made and opened, and the facts that its database records."""
 
+import asyncio
 import hashlib
 import hmac
 import logging
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -15,9 +16,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from likeness.access.clients import Clients
 from likeness.access.secrets import ClientSecrets
 from likeness.access.signing_keys import SigningKeys
-from likeness.errors import SetupError
+from likeness.audit.seals import Seals
+from likeness.audit.signing import StatementSigner
+from likeness.audit.trail import Trail
+from likeness.audit.upkeep import keep_sealed
+from likeness.errors import ServiceUnavailable, SetupError
 from likeness.kit.clock import Clock, SystemClock
 from likeness.kit.envelope import FileKeyProvider, KeyProvider, new_data_key
+from likeness.kit.repeating import repeat_forever
 from likeness.settings import Settings
 from likeness.store import migrations
 from likeness.store.database import Database
@@ -26,6 +32,9 @@ from likeness.store.ownership import owned
 from likeness.store.sqlite import keep_private
 from likeness.store.tables import deployment, signing_keys, tenants
 from likeness.tenants.service import Tenants
+
+if TYPE_CHECKING:
+    from likeness.kit.jose import Signer
 
 log = logging.getLogger("likeness")
 KEY_FACT = "deployment_key"
@@ -48,6 +57,8 @@ class Deployment:
     tenants: Tenants
     clients: Clients
     signing_keys: SigningKeys
+    trail: Trail
+    seals: Seals
     key: bytes = field(repr=False)
 
     def fact(self, name: str) -> Any:
@@ -76,7 +87,28 @@ class Deployment:
             finally:
                 self.close()  # writes all queued changes before another process may load
 
+    async def follow(self, signer: "Signer") -> None:
+        """Take up the changes that commands make of tenants and of signing keys, until cancelled."""
+        await asyncio.gather(
+            repeat_forever(partial(asyncio.to_thread, self.tenants.all)),
+            repeat_forever(partial(self.signing_keys.take_up, signer)),
+        )
+
+    async def keep_trail(self) -> None:
+        """Seal and trim the audit trail, until cancelled."""
+        await keep_sealed(self.seals, self.clock, self.settings.audit_days)
+
     def close(self) -> None:
+        """Write what waits, seal the audit trail, and close the database."""
+        try:
+            if self.trail.is_waiting:
+                self.database.write_now(lambda _: None)
+            if strand := self.trail.finish():
+                self.seals.seal(ended=strand)
+        except ServiceUnavailable:  # closed already, or the database takes nothing
+            pass
+        except SetupError as error:
+            log.critical("the audit trail cannot be sealed: %s", error)
         self.database.close()
 
 
@@ -129,6 +161,9 @@ def open_deployment(settings: Settings, clock: Clock | None = None) -> Deploymen
     except BaseException:
         database.close()
         raise
+    trail_key, signer = _derived(key, "audit trail"), StatementSigner(_derived(key, "signed statements"))
+    trail = Trail(trail_key, clock)
+    database.keep(trail)
     return Deployment(
         settings=settings,
         clock=clock,
@@ -137,6 +172,8 @@ def open_deployment(settings: Settings, clock: Clock | None = None) -> Deploymen
         tenants=Tenants(database, keys, clock),
         clients=Clients(database, ClientSecrets(_derived(key, "client secret")), clock),
         signing_keys=SigningKeys(database, keys, clock),
+        trail=trail,
+        seals=Seals(database, trail_key, signer, clock),
         key=key,
     )
 

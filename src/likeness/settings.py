@@ -209,6 +209,13 @@ class Settings(BaseModel):
     webhook_replay_hours: int = Field(
         24, ge=2, le=720, description="How long a delivery's content is kept, sealed, so that it can be sent again."
     )
+    audit_days: int = Field(
+        400,
+        ge=0,
+        le=36_500,
+        description="How many days the audit trail keeps a record; 0: for ever. See [the audit "
+        "trail](security.md#audit-trail).",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest severity that is logged."
     )

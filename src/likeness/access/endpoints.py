@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -11,10 +12,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from likeness.access.requires import AccessComponents
-from likeness.access.tokens import InvalidClient, InvalidScope, Tokens
-from likeness.errors import LikenessError
+from likeness.access.tokens import AccessToken, InvalidClient, InvalidScope, Tokens
+from likeness.audit.actions import ISSUED, REFUSED, Action
+from likeness.audit.actor import Actor
+from likeness.errors import LikenessError, TooManyRequests
+from likeness.kit.ids import is_uuid
 from likeness.web.addresses import peer_of
-from likeness.web.components import Component
+from likeness.web.components import Component, components_of
 from likeness.web.http import read_body, refuse_encoded
 from likeness.web.wire import example
 
@@ -143,7 +147,8 @@ async def _issue(tokens: Tokens, request: Request, form: dict[str, str]) -> JSON
     client_id, client_secret = _credentials(request, form)
     scopes = frozenset(form["scope"].split()) if form.get("scope", "").strip() else None
     try:
-        issued = await tokens.issue(client_id, client_secret, scopes, peer=peer_of(request))
+        issuing = tokens.issue(client_id, client_secret, scopes, peer=peer_of(request))
+        issued = await _recorded(request, client_id, issuing)
     except InvalidClient as error:
         raise OAuthFault("invalid_client", "The client id or the client secret is wrong.", 401) from error
     except InvalidScope as error:
@@ -152,6 +157,19 @@ async def _issue(tokens: Tokens, request: Request, form: dict[str, str]) -> JSON
         access_token=issued.token, expires_in=issued.expires_in_seconds, scope=" ".join(issued.scopes), jti=issued.jti
     )
     return JSONResponse(reply.model_dump(), headers=NO_STORE)
+
+
+async def _recorded(request: Request, client_id: str, issuing: Awaitable[AccessToken]) -> AccessToken:
+    """Issue a token, or refuse it, with a record in the audit trail. A text that is no client's id is left out."""
+    trail = components_of(request.app, AccessComponents).trail
+    caller = Actor(client_id.lower() if is_uuid(client_id) else "unknown", request_id=request.state.request_id)
+    try:
+        issued = await issuing
+    except (InvalidClient, InvalidScope, TooManyRequests):
+        trail.record(Action.SIGN_IN, None, outcome=REFUSED, actor=caller)
+        raise
+    trail.record(Action.SIGN_IN, issued.jti, outcome=ISSUED, actor=replace(caller, tenant=issued.tenant_id))
+    return issued
 
 
 @router.get(

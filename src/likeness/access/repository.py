@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Update, insert, select, update
 
 from likeness.access.schemas import ClientSettings, Scores
+from likeness.audit.actions import Action
+from likeness.audit.trail import note
 from likeness.store.tables import clients
 from likeness.web.addresses import PeerAddress
 
@@ -80,6 +82,7 @@ def add_client(connection: Connection, row: ClientRow, *, created_at: float) -> 
             created_at=created_at,
         )
     )
+    note(connection, Action.CLIENT_CREATION, row.id, tenant=row.tenant_id)
 
 
 def find_client(connection: Connection, client_id: str) -> ClientRow | None:
@@ -97,18 +100,28 @@ def clients_of(connection: Connection, tenant_id: str) -> list[ClientRow]:
 def disable_client(connection: Connection, client_id: str, *, now: float) -> bool:
     """Disable a client. False when there is no such client, or it is disabled already."""
     change = update(clients).where(clients.c.id == client_id, clients.c.disabled_at.is_(None)).values(disabled_at=now)
-    return connection.execute(change).rowcount == 1
+    return _noted(connection, Action.CLIENT_DISABLING, client_id, change)
 
 
 def set_secrets(connection: Connection, client_id: str, secrets: Sequence[SecretRow]) -> None:
     """Replace a client's secrets."""
-    connection.execute(update(clients).where(clients.c.id == client_id).values(secrets=_stored(secrets)))
+    change = update(clients).where(clients.c.id == client_id).values(secrets=_stored(secrets))
+    _noted(connection, Action.CLIENT_SECRET, client_id, change)
 
 
 def set_client_settings(connection: Connection, client_id: str, settings: ClientSettings) -> None:
     """Replace a client's settings."""
     values = settings.model_dump(mode="json", exclude_unset=True)
-    connection.execute(update(clients).where(clients.c.id == client_id).values(settings=values))
+    change = update(clients).where(clients.c.id == client_id).values(settings=values)
+    _noted(connection, Action.CLIENT_CHANGE, client_id, change)
+
+
+def _noted(connection: Connection, action: Action, client_id: str, change: Update) -> bool:
+    """Make a change of one client with its record. False when it changes nothing."""
+    tenant = connection.execute(change.returning(clients.c.tenant_id)).scalar_one_or_none()
+    if tenant is not None:
+        note(connection, action, client_id, tenant=tenant)
+    return tenant is not None
 
 
 def _stored(secrets: Sequence[SecretRow]) -> list[dict[str, Any]]:

@@ -11,6 +11,9 @@ from fastapi import Depends, Request
 from likeness.access.clients import Clients
 from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal, Tokens
+from likeness.audit.actions import REFUSED, Action
+from likeness.audit.actor import ACTOR, Actor
+from likeness.audit.trail import Trail
 from likeness.errors import Forbidden, Unauthorized
 from likeness.kit.fairness import OWNER
 from likeness.tenants.service import Tenants
@@ -30,10 +33,14 @@ class AccessComponents:
     client_quota: Quota
     tenant_quota: Quota
     calls_at_once: CallsAtOnce
+    trail: Trail
 
 
 TenantsComponent = Annotated[Tenants, Depends(Component(AccessComponents, lambda components: components.tenants))]
 """The type of an endpoint's parameter that gets the tenants."""
+
+
+TrailComponent = Annotated[Trail, Depends(Component(AccessComponents, lambda components: components.trail))]
 
 
 class Requires(OfRequest):
@@ -52,13 +59,15 @@ class Requires(OfRequest):
             principal.tenant_id,
             principal.client_id,
         )  # for the call's line in the log
+        ACTOR.set(Actor(principal.client_id, principal.tenant_id, request.state.request_id))
         client = await components.clients.enabled(principal.client_id)
         if client is None:
             raise Unauthorized("The client of this token is disabled, or was erased.")
         if not client.allows(peer_of(request)):
+            components.trail.record(Action.REFUSAL, "address", outcome=REFUSED)
             raise Forbidden("This client may not call from this address.")
         request.state.hides_scores = client.hides_scores
-        demand(principal, *self.any_of)
+        demand(principal, *self.any_of, trail=components.trail)
         # The client's comes first: what it does beyond its own limit takes nothing from the tenant's others.
         components.client_quota.take(principal.client_id)
         components.tenant_quota.take(principal.tenant_id)
@@ -67,7 +76,8 @@ class Requires(OfRequest):
         return principal
 
 
-def demand(principal: Principal, *any_of: Scope) -> None:
-    """Raise Forbidden unless the principal holds one of the scopes."""
+def demand(principal: Principal, *any_of: Scope, trail: Trail) -> None:
+    """Raise Forbidden unless the principal holds one of the scopes. A refusal goes into the audit trail."""
     if principal.scopes.isdisjoint(any_of):
+        trail.record(Action.REFUSAL, " or ".join(any_of), outcome=REFUSED)
         raise Forbidden(f"This request needs the permission {' or '.join(any_of)}, which the token does not have.")

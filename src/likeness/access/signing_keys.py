@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from likeness.audit.actions import Action
+from likeness.audit.trail import note
 from likeness.errors import NotFound, SetupError
 from likeness.kit.clock import Clock
 from likeness.kit.envelope import KeyProvider
@@ -86,6 +88,7 @@ class SigningKeys:
         def change(connection: Connection) -> str | None:
             if not connection.execute(delete(signing_keys).where(signing_keys.c.kid == kid)).rowcount:
                 raise NotFound(f"There is no signing key {kid!r}; `likeness keys list` shows them.")
+            note(connection, Action.KEY_REVOCATION, kid)
             if any(row.retired_at is None for row in self._live(connection)):
                 return None
             self._replace(connection, key)
@@ -98,6 +101,7 @@ class SigningKeys:
         connection.execute(update(signing_keys).where(signing_keys.c.retired_at.is_(None)).values(retired_at=now))
         sealed = self._keys.wrap(key.private_pem, key.kid)
         connection.execute(insert(signing_keys).values(kid=key.kid, sealed_private_key=sealed, created_at=now))
+        note(connection, Action.KEY_CREATION, key.kid)
 
     def _live(self, connection: Connection) -> Sequence[Row[Any]]:
         """Give the rows of the keys that have not ended, newest first."""
@@ -108,7 +112,8 @@ class SigningKeys:
 
     def _forget_ended(self, connection: Connection) -> None:
         ended = signing_keys.c.retired_at <= self._clock.now() - LIFE_AFTER_SECONDS
-        connection.execute(delete(signing_keys).where(ended))
+        for kid in connection.execute(delete(signing_keys).where(ended).returning(signing_keys.c.kid)).scalars().all():
+            note(connection, Action.KEY_END, kid)
 
     def _open(self, rows: Sequence[Row[Any]]) -> list[SigningKey]:
         """Open the keys. Raises SetupError."""

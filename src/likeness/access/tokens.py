@@ -39,6 +39,7 @@ class AccessToken:
     scopes: tuple[str, ...]
     expires_in_seconds: int
     jti: str
+    tenant_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class Tokens:
             "jti": jti,
             "scope": list(ordered),
         }
-        return AccessToken(self._signer.sign(claims, typ=TYPE), ordered, self._ttl_seconds, jti)
+        return AccessToken(self._signer.sign(claims, typ=TYPE), ordered, self._ttl_seconds, jti, client.tenant_id)
 
     def verify(self, authorization: str | None) -> Principal:
         """Give the principal of an ``Authorization`` header. Raises Unauthorized."""

@@ -31,6 +31,7 @@ class _Commands(LazyGroup):
         "webhook": "likeness.cli.webhook:webhook",
         "move": "likeness.cli.move:move",
         "keys": "likeness.cli.keys:keys",
+        "audit": "likeness.cli.audit:audit",
     }
 
 

@@ -13,8 +13,8 @@ from likeness.access.repository import ClientRow
 from likeness.access.schemas import ClientSettings, Scores
 from likeness.access.scopes import Scope
 from likeness.cli.arguments import TenantArgument
+from likeness.cli.opening import open_deployment
 from likeness.cli.tables import id_column, print_table
-from likeness.deployment import open_deployment
 from likeness.errors import InvalidInput
 from likeness.settings import Settings
 

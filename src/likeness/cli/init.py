@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.markup import escape
 
+from likeness.cli.opening import open_deployment
 from likeness.deployment import initialise
 from likeness.settings import Settings
 
@@ -18,6 +19,7 @@ def init() -> None:
     """
     settings = Settings()
     initialise(settings)
+    open_deployment(settings).close()  # the first record of the audit trail
     console = Console()
     console.print(f"Data folder  {escape(str(settings.data_dir.resolve()))}")
     console.print(

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from likeness.cli.opening import open_deployment
 from likeness.cli.tables import id_column, print_table
-from likeness.deployment import open_deployment
 from likeness.settings import Settings
 
 keys = typer.Typer(help="The keys that sign access tokens and results.", no_args_is_help=True)

@@ -1,12 +1,16 @@
 """Groups of commands that are imported when they are called. So a command imports only what it needs."""
 
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
 from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperGroup
+
+COMMAND: ContextVar[str] = ContextVar("command", default="")
+"""The name of the present command, without arguments, such as ``tenant create``."""
 
 
 class LazyGroup(TyperGroup):
@@ -21,6 +25,14 @@ class LazyGroup(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands: Any = _Commands(self.places)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command, and note its name."""
+        found = super().resolve_command(ctx, args)
+        name, command, rest = found
+        below = rest[:1] if rest and rest[0] in getattr(command, "commands", ()) else []
+        COMMAND.set(" ".join([*ctx.command_path.split()[1:], str(name), *below]))
+        return found
 
 
 class _Commands(Mapping[str, Any]):

@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
-from likeness.deployment import is_initialised, open_deployment
+from likeness.cli.opening import open_deployment
+from likeness.deployment import is_initialised
 from likeness.engine.levels import LEVELS, NEVER
 from likeness.engine.packs.catalogue import Catalogue
 from likeness.engine.packs.identity import PackId

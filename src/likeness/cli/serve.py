@@ -8,7 +8,9 @@ from contextlib import closing, contextmanager
 
 import cv2
 
-from likeness.deployment import Deployment, open_deployment
+from likeness.audit.actor import ACTOR, SERVER
+from likeness.cli.opening import open_deployment
+from likeness.deployment import Deployment
 from likeness.engine.base import Engine
 from likeness.engine.levels import LEVELS
 from likeness.engine.processes import PhotoProcesses, Recipe
@@ -50,6 +52,7 @@ def serve() -> None:
 
 def run_server(deployment: Deployment) -> None:
     """Load the pack, log its name and its false match rates, and serve until a signal. Raises SetupError."""
+    ACTOR.set(SERVER)
     with deployment.owned():
         probe_images(deployment.settings)
         listeners = bind(deployment.settings)

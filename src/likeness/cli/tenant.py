@@ -10,9 +10,9 @@ from rich.table import Column, Table
 
 from likeness.access.scopes import API_SCOPES, Scope
 from likeness.cli.client import show_credentials
+from likeness.cli.opening import open_deployment
 from likeness.cli.progress import progress_bar
 from likeness.cli.tables import id_column, print_table
-from likeness.deployment import open_deployment
 from likeness.engine.policy import FacePolicy
 from likeness.errors import InvalidInput
 from likeness.gallery.repository import GalleryRepository

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from likeness.cli.arguments import TenantArgument
+from likeness.cli.opening import open_deployment
 from likeness.cli.tables import id_column, print_table
-from likeness.deployment import Deployment, open_deployment
+from likeness.deployment import Deployment
 from likeness.errors import InvalidInput
 from likeness.settings import Settings
 from likeness.webhooks.sender import DeliveryOutcome, Sender

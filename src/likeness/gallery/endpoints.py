@@ -6,9 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 
-from likeness.access.requires import Requires, TenantsComponent, demand
+from likeness.access.requires import Requires, TenantsComponent, TrailComponent, demand
 from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
+from likeness.audit.actions import HIT, Action
 from likeness.errors import NotFound
 from likeness.gallery.enrolment import EnrolmentRequest
 from likeness.gallery.repository import Entry
@@ -58,7 +59,7 @@ DeleteCaller = Annotated[Principal, Depends(Requires(Scope.FACE_DELETE))]
     response_model_exclude_none=False,
 )
 async def search_gallery(
-    request: Request, principal: SearchCaller, tenants: TenantsComponent, gallery: Service
+    request: Request, principal: SearchCaller, tenants: TenantsComponent, gallery: Service, trail: TrailComponent
 ) -> SearchReply:
     """Find the enrolled person on the photo. With `insert: true`, enrol a person who is not found.
 
@@ -66,7 +67,7 @@ async def search_gallery(
     the id is null and the match false.
     """
     wanted = await read_fields(request, SearchRequest, photos=1)
-    demand(principal, Scope.FACE_INSERT if wanted.insert else Scope.FACE_SEARCH)
+    demand(principal, Scope.FACE_INSERT if wanted.insert else Scope.FACE_SEARCH, trail=trail)
     tenant = await tenants.get(principal.tenant_id)
     outcome = await gallery.search(
         tenant,
@@ -75,6 +76,8 @@ async def search_gallery(
         candidates=wanted.candidates,
         level=wanted.minimum_match_level,
     )
+    if outcome.found:
+        trail.record(Action.SEARCH, outcome.entry_id, outcome=HIT)
     decision = outcome.decision
     ranked = [
         Candidate(

@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, exists, func, insert, select, true, update
 
+from likeness.audit.actions import Action
+from likeness.audit.trail import note
 from likeness.engine.packs.identity import PackIdentity
 from likeness.store.sharing.changes import ChangeKind, NewChange, keeps_log, lock_galleries, note_changes
 from likeness.store.statements import PreparedInsert, PreparedQuery
@@ -152,6 +154,7 @@ class GalleryRepository:
         for pack, sealed in entry.sealed_templates.items():
             INSERT_TEMPLATE(connection, entry_key=key, pack=pack, sealed_template=sealed)
         self._note(connection, ChangeKind.ADDED, [key])
+        note(connection, Action.ENROLMENT, entry.id, tenant=self.tenant_id)
         return key
 
     def find(self, connection: Connection, entry_id: str) -> Entry | None:
@@ -192,6 +195,7 @@ class GalleryRepository:
         if entry and entry.image_id:
             self._let_go(connection, entry)
             connection.execute(update(gallery_entries).where(gallery_entries.c.key == entry.key).values(image_id=None))
+            note(connection, Action.PHOTO_DELETION, entry.id, tenant=self.tenant_id)
         return entry
 
     def erase(self, connection: Connection, entry_id: str) -> Entry | None:
@@ -207,6 +211,7 @@ class GalleryRepository:
             connection.execute(delete(gallery_templates).where(gallery_templates.c.entry_key == entry.key))
             connection.execute(delete(gallery_entries).where(gallery_entries.c.key == entry.key))
             self._note(connection, ChangeKind.ERASED, [entry.key])
+            note(connection, Action.ERASURE, entry.id, tenant=self.tenant_id)
         return entry
 
     def drop_template(self, connection: Connection, key: int, pack: PackIdentity) -> bool:

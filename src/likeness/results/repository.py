@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
+from likeness.audit.trail import note_sweep
 from likeness.store.tables import session_results
 
 
@@ -68,10 +69,10 @@ def _named(session_id_or_jti: str) -> ColumnElement[bool]:
 def remove_expired(connection: Connection, *, now: float) -> None:
     """Delete expired results and images of all tenants. Delete a row when both its parts have expired."""
     result_over, image_over = session_results.c.expires_at <= now, session_results.c.image_expires_at <= now
-    connection.execute(delete(session_results).where(result_over, image_over))
-    connection.execute(
-        update(session_results).where(result_over, session_results.c.sealed_jws.is_not(None)).values(sealed_jws=None)
-    )
-    connection.execute(
-        update(session_results).where(image_over, session_results.c.sealed_image.is_not(None)).values(sealed_image=None)
-    )
+    rows, jws, image = session_results, session_results.c.sealed_jws, session_results.c.sealed_image
+    for kind, removal in {
+        "results and images": delete(rows).where(result_over, image_over),
+        "results": update(rows).where(result_over, jws.is_not(None)).values(sealed_jws=None),
+        "images": update(rows).where(image_over, image.is_not(None)).values(sealed_image=None),
+    }.items():
+        note_sweep(connection, kind, connection.execute(removal).rowcount)

@@ -101,6 +101,7 @@ def compose_sessions(
         sessions=service,
         gallery=gallery,
         clock=clock,
+        trail=deployment.trail,
         slots=Shares(settings.workers * ATTEMPTS_PER_WORKER),
         new_check=open_check,
         largest_frame_bytes=settings.max_frame_bytes,

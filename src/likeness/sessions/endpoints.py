@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from likeness.access.requires import Requires, TenantsComponent, demand
+from likeness.access.requires import Requires, TenantsComponent, TrailComponent, demand
 from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
 from likeness.results.service import Results
@@ -46,6 +46,7 @@ async def open_session(
     principal: Annotated[Principal, Depends(Requires(Scope.FACE_FLOW))],
     tenants: TenantsComponent,
     sessions: SessionsComponent,
+    trail: TrailComponent,
 ) -> SessionReply:
     """Open a session for the person on an ID photo.
 
@@ -54,7 +55,7 @@ async def open_session(
     """
     wanted = await read_fields(request, SessionRequest, photos=1)
     if wanted.one_to_n != "none":
-        demand(principal, Scope.FACE_INSERT if wanted.one_to_n == "insert" else Scope.FACE_SEARCH)
+        demand(principal, Scope.FACE_INSERT if wanted.one_to_n == "insert" else Scope.FACE_SEARCH, trail=trail)
     tenant = await tenants.get(principal.tenant_id)
     opened = await sessions.open(tenant, principal.client_id, wanted.id_photo, wanted)
     return SessionReply(

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, tuple_, update
 
+from likeness.audit.trail import note_sweep
 from likeness.engine.packs.identity import PackIdentity
 from likeness.sessions.states import UNDER_WAY, SessionState
 from likeness.store.tables import face_sessions
@@ -89,7 +90,8 @@ def overdue_sessions(connection: Connection, *, now: float, after: SessionRow | 
 
 def remove_ended(connection: Connection, *, now: float) -> None:
     """Delete sessions that have ended and have expired."""
-    connection.execute(delete(face_sessions).where(face_sessions.c.expires_at <= now, ~_UNDER_WAY))
+    over = delete(face_sessions).where(face_sessions.c.expires_at <= now, ~_UNDER_WAY)
+    note_sweep(connection, "sessions", connection.execute(over).rowcount)
 
 
 def remove_session(connection: Connection, tenant_id: str, session_id: str) -> None:

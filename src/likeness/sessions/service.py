@@ -15,6 +15,8 @@ from urllib.parse import urlencode
 import numpy as np
 from sqlalchemy import Connection
 
+from likeness.audit.actions import Action
+from likeness.audit.trail import note
 from likeness.engine.base import Template, Use
 from likeness.engine.workers import FaceWorkers
 from likeness.errors import InvalidInput, ServiceUnavailable, SessionExpiredOrNotFound, Unauthorized
@@ -298,6 +300,7 @@ class SessionService:
         def change(connection: Connection) -> str:
             session_id = self._results.forget(connection, tenant, session_id_or_jti)
             repository.remove_session(connection, tenant.id, session_id)
+            note(connection, Action.PURGE, session_id, tenant=tenant.id)
             return session_id
 
         return await self._database.write(change)

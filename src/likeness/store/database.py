@@ -20,6 +20,7 @@ from likeness.errors import ServiceUnavailable, SetupError
 from likeness.kit.executors import SizedExecutor
 from likeness.store.claim import Ownership, Unowned
 from likeness.store.engines import make_engine
+from likeness.store.ledger import Ledger
 from likeness.store.refusals import OWN_FAULTS, REFUSED, cause_of
 from likeness.store.sharing.leases import HELD
 from likeness.store.writer import Change, Committed, Writer
@@ -137,6 +138,10 @@ class Database:
             await self.write(lambda _: None)
         if self._writer.claim.is_made:
             await self.write(lambda c: c.exec_driver_sql("SELECT 1").scalar_one())
+
+    def keep(self, ledger: Ledger) -> None:
+        """Let a ledger keep what changes note, from the next transaction on."""
+        self._writer.ledger = ledger
 
     def on_ownership_change(self, report: Callable[[Ownership], None]) -> None:
         """Call ``report`` when the claim changes or the outcome of a commit is unknown.

@@ -5,7 +5,7 @@ for the writer's thread, and each search makes a query. So the inserts of reques
 per dialect, and run on the driver's cursor.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,14 +13,15 @@ from sqlalchemy import JSON, Connection, Dialect, Select, Table, insert
 from sqlalchemy.exc import DBAPIError
 
 
-def run_on_driver(connection: Connection, sql: str, parameters: Any = ()) -> Any:
+def run_on_driver(connection: Connection, sql: str, parameters: Any = (), *, many: bool = False) -> Any:
     """Run a statement on a new cursor of the driver, and give the cursor.
 
-    Raises the database's errors as SQLAlchemy's.
+    With ``many``, run it for each of a list of parameters. Raises the database's errors as SQLAlchemy's.
     """
     driver: Any = connection.dialect.loaded_dbapi
     try:
-        return connection.connection.cursor().execute(sql, parameters)
+        cursor = connection.connection.cursor()
+        return cursor.executemany(sql, parameters) if many else cursor.execute(sql, parameters)
     except driver.Error as error:
         # A parameter may be a person's name, so parameters stay out of the message.
         raise DBAPIError.instance(
@@ -42,8 +43,14 @@ class _Compiled:
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> Any:
         """Run it with these values, and give the driver's cursor."""
-        parameters = values if self.positions is None else tuple(values[name] for name in self.positions)
-        return run_on_driver(connection, self.sql, parameters)
+        return run_on_driver(connection, self.sql, self._parameters(values))
+
+    def run_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run it for each row of values."""
+        run_on_driver(connection, self.sql, list(map(self._parameters, rows)), many=True)
+
+    def _parameters(self, values: Mapping[str, Any]) -> Any:
+        return values if self.positions is None else tuple(values[name] for name in self.positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,11 @@ class _Insert:
     converters: Mapping[str, Callable[[Any], Any]]
     """What encodes the value of a column, by the column's name."""
     returns_key: bool
+
+    def encoded(self, values: dict[str, Any]) -> dict[str, Any]:
+        for name, convert in self.converters.items():
+            values[name] = convert(values[name])
+        return values
 
 
 class PreparedInsert:
@@ -69,10 +81,13 @@ class PreparedInsert:
     def __call__(self, connection: Connection, **values: Any) -> Any:
         """Insert one row. Raises the database's errors as SQLAlchemy's."""
         prepared = self.prepare(connection.dialect)
-        for name, convert in prepared.converters.items():
-            values[name] = convert(values[name])
-        cursor = prepared.compiled.run(connection, values)
+        cursor = prepared.compiled.run(connection, prepared.encoded(values))
         return cursor.fetchone()[0] if prepared.returns_key else cursor.lastrowid if self._key else None
+
+    def many(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert rows. PostgreSQL gets them in one round trip."""
+        prepared = self.prepare(connection.dialect)
+        prepared.compiled.run_many(connection, list(map(prepared.encoded, rows)))
 
     def prepare(self, dialect: Dialect) -> _Insert:
         """Compile the statement for a dialect, once."""

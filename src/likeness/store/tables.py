@@ -235,6 +235,41 @@ session_results = Table(
 )
 """Signed results and their audit images. One table holds both, so one transaction adds or removes both."""
 
+audit_records = Table(
+    "audit_records",
+    metadata,
+    Column("strand", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("time", Double, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("tenant", Text),
+    Column("action", Text, nullable=False),
+    Column("object", Text),
+    Column("outcome", Text, nullable=False),
+    Column("request_id", Text),
+    Column("link", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The audit trail (see ``likeness.audit.trail``). A tenant's records outlive the tenant, so no key refers to it."""
+
+audit_strands = Table(
+    "audit_strands",
+    metadata,
+    Column("strand", Text, primary_key=True),
+    Column("sealed", BigInteger, nullable=False),
+    Column("link", LargeBinary, nullable=False),
+    Column("changed_at", Double, nullable=False),
+)
+"""Strands of the trail that may get more records: how far each is sealed, and the link of the last sealed record."""
+
+audit_seals = Table(
+    "audit_seals",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("jws", Text, nullable=False),
+)
+"""Signatures over the trail (see ``likeness.audit.seals``)."""
+
 webhooks = Table(
     "webhooks",
     metadata,

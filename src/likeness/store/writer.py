@@ -19,7 +19,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -30,6 +31,7 @@ from likeness.errors import ServiceUnavailable
 from likeness.kit.metrics import Times
 from likeness.store.claim import Claim, Ownership, Unowned
 from likeness.store.engines import make_engine
+from likeness.store.ledger import Ledger, NoLedger, begin_notes, taken_back_on_failure
 from likeness.store.refusals import REFUSED, CommitUnknown, cause_of, is_deadlock, is_refusal, refusal_of
 from likeness.store.sharing import changes
 from likeness.store.sharing.leases import Lease
@@ -64,12 +66,14 @@ class Change:
     lease: Lease | None
     """The lease of the job that makes the change, if a job makes it."""
     done: "Future[Any] | asyncio.Future[Any]"
+    context: Context = field(default_factory=copy_context)
+    """The caller's context, in which the work runs: it says who makes the change."""
 
     def run(self, connection: Connection) -> Any:
         """Do the work, and give its result. Raises LeaseLost if the job's lease was lost."""
         if self.lease:
             self.lease.demand(connection)
-        return self.work(connection)
+        return self.context.run(self.work, connection)
 
 
 class Writer:
@@ -80,6 +84,7 @@ class Writer:
         self.claim = Claim()
         self.on_ownership_change: Callable[[Ownership], None] | None = None
         """Called on the writer's thread when the claim changes or the outcome of a commit is unknown."""
+        self.ledger: Ledger = NoLedger()
         self._keeps_log = changes.keeps_log(self.engine.dialect)
         self.remains = LogRemains(self.engine) if self.is_sqlite else None
         file = self.engine.url.database
@@ -130,18 +135,25 @@ class Writer:
         for group in self._groups():
             self._commit(group)
             self._cut_log()
+        if self.ledger.is_waiting:
+            self._commit([])
         if self._writing is not None and self.claim.is_made:
             with suppress(DBAPIError):
                 self.claim.let_go(self._writing)
         self._leave_connection()
 
     def _next(self) -> Change | None:
-        """Wait for a change. Meanwhile cut the log when that is due."""
+        """Wait for a change. Meanwhile cut the log, and write the ledger, when that is due."""
         while True:
+            cut = self.remains.seconds_left() if self.remains else None
+            pause = self.ledger.seconds_left() if cut is None else min(cut, self.ledger.seconds_left())
             try:
-                return self._waiting.get(timeout=self.remains.seconds_left() if self.remains else None)
+                return self._waiting.get(timeout=pause)
             except queue.Empty:
                 self._cut_log()
+                if self.ledger.seconds_left() == 0:
+                    self.ledger.postpone()
+                    self._commit([])
 
     def _cut_log(self) -> None:
         if self.remains and self.remains.seconds_left() == 0:
@@ -209,16 +221,20 @@ class Writer:
             with connection.begin():
                 if self._keeps_log:
                     changes.lock_galleries(connection, {change.gallery_of for change in group if change.gallery_of})
+                notes = begin_notes(connection)
                 yield connection
                 if self._keeps_log:
                     changes.write_changes(connection)
+                self.ledger.write(connection, notes)
                 committing = True
+            self.ledger.conclude(committed=True)
             if self.files:
                 self.files.written()
                 self._demand_files()
         except (Unowned, Gone):
             raise
         except Exception as error:
+            self.ledger.conclude(committed=False)
             if is_refusal(error) and not is_deadlock(error):
                 connection.invalidate()
                 self._leave_connection()
@@ -312,7 +328,7 @@ def _try(change: Change, connection: Connection) -> _Outcome:
     """Run one change in its own savepoint."""
     place = changes.mark(connection)
     try:
-        with connection.begin_nested():
+        with connection.begin_nested(), taken_back_on_failure(connection):
             return _Outcome(change, change.run(connection))
     except Exception as error:
         if is_refusal(error):

@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Text, cast, delete, insert, select, update
 
+from likeness.audit.actions import Action
+from likeness.audit.trail import note
 from likeness.store.sharing.changes import lock_galleries, note_end
 from likeness.store.tables import metadata, tenants
 
@@ -35,11 +37,13 @@ def add_tenant(connection: Connection, row: TenantRow, *, created_at: float) -> 
             created_at=created_at,
         )
     )
+    note(connection, Action.TENANT_CREATION, row.id, tenant=row.id)
 
 
 def set_tenant_settings(connection: Connection, tenant_id: str, settings: dict[str, Any]) -> None:
     """Replace a tenant's settings."""
     connection.execute(update(tenants).where(tenants.c.id == tenant_id).values(settings=settings))
+    note(connection, Action.TENANT_CHANGE, tenant_id, tenant=tenant_id)
 
 
 def erase_tenant(connection: Connection, tenant_id: str) -> None:
@@ -50,6 +54,7 @@ def erase_tenant(connection: Connection, tenant_id: str) -> None:
         if "tenant_id" in table.c:
             connection.execute(delete(table).where(table.c.tenant_id == tenant_id))
     connection.execute(delete(tenants).where(tenants.c.id == tenant_id))
+    note(connection, Action.TENANT_ERASURE, tenant_id, tenant=tenant_id)
 
 
 def find_tenant(connection: Connection, *, tenant_id: str | None = None, name: str | None = None) -> TenantRow | None:

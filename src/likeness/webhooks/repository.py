@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from likeness.audit.trail import note_sweep
 from likeness.store.tables import webhook_deliveries, webhooks
 
 
@@ -159,12 +160,14 @@ def forget_session(connection: Connection, tenant_id: str, session_id: str) -> N
 def remove_old(connection: Connection, *, claims_before: float, rows_before: float) -> None:
     """Erase the claims of finished deliveries older than ``claims_before``, and rows older than ``rows_before``."""
     done = webhook_deliveries.c.next_try_at.is_(None)
-    connection.execute(delete(webhook_deliveries).where(done, webhook_deliveries.c.created_at < rows_before))
-    connection.execute(
+    old = delete(webhook_deliveries).where(done, webhook_deliveries.c.created_at < rows_before)
+    note_sweep(connection, "webhook deliveries", connection.execute(old).rowcount)
+    erased = connection.execute(
         update(webhook_deliveries)
         .where(done, webhook_deliveries.c.created_at < claims_before, webhook_deliveries.c.sealed_claims.is_not(None))
         .values(sealed_claims=None)
     )
+    note_sweep(connection, "claims of webhook deliveries", erased.rowcount)
 
 
 def _delivery(row: Row[tuple[object, ...]]) -> Delivery:

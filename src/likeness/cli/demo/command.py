@@ -26,7 +26,8 @@ from likeness.access.scopes import API_SCOPES
 from likeness.cli.demo.backend import Backend
 from likeness.cli.demo.photos import DemoPhotos, load_photos
 from likeness.cli.demo.proof import Proof, Row
-from likeness.deployment import initialise, is_initialised, open_deployment
+from likeness.cli.opening import open_deployment
+from likeness.deployment import initialise, is_initialised
 from likeness.errors import NotFound, SetupError
 from likeness.settings import Settings
 

@@ -12,10 +12,12 @@ from typing import IO, Annotated
 import typer
 from rich.console import Console
 
+from likeness.audit.actions import Action
 from likeness.cli.arguments import RequiredTenant
 from likeness.cli.measuring.photos import check_outputs
+from likeness.cli.opening import open_deployment
 from likeness.cli.progress import progress_bar
-from likeness.deployment import Deployment, open_deployment
+from likeness.deployment import Deployment
 from likeness.engine.workers import FaceWorkers
 from likeness.errors import SetupError
 from likeness.gallery.bulk import exporting as bulk_export
@@ -135,6 +137,7 @@ def export(
     settings = Settings()
     with closing(open_deployment(settings)) as deployment:
         owner = deployment.tenants.by_name(tenant)
+        deployment.trail.record(Action.EXPORT, owner.id)
         store = ImageStore(settings.images_address)
         with progress_bar() as bar, contextlib.closing(store):
             total = deployment.database.read_now(GalleryRepository(owner.id).count)

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from likeness.cli.arguments import RequiredTenant
 from likeness.cli.measuring.photos import check_outputs
+from likeness.cli.opening import open_deployment
 from likeness.cli.progress import progress_bar
-from likeness.deployment import open_deployment
 from likeness.engine.base import Engine
 from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import NotFound

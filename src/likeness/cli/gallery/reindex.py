@@ -18,8 +18,9 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import Connection
 
+from likeness.cli.opening import open_deployment
 from likeness.cli.progress import progress_bar
-from likeness.deployment import Deployment, open_deployment
+from likeness.deployment import Deployment
 from likeness.engine.packs.identity import PackId, PackIdentity
 from likeness.gallery.bulk.exporting import spreadsheet_text
 from likeness.gallery.reindex.repository import Reindex, ReindexRepository, ReindexRequest, ReindexState

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from likeness.deployment import Deployment, open_deployment
+from likeness.cli.opening import open_deployment
+from likeness.deployment import Deployment
 from likeness.gallery.maintenance.sweep import QUARANTINE_DAYS, Findings, PhotoSweep
 from likeness.gallery.photos import EntryPhotos
 from likeness.settings import Settings

@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from likeness.cli.opening import open_deployment
 from likeness.cli.progress import progress_bar
-from likeness.deployment import open_deployment
 from likeness.engine.packs.identity import PackIdentity
 from likeness.gallery.maintenance.verification import Fault, Verification
 from likeness.gallery.packs import load_stored

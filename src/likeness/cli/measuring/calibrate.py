@@ -28,7 +28,8 @@ from likeness.cli.measuring.photos import (
     extract_templates,
     load_pack,
 )
-from likeness.deployment import is_initialised, open_deployment
+from likeness.cli.opening import open_deployment
+from likeness.deployment import is_initialised
 from likeness.engine.base import Use
 from likeness.engine.levels import NEVER, Calibration
 from likeness.engine.packs.catalogue import Catalogue

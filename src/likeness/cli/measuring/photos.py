@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from likeness import __version__
+from likeness.cli.opening import open_deployment
 from likeness.cli.progress import progress_bar
-from likeness.deployment import is_initialised, open_deployment
+from likeness.deployment import is_initialised
 from likeness.engine.base import Engine, Use
 from likeness.engine.levels import Calibration
 from likeness.engine.packs.catalogue import Catalogue

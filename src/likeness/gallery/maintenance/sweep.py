@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from likeness.audit.trail import note_sweep
 from likeness.errors import ServiceUnavailable
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import entry_counts, image_ids, in_groups
@@ -98,6 +99,8 @@ class PhotoSweep:
             findings.moved = await self._each(self.images.set_aside, findings.strays, findings)
         if confirmed or (findings.agreed and findings.expired_count <= MOST_AT_ONCE):
             findings.deleted = await self._each(self.images.delete_aside, findings.expired, findings)
+            if findings.deleted:
+                await self.database.write(partial(note_sweep, kind="photos in quarantine", count=findings.deleted))
         nothing_there = not (findings.stray_count or findings.aside_count or findings.failed)
         if confirmed or findings.agreed or nothing_there:
             await self.generations.begin_next(whatever=True)

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from likeness.audit.actions import HIT, Action
+from likeness.audit.trail import Trail
 from likeness.engine.base import Engine
 from likeness.errors import FaceRefused, InvalidInput, LikenessError, ServiceUnavailable
 from likeness.gallery.service import GalleryService
@@ -69,6 +71,7 @@ class CaptureServices:
     sessions: SessionService
     gallery: GalleryService
     clock: Clock
+    trail: Trail
     slots: Shares
     """Attempts that may be in progress at once on this server. Tenants share them."""
     new_check: NewCheck
@@ -279,6 +282,8 @@ class Capture:
             except FaceRefused:  # the gallery's pack finds no face in a frame in which this pack finds one
                 await self._fail(AttemptFailure.LIVENESS, decision)
                 return
+            if one_to_n.found:
+                self.services.trail.record(Action.SEARCH, one_to_n.entry_id, outcome=HIT)
         _attempts.add("passed")
         await self._end(self._conclusion(SessionState.SUCCEEDED, None, decision, one_to_n=one_to_n))
 

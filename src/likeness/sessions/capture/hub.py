@@ -5,6 +5,7 @@ import logging
 import secrets
 from dataclasses import dataclass, field
 
+from likeness.audit.actor import ACTOR, Actor
 from likeness.errors import ErrorCode, Forbidden, LikenessError, SessionExpiredOrNotFound, Unauthorized
 from likeness.kit.fairness import OWNER
 from likeness.kit.ids import is_uuid
@@ -50,6 +51,7 @@ class CaptureHub:
             hello = await self._hear_hello(connection)
             row = await self._admit(session_id, hello)
             OWNER.set(row.tenant_id)
+            ACTOR.set(Actor(row.client_id, row.tenant_id, row.id))
             if row.state in UNDER_WAY:
                 await self._carry_out(connection, hello, row)
             else:

@@ -1,0 +1,198 @@
+"""Seals: signed statements of how far each strand of the trail has come, and the trim of what is too old.
+
+A seal names the records that came since the last one, as ranges of strands. For each range it has the link before, the
+last link, and the SHA-256 of the lines. The lines' hash needs no secret, so an auditor can verify an export with the
+public key alone. Each seal has the hash of the seal before, so they are a chain. Before the sealer signs, it checks the
+records' links: it does not sign what was altered.
+
+A trim deletes the oldest seals with all their records. It leaves an anchor: the signed number and hash of the last seal
+that went. So the rest still verifies, and a deletion without the key does not look like a trim.
+"""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from likeness.audit.actions import Action
+from likeness.audit.records import link_of, read_records
+from likeness.audit.signing import ANCHOR, SEAL, StatementSigner
+from likeness.audit.trail import LONGEST_PAUSE_SECONDS, note
+from likeness.errors import SetupError
+from likeness.kit.clock import Clock
+from likeness.store.database import Database
+from likeness.store.tables import audit_records, audit_seals, audit_strands, deployment
+
+log = logging.getLogger("likeness.audit")
+ANCHOR_FACT = "audit_anchor"
+SEALED_AT_ONCE = 20_000
+"""Records of a strand in one seal. A seal is made or trimmed in one transaction."""
+TRIMMED_AT_ONCE = 10_000
+DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRange:
+    """Records ``first`` to ``last`` of a strand. Links and the hash are in hexadecimal."""
+
+    strand: str
+    first: int
+    last: int
+    before: str
+    link: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class SealPlace:
+    """A place in the chain of seals: a seal's number and hash. Before the first seal: 0 and an empty text."""
+
+    number: int = 0
+    sha256: str = ""
+
+
+def hash_of_seal(jws: str) -> str:
+    """Give the hash that names a seal, in hexadecimal."""
+    return hashlib.sha256(jws.encode()).hexdigest()
+
+
+def read_anchor(connection: Connection, signer: StatementSigner) -> SealPlace:
+    """Give the last seal that was trimmed. Raises SetupError if the anchor was altered."""
+    jws = connection.execute(select(deployment.c.value).where(deployment.c.name == ANCHOR_FACT)).scalar_one_or_none()
+    if jws is None:
+        return SealPlace()
+    claims = signer.open(ANCHOR, str(jws))
+    return SealPlace(claims["number"], claims["sha256"])
+
+
+def ranges_of(claims: dict[str, Any]) -> list[SealedRange]:
+    """Give the ranges in a seal's claims."""
+    return [SealedRange(**each) for each in claims["ranges"]]
+
+
+class Seals:
+    """Seals and trims the trail of a deployment. Every method blocks, so a server calls it on a thread."""
+
+    def __init__(self, database: Database, key: bytes, signer: StatementSigner, clock: Clock) -> None:
+        """``key`` is that of the trail's links."""
+        self.key = key
+        self.signer = signer
+        self._database = database
+        self._clock = clock
+        self._altered: set[str] = set()
+
+    def seal(self, *, ended: str | None = None) -> SealPlace | None:
+        """Sign what was written since the last seal. Give the new seal's place, or None without new records.
+
+        ``ended`` is a strand that gets no more records. Raises ServiceUnavailable, and SetupError when the last seal or
+        the anchor was altered.
+        """
+        last, ranges = self._database.read_now(self._unsealed)
+        if not (ranges or ended):
+            return None
+        number, now = last.number + 1, self._clock.now()
+        jws = self.signer.sign(
+            SEAL,
+            {"number": number, "time": now, "previous": last.sha256, "ranges": [asdict(each) for each in ranges]},
+        )
+
+        def change(connection: Connection) -> None:
+            if ranges:
+                connection.execute(insert(audit_seals).values(number=number, jws=jws))
+            for each in ranges:
+                mine = (audit_strands.c.strand == each.strand) & (audit_strands.c.sealed == each.first - 1)
+                values = {"sealed": each.last, "link": bytes.fromhex(each.link), "changed_at": now}
+                connection.execute(update(audit_strands).where(mine).values(values))
+            over = (audit_strands.c.strand == ended) | (audit_strands.c.changed_at < now - 2 * LONGEST_PAUSE_SECONDS)
+            more = (audit_records.c.strand == audit_strands.c.strand) & (
+                audit_records.c.number > audit_strands.c.sealed
+            )
+            connection.execute(delete(audit_strands).where(over, ~exists().where(*more)))
+
+        try:
+            self._database.write_now(change, exclusive=True)
+        except IntegrityError:  # another process made this seal first, and the next one has the rest
+            return None
+        if not ranges:
+            return None
+        place = SealPlace(number, hash_of_seal(jws))
+        log.info("audit seal %d:%s", place.number, place.sha256)
+        return place
+
+    def _unsealed(self, connection: Connection) -> tuple[SealPlace, list[SealedRange]]:
+        newest = connection.execute(select(audit_seals).order_by(audit_seals.c.number.desc()).limit(1)).one_or_none()
+        last = SealPlace(newest.number, hash_of_seal(newest.jws)) if newest else read_anchor(connection, self.signer)
+        strands = connection.execute(select(audit_strands).order_by(audit_strands.c.strand)).all()
+        found = (self._range(connection, row.strand, row.sealed, bytes(row.link)) for row in strands)
+        return last, [each for each in found if each]
+
+    def _range(self, connection: Connection, strand: str, sealed: int, before: bytes) -> SealedRange | None:
+        mine = (audit_records.c.strand == strand) & (audit_records.c.number > sealed)
+        lines, number, link = hashlib.sha256(), sealed, before
+        for record in read_records(
+            connection,
+            lambda query: query.where(mine).order_by(audit_records.c.number).limit(SEALED_AT_ONCE),
+            batch=1000,
+        ):
+            number += 1
+            if record.number != number or record.link != link_of(self.key, link, record.line):
+                self._report(strand, number)
+                return None
+            lines.update(record.line)
+            link = record.link
+        if number == sealed:
+            return None
+        return SealedRange(strand, sealed + 1, number, before.hex(), link.hex(), lines.hexdigest())
+
+    def _report(self, strand: str, number: int) -> None:
+        if strand not in self._altered:
+            self._altered.add(strand)
+            log.critical(
+                "the audit trail was altered at record %d of strand %s: run `likeness audit verify`", number, strand
+            )
+
+    def trim(self, *, before: float) -> int:
+        """Delete the seals that were made before a time, with their records. Give the number of records deleted.
+
+        Raises ServiceUnavailable, and SetupError when a seal or the anchor was altered: then nothing more is deleted.
+        """
+        deleted = 0
+        while True:
+            some = self._database.read_now(partial(self._old, before=before))
+            if not some:
+                return deleted
+            deleted += self._database.write_now(partial(self._trim, seals=some))
+
+    def _old(self, connection: Connection, before: float) -> list[tuple[str, dict[str, Any]]]:
+        """Give the oldest seals that are to be deleted, with their claims."""
+        some: list[tuple[str, dict[str, Any]]] = []
+        records, place = 0, read_anchor(connection, self.signer)
+        for row in connection.execute(select(audit_seals).order_by(audit_seals.c.number).limit(1000)):
+            claims = self.signer.open(SEAL, row.jws)
+            records += sum(each.last - each.first + 1 for each in ranges_of(claims))
+            if claims["time"] >= before or (some and records > TRIMMED_AT_ONCE):
+                break
+            if (claims["number"], claims["previous"]) != (place.number + 1, place.sha256):
+                raise SetupError("a seal of the audit trail is missing: run `likeness audit verify`")
+            place = SealPlace(claims["number"], hash_of_seal(row.jws))
+            some.append((row.jws, claims))
+        return some
+
+    def _trim(self, connection: Connection, seals: Sequence[tuple[str, dict[str, Any]]]) -> int:
+        deleted = 0
+        for _, claims in seals:
+            for each in ranges_of(claims):
+                mine = (audit_records.c.strand == each.strand) & audit_records.c.number.between(each.first, each.last)
+                deleted += connection.execute(delete(audit_records).where(mine)).rowcount
+        jws, claims = seals[-1]
+        connection.execute(delete(audit_seals).where(audit_seals.c.number <= claims["number"]))
+        anchor = self.signer.sign(ANCHOR, {"number": claims["number"], "sha256": hash_of_seal(jws)})
+        connection.execute(delete(deployment).where(deployment.c.name == ANCHOR_FACT))
+        connection.execute(insert(deployment).values(name=ANCHOR_FACT, value=anchor))
+        note(connection, Action.TRIM, str(claims["number"]))
+        return deleted
