@@ -66,6 +66,7 @@ def test_a_short_output_lowers_the_score_and_refuses_an_enrolment() -> None:
     assert (short.score, short.reasons) == (22, (RECOGNISABILITY,))
     assert short.measures == (*pixels.measures, QualityMeasure(RECOGNISABILITY, 0.7, 25))
     assert with_length(pixels, 0.7, use=Use.PROBE).reasons == ()
+    assert with_length(pixels, 0.65, use=Use.PROBE).reasons == (RECOGNISABILITY,)
 
 
 def test_every_measure_is_reported_in_the_order_of_the_table() -> None:

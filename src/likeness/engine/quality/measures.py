@@ -69,7 +69,7 @@ RULES = MappingProxyType(
         "NaturalColour": MeasureRule(2, -6, weight=0.1, enrol=25, id_photo=12, probe=12),
         "OverExposurePrevention": MeasureRule(2, -6, weight=0.6, enrol=25, id_photo=12, probe=12),
         "PixelAspectRatio": MeasureRule(2, -6, weight=0.1, enrol=38, id_photo=25, probe=25),
-        RECOGNISABILITY: MeasureRule(0.6, 1, weight=1.0, enrol=39),
+        RECOGNISABILITY: MeasureRule(0.6, 1, weight=1.0, enrol=39, id_photo=20, probe=20),
     }
 )
 """The rule of each measure. Thresholds refuse photos that cannot be used, and hardly any ordinary press photo.
