@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,13 +34,19 @@ class ServerProcess:
         return self.settings.origin
 
     def start(self, *, wrap: tuple[str, ...] = ()) -> None:
-        process = self.launch(wrap=wrap)
-        wait_until_ready(self.url, seconds=180, runs=lambda: process.poll() is None)
+        self.launch(wrap=wrap)
+        self.wait()
 
     def launch(self, *, wrap: tuple[str, ...] = ()) -> "subprocess.Popen[bytes]":
         """Start the server without waiting for it."""
         self.process = subprocess.Popen([*wrap, sys.executable, "-m", "likeness", "serve"], env=self.environment)
         return self.process
+
+    def wait(self) -> None:
+        """Wait until the server is ready."""
+        process = self.process
+        assert process is not None
+        wait_until_ready(self.url, seconds=180, runs=lambda: process.poll() is None)
 
     def kill(self) -> None:
         assert self.process is not None
@@ -86,7 +91,7 @@ def server_process(folder: Path, *, start: bool = True, **settings: Any) -> Iter
     if not is_initialised(made):
         initialise(made)
     deployment = open_deployment(made)
-    tenant = deployment.tenants.create(f"tenant {threading.get_ident()}")
+    tenant = deployment.tenants.create(f"tenant {port}")
     credentials = deployment.clients.create(tenant.id, "test", API_SCOPES)
     deployment.close()
     chosen = made.model_dump(exclude_unset=True)

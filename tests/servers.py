@@ -18,6 +18,7 @@ from likeness.app import Components, create_app
 from likeness.deployment import Deployment, initialise, is_initialised, open_deployment
 from likeness.engine.base import Engine
 from likeness.engine.fake import FakeEngine
+from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.kit.clock import MovableClock
 from likeness.server.running import make_server
 from likeness.settings import Settings
@@ -40,6 +41,12 @@ class Server:
     @property
     def components(self) -> Components:
         return components_of(self.app, Components)
+
+    @property
+    def galleries(self) -> LoadedGalleries:
+        held = self.components.held
+        assert isinstance(held, LoadedGalleries)
+        return held
 
 
 PATIENCE_SECONDS = 60.0

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert
 import likeness.metrics
 from likeness.engine.fake import fake_photo
 from likeness.errors import LikenessError
-from likeness.gallery.memory.galleries import STATES
+from likeness.gallery.views import STATES
 from likeness.health import Readiness
 from likeness.index.base import Answer
 from likeness.index.exact import ExactIndex
@@ -286,7 +286,7 @@ def test_what_waits_and_ages_is_read_from_the_database(tmp_path: Path, monkeypat
 def test_a_server_that_may_not_answer_says_so(tmp_path: Path) -> None:
     with serving(test_settings(tmp_path)) as server, calling(server) as api:
         api.insert(fake_photo(1))
-        server.components.galleries.ownership_changed(Ownership.LOST)
+        server.galleries.ownership_changed(Ownership.LOST)
         found = read(server)
         assert (found["likeness_ready"], found["likeness_state,state=suspended"]) == (0, 1)
 

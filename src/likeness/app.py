@@ -119,7 +119,7 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
     app.add_middleware(RequestContext, pace=BodyPace(settings.request_seconds, settings.body_bytes_per_second))
     admission = http.make_admission(settings)
     if settings.metrics_port is not None:
-        metrics = ServerMetrics(deployment, engine, gallery.galleries, admission, processes)
+        metrics = ServerMetrics(deployment, engine, gallery.held, admission, processes)
         app.add_middleware(MetricsPort, port=settings.metrics_port, metrics=metrics)  # the outermost: it counts nothing
     app.state.components = Components(
         body_limits=http.BodyLimits(settings.max_image_bytes),
@@ -137,7 +137,7 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
         sessions=sessions.service,
         results=sessions.results,
         captures=sessions.captures,
-        galleries=gallery.galleries,
+        held=gallery.held,
         refuse_waiting=photos.refuse_waiting,
     )
     routers = (token_endpoints, match_endpoints, gallery_endpoints, session_endpoints, info_endpoints, page, health)

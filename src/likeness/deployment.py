@@ -77,10 +77,10 @@ class Deployment:
     def owned(self) -> Iterator[None]:
         """Own the data within the block: only this process holds its galleries. Close the deployment at the end.
 
-        While another process owns the data, wait for its end if ``settings.standby`` is set. Otherwise raise
-        SetupError.
+        With galleries in shards, other servers may own the data, too. While another process owns the data, wait for its
+        end if ``settings.standby`` is set. Otherwise raise SetupError.
         """
-        with owned(self.settings.data_dir, wait=self.settings.standby):
+        with owned(self.settings.data_dir, wait=self.settings.standby, shared=self.settings.shares_galleries):
             try:
                 self.database.claim(wait=self.settings.standby)
                 yield
@@ -155,7 +155,7 @@ def open_deployment(settings: Settings, clock: Clock | None = None) -> Deploymen
             raise _no_database(settings)
     _upgrade(settings)
     clock = clock or SystemClock()
-    database = Database(settings.database_address)
+    database = Database(settings.database_address, shared=settings.shares_galleries)
     try:
         key = _open_key(settings, database, keys)
     except BaseException:

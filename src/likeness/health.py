@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from likeness.gallery.memory.galleries import LoadedGalleries
+from likeness.gallery.views import HasCondition
 from likeness.web.components import Component
 
 router = APIRouter(tags=["health"])
@@ -17,7 +17,7 @@ router = APIRouter(tags=["health"])
 class HealthComponents:
     """What these endpoints ask the application for."""
 
-    galleries: LoadedGalleries
+    held: HasCondition
 
 
 class Health(BaseModel):
@@ -27,7 +27,7 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether the server takes traffic, and how many entries it has loaded."""
+    """Whether the server takes traffic, and how many entries, or parts of galleries in shards, are loaded."""
 
     status: Literal["ready", "loading", "failed", "detached", "suspended", "reloading"]
     loaded: int
@@ -57,19 +57,12 @@ async def get_health() -> Health:
     },
 )
 async def get_readiness(
-    galleries: Annotated[
-        LoadedGalleries, Depends(Component(HealthComponents, lambda components: components.galleries))
-    ],
+    galleries: Annotated[HasCondition, Depends(Component(HealthComponents, lambda components: components.held))],
 ) -> JSONResponse:
     """Tell whether the server answers calls.
 
-    It does if the galleries are in memory, the server owns the database, and the database's file is in place.
+    It does if the galleries are loaded, the server owns the database, and the database's file is in place.
     """
-    progress, status = galleries.progress, galleries.status
-    body = {
-        "status": status,
-        "loaded": progress.loaded,
-        "total": progress.total,
-        "unreadable": galleries.unreadable,
-    }
-    return JSONResponse(body, 200 if status == "ready" else 503)
+    now = galleries.condition
+    body = {"status": now.status, "loaded": now.loaded, "total": now.total, "unreadable": now.unreadable}
+    return JSONResponse(body, 200 if now.status == "ready" else 503)

@@ -21,8 +21,8 @@ from likeness.deployment import Deployment
 from likeness.engine.base import Engine
 from likeness.engine.processes import PhotoProcesses
 from likeness.errors import ServiceUnavailable
-from likeness.gallery.memory.galleries import STATES, LoadedGalleries
 from likeness.gallery.repository import count_deletions
+from likeness.gallery.views import STATES, HasCondition
 from likeness.kit.admission import Admission
 from likeness.kit.metrics import LabelledValues, Reading, RisingReading, write_metrics
 from likeness.webhooks import repository as webhooks
@@ -88,7 +88,7 @@ class ServerMetrics:
         self,
         deployment: Deployment,
         engine: Engine,
-        galleries: LoadedGalleries,
+        galleries: HasCondition,
         admission: Admission,
         processes: PhotoProcesses | None,
     ) -> None:
@@ -151,19 +151,18 @@ class ServerMetrics:
         }
 
     def _of_server(self) -> Read:
-        galleries = self._galleries
-        state, progress, sizes = galleries.status, galleries.progress, galleries.sizes
+        now = self._galleries.condition
         return {
             _info: {(__version__, self._engine.pack.identity): 1},
-            _ready: state == "ready",
-            _state: {(each,): each == state for each in STATES},
-            _galleries: len(sizes),
-            _entries: sum(sizes),
-            _largest: max(sizes, default=0),
-            _to_load: 0 if progress.done else progress.total - progress.loaded,
-            _unreadable: galleries.unreadable,
-            _stale: galleries.stale,
-            _refusing: galleries.refusing,
+            _ready: now.status == "ready",
+            _state: {(each,): each == now.status for each in STATES},
+            _galleries: now.galleries,
+            _entries: now.entries,
+            _largest: now.largest,
+            _to_load: now.total - now.loaded if now.status == "loading" else 0,
+            _unreadable: now.unreadable,
+            _stale: now.stale,
+            _refusing: now.refusing,
             _queue: self._admission.photos,
             _workers: self._deployment.settings.workers,
             _photo_memory: sum(map(_resident_bytes, self._processes.ids() if self._processes else ())),

@@ -103,6 +103,26 @@ class Settings(BaseModel):
         description="If another server owns the data, wait and take over when it ends. Without this setting, the start "
         "ends with an error.",
     )
+    gallery: Literal["memory", "ray"] = Field(
+        "memory",
+        description="Where searches run. `memory`: in the server, of which there is one. `ray`: in shards on a Ray "
+        "cluster, for any number of servers on one PostgreSQL: see [Scaling](scaling.md).",
+    )
+    ray_address: str = Field(
+        "auto", description="Address of the Ray cluster: `auto` for this machine's node, or `host:port` of the head."
+    )
+    gallery_parts: int = Field(
+        1, ge=1, le=1024, description="Parts that every gallery is cut into, with `LIKENESS_GALLERY=ray`."
+    )
+    gallery_replicas: int = Field(
+        1, ge=1, le=8, description="Shards that hold each part, on different nodes while there are enough."
+    )
+    shard_megabytes: int = Field(
+        4096,
+        ge=16,
+        description="Most memory that a shard may hold in templates. A gallery that would not fit is refused, and a "
+        "node takes no more shards than fit into its memory.",
+    )
     images_url: str | None = Field(
         None,
         description="Object store of the images (file:///..., s3://..., gs://..., az://...). By default a folder in "
@@ -238,6 +258,12 @@ class Settings(BaseModel):
             raise ValueError("must differ from LIKENESS_PORT")
         return value
 
+    @model_validator(mode="after")
+    def _shards_on_postgresql(self) -> "Settings":
+        if self.shares_galleries and not (self.database_url or "").startswith("postgresql"):
+            raise ValueError("LIKENESS_GALLERY=ray needs PostgreSQL: set LIKENESS_DATABASE_URL")
+        return self
+
     @field_validator("base_url")
     @classmethod
     def _plain_origin(cls, value: str | None) -> str | None:
@@ -308,6 +334,16 @@ class Settings(BaseModel):
         from sqlalchemy import URL  # noqa: PLC0415  half of what `likeness --version` would import
 
         return self.database_url or URL.create("sqlite", database=str(self.database_file.resolve())).render_as_string()
+
+    @property
+    def shares_galleries(self) -> bool:
+        """Whether several servers may own the galleries."""
+        return self.gallery == "ray"
+
+    @property
+    def alone(self) -> "Settings":
+        """These settings for a command that must be the only process on the data."""
+        return self.model_copy(update={"gallery": "memory"})
 
     @property
     def database_file(self) -> Path:

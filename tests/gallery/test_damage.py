@@ -94,7 +94,7 @@ def answers(folder: Path, tenant_id: str, people: int) -> list[Any]:
         tenant = deployment.tenants.by_name(tenant_id)
         outcomes = [await gallery.service.search(tenant, picture(person)) for person in range(people)]
         assert all(outcome.certified for outcome in outcomes)
-        return [outcome.entry_id for outcome in outcomes] + [gallery.galleries.unreadable]
+        return [outcome.entry_id for outcome in outcomes] + [gallery.held.condition.unreadable]
 
     with composed(folder) as (deployment, gallery):
         return asyncio.run(search(deployment, gallery))
@@ -126,9 +126,9 @@ def test_an_entry_that_cannot_be_read_can_be_erased_by_a_call(tmp_path: Path) ->
     async def main(deployment: Deployment, gallery: ComposedGallery) -> None:
         tenant = deployment.tenants.by_name(tenant_id)
         await gallery.upkeep.load()
-        assert gallery.galleries.unreadable == 1
+        assert gallery.held.condition.unreadable == 1
         await gallery.service.erase(tenant, ids[1])
-        assert gallery.galleries.unreadable == 0
+        assert gallery.held.condition.unreadable == 0
         assert entries(deployment, tenant) == 2
 
     tenant_id, ids = enrolled(tmp_path)

@@ -45,7 +45,7 @@ def test_what_was_answered_outlives_a_restart(
     with serving(settings) as server, calling(server) as api, ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(lambda person: enrolled(api, person), range(PEOPLE)))
         assert len(set(pool.map(lambda _: found(api, PEOPLE, insert=True), range(8))) - {None}) == 1
-        snapshot = server.components.galleries.ready(api.tenant.id).snapshot
+        snapshot = server.galleries.ready(api.tenant.id).snapshot
         sizes = {pack: index.dimension for pack, index in snapshot.indexes.items()}
         for span in range(PEOPLE // 8 if sealed else 0):
             server.deployment.database.write_now(lambda c, span=span: seal_span(c, api.tenant, sizes, span))  # type: ignore[misc]
@@ -58,7 +58,7 @@ def test_what_was_answered_outlives_a_restart(
         assert set(spans) >= ({1, 2, 3, 4} if sealed else set())
         assert sealed or not spans
     with serving(settings) as server:
-        gallery = server.components.galleries.ready(api.tenant.id)
+        gallery = server.galleries.ready(api.tenant.id)
         assert len(gallery.snapshot.index) == PEOPLE + 1
         with calling(server) as other:
             assert found(other, 1) is None
@@ -69,7 +69,7 @@ def test_what_was_answered_outlives_a_restart(
 
 def test_galleries_are_loaded_anew_at_once_when_another_was_owner(tmp_path: Path, postgres_url: str) -> None:
     with serving(test_settings(tmp_path, database_url=postgres_url)) as server, calling(server) as api:
-        database, galleries = server.deployment.database, server.components.galleries
+        database, galleries = server.deployment.database, server.galleries
         database.claim()
         ids = [enrolled(api, person) for person in (1, 2)]
         other = Database(postgres_url)
@@ -86,7 +86,7 @@ def test_galleries_are_loaded_anew_at_once_when_another_was_owner(tmp_path: Path
 
 def test_a_dropped_connection_costs_no_loading_where_nobody_else_was_owner(tmp_path: Path, postgres_url: str) -> None:
     with serving(test_settings(tmp_path, database_url=postgres_url)) as server, calling(server) as api:
-        database, galleries = server.deployment.database, server.components.galleries
+        database, galleries = server.deployment.database, server.galleries
         database.claim()
         entry = enrolled(api, 1)
         index = galleries.ready(api.tenant.id).snapshot.index

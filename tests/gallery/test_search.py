@@ -29,7 +29,7 @@ def test_the_settings_of_scans_reach_the_index(tmp_path: Path) -> None:
     with serving(test_settings(tmp_path, scan_threads=2, scans_at_once=3)) as server, calling(server) as api:
         api.insert(PHOTO)
         assert api.search(PHOTO).json()["oneToNVerificationMatch"] is True
-        index: Any = server.components.galleries.ready(api.tenant.id).snapshot.index
+        index: Any = server.galleries.ready(api.tenant.id).snapshot.index
         assert index._combiner._at_once == 3
         if hasattr(index._scan, "_threads"):  # the compiled scan's
             assert index._scan._threads == 2

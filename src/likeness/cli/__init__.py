@@ -32,6 +32,7 @@ class _Commands(LazyGroup):
         "move": "likeness.cli.move:move",
         "keys": "likeness.cli.keys:keys",
         "audit": "likeness.cli.audit:audit",
+        "shards": "likeness.cli.gallery.shards:shards",
     }
 
 

@@ -141,7 +141,7 @@ def erase(
 
     Example: likeness tenant erase acme
     """
-    settings = Settings()
+    settings = Settings().alone
     with closing(open_deployment(settings)) as deployment, deployment.owned():
         leaving = deployment.tenants.row_by_name(name)
         people = deployment.database.read_now(GalleryRepository(leaving.id).count)

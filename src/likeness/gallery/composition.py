@@ -1,14 +1,19 @@
 """The gallery's parts, put together."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from sqlalchemy import Connection, text
+
 from likeness.deployment import Deployment
 from likeness.engine.workers import FaceWorkers
+from likeness.errors import SetupError
 from likeness.gallery.enrolment import Enroller
 from likeness.gallery.maintenance.sweep import PhotoSweep
 from likeness.gallery.maintenance.upkeep import GalleryUpkeep
 from likeness.gallery.memory.galleries import LoadedGalleries
+from likeness.gallery.memory.upkeep import MemoryUpkeep
 from likeness.gallery.memory.views import GalleriesInMemory
 from likeness.gallery.packs import Packs
 from likeness.gallery.photos import EntryPhotos
@@ -16,6 +21,10 @@ from likeness.gallery.reindex.job import Reindexer, ReindexServices
 from likeness.gallery.search import Searcher
 from likeness.gallery.served_pack import load_pack
 from likeness.gallery.service import GalleryService
+from likeness.gallery.sharded.layout import Layout
+from likeness.gallery.sharded.upkeep import Parts, ShardedUpkeep, ShardWatch
+from likeness.gallery.sharded.views import GalleriesInShards
+from likeness.gallery.views import Galleries, HasCondition
 from likeness.index.exact import index_maker
 from likeness.kit.executors import SizedExecutor
 from likeness.store.generations import Generations
@@ -23,6 +32,10 @@ from likeness.store.images import ImageStore
 
 CONCURRENT_SCANS = 8
 """More threads than cores cost nothing, because scans that wait together share one pass over the gallery."""
+SETTLE_SECONDS = 120.0
+"""Longest time from a photo's arrival to its commit, with other servers on the same photos."""
+_STARTING = 0x4C696B656E657374
+"""Key of the advisory lock of the process that starts the shards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,39 +43,89 @@ class ComposedGallery:
     """The gallery's parts that the application needs. ``upkeep`` and ``reindexer`` run from start to stop."""
 
     service: GalleryService
-    galleries: LoadedGalleries
+    held: HasCondition
     upkeep: GalleryUpkeep
     reindexer: Reindexer
     images: ImageStore
-    scans: SizedExecutor
+    close: Callable[[], None]
+    """Releases threads and connections. No call may be under way."""
 
-    def close(self) -> None:
-        """Release threads. No call may be under way."""
-        self.scans.close()
-        self.galleries.close()
-        self.images.close()
+    @property
+    def galleries(self) -> LoadedGalleries:
+        """The galleries of a deployment that holds them in memory."""
+        assert isinstance(self.held, LoadedGalleries)
+        return self.held
+
+
+@dataclass(frozen=True, slots=True)
+class _Holding:
+    """One of the two ways to hold the galleries."""
+
+    views: Galleries
+    condition: HasCondition
+    upkeep: Callable[[EntryPhotos, PhotoSweep], GalleryUpkeep]
+    close: Callable[[], None]
 
 
 def compose_gallery(deployment: Deployment, faces: FaceWorkers) -> ComposedGallery:
-    """Put the gallery together. It is empty until ``upkeep.load`` fills it."""
-    database, tenants, clock, settings = deployment.database, deployment.tenants, deployment.clock, deployment.settings
+    """Put the gallery together. It answers once ``upkeep.load`` has ended. Raises SetupError without its shards."""
+    database, clock, settings = deployment.database, deployment.clock, deployment.settings
     images = ImageStore(settings.images_address)
-    scans = SizedExecutor("scan", workers=CONCURRENT_SCANS)
     packs = Packs(faces, partial(load_pack, deployment))
+    held = _in_shards(deployment, packs) if settings.shares_galleries else _in_memory(deployment, packs)
+    photos = EntryPhotos(images, database)
+    enroller = Enroller(packs, held.views, photos, database, clock)
+    service = GalleryService(packs, held.views, Searcher(packs), enroller, photos, database)
+    settle_seconds = SETTLE_SECONDS if settings.shares_galleries else 0.0
+    sweep = PhotoSweep(images, photos, database, Generations(images, database), clock, settle_seconds)
+    photos_at_once = max(1, settings.workers // 2)
+    reindex_services = ReindexServices(
+        packs, held.views, photos, database, service.erase, clock, photos_at_once=photos_at_once
+    )
+
+    def close() -> None:
+        held.close()
+        images.close()
+
+    reindexer = Reindexer(reindex_services, deployment.tenants)
+    return ComposedGallery(service, held.condition, held.upkeep(photos, sweep), reindexer, images, close)
+
+
+def _in_memory(deployment: Deployment, packs: Packs) -> _Holding:
+    database, settings = deployment.database, deployment.settings
+    scans = SizedExecutor("scan", workers=CONCURRENT_SCANS)
     make_index = index_maker(
         threads=settings.scan_threads, scans_at_once=settings.scans_at_once, folder=settings.templates_folder
     )
     galleries = LoadedGalleries(packs, make_index=make_index)
     database.on_ownership_change(galleries.ownership_changed)
-    photos = EntryPhotos(images, database)
-    views = GalleriesInMemory(galleries, database, scans)
-    enroller = Enroller(packs, views, photos, database, clock)
-    service = GalleryService(packs, views, Searcher(packs), enroller, photos, database)
-    sweep = PhotoSweep(images, photos, database, Generations(images, database), clock)
-    upkeep = GalleryUpkeep(galleries, photos, sweep, database, tenants)
-    photos_at_once = max(1, settings.workers // 2)
-    reindex_services = ReindexServices(
-        packs, views, photos, database, service.erase, clock, photos_at_once=photos_at_once
-    )
-    reindexer = Reindexer(reindex_services, tenants)
-    return ComposedGallery(service, galleries, upkeep, reindexer, images, scans)
+
+    def upkeep(photos: EntryPhotos, sweep: PhotoSweep) -> GalleryUpkeep:
+        return MemoryUpkeep(galleries, photos, sweep, database, deployment.tenants)
+
+    def close() -> None:
+        scans.close()
+        galleries.close()
+
+    return _Holding(GalleriesInMemory(galleries, database, scans), galleries, upkeep, close)
+
+
+def _in_shards(deployment: Deployment, packs: Packs) -> _Holding:
+    """Find the deployment's shards, or start them. Raises SetupError."""
+    try:
+        from likeness.gallery.sharded import ray_cluster  # noqa: PLC0415  Ray is optional
+    except ModuleNotFoundError as error:
+        raise SetupError("LIKENESS_GALLERY=ray needs Ray: install likeness-server[ray]") from error
+    database, settings, layout = deployment.database, deployment.settings, Layout.of(deployment)
+    ray_cluster.connect(settings.ray_address, layout.namespace)
+
+    def started(connection: Connection) -> Parts:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _STARTING})
+        return ray_cluster.ShardCluster(layout).parts
+
+    watched = ShardWatch(partial(database.write_now, started))
+
+    def upkeep(photos: EntryPhotos, sweep: PhotoSweep) -> GalleryUpkeep:
+        return ShardedUpkeep(watched, photos, sweep, database, deployment.tenants, settings.models_dir)
+
+    return _Holding(GalleriesInShards(packs, database, watched.fan_out), watched, upkeep, ray_cluster.disconnect)

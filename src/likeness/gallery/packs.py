@@ -1,5 +1,6 @@
 """The model packs in memory: the deployment's own pack, and those that a gallery answers with or moves to."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,11 @@ class Packs:
         identity = engine.pack.identity
         self._workers.setdefault(identity, FaceWorkers(engine, self._workers[self.main].executor))
         return identity
+
+    async def demand(self, pack: PackIdentity) -> None:
+        """Load a pack, if it is not loaded. Raises SetupError."""
+        if pack not in self._workers:
+            await asyncio.to_thread(self.load, pack)
 
     def engine(self, pack: PackIdentity) -> Engine:
         """Give the engine of a loaded pack."""

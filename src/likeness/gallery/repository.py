@@ -5,7 +5,20 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, exists, func, insert, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    text,
+    true,
+    update,
+)
 
 from likeness.audit.actions import Action
 from likeness.audit.trail import note
@@ -91,6 +104,10 @@ class Part:
 
 
 WHOLE = Part(0, 1)
+_ADD_PACKS = text(
+    "INSERT INTO galleries (tenant_id, pack, shadow) VALUES (:tenant_id, :pack, :shadow) ON CONFLICT DO NOTHING"
+)
+"""It waits for another process that adds the same gallery."""
 
 COLUMNS = (
     gallery_entries.c.key,
@@ -129,14 +146,27 @@ class GalleryRepository:
         row = connection.execute(query).one_or_none()
         return GalleryPacks(*row) if row else None
 
+    def number(self, connection: Connection) -> int:
+        """Give the number of the gallery's newest change, or 0."""
+        query = select(galleries.c.number).where(galleries.c.tenant_id == self.tenant_id)
+        return int(connection.execute(query).scalar_one_or_none() or 0)
+
     def set_packs(self, connection: Connection, packs: GalleryPacks) -> None:
         """Set the gallery's packs."""
         self.lock(connection)
-        values = {"pack": packs.pack, "shadow": packs.shadow}
-        mine = galleries.c.tenant_id == self.tenant_id
-        if not connection.execute(update(galleries).where(mine).values(values)).rowcount:
-            connection.execute(insert(galleries).values(tenant_id=self.tenant_id, **values))
-        self._note(connection, ChangeKind.PACKS)
+        if not self.add_packs(connection, packs):
+            mine = galleries.c.tenant_id == self.tenant_id
+            connection.execute(update(galleries).where(mine).values(pack=packs.pack, shadow=packs.shadow))
+            self._note(connection, ChangeKind.PACKS)
+
+    def add_packs(self, connection: Connection, packs: GalleryPacks) -> bool:
+        """Set the gallery's packs if it has none, and lock it. False if it has packs, perhaps since this moment."""
+        values = {"tenant_id": self.tenant_id, "pack": packs.pack, "shadow": packs.shadow}
+        added = bool(connection.execute(_ADD_PACKS, values).rowcount)
+        self.lock(connection)
+        if added:
+            self._note(connection, ChangeKind.PACKS)
+        return added
 
     def add(self, connection: Connection, entry: NewEntry) -> int:
         """Insert an entry and its templates. Gives its key. Raises IntegrityError when ``external_id`` is taken."""
@@ -374,53 +404,6 @@ class GalleryRepository:
             last = row.key
             found.setdefault(PackIdentity(row.pack), []).append((row.key, row.id, row.sealed_template))
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class PlainGallery:
-    """A small, usual gallery: every entry has one template, of the pack that answers, and there is no block."""
-
-    pack: PackIdentity
-    entries: Sequence[tuple[int, str, bytes]]
-    """Key, id and sealed template, by rising key."""
-
-
-def plain_galleries(connection: Connection, tenant_ids: Sequence[str]) -> dict[str, PlainGallery]:
-    """Read the galleries of some tenants at once. Galleries that are not plain are left out."""
-    mine = galleries.c.tenant_id.in_(tenant_ids)
-    answering = {
-        row[0]: row[1]
-        for row in connection.execute(
-            select(galleries.c.tenant_id, galleries.c.pack).where(mine, galleries.c.shadow.is_(None))
-        )
-    }
-    with_blocks = select(gallery_blocks.c.tenant_id).where(gallery_blocks.c.tenant_id.in_(tenant_ids)).distinct()
-    for tenant_id in connection.execute(with_blocks).scalars():
-        answering.pop(tenant_id, None)
-    found: dict[str, list[tuple[int, str, bytes]]] = {tenant_id: [] for tenant_id in answering}
-    query = (
-        select(
-            gallery_entries.c.tenant_id,
-            gallery_entries.c.key,
-            gallery_entries.c.id,
-            gallery_templates.c.pack,
-            gallery_templates.c.sealed_template,
-        )
-        .outerjoin(gallery_templates, gallery_templates.c.entry_key == gallery_entries.c.key)
-        .where(gallery_entries.c.tenant_id.in_(answering))
-        .order_by(gallery_entries.c.tenant_id, gallery_entries.c.key)
-    )
-    for tenant_id, key, entry_id, pack, sealed in connection.execute(query):
-        if pack != answering[tenant_id]:
-            found.pop(tenant_id, None)
-        elif tenant_id in found:
-            found[tenant_id].append((key, entry_id, sealed))
-    return {tenant_id: PlainGallery(answering[tenant_id], entries) for tenant_id, entries in found.items()}
-
-
-def recorded_galleries(connection: Connection) -> set[str]:
-    """Give the ids of the tenants whose gallery has or had an entry."""
-    return set(connection.execute(select(galleries.c.tenant_id)).scalars())
 
 
 def entry_counts(connection: Connection) -> dict[str, int]:

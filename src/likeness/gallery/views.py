@@ -6,7 +6,7 @@
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection
 
@@ -16,6 +16,38 @@ from likeness.gallery.repository import Entry, GalleryPacks
 from likeness.index.base import Answer
 from likeness.store.writer import Committed
 from likeness.tenants.service import Tenant
+
+STATES: Final = ("ready", "loading", "failed", "detached", "suspended", "reloading")
+
+
+@dataclass(frozen=True, slots=True)
+class GalleriesCondition:
+    """What the galleries of a server are able to do. Calls are answered when ``status`` is ``ready``."""
+
+    status: str
+    """One of ``STATES``."""
+    loaded: int
+    total: int
+    """While they load: entries, or parts of galleries in shards."""
+    galleries: int
+    entries: int
+    """Entries that searches can find."""
+    largest: int
+    """Entries of the largest gallery. For galleries in shards, this is at most so many."""
+    unreadable: int = 0
+    """Entries with a damaged stored template."""
+    stale: int = 0
+    """Galleries that must be loaded again."""
+    refusing: int = 0
+    """Galleries that refuse their calls."""
+
+
+class HasCondition(Protocol):
+    """Whatever holds the galleries."""
+
+    @property
+    def condition(self) -> GalleriesCondition:
+        """The condition now."""
 
 
 class GalleryMoved(Exception):

@@ -13,7 +13,7 @@ scan is made again with proven bounds.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,6 +69,10 @@ class ExactIndex:
 
     def __contains__(self, key: int) -> bool:
         return key in self._table
+
+    def keys(self) -> Collection[int]:
+        """Give all keys. Only the thread that writes may call it."""
+        return self._table.keys()
 
     def add(self, key: int, template: ArrayLike) -> None:
         """Insert or replace one template. Searches that start after the return see it."""

@@ -22,7 +22,7 @@ deleted template is overwritten as soon as its slot is free.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
@@ -71,6 +71,10 @@ class Table:
 
     def __contains__(self, key: int) -> bool:
         return key in self._slots
+
+    def keys(self) -> Collection[int]:
+        """Give all keys. Only the thread that writes may call it."""
+        return self._slots.keys()
 
     @contextmanager
     def reading(self) -> Iterator[TableSnapshot]:

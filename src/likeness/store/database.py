@@ -34,9 +34,10 @@ STANDBY_SECONDS = 1.0
 class Database:
     """The deployment's database: SQLite (an existing file) or PostgreSQL, through SQLAlchemy Core."""
 
-    def __init__(self, url: str, *, readers: int = READERS) -> None:
+    def __init__(self, url: str, *, readers: int = READERS, shared: bool = False) -> None:
+        """Open it. ``shared``: this process claims it together with others (see ``likeness.store.claim``)."""
         self.url = url
-        self._writer = Writer(url)
+        self._writer = Writer(url, shared=shared)
         self._readers = make_engine(url, pool_size=readers, read_only=True)
         self._pool = SizedExecutor("database-reader", workers=readers, queue_limit=1024)
 
@@ -101,7 +102,7 @@ class Database:
         return done.result()
 
     def claim(self, *, wait: bool = False) -> None:
-        """Become the only process that writes galleries, until ``close``.
+        """Become the only process that writes galleries, or one of those that share them, until ``close``.
 
         ``wait`` waits for another such process to end. Raises SetupError if there is one, and ServiceUnavailable.
         """

@@ -1,7 +1,8 @@
-"""Ownership of a data folder's galleries by one process.
+"""Ownership of a data folder's galleries by one process, or by servers that share them.
 
-The owner holds the galleries in memory, so its searches would not find the changes of another process. It holds a lock
-on a file of the folder. The kernel releases the lock when the process ends, also after a crash.
+An owner that holds the galleries in memory would not find the changes of another process. So it holds a lock on a file
+of the folder. The kernel releases the lock when the process ends, also after a crash. Servers that search in shards
+share the lock.
 """
 
 import fcntl
@@ -21,14 +22,14 @@ _PAUSE_SECONDS = 0.05
 
 
 @contextmanager
-def owned(data_dir: Path, *, wait: bool = False) -> Iterator[None]:
+def owned(data_dir: Path, *, wait: bool = False, shared: bool = False) -> Iterator[None]:
     """Own a data folder within the block. Raises SetupError if another process owns it.
 
-    ``wait`` waits for that process to end instead.
+    ``wait`` waits for that process to end instead. ``shared`` lets others own it that share it, too.
     """
     descriptor = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _lock(descriptor, data_dir, wait=wait)
+        _lock(descriptor, data_dir, wait=wait, how=fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
@@ -43,7 +44,7 @@ def is_owned(data_dir: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:
@@ -51,10 +52,10 @@ def is_owned(data_dir: Path) -> bool:
     return False
 
 
-def _lock(descriptor: int, data_dir: Path, *, wait: bool) -> None:
+def _lock(descriptor: int, data_dir: Path, *, wait: bool, how: int) -> None:
     for _ in itertools.count() if wait else range(_TRIES):
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except BlockingIOError:
             time.sleep(_PAUSE_SECONDS)
         else:

@@ -79,9 +79,9 @@ class Change:
 class Writer:
     """Holds the only connection that writes. Other modules use it through ``Database``."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, shared: bool = False) -> None:
         self.engine = make_engine(url, pool_size=1, read_only=False)
-        self.claim = Claim()
+        self.claim = Claim(shared=shared)
         self.on_ownership_change: Callable[[Ownership], None] | None = None
         """Called on the writer's thread when the claim changes or the outcome of a commit is unknown."""
         self.ledger: Ledger = NoLedger()

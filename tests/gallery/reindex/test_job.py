@@ -110,7 +110,7 @@ def templates(server: Server, tenant: Tenant) -> dict[str, set[str]]:
 
 def assert_memory_is_true(server: Server, tenant: Tenant) -> None:
     """Compare the gallery in memory with one that is loaded from the database at the same moment."""
-    galleries = server.components.galleries
+    galleries = server.galleries
 
     def outline(snapshot: GallerySnapshot, keys: list[int]) -> tuple[object, ...]:
         members = {

@@ -18,10 +18,11 @@ from likeness.engine.packs.identity import PackIdentity, id_of
 from likeness.gallery.repository import BLOCK_SPAN, GalleryPacks, GalleryRepository, Part
 from likeness.gallery.sharded.fan_out import FanOut
 from likeness.gallery.sharded.following import GalleryFollower, numbers_now
-from likeness.gallery.sharded.shard import NumberedAnswer, Shard, ShardQuery
+from likeness.gallery.sharded.shard import NumberedAnswer, OrphanQuery, Shard, ShardQuery
 from likeness.gallery.templates.blocks import open_rows
 from likeness.gallery.templates.sealing import seal_template
 from likeness.index import compiled
+from likeness.index.base import Hit
 from likeness.index.exact import ExactIndex
 from likeness.index.faiss_scan import FaissScan
 from likeness.index.scans import CompiledScan
@@ -96,10 +97,19 @@ class RealGallery:
         self.deployment.database.read_now(read)
         return index
 
+    def truth(self) -> "Truth":
+        packs = self.deployment.database.read_now(self.rows.packs)
+        assert packs
+        return Truth({pack: self.index(pack) for pack in PACKS}, packs.pack)
+
     def queries(self, pack: PackIdentity, count: int) -> list[ShardQuery]:
-        """Give searches of several kinds, for the newest number."""
+        """Give searches of several kinds, for the newest number. Each also searches the orphans of the other pack."""
+        (other,) = set(PACKS) - {pack}
         return [
-            ShardQuery(self.tenant.id, pack, self.chance.choice(POOLS[pack]), self.number, *bounds)
+            ShardQuery(
+                *(self.tenant.id, pack, self.chance.choice(POOLS[pack]), self.number, *bounds),
+                orphans={other: OrphanQuery(self.chance.choice(POOLS[other]), 0.1)},
+            )
             for _, bounds in zip(range(count), self._bounds(), strict=False)
         ]
 
@@ -108,10 +118,36 @@ class RealGallery:
             yield from ((1, -1.0), (3, -1.0), (50, 0.5), (None, 0.1))
 
 
-def answer_of(index: ExactIndex, query: ShardQuery) -> NumberedAnswer:
-    if query.k is None:
-        return NumberedAnswer(index.above(query.template, query.minimum_score), query.number)
-    return NumberedAnswer(index.search(query.template, k=query.k, minimum_score=query.minimum_score), query.number)
+@dataclass
+class Truth:
+    """What a gallery holds at one moment: one index over all rows of each pack, and the pack that answers."""
+
+    indexes: dict[PackIdentity, ExactIndex]
+    answering: PackIdentity
+
+    def gives(self, found: NumberedAnswer, query: ShardQuery) -> bool:
+        """Whether an answer is the one that the indexes give."""
+        index = self.indexes[query.pack]
+        answer = index.above(query.template, query.minimum_score)
+        if query.k is not None:
+            answer = index.search(query.template, k=query.k, minimum_score=query.minimum_score)
+        orphans = {pack: self._orphans(pack, query) for pack in query.orphans}
+        hits = {pack: (each.hits, each.certified) for pack, each in found.orphans.items()}
+        return (found.answer, found.number, hits) == (answer, query.number, orphans) and self._names(found, query)
+
+    def give(self, found: Sequence[NumberedAnswer], queries: Sequence[ShardQuery]) -> bool:
+        return all(self.gives(*each) for each in zip(found, queries, strict=True))
+
+    def _orphans(self, pack: PackIdentity, query: ShardQuery) -> tuple[tuple[Hit, ...], bool]:
+        asked = query.orphans[pack]
+        answer = self.indexes[pack].above(asked.template, asked.minimum_score)
+        return tuple(hit for hit in answer.hits if hit.key not in self.indexes[query.pack]), answer.certified
+
+    def _names(self, found: NumberedAnswer, query: ShardQuery) -> bool:
+        """Whether the answer names the packs with orphans. For a pack that answers no longer it may name more."""
+        answered = set(self.indexes[query.pack].keys())
+        packs = {pack for pack, index in self.indexes.items() if set(index.keys()) - answered}
+        return packs == found.orphaned or (query.pack != self.answering and packs < found.orphaned)
 
 
 def ask(fan_out: FanOut, queries: Sequence[ShardQuery], *, seconds: float = 60) -> list[NumberedAnswer]:

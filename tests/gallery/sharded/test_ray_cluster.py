@@ -1,51 +1,41 @@
 """Shards on a real Ray cluster of two nodes, over a real PostgreSQL."""
 
-import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 
+from clusters import ray_nodes
 from gallery.operations import NEW, OLD
-from gallery.sharded.galleries import AMPLE, RealGallery, answer_of, ask
-from lacking import skip_here
+from gallery.sharded.galleries import AMPLE, RealGallery, ask
 from likeness.errors import ServiceUnavailable
 from likeness.gallery.sharded.fan_out import FanOut
+from likeness.gallery.sharded.layout import Layout
 from servers import wait_until
 
-os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray then uses the loopback address, on Linux too
 try:
     import ray
-    from ray.cluster_utils import Cluster
 
-    from likeness.gallery.sharded.ray_cluster import ShardCluster
+    from likeness.gallery.sharded.ray_cluster import NamedShards, ShardCluster, connect, disconnect
 except ModuleNotFoundError:
-    INSTALLED = False
-else:
-    INSTALLED = True
+    pass
 
-NODE: Any = {"num_cpus": 4, "object_store_memory": 100 << 20}
 EQUAL_IN_A_ROW = 10
 MOST_TRIES = 100
 
 
 @pytest.fixture
-def cluster(gallery: RealGallery, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def cluster(gallery: RealGallery) -> Iterator[Any]:
     """Run a cluster. Its nodes have the settings of the gallery's deployment, like machines of one."""
-    if not INSTALLED:
-        skip_here("Ray is not installed (the extra `ray`)")
     settings = gallery.deployment.settings
-    monkeypatch.setenv("LIKENESS_DATA_DIR", str(settings.data_dir))
-    monkeypatch.setenv("LIKENESS_DATABASE_URL", str(settings.database_url))
-    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
-    try:
-        cluster.add_node(**NODE)
-        ray.init(address=cluster.address, log_to_driver=False)
-        yield cluster
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
+    environment = {"LIKENESS_DATA_DIR": str(settings.data_dir), "LIKENESS_DATABASE_URL": str(settings.database_url)}
+    with ray_nodes(environment) as cluster:
+        connect(cluster.address, "test")
+        try:
+            yield cluster
+        finally:
+            disconnect()
 
 
 def search_until_equal(gallery: RealGallery, fan_out: FanOut) -> int:
@@ -66,9 +56,17 @@ def search_until_equal(gallery: RealGallery, fan_out: FanOut) -> int:
             refused += 1
             in_a_row = 0
         else:
-            assert found == answer_of(gallery.index(pack), query)
+            assert gallery.truth().gives(found, query)
             in_a_row += 1
     return refused
+
+
+@contextmanager
+def started(layout: Layout) -> Iterator["ShardCluster"]:
+    try:
+        yield ShardCluster(layout)
+    finally:
+        assert NamedShards(layout.namespace).remove(lambda _: True) == layout.parts * layout.replicas
 
 
 def machines(shards: "ShardCluster") -> list[list[str]]:
@@ -78,14 +76,14 @@ def machines(shards: "ShardCluster") -> list[list[str]]:
 @pytest.mark.long
 @pytest.mark.timeout(240)
 def test_answers_stay_right_while_actors_and_a_machine_end(cluster: Any, gallery: RealGallery) -> None:
-    with ShardCluster(parts=2, replicas=2, limit_bytes=AMPLE) as shards:
-        fan_out = shards.fan_out()
+    with started(Layout(parts=2, replicas=2, limit_bytes=AMPLE, namespace="test")) as shards:
+        fan_out = FanOut(shards.parts)
         for _ in range(6):
             gallery.leap()
             gallery.change(12)
         for pack in (OLD, NEW):
-            index, queries = gallery.index(pack), gallery.queries(pack, 100)
-            assert ask(fan_out, queries) == [answer_of(index, query) for query in queries]
+            queries = gallery.queries(pack, 100)
+            assert gallery.truth().give(ask(fan_out, queries), queries)
         before = machines(shards)
         assert [len(set(part)) for part in before] == [2, 2]
 

@@ -18,9 +18,9 @@ from likeness.engine.packs.identity import PackIdentity
 from likeness.engine.workers import FaceWorkers
 from likeness.gallery import repository
 from likeness.gallery.maintenance.sweep import PhotoSweep
-from likeness.gallery.maintenance.upkeep import GalleryUpkeep
 from likeness.gallery.memory import gallery as memory
 from likeness.gallery.memory.galleries import LoadedGalleries
+from likeness.gallery.memory.upkeep import MemoryUpkeep
 from likeness.gallery.packs import Packs
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.reindex.repository import ReindexRepository
@@ -227,7 +227,7 @@ def test_what_no_block_covers_is_sealed_for_the_next_start(tmp_path: Path, monke
     photos = EntryPhotos(images, deployment.database)
     generations = Generations(images, deployment.database)
     sweep = PhotoSweep(images, photos, deployment.database, generations, deployment.clock)
-    upkeep = GalleryUpkeep(first, photos, sweep, deployment.database, deployment.tenants)
+    upkeep = MemoryUpkeep(first, photos, sweep, deployment.database, deployment.tenants)
     asyncio.run(upkeep.tidy())
     assert first.ready(tenant.id).unblocked_spans == {3}
     assert loaded().ready(tenant.id).unblocked_spans == {3}

@@ -165,8 +165,9 @@ def _composed(deployment: Deployment, tenant: Tenant) -> Iterator[ComposedGaller
     photos = SizedExecutor("photo", workers=settings.workers, queue_limit=settings.workers * _WAITING_PER_WORKER)
     gallery = compose_gallery(deployment, FaceWorkers(load_served_engine(deployment), photos))
     try:
-        gallery.galleries.rebuild(deployment.database, [tenant])
-        gallery.galleries.ready(tenant.id)
+        if not settings.shares_galleries:
+            gallery.galleries.rebuild(deployment.database, [tenant])
+            gallery.galleries.ready(tenant.id)
         yield gallery
     finally:
         photos.close()

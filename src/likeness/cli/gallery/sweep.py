@@ -34,7 +34,7 @@ def sweep(
 
     Example: likeness gallery sweep --yes
     """
-    settings = Settings()
+    settings = Settings().alone
     with (
         closing(open_deployment(settings)) as deployment,
         deployment.owned(),

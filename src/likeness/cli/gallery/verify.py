@@ -50,7 +50,7 @@ def verify(
 
     Example: likeness gallery verify --tenant acme --drop
     """
-    settings = Settings()
+    settings = Settings().alone
     console = Console(markup=False, highlight=False, soft_wrap=True)
     left = 0
     with (

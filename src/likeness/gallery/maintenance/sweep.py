@@ -10,6 +10,7 @@ store disagree (see ``likeness.store.generations``). In the other, there are mor
 Photos of erased entries need no sweep: the transaction that erases an entry records which photo must be deleted.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -61,6 +62,8 @@ class Findings:
     named: list[ImageKey] = field(default_factory=list)
     """Photos in quarantine that an entry refers to."""
     strays: list[ImageKey] = field(default_factory=list)
+    parts: list[ImageKey] = field(default_factory=list)
+    """Half-written photos that another server may still write."""
     """Photos of no entry."""
     expired: list[ImageKey] = field(default_factory=list)
     """Photos that were in quarantine for ``QUARANTINE_DAYS``."""
@@ -86,6 +89,8 @@ class PhotoSweep:
     database: Database
     generations: Generations
     clock: Clock
+    settle_seconds: float = 0.0
+    """How long a photo may wait for its commit in another server. The sweep waits so long before it acts."""
 
     async def run(self, tenants: Sequence[Tenant], *, confirmed: bool = False) -> Findings:
         """Put back named photos, set stray photos aside, and delete photos whose time in quarantine is over.
@@ -94,6 +99,7 @@ class PhotoSweep:
         refuses all.
         """
         findings = await self.look(tenants, most=None if confirmed else MOST_AT_ONCE)
+        await self._settle(findings)
         await self._each(self.images.put_back, findings.named, findings)
         if confirmed or (findings.agreed and findings.stray_count <= MOST_AT_ONCE):
             findings.moved = await self._each(self.images.set_aside, findings.strays, findings)
@@ -105,6 +111,17 @@ class PhotoSweep:
         if confirmed or findings.agreed or nothing_there:
             await self.generations.begin_next(whatever=True)
         return findings
+
+    async def _settle(self, findings: Findings) -> None:
+        """Leave photos alone that another server has committed since the look. Delete what is still half written."""
+        if not (self.settle_seconds and (findings.strays or findings.parts)):
+            return
+        await asyncio.sleep(self.settle_seconds)
+        wanted = await self.photos.wanted([name for _, name in findings.strays])
+        findings.strays = [(tenant_id, name) for tenant_id, name in findings.strays if name not in wanted]
+        findings.stray_count -= len(wanted)
+        for tenant_id, name in findings.parts:
+            await self.images.delete(tenant_id, name)
 
     async def look(self, tenants: Sequence[Tenant], *, most: int | None = None) -> Findings:
         """Look at all photos. Change nothing, but delete photos that a crash left half written.
@@ -122,7 +139,9 @@ class PhotoSweep:
         longest = self.clock.now() - QUARANTINE_DAYS * DAY_SECONDS
         async for names in self.images.ids(tenant_id):
             for name in await self._unnamed(_not_among(referred, names)):
-                if name.endswith(PART):  # an incomplete photo: no caller got an answer that it is stored
+                if name.endswith(PART) and self.settle_seconds:
+                    findings.parts.append((tenant_id, name))
+                elif name.endswith(PART):  # an incomplete photo: no caller got an answer that it is stored
                     await self.images.delete(tenant_id, name)
                 else:
                     findings.stray_count += 1

@@ -6,16 +6,13 @@ database, only one does the rest at a time: ``GalleryUpkeep.run``.
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from contextlib import suppress
-from functools import partial
 
-from likeness.errors import LikenessError, ServiceUnavailable
+from likeness.errors import LikenessError
 from likeness.gallery.idempotency import AnswerAges
 from likeness.gallery.maintenance.sweep import DAY_SECONDS, SWEEPS, PhotoSweep, log_findings
-from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.templates import blocks
-from likeness.gallery.templates.blocks import seal_span
 from likeness.kit.repeating import repeat_forever
 from likeness.store.database import Database
 from likeness.store.sharing.changes import TRIMMED_AT_ONCE, trim_changes
@@ -31,19 +28,17 @@ GENERATION_SECONDS = 3600.0
 """An older copy of the database is always recognised as a copy."""
 
 
-class GalleryUpkeep:
+class GalleryUpkeep(ABC):
     """The background work for all galleries: load them at start, sweep photos, seal blocks, drop old answers."""
 
-    def __init__(
-        self, galleries: LoadedGalleries, photos: EntryPhotos, sweep: PhotoSweep, database: Database, tenants: Tenants
-    ) -> None:
-        self._galleries = galleries
+    def __init__(self, photos: EntryPhotos, sweep: PhotoSweep, database: Database, tenants: Tenants) -> None:
         self._photos = photos
         self._sweep = sweep
         self._database = database
         self._tenants = tenants
         self._ages = AnswerAges(database)
         self._loaded = asyncio.Event()
+        self._stopped = False
 
     async def run(self) -> None:
         """Once the galleries are loaded, sweep the photos and tidy, again and again."""
@@ -63,21 +58,30 @@ class GalleryUpkeep:
             else:
                 await self.sweep_photos()
 
+    @abstractmethod
     async def load(self) -> None:
         """Try to load the galleries until it succeeds."""
-        while not (self._galleries.progress.done or self._galleries.stopped):
-            try:
-                tenants = await asyncio.to_thread(self._tenants.all)
-                await asyncio.to_thread(self._galleries.rebuild, self._database, tenants)
-            except Exception:
-                log.exception("loading the galleries failed; trying again in %s s", RETRY_SECONDS)
-                await asyncio.sleep(RETRY_SECONDS)
-        self._loaded.set()
+
+    @abstractmethod
+    async def watch(self) -> None:
+        """Keep the claim on the database and the galleries, until cancelled."""
+
+    @abstractmethod
+    async def catch_up(self) -> None:
+        """Load galleries again that differ from the database. Raises ServiceUnavailable."""
+
+    @abstractmethod
+    async def seal_blocks(self, tenant: Tenant) -> None:
+        """Seal the templates that are in no block, for the next start. Spans that may get new entries are left out."""
+
+    def stop(self) -> None:
+        """Stop loading and sweeping."""
+        self._stopped = True
 
     async def sweep_photos(self) -> None:
         """Sweep until every tenant's photos were swept."""
         tenants, pause = None, RETRY_SECONDS
-        while not self._galleries.stopped:
+        while not self._stopped:
             try:
                 await self._photos.recall_overdue()
                 if tenants is None:
@@ -114,40 +118,6 @@ class GalleryUpkeep:
         except LikenessError as error:
             log.warning("the log of the galleries' changes could not be trimmed: %s", error)
 
-    async def watch(self) -> None:
-        """Take the claim on the database again when it was lost, and load stale galleries again.
-
-        Begin at once, and try until it succeeds.
-        """
-        loop, wanted, pause = asyncio.get_running_loop(), asyncio.Event(), FIRST_PAUSE_SECONDS
-
-        def attend() -> None:
-            with suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(wanted.set)
-
-        self._galleries.attention = attend
-        while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(wanted.wait(), CLAIM_SECONDS)
-            wanted.clear()
-            try:
-                await self._database.keep_claim()
-                await self.catch_up()
-            except Exception as error:
-                if not isinstance(error, ServiceUnavailable):
-                    log.exception("loading a gallery again failed")
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-                wanted.set()
-            else:
-                pause = FIRST_PAUSE_SECONDS
-
-    async def catch_up(self) -> None:
-        """Load stale galleries again. Raises ServiceUnavailable."""
-        if self._galleries.progress.done and self._galleries.behind:
-            tenants = {tenant.id: tenant for tenant in await asyncio.to_thread(self._tenants.all)}
-            await self._galleries.reload(self._database, tenants)
-
     async def tidy(self) -> None:
         """Delete old answers to repeated requests, and seal templates in blocks."""
         await self._ages.advance()
@@ -172,20 +142,3 @@ class GalleryUpkeep:
                 self._photos.due.set()
             else:
                 pause = FIRST_PAUSE_SECONDS
-
-    async def seal_blocks(self, tenant: Tenant) -> None:
-        """Seal the templates that are in no block, for the next start. Spans that may get new entries are left out."""
-        gallery = self._galleries.gallery(tenant.id)
-        if gallery.snapshot.size < blocks.FEWEST_ROWS:  # no span has enough for a block
-            return
-        sizes = {pack: index.dimension for pack, index in gallery.snapshot.indexes.items()}
-        for span in sorted(gallery.unblocked_spans):
-            await self._database.write(
-                partial(seal_span, tenant=tenant, sizes=sizes, span=span),
-                after_commit=lambda sealed, span=span: gallery.block(sealed, span) if sealed.result else None,  # type: ignore[misc]
-                gallery_of=tenant.id,
-            )
-
-    def stop(self) -> None:
-        """Stop loading."""
-        self._galleries.stop()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +14,19 @@ from sqlalchemy import Connection
 from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import ServiceUnavailable, SetupError
 from likeness.gallery.memory.gallery import Gallery, GallerySnapshot
+from likeness.gallery.memory.plain import PlainGallery, plain_galleries, recorded_galleries
 from likeness.gallery.memory.refusals import Refusals
 from likeness.gallery.packs import Packs
 from likeness.gallery.repository import (
     GalleryPacks,
     GalleryRepository,
-    PlainGallery,
     common_pack,
     entry_counts,
     in_groups,
-    plain_galleries,
-    recorded_galleries,
 )
 from likeness.gallery.templates.blocks import TemplateBatch, gathered, open_rows, stored_templates
 from likeness.gallery.templates.sealing import open_templates
+from likeness.gallery.views import GalleriesCondition
 from likeness.index.base import Index
 from likeness.index.exact import ExactIndex
 from likeness.store.claim import Ownership
@@ -39,7 +37,6 @@ log = logging.getLogger("likeness.gallery")
 REBUILD_ROWS = 16384
 """Rows added to the index at once: one of its chunks."""
 Keys = NDArray[np.int64]
-STATES: Final = ("ready", "loading", "failed", "detached", "suspended", "reloading")
 
 
 class Stopped(Exception):
@@ -151,27 +148,21 @@ class LoadedGalleries:
         return bool(self._refusals.stale)
 
     @property
-    def stale(self) -> int:
-        """Number of galleries that must be loaded again."""
-        return len(self._refusals.stale)
-
-    @property
-    def refusing(self) -> int:
-        """Number of galleries that refuse their calls: those that are loaded again, and those without their packs."""
-        return self._refusals.count
-
-    @property
-    def sizes(self) -> list[int]:
-        """Number of entries of each gallery that searches can find."""
+    def condition(self) -> GalleriesCondition:
         with self._lock:
             galleries = list(self._galleries.values())
-        return [gallery.snapshot.size for gallery in galleries]
-
-    @property
-    def unreadable(self) -> int:
-        """Number of entries with a damaged stored template."""
-        with self._lock:
-            return sum(len(gallery.unreadable) for gallery in self._galleries.values())
+        sizes = [gallery.snapshot.size for gallery in galleries]
+        return GalleriesCondition(
+            status=self.status,
+            loaded=self.progress.loaded,
+            total=self.progress.total,
+            galleries=len(sizes),
+            entries=sum(sizes),
+            largest=max(sizes, default=0),
+            unreadable=sum(len(gallery.unreadable) for gallery in galleries),
+            stale=len(self._refusals.stale),
+            refusing=self._refusals.count,
+        )
 
     @property
     def status(self) -> str:

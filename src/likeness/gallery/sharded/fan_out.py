@@ -48,6 +48,10 @@ class FanOut:
     """
 
     def __init__(self, parts: Sequence[Sequence[Replica]]) -> None:
+        self.use(parts)
+
+    def use(self, parts: Sequence[Sequence[Replica]]) -> None:
+        """Ask these replicas from now on. Raises ValueError for a part without any."""
         if not (parts and all(parts)):
             raise ValueError("each part needs a replica")
         self._parts = [_PartReplicas(replicas) for replicas in parts]
@@ -66,7 +70,10 @@ class FanOut:
                 "shortly."
             )
         return NumberedAnswer(
-            merged([each.answer for each in answers], k=query.k), min(each.number for each in answers)
+            merged([each.answer for each in answers], k=query.k),
+            min(each.number for each in answers),
+            {pack: merged([each.orphans[pack] for each in answers], k=None) for pack in query.orphans},
+            frozenset().union(*(each.orphaned for each in answers)),
         )
 
     async def _ask(self, part: _PartReplicas, query: ShardQuery, deadline: float) -> NumberedAnswer | None:

@@ -131,6 +131,8 @@ class GalleryFollower:
         self._unread = True
         """Whether galleries may have changed without a notification that is still to come."""
         self._reached: dict[str, int] = {}
+        self.caught_up = False
+        """Whether the index has had every gallery once."""
 
     @property
     def reached(self) -> Mapping[str, int]:
@@ -170,6 +172,7 @@ class GalleryFollower:
         self._unread = True
         self._catch_up(changed)
         self._unread = False
+        self.caught_up = True
 
     def _catch_up(self, tenant_ids: Collection[str] | None) -> None:
         """Bring galleries forward. None: all that there are, or were."""

@@ -5,24 +5,34 @@ of its machine, which needs the master key. So no password and no key passes thr
 
 Ray does not ask who calls it. Anyone who reaches its ports can run code beside the keys. So the ports belong in a
 network of these machines alone. `RAY_USE_TLS=1` encrypts what passes, and asks each machine for a certificate.
+
+The actors outlive the servers that use them, under names that all servers of a deployment know.
 """
 
+import logging
 import os
-from types import TracebackType
-from typing import Any, Self
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # a cluster that this process starts reports nothing to the outside
 
 import ray
-from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+from ray.exceptions import RayError
+from ray.util.placement_group import PlacementGroup, get_placement_group, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from likeness.errors import SetupError
 from likeness.gallery.repository import Part
-from likeness.gallery.sharded.fan_out import FanOut
+from likeness.gallery.sharded.layout import Layout
 from likeness.gallery.sharded.running import RunningShard
 from likeness.gallery.sharded.shard import NumberedAnswer, ShardQuery, ShardStatus
 from likeness.settings import Settings
 
+log = logging.getLogger("likeness.gallery")
+STATUS_SECONDS = 10.0
 CALLS_AT_ONCE = 32
 """Calls of one actor that run at once. Most of their time they wait for a change."""
 
@@ -55,40 +65,120 @@ class RayReplica:
         answer: NumberedAnswer = await self.actor.search.remote(query, seconds)
         return answer
 
+    async def status(self) -> ShardStatus:
+        """Give what the shard holds. Raises RayError when the actor cannot be reached."""
+        status: ShardStatus = await self.actor.status.remote()
+        return status
+
 
 class ShardCluster:
-    """Actors for ``parts`` parts with ``replicas`` replicas each. They end with the block.
+    """The actors of a layout. The first server of a deployment starts them, and the others find them.
 
-    This process is connected to the Ray cluster (``ray.init``). Each replica takes one of the cluster's CPUs, and holds
-    at most ``limit_bytes``. The replicas of a part are on different machines while there are enough.
+    Each replica takes one of the cluster's CPUs, and as much of a node's memory as it may hold. The replicas of a part
+    are on different machines while there are enough.
     """
 
-    def __init__(self, *, parts: int, replicas: int, limit_bytes: int) -> None:
-        self._groups = [placement_group([{"CPU": 1}] * replicas, strategy="SPREAD") for _ in range(parts)]
+    def __init__(self, layout: Layout) -> None:
+        """Find or start the actors. This process is connected to the Ray cluster. Only one process may start them."""
+        self.layout = layout
+        self._groups = [self._group(Part(number, layout.parts)) for number in range(layout.parts)]
         self.parts = [
-            [_start(Part(number, parts), limit_bytes, group, place) for place in range(replicas)]
+            [self._replica(Part(number, layout.parts), group, place) for place in range(layout.replicas)]
             for number, group in enumerate(self._groups)
         ]
 
-    def fan_out(self) -> FanOut:
-        return FanOut(self.parts)
+    def _group(self, part: Part) -> PlacementGroup:
+        name = f"{self.layout.namespace}: {self.layout.name_of(part)}"
+        group: PlacementGroup
+        try:
+            group = get_placement_group(name)
+        except ValueError:  # there is none
+            bundle = {"CPU": 1, "memory": self.layout.limit_bytes}
+            bundles = [bundle] * self.layout.replicas
+            group = placement_group(bundles, strategy="SPREAD", name=name, lifetime="detached")
+        return group
 
-    def __enter__(self) -> Self:
-        return self
+    def _replica(self, part: Part, group: PlacementGroup, place: int) -> RayReplica:
+        shard: Any = ray.remote(ShardActor)
+        options = {
+            "name": f"{self.layout.name_of(part)}, replica {place}",
+            "namespace": self.layout.namespace,
+            "get_if_exists": True,
+            "lifetime": "detached",
+            "num_cpus": 1,
+            "memory": self.layout.limit_bytes,
+            "max_restarts": -1,
+            "max_concurrency": CALLS_AT_ONCE,
+            "scheduling_strategy": PlacementGroupSchedulingStrategy(group, place),
+        }
+        return RayReplica(shard.options(**options).remote(part, self.layout.limit_bytes))
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for group in self._groups:
-            remove_placement_group(group)
+
+class NamedShards:
+    """All shards of a deployment, of whatever layout, by their names. This process is connected to the cluster."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        named = ray.util.list_named_actors(all_namespaces=True)
+        self._names = sorted(each["name"] for each in named if each["namespace"] == namespace)
+
+    def statuses(self) -> dict[str, ShardStatus | None]:
+        """Give what each shard holds, or None for one that does not answer."""
+        asked: dict[str, Any] = {name: ray.get_actor(name, self._namespace).status.remote() for name in self._names}
+        if asked:
+            ray.wait(list(asked.values()), num_returns=len(asked), timeout=STATUS_SECONDS)
+        return {name: _answer(reference) for name, reference in asked.items()}
+
+    def remove(self, which: Callable[[str], bool]) -> int:
+        """End the shards with these names. Servers that use them answer 503 until they start new ones.
+
+        Give how many ended.
+        """
+        names = [name for name in self._names if which(name)]
+        for name in names:
+            ray.kill(ray.get_actor(name, self._namespace))
+        for group in {f"{self._namespace}: {name.rpartition(', replica ')[0]}" for name in names}:
+            with suppress(ValueError):
+                remove_placement_group(get_placement_group(group))
+        return len(names)
 
 
-def _start(part: Part, limit_bytes: int, group: PlacementGroup, place: int) -> RayReplica:
-    shard: Any = ray.remote(ShardActor)
-    options = {
-        "num_cpus": 1,
-        "max_restarts": -1,
-        "max_concurrency": CALLS_AT_ONCE,
-        "scheduling_strategy": PlacementGroupSchedulingStrategy(group, place),
-    }
-    return RayReplica(shard.options(**options).remote(part, limit_bytes))
+def _answer(reference: Any) -> ShardStatus | None:
+    try:
+        status: ShardStatus = ray.get(reference, timeout=0)
+    except RayError:
+        return None
+    return status
+
+
+def connect(address: str, namespace: str) -> None:
+    """Connect this process to a Ray cluster, if it is not connected. Raises SetupError."""
+    if ray.is_initialized():
+        return
+    with _own_signals():
+        try:
+            ray.init(address=address, namespace=namespace, log_to_driver=False, configure_logging=False)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise SetupError(
+                f"there is no Ray cluster at {address!r}: start one with `ray start --head`, or set "
+                "LIKENESS_RAY_ADDRESS"
+            ) from error
+
+
+def disconnect() -> None:
+    """Leave the cluster. The actors go on."""
+    ray.shutdown()
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Undo the handlers that Ray sets: the server ends by its own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -3,14 +3,14 @@
 import logging
 import threading
 from contextlib import closing
-from functools import cache, partial
+from dataclasses import replace
+from functools import cache
 
 from likeness.deployment import Deployment, open_deployment
+from likeness.engine.packs.catalogue import template_size
 from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import ServiceUnavailable, SetupError
-from likeness.gallery.packs import load_stored
 from likeness.gallery.repository import Part
-from likeness.gallery.served_pack import load_pack
 from likeness.gallery.sharded.following import GalleryFollower
 from likeness.gallery.sharded.shard import NumberedAnswer, Shard, ShardQuery, ShardStatus
 from likeness.index.exact import index_maker
@@ -36,6 +36,7 @@ class RunningShard:
             raise SetupError("a shard follows a PostgreSQL database: set LIKENESS_DATABASE_URL")
         self._settings = settings
         self._deployment: Deployment | None = None
+        self._follower: GalleryFollower | None = None
         make_index = index_maker(threads=settings.scan_threads, scans_at_once=settings.scans_at_once)
         self._shard = Shard(
             part,
@@ -51,7 +52,8 @@ class RunningShard:
 
     @property
     def status(self) -> ShardStatus:
-        return self._shard.status
+        follower = self._follower
+        return replace(self._shard.status, loaded=follower is not None and follower.caught_up)
 
     def search(self, query: ShardQuery, *, seconds: float) -> NumberedAnswer:
         """Answer like ``Shard.search``, and raise its errors."""
@@ -80,7 +82,7 @@ class RunningShard:
     def _follow(self, deployment: Deployment) -> None:
         self._deployment = deployment
         with closing(Listener(deployment.database.url)) as listener:
-            follower = GalleryFollower(deployment.database, listener, self._shard)
+            follower = self._follower = GalleryFollower(deployment.database, listener, self._shard)
             follower.follow_all()
             follower.run(self._stop)
 
@@ -93,5 +95,4 @@ class RunningShard:
         self._deployment.tenants.forget(tenant_id)
 
     def _template_size(self, pack: PackIdentity) -> int:
-        assert self._deployment is not None
-        return load_stored(partial(load_pack, self._deployment), pack).pack.template_size
+        return template_size(pack, self._settings.models_dir)

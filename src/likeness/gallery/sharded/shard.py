@@ -11,7 +11,8 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -33,6 +34,15 @@ log = logging.getLogger("likeness.gallery")
 REFUSED_SECONDS = 30.0
 """A refused gallery is not loaded again sooner. Its first change after that time loads it."""
 _LOADING = -1
+NOTHING = Answer((), certified=True, size=0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OrphanQuery:
+    """A search with another pack for the entries without a template of the query's pack, down to a score."""
+
+    template: NDArray[np.float32] = field(repr=False)
+    minimum_score: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +50,7 @@ class ShardQuery:
     """A search in one part of a tenant's gallery, which the caller has authorised.
 
     ``template`` is a (d,) float32 vector of ``pack``. The answer covers at least the changes up to ``number``. ``k`` is
-    at least 1, or None for every template at or above ``minimum_score``.
+    at least 1, or None for every template at or above ``minimum_score``. ``orphans`` has searches by other packs.
     """
 
     tenant_id: str
@@ -49,24 +59,39 @@ class ShardQuery:
     number: int
     k: int | None = 1
     minimum_score: float = -math.inf
+    orphans: Mapping[PackIdentity, OrphanQuery] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class NumberedAnswer:
-    """An answer, and the number of a change that it covers with all changes before. It may cover later ones, too."""
+    """An answer, and the number of a change that it covers with all changes before. It may cover later ones, too.
+
+    ``orphans`` has the answers of other packs, without entries that have a template of the query's pack. ``orphaned``
+    has the packs that have such entries, whether the query asked for them or not.
+    """
 
     answer: Answer
     number: int
+    orphans: Mapping[PackIdentity, Answer] = field(default_factory=dict)
+    orphaned: frozenset[PackIdentity] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class ShardStatus:
-    """What a shard holds: its galleries, those that it refuses, and its indexes' memory in bytes."""
+    """What a shard holds: its galleries, those that it refuses, and its indexes' memory in bytes.
+
+    ``entries`` counts templates of the answering packs, ``largest`` those of the largest gallery, ``unreadable`` those
+    that cannot be read. ``loaded``: whether it has had every gallery once.
+    """
 
     galleries: int
     refused: int
     nbytes: int
     limit_bytes: int
+    entries: int = 0
+    largest: int = 0
+    unreadable: int = 0
+    loaded: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -75,6 +100,59 @@ class _HeldGallery:
     indexes: dict[PackIdentity, ExactIndex] = field(default_factory=dict)
     number: int = _LOADING
     nbytes: int = 0
+    unreadable: set[int] = field(default_factory=set)
+    """Keys of entries with a damaged template."""
+    answering: PackIdentity | None = None
+    orphaned: frozenset[PackIdentity] = frozenset()
+    """Packs that some entries have a template of, which have none of the answering pack."""
+    _orphans: Counter[PackIdentity] = field(default_factory=Counter)
+    """By such a pack: how many entries."""
+
+    @property
+    def size(self) -> int:
+        index = self.indexes.get(self.answering) if self.answering else None
+        return 0 if index is None else len(index)
+
+    def orphans_by(self, pack: PackIdentity, query: ShardQuery) -> Answer:
+        """Search the entries without a template of the query's pack by another pack."""
+        mine, answering = self.indexes.get(pack), self.indexes.get(query.pack)
+        if mine is None:
+            return NOTHING
+        found = mine.above(query.orphans[pack].template, query.orphans[pack].minimum_score)
+        hits = (hit for hit in found.hits if answering is None or hit.key not in answering)
+        return Answer(tuple(hits), found.certified, found.size)
+
+    def answer_with(self, pack: PackIdentity) -> None:
+        """Set the answering pack. When it was another one, count the orphans anew."""
+        if pack == self.answering:
+            return
+        self.answering = pack
+        self._orphans.clear()
+        for other in self.indexes.keys() - {pack}:
+            self._count(other, self.indexes[other].keys(), 1)
+
+    def put(self, pack: PackIdentity, keys: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
+        index = self.indexes[pack]
+        new = [key for key in keys.tolist() if key not in index]
+        index.add_many(keys, rows)
+        self._count(pack, new, 1)
+
+    def remove(self, pack: PackIdentity, key: int) -> None:
+        if self.indexes[pack].remove(key):
+            self._count(pack, [key], -1)
+
+    def reach(self, number: int) -> None:
+        self.orphaned = frozenset(pack for pack, count in self._orphans.items() if count)
+        self.number = number
+
+    def _count(self, pack: PackIdentity, keys: Collection[int], by: int) -> None:
+        """Note that entries came to a pack's index, or went."""
+        if pack != self.answering:
+            answered = self.indexes.get(self.answering) if self.answering else None
+            self._orphans[pack] += by * sum(answered is None or key not in answered for key in keys)
+            return
+        for other in self.indexes.keys() - {pack}:
+            self._orphans[other] -= by * sum(key in self.indexes[other] for key in keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +197,17 @@ class Shard:
     @property
     def status(self) -> ShardStatus:
         with self._changed:
-            served = sum(held.number != _LOADING for held in self._held.values())
-            return ShardStatus(served, len(self._refused), self._nbytes, self._limit_bytes)
+            served = [held for held in self._held.values() if held.number != _LOADING]
+            sizes = [held.size for held in served]
+            return ShardStatus(
+                len(served),
+                len(self._refused),
+                self._nbytes,
+                self._limit_bytes,
+                sum(sizes),
+                max(sizes, default=0),
+                sum(len(held.unreadable) for held in served),
+            )
 
     def search(self, query: ShardQuery, *, seconds: float) -> NumberedAnswer:
         """Answer for the part, after a wait of at most ``seconds`` for the query's number.
@@ -130,11 +217,16 @@ class Shard:
         """
         held = self._reached(query, seconds)
         number, index = held.number, held.indexes.get(query.pack)
+        # Orphans come first: one that gets a template of the query's pack meanwhile is found by the search after it.
+        orphans = {pack: held.orphans_by(pack, query) for pack in query.orphans}
+        orphaned = held.orphaned if query.pack == held.answering else frozenset(held.indexes) - {query.pack}
         if index is None:  # no entry of this part has a template of the pack
-            return NumberedAnswer(Answer((), certified=True, size=0), number)
-        if query.k is None:
-            return NumberedAnswer(index.above(query.template, query.minimum_score), number)
-        return NumberedAnswer(index.search(query.template, k=query.k, minimum_score=query.minimum_score), number)
+            answer = NOTHING
+        elif query.k is None:
+            answer = index.above(query.template, query.minimum_score)
+        else:
+            answer = index.search(query.template, k=query.k, minimum_score=query.minimum_score)
+        return NumberedAnswer(answer, number, orphans, orphaned)
 
     def _reached(self, query: ShardQuery, seconds: float) -> _HeldGallery:
         with self._changed:
@@ -191,7 +283,7 @@ class Shard:
 
     def _reach(self, held: _HeldGallery, number: int) -> None:
         with self._changed:
-            held.number = number
+            held.reach(number)
             self._changed.notify_all()
 
     def _let_go(self, tenant_id: str) -> None:
@@ -210,14 +302,15 @@ class Shard:
 
     def _fill(self, held: _HeldGallery, connection: Connection, packs: GalleryPacks) -> None:
         tenant, rows = held.tenant, GalleryRepository(held.tenant.id)
+        held.answer_with(packs.pack)
         self._demand_room(self._index(held, packs.pack), rows.count(connection, self.part))
         enrolling = [pack for pack in (packs.pack, packs.shadow) if pack]
         for pack in dict.fromkeys([*enrolling, *rows.stored_packs(connection)]):
             index = self._index(held, pack)
             stored = stored_templates(connection, tenant, pack, index.dimension, self.part)
-            for keys, templates in gathered((self._sound(tenant, batch) for batch in stored), REBUILD_ROWS):
+            for keys, templates in gathered((self._sound(held, batch) for batch in stored), REBUILD_ROWS):
                 self._demand_room(index, len(keys))
-                index.add_many(keys, templates)
+                held.put(pack, keys, templates)
                 self._measure(held)
 
     def _change(self, held: _HeldGallery, batch: ChangeBatch) -> None:
@@ -235,6 +328,7 @@ class Shard:
         enrolling = [pack for pack in (batch.packs.pack, batch.packs.shadow) if pack]
         for pack in enrolling:
             self._index(held, pack)
+        held.answer_with(batch.packs.pack)
         for pack in [pack for pack, index in held.indexes.items() if not len(index) and pack not in enrolling]:
             del held.indexes[pack]
         self._measure(held)
@@ -242,19 +336,23 @@ class Shard:
     def _put(self, held: _HeldGallery, pack: PackIdentity, by_key: dict[int, tuple[int, str, bytes] | None]) -> None:
         """Give entries the templates that they have now. An entry with None has none."""
         index = self._index(held, pack)
+        held.unreadable.difference_update(by_key)
         rows = [row for _, row in sorted(by_key.items()) if row]
         gone = [key for key, row in by_key.items() if row is None]
         if rows:
-            found = self._sound(held.tenant, open_rows(held.tenant, pack, index.dimension, rows))
+            found = self._sound(held, open_rows(held.tenant, pack, index.dimension, rows))
             self._demand_room(index, sum(key not in index for key in found.keys.tolist()))
-            index.add_many(found.keys, found.rows)
+            held.put(pack, found.keys, found.rows)
             gone += found.damaged
         for key in gone:
-            index.remove(key)
+            held.remove(pack, key)
 
-    def _sound(self, tenant: Tenant, batch: TemplateBatch) -> TemplateBatch:
+    def _sound(self, held: _HeldGallery, batch: TemplateBatch) -> TemplateBatch:
         if batch.damaged:
-            log.error("%d templates of tenant %s cannot be read: searches omit them", len(batch.damaged), tenant.id)
+            held.unreadable.update(batch.damaged)
+            log.error(
+                "%d templates of tenant %s cannot be read: searches omit them", len(batch.damaged), held.tenant.id
+            )
         return batch
 
     def _index(self, held: _HeldGallery, pack: PackIdentity) -> ExactIndex:

@@ -1,0 +1,78 @@
+"""A real Ray cluster on this machine, and servers that share galleries in its shards."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lacking import skip_here
+from processes import ServerProcess, server_process
+
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray then uses the loopback address, on Linux too
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+NODE: Any = {"num_cpus": 8, "memory": 8 << 30, "object_store_memory": 100 << 20}
+
+
+@contextlib.contextmanager
+def ray_nodes(environment: Mapping[str, str], *, count: int = 2) -> Iterator[Any]:
+    """Run a cluster of some nodes. Give its ``ray.cluster_utils.Cluster``.
+
+    The nodes have the settings of an environment, like the machines of one deployment.
+    """
+    try:
+        from ray.cluster_utils import Cluster  # noqa: PLC0415  Ray is optional, and takes seconds
+    except ModuleNotFoundError:
+        skip_here("Ray is not installed (the extra `ray`)")
+    before = dict(os.environ)
+    os.environ.update(environment)
+    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    try:
+        for _ in range(count - 1):
+            cluster.add_node(**NODE)
+        for name in environment.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
+        yield cluster
+    finally:
+        cluster.shutdown()  # type: ignore[no-untyped-call]
+
+
+@dataclass
+class SharedServers:
+    """Servers on one data folder and one database, whose galleries are in shards."""
+
+    cluster: Any
+    servers: list[ServerProcess]
+
+
+@contextlib.contextmanager
+def shared_servers(
+    folder: Path, database_url: str, *, servers: int = 2, nodes: int = 2, parts: int = 2, replicas: int = 2, **more: Any
+) -> Iterator[SharedServers]:
+    """Run servers that share galleries. They have the credentials of one client."""
+    settings = {
+        "pack": "fake",
+        "workers": 2,
+        "database_url": database_url,
+        "gallery": "ray",
+        "gallery_parts": parts,
+        "gallery_replicas": replicas,
+        "shard_megabytes": 256,
+        **more,
+    }
+    with contextlib.ExitStack() as stack:
+        made = [stack.enter_context(server_process(folder, start=False, **settings)) for _ in range(servers)]
+        first = made[0]
+        deployment = {name: value for name, value in first.environment.items() if name.startswith("LIKENESS_")}
+        cluster = stack.enter_context(ray_nodes({**deployment, "LIKENESS_SCAN_THREADS": "1"}, count=nodes))
+        for each in made:
+            each.credentials = first.credentials
+            each.environment |= {"LIKENESS_RAY_ADDRESS": cluster.address}
+            each.launch()
+        for each in made:
+            each.wait()
+        yield SharedServers(cluster, made)
+        for each in made:
+            each.stop()
