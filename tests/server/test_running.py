@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import signal
 import socket
 import time
@@ -11,6 +12,7 @@ import pytest
 import uvloop
 
 from likeness.server.running import ACCEPTS, SIGNALS, bind, ended_by_signals
+from processes import server_process
 from servers import test_settings
 
 
@@ -83,3 +85,17 @@ def test_a_signal_that_comes_during_the_collection_of_garbage_is_sent_again() ->
     with pytest.raises(SystemExit) as ended, ended_by_signals():
         collect_and_wait()
     assert ended.value.code == 0
+
+
+@pytest.mark.parametrize("engine", ["threads", "processes"])
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux has prctl(2)")
+def test_a_server_and_its_processes_are_hardened(tmp_path: Path, engine: str) -> None:
+    with server_process(tmp_path / "data", pack="fake", workers=1, engine=engine) as server:
+        assert server.process is not None
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+        assert len(children) == (engine == "processes")
+        for process in (server.process.pid, *children):
+            status = dict(re.findall(r"(\w+):\s+(.*)", Path(f"/proc/{process}/status").read_text()))
+            limits = Path(f"/proc/{process}/limits").read_text()
+            assert status["NoNewPrivs"] == "1"
+            assert re.search(r"Max core file size\s+0\s+0\s", limits)

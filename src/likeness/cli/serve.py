@@ -17,7 +17,7 @@ from likeness.engine.processes import PhotoProcesses, Recipe
 from likeness.errors import ServiceUnavailable
 from likeness.gallery.served_pack import load_served_engine
 from likeness.kit.logs import configure_logging, logging_on_a_thread
-from likeness.kit.memory import give_large_blocks_back
+from likeness.kit.memory import give_large_blocks_back, harden_process
 from likeness.server.running import bind, ended_by_signals, make_server
 from likeness.settings import Settings
 from likeness.store.images import ImageStore
@@ -47,6 +47,7 @@ def serve() -> None:
         ended_by_signals(),
         closing(open_deployment(settings)) as deployment,
     ):
+        harden_process()
         run_server(deployment)
 
 

@@ -30,7 +30,7 @@ from likeness.engine.packs.identity import PackId
 from likeness.engine.policy import FacePolicy
 from likeness.engine.runtime import Provider
 from likeness.errors import LikenessError, LowQuality, SetupError, UnexpectedError
-from likeness.kit.memory import give_large_blocks_back
+from likeness.kit.memory import give_large_blocks_back, harden_process
 
 log = logging.getLogger("likeness.engine")
 
@@ -243,6 +243,7 @@ def main(load: Callable[[Recipe], Engine] = _load) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     give_large_blocks_back()
+    harden_process()
     with (
         suppress(EOFError, BrokenPipeError, ConnectionResetError),  # the server has ended
         Connection(int(sys.argv[-1])) as connection,
