@@ -80,6 +80,19 @@ def test_evaluate_tells_writes_and_draws(faces: Path, tmp_path: Path) -> None:
     assert page.read_text().count("data:image/jpeg") == 46
 
 
+def test_evaluate_compares_with_several_photos_of_a_person(tmp_path: Path) -> None:
+    for person in range(3):
+        for shot in range(3):
+            file = tmp_path / "faces" / str(person) / f"{shot}.jpg"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(fake_photo(person, variation=shot, size=(200, 150)))
+    numbers = tmp_path / "report.json"
+    said = run("evaluate", tmp_path / "faces", "--references", 2, "--json", numbers)
+    assert "2, mean of the scores" in " ".join(said.split())
+    found = json.loads(numbers.read_text())["references"]
+    assert [(one["references"], one["people"]) for one in found] == [(1, 3), (1, 3), (2, 3), (2, 3)]
+
+
 def test_evaluate_leaves_pictures_out_when_asked_to(faces: Path, tmp_path: Path) -> None:
     run("evaluate", faces, "--html", tmp_path / "page.html", "--no-pictures")
     assert "data:image" not in (tmp_path / "page.html").read_text()

@@ -36,7 +36,8 @@ from likeness.evaluation.recognition.conditions import PHOTOS, measure_condition
 from likeness.evaluation.recognition.extraction import Extraction
 from likeness.evaluation.recognition.pair_accuracy import PairAccuracy, pair_accuracy
 from likeness.evaluation.recognition.performance import LevelRates, Performance, measure_performance
-from likeness.evaluation.report.numbers import Circumstances, to_json
+from likeness.evaluation.recognition.several import SeveralRates, measure_several
+from likeness.evaluation.report.numbers import Circumstances, several_to_json, to_json
 from likeness.evaluation.report.page import percent, rate, render_report
 from likeness.evaluation.report.pictures import picture_pairs
 
@@ -71,6 +72,9 @@ def evaluate(
         ),
     ] = False,
     condition_photos: ConditionPhotos = PHOTOS,
+    references: Annotated[
+        int, typer.Option(min=1, max=10, help="Also measure what up to this number of photos of each person gain.")
+    ] = 1,
     gallery_size: Annotated[int, typer.Option(min=1, help="Number of people in the searched gallery.")] = 1000,
     use: Annotated[Use, typer.Option(help="The use whose quality thresholds refuse photos.")] = Use.PROBE,
     policy: Annotated[FacePolicy, typer.Option(help="What to do with several faces in a photo.")] = FacePolicy.LARGEST,
@@ -88,6 +92,10 @@ def evaluate(
     With --groups, it also prints the rates within each group, as
     multiples of the promised rates.
 
+    With --references 3, it also compares a photo with 1, 2 and 3 photos
+    of a person: with the mean of the scores, and with one template of all.
+    The people need one photo more than that.
+
     With --conditions, some photos are also turned, blurred, darkened,
     covered and more. For each treatment it prints how many photos are
     refused, and the false match rates among the others.
@@ -103,6 +111,7 @@ def evaluate(
     calibration = calibration_of(engine)
     performance = measure_performance(extraction, calibration, gallery_size=gallery_size, labels=labels)
     accuracy = _accuracy(extraction, chosen_pairs) if chosen_pairs else None
+    in_force = [level.threshold for level in performance.promised or performance.measured]
     treated = (
         measure_conditions(
             extract_treated(
@@ -114,7 +123,7 @@ def evaluate(
                 workers=workers,
                 cache=cache,
             ),
-            [level.threshold for level in performance.promised or performance.measured],
+            in_force,
         )
         if conditions
         else ()
@@ -126,9 +135,12 @@ def evaluate(
         measured_at=datetime.now(UTC).date().isoformat(),
         calibrated_on=calibration.data_set if calibration else None,
     )
-    report = to_json(performance, circumstances, accuracy, treated)
+    several = measure_several(extraction.rows, extraction.people, in_force, most=references) if references > 1 else ()
+    report = to_json(performance, circumstances, accuracy, treated) | {"references": several_to_json(several)}
     console = Console()
     print_performance(console, engine.pack.identity, performance, accuracy)
+    if several:
+        print_groups(console, "one photo against several of a person", _named(several))
     if treated:
         print_conditions(console, treated)
     if json_file:
@@ -188,6 +200,12 @@ def print_performance(console: Console, pack: str, performance: Performance, acc
         whole = (ALL_PHOTOS, len(data_set.people), performance.promised or performance.measured)
         rows = [(f"{group.label}: {group.group}", group.people, group.levels) for group in performance.groups]
         print_groups(console, "within each group: FMR over the promise (95 %), and FNMR", [whole, *rows])
+
+
+def _named(several: Sequence[SeveralRates]) -> list[tuple[str, int, Sequence[LevelRates]]]:
+    """Name the rates of each number of references, as rows of a table."""
+    ways = ((f"{one.references}, {way}", one.people, levels) for one in several for way, levels in one.ways.items())
+    return list(ways)
 
 
 def print_levels(console: Console, title: str, levels: Sequence[LevelRates]) -> None:

@@ -14,6 +14,7 @@ from likeness.evaluation.recognition.identification import OperatingPoint
 from likeness.evaluation.recognition.pair_accuracy import PairAccuracy
 from likeness.evaluation.recognition.performance import LevelRates, Performance
 from likeness.evaluation.recognition.rates import Rate
+from likeness.evaluation.recognition.several import SeveralRates
 
 _CURVE_POINTS = 240
 _BARS = 160
@@ -127,6 +128,20 @@ def condition_to_json(condition: ConditionRates) -> dict[str, Any]:
         "alike": [{**level_to_json(level), "holds": condition.holds(level.level)} for level in condition.alike],
         "againstClean": [level_to_json(level) for level in condition.against_clean],
     }
+
+
+def several_to_json(several: Sequence[SeveralRates]) -> list[dict[str, Any]]:
+    """Return the rates of a photo against several of a person, in the report's format."""
+    return [
+        {
+            "references": one.references,
+            "people": one.people,
+            "way": way,
+            "levels": [level_to_json(level) for level in levels],
+        }
+        for one in several
+        for way, levels in one.ways.items()
+    ]
 
 
 def det_curve(genuine: ScoreHistogram, impostor: ScoreHistogram) -> list[dict[str, float]]:
