@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import ValidationError
 from sqlalchemy import Connection, select
 from typer.testing import CliRunner
@@ -321,6 +323,15 @@ def test_a_client_is_set_up_and_its_secrets_change(folder: Path) -> None:
         run("client", "set", client_id, "--network", "10.1.0.1/16")
     assert "10.1.0.0/16" in run("client", "list", "acme").replace("\n", "")
     assert '"scores": "level"' in run("client", "set", client_id, "--scores", "level")
+    key = folder / "key.pem"
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    key.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    assert '"crv": "P-256"' in run("client", "set", client_id, "--key", str(key))
+    with pytest.raises(InvalidInput, match="no file"):
+        run("client", "set", client_id, "--key", str(folder / "missing"))
+    with pytest.raises(InvalidInput, match="no public key"):
+        run("client", "set", client_id, "--key", str(folder / "master.key"))
+    assert '"keys": []' in run("client", "set", client_id, "--key", "none")
     run("client", "set", client_id, "--network", "any")
     assert "10.1" not in run("client", "list", "acme")
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from likeness.access.assertions import ASSERTION_TYPE, subject_of
 from likeness.access.requires import AccessComponents
 from likeness.access.tokens import AccessToken, InvalidClient, InvalidScope, Tokens
 from likeness.audit.actions import ISSUED, REFUSED, Action
@@ -41,7 +42,7 @@ class TokenReply(BaseModel):
 class OAuthErrorBody(BaseModel):
     """RFC 6749 §5.2."""
 
-    model_config = example(error="invalid_client", error_description="The client id or the client secret is wrong.")
+    model_config = example(error="invalid_client", error_description="The client id, secret or assertion is wrong.")
 
     error: str
     error_description: str
@@ -117,6 +118,11 @@ async def handle_oauth_fault(_request: Request, fault: Exception) -> JSONRespons
                             "grant_type": {"type": "string", "enum": ["client_credentials"]},
                             "client_id": {"type": "string"},
                             "client_secret": {"type": "string", "format": "password"},
+                            "client_assertion_type": {"type": "string", "enum": [ASSERTION_TYPE]},
+                            "client_assertion": {
+                                "type": "string",
+                                "description": "In place of the secret: a JWT that the client signed (RFC 7523).",
+                            },
                             "scope": {
                                 "type": "string",
                                 "description": "The token's permissions, separated by spaces. Default: all of the "
@@ -132,7 +138,10 @@ async def handle_oauth_fault(_request: Request, fault: Exception) -> JSONRespons
     responses=OAUTH_ERRORS,
 )
 async def issue_token(request: Request, tokens: TokensComponent) -> JSONResponse:
-    """Exchange a client's id and secret for a token of 30 minutes. Send them in the form or as HTTP Basic."""
+    """Exchange a client's id and secret for a token of 30 minutes. Send them in the form or as HTTP Basic.
+
+    A client with a key of its own sends a signed assertion instead (`private_key_jwt`).
+    """
     try:
         return await _issue(tokens, request, await _read_form(request))
     except LikenessError as error:
@@ -144,13 +153,19 @@ async def _issue(tokens: Tokens, request: Request, form: dict[str, str]) -> JSON
         raise OAuthFault("invalid_request", "grant_type is missing.")
     if form["grant_type"] != "client_credentials":
         raise OAuthFault("unsupported_grant_type", "Only grant_type=client_credentials is supported.")
-    client_id, client_secret = _credentials(request, form)
     scopes = frozenset(form["scope"].split()) if form.get("scope", "").strip() else None
+    peer = peer_of(request)
+    if "client_assertion" in form or "client_assertion_type" in form:
+        assertion = _assertion(request, form)
+        client_id = subject_of(assertion)
+        issuing = tokens.issue_for_assertion(assertion, form.get("client_id"), scopes, peer=peer)
+    else:
+        client_id, client_secret = _credentials(request, form)
+        issuing = tokens.issue(client_id, client_secret, scopes, peer=peer)
     try:
-        issuing = tokens.issue(client_id, client_secret, scopes, peer=peer_of(request))
         issued = await _recorded(request, client_id, issuing)
     except InvalidClient as error:
-        raise OAuthFault("invalid_client", "The client id or the client secret is wrong.", 401) from error
+        raise OAuthFault("invalid_client", "The client id, secret or assertion is wrong.", 401) from error
     except InvalidScope as error:
         raise OAuthFault("invalid_scope", "The client does not hold all requested permissions.") from error
     reply = TokenReply(
@@ -197,6 +212,16 @@ async def _read_form(request: Request) -> dict[str, str]:
     if len(form) != len(pairs):
         raise OAuthFault("invalid_request", "A parameter is given twice.")
     return form
+
+
+def _assertion(request: Request, form: dict[str, str]) -> str:
+    if form.get("client_secret") or "authorization" in request.headers:
+        raise OAuthFault("invalid_request", "Send the client's secret or an assertion, not both.")
+    if form.get("client_assertion_type") != ASSERTION_TYPE:
+        raise OAuthFault("invalid_request", f"The client_assertion_type must be {ASSERTION_TYPE}.")
+    if not form.get("client_assertion"):
+        raise OAuthFault("invalid_client", "The client_assertion is missing.", 401)
+    return form["client_assertion"]
 
 
 def _credentials(request: Request, form: dict[str, str]) -> tuple[str, str]:

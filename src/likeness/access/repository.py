@@ -91,6 +91,12 @@ def find_client(connection: Connection, client_id: str) -> ClientRow | None:
     return _client(row) if row else None
 
 
+def clients_with_keys(connection: Connection) -> list[ClientRow]:
+    """Give the enabled clients of all tenants that have keys of their own."""
+    rows = connection.execute(select(clients).where(clients.c.disabled_at.is_(None)))
+    return [client for client in map(_client, rows) if client.settings is not None and client.settings.keys]
+
+
 def clients_of(connection: Connection, tenant_id: str) -> list[ClientRow]:
     """Give a tenant's clients, the oldest first. Disabled clients are among them."""
     query = select(clients).where(clients.c.tenant_id == tenant_id).order_by(clients.c.created_at)

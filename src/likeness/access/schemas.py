@@ -23,6 +23,9 @@ class ClientSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    keys: Annotated[tuple[dict[str, str], ...], Field(max_length=5)] = Field(
+        (), description="Public keys (JWK) whose owner needs no secret (see ``likeness.access.assertions``)."
+    )
     scores: Scores = Field(
         Scores.FULL, description="Whether answers have the score of a comparison, or only its level."
     )

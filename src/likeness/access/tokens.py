@@ -5,7 +5,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from likeness.access.assertions import Assertions, subject_of
 from likeness.access.clients import Clients
+from likeness.access.repository import ClientRow
 from likeness.access.scopes import Scope
 from likeness.errors import TooManyRequests, Unauthorized
 from likeness.kit.clock import Clock
@@ -67,6 +69,7 @@ class Tokens:
         self._clients = clients
         self._signer = signer
         self._clock = clock
+        self._assertions = Assertions(clock, issuer=issuer)
         self._issuer = issuer
         self._ttl_seconds = ttl_seconds
         self._failures_per_minute = failures_per_minute
@@ -86,7 +89,25 @@ class Tokens:
         right secret always gets a token, from an address that the client may have. A client's id is not secret, so a
         stranger who knows it must not be able to lock the client out.
         """
-        client = await self._clients.verify_secret(client_id, client_secret)
+        return self._grant(await self._clients.verify_secret(client_id, client_secret), client_id, scopes, peer)
+
+    async def issue_for_assertion(
+        self, assertion: str, client_id: str | None, scopes: frozenset[str] | None, *, peer: PeerAddress | None
+    ) -> AccessToken:
+        """Issue a token as :meth:`issue` does, to a client that signed an assertion. Raises the same errors.
+
+        ``client_id`` is the client that the request names apart from the assertion, or None.
+        """
+        claimed = subject_of(assertion)
+        client = await self._clients.with_keys(claimed) if client_id in {None, claimed} else None
+        if client is not None and not self._assertions.accepts(client, assertion):
+            client = None
+        return self._grant(client, claimed, scopes, peer)
+
+    def _grant(
+        self, client: ClientRow | None, client_id: str, scopes: frozenset[str] | None, peer: PeerAddress | None
+    ) -> AccessToken:
+        """Issue a token to a client that proved to be itself, or count a failure for None."""
         if client is not None and not client.allows(peer):
             log.warning("client %s was refused a token: it may not call from %s", client.id, peer)
             raise InvalidClient  # a thief of the secret does not learn that it is right

@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -63,6 +64,14 @@ def list_clients(tenant: TenantArgument) -> None:
 @client.command(name="set")
 def change(
     client_id: ClientId,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="File with a public key of the client (PEM, JWK or JWK Set), which then needs no secret. Repeat the "
+            "option for several. They replace the earlier ones; `none` removes them.",
+            show_default=False,
+        ),
+    ] = None,
     scores: Annotated[
         Scores | None, typer.Option(help="Whether answers have the score of a comparison, or only its level.")
     ] = None,
@@ -82,7 +91,7 @@ def change(
 
     Example: likeness client set 5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2 --network 10.1.0.0/16
     """
-    given = {"scores": scores, "networks": network or None}
+    given = {"keys": _read_keys(key) if key else None, "scores": scores, "networks": network or None}
     with closing(open_deployment(Settings())) as deployment:
         kept = (deployment.clients.get(client_id).settings or ClientSettings()).model_dump(exclude_unset=True)
         changed = kept | {key: value for key, value in given.items() if value is not None}
@@ -148,6 +157,16 @@ def show_credentials(credentials: ClientCredentials) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"client_id      {credentials.client_id}")
     console.print(f"client_secret  {credentials.client_secret}")
+
+
+def _read_keys(files: list[Path]) -> list[dict[str, str]]:
+    from likeness.access.assertions import read_keys  # noqa: PLC0415  a tenth of what most commands import
+
+    if files == [Path("none")]:
+        return []
+    if missing := [str(file) for file in files if not file.is_file()]:
+        raise InvalidInput(f"There is no file {missing[0]}.")
+    return [each for file in files for each in read_keys(file.read_text(errors="replace"))]
 
 
 def _settings(row: ClientRow) -> str:
