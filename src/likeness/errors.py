@@ -65,7 +65,8 @@ MEANINGS: Mapping[ErrorCode, str] = {
         "second face gives this error."
     ),
     ErrorCode.LOW_QUALITY: (
-        "The face cannot be used. `reasons` names the ISO/IEC 29794-5 measures that are too low, worst first."
+        "The face cannot be used. `reasons` names the measures that are too low, worst first: those of ISO/IEC "
+        "29794-5, and `Recognisability`, by which the recogniser itself hardly recognises the face."
     ),
     ErrorCode.UNAUTHORIZED: (
         "The access token is missing, malformed or expired, or this server did not issue it. Get a new one."
@@ -146,7 +147,7 @@ class MultipleFaces(FaceRefused):
 
 
 class LowQuality(FaceRefused):
-    """The face cannot be used. ``reasons`` are names of ISO/IEC 29794-5 measures, worst first."""
+    """The face cannot be used. ``reasons`` are names of quality measures, worst first."""
 
     code = ErrorCode.LOW_QUALITY
 

@@ -209,7 +209,7 @@ class ErrorBody(WireModel):
     request_id: str
     reasons: list[str] = Field(
         default_factory=list,
-        description="With `LOW_QUALITY`: the ISO/IEC 29794-5 measures that are too low, worst first.",
+        description="With `LOW_QUALITY`: the quality measures that are too low, worst first.",
     )
 
 
