@@ -268,6 +268,12 @@ def _record(connection: Connection, name: str, value: Any) -> None:
     connection.execute(insert(deployment).values(name=name, value=value))
 
 
+def is_outdated(settings: Settings) -> bool:
+    """Whether the next opening would upgrade the database. Raises SetupError if it cannot be opened."""
+    with _as_setup_error(settings):
+        return migrations.was_made(settings.database_address) and not migrations.is_newest(settings.database_address)
+
+
 def _upgrade(settings: Settings) -> None:
     """Upgrade the database to the newest version. Raises SetupError."""
     if settings.database_url is None:

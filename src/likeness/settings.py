@@ -359,6 +359,11 @@ class Settings(BaseModel):
         return self.key_file or self.data_dir / "master.key"
 
     @property
+    def key_is_beside_the_data(self) -> bool:
+        """Whether the master key lies in the data folder, so that one copy has both."""
+        return self.master_key_file.resolve().is_relative_to(self.data_dir.resolve())
+
+    @property
     def templates_folder(self) -> Path | None:
         """Where a file holds the templates that searches read; None: they are in memory."""
         return self.data_dir if self.templates == "mapped" else None

@@ -31,7 +31,8 @@ class _Commands(LazyGroup):
         "webhook": "likeness.cli.webhook:webhook",
         "move": "likeness.cli.move:move",
         "keys": "likeness.cli.keys:keys",
-        "audit": "likeness.cli.audit:audit",
+        "audit": "likeness.cli.oversight.audit:audit",
+        "doctor": "likeness.cli.oversight.doctor:doctor",
         "shards": "likeness.cli.gallery.shards:shards",
     }
 

@@ -25,4 +25,9 @@ def init() -> None:
     console.print(
         f"Master key   {escape(str(settings.master_key_file.resolve()))}  [yellow](back it up, apart from the data)[/]"
     )
+    if settings.key_is_beside_the_data:
+        console.print(
+            "[yellow]Warning:[/] the key lies beside the data, so a copy of the folder opens everything. Before you "
+            "store real faces, move the key file elsewhere and name it in LIKENESS_KEY_FILE."
+        )
     console.print("Next: [bold]likeness tenant create NAME[/], then [bold]likeness serve[/]")

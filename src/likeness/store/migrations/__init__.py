@@ -40,7 +40,7 @@ def version_of(connection: Connection) -> str | None:
 
 def upgrade(database_url: str) -> None:
     """Bring the database to the newest version. Quick if it has that version. Raises UnknownVersion."""
-    if _is_newest(database_url):
+    if is_newest(database_url):
         return
     # The import takes half a second, and only the first start of a new version needs it.
     from alembic import command  # noqa: PLC0415
@@ -63,7 +63,8 @@ def configuration(database_url: str) -> "Config":
     return configuration
 
 
-def _is_newest(database_url: str) -> bool:
+def is_newest(database_url: str) -> bool:
+    """Whether the database has the newest version."""
     if not _exists(database_url):
         return False
     with _engine(database_url).connect() as connection:

@@ -1,0 +1,1 @@
+"""Commands that check the deployment and show who did what."""

@@ -1,0 +1,1 @@
+"""What is wrong with a deployment and its machine, and what to do about it: ``likeness doctor``."""
