@@ -39,6 +39,14 @@ def test_what_is_no_name_of_a_host_is_refused(hosts: str) -> None:
         Settings(hosts=hosts)
 
 
+def test_a_certificate_comes_through_a_proxy() -> None:
+    assert Settings(proxies="10.0.0.0/8, ::1", certificate_header="X-Client-Cert").proxies == "10.0.0.0/8,::1/128"
+    with pytest.raises(ValidationError, match="needs LIKENESS_PROXIES"):
+        Settings(certificate_header="X-Client-Cert")
+    with pytest.raises(ValidationError):
+        Settings(proxies="10.0.0.1/8")
+
+
 def test_every_bad_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIKENESS_PORT", "x")
     monkeypatch.setenv("LIKENESS_WORKERS", "0")

@@ -34,6 +34,7 @@ from likeness.store.sharing.holding import LeaseHolder
 from likeness.web import http
 from likeness.web.hosts import KnownHosts
 from likeness.web.pagination import Cursors
+from likeness.web.proxies import Proxies
 from likeness.web.quota import CallsAtOnce, Quota
 from likeness.web.request_context import BodyPace, RequestContext
 
@@ -126,6 +127,7 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
         admission=admission,
         tokens=tokens,
         clients=deployment.clients,
+        proxies=Proxies(settings.proxies, settings.certificate_header),
         tenants=deployment.tenants,
         client_quota=Quota("client", settings.requests_per_minute, clock),
         tenant_quota=Quota("tenant", settings.tenant_requests_per_minute, clock),

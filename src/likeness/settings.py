@@ -95,6 +95,13 @@ class Settings(BaseModel):
         "From them alone the server takes the caller's address out of `X-Forwarded-For`. Without them, the caller's "
         "address is that of the connection.",
     )
+    certificate_header: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9-]{1,64}$",
+        description="Header in which the proxies of `LIKENESS_PROXIES` give the certificate of the caller's TLS "
+        "connection. They must set it or delete it in every request: see "
+        "[Certificates of clients](security.md#who-may-do-what).",
+    )
     database_url: str | None = Field(
         None, description="SQLAlchemy URL of the database. By default an SQLite file in the data folder."
     )
@@ -273,6 +280,13 @@ class Settings(BaseModel):
         if url.path not in {None, "/"} or url.query or url.fragment or url.username or url.password:
             raise ValueError("must be a bare origin such as https://face.example.com, without a path")
         return str(url).rstrip("/")
+
+    @field_validator("certificate_header")
+    @classmethod
+    def _from_a_proxy(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if value is not None and others.data.get("proxies") is None:
+            raise ValueError("needs LIKENESS_PROXIES: the server believes this header from a proxy only")
+        return value
 
     @field_validator("attempts_per_photo")
     @classmethod

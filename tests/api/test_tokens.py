@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import hashlib
 import json
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -218,6 +220,74 @@ def test_a_proxy_of_ours_names_the_callers_address(tmp_path: Any) -> None:
             )
         }
         assert list(statuses.values()) == [200, 200, 200, 200, 403, 403, 403, 403]
+
+
+@pytest.fixture(scope="module")
+def behind_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    settings = test_settings(tmp_path_factory.mktemp("data"), proxies="127.0.0.1", certificate_header="X-Client-Cert")
+    with serving(settings) as server:
+        yield server
+
+
+def presenting(content: bytes) -> dict[str, str]:
+    """Give the header of a proxy whose caller has a certificate with this content."""
+    return {"X-Client-Cert": f":{base64.b64encode(content).decode()}:"}
+
+
+def thumbprint(content: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+
+
+def require_certificates(api: Api, *contents: bytes) -> None:
+    settings = ClientSettings(certificates=tuple(map(thumbprint, contents)))
+    api.server.deployment.clients.change_settings(api.client_id, settings)
+    api.server.clock.move(FRESH_SECONDS)
+
+
+def test_a_clients_certificate_is_its_proof_and_its_token_is_bound_to_it(behind_proxy: Server) -> None:
+    with calling(behind_proxy) as api, calling(behind_proxy) as other:
+        require_certificates(api, b"one", b"two")
+        by_id = {"grant_type": "client_credentials", "client_id": api.client_id}
+        reply = api.http.post(PATH, data=by_id, headers=presenting(b"one"))
+        assert reply.status_code == 200, reply.text
+        token = reply.json()["access_token"]
+        assert claims_of(token)["cnf"] == {"x5t#S256": thumbprint(b"one")}
+        statuses = {}
+        for name, shown in {"its own": presenting(b"one"), "its other": presenting(b"two"), "none": {}}.items():
+            headers = {"Authorization": f"Bearer {token}", **shown}
+            statuses[name] = api.call("GET", "/api/v1/face/one-to-n", headers=headers).status_code
+        assert statuses == {"its own": 200, "its other": 401, "none": 401}
+        for refused in (
+            api.http.post(PATH, data=by_id, headers=presenting(b"three")),
+            api.http.post(PATH, data=by_id),
+            api.http.post(PATH, data=form(api)),  # the secret alone
+            api.http.post(PATH, data=form(api), headers=presenting(b"three")),
+            other.http.post(PATH, data=by_id | {"client_id": other.client_id}, headers=presenting(b"one")),
+        ):
+            assert_oauth_error(refused, 401, "invalid_client")
+        assert api.http.post(PATH, data=form(api), headers=presenting(b"two")).status_code == 200
+        # A client without certificates may have one all the same.
+        token = other.http.post(PATH, data=form(other), headers=presenting(b"one")).json()["access_token"]
+        assert "cnf" not in claims_of(token)
+        assert list_entries(other, token) == 200
+
+
+def test_a_token_ends_with_its_certificate(behind_proxy: Server) -> None:
+    with calling(behind_proxy) as api:
+        unbound = api.token()
+        require_certificates(api, b"one")
+        by_id = {"grant_type": "client_credentials", "client_id": api.client_id}
+        token = api.http.post(PATH, data=by_id, headers=presenting(b"one")).json()["access_token"]
+
+        def status(token: str) -> int:
+            headers = {"Authorization": f"Bearer {token}"} | presenting(b"one")
+            return api.call("GET", "/api/v1/face/one-to-n", headers=headers).status_code
+
+        assert (status(token), status(unbound)) == (200, 401)
+        require_certificates(api, b"two")
+        assert status(token) == 401
+        require_certificates(api)
+        assert (status(token), status(unbound)) == (401, 200)
 
 
 def test_a_disabled_clients_token_opens_nothing(tmp_path: Any) -> None:

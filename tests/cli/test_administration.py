@@ -332,6 +332,11 @@ def test_a_client_is_set_up_and_its_secrets_change(folder: Path) -> None:
     with pytest.raises(InvalidInput, match="no public key"):
         run("client", "set", client_id, "--key", str(folder / "master.key"))
     assert '"keys": []' in run("client", "set", client_id, "--key", "none")
+    with pytest.raises(InvalidInput, match="no certificate"):
+        run("client", "set", client_id, "--certificate", str(key))
+    key.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    assert "cJ6AyISHokEeHuTfufIqhhSS0gxHZRUMDHlKvXD4FHw" in run("client", "set", client_id, "--certificate", str(key))
+    assert '"certificates": []' in run("client", "set", client_id, "--certificate", "none")
     run("client", "set", client_id, "--network", "any")
     assert "10.1" not in run("client", "list", "acme")
 

@@ -11,7 +11,9 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
+import httpx
 import pytest
 import uvicorn
 import yaml
@@ -21,12 +23,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from lacking import needed_program
+from likeness.access.clients import FRESH_SECONDS
+from likeness.access.schemas import ClientSettings
 from likeness.engine.fake import fake_photo
 from likeness.server import protocol
 from likeness.settings import Settings
 from likeness.web.http import BodyLimits
+from likeness.web.proxies import thumbprint_of
 from scripted_sessions import PERSON_FRAME, open_session, ready_browser, scripted
-from servers import Server, calling, wait_until_ready
+from servers import Server, calling, serving, test_settings, wait_until_ready
 
 PROXIES = Path(__file__).resolve().parents[2] / "deploy" / "proxies"
 NGINX, HAPROXY, ENVOY_TEXT = ((PROXIES / name).read_text() for name in ("nginx.conf", "haproxy.cfg", "envoy.yaml"))
@@ -261,6 +266,50 @@ def test_calls_and_sessions_pass_through(
         too_empty = api.call("POST", "/api/v1/face/match", content=b" " * most, headers=json_type)
         assert (too_empty.status_code, "error" in too_empty.json()) == (400, True)
         assert status_of_head(url, body_bytes=most + (4 << 20)) == refusal
+
+
+def nginx_with_certificates(place: Place) -> list[str | Path]:
+    command = nginx(place)
+    place.put("likeness.conf", (place.folder / "likeness.conf").read_text().replace("#certificates ", ""))
+    check([*command, "-t"])
+    return command
+
+
+def haproxy_with_certificates(place: Place) -> list[str | Path]:
+    command = haproxy(place)
+    chain = place.folder / "chain.pem"
+    wanted = f"ca-file {chain} verify optional crt-ignore-err all ca-ignore-err all"
+    example = (place.folder / "haproxy.cfg").read_text().replace("#certificates ", "")
+    place.put("haproxy.cfg", changed(example, **{f" ssl crt {chain}": f" ssl crt {chain} {wanted}"}))
+    check([*command[:-1], "-c"])
+    return command
+
+
+@pytest.mark.parametrize("proxy", [nginx_with_certificates, haproxy_with_certificates])
+def test_a_client_proves_itself_by_its_certificate(
+    proxy: Callable[[Place], list[str | Path]], certified: Path, tmp_path: Path
+) -> None:
+    own = (certified / "chain.pem").read_text()
+    settings = test_settings(tmp_path / "data", proxies="127.0.0.1", certificate_header="X-Client-Cert")
+    context = ssl.create_default_context()
+    context.load_cert_chain(certified / "chain.pem")
+    with serving(settings) as server, running(proxy, server, certified) as url, calling(server) as api:
+        thumbprint = thumbprint_of(own)
+        assert thumbprint
+        server.deployment.clients.change_settings(api.client_id, ClientSettings(certificates=(thumbprint,)))
+        server.clock.move(FRESH_SECONDS)
+        form = {"grant_type": "client_credentials", "client_id": api.client_id}
+        claimed = {"X-Client-Cert": quote(own[: own.index("-----BEGIN PRIVATE")])}
+        with httpx.Client(base_url=url, verify=context) as bank, httpx.Client(base_url=url) as stranger:
+            token = bank.post("/api/oauth/token", data=form).json()["access_token"]
+            headers = {"Authorization": f"Bearer {token}"}
+            statuses = [
+                bank.get("/api/v1/face/one-to-n", headers=headers).status_code,
+                stranger.get("/api/v1/face/one-to-n", headers=headers).status_code,
+                stranger.get("/api/v1/face/one-to-n", headers=headers | claimed).status_code,
+                stranger.post("/api/oauth/token", data=form, headers=claimed).status_code,
+            ]
+        assert statuses == [200, 401, 401, 401]
 
 
 def status_of_head(url: str, *, body_bytes: int) -> int:

@@ -142,7 +142,7 @@ class Clients:
         return row if any(self._secrets.holds(client_id, client_secret, each) for each in held) else None
 
     async def with_keys(self, client_id: str) -> ClientRow | None:
-        """Give a client that has keys of its own, as it was at most half a minute ago, or None.
+        """Give a client that has keys or certificates of its own, as it was at most half a minute ago, or None.
 
         So strangers who invent ids cause no query of the database. Raises ServiceUnavailable.
         """

@@ -18,7 +18,6 @@ from likeness.audit.actions import ISSUED, REFUSED, Action
 from likeness.audit.actor import Actor
 from likeness.errors import LikenessError, TooManyRequests
 from likeness.kit.ids import is_uuid
-from likeness.web.addresses import peer_of
 from likeness.web.components import Component, components_of
 from likeness.web.http import read_body, refuse_encoded
 from likeness.web.wire import example
@@ -140,7 +139,8 @@ async def handle_oauth_fault(_request: Request, fault: Exception) -> JSONRespons
 async def issue_token(request: Request, tokens: TokensComponent) -> JSONResponse:
     """Exchange a client's id and secret for a token of 30 minutes. Send them in the form or as HTTP Basic.
 
-    A client with a key of its own sends a signed assertion instead (`private_key_jwt`).
+    A client with a key of its own sends a signed assertion instead (`private_key_jwt`). A client with a TLS
+    certificate sends only its id.
     """
     try:
         return await _issue(tokens, request, await _read_form(request))
@@ -154,14 +154,17 @@ async def _issue(tokens: Tokens, request: Request, form: dict[str, str]) -> JSON
     if form["grant_type"] != "client_credentials":
         raise OAuthFault("unsupported_grant_type", "Only grant_type=client_credentials is supported.")
     scopes = frozenset(form["scope"].split()) if form.get("scope", "").strip() else None
-    peer = peer_of(request)
+    caller = components_of(request.app, AccessComponents).proxies.caller(request)
     if "client_assertion" in form or "client_assertion_type" in form:
         assertion = _assertion(request, form)
         client_id = subject_of(assertion)
-        issuing = tokens.issue_for_assertion(assertion, form.get("client_id"), scopes, peer=peer)
+        issuing = tokens.issue_for_assertion(assertion, form.get("client_id"), scopes, caller=caller)
+    elif caller.certificate and form.get("client_id") and not (form.get("client_secret") or _authorization(request)):
+        client_id = form["client_id"]
+        issuing = tokens.issue_for_certificate(client_id, scopes, caller=caller)
     else:
         client_id, client_secret = _credentials(request, form)
-        issuing = tokens.issue(client_id, client_secret, scopes, peer=peer)
+        issuing = tokens.issue(client_id, client_secret, scopes, caller=caller)
     try:
         issued = await _recorded(request, client_id, issuing)
     except InvalidClient as error:
@@ -214,8 +217,12 @@ async def _read_form(request: Request) -> dict[str, str]:
     return form
 
 
+def _authorization(request: Request) -> str:
+    return request.headers.get("authorization", "")
+
+
 def _assertion(request: Request, form: dict[str, str]) -> str:
-    if form.get("client_secret") or "authorization" in request.headers:
+    if form.get("client_secret") or _authorization(request):
         raise OAuthFault("invalid_request", "Send the client's secret or an assertion, not both.")
     if form.get("client_assertion_type") != ASSERTION_TYPE:
         raise OAuthFault("invalid_request", f"The client_assertion_type must be {ASSERTION_TYPE}.")
@@ -225,7 +232,7 @@ def _assertion(request: Request, form: dict[str, str]) -> str:
 
 
 def _credentials(request: Request, form: dict[str, str]) -> tuple[str, str]:
-    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    scheme, _, encoded = _authorization(request).partition(" ")
     given: list[Any] = [form.get("client_id"), form.get("client_secret")]
     if scheme.lower() == "basic":
         if form.get("client_secret"):

@@ -49,6 +49,10 @@ class ClientRow:
         return not self.disabled and self.settings is not None
 
     @property
+    def certificates(self) -> tuple[str, ...]:
+        return self.settings.certificates if self.settings else ()
+
+    @property
     def hides_scores(self) -> bool:
         return self.settings is None or self.settings.scores is Scores.LEVEL
 
@@ -92,9 +96,9 @@ def find_client(connection: Connection, client_id: str) -> ClientRow | None:
 
 
 def clients_with_keys(connection: Connection) -> list[ClientRow]:
-    """Give the enabled clients of all tenants that have keys of their own."""
+    """Give the enabled clients of all tenants that have keys or certificates of their own."""
     rows = connection.execute(select(clients).where(clients.c.disabled_at.is_(None)))
-    return [client for client in map(_client, rows) if client.settings is not None and client.settings.keys]
+    return [each for each in map(_client, rows) if each.settings and (each.settings.keys or each.certificates)]
 
 
 def clients_of(connection: Connection, tenant_id: str) -> list[ClientRow]:

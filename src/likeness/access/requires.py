@@ -17,8 +17,8 @@ from likeness.audit.trail import Trail
 from likeness.errors import Forbidden, Unauthorized
 from likeness.kit.fairness import OWNER
 from likeness.tenants.service import Tenants
-from likeness.web.addresses import peer_of
 from likeness.web.components import Component, components_of
+from likeness.web.proxies import Proxies
 from likeness.web.quota import CallsAtOnce, Quota
 from likeness.web.route import OfRequest
 
@@ -34,6 +34,7 @@ class AccessComponents:
     tenant_quota: Quota
     calls_at_once: CallsAtOnce
     trail: Trail
+    proxies: Proxies
 
 
 TenantsComponent = Annotated[Tenants, Depends(Component(AccessComponents, lambda components: components.tenants))]
@@ -63,7 +64,12 @@ class Requires(OfRequest):
         client = await components.clients.enabled(principal.client_id)
         if client is None:
             raise Unauthorized("The client of this token is disabled, or was erased.")
-        if not client.allows(peer_of(request)):
+        caller = components.proxies.caller(request)
+        is_bound = principal.certificate or client.certificates
+        if is_bound and (caller.certificate != principal.certificate or caller.certificate not in client.certificates):
+            components.trail.record(Action.REFUSAL, "certificate", outcome=REFUSED)
+            raise Unauthorized("The access token needs the client's certificate. Get a new one with the certificate.")
+        if not client.allows(caller.address):
             components.trail.record(Action.REFUSAL, "address", outcome=REFUSED)
             raise Forbidden("This client may not call from this address.")
         request.state.hides_scores = client.hides_scores

@@ -4,11 +4,14 @@ import ipaddress
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from likeness.web.addresses import PeerAddress
 
 ClientNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+Thumbprint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
 
 
 class Scores(StrEnum):
@@ -25,6 +28,9 @@ class ClientSettings(BaseModel):
 
     keys: Annotated[tuple[dict[str, str], ...], Field(max_length=5)] = Field(
         (), description="Public keys (JWK) whose owner needs no secret (see ``likeness.access.assertions``)."
+    )
+    certificates: Annotated[tuple[Thumbprint, ...], Field(max_length=5)] = Field(
+        (), description="SHA-256 of the client's TLS certificates (RFC 8705). With any, its tokens need one of them."
     )
     scores: Scores = Field(
         Scores.FULL, description="Whether answers have the score of a comparison, or only its level."

@@ -13,13 +13,15 @@ from likeness.errors import TooManyRequests, Unauthorized
 from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id
 from likeness.kit.jose import InvalidToken, Signer
-from likeness.web.addresses import PeerAddress
+from likeness.web.proxies import Caller
 
 log = logging.getLogger("likeness.access")
 
 AUDIENCE = "likeness-api"
 TYPE = "at+jwt"
 """The kind of token in its header (RFC 9068 §2.1)."""
+THUMBPRINT = "x5t#S256"
+NOBODY = Caller()
 FAILURE_WINDOW_SECONDS = 60.0
 TRACKED_CLIENTS = 10_000
 TRACKED_CHARACTERS = 64
@@ -51,6 +53,8 @@ class Principal:
     tenant_id: str
     client_id: str
     scopes: frozenset[str]
+    certificate: str | None = None
+    """The certificate that its token is bound to, as :class:`~likeness.web.proxies.Caller` has it."""
 
 
 class Tokens:
@@ -81,18 +85,18 @@ class Tokens:
         client_secret: str,
         scopes: frozenset[str] | None = None,
         *,
-        peer: PeerAddress | None = None,
+        caller: Caller = NOBODY,
     ) -> AccessToken:
-        """Issue a token with the client's permissions, or only with ``scopes``, to a caller at the address ``peer``.
+        """Issue a token with the client's permissions, or only with ``scopes``.
 
         Raises InvalidClient, InvalidScope, ServiceUnavailable, and TooManyRequests after too many wrong secrets. The
-        right secret always gets a token, from an address that the client may have. A client's id is not secret, so a
-        stranger who knows it must not be able to lock the client out.
+        right secret always gets a token, from an address and with a certificate that the client may have. A client's
+        id is not secret, so a stranger who knows it must not be able to lock the client out.
         """
-        return self._grant(await self._clients.verify_secret(client_id, client_secret), client_id, scopes, peer)
+        return self._grant(await self._clients.verify_secret(client_id, client_secret), client_id, scopes, caller)
 
     async def issue_for_assertion(
-        self, assertion: str, client_id: str | None, scopes: frozenset[str] | None, *, peer: PeerAddress | None
+        self, assertion: str, client_id: str | None, scopes: frozenset[str] | None, *, caller: Caller
     ) -> AccessToken:
         """Issue a token as :meth:`issue` does, to a client that signed an assertion. Raises the same errors.
 
@@ -102,15 +106,30 @@ class Tokens:
         client = await self._clients.with_keys(claimed) if client_id in {None, claimed} else None
         if client is not None and not self._assertions.accepts(client, assertion):
             client = None
-        return self._grant(client, claimed, scopes, peer)
+        return self._grant(client, claimed, scopes, caller)
+
+    async def issue_for_certificate(
+        self, client_id: str, scopes: frozenset[str] | None, *, caller: Caller
+    ) -> AccessToken:
+        """Issue a token as :meth:`issue` does, by the client's certificate (RFC 8705 §2.2). Raises the same errors."""
+        client = await self._clients.with_keys(client_id)
+        if client is not None and caller.certificate not in client.certificates:
+            client = None
+        return self._grant(client, client_id, scopes, caller)
 
     def _grant(
-        self, client: ClientRow | None, client_id: str, scopes: frozenset[str] | None, peer: PeerAddress | None
+        self, client: ClientRow | None, client_id: str, scopes: frozenset[str] | None, caller: Caller
     ) -> AccessToken:
-        """Issue a token to a client that proved to be itself, or count a failure for None."""
-        if client is not None and not client.allows(peer):
-            log.warning("client %s was refused a token: it may not call from %s", client.id, peer)
+        """Issue a token to a client that proved to be itself, or count a failure for None.
+
+        A client with certificates gets a token that is bound to the one of this connection (RFC 8705 §3).
+        """
+        if client is not None and not client.allows(caller.address):
+            log.warning("client %s was refused a token: it may not call from %s", client.id, caller.address)
             raise InvalidClient  # a thief of the secret does not learn that it is right
+        if client is not None and client.certificates and caller.certificate not in client.certificates:
+            log.warning("client %s was refused a token: its certificate is missing", client.id)
+            raise InvalidClient
         if client is None:
             tracked = client_id[:TRACKED_CHARACTERS]
             self._refuse_guessing(tracked)
@@ -135,6 +154,8 @@ class Tokens:
             "jti": jti,
             "scope": list(ordered),
         }
+        if client.certificates:
+            claims["cnf"] = {THUMBPRINT: caller.certificate}
         return AccessToken(self._signer.sign(claims, typ=TYPE), ordered, self._ttl_seconds, jti, client.tenant_id)
 
     def verify(self, authorization: str | None) -> Principal:
@@ -150,7 +171,8 @@ class Tokens:
             raise Unauthorized(
                 "The access token is malformed or expired, or this server did not issue it. Get a new one."
             ) from error
-        return Principal(claims["tenant_id"], claims["client_id"], frozenset(claims["scope"]))
+        bound_to = claims.get("cnf", {}).get(THUMBPRINT)
+        return Principal(claims["tenant_id"], claims["client_id"], frozenset(claims["scope"]), bound_to)
 
     def public_keys(self) -> dict[str, Any]:
         """Give the JWK Set that verifies tokens and results."""

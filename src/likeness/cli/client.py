@@ -72,6 +72,14 @@ def change(
             show_default=False,
         ),
     ] = None,
+    certificate: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="File with a TLS certificate of the client (PEM), which it then needs for every call. Repeat the "
+            "option for several. They replace the earlier ones; `none` removes them.",
+            show_default=False,
+        ),
+    ] = None,
     scores: Annotated[
         Scores | None, typer.Option(help="Whether answers have the score of a comparison, or only its level.")
     ] = None,
@@ -91,7 +99,12 @@ def change(
 
     Example: likeness client set 5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2 --network 10.1.0.0/16
     """
-    given = {"keys": _read_keys(key) if key else None, "scores": scores, "networks": network or None}
+    given = {
+        "keys": _read_keys(key) if key else None,
+        "certificates": _read_certificates(certificate) if certificate else None,
+        "scores": scores,
+        "networks": network or None,
+    }
     with closing(open_deployment(Settings())) as deployment:
         kept = (deployment.clients.get(client_id).settings or ClientSettings()).model_dump(exclude_unset=True)
         changed = kept | {key: value for key, value in given.items() if value is not None}
@@ -162,11 +175,25 @@ def show_credentials(credentials: ClientCredentials) -> None:
 def _read_keys(files: list[Path]) -> list[dict[str, str]]:
     from likeness.access.assertions import read_keys  # noqa: PLC0415  a tenth of what most commands import
 
+    return [each for text in _texts(files) for each in read_keys(text)]
+
+
+def _read_certificates(files: list[Path]) -> list[str | None]:
+    from likeness.web.proxies import thumbprint_of  # noqa: PLC0415  Starlette is not needed otherwise
+
+    found = [thumbprint_of(text) for text in _texts(files)]
+    if None in found:
+        raise InvalidInput("The file has no certificate in PEM.")
+    return found
+
+
+def _texts(files: list[Path]) -> list[str]:
+    """Read the files that an option names. The word ``none`` stands for no file."""
     if files == [Path("none")]:
         return []
     if missing := [str(file) for file in files if not file.is_file()]:
         raise InvalidInput(f"There is no file {missing[0]}.")
-    return [each for file in files for each in read_keys(file.read_text(errors="replace"))]
+    return [file.read_text(errors="replace") for file in files]
 
 
 def _settings(row: ClientRow) -> str:

@@ -78,8 +78,7 @@ def make_server(app: Any, settings: Settings, *, refuse_waiting: Callable[[], No
         log_config=None,
         access_log=False,  # each call's line is written by likeness.web.request_context
         server_header=False,
-        proxy_headers=settings.proxies is not None,
-        forwarded_allow_ips=settings.proxies,
+        proxy_headers=False,  # likeness.web.proxies reads them
         timeout_graceful_shutdown=STOP_SECONDS,
         # A larger message is not a camera frame. Frames are JPEGs, so further compression gains nothing.
         ws_max_size=settings.max_frame_bytes + FRAME_HEADER_ROOM,

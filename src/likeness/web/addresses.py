@@ -1,10 +1,6 @@
 """Internet addresses of callers and of this server."""
 
 import ipaddress
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from starlette.requests import HTTPConnection
 
 PeerAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -22,8 +18,3 @@ def read_address(text: str) -> PeerAddress | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
-
-
-def peer_of(request: "HTTPConnection") -> PeerAddress | None:
-    """Give the caller's address: the connection's, or what a proxy of ``LIKENESS_PROXIES`` says. None if unknown."""
-    return read_address(request.client.host) if request.client else None
