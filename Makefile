@@ -1,6 +1,6 @@
 # Two commands: `make run` sets up, starts and checks the server; `make test` runs the tests.
 .DEFAULT_GOAL := help
-.PHONY: help run unit test test-all cov check check-js fix docs bench
+.PHONY: help run unit test test-all cov check check-js fix docs sbom bench
 
 UV := sh scripts/uv
 NODE_TOOLS := tests/conformance/node_modules/.bin
@@ -51,6 +51,10 @@ fix: ## correct what the linter can, and format everything
 docs: ## write the generated parts of docs/*.md
 	@$(UV) sync --quiet --locked --all-extras --group test
 	@$(UV) run --no-sync python scripts/write_docs.py
+
+sbom: ## write the bill of materials (CycloneDX) and the licences of packages and weights into dist/
+	@$(UV) sync --quiet --locked --all-extras --group test
+	@$(UV) run --no-sync python scripts/write_sbom.py dist
 
 bench: ## run all benchmarks and write benchmarks/report.html; QUICK=1 takes 3 minutes; NAME=search ARGS=--quick runs one
 	@$(UV) sync --quiet --locked --all-extras --group benchmark
