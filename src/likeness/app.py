@@ -35,7 +35,7 @@ from likeness.web import http
 from likeness.web.hosts import KnownHosts
 from likeness.web.pagination import Cursors
 from likeness.web.proxies import Proxies
-from likeness.web.quota import CallsAtOnce, Quota
+from likeness.web.quota import Limits
 from likeness.web.request_context import BodyPace, RequestContext
 
 log = logging.getLogger("likeness")
@@ -62,6 +62,7 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
     signer = deployment.signing_keys.signer()
     photos = SizedExecutor("photo", workers=settings.workers)
     faces = FaceWorkers(engine, photos, processes)
+    limits = Limits.of(settings, clock)
     tokens = Tokens(
         deployment.clients,
         signer,
@@ -69,6 +70,7 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
         issuer=settings.origin,
         ttl_seconds=settings.token_ttl_seconds,
         failures_per_minute=settings.token_failures_per_minute,
+        quota=limits.client,
     )
     gallery = compose_gallery(deployment, faces)
     sessions = compose_sessions(deployment, faces, gallery.service, signer)
@@ -129,9 +131,7 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
         clients=deployment.clients,
         proxies=Proxies(settings.proxies, settings.certificate_header),
         tenants=deployment.tenants,
-        client_quota=Quota("client", settings.requests_per_minute, clock),
-        tenant_quota=Quota("tenant", settings.tenant_requests_per_minute, clock),
-        calls_at_once=CallsAtOnce(settings.tenant_calls),
+        limits=limits,
         trail=deployment.trail,
         matcher=Matcher(faces),
         gallery=gallery.service,

@@ -138,7 +138,7 @@ def test_a_tenant_has_so_many_calls_at_once(tmp_path: Path) -> None:
     """A call counts from its head to the end of its answer, however it ends."""
     path = "/api/v1/face/match"
     with serving(test_settings(tmp_path, tenant_calls=2)) as server, calling(server) as api, calling(server) as other:
-        calls = server.components.calls_at_once
+        calls = server.components.limits.at_once
         with begin_upload(api, path), begin_upload(api, path):
             wait_until(lambda: calls._running[api.tenant.id] == 2)
             refused = api.match(PHOTO, PHOTO)

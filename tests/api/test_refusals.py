@@ -164,21 +164,38 @@ def test_a_tenant_may_refuse_any_second_face(server: Server) -> None:
 
 
 def test_a_client_has_so_many_calls_a_minute(tmp_path: Path) -> None:
-    with serving(test_settings(tmp_path, requests_per_minute=2)) as server, calling(server) as api:
+    with serving(test_settings(tmp_path, requests_per_minute=3)) as server, calling(server) as api:
+        # The token was the first call.
         assert [api.match(PHOTO, PHOTO).status_code for _ in range(2)] == [200, 200]
         stopped = api.match(PHOTO, PHOTO)
         assert_refused(stopped, 429, ErrorCode.TOO_MANY_REQUESTS)
-        assert stopped.headers["retry-after"] == "30"
-        assert stopped.headers["ratelimit-policy"] == '"client";q=2;w=60'
-        assert stopped.headers["ratelimit"] == '"client";r=0;t=30'
+        assert stopped.headers["retry-after"] == "20"
+        assert stopped.headers["ratelimit-policy"] == '"client";q=3;w=60'
+        assert stopped.headers["ratelimit"] == '"client";r=0;t=20'
         with another_client(api) as second:
             assert second.match(PHOTO, PHOTO).status_code == 200
-        server.clock.move(30)
+        server.clock.move(20)
         assert [api.match(PHOTO, PHOTO).status_code for _ in range(2)] == [200, 429]
 
 
+def test_a_call_that_is_refused_is_a_call_and_so_is_a_token(tmp_path: Path) -> None:
+    with serving(test_settings(tmp_path, requests_per_minute=3)) as server:
+        with calling(server, scopes=frozenset({Scope.FACE_MATCH})) as api:
+            assert [api.search(PHOTO).status_code for _ in range(3)] == [403, 403, 429]
+        with calling(server) as api:
+            form = {
+                "grant_type": "client_credentials",
+                "client_id": api.client_id,
+                "client_secret": api.client_secret,
+            }
+            replies = [api.http.post("/api/oauth/token", data=form) for _ in range(3)]
+            assert [reply.status_code for reply in replies] == [200, 200, 429]
+            assert replies[2].json()["error"] == "temporarily_unavailable"
+            assert replies[2].headers["ratelimit-policy"] == '"client";q=3;w=60'
+
+
 def test_a_tenants_clients_have_so_many_calls_a_minute_together(tmp_path: Path) -> None:
-    settings = test_settings(tmp_path, requests_per_minute=2, tenant_requests_per_minute=3)
+    settings = test_settings(tmp_path, requests_per_minute=3, tenant_requests_per_minute=3)
     with serving(settings) as server, calling(server) as api, another_client(api) as second:
         # What the first client does beyond its own limit takes nothing from the second one.
         assert [api.match(PHOTO, PHOTO).status_code for _ in range(9)] == [200, 200, *[429] * 7]
@@ -192,11 +209,11 @@ def test_a_tenants_clients_have_so_many_calls_a_minute_together(tmp_path: Path) 
 
 def test_there_are_limits_without_any_setting(server: Server) -> None:
     with calling(server) as api, calling(server) as other:
-        for _ in range(DEFAULTS["requests_per_minute"]):
-            server.components.client_quota.take(api.client_id)
+        for _ in range(DEFAULTS["requests_per_minute"] - 1):  # the token was the first call
+            server.components.limits.client.take(api.client_id)
         assert_refused(api.match(PHOTO, PHOTO), 429, ErrorCode.TOO_MANY_REQUESTS)
         for _ in range(DEFAULTS["tenant_requests_per_minute"]):
-            server.components.tenant_quota.take(other.tenant.id)
+            server.components.limits.tenant.take(other.tenant.id)
         assert_refused(other.match(PHOTO, PHOTO), 429, ErrorCode.TOO_MANY_REQUESTS)
 
 

@@ -19,7 +19,7 @@ from likeness.kit.fairness import OWNER
 from likeness.tenants.service import Tenants
 from likeness.web.components import Component, components_of
 from likeness.web.proxies import Proxies
-from likeness.web.quota import CallsAtOnce, Quota
+from likeness.web.quota import Limits
 from likeness.web.route import OfRequest
 
 
@@ -30,9 +30,7 @@ class AccessComponents:
     tokens: Tokens
     clients: Clients
     tenants: Tenants
-    client_quota: Quota
-    tenant_quota: Quota
-    calls_at_once: CallsAtOnce
+    limits: Limits
     trail: Trail
     proxies: Proxies
 
@@ -73,11 +71,8 @@ class Requires(OfRequest):
             components.trail.record(Action.REFUSAL, "address", outcome=REFUSED)
             raise Forbidden("This client may not call from this address.")
         request.state.hides_scores = client.hides_scores
+        request.state.leave = components.limits.enter(principal.tenant_id, principal.client_id)
         demand(principal, *self.any_of, trail=components.trail)
-        # The client's comes first: what it does beyond its own limit takes nothing from the tenant's others.
-        components.client_quota.take(principal.client_id)
-        components.tenant_quota.take(principal.tenant_id)
-        request.state.leave = components.calls_at_once.enter(principal.tenant_id)
         OWNER.set(principal.tenant_id)
         return principal
 

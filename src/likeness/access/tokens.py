@@ -14,6 +14,7 @@ from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id
 from likeness.kit.jose import InvalidToken, Signer
 from likeness.web.proxies import Caller
+from likeness.web.quota import Quota
 
 log = logging.getLogger("likeness.access")
 
@@ -69,6 +70,7 @@ class Tokens:
         issuer: str,
         ttl_seconds: int,
         failures_per_minute: int,
+        quota: Quota,
     ) -> None:
         self._clients = clients
         self._signer = signer
@@ -77,6 +79,7 @@ class Tokens:
         self._issuer = issuer
         self._ttl_seconds = ttl_seconds
         self._failures_per_minute = failures_per_minute
+        self._quota = quota
         self._failures: dict[str, deque[float]] = {}
 
     async def issue(
@@ -89,9 +92,9 @@ class Tokens:
     ) -> AccessToken:
         """Issue a token with the client's permissions, or only with ``scopes``.
 
-        Raises InvalidClient, InvalidScope, ServiceUnavailable, and TooManyRequests after too many wrong secrets. The
-        right secret always gets a token, from an address and with a certificate that the client may have. A client's
-        id is not secret, so a stranger who knows it must not be able to lock the client out.
+        Raises InvalidClient, InvalidScope, ServiceUnavailable, and TooManyRequests after too many calls of the client
+        or too many wrong secrets. Wrong secrets never keep the right one from getting a token: a client's id is not
+        secret, so a stranger who knows it must not be able to lock the client out.
         """
         return self._grant(await self._clients.verify_secret(client_id, client_secret), client_id, scopes, caller)
 
@@ -120,7 +123,7 @@ class Tokens:
     def _grant(
         self, client: ClientRow | None, client_id: str, scopes: frozenset[str] | None, caller: Caller
     ) -> AccessToken:
-        """Issue a token to a client that proved to be itself, or count a failure for None.
+        """Issue a token to a client that proved to be itself, or count a failure for None. It is one of its calls.
 
         A client with certificates gets a token that is bound to the one of this connection (RFC 8705 §3).
         """
@@ -135,6 +138,7 @@ class Tokens:
             self._refuse_guessing(tracked)
             self._note_failure(tracked)
             raise InvalidClient
+        self._quota.take(client.id)
         held = frozenset(client.scopes)
         granted = held if scopes is None else scopes
         if not granted <= held:

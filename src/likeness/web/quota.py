@@ -6,11 +6,13 @@ They are in memory, because one process serves a deployment.
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from likeness.errors import TooManyRequests
 from likeness.kit.clock import Clock
 from likeness.kit.metrics import Count
+from likeness.settings import Settings
 
 MINUTE_SECONDS = 60.0
 TRACKED = 10_000
@@ -86,3 +88,29 @@ class CallsAtOnce:
         self._running[tenant] -= 1
         if not self._running[tenant]:
             del self._running[tenant]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """All limits on calls."""
+
+    client: Quota
+    tenant: Quota
+    at_once: CallsAtOnce
+
+    @classmethod
+    def of(cls, settings: Settings, clock: Clock) -> "Limits":
+        return cls(
+            Quota("client", settings.requests_per_minute, clock),
+            Quota("tenant", settings.tenant_requests_per_minute, clock),
+            CallsAtOnce(settings.tenant_calls),
+        )
+
+    def enter(self, tenant: str, client: str) -> Callable[[], None]:
+        """Count a call, and give what ends it. Raises TooManyRequests.
+
+        The client's limit comes first: what it does beyond its own takes nothing from the tenant's others.
+        """
+        self.client.take(client)
+        self.tenant.take(tenant)
+        return self.at_once.enter(tenant)
