@@ -126,6 +126,6 @@ def _in_shards(deployment: Deployment, packs: Packs) -> _Holding:
     watched = ShardWatch(partial(database.write_now, started))
 
     def upkeep(photos: EntryPhotos, sweep: PhotoSweep) -> GalleryUpkeep:
-        return ShardedUpkeep(watched, photos, sweep, database, deployment.tenants, settings.models_dir)
+        return ShardedUpkeep(watched, photos, sweep, database, deployment.tenants, packs)
 
     return _Holding(GalleriesInShards(packs, database, watched.fan_out), watched, upkeep, ray_cluster.disconnect)

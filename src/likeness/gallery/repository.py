@@ -9,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     bindparam,
     delete,
     exists,
@@ -343,14 +344,22 @@ class GalleryRepository:
         within = gallery_entries.c.key >= first_key
         if end_key is not None:
             within &= gallery_entries.c.key < end_key
-        query = (
+        query = self._templates(pack, part).where(within).execution_options(yield_per=batch)
+        yield from connection.execute(query).partitions()
+
+    def some_templates(
+        self, connection: Connection, pack: PackIdentity, part: Part, *, limit: int
+    ) -> Sequence[Row[int, str, bytes]]:
+        """Give (key, id, sealed template) of the first entries of a part that have a template of this pack."""
+        return connection.execute(self._templates(pack, part).limit(limit)).all()
+
+    def _templates(self, pack: PackIdentity, part: Part) -> Select[int, str, bytes]:
+        return (
             select(gallery_entries.c.key, gallery_entries.c.id, gallery_templates.c.sealed_template)
             .join(gallery_templates, gallery_templates.c.entry_key == gallery_entries.c.key)
-            .where(self._mine, within, part.condition, gallery_templates.c.pack == pack)
+            .where(self._mine, part.condition, gallery_templates.c.pack == pack)
             .order_by(gallery_entries.c.key)
-            .execution_options(yield_per=batch)
         )
-        yield from connection.execute(query).partitions()
 
     def newest_key(self, connection: Connection) -> int:
         """Give the highest key of all tenants' entries, or 0. Later entries get higher keys."""

@@ -205,7 +205,6 @@ def following(
     shard = Shard(
         part,
         tenants.by_id,
-        template_size,
         limit_bytes=limit_bytes,
         close_tenant=tenants.forget,
         make_index=make_index,

@@ -196,6 +196,7 @@ def test_an_erased_gallery_is_gone_with_its_key(gallery: RealGallery) -> None:
 
 
 def test_a_search_of_a_pack_without_templates_finds_nothing(gallery: RealGallery) -> None:
+    gallery.deployment.database.write_now(lambda c: gallery.rows.add(c, new_entry(OLD, seal=gallery.sound_seal)))
     with following(gallery.deployment, Part(0, 1)) as each:
         each.follower.step()
         query = replace(query_for(gallery), pack=PackIdentity("other@1"))

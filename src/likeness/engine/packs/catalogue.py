@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from likeness.engine.fake import FAKES
-from likeness.engine.packs.identity import PackId, PackIdentity, id_of
+from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.manifest import (
     Manifest,
     StoredCalibration,
@@ -83,15 +82,3 @@ class Catalogue:
     def folder(self, pack_id: PackId) -> Path:
         """Return the folder of one pack's files in this deployment. It may not exist."""
         return self.models_dir / "packs" / pack_id
-
-
-def template_size(pack: PackIdentity, models_dir: Path) -> int:
-    """Give the length of a pack's templates. This loads no model.
-
-    Raises SetupError when the pack is unknown, or another version of it is installed.
-    """
-    pack_id = id_of(pack)
-    known = FAKES[pack_id].pack if pack_id in FAKES else Catalogue(models_dir).get(pack_id).pack
-    if known.identity != pack:
-        raise SetupError(f"templates of the pack {pack} are stored, but version {known.version} is installed")
-    return known.template_size

@@ -4,11 +4,8 @@ import logging
 import threading
 from contextlib import closing
 from dataclasses import replace
-from functools import cache
 
 from likeness.deployment import Deployment, open_deployment
-from likeness.engine.packs.catalogue import template_size
-from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import ServiceUnavailable, SetupError
 from likeness.gallery.repository import Part
 from likeness.gallery.sharded.following import GalleryFollower
@@ -41,7 +38,6 @@ class RunningShard:
         self._shard = Shard(
             part,
             self._open_tenant,
-            cache(self._template_size),
             limit_bytes=limit_bytes,
             close_tenant=self._close_tenant,
             make_index=make_index,
@@ -93,6 +89,3 @@ class RunningShard:
     def _close_tenant(self, tenant_id: str) -> None:
         assert self._deployment is not None
         self._deployment.tenants.forget(tenant_id)
-
-    def _template_size(self, pack: PackIdentity) -> int:
-        return template_size(pack, self._settings.models_dir)

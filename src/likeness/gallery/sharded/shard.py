@@ -12,13 +12,13 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import NotFound, ServiceUnavailable, SetupError
@@ -26,6 +26,7 @@ from likeness.gallery.memory.galleries import REBUILD_ROWS
 from likeness.gallery.repository import GalleryPacks, GalleryRepository, Part
 from likeness.gallery.sharded.following import ChangeBatch, OutOfReach, numbers_now
 from likeness.gallery.templates.blocks import TemplateBatch, gathered, open_rows, stored_templates
+from likeness.gallery.templates.sealing import template_length
 from likeness.index.base import Answer
 from likeness.index.exact import ExactIndex, least_bytes
 from likeness.tenants.service import Tenant
@@ -33,6 +34,8 @@ from likeness.tenants.service import Tenant
 log = logging.getLogger("likeness.gallery")
 REFUSED_SECONDS = 30.0
 """A refused gallery is not loaded again sooner. Its first change after that time loads it."""
+LOOKED_AT = 9
+"""Templates whose length decides that of an index. Few of them are damaged."""
 _LOADING = -1
 NOTHING = Answer((), certified=True, size=0)
 
@@ -177,7 +180,6 @@ class Shard:
         self,
         part: Part,
         open_tenant: Callable[[str], Tenant],
-        template_size: Callable[[PackIdentity], int],
         *,
         limit_bytes: int,
         close_tenant: Callable[[str], None] = lambda _: None,
@@ -186,7 +188,6 @@ class Shard:
         self.part = part
         self._open_tenant = open_tenant
         self._close_tenant = close_tenant
-        self._template_size = template_size
         self._limit_bytes = limit_bytes
         self._make_index = make_index
         self._changed = threading.Condition()
@@ -303,10 +304,13 @@ class Shard:
     def _fill(self, held: _HeldGallery, connection: Connection, packs: GalleryPacks) -> None:
         tenant, rows = held.tenant, GalleryRepository(held.tenant.id)
         held.answer_with(packs.pack)
-        self._demand_room(self._index(held, packs.pack), rows.count(connection, self.part))
-        enrolling = [pack for pack in (packs.pack, packs.shadow) if pack]
-        for pack in dict.fromkeys([*enrolling, *rows.stored_packs(connection)]):
-            index = self._index(held, pack)
+        # The pack that answers comes first: orphans are counted against it.
+        for pack in sorted(rows.stored_packs(connection), key=lambda each: each != packs.pack):
+            index = self._index(held, pack, rows.some_templates(connection, pack, self.part, limit=LOOKED_AT))
+            if index is None:
+                continue
+            if pack == packs.pack:
+                self._demand_room(index, rows.count(connection, self.part))
             stored = stored_templates(connection, tenant, pack, index.dimension, self.part)
             for keys, templates in gathered((self._sound(held, batch) for batch in stored), REBUILD_ROWS):
                 self._demand_room(index, len(keys))
@@ -325,20 +329,21 @@ class Shard:
                 latest.setdefault(pack, {})[key] = (key, change.entry_id, sealed) if there else None  # type: ignore[assignment]
         for pack, by_key in latest.items():
             self._put(held, pack, by_key)
-        enrolling = [pack for pack in (batch.packs.pack, batch.packs.shadow) if pack]
-        for pack in enrolling:
-            self._index(held, pack)
         held.answer_with(batch.packs.pack)
+        enrolling = (batch.packs.pack, batch.packs.shadow)
         for pack in [pack for pack, index in held.indexes.items() if not len(index) and pack not in enrolling]:
             del held.indexes[pack]
         self._measure(held)
 
     def _put(self, held: _HeldGallery, pack: PackIdentity, by_key: dict[int, tuple[int, str, bytes] | None]) -> None:
         """Give entries the templates that they have now. An entry with None has none."""
-        index = self._index(held, pack)
         held.unreadable.difference_update(by_key)
         rows = [row for _, row in sorted(by_key.items()) if row]
         gone = [key for key, row in by_key.items() if row is None]
+        index = self._index(held, pack, rows)
+        if index is None:  # none of the rows opens, and there were none before
+            held.unreadable.update(row[0] for row in rows)
+            return
         if rows:
             found = self._sound(held, open_rows(held.tenant, pack, index.dimension, rows))
             self._demand_room(index, sum(key not in index for key in found.keys.tolist()))
@@ -355,10 +360,19 @@ class Shard:
             )
         return batch
 
-    def _index(self, held: _HeldGallery, pack: PackIdentity) -> ExactIndex:
+    def _index(
+        self, held: _HeldGallery, pack: PackIdentity, rows: Sequence[Row[int, str, bytes] | tuple[int, str, bytes]]
+    ) -> ExactIndex | None:
+        """Give a pack's index. A new one gets the length of the templates of ``rows``. None when none of them opens.
+
+        So a shard needs no files of the pack.
+        """
         index = held.indexes.get(pack)
-        if index is None:
-            index = held.indexes[pack] = self._make_index(self._template_size(pack))
+        if index is None and rows:
+            _, ids, sealed = zip(*rows[:LOOKED_AT], strict=True)
+            length = template_length(held.tenant, pack, ids, sealed)
+            if length is not None:
+                index = held.indexes[pack] = self._make_index(length)
         return index
 
     def _demand_room(self, index: ExactIndex, more: int) -> None:

@@ -4,14 +4,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Connection, select
 
-from likeness.engine.packs.catalogue import template_size
 from likeness.gallery.maintenance.sweep import PhotoSweep
 from likeness.gallery.maintenance.upkeep import CLAIM_SECONDS, RETRY_SECONDS, GalleryUpkeep
+from likeness.gallery.packs import Packs
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import BLOCK_SPAN, GalleryRepository
 from likeness.gallery.sharded.fan_out import FanOut, Replica
@@ -100,11 +99,11 @@ class ShardedUpkeep(GalleryUpkeep):
         sweep: PhotoSweep,
         database: Database,
         tenants: Tenants,
-        models_dir: Path,
+        packs: Packs,
     ) -> None:
         super().__init__(photos, sweep, database, tenants)
         self._watched = watched
-        self._models_dir = models_dir
+        self._packs = packs
         self._sealed: dict[str, int] = {}
         """By tenant id, the number of the newest change whose span was looked at."""
         self._open: dict[str, set[int]] = {}
@@ -142,7 +141,11 @@ class ShardedUpkeep(GalleryUpkeep):
         spans = self._open.get(tenant.id, set())
         if number != before:
             spans |= await self._database.read(partial(changed_spans, tenant_id=tenant.id, number=before))
-        sizes = {pack: template_size(pack, self._models_dir) for pack in (packs.pack, packs.shadow) if pack}
+        sizes = {}
+        for pack in (packs.pack, packs.shadow):
+            if pack:
+                await self._packs.demand(pack)
+                sizes[pack] = self._packs.engine(pack).pack.template_size
         ready = {span for span in spans if newest >= (span + 1) * BLOCK_SPAN}
         for span in sorted(ready):
             await self._database.write(partial(seal_span, tenant=tenant, sizes=sizes, span=span), gallery_of=tenant.id)

@@ -3,6 +3,7 @@
 A sealed value has the template of one entry, or a block of many.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -70,6 +71,15 @@ def open_templates(
     for position in np.flatnonzero(~unit_rows(rows)).tolist():
         damaged.setdefault(position, Damage.NORM if np.isfinite(rows[position]).all() else Damage.NUMBERS)
     return Opened(rows, damaged)
+
+
+def template_length(
+    tenant: Tenant, pack: PackIdentity, entry_ids: Sequence[str], sealed: Sequence[bytes]
+) -> int | None:
+    """Give how many numbers most of some templates of a pack have. None if none of them opens."""
+    contents = (_open(tenant, each, _record(pack, name)) for name, each in zip(entry_ids, sealed, strict=True))
+    lengths = Counter(len(content) // 4 for content in contents if content)
+    return lengths.most_common(1)[0][0] if lengths else None
 
 
 def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
