@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,21 @@ class SharedServers:
 
 @contextlib.contextmanager
 def shared_servers(
-    folder: Path, database_url: str, *, servers: int = 2, nodes: int = 2, parts: int = 2, replicas: int = 2, **more: Any
+    folder: Path,
+    database_url: str,
+    *,
+    servers: int = 2,
+    nodes: int = 2,
+    parts: int = 2,
+    replicas: int = 2,
+    command: tuple[str, ...] = ServerProcess.command,
+    before: Callable[[ServerProcess], object] | None = None,
+    **more: Any,
 ) -> Iterator[SharedServers]:
-    """Run servers that share galleries. They have the credentials of one client."""
+    """Run servers that share galleries. They have the credentials of one client.
+
+    ``before`` fills the database before the servers start.
+    """
     settings = {
         "pack": "fake",
         "workers": 2,
@@ -65,10 +77,13 @@ def shared_servers(
     with contextlib.ExitStack() as stack:
         made = [stack.enter_context(server_process(folder, start=False, **settings)) for _ in range(servers)]
         first = made[0]
+        if before:
+            before(first)
         deployment = {name: value for name, value in first.environment.items() if name.startswith("LIKENESS_")}
         cluster = stack.enter_context(ray_nodes({**deployment, "LIKENESS_SCAN_THREADS": "1"}, count=nodes))
         for each in made:
             each.credentials = first.credentials
+            each.command = command
             each.environment |= {"LIKENESS_RAY_ADDRESS": cluster.address}
             each.launch()
         for each in made:

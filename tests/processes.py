@@ -27,6 +27,7 @@ class ServerProcess:
     settings: Settings
     credentials: ClientCredentials
     environment: dict[str, str]
+    command: tuple[str, ...] = (sys.executable, "-m", "likeness", "serve")
     process: "subprocess.Popen[bytes] | None" = field(default=None)
 
     @property
@@ -39,7 +40,7 @@ class ServerProcess:
 
     def launch(self, *, wrap: tuple[str, ...] = ()) -> "subprocess.Popen[bytes]":
         """Start the server without waiting for it."""
-        self.process = subprocess.Popen([*wrap, sys.executable, "-m", "likeness", "serve"], env=self.environment)
+        self.process = subprocess.Popen([*wrap, *self.command], env=self.environment)
         return self.process
 
     def wait(self) -> None:

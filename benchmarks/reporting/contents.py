@@ -34,6 +34,13 @@ BENCHMARKS = (
         "Durable inserts beside a bare write to the same disk, and the loading of a gallery.",
     ),
     Benchmark(
+        "scaling",
+        "Several servers",
+        "Two servers that share a gallery in shards on a Ray cluster, beside one with the gallery in its memory.",
+        QUICK,
+        None,
+    ),
+    Benchmark(
         "sessions", "Face sessions", "Sessions at once over real sockets, with the frames of a simulated person."
     ),
     Benchmark(

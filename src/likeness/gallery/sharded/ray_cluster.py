@@ -9,13 +9,15 @@ network of these machines alone. `RAY_USE_TLS=1` encrypts what passes, and asks 
 The actors outlive the servers that use them, under names that all servers of a deployment know.
 """
 
+import asyncio
 import logging
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # a cluster that this process starts reports nothing to the outside
 
@@ -28,11 +30,15 @@ from likeness.errors import SetupError
 from likeness.gallery.repository import Part
 from likeness.gallery.sharded.layout import Layout
 from likeness.gallery.sharded.running import RunningShard
-from likeness.gallery.sharded.shard import NumberedAnswer, ShardQuery, ShardStatus
+from likeness.gallery.sharded.shard import Behind, NumberedAnswer, ShardQuery, ShardStatus
 from likeness.settings import Settings
 
 log = logging.getLogger("likeness.gallery")
 STATUS_SECONDS = 10.0
+CALLS_UNDER_WAY = 2
+"""Calls of searches from one server to one actor. Further searches share the next call."""
+TOGETHER_SECONDS = 0.05
+"""Longest wait of searches that share a call, for changes that a shard has not applied."""
 CALLS_AT_ONCE = 32
 """Calls of one actor that run at once. Most of their time they wait for a change."""
 
@@ -43,8 +49,13 @@ class ShardActor:
     def __init__(self, part: Part, limit_bytes: int) -> None:
         self._shard = RunningShard(Settings(), part, limit_bytes=limit_bytes)
 
-    def search(self, query: ShardQuery, seconds: float) -> NumberedAnswer:
-        return self._shard.search(query, seconds=seconds)
+    def search(self, query: bytes, seconds: float) -> bytes:
+        """Answer a pickled query with a pickled answer: Ray's own pickling takes several times as long."""
+        return pickle.dumps(self._shard.search(_unpickled(query), seconds=seconds))
+
+    def search_all(self, queries: bytes) -> bytes:
+        """Answer several queries, each with its answer or its error."""
+        return pickle.dumps(self._shard.search_all(_unpickled(queries), seconds=TOGETHER_SECONDS))
 
     def status(self) -> ShardStatus:
         return self._shard.status
@@ -55,20 +66,58 @@ class ShardActor:
 
 
 class RayReplica:
-    """A ``Replica`` that is an actor. ``actor`` is its handle."""
+    """A ``Replica`` that is an actor. ``actor`` is its handle. One event loop uses it.
+
+    A call of an actor costs much more than a query. So queries that come while calls are under way share the next one.
+    """
 
     def __init__(self, actor: Any) -> None:
         self.actor = actor
+        self._waiting: list[tuple[ShardQuery, asyncio.Future[NumberedAnswer]]] = []
+        self._calls: set[asyncio.Task[None]] = set()
 
     async def search(self, query: ShardQuery, *, seconds: float) -> NumberedAnswer:
         """Answer as ``Shard.search``. Raises its errors, and RayError when the actor cannot be reached."""
-        answer: NumberedAnswer = await self.actor.search.remote(query, seconds)
-        return answer
+        answer: asyncio.Future[NumberedAnswer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((query, answer))
+        self._send()
+        try:
+            return await answer
+        except Behind:  # it waits alone: a gallery that is behind must not hold up others
+            alone: bytes = await self.actor.search.remote(pickle.dumps(query), seconds)
+            return cast("NumberedAnswer", _unpickled(alone))
 
     async def status(self) -> ShardStatus:
         """Give what the shard holds. Raises RayError when the actor cannot be reached."""
         status: ShardStatus = await self.actor.status.remote()
         return status
+
+    def _send(self) -> None:
+        """Send the waiting queries, unless enough calls are under way."""
+        if self._waiting and len(self._calls) < CALLS_UNDER_WAY:
+            together, self._waiting = self._waiting, []
+            call = asyncio.create_task(self._ask(together))
+            self._calls.add(call)
+            call.add_done_callback(self._ended)
+
+    def _ended(self, call: "asyncio.Task[None]") -> None:
+        self._calls.discard(call)
+        self._send()
+
+    async def _ask(self, together: list[tuple[ShardQuery, "asyncio.Future[NumberedAnswer]"]]) -> None:
+        found: list[NumberedAnswer | Exception]
+        try:
+            asked = pickle.dumps([query for query, _ in together])
+            found = _unpickled(await self.actor.search_all.remote(asked))
+        except Exception as error:  # noqa: BLE001  each caller gets it
+            found = [error] * len(together)
+        for (_, answer), each in zip(together, found, strict=True):
+            if answer.done():  # its caller has left
+                continue
+            if isinstance(each, Exception):
+                answer.set_exception(each)
+            else:
+                answer.set_result(each)
 
 
 class ShardCluster:
@@ -141,6 +190,11 @@ class NamedShards:
             with suppress(ValueError):
                 remove_placement_group(get_placement_group(group))
         return len(names)
+
+
+def _unpickled(content: bytes) -> Any:
+    """Unpickle what a server and an actor send each other. Ray pickles all calls, so this trusts nobody else."""
+    return pickle.loads(content)  # noqa: S301
 
 
 def _answer(reference: Any) -> ShardStatus | None:

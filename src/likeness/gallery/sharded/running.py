@@ -2,6 +2,8 @@
 
 import logging
 import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 
@@ -16,6 +18,7 @@ from likeness.store.sharing.listening import Listener
 from likeness.tenants.service import Tenant
 
 log = logging.getLogger("likeness.gallery")
+SEARCHES_AT_ONCE = 16
 OPENING_SECONDS = 2.0
 """Time between two tries to open the deployment."""
 
@@ -42,6 +45,7 @@ class RunningShard:
             close_tenant=self._close_tenant,
             make_index=make_index,
         )
+        self._searches = ThreadPoolExecutor(SEARCHES_AT_ONCE, "shard-search")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="shard-follower", daemon=True)
         self._thread.start()
@@ -55,6 +59,17 @@ class RunningShard:
         """Answer like ``Shard.search``, and raise its errors."""
         return self._shard.search(query, seconds=seconds)
 
+    def search_all(self, queries: Sequence[ShardQuery], *, seconds: float) -> list[NumberedAnswer | Exception]:
+        """Give the answer of each query, or its error. Queries of one gallery share a scan."""
+
+        def answer(query: ShardQuery) -> NumberedAnswer | Exception:
+            try:
+                return self._shard.search(query, seconds=seconds)
+            except (ServiceUnavailable, ValueError) as error:
+                return error
+
+        return [answer(queries[0])] if len(queries) == 1 else list(self._searches.map(answer, queries))
+
     def stop(self) -> None:
         """Ask the thread to end. It ends within some seconds."""
         self._stop.set()
@@ -63,6 +78,7 @@ class RunningShard:
         """Stop, and wait for the end."""
         self.stop()
         self._thread.join()
+        self._searches.shutdown()
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -164,6 +164,10 @@ class _Refusal:
     until: float
 
 
+class Behind(ServiceUnavailable):
+    """The shard has not applied the query's number in time."""
+
+
 class _TooLarge(Exception):
     """The gallery does not fit into the shard's memory."""
 
@@ -213,8 +217,8 @@ class Shard:
     def search(self, query: ShardQuery, *, seconds: float) -> NumberedAnswer:
         """Answer for the part, after a wait of at most ``seconds`` for the query's number.
 
-        Raises ServiceUnavailable when the shard is still behind then, or refuses the gallery. Raises ValueError for a
-        template of another size, or bounds that are not valid.
+        Raises Behind when the shard is still behind then, and ServiceUnavailable when it refuses the gallery. Raises
+        ValueError for a template of another size, or bounds that are not valid.
         """
         held = self._reached(query, seconds)
         number, index = held.number, held.indexes.get(query.pack)
@@ -238,9 +242,7 @@ class Shard:
                 raise ServiceUnavailable(refusal.reason)
             number = self._number(query.tenant_id)
             if number < query.number or number == _LOADING:
-                raise ServiceUnavailable(
-                    f"A part of the gallery has not applied change {query.number} yet; try again shortly."
-                )
+                raise Behind(f"A part of the gallery has not applied change {query.number} yet; try again shortly.")
             return self._held[query.tenant_id]
 
     def _number(self, tenant_id: str) -> int:
