@@ -30,7 +30,7 @@ def test_what_is_given_comes_before_the_environment(monkeypatch: pytest.MonkeyPa
 def test_a_server_is_known_by_its_public_name_and_by_the_further_ones() -> None:
     assert Settings().host_names == {"localhost", "127.0.0.1"}
     settings = Settings(base_url="https://Face.Example:8443", hosts="A.internal, ::1")
-    assert settings.host_names == {"localhost", "face.example", "a.internal", "::1"}
+    assert settings.host_names == {"localhost", "127.0.0.1", "face.example", "a.internal", "::1"}
 
 
 @pytest.mark.parametrize("hosts", ["", "a,", "a:80", "http://a", "*", "a/b", "u@a", "a b", "-a"])

@@ -331,7 +331,8 @@ class Settings(BaseModel):
     @property
     def host_names(self) -> frozenset[str]:
         """The names, in lower case, of this server."""
-        return frozenset({"localhost", urlsplit(self.origin).hostname or "", *(self.hosts or "localhost").split(",")})
+        own = (urlsplit(address).hostname or "" for address in (self.origin, self.own_address))
+        return frozenset({"localhost", *own, *(self.hosts or "localhost").split(",")})
 
     @property
     def own_address(self) -> str:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, Update, insert, select, update
+from sqlalchemy import Connection, Row, Text, Update, cast, insert, select, update
 
 from likeness.access.schemas import ClientSettings, Scores
 from likeness.audit.actions import Action
@@ -97,7 +97,8 @@ def find_client(connection: Connection, client_id: str) -> ClientRow | None:
 
 def clients_with_keys(connection: Connection) -> list[ClientRow]:
     """Give the enabled clients of all tenants that have keys or certificates of their own."""
-    rows = connection.execute(select(clients).where(clients.c.disabled_at.is_(None)))
+    with_settings = cast(clients.c.settings, Text) != "{}"
+    rows = connection.execute(select(clients).where(clients.c.disabled_at.is_(None), with_settings))
     return [each for each in map(_client, rows) if each.settings and (each.settings.keys or each.certificates)]
 
 
