@@ -84,7 +84,7 @@ def serve(folder: str, port: int) -> None:
     with contextlib.closing(open_deployment(settings)) as deployment:
         app = create_app(deployment, SimulatedEngine())
         with socket.create_server(("127.0.0.1", port)) as listener:
-            make_server(app, settings, refuse_waiting=components_of(app, Components).refuse_waiting).run([listener])
+            make_server(app, settings, begin_stop=components_of(app, Components).begin_stop).run([listener])
 
 
 @dataclass(frozen=True)

@@ -74,19 +74,33 @@ def serving(settings: Settings, engine: Engine | None = None) -> Iterator[Server
     clock = MovableClock(time.time())
     deployment = open_deployment(settings, clock)
     app = create_app(deployment, engine or FakeEngine())
-    server = make_server(app, settings, refuse_waiting=components_of(app, Components).refuse_waiting)
+    server = make_server(app, settings, begin_stop=components_of(app, Components).begin_stop)
     app.state.server = server
     thread = threading.Thread(target=server.run, args=([listener, metrics_listener],), daemon=True)
     thread.start()
     try:
-        wait_until_ready(settings.origin)
-        yield Server(settings.origin, app, deployment, clock)
+        wait_until_ready(settings.own_address)
+        yield Server(settings.own_address, app, deployment, clock)
     finally:
         server.should_exit = True
         thread.join(20)
         listener.close()
         metrics_listener.close()
         deployment.close()
+
+
+@contextlib.contextmanager
+def serving_two(folder: Path, database_url: str, **changes: Any) -> Iterator[list[Server]]:
+    """Run two servers of one deployment on one PostgreSQL, behind one public address: that of the first.
+
+    Two things are simulated. Both run in this process, and each holds galleries in its own memory. So the calls on a
+    gallery are not for these servers, and their clocks move apart. ``clusters.shared_servers`` runs real processes.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = test_settings(folder, database_url=database_url, base_url=f"http://127.0.0.1:{port}", **changes)
+    with serving(settings.model_copy(update={"port": port})) as first, serving(settings) as second:
+        yield [first, second]
 
 
 def wait_until_ready(url: str, *, seconds: float = 60, runs: Callable[[], bool] = lambda: True) -> None:

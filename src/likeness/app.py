@@ -52,8 +52,8 @@ class Components(
 ):
     """The components that the endpoints and the server need (see ``likeness.web.components``)."""
 
-    refuse_waiting: Callable[[], None]
-    """Refuses the photos that wait for a worker."""
+    begin_stop: tuple[Callable[[], None], ...]
+    """What the event loop calls when the server begins to stop: it refuses waiting photos, and releases attempts."""
 
 
 def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses | None = None) -> FastAPI:
@@ -85,8 +85,7 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
             deployment.follow(signer),
             holder.while_held("gallery upkeep", gallery.upkeep.run),
             holder.while_held("re-indexing", gallery.reindexer.run),
-            holder.while_held("webhooks", sessions.courier.run),
-            holder.while_held("sessions", sessions.sweep),
+            *sessions.chores(holder),
             holder.while_held("audit", deployment.keep_trail),
         )
         chores = [asyncio.create_task(chore) for chore in forever]
@@ -140,7 +139,7 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
         results=sessions.results,
         captures=sessions.captures,
         held=gallery.held,
-        refuse_waiting=photos.refuse_waiting,
+        begin_stop=(photos.refuse_waiting, sessions.captures.stop),
     )
     routers = (token_endpoints, match_endpoints, gallery_endpoints, session_endpoints, info_endpoints, page, health)
     for router in (*(endpoints.router for endpoints in routers), documentation.router(app, settings.origin)):

@@ -192,10 +192,10 @@ def test_a_device_that_comes_while_another_begins_watches(
     service = own_server.components.sessions
     begin, begins, go = service.begin_attempt, threading.Event(), threading.Event()
 
-    async def slow(*arguments: Any, **named: Any) -> None:
+    async def slow(*arguments: Any, **named: Any) -> Any:
         begins.set()
         await asyncio.to_thread(go.wait, 30)
-        await begin(*arguments, **named)
+        return await begin(*arguments, **named)
 
     monkeypatch.setattr(service, "begin_attempt", slow)
     session = open_session(caller)

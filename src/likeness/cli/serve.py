@@ -88,8 +88,8 @@ def _serve(deployment: Deployment, engine: Engine, listeners: list[socket.socket
         log.info("listening on %s", deployment.settings.own_address)
         if deployment.settings.metrics_address:
             log.info("metrics are at %s", deployment.settings.metrics_address)
-        refuse_waiting = components_of(app, Components).refuse_waiting
-        make_server(app, deployment.settings, refuse_waiting=refuse_waiting).run(listeners)
+        begin_stop = components_of(app, Components).begin_stop
+        make_server(app, deployment.settings, begin_stop=begin_stop).run(listeners)
     log.info("stopped")
 
 

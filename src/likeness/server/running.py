@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -37,12 +37,13 @@ uvloop accepts one connection of each socket in a turn. So each listening socket
 class Server(uvicorn.Server):
     """uvicorn's server. A signal stops it without killing the process, so the application is closed after it."""
 
-    def __init__(self, config: uvicorn.Config, refuse_waiting: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, begin_stop: Sequence[Callable[[], None]]) -> None:
         super().__init__(config)
-        self._refuse_waiting = refuse_waiting
+        self._begin_stop = begin_stop
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._refuse_waiting()
+        for each in self._begin_stop:
+            each()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
@@ -63,8 +64,8 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def make_server(app: Any, settings: Settings, *, refuse_waiting: Callable[[], None]) -> Server:
-    """Make a server. When it stops, it calls ``refuse_waiting``, which refuses the work that waits for a worker."""
+def make_server(app: Any, settings: Settings, *, begin_stop: Sequence[Callable[[], None]]) -> Server:
+    """Make a server. When it begins to stop, it calls ``begin_stop`` on the event loop."""
     # The event loop releases the interpreter at every read. A worker must then give it back at once, not after five
     # milliseconds.
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -84,7 +85,7 @@ def make_server(app: Any, settings: Settings, *, refuse_waiting: Callable[[], No
         ws_max_size=settings.max_frame_bytes + FRAME_HEADER_ROOM,
         ws_per_message_deflate=False,
     )
-    return Server(config, refuse_waiting)
+    return Server(config, begin_stop)
 
 
 def bind(settings: Settings) -> list[socket.socket]:

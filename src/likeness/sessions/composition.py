@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from likeness.deployment import Deployment
 from likeness.engine.base import Engine
@@ -16,11 +18,12 @@ from likeness.liveness.attempt.check import Check
 from likeness.liveness.attempt.script import LivenessMode, draw_script
 from likeness.liveness.base import LivenessCheck
 from likeness.results.service import Results
-from likeness.sessions.capture.capture import CaptureServices
 from likeness.sessions.capture.hub import CaptureHub
+from likeness.sessions.capture.services import CaptureServices
 from likeness.sessions.mode import NO_PASSIVE_MODEL
 from likeness.sessions.service import SessionService
 from likeness.sessions.velocity import PhotoAttempts
+from likeness.store.sharing.holding import LeaseHolder
 from likeness.tenants.service import Tenants
 from likeness.webhooks.courier import Courier
 from likeness.webhooks.outbox import Outbox
@@ -41,6 +44,14 @@ class ComposedSessions:
     captures: CaptureHub
     courier: Courier
     frames: SizedExecutor
+
+    def chores(self, holder: LeaseHolder) -> Iterable[Coroutine[Any, Any, None]]:
+        """Give the work that runs while the server runs. Each part runs until cancelled."""
+        return (
+            self.captures.follow(),
+            holder.while_held("webhooks", self.courier.run),
+            holder.while_held("sessions", self.sweep),
+        )
 
     async def sweep(self) -> None:
         """Delete expired data again and again, until cancelled. No sweep waits for another."""

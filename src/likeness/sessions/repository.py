@@ -1,16 +1,19 @@
 """Face sessions in the database.
 
-A session that has ended stays ended, because every change requires the state before it.
+A session that has ended stays ended, because every change requires the state before it. The same holds for an attempt:
+a change by its server requires that it is still the one in progress. So what another server has counted, stays counted.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, true, tuple_, update
 
 from likeness.audit.trail import note_sweep
 from likeness.engine.packs.identity import PackIdentity
-from likeness.sessions.states import UNDER_WAY, SessionState
+from likeness.sessions.schemas import SessionOptions
+from likeness.sessions.states import UNDER_WAY, AttemptFailure, SessionState
 from likeness.store.tables import face_sessions
 
 
@@ -29,9 +32,32 @@ class SessionRow:
     device_digest: str | None
     created_at: float
     expires_at: float
+    attempt_id: str | None = None
+    attempt_until: float | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it has not ended. Its time may be over."""
+        return self.state in UNDER_WAY
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """A device, or another server for it, that wants the attempt of a session."""
+
+    device_digest: str
+    now: float
+    alone: bool
+    """Whether no other server can have an attempt in progress."""
+
+    def may_end(self, row: SessionRow) -> bool:
+        """Whether the attempt in progress is over: its own device left it, or its server says nothing more."""
+        mine = row.device_digest == self.device_digest
+        return row.attempt_id is not None and (mine or self.alone or (row.attempt_until or 0.0) <= self.now)
 
 
 _COLUMNS = tuple(face_sessions.c[name] for name in SessionRow.__dataclass_fields__)
+_NO_ATTEMPT: Final[dict[str, Any]] = {"attempt_id": None, "attempt_until": None}
 _UNDER_WAY = face_sessions.c.state.in_(UNDER_WAY)
 
 
@@ -42,37 +68,105 @@ def add_session(connection: Connection, row: SessionRow) -> None:
     )
 
 
-def find_session(connection: Connection, session_id: str) -> SessionRow | None:
-    """Give a session, also one that has ended. None if there is none."""
-    return _row(connection.execute(select(*_COLUMNS).where(face_sessions.c.id == session_id)).one_or_none())
+def find_session(connection: Connection, session_id: str, *, lock: bool = False) -> SessionRow | None:
+    """Give a session, also one that has ended. None if there is none.
+
+    With ``lock`` no other transaction changes it until this one ends.
+    """
+    query = select(*_COLUMNS).where(face_sessions.c.id == session_id)
+    return _row(connection.execute(query.with_for_update() if lock else query).one_or_none())
 
 
-def begin_attempt(connection: Connection, session_id: str, *, device_digest: str, now: float) -> bool:
-    """Let a device make the next attempt. Give False if the session has ended."""
-    alive = (face_sessions.c.id == session_id) & _UNDER_WAY & (face_sessions.c.expires_at > now)
-    change = update(face_sessions).where(alive).values(state=SessionState.CAPTURING, device_digest=device_digest)
-    return connection.execute(change).rowcount == 1
+def find_sessions(connection: Connection, ids: Collection[str]) -> dict[str, SessionRow]:
+    """Give those of these sessions that exist, by id."""
+    rows = connection.execute(select(*_COLUMNS).where(face_sessions.c.id.in_(ids)))
+    return {row.id: SessionRow(*row) for row in rows}
 
 
-def add_failure(connection: Connection, session_id: str, failure: str, *, nth: int | None) -> list[str] | None:
-    """Record a failed attempt, the ``nth`` at most once.
+def begin_attempt(
+    connection: Connection, session_id: str, attempt_id: str, claimant: Claimant, *, until: float
+) -> SessionRow | None:
+    """Let a device make the next attempt, and give the session. Give None if it has ended.
+
+    The attempt has begun if the session names it. Otherwise another one is in progress, or none is left.
+    """
+    row = find_session(connection, session_id, lock=True)
+    if row is None or not row.is_under_way or row.expires_at <= claimant.now:
+        return None
+    if row.attempt_id == attempt_id:  # the call is repeated
+        return row
+    row = settle_attempt(connection, row, claimant)
+    if row.attempt_id is not None or len(row.failures) >= SessionOptions.stored(row.options).max_attempts:
+        return row
+    return _changed(
+        connection,
+        row,
+        state=SessionState.CAPTURING,
+        device_digest=claimant.device_digest,
+        attempt_id=attempt_id,
+        attempt_until=until,
+    )
+
+
+def settle_attempt(connection: Connection, row: SessionRow, claimant: Claimant) -> SessionRow:
+    """Count an attempt as failed that its device or its server left. Give the session, which is locked, after that."""
+    if not row.is_under_way or not claimant.may_end(row):
+        return row
+    return _changed(connection, row, failures=[*row.failures, AttemptFailure.TIMEOUT], **_NO_ATTEMPT)
+
+
+def keep_attempts(connection: Connection, attempt_ids: Mapping[str, str], *, until: float) -> None:
+    """Say that attempts are still in progress, by their session. Those that another server counted stay counted."""
+    mine = face_sessions.c.id.in_(attempt_ids) & face_sessions.c.attempt_id.in_(attempt_ids.values())
+    # In one order, so that servers do not wait for each other in a circle.
+    locked = select(face_sessions.c.id).where(mine).order_by(face_sessions.c.id).with_for_update()
+    ids = connection.execute(locked).scalars().all()
+    connection.execute(update(face_sessions).where(face_sessions.c.id.in_(ids), mine).values(attempt_until=until))
+
+
+def release_attempt(connection: Connection, session_id: str, attempt_id: str) -> None:
+    """End an attempt that does not count, because its server stops."""
+    mine = (face_sessions.c.id == session_id) & (face_sessions.c.attempt_id == attempt_id)
+    connection.execute(update(face_sessions).where(mine).values(_NO_ATTEMPT))
+
+
+def add_failure(connection: Connection, session_id: str, failure: str, *, attempt_id: str | None) -> list[str] | None:
+    """Count an attempt as failed, at most once.
 
     Give all failures so far, or None if the session has ended.
     """
-    row = find_session(connection, session_id)
-    if row is None or row.state not in UNDER_WAY:
+    row = find_session(connection, session_id, lock=True)
+    if row is None or not row.is_under_way:
         return None
-    if nth is not None and len(row.failures) >= nth:
-        return list(row.failures)
-    failures = [*row.failures, failure]
-    connection.execute(update(face_sessions).where(face_sessions.c.id == session_id).values(failures=failures))
-    return failures
+    if row.attempt_id == attempt_id:
+        row = _changed(connection, row, failures=[*row.failures, failure], **_NO_ATTEMPT)
+    return list(row.failures)
 
 
-def end_session(connection: Connection, session_id: str, state: SessionState) -> bool:
-    """End a session and delete the ID photo's template. Give False if it had ended before."""
-    change = update(face_sessions).where(face_sessions.c.id == session_id, _UNDER_WAY)
-    return connection.execute(change.values(state=state, sealed_template=None)).rowcount == 1
+def end_session(connection: Connection, session_id: str, state: SessionState, *, attempt_id: str | None = None) -> bool:
+    """End a session and delete the ID photo's template. Give False if it had ended before.
+
+    Also give False if it may not end so: with success only by the attempt in progress, and not by a person while
+    another server has an attempt in progress.
+    """
+    change = update(face_sessions).where(face_sessions.c.id == session_id, _UNDER_WAY, _may_end(state, attempt_id))
+    return connection.execute(change.values(state=state, sealed_template=None, **_NO_ATTEMPT)).rowcount == 1
+
+
+def _may_end(state: SessionState, attempt_id: str | None) -> ColumnElement[bool]:
+    column = face_sessions.c.attempt_id
+    match state:
+        case SessionState.EXPIRED:
+            return true()
+        case SessionState.SUCCEEDED:
+            return column.is_not_distinct_from(attempt_id)
+        case _:
+            return or_(column.is_(None), column == attempt_id)
+
+
+def _changed(connection: Connection, row: SessionRow, **values: Any) -> SessionRow:
+    connection.execute(update(face_sessions).where(face_sessions.c.id == row.id).values(values))
+    return replace(row, **values)
 
 
 def overdue_sessions(connection: Connection, *, now: float, after: SessionRow | None, limit: int) -> list[SessionRow]:

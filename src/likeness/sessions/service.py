@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -30,7 +30,7 @@ from likeness.results.claims import AuditFrame, Ending, OneToN
 from likeness.results.service import Results
 from likeness.sessions import repository
 from likeness.sessions.mode import check_mode, choose_mode
-from likeness.sessions.repository import SessionRow, overdue_sessions
+from likeness.sessions.repository import Claimant, SessionRow, overdue_sessions
 from likeness.sessions.schemas import SessionOptions
 from likeness.sessions.states import UNDER_WAY, AttemptFailure, EndError, SessionState
 from likeness.sessions.velocity import PhotoAttempts, forget_attempts
@@ -45,6 +45,8 @@ CAPTURE_TYPE = "likeness-capture+jwt"
 TEMPLATE_PURPOSE = "session template"
 TICKET_BYTES = 18
 SWEEP_BATCH = 100
+GRACE_SECONDS = 8.0
+"""How long an attempt waits for its device, and other servers for its server."""
 _opened = Count("likeness_sessions_opened_total", "Face sessions that were opened.")
 _ended = Count(
     "likeness_sessions_ended_total",
@@ -173,38 +175,92 @@ class SessionService:
 
     async def find(self, session_id: str) -> SessionRow:
         """Give a session that has not expired, also one that has ended. Raises SessionExpiredOrNotFound."""
-        row = await self._database.read(lambda c: repository.find_session(c, session_id))
+        row = await self.look(session_id)
         if row is None or row.expires_at <= self._clock.now():
             raise SessionExpiredOrNotFound("There is no such session, or its time is over.")
         return row
 
-    async def begin_attempt(self, session_id: str, *, device_digest: str) -> None:
-        """Note that a device makes an attempt. Raises SessionExpiredOrNotFound if the session has ended."""
-        now = self._clock.now()
-        begun = await self._database.write(
-            lambda c: repository.begin_attempt(c, session_id, device_digest=device_digest, now=now)
-        )
-        if not begun:
-            raise SessionExpiredOrNotFound("This session has ended.")
+    @property
+    def is_shared(self) -> bool:
+        """Whether other servers may carry out sessions of this database."""
+        return not self._database.is_sqlite
 
-    def enrolment(self, session_id: str) -> EnrolOnce:
-        """Give the enrolment of a session's person: it happens once, and not after the session's end or purge."""
+    async def begin_attempt(self, session_id: str, attempt_id: str, *, device_digest: str) -> SessionRow:
+        """Begin an attempt of a device, and give the session. The call may be repeated.
+
+        The attempt has begun if the session names it. Otherwise another server has one in progress, or none is left.
+        Raises SessionExpiredOrNotFound if the session has ended.
+        """
+        claimant = self._claimant(device_digest)
+        until = claimant.now + GRACE_SECONDS
+        row = await self._database.write(
+            lambda c: repository.begin_attempt(c, session_id, attempt_id, claimant, until=until)
+        )
+        if row is None:
+            raise SessionExpiredOrNotFound("This session has ended.")
+        return row
+
+    async def settle_attempt(self, session_id: str, *, device_digest: str) -> SessionRow | None:
+        """Give a session to a server that has no attempt of it in progress, for a device. None if there is none.
+
+        If the device left an attempt at another server, it counts as failed. So does one whose server says nothing
+        more.
+        """
+        claimant = self._claimant(device_digest)
+        seen = await self.look(session_id)
+        if seen is None or not seen.is_under_way or not claimant.may_end(seen):
+            return seen
+
+        def change(connection: Connection) -> SessionRow | None:
+            row = repository.find_session(connection, session_id, lock=True)
+            same = row is not None and row.attempt_id == seen.attempt_id
+            return repository.settle_attempt(connection, row, claimant) if row and same else row
+
+        return await self._database.write(change)
+
+    async def keep_attempts(self, attempt_ids: Mapping[str, str]) -> None:
+        """Say that this server goes on with these attempts, by their session."""
+        until = self._clock.now() + GRACE_SECONDS
+        await self._database.write(lambda c: repository.keep_attempts(c, attempt_ids, until=until))
+
+    async def release_attempt(self, session_id: str, attempt_id: str) -> None:
+        """End an attempt without counting it."""
+        await self._database.write(lambda c: repository.release_attempt(c, session_id, attempt_id))
+
+    async def look(self, session_id: str) -> SessionRow | None:
+        """Give a session as it is stored, or None."""
+        return await self._database.read(lambda c: repository.find_session(c, session_id))
+
+    async def look_at_all(self, session_ids: Collection[str]) -> dict[str, SessionRow]:
+        """Give those of these sessions that exist, by id."""
+        return await self._database.read(lambda c: repository.find_sessions(c, session_ids))
+
+    def _claimant(self, device_digest: str) -> Claimant:
+        return Claimant(device_digest, self._clock.now(), alone=not self.is_shared)
+
+    def enrolment(self, session_id: str, attempt_id: str | None) -> EnrolOnce:
+        """Give the enrolment of a session's person, by an attempt. It happens once.
+
+        It does not happen after the end of the session or of the attempt, or after a purge.
+        """
 
         def demand(connection: Connection) -> None:
-            row = repository.find_session(connection, session_id)
-            if row is None or row.state not in UNDER_WAY:
+            row = repository.find_session(connection, session_id, lock=True)
+            if row is None or not row.is_under_way or row.attempt_id != attempt_id:
                 raise SessionExpiredOrNotFound("This session has ended.")
 
         return EnrolOnce(f"face session {session_id}", demand)
 
     async def fail_attempt(
-        self, session_id: str, failure: AttemptFailure, *, nth: int | None = None
+        self, session_id: str, failure: AttemptFailure, *, attempt_id: str | None
     ) -> tuple[str, ...]:
-        """Count a failed attempt, and give all of them. A call with ``nth`` may be repeated: it counts once.
+        """Count an attempt as failed, and give all failures. The call may be repeated: it counts once.
 
         Raises SessionExpiredOrNotFound if the session has ended.
         """
-        failures = await self._database.write(lambda c: repository.add_failure(c, session_id, failure, nth=nth))
+        failures = await self._database.write(
+            lambda c: repository.add_failure(c, session_id, failure, attempt_id=attempt_id)
+        )
         if failures is None:
             raise SessionExpiredOrNotFound("This session has ended.")
         return tuple(failures)
@@ -224,17 +280,24 @@ class SessionService:
         return np.frombuffer(packed, "<f4").astype(np.float32)
 
     async def end(
-        self, session_id: str, conclusion: Conclusion, *, ended_at: float | None = None, jti: str | None = None
+        self,
+        session_id: str,
+        conclusion: Conclusion,
+        *,
+        ended_at: float | None = None,
+        jti: str | None = None,
+        attempt_id: str | None = None,
     ) -> str | None:
-        """End a session with a signed result, and give the result. Give None if the session had ended before.
+        """End a session with a signed result, and give the result.
 
-        ``jti`` is the new result's id. With it, the call may be repeated if its answer was lost.
+        Give None if the session had ended before, or if ``attempt_id`` is no longer its attempt in progress. ``jti`` is
+        the new result's id. With it, the call may be repeated if its answer was lost.
         """
-        row = await self._database.read(lambda c: repository.find_session(c, session_id))
+        row = await self.look(session_id)
         if row is None:
             return None
         tenant = await self._tenants.get(row.tenant_id)
-        if row.state not in UNDER_WAY:
+        if not row.is_under_way:
             return await self._results.find(tenant, session_id, jti=jti) if jti else None
         options = SessionOptions.stored(row.options)
         succeeded = conclusion.state is SessionState.SUCCEEDED
@@ -259,7 +322,7 @@ class SessionService:
         result = await asyncio.to_thread(self._results.sign, tenant, ending, obfuscation, jti)
 
         def change(connection: Connection) -> bool:
-            if not repository.end_session(connection, session_id, conclusion.state):
+            if not repository.end_session(connection, session_id, conclusion.state, attempt_id=attempt_id):
                 return False
             self._results.record(connection, result)
             return True
@@ -280,10 +343,10 @@ class SessionService:
         """
         jws = await self._results.find(tenant, session_id_or_jti)
         if jws is None:
-            row = await self._database.read(lambda c: repository.find_session(c, session_id_or_jti))
+            row = await self.look(session_id_or_jti)
             if row is None or row.tenant_id != tenant.id:
                 raise SessionExpiredOrNotFound("There is no such session, or its result is gone.")
-            if row.state in UNDER_WAY and row.expires_at > self._clock.now():
+            if row.is_under_way and row.expires_at > self._clock.now():
                 raise SessionExpiredOrNotFound("The session has not ended: it has no result yet.")
             await self._expire(row)
             jws = await self._results.find(tenant, row.id)

@@ -201,13 +201,15 @@ face_sessions = Table(
     Column("sealed_template", LargeBinary),
     Column("failures", JSON, nullable=False),
     Column("device_digest", Text),
+    Column("attempt_id", Text),
+    Column("attempt_until", Double),
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False, index=True),
 )
 """Face sessions until they expire. The template is deleted when the session ends.
 
 ``failures`` holds a code for each failed attempt. ``device_digest`` is the hash of the key with which the browser of
-the session may resume it.
+the session may resume it. ``attempt_id`` names the attempt in progress. Its server puts off ``attempt_until``.
 """
 
 photo_attempts = Table(

@@ -2,8 +2,9 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from likeness.kit.ids import new_id
 from likeness.liveness.base import LivenessCheck
 
 
@@ -16,6 +17,8 @@ class Attempt:
     give_back_slot: Callable[[], None]
     check: LivenessCheck | None = None
     """None while the attempt is being stored, before it begins."""
+    id: str = field(default_factory=new_id)
+    """Names it in the database."""
     absence: object | None = None
     """Identifies the present absence of the device. Each absence has a new object."""
 

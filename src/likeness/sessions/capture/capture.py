@@ -4,25 +4,21 @@ One connection *holds* the session and sends frames. Others *watch*, and only re
 the phone is in use. A newer connection becomes the holder if no attempt is in progress. During an attempt only the
 device that began it may return. It proves itself by the key that it got, so no other device can take over half-way. An
 attempt fails if its device stays away. Otherwise a person could avoid a challenge by closing the connection.
+
+Several servers may have connections of one session. The database names the attempt in progress, and only its server can
+conclude it. A device that comes to another server has left its attempt. Each server also follows the stored session.
 """
 
 import asyncio
 import hashlib
 import logging
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from likeness.audit.actions import HIT, Action
-from likeness.audit.trail import Trail
-from likeness.engine.base import Engine
 from likeness.errors import FaceRefused, InvalidInput, LikenessError, ServiceUnavailable
-from likeness.gallery.service import GalleryService
-from likeness.kit.clock import Clock
-from likeness.kit.executors import SizedExecutor
-from likeness.kit.fairness import Shares
 from likeness.kit.ids import new_id
 from likeness.kit.metrics import Count
 from likeness.liveness.attempt.script import LivenessMode
@@ -30,13 +26,15 @@ from likeness.liveness.base import Instruction, KeyFrame, LivenessCheck, StatusC
 from likeness.results.claims import AuditFrame, OneToN
 from likeness.sessions.capture.attempt import Attempt
 from likeness.sessions.capture.connection import BrowserConnection
+from likeness.sessions.capture.ended import stored_end
 from likeness.sessions.capture.frames import FRAME_LONG_SIDE, judge_frame
 from likeness.sessions.capture.messages import FrameHeader, end_message
+from likeness.sessions.capture.services import CaptureServices
 from likeness.sessions.decision import ReferenceComparison, compare_with_reference, look_up
 from likeness.sessions.mode import choose_mode
 from likeness.sessions.repository import SessionRow
 from likeness.sessions.schemas import SessionOptions
-from likeness.sessions.service import Conclusion, SessionService
+from likeness.sessions.service import Conclusion
 from likeness.sessions.states import AttemptFailure, EndError, SessionState
 from likeness.tenants.service import Tenant
 
@@ -50,34 +48,9 @@ _attempts = Count(
 CREDIT = 2
 """Frames that may be in progress at once: one is judged while the next is sent."""
 FRAMES_PER_SECOND = 15
-GRACE_SECONDS = 8.0
-"""How long a device that lost its connection may take to return to its attempt."""
+BUSY: Final = {"type": "busy", "retryAfterSeconds": 3}
 BUSY_PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds between tries to store what a person has done: a busy server must not lose it."""
-
-
-class NewCheck(Protocol):
-    """Makes the liveness check of one attempt."""
-
-    def __call__(self, engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> LivenessCheck: ...
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureServices:
-    """The parts of the server that every capture needs."""
-
-    engine: Engine
-    executor: SizedExecutor
-    sessions: SessionService
-    gallery: GalleryService
-    clock: Clock
-    trail: Trail
-    slots: Shares
-    """Attempts that may be in progress at once on this server. Tenants share them."""
-    new_check: NewCheck
-    largest_frame_bytes: int
-    grace_seconds: float = GRACE_SECONDS
-    monotonic: Callable[[], float] = time.monotonic
 
 
 @dataclass(slots=True, eq=False)
@@ -111,6 +84,8 @@ class Capture:
     watchers: set[Participant] = field(default_factory=set)
     _attempt: Attempt | None = None
     """The attempt that is in progress or about to begin."""
+    held: str | None = None
+    """The attempt that the database may name as this server's, also while it is decided."""
     _liveness: dict[str, Any] = field(default_factory=dict)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _chores: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -134,10 +109,10 @@ class Capture:
 
     async def join(self, participant: Participant, *, watch: bool = False) -> None:
         """Add a connection: as holder if it wishes and may, else as watcher."""
+        watch = watch or await self._is_elsewhere(participant)
         attempt = self._attempt
         if watch or (attempt and not attempt.belongs_to(participant.device)):
-            self.watchers.add(participant)
-            await participant.connection.send({"type": "elsewhere"})
+            await self._step_aside(participant)
             return
         previous, self.holder = self.holder, participant
         if attempt:
@@ -161,9 +136,7 @@ class Capture:
         if self.holder is participant:
             self.holder = None
             if self._attempt and self._attempt.check:
-                chore = asyncio.create_task(self._give_up_waiting(self._attempt, self._attempt.leave()))
-                self._chores.add(chore)
-                chore.add_done_callback(self._chores.discard)
+                self.begin_chore(self._give_up_waiting(self._attempt, self._attempt.leave()))
         self._forget_if_deserted()
 
     async def start(self, participant: Participant, *, flash: bool, camera: str | None) -> None:
@@ -178,18 +151,26 @@ class Capture:
                 return
             if not self.services.slots.take(self.tenant.id):
                 _attempts.add("delayed")
-                await participant.connection.send({"type": "busy", "retryAfterSeconds": 3})
+                await participant.connection.send(BUSY)
                 return
-            self._attempt = Attempt(participant.device, partial(self.services.slots.give_back, self.tenant.id))
+            attempt = Attempt(participant.device, partial(self.services.slots.give_back, self.tenant.id))
+            self._attempt, self.held = attempt, attempt.id
             try:
                 noted = digest(participant.device)
-                await _insist(lambda: self.services.sessions.begin_attempt(self.row.id, device_digest=noted))
-                self._attempt.check = self.services.new_check(
-                    self.services.engine, self.mode, flash=flash, camera=camera
+                row = await _insist(
+                    lambda: self.services.sessions.begin_attempt(self.row.id, attempt.id, device_digest=noted)
                 )
+                if row.attempt_id == attempt.id:
+                    attempt.check = self.services.new_check(self.services.engine, self.mode, flash=flash, camera=camera)
             except BaseException:
-                self._drop_attempt()
+                self._let_go()
                 raise
+            self._note_failures(row)
+            if attempt.check is None:
+                self._let_go()
+                if not await self._end_if_used_up():
+                    await self._step_aside(participant)
+                return
             _attempts.add("begun")
             await participant.connection.send({"type": "started", "credit": CREDIT})
 
@@ -239,12 +220,84 @@ class Capture:
     async def drop(self) -> None:
         """End the capture of a purged session."""
         async with self._lock:
-            await self._announce_end(end_message(self.options, None, EndError.EXPIRED, returns_data=False))
+            await self._announce_end(await self._stored_end(None))
+
+    def differs(self, row: SessionRow | None) -> bool:
+        """Whether the stored session went on without this server. A change by this server may be under way."""
+        if row is None or not row.is_under_way or len(row.failures) > self.failures:
+            return not self.over
+        return self.held is not None and row.attempt_id != self.held
+
+    async def catch_up(self) -> None:
+        """Take up what became of the session elsewhere. Raises ServiceUnavailable."""
+        async with self._lock:
+            row = await self.services.sessions.look(self.row.id)
+            if self.over:
+                return
+            if row is None or not row.is_under_way:
+                await self._announce_end(await self._stored_end(row))
+            elif self._check is not None and row.attempt_id != self.held:
+                await self._lose_attempt(row)
+            else:
+                self._note_failures(row)
+        self._forget_if_deserted()
+
+    async def release(self) -> None:
+        """End the attempt in progress without counting it, because the server stops."""
+        async with self._lock:
+            if (attempt := self._attempt) is None:
+                return
+            self._let_go()
+            try:
+                await self.services.sessions.release_attempt(self.row.id, attempt.id)
+            except LikenessError as error:
+                log.warning("an attempt that the stop of the server ends may count as failed: %s", error)
+        self._forget_if_deserted()
+
+    def begin_chore(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the connections. ``close`` ends it."""
+        chore = asyncio.create_task(work)
+        self._chores.add(chore)
+        chore.add_done_callback(self._chores.discard)
 
     async def close(self) -> None:
         for chore in self._chores:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
+
+    async def _is_elsewhere(self, participant: Participant) -> bool:
+        """Whether another server has an attempt in progress. One that this device left there counts as failed."""
+        if self.held is not None:
+            return False
+        async with self._lock:
+            if self.held is not None or self.over:
+                return False
+            row = await self.services.sessions.settle_attempt(self.row.id, device_digest=digest(participant.device))
+            if row is None:
+                return False
+            self._note_failures(row)
+            return row.is_under_way and row.attempt_id is not None
+
+    def _note_failures(self, row: SessionRow) -> None:
+        """Take up failures that another server counted."""
+        if len(row.failures) > self.failures:
+            self.failures = len(row.failures)
+            self.unreported_failure = row.failures[-1]
+
+    async def _lose_attempt(self, row: SessionRow) -> None:
+        """Take up that another server counted the attempt as failed. The caller holds the lock."""
+        self._let_go()
+        self._note_failures(row)
+        if self.holder is not None:
+            await self.holder.connection.send(self._failure_message(AttemptFailure.TIMEOUT))
+            self.unreported_failure = None
+
+    async def _step_aside(self, participant: Participant) -> None:
+        """Let a connection watch, because another device or another server has the session."""
+        if self.holder is participant:
+            self.holder = None
+        self.watchers.add(participant)
+        await participant.connection.send({"type": "elsewhere"})
 
     async def _instruct(
         self, participant: Participant, instruction: Instruction, check: LivenessCheck, *, credit: int
@@ -255,7 +308,10 @@ class Capture:
         )
         if instruction.verdict is not None:
             self._drop_attempt()
-            await self._conclude(instruction.verdict, check.best)
+            try:
+                await self._conclude(instruction.verdict, check.best)
+            finally:
+                self.held = None
 
     async def _conclude(self, verdict: Verdict, best: KeyFrame | None) -> None:
         """Decide a finished attempt by its best frame. The caller holds the lock."""
@@ -276,7 +332,7 @@ class Capture:
         """Search the gallery if the session asks for it, and end the session. The caller holds the lock."""
         one_to_n, wanted = OneToN(), self.options.one_to_n
         if wanted != "none":
-            enrolment = self.services.sessions.enrolment(self.row.id) if wanted == "insert" else None
+            enrolment = self.services.sessions.enrolment(self.row.id, self.held) if wanted == "insert" else None
             try:
                 one_to_n = await _insist(lambda: look_up(self.services.gallery, self.tenant, best, enrolment))
             except FaceRefused:  # the gallery's pack finds no face in a frame in which this pack finds one
@@ -289,8 +345,8 @@ class Capture:
 
     async def _fail(self, failure: AttemptFailure, decision: ReferenceComparison | None) -> None:
         """Count a failed attempt. The last one ends the session. The caller holds the lock."""
-        nth = self.failures + 1
-        self.failures = len(await _insist(lambda: self.services.sessions.fail_attempt(self.row.id, failure, nth=nth)))
+        sessions, attempt_id = self.services.sessions, self.held
+        self.failures = len(await _insist(lambda: sessions.fail_attempt(self.row.id, failure, attempt_id=attempt_id)))
         _attempts.add(failure)
         if self.attempts_left <= 0:
             # The result has no comparison of a face that is not live, only its image.
@@ -300,9 +356,8 @@ class Capture:
                 self._conclusion(SessionState.FAILED, EndError.TOO_MANY_ATTEMPTS, reported, audit=audit), failure
             )
             return
-        message = {"type": "attempt", "statusCode": failure, "attemptsLeft": self.attempts_left}
         if self.holder is not None:
-            await self.holder.connection.send(message)
+            await self.holder.connection.send(self._failure_message(failure))
         else:
             self.unreported_failure = failure
 
@@ -322,6 +377,8 @@ class Capture:
                     await self._fail(AttemptFailure.TIMEOUT, None)
                 except LikenessError as error:
                     log.warning("an attempt that its device left was not counted: %s", error)
+                finally:
+                    self.held = None
         self._forget_if_deserted()  # also after a purge meanwhile
 
     def _conclusion(
@@ -350,21 +407,40 @@ class Capture:
         self, conclusion: Conclusion, failure: AttemptFailure | None = None, *, ended_at: float | None = None
     ) -> None:
         """End the session, and send the end to all connections. The caller holds the lock."""
-        jti = new_id()
-        jws = await _insist(lambda: self.services.sessions.end(self.row.id, conclusion, ended_at=ended_at, jti=jti))
+        jti, sessions, attempt_id = new_id(), self.services.sessions, self.held
+        jws = await _insist(
+            lambda: sessions.end(self.row.id, conclusion, ended_at=ended_at, jti=jti, attempt_id=attempt_id)
+        )
+        if jws is None and (row := await sessions.look(self.row.id)) is not None and row.is_under_way:
+            await self._lose_attempt(row)
+            return
         error = conclusion.error if jws else EndError.EXPIRED
         copy = await self.services.sessions.browser_copy(self.tenant, jws)
         await self._announce_end(end_message(self.options, copy, error, failure, returns_data=self.returns_data))
 
+    async def _stored_end(self, row: SessionRow | None) -> dict[str, Any]:
+        """Give the message of an end that another server made, or of a purge."""
+        if row is None:
+            return end_message(self.options, None, EndError.EXPIRED, returns_data=False)
+        return await stored_end(self.services.sessions, self.tenant, row, returns_data=self.returns_data)
+
+    def _failure_message(self, failure: AttemptFailure) -> dict[str, Any]:
+        return {"type": "attempt", "statusCode": failure, "attemptsLeft": self.attempts_left}
+
     async def _announce_end(self, message: dict[str, Any]) -> None:
-        self._drop_attempt()
+        self._let_go()
         self.over = True
         participants = [*self.watchers, *([self.holder] if self.holder else [])]
         await asyncio.gather(*(participant.connection.send(message) for participant in participants))
 
     def _forget_if_deserted(self) -> None:
-        if self.holder is None and not self.watchers and self._check is None:
+        if self.holder is None and not self.watchers and self._check is None and self.held is None:
             self.forget(self)
+
+    def _let_go(self) -> None:
+        """Have nothing to do any more with the attempt in progress."""
+        self._drop_attempt()
+        self.held = None
 
     def _drop_attempt(self) -> None:
         attempt, self._attempt = self._attempt, None

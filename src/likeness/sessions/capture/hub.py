@@ -1,38 +1,49 @@
 """The captures in progress on this server, and the exchange with each browser."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from dataclasses import dataclass, field
 
 from likeness.audit.actor import ACTOR, Actor
-from likeness.errors import ErrorCode, Forbidden, LikenessError, SessionExpiredOrNotFound, Unauthorized
+from likeness.errors import (
+    ErrorCode,
+    Forbidden,
+    LikenessError,
+    ServiceUnavailable,
+    SessionExpiredOrNotFound,
+    Unauthorized,
+)
 from likeness.kit.fairness import OWNER
 from likeness.kit.ids import is_uuid
-from likeness.sessions.capture.capture import Capture, CaptureServices, Participant, digest
+from likeness.kit.repeating import repeat_forever
+from likeness.sessions.capture.capture import BUSY, Capture, Participant, digest
 from likeness.sessions.capture.connection import BrowserConnection, ConnectionLost
+from likeness.sessions.capture.ended import stored_end
 from likeness.sessions.capture.messages import (
     Cancel,
     Hello,
     Qr,
     Start,
     Take,
-    end_message,
     read_command,
     read_hello,
     returns_data,
     split_frame,
 )
 from likeness.sessions.capture.qr import draw_qr
+from likeness.sessions.capture.services import CaptureServices
 from likeness.sessions.repository import SessionRow
 from likeness.sessions.schemas import SessionOptions
-from likeness.sessions.states import UNDER_WAY, EndError, SessionState
 from likeness.tenants.service import Tenant, Tenants
 
 log = logging.getLogger("likeness.capture")
 
 HELLO_SECONDS = 10.0
 TICK_SECONDS = 1.0
+FOLLOW_SECONDS = 2.0
+"""Between two looks at the stored sessions. A browser hears within this time what became of its session elsewhere."""
 MOST_CONNECTIONS = 4
 """Connections of one session: a desktop, a phone, and a lost connection of each."""
 
@@ -44,6 +55,7 @@ class CaptureHub:
     services: CaptureServices
     tenants: Tenants
     _under_way: dict[str, Capture] = field(default_factory=dict)
+    _stopping: bool = False
 
     async def serve(self, connection: BrowserConnection, session_id: str) -> None:
         """Exchange messages with one browser until it leaves or the session ends."""
@@ -52,7 +64,7 @@ class CaptureHub:
             row = await self._admit(session_id, hello)
             OWNER.set(row.tenant_id)
             ACTOR.set(Actor(row.client_id, row.tenant_id, row.id))
-            if row.state in UNDER_WAY:
+            if row.is_under_way:
                 await self._carry_out(connection, hello, row)
             else:
                 await self._repeat_end(connection, hello, row)
@@ -73,6 +85,32 @@ class CaptureHub:
         capture = self._under_way.get(session_id)
         if capture and capture.tenant.id == tenant.id:
             await capture.drop()
+
+    async def follow(self) -> None:
+        """Follow the stored sessions, and say that this server's attempts go on, until cancelled.
+
+        Without other servers there is nothing to follow.
+        """
+        if self.services.sessions.is_shared:
+            await repeat_forever(self._follow_once, pause=FOLLOW_SECONDS)
+
+    async def _follow_once(self) -> None:
+        captures, sessions = dict(self._under_way), self.services.sessions
+        if not captures:
+            return
+        with contextlib.suppress(ServiceUnavailable):  # the next turn is enough
+            if held := {session_id: capture.held for session_id, capture in captures.items() if capture.held}:
+                await sessions.keep_attempts(held)
+            rows = await sessions.look_at_all(captures)
+            for session_id, capture in captures.items():
+                if capture.differs(rows.get(session_id)):
+                    capture.begin_chore(_catch_up(capture))
+
+    def stop(self) -> None:
+        """Begin no more attempts, and end those in progress without counting them, because the server stops."""
+        self._stopping = True
+        for capture in self._under_way.values():
+            capture.begin_chore(capture.release())
 
     async def close(self) -> None:
         await asyncio.gather(*(capture.close() for capture in self._under_way.values()))
@@ -144,6 +182,8 @@ class CaptureHub:
 
     async def _obey(self, capture: Capture, participant: Participant, command: Start | Take | Qr | Cancel) -> None:
         match command:
+            case Start() if self._stopping:
+                await participant.connection.send(BUSY)
             case Start():
                 await capture.start(participant, flash=command.flash, camera=command.camera)
             case Take():
@@ -159,18 +199,13 @@ class CaptureHub:
         if hello.device is None or row.device_digest is None or digest(hello.device) != row.device_digest:
             raise SessionExpiredOrNotFound("This session has ended.")
         tenant = await self.tenants.get(row.tenant_id)
-        try:
-            result = await self.services.sessions.result(tenant, row.id)
-            jws = await self.services.sessions.browser_copy(tenant, result)
-        except SessionExpiredOrNotFound:
-            jws = None
-        error = {
-            SessionState.SUCCEEDED: None,
-            SessionState.FAILED: EndError.TOO_MANY_ATTEMPTS,
-            SessionState.CANCELLED: EndError.USER_CANCEL,
-        }.get(SessionState(row.state), EndError.EXPIRED)
-        options = SessionOptions.stored(row.options)
-        await connection.send(end_message(options, jws, error, returns_data=returns_data(options, hello)))
+        asked = returns_data(SessionOptions.stored(row.options), hello)
+        await connection.send(await stored_end(self.services.sessions, tenant, row, returns_data=asked))
+
+
+async def _catch_up(capture: Capture) -> None:
+    with contextlib.suppress(ServiceUnavailable):
+        await capture.catch_up()
 
 
 def _is_done(capture: Capture, participant: Participant) -> bool:
