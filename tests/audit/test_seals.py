@@ -56,7 +56,7 @@ def test_many_records_are_sealed_and_trimmed_in_parts(tmp_path: Path, monkeypatc
     clock = MovableClock()
     with opened(tmp_path, clock) as deployment:
         append(deployment, *"abcdefghij")
-        assert [deployment.seals.seal().number for _ in range(3)] == [1, 2, 3]
+        assert deployment.seals.seal().number == 3
         clock.move(DAY_SECONDS)
         assert deployment.seals.trim(before=clock.now()) == 10
         assert [record.action for record in records(deployment)] == ["trim"] * 3

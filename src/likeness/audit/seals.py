@@ -25,10 +25,15 @@ from likeness.audit.signing import ANCHOR, SEAL, StatementSigner
 from likeness.audit.trail import LONGEST_PAUSE_SECONDS, note
 from likeness.errors import SetupError
 from likeness.kit.clock import Clock
+from likeness.kit.metrics import Count
 from likeness.store.database import Database
 from likeness.store.tables import audit_records, audit_seals, audit_strands, deployment
 
 log = logging.getLogger("likeness.audit")
+_altered = Count(
+    "likeness_audit_alterations_total",
+    "Strands of the audit trail in which this server found a record that somebody had altered.",
+)
 ANCHOR_FACT = "audit_anchor"
 SEALED_AT_ONCE = 20_000
 """Records of a strand in one seal. A seal is made or trimmed in one transaction."""
@@ -87,19 +92,27 @@ class Seals:
         self._altered: set[str] = set()
 
     def seal(self, *, ended: str | None = None) -> SealPlace | None:
-        """Sign what was written since the last seal. Give the new seal's place, or None without new records.
+        """Sign what was written since the last seal. Give the newest new seal, or None without new records.
 
         ``ended`` is a strand that gets no more records. Raises ServiceUnavailable, and SetupError when the last seal or
         the anchor was altered.
         """
-        last, ranges = self._database.read_now(self._unsealed)
-        if not (ranges or ended):
-            return None
+        newest = None
+        while True:
+            last, ranges = self._database.read_now(self._unsealed)
+            if not (ranges or ended):
+                return newest
+            try:
+                newest = self._seal(last, ranges, ended) or newest
+            except IntegrityError:  # another process made this seal first, and the next one has the rest
+                return newest
+            if not any(each.last - each.first + 1 == SEALED_AT_ONCE for each in ranges):
+                return newest
+
+    def _seal(self, last: SealPlace, ranges: Sequence[SealedRange], ended: str | None) -> SealPlace | None:
         number, now = last.number + 1, self._clock.now()
-        jws = self.signer.sign(
-            SEAL,
-            {"number": number, "time": now, "previous": last.sha256, "ranges": [asdict(each) for each in ranges]},
-        )
+        claims = {"number": number, "time": now, "previous": last.sha256, "ranges": [asdict(each) for each in ranges]}
+        jws = self.signer.sign(SEAL, claims)
 
         def change(connection: Connection) -> None:
             if ranges:
@@ -109,15 +122,10 @@ class Seals:
                 values = {"sealed": each.last, "link": bytes.fromhex(each.link), "changed_at": now}
                 connection.execute(update(audit_strands).where(mine).values(values))
             over = (audit_strands.c.strand == ended) | (audit_strands.c.changed_at < now - 2 * LONGEST_PAUSE_SECONDS)
-            more = (audit_records.c.strand == audit_strands.c.strand) & (
-                audit_records.c.number > audit_strands.c.sealed
-            )
+            more = audit_records.c.strand == audit_strands.c.strand, audit_records.c.number > audit_strands.c.sealed
             connection.execute(delete(audit_strands).where(over, ~exists().where(*more)))
 
-        try:
-            self._database.write_now(change, exclusive=True)
-        except IntegrityError:  # another process made this seal first, and the next one has the rest
-            return None
+        self._database.write_now(change, exclusive=True)
         if not ranges:
             return None
         place = SealPlace(number, hash_of_seal(jws))
@@ -152,6 +160,7 @@ class Seals:
     def _report(self, strand: str, number: int) -> None:
         if strand not in self._altered:
             self._altered.add(strand)
+            _altered.add()
             log.critical(
                 "the audit trail was altered at record %d of strand %s: run `likeness audit verify`", number, strand
             )

@@ -26,11 +26,18 @@ from likeness.audit.actions import DONE, REFUSED, Action
 from likeness.audit.actor import ACTOR, SERVER, Actor
 from likeness.audit.records import NO_LINK, Note, make_record
 from likeness.kit.clock import Clock
+from likeness.kit.metrics import Count
 from likeness.store.ledger import noted
 from likeness.store.statements import PreparedInsert
 from likeness.store.tables import audit_records, audit_strands
 
 log = logging.getLogger("likeness.audit")
+_counted = Count(
+    "likeness_audit_records_total",
+    "Records of the audit trail: written, left out because strangers caused too many refusals, or lost because the "
+    "database took none for long.",
+    {"records": ("written", "left_out", "lost")},
+)
 GATHER_SECONDS = 1.0
 """Longest time from ``record`` to the attempt to write it."""
 RETRY_SECONDS = 10.0
@@ -79,6 +86,7 @@ class _Draft:
     """What the present transaction writes."""
 
     end: _End
+    written: int
     gathered: int
     """How many of the waiting records are in it."""
     lost: int
@@ -115,10 +123,12 @@ class Trail:
         actor, now = actor or ACTOR.get(), self._clock.now()
         made = Note(now, actor.who, actor.tenant, action, object_id, outcome, actor.request_id)
         if outcome == REFUSED and not self._may_record_refusal(int(now // 60)):
+            _counted.add("left_out")
             return
         if len(self._waiting) >= MOST_WAITING:
             with self._lock:
                 self._lost += 1
+            _counted.add("lost")
             return
         if not self._waiting:
             self._due = time.monotonic() + GATHER_SECONDS
@@ -162,7 +172,7 @@ class Trail:
             record = make_record(self._key, end.strand, end.number + 1, end.link, now, each)
             end = _End(end.strand, record.number, record.link, now)
             rows.append(record._asdict())
-        self._draft = _Draft(end, len(gathered), lost)
+        self._draft = _Draft(end, len(rows), len(gathered), lost)
         _INSERT.many(connection, rows)
 
     def conclude(self, *, committed: bool) -> None:
@@ -171,6 +181,7 @@ class Trail:
         if draft is None:
             return
         if committed:
+            _counted.add("written", by=draft.written)
             self._end = draft.end
             for _ in range(draft.gathered):
                 self._waiting.popleft()

@@ -122,6 +122,8 @@ def install(
             bar.update(tasks[name], completed=done)
 
         store.install(manifest, accept=accept or (), progress=progress)
+    if is_initialised(settings := Settings()):
+        open_deployment(settings).close()  # the record in the audit trail
     Console().print(f"{manifest.pack} is installed")
 
 

@@ -87,7 +87,11 @@ class PreparedInsert:
     def many(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         """Insert rows. PostgreSQL gets them in one round trip."""
         prepared = self.prepare(connection.dialect)
-        prepared.compiled.run_many(connection, list(map(prepared.encoded, rows)))
+        encoded = list(map(prepared.encoded, rows))
+        if len(encoded) == 1:  # PostgreSQL's driver does more for many
+            prepared.compiled.run(connection, encoded[0])
+        else:
+            prepared.compiled.run_many(connection, encoded)
 
     def prepare(self, dialect: Dialect) -> _Insert:
         """Compile the statement for a dialect, once."""
