@@ -13,9 +13,13 @@ from enum import StrEnum
 from pathlib import Path
 
 import httpx
+from sqlalchemy import select
 
+from audit import trails
+from likeness.audit.actions import Action
 from likeness.engine.fake import fake_photo
 from likeness.store.images import QUARANTINE
+from likeness.store.tables import gallery_entries
 from processes import ServerProcess
 from servers import b64
 
@@ -196,3 +200,20 @@ def check_integrity(folder: Path) -> None:
     with sqlite3.connect(f"file:{folder / 'likeness.sqlite3'}?mode=ro", uri=True) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def check_trail(folder: Path, ledger: Ledger) -> None:
+    """Hold the audit trail against the promises, and against the database: neither has a change that the other lacks."""
+    with trails.opened(folder) as deployment:
+        assert not trails.check(deployment).faults
+        recorded = trails.records(deployment)
+        stored = deployment.database.read_now(lambda c: set(c.execute(select(gallery_entries.c.id)).scalars()))
+    enrolled, erased, without_photo = (
+        [record.object for record in recorded if record.action == action]
+        for action in (Action.ENROLMENT, Action.ERASURE, Action.PHOTO_DELETION)
+    )
+    assert len(enrolled) == len(set(enrolled))
+    assert set(enrolled) - set(erased) == stored
+    assert ledger.entries.keys() <= set(enrolled)
+    assert ledger.with_fate(Fate.ERASED).keys() <= set(erased)
+    assert ledger.with_fate(Fate.WITHOUT_IMAGE).keys() <= set(without_photo)

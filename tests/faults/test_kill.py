@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.ledger import Ledger, Load, Rush, check, check_integrity, search
+from faults.ledger import Ledger, Load, Rush, check, check_integrity, check_trail, search
 from processes import server_process
 
 ROUNDS = int(os.environ.get("LIKENESS_FAULT_ROUNDS", "3"))
@@ -41,4 +41,5 @@ def test_what_was_answered_outlives_a_kill_at_any_moment(tmp_path: Path) -> None
             assert len(candidates) == 1, "one face has several entries"
             check(server, ledger, people=SAMPLE, seed=number)
         check(server, ledger)
+    check_trail(tmp_path, ledger)
     assert answered > 10 * ROUNDS
