@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from pydantic import ValidationError
 
 from likeness.access import assertions, repository
 from likeness.access.assertions import ASSERTION_TYPE, Assertions, read_keys, subject_of
@@ -179,6 +180,49 @@ def test_forgeries(judge: Assertions, kind: str, assertion: str) -> None:
     assert isinstance(subject_of(assertion), str)
 
 
+FOREIGN = replace(
+    BANK, settings=BANK.settings.model_copy(update={"issuer": "https://login.bank.example", "subject": "job:match"})
+)
+THEIRS: dict[str, Any] = {"iss": "https://login.bank.example", "sub": "job:match"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "accepted"),
+    [
+        ({}, True),
+        ({"jti": None}, True),
+        ({"iat": NOW - 3600, "exp": NOW + 3600}, True),
+        ({"iat": NOW - 3600, "exp": NOW - 3600 + 86_400}, True),
+        ({"iat": NOW - 3600, "exp": NOW - 3600 + 86_401}, False),
+        ({"iss": "https://login.other.example"}, False),
+        ({"sub": "job:other"}, False),
+        ({"iss": BANK.id, "sub": BANK.id}, False),
+        ({"aud": "https://other.example"}, False),
+        ({"aud": None}, False),
+        ({"exp": NOW - 60}, False),
+        ({"iat": NOW + 61}, False),
+        ({"iat": None}, False),
+        ({"nbf": NOW + 61}, False),
+    ],
+)
+def test_a_jwt_of_the_clients_issuer(judge: Assertions, changes: dict[str, Any], accepted: bool) -> None:
+    assertion = signed(**THEIRS | changes)
+    assert judge.accepts(FOREIGN, assertion) == accepted
+    assert judge.accepts(FOREIGN, assertion) == accepted  # it may be shown again
+    assert not judge.accepts(BANK, assertion) or changes.get("iss") == BANK.id
+
+
+def test_only_the_issuers_keys_sign_for_it(judge: Assertions) -> None:
+    assert not judge.accepts(FOREIGN, signed(OTHER_RSA, **THEIRS))
+    assert not judge.accepts(FOREIGN, signed(typ="at+jwt", **THEIRS))
+
+
+@pytest.mark.parametrize("half", [{"issuer": "a"}, {"subject": "a"}, {"issuer": "", "subject": "a"}])
+def test_an_issuer_and_a_subject_come_together(half: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        ClientSettings.model_validate(half)
+
+
 def test_a_client_without_keys_makes_no_assertion(judge: Assertions) -> None:
     assert not judge.accepts(replace(BANK, settings=ClientSettings()), signed())
 
@@ -196,7 +240,8 @@ def test_keys_come_from_a_pem_a_jwk_or_a_set() -> None:
     assert key.keys() == {"kty", "n", "e"}
     assert curve.keys() == {"kty", "crv", "x", "y"}
     assert read_keys(json.dumps(key)) == [key]
-    assert read_keys(json.dumps({"keys": [key | {"kid": "k", "use": "sig"}, curve]})) == [key | {"kid": "k"}, curve]
+    keys = [key | {"kid": "k", "use": "sig"}, curve, key | {"use": "enc"}]
+    assert read_keys(json.dumps({"keys": keys})) == [key | {"kid": "k"}, curve]
 
 
 @pytest.mark.parametrize(
@@ -259,6 +304,17 @@ def test_a_client_gets_a_token_by_an_assertion_as_by_a_secret(bank: Api) -> None
     assert bank.call("GET", "/api/v1/face/one-to-n", headers=headers).status_code == 200
     assert ask(bank, assertion_of(bank)).json()["scope"].split() == list(Scope)
     assert ask(bank, assertion_of(bank), scope="NOTHING").json()["error"] == "invalid_scope"
+
+
+def test_a_client_of_another_issuer_names_itself_beside_the_jwt(own_server: Server) -> None:
+    with calling(own_server) as api:
+        settings = ClientSettings(keys=tuple(read_keys(pem(CURVE))), issuer=THEIRS["iss"], subject=THEIRS["sub"])
+        own_server.deployment.clients.change_settings(api.client_id, settings)
+        own_server.clock.move(FRESH_SECONDS)
+        assertion = assertion_of(api, **THEIRS)
+        assert [ask(api, assertion, client_id=api.client_id).status_code for _ in range(2)] == [200, 200]
+        for reply in (ask(api, assertion), ask(api, assertion_of(api)), ask(api, assertion, client_id=new_id())):
+            assert (reply.status_code, reply.json()["error"]) == (401, "invalid_client")
 
 
 def test_what_does_not_prove_the_client_is_401(bank: Api) -> None:

@@ -331,6 +331,10 @@ def test_a_client_is_set_up_and_its_secrets_change(folder: Path) -> None:
         run("client", "set", client_id, "--key", str(folder / "missing"))
     with pytest.raises(InvalidInput, match="no public key"):
         run("client", "set", client_id, "--key", str(folder / "master.key"))
+    with pytest.raises(ValidationError, match="needs a subject"):
+        run("client", "set", client_id, "--issuer", "https://login.bank.example")
+    assert '"subject": "job"' in run("client", "set", client_id, "--issuer", "https://a.example", "--subject", "job")
+    assert '"issuer": null' in run("client", "set", client_id, "--issuer", "none")
     assert '"keys": []' in run("client", "set", client_id, "--key", "none")
     with pytest.raises(InvalidInput, match="no certificate"):
         run("client", "set", client_id, "--certificate", str(key))

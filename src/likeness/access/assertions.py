@@ -1,6 +1,7 @@
 """Client authentication by a signed assertion in place of a secret: ``private_key_jwt`` (RFC 7523, OpenID Connect §9).
 
-The client signs a short-lived JWT with its private key. The server has only the public keys.
+The client signs a short-lived JWT with its private key. The server has only the public keys. In place of the client,
+an issuer that the client's settings name may sign, such as the operator's identity provider or a cluster.
 """
 
 import json
@@ -19,7 +20,7 @@ from joserfc.jwk import ECKey, RSAKey, import_key
 from likeness.access.repository import ClientRow
 from likeness.errors import InvalidInput, TooManyRequests
 from likeness.kit.clock import Clock
-from likeness.kit.signing_key import TOLERATED_SECONDS
+from likeness.kit.signing_key import LONGEST_LIFE_SECONDS, TOLERATED_SECONDS
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ALGORITHMS = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC"}
@@ -35,7 +36,7 @@ PRIVATE = "The file has a private key. Give the public one: the private one stay
 
 
 class Assertions:
-    """Verifies clients' assertions. Each is accepted once, and none that was made before this object.
+    """Verifies clients' assertions. Each of their own is accepted once, and none that was made before this object.
 
     So nobody can use an assertion again after a restart. The clock of its client may not be ahead, though.
     """
@@ -50,37 +51,51 @@ class Assertions:
     def accepts(self, client: ClientRow, assertion: str) -> bool:
         """Whether the client made this assertion for this server, now, and for the first time.
 
-        Raises TooManyRequests if the client made too many in a few minutes.
+        A client with an issuer of its own shows that issuer's JWT for its subject instead. Such a JWT may be shown
+        again until it ends. Raises TooManyRequests if the client made too many assertions in a few minutes.
         """
-        keys = client.settings.keys if client.settings else ()
-        claims = _signed_claims(assertion, keys)
-        now = self._clock.now()
-        if claims is None or not self._are_right(claims, client.id, now):
+        settings, now = client.settings, self._clock.now()
+        claims = _signed_claims(assertion, settings.keys) if settings else None
+        if settings is None or claims is None or not self._is_for_us(claims, now):
             return False
-        seen = {jti: until for jti, until in self._seen.get(client.id, {}).items() if until > now}
-        if claims["jti"] in seen:
-            return False
-        if len(seen) >= MOST_REMEMBERED:
-            raise TooManyRequests("Too many assertions of this client: use its tokens until they end.")
-        self._seen[client.id] = seen | {claims["jti"]: claims["exp"] + TOLERATED_SECONDS}
-        return True
+        if settings.issuer is not None:
+            return (claims.get("iss"), claims.get("sub")) == (settings.issuer, settings.subject) and claims[
+                "exp"
+            ] - claims["iat"] <= LONGEST_LIFE_SECONDS
+        return self._is_own(claims, client.id, now) and self._is_new(claims, client.id, now)
 
-    def _are_right(self, claims: Mapping[str, Any], client_id: str, now: float) -> bool:
-        audience, jti = claims.get("aud"), claims.get("jti")
+    def _is_for_us(self, claims: Mapping[str, Any], now: float) -> bool:
+        """Whether a JWT is for this server, and for this moment."""
+        audience = claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
         times = [claims.get("iat"), claims.get("exp"), claims.get("nbf", 0)]
         if not all(type(each) in {int, float} for each in times):
             return False
         issued_at, ends_at, begins_at = times
         return (
+            any(isinstance(each, str) and each in self._audiences for each in audiences)
+            and max(issued_at, begins_at) <= now + TOLERATED_SECONDS
+            and now - TOLERATED_SECONDS < ends_at
+        )
+
+    def _is_own(self, claims: Mapping[str, Any], client_id: str, now: float) -> bool:
+        jti = claims.get("jti")
+        return (
             claims.get("iss") == claims.get("sub") == client_id
-            and any(isinstance(each, str) and each in self._audiences for each in audiences)
             and isinstance(jti, str)
             and 0 < len(jti) <= LONGEST_JTI
-            and max(self._began, now - LONGEST_SECONDS - TOLERATED_SECONDS) <= issued_at
-            and max(issued_at, begins_at) <= now + TOLERATED_SECONDS
-            and now - TOLERATED_SECONDS < ends_at <= now + LONGEST_SECONDS + TOLERATED_SECONDS
+            and max(self._began, now - LONGEST_SECONDS - TOLERATED_SECONDS) <= claims["iat"]
+            and claims["exp"] <= now + LONGEST_SECONDS + TOLERATED_SECONDS
         )
+
+    def _is_new(self, claims: Mapping[str, Any], client_id: str, now: float) -> bool:
+        seen = {jti: until for jti, until in self._seen.get(client_id, {}).items() if until > now}
+        if claims["jti"] in seen:
+            return False
+        if len(seen) >= MOST_REMEMBERED:
+            raise TooManyRequests("Too many assertions of this client: use its tokens until they end.")
+        self._seen[client_id] = seen | {claims["jti"]: claims["exp"] + TOLERATED_SECONDS}
+        return True
 
 
 def subject_of(assertion: str) -> str:
@@ -118,7 +133,7 @@ def read_keys(text: str) -> list[dict[str, str]]:
     try:
         if text.lstrip().startswith("{"):
             members = json.loads(text)
-            return [_of_jwk(each) for each in members.get("keys", [members])]
+            return [_of_jwk(each) for each in members.get("keys", [members]) if each.get("use", "sig") == "sig"]
         if "PRIVATE KEY" in text:
             raise InvalidInput(PRIVATE)
         return [_public_members(load_pem_public_key(text.encode()))]

@@ -157,7 +157,7 @@ async def _issue(tokens: Tokens, request: Request, form: dict[str, str]) -> JSON
     caller = components_of(request.app, AccessComponents).proxies.caller(request)
     if "client_assertion" in form or "client_assertion_type" in form:
         assertion = _assertion(request, form)
-        client_id = subject_of(assertion)
+        client_id = form.get("client_id") or subject_of(assertion)
         issuing = tokens.issue_for_assertion(assertion, form.get("client_id"), scopes, caller=caller)
     elif caller.certificate and form.get("client_id") and not (form.get("client_secret") or _authorization(request)):
         client_id = form["client_id"]

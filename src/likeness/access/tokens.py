@@ -103,10 +103,11 @@ class Tokens:
     ) -> AccessToken:
         """Issue a token as :meth:`issue` does, to a client that signed an assertion. Raises the same errors.
 
-        ``client_id`` is the client that the request names apart from the assertion, or None.
+        ``client_id`` is the client that the request names apart from the assertion, or None. An assertion of another
+        issuer does not name the client itself.
         """
-        claimed = subject_of(assertion)
-        client = await self._clients.with_keys(claimed) if client_id in {None, claimed} else None
+        claimed = client_id or subject_of(assertion)
+        client = await self._clients.with_keys(claimed)
         if client is not None and not self._assertions.accepts(client, assertion):
             client = None
         return self._grant(client, claimed, scopes, caller)

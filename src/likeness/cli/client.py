@@ -72,6 +72,17 @@ def change(
             show_default=False,
         ),
     ] = None,
+    issuer: Annotated[
+        str | None,
+        typer.Option(
+            help="Who signs JWTs for the client with the keys, as `iss` has it. Give --subject, too. `none` stands for "
+            "the client itself.",
+            show_default=False,
+        ),
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="The client's name at its issuer, as `sub` has it.", show_default=False)
+    ] = None,
     certificate: Annotated[
         list[Path] | None,
         typer.Option(
@@ -101,6 +112,8 @@ def change(
     """
     given = {
         "keys": _read_keys(key) if key else None,
+        "issuer": issuer,
+        "subject": subject,
         "certificates": _read_certificates(certificate) if certificate else None,
         "scores": scores,
         "networks": network or None,
@@ -110,6 +123,8 @@ def change(
         changed = kept | {key: value for key, value in given.items() if value is not None}
         if changed.get("networks") == ["any"]:
             del changed["networks"]
+        if issuer == "none":
+            changed = {name: value for name, value in changed.items() if name not in {"issuer", "subject"}}
         settings = ClientSettings.model_validate(changed)
         deployment.clients.change_settings(client_id, settings)
     Console().print_json(settings.model_dump_json())
