@@ -16,27 +16,42 @@ NODE: Any = {"num_cpus": 8, "memory": 8 << 30, "object_store_memory": 100 << 20}
 
 
 @contextlib.contextmanager
-def ray_nodes(environment: Mapping[str, str], *, count: int = 2) -> Iterator[Any]:
+def ray_nodes(environment: Mapping[str, str], *, count: int = 2, head: Mapping[str, Any] = NODE) -> Iterator[Any]:
     """Run a cluster of some nodes. Give its ``ray.cluster_utils.Cluster``.
 
-    The nodes have the settings of an environment, like the machines of one deployment.
+    The nodes have the settings of an environment, like the machines of one deployment. ``head`` has the resources of
+    the first node.
     """
     try:
         from ray.cluster_utils import Cluster  # noqa: PLC0415  Ray is optional, and takes seconds
     except ModuleNotFoundError:
         skip_here("Ray is not installed (the extra `ray`)")
-    before = dict(os.environ)
-    os.environ.update(environment)
-    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    with _environment(environment):
+        cluster = Cluster(initialize_head=True, head_node_args={**head, "include_dashboard": False})
     try:
         for _ in range(count - 1):
-            cluster.add_node(**NODE)
-        for name in environment.keys() - before.keys():
-            del os.environ[name]
-        os.environ.update(before)
+            add_node(cluster, environment)
         yield cluster
     finally:
         cluster.shutdown()  # type: ignore[no-untyped-call]
+
+
+def add_node(cluster: Any, environment: Mapping[str, str]) -> None:
+    """Add a node that has the settings of an environment."""
+    with _environment(environment):
+        cluster.add_node(**NODE)
+
+
+@contextlib.contextmanager
+def _environment(more: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        for name in more.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @dataclass
@@ -45,6 +60,8 @@ class SharedServers:
 
     cluster: Any
     servers: list[ServerProcess]
+    environment: Mapping[str, str]
+    """The settings of the nodes."""
 
 
 @contextlib.contextmanager
@@ -54,6 +71,7 @@ def shared_servers(
     *,
     servers: int = 2,
     nodes: int = 2,
+    head: Mapping[str, Any] = NODE,
     parts: int = 2,
     replicas: int = 2,
     command: tuple[str, ...] = ServerProcess.command,
@@ -80,7 +98,8 @@ def shared_servers(
         if before:
             before(first)
         deployment = {name: value for name, value in first.environment.items() if name.startswith("LIKENESS_")}
-        cluster = stack.enter_context(ray_nodes({**deployment, "LIKENESS_SCAN_THREADS": "1"}, count=nodes))
+        environment = {**deployment, "LIKENESS_SCAN_THREADS": "1"}
+        cluster = stack.enter_context(ray_nodes(environment, count=nodes, head=head))
         for each in made:
             each.credentials = first.credentials
             each.command = command
@@ -88,6 +107,6 @@ def shared_servers(
             each.launch()
         for each in made:
             each.wait()
-        yield SharedServers(cluster, made)
+        yield SharedServers(cluster, made, environment)
         for each in made:
             each.stop()

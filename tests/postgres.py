@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 
@@ -15,11 +16,16 @@ _numbers = itertools.count()
 @contextmanager
 def postgres_server() -> Iterator[str]:
     """Run a server. Give the connection string of its first database."""
+    with running_server(needed_programs()) as server:
+        yield server.url
+
+
+def needed_programs() -> Path:
+    """Give the folder of PostgreSQL's server programs. Skip where it is not installed."""
     programs = find_programs()
     if programs is None:
         skip_here("PostgreSQL's server is not installed (Debian: the package postgresql)")
-    with running_server(programs) as url:
-        yield url
+    return programs
 
 
 def new_database(server_url: str) -> str:

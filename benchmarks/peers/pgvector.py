@@ -32,8 +32,8 @@ def pgvector(rows: Rows) -> Iterator[tuple[Callable[[Rows], int], Callable[[], f
     megabytes = 256 + len(rows) * (rows.shape[1] * 4 + 64) * 3 // 2 // 2**20
     options = f"-c shared_buffers={megabytes}MB -c max_parallel_workers_per_gather=0 -c jit=off -c autovacuum=off"
     with (
-        running_server(programs, options) as url,
-        psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection,
+        running_server(programs, options) as server,
+        psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection,
     ):
         _fill(connection, rows)
         schedule = Path(f"/proc/{connection.info.backend_pid}/schedstat")

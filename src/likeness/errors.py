@@ -83,8 +83,10 @@ MEANINGS: Mapping[ErrorCode, str] = {
         "A limit is used up. `Retry-After` says when to try again, and `RateLimit-Policy` names the limit."
     ),
     ErrorCode.SERVICE_UNAVAILABLE: (
-        "The server is overloaded, is still loading, or cannot write. It changed nothing. `Retry-After` says when "
-        "to try again. An overloaded server gives this error before it reads the body."
+        "The server is overloaded, is still loading, or cannot write. `Retry-After` says when to try again. An "
+        "overloaded server gives this error before it reads the body. It changed nothing, with one exception: the "
+        "message says that the database was lost during the commit. Then the change may have been made. A call with "
+        "the same `Idempotency-Key` enrols only once."
     ),
     ErrorCode.UNEXPECTED_ERROR: "The server failed unexpectedly. Its log has the details under the request id.",
 }

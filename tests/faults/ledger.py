@@ -174,26 +174,35 @@ def check_images(server: ServerProcess, *, seconds: float = 20) -> None:
 
 
 def check(server: ServerProcess, ledger: Ledger, *, people: int | None = None, seed: int = 0) -> None:
-    """Hold the server against the ledger: every promise at once, and ``people`` (None: all) of those enrolled by their face."""
+    """Hold the server and its images against the ledger, as :func:`check_promises`."""
     with server.client() as http:
-        there = listed(http)
-        here = ledger.with_fate(Fate.HERE, Fate.WITHOUT_IMAGE, Fate.PERHAPS_WITHOUT_IMAGE)
-        assert here.keys() <= there.keys(), "an acknowledged entry is lost"
-        assert not ledger.with_fate(Fate.ERASED).keys() & there.keys(), "an erased entry is back"
-        for entry in ledger.with_fate(Fate.HERE):
-            assert there[entry], "an image is lost"
-        for entry in ledger.with_fate(Fate.WITHOUT_IMAGE):
-            assert not there[entry], "a deleted image is back"
-        known = [*here.items()]
-        for entry, person in known if people is None else random.Random(seed).sample(known, min(people, len(known))):
-            assert search(http, person)["oneToNVerificationId"] == entry, "an entry is not found"
-        for entry, person in list(ledger.with_fate(Fate.ERASED).items())[-20:]:
-            assert search(http, person)["oneToNVerificationId"] is None, f"{entry} was erased and is found"
-        for person in list(ledger.unanswered)[-20:]:
-            found = search(http, person)["oneToNVerificationId"]
-            assert found is None or found in there, "the index knows an entry that the database does not"
-        assert search(http, next(ledger.people))["gallerySize"] == len(there), "the index differs from the database"
+        check_promises(http, ledger, people=people, seed=seed)
     check_images(server)
+
+
+def check_promises(http: httpx.Client, ledger: Ledger, *, people: int | None = None, seed: int = 0) -> set[str]:
+    """Hold a server against the ledger: every promise at once, and ``people`` (None: all) of those enrolled by their face.
+
+    Give the ids of all entries.
+    """
+    there = listed(http)
+    here = ledger.with_fate(Fate.HERE, Fate.WITHOUT_IMAGE, Fate.PERHAPS_WITHOUT_IMAGE)
+    assert here.keys() <= there.keys(), "an acknowledged entry is lost"
+    assert not ledger.with_fate(Fate.ERASED).keys() & there.keys(), "an erased entry is back"
+    for entry in ledger.with_fate(Fate.HERE):
+        assert there[entry], "an image is lost"
+    for entry in ledger.with_fate(Fate.WITHOUT_IMAGE):
+        assert not there[entry], "a deleted image is back"
+    known = [*here.items()]
+    for entry, person in known if people is None else random.Random(seed).sample(known, min(people, len(known))):
+        assert search(http, person)["oneToNVerificationId"] == entry, "an entry is not found"
+    for entry, person in list(ledger.with_fate(Fate.ERASED).items())[-20:]:
+        assert search(http, person)["oneToNVerificationId"] is None, f"{entry} was erased and is found"
+    for person in list(ledger.unanswered)[-20:]:
+        found = search(http, person)["oneToNVerificationId"]
+        assert found is None or found in there, "the index knows an entry that the database does not"
+    assert search(http, next(ledger.people))["gallerySize"] == len(there), "the index differs from the database"
+    return set(there)
 
 
 def check_integrity(folder: Path) -> None:

@@ -35,6 +35,15 @@ def test_the_sibling_of_a_replica_that_fails_is_asked(gallery: RealGallery, shar
     assert max(shards[0][1].searches, shards[1][0].searches) < 20  # it is avoided for a while
 
 
+def test_a_replica_that_is_not_ready_is_asked_last(gallery: RealGallery, shards: list[list[Followed]]) -> None:
+    fan_out, asked = FanOut(shards), [query_for(gallery)] * 10
+    fan_out.note_ready([[False, True], [True, False]])
+    assert gallery.truth().give(ask(fan_out, asked), asked)
+    assert [[each.searches for each in replicas] for replicas in shards] == [[0, 10], [10, 0]]
+    shards[0][1].fails = True
+    assert gallery.truth().give(ask(fan_out, asked), asked)
+
+
 def test_a_replica_that_is_late_leaves_time_for_its_sibling(gallery: RealGallery, shards: list[list[Followed]]) -> None:
     gallery.change(1)
     for replicas in shards:

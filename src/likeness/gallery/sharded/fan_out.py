@@ -32,13 +32,14 @@ class _PartReplicas:
     replicas: Sequence[Replica]
     turn: int = 0
     avoided: dict[int, float] = field(default_factory=dict)
+    unready: frozenset[int] = frozenset()
 
     def chosen(self, now: float) -> list[int]:
         """Give the replica to ask, and its sibling for the case that the first fails."""
         self.turn += 1
         count = len(self.replicas)
         in_turn = [(self.turn + place) % count for place in range(count)]
-        return sorted(in_turn, key=lambda number: self.avoided.get(number, now) > now)[:2]
+        return sorted(in_turn, key=lambda number: (number in self.unready, self.avoided.get(number, now) > now))[:2]
 
 
 class FanOut:
@@ -55,6 +56,11 @@ class FanOut:
         if not (parts and all(parts)):
             raise ValueError("each part needs a replica")
         self._parts = [_PartReplicas(replicas) for replicas in parts]
+
+    def note_ready(self, ready: Sequence[Sequence[bool]]) -> None:
+        """Note which replicas of each part can answer at once. The others are asked after their siblings."""
+        for part, states in zip(self._parts, ready, strict=True):
+            part.unready = frozenset(number for number, is_ready in enumerate(states) if not is_ready)
 
     async def search(self, query: ShardQuery, *, seconds: float) -> NumberedAnswer:
         """Give the answer that one index of all entries would give, within ``seconds``.

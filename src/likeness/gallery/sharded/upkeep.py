@@ -8,8 +8,9 @@ from typing import Protocol
 
 from sqlalchemy import Connection, select
 
+from likeness.errors import ServiceUnavailable
 from likeness.gallery.maintenance.sweep import PhotoSweep
-from likeness.gallery.maintenance.upkeep import CLAIM_SECONDS, RETRY_SECONDS, GalleryUpkeep
+from likeness.gallery.maintenance.upkeep import CLAIM_SECONDS, GalleryUpkeep
 from likeness.gallery.packs import Packs
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import BLOCK_SPAN, GalleryRepository
@@ -72,6 +73,7 @@ class ShardWatch:
         asked = [[self._ask(replica) for replica in part] for part in self._parts]
         answers = await asyncio.gather(*(asyncio.gather(*part) for part in asked))
         self._statuses = [[status for status in part if status] for part in answers]
+        self.fan_out.note_ready([[bool(status and status.loaded) for status in part] for part in answers])
         if self.condition.status == "ready":
             self.loaded.set()
         self._lost = 0 if all(self._statuses) else self._lost + 1
@@ -117,11 +119,14 @@ class ShardedUpkeep(GalleryUpkeep):
         before = ""
         while True:
             try:
-                await self._database.keep_claim()
                 await self._watched.look()
-            except Exception:
-                log.exception("looking at the shards failed; trying again in %s s", RETRY_SECONDS)
-                await asyncio.sleep(RETRY_SECONDS)
+                await self._database.keep_claim()
+            except Exception as error:
+                if isinstance(error, ServiceUnavailable):
+                    log.warning("looking at the shards failed; trying again in %s s: %s", CLAIM_SECONDS, error)
+                else:
+                    log.exception("looking at the shards failed; trying again in %s s", CLAIM_SECONDS)
+                await asyncio.sleep(CLAIM_SECONDS)
                 continue
             now = self._watched.condition
             if now.status != before:
