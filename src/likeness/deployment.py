@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from likeness.access.clients import Clients
 from likeness.access.secrets import ClientSecrets
 from likeness.access.signing_keys import SigningKeys
-from likeness.audit.seals import Seals
+from likeness.audit.seals import KEPT_NAME, Seals
 from likeness.audit.signing import StatementSigner
 from likeness.audit.trail import Trail
 from likeness.audit.upkeep import keep_sealed
@@ -131,6 +131,7 @@ def initialise(settings: Settings) -> None:
                 "restore the key file"
             )
         _make_key(database, keys)
+    (settings.data_dir / KEPT_NAME).unlink(missing_ok=True)  # of another deployment
     # The key comes last: a data folder with a key is complete.
     keys.save(settings.master_key_file)
 
@@ -173,7 +174,7 @@ def open_deployment(settings: Settings, clock: Clock | None = None) -> Deploymen
         clients=Clients(database, ClientSecrets(_derived(key, "client secret")), clock),
         signing_keys=SigningKeys(database, keys, clock),
         trail=trail,
-        seals=Seals(database, trail_key, signer, clock),
+        seals=Seals(database, trail_key, signer, clock, settings.data_dir / KEPT_NAME),
         key=key,
     )
 

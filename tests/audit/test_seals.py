@@ -82,7 +82,7 @@ def test_a_trimmed_trail_still_verifies(tmp_path: Path) -> None:
         append(deployment, "e")
         assert deployment.seals.seal().number == 3
         assert not check(deployment).faults
-        assert "which you kept, was trimmed" in check(deployment, first).faults[0]
+        assert "which was kept, was trimmed" in check(deployment, first).faults[0]
     with opened(tmp_path, clock) as deployment:
         assert not check(deployment).faults
 
@@ -142,3 +142,57 @@ def test_another_process_that_seals_at_the_same_moment_is_no_fault(
 def test_the_place_before_the_first_seal_is_the_same_everywhere(tmp_path: Path) -> None:
     with opened(tmp_path) as deployment:
         assert check(deployment).newest == SealPlace(0, "")
+
+
+def test_an_older_copy_of_the_database_is_told_by_the_seal_in_the_data_folder(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(tmp_path) as deployment:
+        append(deployment, "a")
+    older = (tmp_path / "likeness.sqlite3").read_bytes()
+    with opened(tmp_path) as deployment:
+        append(deployment, "b")
+    newest = (tmp_path / seals.KEPT_NAME).read_text()
+    assert newest.startswith("2:")
+    (tmp_path / "likeness.sqlite3").write_bytes(older)
+    for name in "cd":
+        with opened(tmp_path) as deployment:
+            append(deployment, name)
+            deployment.seals.seal()
+            append(deployment, name)
+            deployment.seals.seal()
+            assert str(deployment.seals.lacks()) == newest.strip()
+    assert caplog.text.count("the database is an older copy than") == 2  # once for each process
+    assert (tmp_path / seals.KEPT_NAME).read_text() == newest
+    (tmp_path / seals.KEPT_NAME).unlink()  # as after a restore that was meant
+    with opened(tmp_path) as deployment:
+        append(deployment, "e")
+    with opened(tmp_path) as deployment:
+        assert deployment.seals.lacks() is None
+
+
+def test_the_seal_in_the_data_folder_may_be_trimmed_but_not_damaged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = MovableClock()
+    with opened(tmp_path, clock) as deployment:
+        append(deployment, "a")
+        deployment.seals.seal()
+        kept = (tmp_path / seals.KEPT_NAME).read_text()
+        append(deployment, "b")
+        deployment.seals.seal()
+        deployment.seals.trim(before=clock.now() + 1)
+        (tmp_path / seals.KEPT_NAME).write_text(kept)  # as of a server that did not run meanwhile
+        assert deployment.seals.lacks() is None
+        (tmp_path / seals.KEPT_NAME).write_text("1:x")
+        with pytest.raises(SetupError, match="is damaged: delete it"):
+            deployment.seals.lacks()
+        append(deployment, "c")
+        assert deployment.seals.seal() is not None
+    assert "is not kept in a file" in caplog.text
+
+
+def test_a_new_deployment_begins_without_the_seal_of_an_earlier_one(tmp_path: Path) -> None:
+    (tmp_path / seals.KEPT_NAME).write_text(f"7:{'0' * 64}")
+    with opened(tmp_path) as deployment:
+        assert deployment.seals.lacks() is None

@@ -115,7 +115,7 @@ def test_a_seal_that_was_kept_elsewhere_shows_an_older_trail(folder: Path, attac
         kept = deployment.seals.seal()
     attack(folder)
     with opened(folder) as deployment:
-        assert any("which you kept, is missing" in fault for fault in check(deployment, kept).faults)
+        assert any("which was kept, is missing" in fault for fault in check(deployment, kept).faults)
         assert any("another one" in fault for fault in check(deployment, SealPlace(1, "0" * 64)).faults)
 
 

@@ -98,6 +98,10 @@ def test_the_newest_seal_is_checked(deployment: Deployment, tmp_path: Path, cloc
     append(deployment, "a")
     deployment.seals.seal()
     assert only(stored.audit_trail, deployment).health is Grade.OK
+    kept = deployment.seals.kept.read_text()
+    deployment.seals.kept.write_text(f"9:{'0' * 64}")
+    assert "is an older copy" in next(stored.audit_trail(deployment)).fact
+    deployment.seals.kept.write_text(kept)
     clock.move(-3600)
     assert only(stored.audit_trail, deployment).part == "clock"
     execute(tmp_path, "UPDATE audit_seals SET jws = 'x'")

@@ -11,9 +11,11 @@ that went. So the rest still verifies, and a deletion without the key does not l
 
 import hashlib
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, delete, exists, insert, select, update
@@ -25,6 +27,7 @@ from likeness.audit.signing import ANCHOR, SEAL, StatementSigner
 from likeness.audit.trail import LONGEST_PAUSE_SECONDS, note
 from likeness.errors import SetupError
 from likeness.kit.clock import Clock
+from likeness.kit.files import replacing
 from likeness.kit.metrics import Count
 from likeness.store.database import Database
 from likeness.store.tables import audit_records, audit_seals, audit_strands, deployment
@@ -32,13 +35,17 @@ from likeness.store.tables import audit_records, audit_seals, audit_strands, dep
 log = logging.getLogger("likeness.audit")
 _altered = Count(
     "likeness_audit_alterations_total",
-    "Strands of the audit trail in which this server found a record that somebody had altered.",
+    "Faults of the audit trail that this server found: an altered record, or seals that are gone.",
 )
+OLDER = "the database is an older copy than {}"
 ANCHOR_FACT = "audit_anchor"
 SEALED_AT_ONCE = 20_000
 """Records of a strand in one seal. A seal is made or trimmed in one transaction."""
 TRIMMED_AT_ONCE = 10_000
 DAY_SECONDS = 86_400.0
+KEPT_NAME = "audit.seal"
+"""File of the newest seal, in the data folder."""
+_WRITTEN = re.compile(r"([1-9]\d{0,17}):([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,17 @@ class SealPlace:
 
     number: int = 0
     sha256: str = ""
+
+    @classmethod
+    def read(cls, text: str) -> "SealPlace":
+        """Read a place as it is written. Raises ValueError."""
+        found = _WRITTEN.fullmatch(text.strip())
+        if not found:
+            raise ValueError("a seal is written as NUMBER:HASH")
+        return cls(int(found[1]), found[2])
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.sha256}"
 
 
 def hash_of_seal(jws: str) -> str:
@@ -83,13 +101,14 @@ def ranges_of(claims: dict[str, Any]) -> list[SealedRange]:
 class Seals:
     """Seals and trims the trail of a deployment. Every method blocks, so a server calls it on a thread."""
 
-    def __init__(self, database: Database, key: bytes, signer: StatementSigner, clock: Clock) -> None:
-        """``key`` is that of the trail's links."""
+    def __init__(self, database: Database, key: bytes, signer: StatementSigner, clock: Clock, kept: Path) -> None:
+        """``key`` is that of the trail's links. ``kept`` is the file of the newest seal."""
         self.key = key
         self.signer = signer
+        self.kept = kept
         self._database = database
         self._clock = clock
-        self._altered: set[str] = set()
+        self._reported: set[str] = set()
 
     def seal(self, *, ended: str | None = None) -> SealPlace | None:
         """Sign what was written since the last seal. Give the newest new seal, or None without new records.
@@ -97,6 +116,42 @@ class Seals:
         ``ended`` is a strand that gets no more records. Raises ServiceUnavailable, and SetupError when the last seal or
         the anchor was altered.
         """
+        newest = self._seal_all(ended)
+        if newest:
+            self._keep(newest)
+        return newest
+
+    def lacks(self) -> SealPlace | None:
+        """Give the seal of the file, if the trail no longer has it: the database is an older copy, or was cut.
+
+        Raises ServiceUnavailable, and SetupError when the file or the anchor was altered.
+        """
+        try:
+            place = SealPlace.read(self.kept.read_text())
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise SetupError(f"the file of the newest seal, {self.kept}, is damaged: delete it") from error
+        return None if self._database.read_now(partial(self._has, place=place)) else place
+
+    def _has(self, connection: Connection, place: SealPlace) -> bool:
+        jws = connection.execute(select(audit_seals.c.jws).where(audit_seals.c.number == place.number)).scalar()
+        return (jws is not None and hash_of_seal(jws) == place.sha256) or (
+            jws is None and place.number <= read_anchor(connection, self.signer).number
+        )
+
+    def _keep(self, newest: SealPlace) -> None:
+        """Write the newest seal to the file, unless the file shows that the database is an older copy."""
+        try:
+            if lost := self.lacks():
+                self._report(str(lost), f"{OLDER.format(self.kept)}, which names seal {lost.number}")
+                return
+            with replacing(self.kept) as file:
+                file.write(f"{newest}\n".encode())
+        except (OSError, SetupError) as error:
+            log.warning("the newest seal of the audit trail is not kept in a file: %s", error)
+
+    def _seal_all(self, ended: str | None) -> SealPlace | None:
         newest = None
         while True:
             last, ranges = self._database.read_now(self._unsealed)
@@ -129,7 +184,7 @@ class Seals:
         if not ranges:
             return None
         place = SealPlace(number, hash_of_seal(jws))
-        log.info("audit seal %d:%s", place.number, place.sha256)
+        log.info("audit seal %s", place)
         return place
 
     def _unsealed(self, connection: Connection) -> tuple[SealPlace, list[SealedRange]]:
@@ -149,7 +204,7 @@ class Seals:
         ):
             number += 1
             if record.number != number or record.link != link_of(self.key, link, record.line):
-                self._report(strand, number)
+                self._report(strand, f"the audit trail was altered at record {number} of strand {strand}")
                 return None
             lines.update(record.line)
             link = record.link
@@ -157,13 +212,11 @@ class Seals:
             return None
         return SealedRange(strand, sealed + 1, number, before.hex(), link.hex(), lines.hexdigest())
 
-    def _report(self, strand: str, number: int) -> None:
-        if strand not in self._altered:
-            self._altered.add(strand)
+    def _report(self, what: str, fault: str) -> None:
+        if what not in self._reported:
+            self._reported.add(what)
             _altered.add()
-            log.critical(
-                "the audit trail was altered at record %d of strand %s: run `likeness audit verify`", number, strand
-            )
+            log.critical("%s: run `likeness audit verify`", fault)
 
     def trim(self, *, before: float) -> int:
         """Delete the seals that were made before a time, with their records. Give the number of records deleted.

@@ -67,7 +67,7 @@ class TrailCheck:
         known: SealPlace | None = last
         self._compare(last)
         if self._kept and self._kept.number < last.number:
-            report.blame(f"seal {self._kept.number}, which you kept, was trimmed: compare a newer one")
+            report.blame(f"seal {self._kept.number}, which was kept, was trimmed: compare a newer one")
         for row in connection.execute(select(audit_seals).order_by(audit_seals.c.number)):
             if row.number > last.number + 1:
                 report.blame(f"seals {last.number + 1} to {row.number - 1} are missing")
@@ -83,13 +83,13 @@ class TrailCheck:
             known = last = SealPlace(row.number, hash_of_seal(row.jws))
             self._compare(last)
         if self._kept and self._kept.number > last.number:
-            report.blame(f"seal {self._kept.number}, which you kept, is missing: the trail was cut, or is an old copy")
+            report.blame(f"seal {self._kept.number}, which was kept, is missing: the trail was cut, or is an old copy")
         report.newest = last
         return ranges
 
     def _compare(self, place: SealPlace) -> None:
         if self._kept and self._kept.number == place.number and self._kept != place:
-            self._report.blame(f"seal {place.number} is another one than the one that you kept")
+            self._report.blame(f"seal {place.number} is another one than the one that was kept")
 
     def _check_strand(self, strand: str, records: Iterator[TrailRecord], sealed: deque[SealedRange]) -> None:
         """Check one strand's records, which rise, against their links and against its sealed ranges."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, select, text
 
-from likeness.audit.seals import DAY_SECONDS
+from likeness.audit.seals import DAY_SECONDS, OLDER
 from likeness.audit.signing import SEAL
 from likeness.deployment import Deployment
 from likeness.diagnosis.findings import Finding, doubt, ok, wrong
@@ -114,6 +114,12 @@ def audit_trail(deployment: Deployment) -> Iterator[Finding]:
     except SetupError as error:
         yield wrong(part, f"the newest seal: {error}", "Run `likeness audit verify`.")
         return
+    if deployment.seals.lacks():
+        yield wrong(
+            part,
+            OLDER.format(deployment.seals.kept),
+            f"Run `likeness audit verify`. After a restore that you meant, delete {deployment.seals.kept}.",
+        )
     made = datetime.fromtimestamp(claims["time"], UTC).isoformat(" ", "seconds")
     if claims["time"] > deployment.clock.now() + TOLERATED_SECONDS:
         yield wrong("clock", f"the newest seal is from {made}, which is in the future", "Correct the clock.")

@@ -1,7 +1,6 @@
 """``likeness audit ...``."""
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -22,7 +21,6 @@ from likeness.errors import InvalidInput
 from likeness.settings import Settings
 
 audit = typer.Typer(help="The audit trail: verify it, export it, and sign receipts of erasures.", no_args_is_help=True)
-_SEAL = re.compile(r"([1-9]\d{0,17}):([0-9a-f]{64})")
 
 
 class TrailFormat(StrEnum):
@@ -46,12 +44,14 @@ def verify(
     Finds records that were changed, deleted, moved or inserted, and
     records that were cut off since the last seal. Keep the newest seal
     elsewhere, and give it with --seal next time: then the check also finds
-    that the end of the trail was cut off with its seals.
+    that the end of the trail was cut off with its seals. Without --seal
+    the seal in the data folder's file `audit.seal` is compared.
 
     Example: likeness audit verify --seal 17:9f86d081884c7d65…
     """
-    kept = _place(seal) if seal else None
+    given = _place(seal) if seal else None
     with closing(open_deployment(Settings())) as deployment:
+        kept = given or deployment.seals.lacks()
         check = TrailCheck(deployment.seals.key, deployment.seals.signer, kept)
         report = deployment.database.read_now(check.run)
     console = Console(markup=False, highlight=False, soft_wrap=True)
@@ -59,7 +59,7 @@ def verify(
         console.print(fault)
     console.print(f"records  {report.records:,}, of them since the newest seal {report.unsealed:,}")
     if report.newest.number:
-        console.print(f"newest seal  {report.newest.number}:{report.newest.sha256}")
+        console.print(f"newest seal  {report.newest}")
     console.print("The audit trail was altered." if report.faults else "The audit trail is whole.")
     if report.faults:
         raise typer.Exit(1)
@@ -121,7 +121,7 @@ def _print(connection: Connection, lines: Callable[[Connection], Iterator[str]])
 
 
 def _place(seal: str) -> SealPlace:
-    read = _SEAL.fullmatch(seal)
-    if not read:
-        raise InvalidInput("--seal: write it as NUMBER:HASH, as `likeness audit verify` shows it.")
-    return SealPlace(int(read[1]), read[2])
+    try:
+        return SealPlace.read(seal)
+    except ValueError as error:
+        raise InvalidInput(f"--seal: {error}, as `likeness audit verify` shows it.") from error
