@@ -6,12 +6,14 @@ It has two servers, PostgreSQL, and a Ray cluster of a head and two machines wit
 
 import os
 import random
+import signal
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -36,7 +38,7 @@ except ModuleNotFoundError:
 ROUNDS = int(os.environ.get("LIKENESS_FAULT_ROUNDS", "2"))
 FACES = 10
 SAMPLE = 20
-STILL_SECONDS = 0.3
+STILL_SECONDS, PAUSE_SECONDS = 0.3, 8.0
 PARTS, REPLICAS = 2, 2
 
 pytestmark = [pytest.mark.faults, pytest.mark.long, pytest.mark.timeout(300 + 60 * ROUNDS)]
@@ -60,6 +62,17 @@ class Victim:
     def actors(self) -> dict[str, Any]:
         """Give the handles of all shards by name."""
         return {name: ray.get_actor(name, self.namespace) for name in self.shards().statuses()}
+
+    def shard_pids(self) -> list[int]:
+        """Give the processes of all shards."""
+        setting = f"LIKENESS_DATABASE_URL={self.database_url}".encode()
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                is_shard = (process / "cmdline").read_bytes().startswith(b"ray::ShardActor")
+                if is_shard and setting in (process / "environ").read_bytes().split(b"\0"):
+                    found.append(int(process.name))
+        return found
 
     def holds_a_change(self) -> bool:
         """Whether a process began a change of the database and has said nothing for some time."""
@@ -177,6 +190,16 @@ def test_all_replicas_of_a_part_are_killed(victim: Victim) -> None:
         for name, actor in victim.actors().items():
             if name.startswith("part 0 "):
                 ray.kill(actor, no_restart=False)
+
+    victim.outlive(fault, rounds=1)
+
+
+def test_a_shard_is_paused(victim: Victim) -> None:
+    def fault() -> None:
+        pid = victim.rng.choice(victim.shard_pids())
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(PAUSE_SECONDS)
+        os.kill(pid, signal.SIGCONT)
 
     victim.outlive(fault, rounds=1)
 

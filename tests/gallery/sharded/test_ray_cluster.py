@@ -1,9 +1,12 @@
 """Shards on a real Ray cluster of two nodes, over a real PostgreSQL."""
 
+import asyncio
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import numpy as np
 import pytest
 
 from clusters import ray_nodes
@@ -12,12 +15,14 @@ from gallery.sharded.galleries import AMPLE, RealGallery, ask
 from likeness.errors import ServiceUnavailable
 from likeness.gallery.sharded.fan_out import FanOut
 from likeness.gallery.sharded.layout import Layout
+from likeness.gallery.sharded.shard import NOTHING, NumberedAnswer, ShardQuery
 from servers import wait_until
 
 try:
     import ray
 
-    from likeness.gallery.sharded.ray_cluster import NamedShards, ShardCluster, connect, disconnect
+    from likeness.gallery.sharded import ray_cluster
+    from likeness.gallery.sharded.ray_cluster import NamedShards, RayReplica, ShardCluster, connect, disconnect
 except ModuleNotFoundError:
     pass
 
@@ -67,6 +72,40 @@ def started(layout: Layout) -> Iterator["ShardCluster"]:
         yield ShardCluster(layout)
     finally:
         assert NamedShards(layout.namespace).remove(lambda _: True) == layout.parts * layout.replicas
+
+
+class PausedActor:
+    """An actor whose first ``silent`` calls are never answered."""
+
+    def __init__(self, silent: int) -> None:
+        self.silent = silent
+        self.queries: list[int] = []
+        """How many queries each call had."""
+        self.search_all = self
+
+    async def remote(self, queries: bytes) -> bytes:
+        asked = pickle.loads(queries)  # noqa: S301  the test pickled them
+        self.queries.append(len(asked))
+        if len(self.queries) <= self.silent:
+            await asyncio.Event().wait()
+        return pickle.dumps([NumberedAnswer(NOTHING, query.number) for query in asked])
+
+
+def test_an_actor_that_was_paused_is_asked_again_without_what_nobody_awaits(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setattr(ray_cluster, "CALL_SECONDS", 0.2)
+    actor = PausedActor(silent=ray_cluster.CALLS_UNDER_WAY)
+    replica = RayReplica(actor)
+    query = ShardQuery("tenant", NEW, np.ones(4, np.float32), 7)
+
+    async def ask_again() -> NumberedAnswer:
+        for _ in range(5):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(replica.search(query, seconds=1), 0.01)
+        return await asyncio.wait_for(replica.search(query, seconds=1), 30)
+
+    assert asyncio.run(ask_again()).number == query.number
+    assert actor.queries == [1, 1, 1]
 
 
 def machines(shards: "ShardCluster") -> list[list[str]]:

@@ -37,6 +37,8 @@ log = logging.getLogger("likeness.gallery")
 STATUS_SECONDS = 10.0
 CALLS_UNDER_WAY = 2
 """Calls of searches from one server to one actor. Further searches share the next call."""
+CALL_SECONDS = 5.0
+"""Longest time of such a call. An actor that is paused or cut off must not keep the calls for ever."""
 TOGETHER_SECONDS = 0.05
 """Longest wait of searches that share a call, for changes that a shard has not applied."""
 CALLS_AT_ONCE = 32
@@ -94,8 +96,10 @@ class RayReplica:
 
     def _send(self) -> None:
         """Send the waiting queries, unless enough calls are under way."""
-        if self._waiting and len(self._calls) < CALLS_UNDER_WAY:
-            together, self._waiting = self._waiting, []
+        if len(self._calls) == CALLS_UNDER_WAY:
+            return
+        together, self._waiting = [each for each in self._waiting if not each[1].done()], []
+        if together:
             call = asyncio.create_task(self._ask(together))
             self._calls.add(call)
             call.add_done_callback(self._ended)
@@ -108,7 +112,8 @@ class RayReplica:
         found: list[NumberedAnswer | Exception]
         try:
             asked = pickle.dumps([query for query, _ in together])
-            found = _unpickled(await self.actor.search_all.remote(asked))
+            async with asyncio.timeout(CALL_SECONDS):
+                found = _unpickled(await self.actor.search_all.remote(asked))
         except Exception as error:  # noqa: BLE001  each caller gets it
             found = [error] * len(together)
         for (_, answer), each in zip(together, found, strict=True):
