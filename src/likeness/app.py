@@ -82,7 +82,7 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
             gallery.upkeep.load(),
             gallery.upkeep.watch(),
             gallery.upkeep.delete_photos(),
-            deployment.follow(signer),
+            deployment.follow(signer, limits),
             holder.while_held("gallery upkeep", gallery.upkeep.run),
             holder.while_held("re-indexing", gallery.reindexer.run),
             *sessions.chores(holder),

@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from likeness.access.clients import Clients
 from likeness.access.secrets import ClientSecrets
+from likeness.access.shared_limits import share_limits
 from likeness.access.signing_keys import SigningKeys
 from likeness.audit.seals import KEPT_NAME, Seals
 from likeness.audit.signing import StatementSigner
@@ -32,6 +33,7 @@ from likeness.store.ownership import owned
 from likeness.store.sqlite import keep_private
 from likeness.store.tables import deployment, signing_keys, tenants
 from likeness.tenants.service import Tenants
+from likeness.web.quota import Limits
 
 if TYPE_CHECKING:
     from likeness.kit.jose import Signer
@@ -87,9 +89,10 @@ class Deployment:
             finally:
                 self.close()  # writes all queued changes before another process may load
 
-    async def follow(self, signer: "Signer") -> None:
-        """Take up the changes that commands make of tenants and of signing keys, until cancelled."""
+    async def follow(self, signer: "Signer", limits: Limits) -> None:
+        """Take up what commands and other servers change, until cancelled: tenants, signing keys, calls of a minute."""
         await asyncio.gather(
+            share_limits(limits, self.database),
             repeat_forever(partial(asyncio.to_thread, self.tenants.all)),
             repeat_forever(partial(self.signing_keys.take_up, signer)),
         )

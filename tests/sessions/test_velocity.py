@@ -1,6 +1,8 @@
 """How often one ID photo may be tried."""
 
+import dataclasses
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -17,7 +19,7 @@ from likeness.kit.ids import new_id
 from likeness.sessions.velocity import WINDOW_SECONDS, PhotoAttempts, forget_attempts
 from likeness.settings import Settings
 from likeness.store.tables import metadata, photo_attempts
-from servers import Api, Server, calling, serving, test_settings
+from servers import Api, Server, calling, serving, serving_two, test_settings
 
 ALICE, BOB = fake_photo(1), fake_photo(2)
 NOW = 1_000_000.0
@@ -147,3 +149,16 @@ def test_a_digest_tells_nothing_without_the_key() -> None:
     }
     assert len(digests) == 4
     assert all(len(digest) == 64 for digest in digests)
+
+
+def test_two_servers_count_one_photo_together(tmp_path: Path, postgres_url: str) -> None:
+    with serving_two(tmp_path, postgres_url, attempts_per_photo=9, workers=4) as servers, calling(servers[0]) as api:
+
+        def open_one(number: int) -> int:
+            at = dataclasses.replace(api, http=httpx.Client(base_url=servers[number % 2].url, timeout=60))
+            with at.http:
+                return at.open_session(ALICE).status_code
+
+        with ThreadPoolExecutor(8) as pool:
+            statuses = list(pool.map(open_one, range(24)))
+    assert (statuses.count(201), statuses.count(429)) == (3, 21)

@@ -7,7 +7,7 @@ another.
 import hashlib
 import hmac
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from likeness.engine.base import Template
 from likeness.kit.ids import new_id
@@ -40,6 +40,8 @@ class PhotoAttempts:
         """
         if not self._most:
             return
+        if connection.dialect.name == "postgresql":  # another server may count the same photo
+            connection.execute(select(func.pg_advisory_xact_lock(int(digest[:15], 16))))
         mine = (photo_attempts.c.tenant_id == tenant_id) & (photo_attempts.c.digest == digest)
         recent = select(photo_attempts.c.attempts, photo_attempts.c.opened_at).where(
             mine, photo_attempts.c.opened_at > now - WINDOW_SECONDS

@@ -52,6 +52,16 @@ leases = Table(
 )
 """Who does what only one process may do (see ``likeness.store.sharing.leases``). SQLite has no rows."""
 
+call_limits = Table(
+    "call_limits",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, primary_key=True),
+    Column("remaining", Double, nullable=False),
+    Column("noted_at", Double, nullable=False),
+)
+"""What the calls of the last minute left of a limit (see ``likeness.access.shared_limits``). SQLite has no rows."""
+
 tenants = Table(
     "tenants",
     metadata,

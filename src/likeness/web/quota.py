@@ -1,11 +1,12 @@
 """The limits on calls: how many a client and a tenant make in a minute, and how many of a tenant run at once.
 
-They are in memory, because one process serves a deployment.
+They are in memory. With several servers, ``likeness.access.shared_limits`` tells each what the others let through in a
+minute. The calls at once are those of this server.
 """
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,6 +17,8 @@ from likeness.settings import Settings
 
 MINUTE_SECONDS = 60.0
 TRACKED = 10_000
+TOLERATED = 0.1
+"""The part of a limit that an owner may spend at one server before the others hear of it."""
 _refused = Count(
     "likeness_quota_refusals_total",
     "Calls that were refused with 429, by the limit that was used up.",
@@ -44,6 +47,38 @@ class Quota:
         self._clock = clock
         self._left: dict[str, tuple[float, float]] = {}
         """What was left in a bucket, and when. A bucket that is not here is full."""
+        self._spent: Counter[str] = Counter()
+        self._report: Callable[[bool], None] | None = None
+
+    @property
+    def name(self) -> str:
+        return self._limit
+
+    @property
+    def per_minute(self) -> int:
+        return self._per_minute
+
+    def share(self, report: Callable[[bool], None]) -> None:
+        """Keep count of what each owner spends, for other servers.
+
+        ``report`` is called after each call that was counted, with whether its owner has spent a good part of the limit
+        that no other server knows of.
+        """
+        self._report = report
+
+    def take_spent(self) -> dict[str, int]:
+        """Give the calls of each owner since the last time."""
+        spent, self._spent = self._spent, Counter()
+        return spent
+
+    def put_back(self, spent: Mapping[str, int]) -> None:
+        """Keep what could not be told to other servers for the next time."""
+        self._spent.update(spent)
+
+    def set_left(self, left: Mapping[str, float]) -> None:
+        """Take up what is left to each owner, by all servers, before what it spends here since. It may be negative."""
+        now = self._clock.now()
+        self._left |= {owner: (each - self._spent[owner], now) for owner, each in left.items()}
 
     def take(self, owner: str) -> None:
         """Count one call. Raises TooManyRequests if the owner's bucket is empty."""
@@ -62,6 +97,9 @@ class Quota:
             used = [each for each in self._left if self._left_at(now, each) < self._per_minute]
             self._left = {each: self._left[each] for each in used}
         self._left[owner] = left - 1, now
+        if self._report:
+            self._spent[owner] += 1
+            self._report(self._spent[owner] >= self._per_minute * TOLERATED)
 
     def _left_at(self, now: float, owner: str) -> float:
         left, noted_at = self._left.get(owner, (self._per_minute, now))
