@@ -94,7 +94,7 @@ def serving_two(folder: Path, database_url: str, **changes: Any) -> Iterator[lis
     """Run two servers of one deployment on one PostgreSQL, behind one public address: that of the first.
 
     Two things are simulated. Both run in this process, and each holds galleries in its own memory. So the calls on a
-    gallery are not for these servers, and their clocks move apart. ``clusters.shared_servers`` runs real processes.
+    gallery are not for these servers. Their clocks move apart. ``clusters.shared_servers`` runs real processes.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

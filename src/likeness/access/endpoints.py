@@ -198,7 +198,7 @@ async def _recorded(request: Request, client_id: str, issuing: Awaitable[AccessT
 )
 async def get_public_keys(tokens: TokensComponent) -> JSONResponse:
     """Give the JWK Set. A retired key stays in it until all that it signed has expired."""
-    return JSONResponse(tokens.public_keys(), headers={"Cache-Control": "public, max-age=300"})
+    return JSONResponse(await tokens.public_keys(), headers={"Cache-Control": "public, max-age=300"})
 
 
 async def _read_form(request: Request) -> dict[str, str]:

@@ -53,7 +53,7 @@ class Requires(OfRequest):
 
     async def __call__(self, request: Request) -> Principal:
         components = components_of(request.app, AccessComponents)
-        principal = components.tokens.verify(request.headers.get("authorization"))
+        principal = await components.tokens.verify(request.headers.get("authorization"))
         request.state.tenant, request.state.client = (
             principal.tenant_id,
             principal.client_id,

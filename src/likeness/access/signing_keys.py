@@ -4,6 +4,7 @@ The newest key signs. A retired key verifies until everything that it signed has
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from likeness.audit.actions import Action
 from likeness.audit.trail import note
-from likeness.errors import NotFound, SetupError
+from likeness.errors import NotFound, ServiceUnavailable, SetupError
 from likeness.kit.clock import Clock
 from likeness.kit.envelope import KeyProvider
 from likeness.kit.signing_key import LONGEST_LIFE_SECONDS, TOLERATED_SECONDS, SigningKey
@@ -21,8 +22,10 @@ from likeness.store.tables import signing_keys
 if TYPE_CHECKING:
     from likeness.kit.jose import Signer
 
+log = logging.getLogger("likeness.access")
 TAKEN_UP_SECONDS = 60
 """A running server signs with a new key within this time."""
+RENEW_SECONDS = 1.0
 LIFE_AFTER_SECONDS = LONGEST_LIFE_SECONDS + TAKEN_UP_SECONDS + TOLERATED_SECONDS
 """How long a retired key stays valid: until the last token that it may have signed has expired."""
 
@@ -34,6 +37,8 @@ class SigningKeys:
         self._database = database
         self._keys = keys
         self._clock = clock
+        self._renewing = asyncio.Lock()
+        self._renewed_at = -RENEW_SECONDS
 
     def signer(self) -> "Signer":
         """Load the keys. Make the first key when there is none. Raises SetupError when a key does not open."""
@@ -43,7 +48,7 @@ class SigningKeys:
         if not rows:
             self.rotate()
             rows = self._database.read_now(self._live)
-        return Signer(self._open(rows))
+        return Signer(self._open(rows), self._renew)
 
     async def take_up(self, signer: "Signer") -> None:
         """Replace a running server's keys by those stored, and delete the keys that have ended.
@@ -54,6 +59,17 @@ class SigningKeys:
         if rows and {row.kid: _ends_at(row) for row in rows} != signer.ends:
             signer.use(await asyncio.to_thread(self._open, rows))
             await self._database.write(self._forget_ended)
+
+    async def _renew(self, signer: "Signer") -> None:
+        """Take up new keys at once, but not more often than once a second, because anybody can cause it."""
+        async with self._renewing:
+            if self._clock.now() - self._renewed_at < RENEW_SECONDS:
+                return
+            self._renewed_at = self._clock.now()
+            try:
+                await self.take_up(signer)
+            except (ServiceUnavailable, SetupError) as error:
+                log.warning("new signing keys could not be read: %s", error)
 
     def ends(self) -> dict[str, float | None]:
         """Give the end of each key by its ``kid``, in seconds since the Unix epoch.

@@ -163,13 +163,13 @@ class Tokens:
             claims["cnf"] = {THUMBPRINT: caller.certificate}
         return AccessToken(self._signer.sign(claims, typ=TYPE), ordered, self._ttl_seconds, jti, client.tenant_id)
 
-    def verify(self, authorization: str | None) -> Principal:
+    async def verify(self, authorization: str | None) -> Principal:
         """Give the principal of an ``Authorization`` header. Raises Unauthorized."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthorized("Send an access token: 'Authorization: Bearer <token>'.")
         try:
-            claims = self._signer.verify(
+            claims = await self._signer.verify_any(
                 token.strip(), typ=TYPE, issuer=self._issuer, audience=AUDIENCE, now=self._clock.now()
             )
         except InvalidToken as error:
@@ -179,8 +179,9 @@ class Tokens:
         bound_to = claims.get("cnf", {}).get(THUMBPRINT)
         return Principal(claims["tenant_id"], claims["client_id"], frozenset(claims["scope"]), bound_to)
 
-    def public_keys(self) -> dict[str, Any]:
-        """Give the JWK Set that verifies tokens and results."""
+    async def public_keys(self) -> dict[str, Any]:
+        """Give the JWK Set that verifies tokens and results, also those of other servers."""
+        await self._signer.renew()
         return self._signer.public_set(now=self._clock.now())
 
     def _refuse_guessing(self, client_id: str) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -51,9 +51,15 @@ class _Keys:
 class Signer:
     """Signs with the newest key and verifies with every key that has not ended. Thread-safe."""
 
-    def __init__(self, keys: Sequence[SigningKey]) -> None:
-        """Take the keys, newest first."""
+    def __init__(self, keys: Sequence[SigningKey], renew: Callable[["Signer"], Awaitable[None]] | None = None) -> None:
+        """Take the keys, newest first, and what takes up newer ones."""
+        self._renew = renew
         self.use(keys)
+
+    async def renew(self) -> None:
+        """Take up new keys, which another server may sign with already."""
+        if self._renew:
+            await self._renew(self)
 
     def use(self, keys: Sequence[SigningKey]) -> None:
         """Sign and verify with these keys from now on, newest first."""
@@ -93,9 +99,28 @@ class Signer:
             keys.seen[name] = seen
         return dict(seen.claims)
 
+    async def verify_any(self, token: str, *, typ: str, issuer: str, audience: str, now: float) -> dict[str, Any]:
+        """Verify like ``verify``. For a token of an unknown key, take up new keys first."""
+        try:
+            return self.verify(token, typ=typ, issuer=issuer, audience=audience, now=now)
+        except InvalidToken:
+            if _kid_of(token) in {None, *self.ends}:
+                raise
+        await self.renew()
+        return self.verify(token, typ=typ, issuer=issuer, audience=audience, now=now)
+
     def public_set(self, *, now: float) -> dict[str, Any]:
         """Give the JWK Set (RFC 7517 §5) of the public halves."""
         return cast("dict[str, Any]", self._keys.live(now).as_dict(private=False))
+
+
+def _kid_of(token: str) -> str | None:
+    """Give the key that a token names, unverified. None if it names none."""
+    try:
+        kid = jws.extract_compact(token.encode()).headers().get("kid")
+    except (JoseError, ValueError):
+        return None
+    return kid if isinstance(kid, str) else None
 
 
 def _verified(token: str, keys: _Keys, *, typ: str, issuer: str, audience: str, now: float) -> _Verified:

@@ -149,7 +149,7 @@ class SessionService:
     async def admit(self, session_id: str, capture_token: str) -> SessionRow:
         """Give the session that a capture token or ticket opens. Raises Unauthorized, SessionExpiredOrNotFound."""
         if not secrets.compare_digest(capture_token.encode(), self.ticket(session_id).encode()):
-            self._verify(session_id, capture_token)
+            await self._verify(session_id, capture_token)
         return await self.find(session_id)
 
     def ticket(self, session_id: str) -> str:
@@ -160,10 +160,10 @@ class SessionService:
         mac = hmac.digest(self._ticket_key, session_id.encode(), hashlib.sha256)
         return base64.urlsafe_b64encode(mac[:TICKET_BYTES]).decode()
 
-    def _verify(self, session_id: str, capture_token: str) -> None:
+    async def _verify(self, session_id: str, capture_token: str) -> None:
         now = self._clock.now()
         try:
-            claims = self._signer.verify(
+            claims = await self._signer.verify_any(
                 capture_token, typ=CAPTURE_TYPE, issuer=self._origin, audience=CAPTURE_AUDIENCE, now=now
             )
         except ExpiredToken as error:
