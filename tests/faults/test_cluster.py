@@ -20,7 +20,7 @@ import psycopg
 import pytest
 
 from clusters import NODE, SharedServers, add_node, shared_servers
-from faults.cluster import Load, Tenancy, new_tenancy, rush
+from faults.cluster import Load, Tenancy, insert, new_tenancy, rush
 from faults.ledger import Fate, check_promises, images
 from likeness.deployment import open_deployment
 from likeness.gallery.sharded.layout import Layout
@@ -35,10 +35,12 @@ try:
 except ModuleNotFoundError:
     pass
 
-ROUNDS = int(os.environ.get("LIKENESS_FAULT_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("LIKENESS_FAULT_ROUNDS", "1"))
 FACES = 10
 SAMPLE = 20
 STILL_SECONDS, PAUSE_SECONDS = 0.3, 8.0
+SEARCHING_SECONDS = 15.0
+"""After this time without shards, servers look for them in the Ray cluster."""
 PARTS, REPLICAS = 2, 2
 
 pytestmark = [pytest.mark.faults, pytest.mark.long, pytest.mark.timeout(300 + 60 * ROUNDS)]
@@ -200,6 +202,25 @@ def test_a_shard_is_paused(victim: Victim) -> None:
         os.kill(pid, signal.SIGSTOP)
         time.sleep(PAUSE_SECONDS)
         os.kill(pid, signal.SIGCONT)
+
+    victim.outlive(fault, rounds=1)
+
+
+def test_all_shards_are_lost_while_ray_answers_nothing(victim: Victim) -> None:
+    """The servers look for their shards in vain. Meanwhile enrolments without a search go on."""
+
+    def fault() -> None:
+        (gcs,) = victim.shared.cluster.head_node.all_processes["gcs_server"]
+        gcs.process.send_signal(signal.SIGSTOP)
+        try:
+            for pid in victim.shard_pids():
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(SEARCHING_SECONDS)
+            for server in range(len(victim.shared.servers)):
+                for tenancy in victim.tenancies:
+                    insert(tenancy, server)
+        finally:
+            gcs.process.send_signal(signal.SIGCONT)
 
     victim.outlive(fault, rounds=1)
 

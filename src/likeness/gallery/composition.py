@@ -34,6 +34,8 @@ CONCURRENT_SCANS = 8
 """More threads than cores cost nothing, because scans that wait together share one pass over the gallery."""
 SETTLE_SECONDS = 120.0
 """Longest time from a photo's arrival to its commit, with other servers on the same photos."""
+STARTING_SECONDS = 60
+"""How long a server may keep others from starting shards while it says nothing, such as while it is paused."""
 _STARTING = 0x4C696B656E657374
 """Key of the advisory lock of the process that starts the shards."""
 
@@ -120,10 +122,12 @@ def _in_shards(deployment: Deployment, packs: Packs) -> _Holding:
     ray_cluster.connect(settings.ray_address, layout.namespace)
 
     def started(connection: Connection) -> Parts:
+        connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{STARTING_SECONDS} s'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _STARTING})
         return ray_cluster.ShardCluster(layout).parts
 
-    watched = ShardWatch(partial(database.write_now, started))
+    # Not on the writer's thread: while Ray does not answer, changes must go on.
+    watched = ShardWatch(partial(database.read_now, started))
 
     def upkeep(photos: EntryPhotos, sweep: PhotoSweep) -> GalleryUpkeep:
         return ShardedUpkeep(watched, photos, sweep, database, deployment.tenants, packs)
