@@ -1,6 +1,6 @@
 # Two commands: `make run` sets up, starts and checks the server; `make test` runs the tests.
 .DEFAULT_GOAL := help
-.PHONY: help run unit test test-all cov check check-js fix docs sbom bench
+.PHONY: help run unit test test-all test-shards cov check check-js fix docs sbom bench
 
 UV := sh scripts/uv
 NODE_TOOLS := tests/conformance/node_modules/.bin
@@ -23,6 +23,10 @@ test: ## run the tests, except the long ones
 test-all: ## run all tests
 	@$(UV) sync --quiet --locked --all-extras --group test
 	@$(UV) run --no-sync pytest -n 2 -q $(ARGS)
+
+test-shards: ## run the tests of the calls with galleries in shards; needs PostgreSQL
+	@$(UV) sync --quiet --locked --all-extras --group test
+	@LIKENESS_TEST_GALLERY=ray $(UV) run --no-sync pytest -q -m "not long" $(or $(ARGS),$(addprefix tests/,access api gallery results sessions))
 
 cov: ## run the tests as `make test` does, and print their branch coverage
 	@$(UV) sync --quiet --locked --all-extras --group test --group deploy

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from lacking import skip_here
+from likeness.deployment import initialise
+from postgres import new_database
 from processes import ServerProcess, server_process
+from servers import Server, serving, test_settings
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray then uses the loopback address, on Linux too
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["RAY_raylet_start_wait_time_s"] = "180"  # a busy machine is slow
 NODE: Any = {"num_cpus": 8, "memory": 8 << 30, "object_store_memory": 100 << 20}
 
 
@@ -110,3 +114,15 @@ def shared_servers(
         yield SharedServers(cluster, made, environment)
         for each in made:
             each.stop()
+
+
+@contextlib.contextmanager
+def serving_in_shards(folder: Path, postgres_server_url: str) -> Iterator[Server]:
+    """Run the application in this process, with its galleries in two parts on a Ray cluster of one node."""
+    settings = test_settings(folder, database_url=new_database(postgres_server_url))
+    initialise(settings)
+    environment = {"LIKENESS_DATA_DIR": str(folder), "LIKENESS_DATABASE_URL": str(settings.database_url)}
+    with ray_nodes(environment, count=1) as cluster:
+        shared = {"gallery": "ray", "gallery_parts": 2, "shard_megabytes": 256, "ray_address": cluster.address}
+        with serving(settings.model_copy(update=shared)) as running:
+            yield running

@@ -80,12 +80,34 @@ def s3(monkeypatch: pytest.MonkeyPatch, s3_url: str) -> str:
     return s3_url
 
 
+IN_SHARDS = os.environ.get("LIKENESS_TEST_GALLERY") == "ray"
+"""Whether the common server has its galleries in shards on PostgreSQL. Then only tests that use it run."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if IN_SHARDS:
+        left_out = [
+            item
+            for item in items
+            if "server" not in getattr(item, "fixturenames", ()) or item.get_closest_marker("one_process")
+        ]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Server]":
+def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> "Iterator[Server]":
     """Run one server with the fake engine for all tests. A test must start its own to move its clock or to stop it."""
     from servers import serving, test_settings
 
-    with serving(test_settings(tmp_path_factory.mktemp("server"))) as running:
+    folder = tmp_path_factory.mktemp("server")
+    if IN_SHARDS:
+        from clusters import serving_in_shards
+
+        with serving_in_shards(folder, request.getfixturevalue("postgres_server_url")) as running:
+            yield running
+        return
+    with serving(test_settings(folder)) as running:
         yield running
 
 

@@ -79,7 +79,7 @@ def serving(settings: Settings, engine: Engine | None = None) -> Iterator[Server
     thread = threading.Thread(target=server.run, args=([listener, metrics_listener],), daemon=True)
     thread.start()
     try:
-        wait_until_ready(settings.own_address)
+        wait_until_ready(settings.own_address, seconds=180 if settings.shares_galleries else 60)
         yield Server(settings.own_address, app, deployment, clock)
     finally:
         server.should_exit = True

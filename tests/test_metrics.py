@@ -151,6 +151,7 @@ def test_matches_and_searches_count_by_level(api: Api) -> None:
     assert "likeness_unproven_scans_total" not in risen
 
 
+@pytest.mark.one_process
 def test_an_answer_without_proof_counts(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     search = ExactIndex.search
 

@@ -9,19 +9,20 @@ import pytest
 from likeness.engine.fake import fake_photo
 from likeness.gallery import search
 from likeness.index.exact import ExactIndex
-from servers import Api, calling, serving, test_settings
+from servers import calling, serving, test_settings
 
 PHOTO = fake_photo(1, size=(160, 120))
 
 
-def test_an_answer_without_proof_is_logged_as_a_fault(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_without_proof_is_logged_as_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     errors: list[str] = []
     proven = ExactIndex.search
     monkeypatch.setattr(
         ExactIndex, "search", lambda *asked, **options: replace(proven(*asked, **options), certified=False)
     )
     monkeypatch.setattr(search.log, "error", errors.append)
-    assert api.search(PHOTO).json()["certified"] is False
+    with serving(test_settings(tmp_path)) as server, calling(server) as api:
+        assert api.search(PHOTO).json()["certified"] is False
     assert [message for message in errors if "without proof" in message]
 
 

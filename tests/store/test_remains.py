@@ -37,6 +37,7 @@ def enrolled(api: Api, reference: str) -> tuple[str, bytes]:
     return str(reply.json()["oneToNVerificationId"]), sealed
 
 
+@pytest.mark.one_process
 def test_an_erased_person_is_in_no_file_of_the_data_folder(api: Api) -> None:
     folder = folder_of(api)
     kept, _ = enrolled(api, "customer who stays")
@@ -49,6 +50,7 @@ def test_an_erased_person_is_in_no_file_of_the_data_folder(api: Api) -> None:
     assert api.call("GET", f"/api/v1/face/one-to-n/{kept}").status_code == 200
 
 
+@pytest.mark.one_process
 def test_a_reader_holds_up_the_cut_and_no_writer(api: Api) -> None:
     folder = folder_of(api)
     entry, sealed = enrolled(api, "customer 4712")

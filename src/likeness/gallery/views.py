@@ -14,9 +14,11 @@ from likeness.engine.base import Template
 from likeness.engine.packs.identity import PackIdentity
 from likeness.gallery.repository import Entry, GalleryPacks
 from likeness.index.base import Answer
+from likeness.kit.metrics import Times
 from likeness.store.writer import Committed
 from likeness.tenants.service import Tenant
 
+SCAN_SECONDS = Times("likeness_scan_seconds", "Time of a search's scan, with its wait for other scans.")
 STATES: Final = ("ready", "loading", "failed", "detached", "suspended", "reloading")
 
 

@@ -18,10 +18,9 @@ from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.memory.gallery import Gallery, GallerySnapshot
 from likeness.gallery.memory.recent import RecentEnrolments
 from likeness.gallery.repository import GalleryPacks, GalleryRepository, common_pack
-from likeness.gallery.views import GalleryMoved, NewTemplates, ScanResult
+from likeness.gallery.views import SCAN_SECONDS, GalleryMoved, NewTemplates, ScanResult
 from likeness.index.base import Answer, Hit
 from likeness.kit.executors import SizedExecutor
-from likeness.kit.metrics import Times
 from likeness.store.database import Database
 from likeness.store.writer import Committed
 from likeness.tenants.service import Tenant
@@ -29,7 +28,6 @@ from likeness.tenants.service import Tenant
 log = logging.getLogger("likeness.gallery")
 RESCANS = 50
 RESCAN_PAUSE_SECONDS = 0.01
-_scan_seconds = Times("likeness_scan_seconds", "Time of a search's scan, with its wait for other scans.")
 
 
 class GalleriesInMemory:
@@ -162,7 +160,7 @@ class _View:
                 answers[pack] = snapshot.index.search(templates[pack], k=count)
             else:
                 answers[pack] = _only_orphans(snapshot, snapshot.indexes[pack].above(templates[pack], thresholds[pack]))
-        _scan_seconds.add(time.monotonic() - began)
+        SCAN_SECONDS.add(time.monotonic() - began)
         keys = [hit.key for answer in answers.values() for hit in answer.hits]
         rows = GalleryRepository(self.tenant.id)
         found = self.galleries.database.read_now(lambda c: rows.find_keys(c, keys)) if keys else {}

@@ -23,9 +23,8 @@ from likeness.gallery.sharded.fan_out import FanOut
 from likeness.gallery.sharded.newest import NewestChanges
 from likeness.gallery.sharded.shard import NumberedAnswer, OrphanQuery, ShardQuery
 from likeness.gallery.sharded.state import GalleryState, SizeAt, gallery_state
-from likeness.gallery.views import GalleryMoved, NewTemplates, ScanResult
+from likeness.gallery.views import SCAN_SECONDS, GalleryMoved, NewTemplates, ScanResult
 from likeness.index.base import Answer
-from likeness.kit.metrics import Times
 from likeness.store.database import Database
 from likeness.store.writer import Committed
 from likeness.tenants.service import Tenant
@@ -34,7 +33,6 @@ log = logging.getLogger("likeness.gallery")
 SEARCH_SECONDS = 5.0
 RESCANS = 50
 TENANTS_HELD = 256
-_fan_out_seconds = Times("likeness_fan_out_seconds", "Time of a search in all parts of a gallery.")
 
 
 class GalleriesInShards:
@@ -178,7 +176,7 @@ class _View:
             return NumberedAnswer(empty, 0, dict.fromkeys(query.orphans, empty))
         began = time.monotonic()
         answer = await self.galleries.fan_out.search(query, seconds=SEARCH_SECONDS)
-        _fan_out_seconds.add(time.monotonic() - began)
+        SCAN_SECONDS.add(time.monotonic() - began)
         return answer
 
     def present(self, connection: Connection) -> NewestChanges:
