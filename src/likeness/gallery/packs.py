@@ -99,11 +99,13 @@ def embed_subject(engine: Engine, image: Image, policy: FacePolicy) -> Template 
 
 
 def embed_photo(engine: Engine, photo: bytes, policy: FacePolicy) -> Template:
-    """Give the template of a stored photo's subject, of any quality.
+    """Give the template of a stored photo's subject, of any quality, found as the analysis of a photo finds it.
 
     Blocks. Raises FaceRefused, InvalidImage.
     """
-    return _embed_one(engine, engine.decode(photo), policy)
+    subject = engine.locate(photo, policy=policy)
+    template: Template = engine.embed(subject.image, [subject.detection])[0]
+    return template
 
 
 def find_subject(engine: Engine, image: Image, policy: FacePolicy) -> Detection:
