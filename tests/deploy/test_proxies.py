@@ -21,6 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from websockets.exceptions import WebSocketException
 
 from lacking import needed_program
 from likeness.access.clients import FRESH_SECONDS
@@ -30,8 +31,8 @@ from likeness.server import protocol
 from likeness.settings import Settings
 from likeness.web.http import BodyLimits
 from likeness.web.proxies import thumbprint_of
-from scripted_sessions import PERSON_FRAME, open_session, ready_browser, scripted
-from servers import Server, calling, serving, test_settings, wait_until_ready
+from scripted_sessions import PERSON_FRAME, Session, open_session, ready_browser, scripted
+from servers import Server, calling, serving, serving_two, test_settings, wait_until, wait_until_ready
 
 PROXIES = Path(__file__).resolve().parents[2] / "deploy" / "proxies"
 NGINX, HAPROXY, ENVOY_TEXT = ((PROXIES / name).read_text() for name in ("nginx.conf", "haproxy.cfg", "envoy.yaml"))
@@ -117,7 +118,7 @@ class Place:
 
     folder: Path
     port: int
-    server: str
+    servers: list[str]
 
     def put(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -141,7 +142,7 @@ def nginx(place: Place) -> list[str | Path]:
             NGINX,
             **{
                 "listen 443 ": f"listen 127.0.0.1:{place.port} ",
-                "127.0.0.1:8000": place.server,
+                "server 127.0.0.1:8000;": " ".join(f"server {each};" for each in place.servers),
                 "/etc/ssl/likeness/fullchain.pem": str(place.folder / "chain.pem"),
                 "/etc/ssl/likeness/key.pem": str(place.folder / "chain.pem"),
             },
@@ -160,11 +161,14 @@ def nginx(place: Place) -> list[str | Path]:
 
 def haproxy(place: Place) -> list[str | Path]:
     program = needed_program("haproxy", of="Debian: the package haproxy")
+    line = re.search(r"    server one .*\n", HAPROXY)
+    assert line
+    lines = [changed(line[0], **{"one 127.0.0.1:8000": f"of-{each} {each}"}) for each in place.servers]
     example = changed(
         HAPROXY,
         **{
             "bind :443 ": f"bind 127.0.0.1:{place.port} ",
-            "127.0.0.1:8000": place.server,
+            line[0]: "".join(lines),
             "/etc/ssl/likeness/chain-and-key.pem": str(place.folder / "chain.pem"),
         },
     )
@@ -175,11 +179,14 @@ def haproxy(place: Place) -> list[str | Path]:
 
 def envoy(place: Place) -> list[str | Path]:
     program = needed_program("envoy", of="the dependency group `deploy`")
+    line = re.search(r" +- endpoint: .*\n", ENVOY_TEXT)
+    assert line
+    lines = [changed(line[0], **{"8000": each.rpartition(":")[2]}) for each in place.servers]
     example = changed(
         ENVOY_TEXT,
         **{
             "address: 0.0.0.0, port_value: 443": f"address: 127.0.0.1, port_value: {place.port}",
-            "port_value: 8000": f"port_value: {place.server.rpartition(':')[2]}",
+            line[0]: "".join(lines),
             "/etc/ssl/likeness/fullchain.pem": str(place.folder / "chain.pem"),
             "/etc/ssl/likeness/key.pem": str(place.folder / "chain.pem"),
         },
@@ -198,12 +205,14 @@ def check(command: list[str | Path]) -> None:
 
 
 @contextlib.contextmanager
-def running(proxy: Callable[[Place], list[str | Path]], server: Server, folder: Path) -> Iterator[str]:
-    """Run a proxy in front of the server. Give its address."""
+def running(proxy: Callable[[Place], list[str | Path]], server: Server, folder: Path, *others: Server) -> Iterator[str]:
+    """Run a proxy in front of the servers. Give its address."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     url = f"https://127.0.0.1:{port}"
-    process = subprocess.Popen(proxy(Place(folder, port, server.url.removeprefix("http://"))))
+    process = subprocess.Popen(
+        proxy(Place(folder, port, [each.url.removeprefix("http://") for each in (server, *others)]))
+    )
     try:
         wait_until_ready(url, runs=lambda: process.poll() is None)
         yield url
@@ -310,6 +319,43 @@ def test_a_client_proves_itself_by_its_certificate(
                 stranger.post("/api/oauth/token", data=form, headers=claimed).status_code,
             ]
         assert statuses == [200, 401, 401, 401]
+
+
+@pytest.mark.parametrize("proxy", [nginx, haproxy, envoy])
+def test_the_sockets_of_a_session_meet_in_one_server(
+    proxy: Callable[[Place], list[str | Path]], certified: Path, postgres_url: str
+) -> None:
+    """See ``servers.serving_two`` for what is simulated."""
+    with (
+        serving_two(certified / "data", postgres_url) as servers,
+        running(proxy, servers[0], certified, servers[1]) as url,
+        calling(dataclasses.replace(servers[0], url=url)) as api,
+    ):
+        first, second = servers
+
+        def carried_out_by(session: Session) -> Server:
+            found = [each for each in servers if session.id in each.components.captures._under_way]
+            assert len(found) == 1, "connections of one session went to several servers"
+            return found[0]
+
+        used: dict[int, Session] = {}
+        for _ in range(40):
+            session = open_session(api)
+            with contextlib.ExitStack() as stack:
+                for _ in range(4):
+                    stack.enter_context(ready_browser(api, session))
+                used[servers.index(carried_out_by(session))] = session
+            if len(used) == len(servers):
+                break
+        assert used.keys() == {0, 1}
+        second.app.state.server.should_exit = True
+
+        def goes_on() -> bool:
+            with contextlib.suppress(WebSocketException, OSError), ready_browser(api, used[1]):
+                return carried_out_by(used[1]) is first
+            return False
+
+        wait_until(goes_on)
 
 
 def status_of_head(url: str, *, body_bytes: int) -> int:

@@ -1,6 +1,7 @@
 """Sessions with several servers: an attempt lives in one of them, and counts once, whatever its device does.
 
-See ``servers.serving_two`` for what is simulated. A real server is killed in tests/gallery/sharded/test_servers.py.
+See ``servers.serving_two`` for what is simulated. A server that dies is one that says
+nothing more of its attempt: no process is killed.
 """
 
 import asyncio
