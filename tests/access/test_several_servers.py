@@ -5,11 +5,17 @@ import dataclasses
 from collections.abc import Iterator
 
 import httpx
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from likeness.access.assertions import ASSERTION_TYPE, read_keys
 from likeness.access.clients import FRESH_SECONDS
+from likeness.access.schemas import ClientSettings
 from likeness.access.signing_keys import RENEW_SECONDS, SigningKeys
 from likeness.kit import repeating
+from likeness.kit.ids import new_id
 from likeness.kit.jose import Signer
 from likeness.kit.signing_key import SigningKey
 from likeness.tenants.schemas import TenantSettings
@@ -106,3 +112,31 @@ def test_a_disabled_client(pair: list[Server], api: Api) -> None:
     pair[0].deployment.clients.disable(api.client_id)
     pair[1].clock.move(FRESH_SECONDS)
     assert at(pair[1], api) == 401
+
+
+def test_an_assertion_is_accepted_by_one_server_once(pair: list[Server], api: Api) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    settings = ClientSettings(keys=tuple(read_keys(public)))
+    pair[0].deployment.clients.change_settings(api.client_id, settings)
+    for server in pair:
+        server.clock.seconds = max(each.clock.now() for each in pair) + FRESH_SECONDS
+
+    def statuses() -> list[int]:
+        """Show one assertion to both servers."""
+        now = int(pair[0].clock.now())
+        claims = {"iss": api.client_id, "sub": api.client_id, "aud": api.server.url, "iat": now, "exp": now + 60}
+        assertion = jwt.encode(claims | {"jti": new_id()}, key, "ES256")
+        form = {
+            "grant_type": "client_credentials",
+            "client_assertion_type": ASSERTION_TYPE,
+            "client_assertion": assertion,
+        }
+        return [httpx.post(f"{server.url}/api/oauth/token", data=form, timeout=60).status_code for server in pair]
+
+    assert statuses() == [200, 401]
+    pair.reverse()
+    try:
+        assert statuses() == [200, 401]
+    finally:
+        pair.reverse()

@@ -100,11 +100,20 @@ class Assertions:
 
 def subject_of(assertion: str) -> str:
     """Give the client that an assertion names, unverified. It may be empty."""
+    return _claim(assertion, "sub")
+
+
+def jti_of(assertion: str) -> str:
+    """Give the id of an assertion, which is verified already."""
+    return _claim(assertion, "jti")
+
+
+def _claim(assertion: str, name: str) -> str:
     try:
-        subject = json.loads(jws.extract_compact(assertion.encode()).payload).get("sub")
+        value = json.loads(jws.extract_compact(assertion.encode()).payload).get(name)
     except (JoseError, ValueError, AttributeError):
         return ""
-    return subject if isinstance(subject, str) else ""
+    return value if isinstance(value, str) else ""
 
 
 def _signed_claims(assertion: str, keys: tuple[Mapping[str, str], ...]) -> dict[str, Any] | None:

@@ -1,9 +1,11 @@
 """API clients: programs of a tenant that get access tokens, and their permissions."""
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from likeness.access import repository
 from likeness.access.repository import ClientRow, SecretRow
@@ -20,6 +22,8 @@ MOST_SECRETS = 5
 """Secrets that a client may have at once."""
 FRESH_SECONDS = 30.0
 """A running server takes up a change of a client within this time."""
+ASSERTION_SECONDS = 600.0
+"""Longer than any assertion is valid."""
 REMEMBERED_CLIENTS = 10_000
 
 
@@ -151,6 +155,22 @@ class Clients:
             rows = await self._database.read(repository.clients_with_keys)
             self._with_keys = {row.id: row for row in rows}, now
         return self._with_keys[0].get(client_id)
+
+    async def use_assertion(self, client: ClientRow, jti: str) -> bool:
+        """Note that a client's assertion is used. Give False if another server accepted it before.
+
+        SQLite has no other server.
+        """
+        if self._database.is_sqlite:
+            return True
+        now, digest = self._clock.now(), hashlib.sha256(jti.encode()).hexdigest()
+        try:
+            await self._database.write(
+                lambda c: repository.use_assertion(c, client, digest, now=now, ends_at=now + ASSERTION_SECONDS)
+            )
+        except IntegrityError:
+            return False
+        return True
 
     async def enabled(self, client_id: str) -> ClientRow | None:
         """Give the client of a verified token, as it was at most half a minute ago. None if it may do nothing.

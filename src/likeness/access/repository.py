@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, Text, Update, cast, insert, select, update
+from sqlalchemy import Connection, Row, Text, Update, cast, delete, insert, select, update
 
 from likeness.access.schemas import ClientSettings, Scores
 from likeness.audit.actions import Action
 from likeness.audit.trail import note
-from likeness.store.tables import clients
+from likeness.store.tables import clients, used_assertions
 from likeness.web.addresses import PeerAddress
 
 
@@ -137,3 +137,11 @@ def _noted(connection: Connection, action: Action, client_id: str, change: Updat
 
 def _stored(secrets: Sequence[SecretRow]) -> list[dict[str, Any]]:
     return [asdict(secret) for secret in secrets]
+
+
+def use_assertion(connection: Connection, client: ClientRow, digest: str, *, now: float, ends_at: float) -> None:
+    """Note that a client's assertion is used, until it ends. Raises IntegrityError if it was used before."""
+    mine = used_assertions.c.client_id == client.id
+    connection.execute(delete(used_assertions).where(mine, used_assertions.c.ends_at <= now))
+    row = {"client_id": client.id, "digest": digest, "tenant_id": client.tenant_id, "ends_at": ends_at}
+    connection.execute(insert(used_assertions).values(row))

@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from likeness.access.assertions import Assertions, subject_of
+from likeness.access.assertions import Assertions, jti_of, subject_of
 from likeness.access.clients import Clients
 from likeness.access.repository import ClientRow
 from likeness.access.scopes import Scope
@@ -108,7 +108,9 @@ class Tokens:
         """
         claimed = client_id or subject_of(assertion)
         client = await self._clients.with_keys(claimed)
-        if client is not None and not self._assertions.accepts(client, assertion):
+        if client is not None and not (
+            self._assertions.accepts(client, assertion) and await self._is_unused(client, assertion)
+        ):
             client = None
         return self._grant(client, claimed, scopes, caller)
 
@@ -120,6 +122,12 @@ class Tokens:
         if client is not None and caller.certificate not in client.certificates:
             client = None
         return self._grant(client, client_id, scopes, caller)
+
+    async def _is_unused(self, client: ClientRow, assertion: str) -> bool:
+        """Whether no other server accepted an assertion before. One of another issuer may be shown again."""
+        if client.settings is not None and client.settings.issuer is not None:
+            return True
+        return await self._clients.use_assertion(client, jti_of(assertion))
 
     def _grant(
         self, client: ClientRow | None, client_id: str, scopes: frozenset[str] | None, caller: Caller

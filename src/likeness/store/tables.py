@@ -85,6 +85,16 @@ clients = Table(
     Column("disabled_at", Double),
 )
 
+used_assertions = Table(
+    "used_assertions",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    _tenant(),
+    Column("ends_at", Double, nullable=False),
+)
+"""Clients' assertions that a server accepted, so that no other one does until they end. SQLite has no rows."""
+
 signing_keys = Table(
     "signing_keys",
     metadata,

@@ -33,7 +33,7 @@ MOVE_FACT = "move"
 ROWS_AT_ONCE = 1000
 _FEW_AT_ONCE = {"gallery_blocks": 4, "session_results": 50}
 """Rows of tables that hold large values."""
-NOT_MOVED = frozenset({"call_limits", "gallery_changes", "leases"})
+NOT_MOVED = frozenset({"call_limits", "gallery_changes", "leases", "used_assertions"})
 """What processes on one PostgreSQL database tell each other. None runs during a move, and the next ones load anew."""
 RowValues = tuple[Any, ...]
 
