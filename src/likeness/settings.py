@@ -317,6 +317,11 @@ class Settings(BaseModel):
                 "nobody can visit. Set it to the public address before the server issues the first token: a later "
                 "change is a change of the issuer"
             )
+        if self.base_url is None and self.shares_galleries:
+            yield (
+                "LIKENESS_BASE_URL is not set, so each server names its own address, and refuses the tokens of the "
+                "others. Give all servers the same public address"
+            )
         if self.models_mirror and not self.models_mirror.is_dir():
             yield (
                 f"LIKENESS_MODELS_MIRROR names no folder: {self.models_mirror}. The server looks for model files "

@@ -69,3 +69,9 @@ def test_an_address_that_nobody_can_visit_is_reported(
     tmp_path: Path, host: str, base_url: str | None, doubts: int
 ) -> None:
     assert len(list(Settings(host=host, base_url=base_url, models_mirror=tmp_path).doubts())) == doubts
+
+
+@pytest.mark.parametrize(("base_url", "doubts"), [(None, 1), ("https://face.example", 0)])
+def test_servers_that_share_galleries_need_one_public_address(base_url: str | None, doubts: int) -> None:
+    shared = Settings(gallery="ray", database_url="postgresql://", base_url=base_url)
+    assert len(list(shared.doubts())) == doubts
