@@ -14,7 +14,7 @@ from processes import ServerProcess, server_process
 from servers import Server, serving, test_settings
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray then uses the loopback address, on Linux too
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["RAY_USAGE_STATS_ENABLED"] = os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 os.environ["RAY_raylet_start_wait_time_s"] = "180"  # noqa: SIM112  Ray reads it so; a busy machine is slow
 NODE: Any = {"num_cpus": 8, "memory": 8 << 30, "object_store_memory": 100 << 20}
 

@@ -207,6 +207,7 @@ def test_a_tenants_clients_have_so_many_calls_a_minute_together(tmp_path: Path) 
             assert other.match(PHOTO, PHOTO).status_code == 200
 
 
+@pytest.mark.one_process  # several servers tell each other what they have counted
 def test_there_are_limits_without_any_setting(server: Server) -> None:
     with calling(server) as api, calling(server) as other:
         for _ in range(DEFAULTS["requests_per_minute"] - 1):  # the token was the first call

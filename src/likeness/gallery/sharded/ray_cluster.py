@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # a cluster that this process starts reports nothing to the outside
+os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # under `uv run`, shards would wait for a copy of the working folder
 
 import ray
 from ray.exceptions import RayError
