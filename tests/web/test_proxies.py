@@ -77,6 +77,7 @@ def test_without_proxies_nobody_is_believed() -> None:
 @pytest.mark.parametrize(
     "given",
     [quote(PEM), quote(PEM.replace("\n", "\r\n")), PEM.replace("\n", " "), f":{base64.b64encode(DER).decode()}:"],
+    ids=["escaped", "escaped, CRLF", "spaces", "DER"],
 )
 def test_a_certificate_comes_from_a_proxy_alone(given: str) -> None:
     assert BELIEVING.caller(request("127.0.0.1", x_client_cert=given)).certificate == THUMBPRINT
@@ -86,7 +87,9 @@ def test_a_certificate_comes_from_a_proxy_alone(given: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["", "(null)", "::", ":-:", PEM[:100], "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----"]
+    "given",
+    ["", "(null)", "::", ":-:", PEM[:100], "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----"],
+    ids=["empty", "null", "no bytes", "no base64", "cut short", "no certificate"],
 )
 def test_what_is_no_certificate_is_none(given: str) -> None:
     assert BELIEVING.caller(request("127.0.0.1", x_client_cert=quote(given))).certificate is None
