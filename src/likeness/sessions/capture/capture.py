@@ -248,11 +248,17 @@ class Capture:
             if (attempt := self._attempt) is None:
                 return
             self._let_go()
-            try:
-                await self.services.sessions.release_attempt(self.row.id, attempt.id)
-            except LikenessError as error:
-                log.warning("an attempt that the stop of the server ends may count as failed: %s", error)
+            await self._release(attempt.id)
         self._forget_if_deserted()
+
+    async def _release(self, attempt_id: str | None) -> None:
+        """End an attempt without counting it, if the database answers."""
+        if attempt_id is None:
+            return
+        try:
+            await self.services.sessions.release_attempt(self.row.id, attempt_id)
+        except LikenessError as error:
+            log.warning("an attempt that could not be concluded may count as failed: %s", error)
 
     def begin_chore(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something beside the connections. ``close`` ends it."""
@@ -307,9 +313,13 @@ class Capture:
             {"type": "instruct", **instruction.as_json(), "credit": 0 if over else credit}
         )
         if instruction.verdict is not None:
+            attempt_id = self.held
             self._drop_attempt()
             try:
                 await self._conclude(instruction.verdict, check.best)
+            except LikenessError:  # the person did nothing wrong, so the attempt does not count
+                await self._release(attempt_id)
+                raise
             finally:
                 self.held = None
 
