@@ -113,10 +113,11 @@ def machines(shards: "ShardCluster") -> list[list[str]]:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_answers_stay_right_while_actors_and_a_machine_end(cluster: Any, gallery: RealGallery) -> None:
     with started(Layout(parts=2, replicas=2, limit_bytes=AMPLE, namespace="test")) as shards:
         fan_out = FanOut(shards.parts)
+        wait_until(lambda: all(each and each.loaded for each in NamedShards("test").statuses().values()), seconds=200)
         for _ in range(6):
             gallery.leap()
             gallery.change(12)
@@ -133,7 +134,7 @@ def test_answers_stay_right_while_actors_and_a_machine_end(cluster: Any, gallery
         cluster.remove_node(cluster.list_all_nodes()[1], allow_graceful=False)
         search_until_equal(gallery, fan_out)
         left = ray.get_runtime_context().get_node_id()  # of this process, so of the head
-        wait_until(lambda: machines_now(shards) == [[left, left], [left, left]], seconds=60)
+        wait_until(lambda: machines_now(shards) == [[left, left], [left, left]], seconds=200)
         search_until_equal(gallery, fan_out)
 
 
