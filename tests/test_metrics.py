@@ -23,7 +23,7 @@ from likeness.index.exact import ExactIndex
 from likeness.kit.ids import new_id
 from likeness.kit.metrics import METRICS
 from likeness.settings import Settings
-from likeness.store.claim import Ownership
+from likeness.store.sharing.claim import Ownership
 from likeness.store.tables import photo_deletions
 from likeness.webhooks.outbox import RETRY_SECONDS
 from likeness.webhooks.repository import Delivery, DeliveryState, add_delivery

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from likeness.access.clients import Clients
@@ -28,6 +28,7 @@ from likeness.kit.repeating import repeat_forever
 from likeness.settings import Settings
 from likeness.store import migrations
 from likeness.store.database import Database
+from likeness.store.facts import read_fact, record_fact
 from likeness.store.move.rows import read_mark
 from likeness.store.ownership import owned
 from likeness.store.sqlite import keep_private
@@ -65,11 +66,11 @@ class Deployment:
 
     def fact(self, name: str) -> Any:
         """Give a recorded fact, or None."""
-        return self.database.read_now(partial(_fact, name=name))
+        return self.database.read_now(partial(read_fact, name=name))
 
     def record(self, name: str, value: Any) -> None:
         """Record a fact, a JSON value. It replaces an earlier value of this name."""
-        self.database.write_now(partial(_record, name=name, value=value))
+        self.database.write_now(partial(record_fact, name=name, value=value))
 
     def derived_key(self, purpose: str) -> bytes:
         """Give the deployment's key for a purpose. The key reveals nothing about the keys for other purposes."""
@@ -189,7 +190,7 @@ def _open_key(settings: Settings, database: Database, keys: KeyProvider) -> byte
     """
     if database.read_now(read_mark) is not None:
         raise SetupError("a move to this database has not ended: run the same `likeness move` again")
-    sealed = database.read_now(partial(_fact, name=KEY_FACT))
+    sealed = database.read_now(partial(read_fact, name=KEY_FACT))
     if sealed is not None:
         return _unwrap_key(settings, sealed, keys)
     used = database.read_now(_stored_keys)
@@ -205,7 +206,7 @@ def move_token(connection: Connection, *, settings: Settings, purpose: str) -> s
 
     Raises SetupError when the master key is missing or belongs to other data.
     """
-    sealed = _fact(connection, KEY_FACT)
+    sealed = read_fact(connection, KEY_FACT)
     if sealed is None:
         raise _no_database(settings)
     key = _unwrap_key(settings, sealed, FileKeyProvider.read(settings.master_key_file))
@@ -221,13 +222,13 @@ def _unwrap_key(settings: Settings, sealed: str, keys: KeyProvider) -> bytes:
 
 def _make_key(database: Database, keys: KeyProvider) -> bytes:
     key = new_data_key()
-    database.write_now(partial(_record, name=KEY_FACT, value=keys.wrap(key, KEY_FACT).hex()))
+    database.write_now(partial(record_fact, name=KEY_FACT, value=keys.wrap(key, KEY_FACT).hex()))
     return key
 
 
 def _stored_keys(connection: Connection) -> list[tuple[bytes, str]]:
     """Give all that an older deployment sealed with the master key: pairs of sealed bytes and their context."""
-    old = _fact(connection, OLD_KEY_FACT)
+    old = read_fact(connection, OLD_KEY_FACT)
     return [
         *([(bytes.fromhex(old), OLD_KEY_FACT)] if old else []),
         *((row.sealed_data_key, row.id) for row in connection.execute(select(tenants))),
@@ -261,15 +262,6 @@ def _no_database(settings: Settings) -> SetupError:
 
 def _derived(key: bytes, purpose: str) -> bytes:
     return hmac.digest(key, purpose.encode(), hashlib.sha256)
-
-
-def _fact(connection: Connection, name: str) -> Any:
-    return connection.execute(select(deployment.c.value).where(deployment.c.name == name)).scalar_one_or_none()
-
-
-def _record(connection: Connection, name: str, value: Any) -> None:
-    connection.execute(delete(deployment).where(deployment.c.name == name))
-    connection.execute(insert(deployment).values(name=name, value=value))
 
 
 def is_outdated(settings: Settings) -> bool:

@@ -26,13 +26,13 @@ from likeness.errors import SetupError
 from likeness.kit.envelope import Cipher, new_data_key
 from likeness.settings import Settings
 from likeness.store import remote
-from likeness.store.claim import EPOCH_FACT
 from likeness.store.folder import PART, FolderStore
 from likeness.store.images import ImageStore, open_objects, spaces_of
 from likeness.store.move import moving
 from likeness.store.move.photos import PhotoMove
 from likeness.store.move.rows import NOT_MOVED, RowMove
 from likeness.store.ownership import owned
+from likeness.store.sharing.claim import EPOCH_FACT
 from likeness.store.tables import (
     gallery_blocks,
     gallery_entries,

@@ -18,8 +18,8 @@ from likeness.deployment import _upgrade
 from likeness.engine.fake import fake_photo
 from likeness.errors import ServiceUnavailable
 from likeness.settings import Settings
-from likeness.store.claim import Ownership
 from likeness.store.database import Database
+from likeness.store.sharing.claim import Ownership
 from servers import calling, serving, test_settings, wait_until
 
 

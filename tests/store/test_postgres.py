@@ -13,8 +13,8 @@ from sqlalchemy.exc import IntegrityError
 
 from likeness.errors import ServiceUnavailable, SetupError
 from likeness.store import migrations
-from likeness.store.claim import Ownership
 from likeness.store.database import Database
+from likeness.store.sharing.claim import Ownership
 from likeness.store.statements import PreparedInsert
 from likeness.store.tables import metadata
 from servers import wait_until

@@ -30,7 +30,8 @@ from likeness.kit.clock import Clock
 from likeness.kit.files import replacing
 from likeness.kit.metrics import Count
 from likeness.store.database import Database
-from likeness.store.tables import audit_records, audit_seals, audit_strands, deployment
+from likeness.store.facts import read_fact, record_fact
+from likeness.store.tables import audit_records, audit_seals, audit_strands
 
 log = logging.getLogger("likeness.audit")
 _altered = Count(
@@ -86,7 +87,7 @@ def hash_of_seal(jws: str) -> str:
 
 def read_anchor(connection: Connection, signer: StatementSigner) -> SealPlace:
     """Give the last seal that was trimmed. Raises SetupError if the anchor was altered."""
-    jws = connection.execute(select(deployment.c.value).where(deployment.c.name == ANCHOR_FACT)).scalar_one_or_none()
+    jws = read_fact(connection, ANCHOR_FACT)
     if jws is None:
         return SealPlace()
     claims = signer.open(ANCHOR, str(jws))
@@ -254,7 +255,6 @@ class Seals:
         jws, claims = seals[-1]
         connection.execute(delete(audit_seals).where(audit_seals.c.number <= claims["number"]))
         anchor = self.signer.sign(ANCHOR, {"number": claims["number"], "sha256": hash_of_seal(jws)})
-        connection.execute(delete(deployment).where(deployment.c.name == ANCHOR_FACT))
-        connection.execute(insert(deployment).values(name=ANCHOR_FACT, value=anchor))
+        record_fact(connection, ANCHOR_FACT, anchor)
         note(connection, Action.TRIM, str(claims["number"]))
         return deleted

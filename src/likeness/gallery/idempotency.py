@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Text, cast, delete, func, insert, select, update
+from sqlalchemy import Connection, Integer, Text, cast, delete, func, insert, select
 
 from likeness.store.database import Database
+from likeness.store.facts import read_fact, record_fact
 from likeness.store.tables import deployment, idempotency_keys
 from likeness.tenants.service import Tenant
 
@@ -95,11 +96,6 @@ class AnswerAges:
 
 
 def _advance(connection: Connection, hours: int) -> None:
-    mine = deployment.c.name == FACT
-    before = connection.execute(select(deployment.c.value).where(mine)).scalar_one_or_none()
-    served = (before or 0) + hours
-    if before is None:
-        connection.execute(insert(deployment).values(name=FACT, value=served))
-    else:
-        connection.execute(update(deployment).where(mine).values(value=served))
+    served = (read_fact(connection, FACT) or 0) + hours
+    record_fact(connection, FACT, served)
     connection.execute(delete(idempotency_keys).where(idempotency_keys.c.served_hour < served - REMEMBERED_HOURS))

@@ -1,8 +1,8 @@
 """The deployment's database: pooled readers, and one writer (``likeness.store.writer``).
 
-A server that holds galleries in memory claims the database. On PostgreSQL the writing connection holds a lock. Each
-later writing connection takes the lock again, and nothing is written without it (see ``likeness.store.claim``). For
-SQLite, the owner of the data folder owns the database (see ``likeness.store.ownership``).
+A server claims the database. On PostgreSQL the writing connection holds a lock. Each later writing connection takes the
+lock again, and nothing is written without it (see ``likeness.store.sharing.claim``). For SQLite, the owner of the data
+folder owns the database (see ``likeness.store.ownership``).
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from likeness.errors import ServiceUnavailable, SetupError
 from likeness.kit.executors import SizedExecutor
-from likeness.store.claim import Ownership, Unowned
 from likeness.store.engines import make_engine
 from likeness.store.ledger import Ledger
 from likeness.store.refusals import OWN_FAULTS, REFUSED, cause_of
+from likeness.store.sharing.claim import Ownership, Unowned
 from likeness.store.sharing.leases import HELD
 from likeness.store.writer import Change, Committed, Writer
 
@@ -35,7 +35,7 @@ class Database:
     """The deployment's database: SQLite (an existing file) or PostgreSQL, through SQLAlchemy Core."""
 
     def __init__(self, url: str, *, readers: int = READERS, shared: bool = False) -> None:
-        """Open it. ``shared``: this process claims it together with others (see ``likeness.store.claim``)."""
+        """Open it. ``shared``: this process claims it together with others (see ``likeness.store.sharing.claim``)."""
         self.url = url
         self._writer = Writer(url, shared=shared)
         self._readers = make_engine(url, pool_size=readers, read_only=True)

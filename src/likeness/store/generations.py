@@ -11,13 +11,12 @@ disagreement. A copy made within the newest generation cannot be recognised. The
 
 import json
 import secrets
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
-
 from likeness.store.database import Database
+from likeness.store.facts import read_fact, record_fact
 from likeness.store.images import ImageStore
-from likeness.store.tables import deployment
 
 FACT = "photo_generation"
 Generation = dict[str, Any]
@@ -48,14 +47,13 @@ class Generations:
             return False
         newest = max((each["number"] for each in (*known, stored) if each), default=0)
         present = {"number": newest + 1, "token": secrets.token_hex(8)}
-        await self._database.write(lambda c: _record(c, [present, stored] if stored else [present]))
+        generations = [present, stored] if stored else [present]
+        await self._database.write(partial(record_fact, name=FACT, value=generations))
         await self._images.set_mark(json.dumps(present).encode())
         return True
 
     async def _read(self) -> tuple[list[Generation], Generation | None]:
-        known = await self._database.read(
-            lambda c: c.execute(select(deployment.c.value).where(deployment.c.name == FACT)).scalar_one_or_none()
-        )
+        known = await self._database.read(partial(read_fact, name=FACT))
         mark = await self._images.mark()
         return known or [], None if mark is None else _parse(mark)
 
@@ -67,8 +65,3 @@ def _parse(mark: bytes) -> Generation:
         generation = None
     # An unreadable mark agrees with no generation.
     return generation if isinstance(generation, dict) and isinstance(generation.get("number"), int) else {"number": 0}
-
-
-def _record(connection: Connection, generations: list[Generation]) -> None:
-    connection.execute(delete(deployment).where(deployment.c.name == FACT))
-    connection.execute(insert(deployment).values(name=FACT, value=generations))

@@ -5,7 +5,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from likeness.errors import ServiceUnavailable
 from likeness.kit.metrics import Count
-from likeness.store.claim import Unowned
+from likeness.store.sharing.claim import Unowned
 from likeness.store.sqlite import Gone
 
 REFUSED = Count(

@@ -29,11 +29,11 @@ from sqlalchemy.exc import DBAPIError
 
 from likeness.errors import ServiceUnavailable
 from likeness.kit.metrics import Times
-from likeness.store.claim import Claim, Ownership, Unowned
 from likeness.store.engines import make_engine
 from likeness.store.ledger import Ledger, NoLedger, begin_notes, taken_back_on_failure
 from likeness.store.refusals import REFUSED, CommitUnknown, cause_of, is_deadlock, is_refusal, refusal_of
 from likeness.store.sharing import changes
+from likeness.store.sharing.claim import Claim, Ownership, Unowned
 from likeness.store.sharing.leases import Lease
 from likeness.store.sqlite import FilesInPlace, Gone, LogRemains, cut_log
 

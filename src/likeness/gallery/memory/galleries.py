@@ -29,8 +29,8 @@ from likeness.gallery.templates.sealing import open_templates
 from likeness.gallery.views import GalleriesCondition
 from likeness.index.base import Index
 from likeness.index.exact import ExactIndex
-from likeness.store.claim import Ownership
 from likeness.store.database import Database
+from likeness.store.sharing.claim import Ownership
 from likeness.tenants.service import Tenant
 
 log = logging.getLogger("likeness.gallery")

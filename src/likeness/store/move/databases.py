@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError
 
 from likeness.errors import SetupError
 from likeness.store import migrations
-from likeness.store.claim import Unowned, take_lock
 from likeness.store.engines import make_engine
 from likeness.store.refusals import OWN_FAULTS, cause_of
+from likeness.store.sharing.claim import Unowned, take_lock
 from likeness.store.sqlite import tune
 from likeness.store.tables import deployment
 

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 
 from likeness.errors import SetupError
+from likeness.store.facts import read_fact, record_fact
 from likeness.store.tables import deployment, metadata
 
 MOVE_FACT = "move"
@@ -129,15 +130,12 @@ class RowMove:
 
 def read_mark(connection: Connection) -> Any:
     """Give the value of the mark of a move, or None."""
-    query = select(deployment.c.value).where(deployment.c.name == MOVE_FACT)
-    return connection.execute(query).scalar_one_or_none()
+    return read_fact(connection, MOVE_FACT)
 
 
 def write_mark(connection: Connection, value: Any) -> None:
     """Replace the mark of a move. None removes it."""
-    connection.execute(delete(deployment).where(deployment.c.name == MOVE_FACT))
-    if value is not None:
-        connection.execute(insert(deployment).values(name=MOVE_FACT, value=value))
+    record_fact(connection, MOVE_FACT, value)
 
 
 def _tables() -> list[Table]:

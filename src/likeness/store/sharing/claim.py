@@ -10,9 +10,9 @@ nothing in memory that could disagree.
 
 from enum import Enum
 
-from sqlalchemy import Connection, delete, insert, select, text
+from sqlalchemy import Connection, text
 
-from likeness.store.tables import deployment
+from likeness.store.facts import read_fact, record_fact
 
 OWNER_LOCK = 0x4C696B656E657373
 """Key of the advisory lock on a database: "Likeness" in ASCII."""
@@ -95,13 +95,11 @@ def take_lock(connection: Connection, *, shared: bool = False) -> None:
 
 
 def _epoch(connection: Connection) -> int:
-    query = select(deployment.c.value).where(deployment.c.name == EPOCH_FACT)
-    return int(connection.execute(query).scalar_one_or_none() or 0)
+    return int(read_fact(connection, EPOCH_FACT) or 0)
 
 
 def _raise_epoch(connection: Connection) -> int:
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": OWNER_LOCK + 1})  # one process at a time
     epoch = _epoch(connection) + 1
-    connection.execute(delete(deployment).where(deployment.c.name == EPOCH_FACT))
-    connection.execute(insert(deployment).values(name=EPOCH_FACT, value=epoch))
+    record_fact(connection, EPOCH_FACT, epoch)
     return epoch
