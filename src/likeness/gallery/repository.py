@@ -68,6 +68,11 @@ class GalleryPacks:
     pack: PackIdentity
     shadow: PackIdentity | None
 
+    @property
+    def enrolling(self) -> tuple[PackIdentity, ...]:
+        """The packs that a new entry is enrolled with. The one that answers comes first."""
+        return (self.pack, self.shadow) if self.shadow else (self.pack,)
+
 
 TENANTS_AT_ONCE = 500
 BLOCK_SPAN = 2048

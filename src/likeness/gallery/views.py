@@ -18,6 +18,8 @@ from likeness.kit.metrics import Times
 from likeness.store.writer import Committed
 from likeness.tenants.service import Tenant
 
+RESCANS = 50
+"""Searches in a row that may meet an entry which is erased meanwhile."""
 SCAN_SECONDS = Times("likeness_scan_seconds", "Time of a search's scan, with its wait for other scans.")
 STATES: Final = ("ready", "loading", "failed", "detached", "suspended", "reloading")
 
@@ -62,6 +64,16 @@ class ScanResult:
 
     answers: Mapping[PackIdentity, Answer]
     entries: Mapping[int, Entry]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every hit has its entry. An entry may be erased between the scan and the query."""
+        return self.entries.keys() == set(keys_of(self.answers))
+
+
+def keys_of(answers: Mapping[PackIdentity, Answer]) -> list[int]:
+    """Give the keys of all hits."""
+    return [hit.key for answer in answers.values() for hit in answer.hits]
 
 
 class PresentGallery(Protocol):

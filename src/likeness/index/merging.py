@@ -1,10 +1,11 @@
-"""One answer from the answers of indexes that have different keys."""
+"""One answer from the answers of several indexes."""
 
 import heapq
 from collections.abc import Collection
+from dataclasses import replace
 from itertools import islice
 
-from likeness.index.base import Answer, Hit
+from likeness.index.base import Answer, Hit, Index
 
 
 def merged(answers: Collection[Answer], *, k: int | None) -> Answer:
@@ -18,6 +19,11 @@ def merged(answers: Collection[Answer], *, k: int | None) -> Answer:
         certified=all(answer.certified for answer in answers),
         size=sum(answer.size for answer in answers),
     )
+
+
+def outside(answer: Answer, index: Index) -> Answer:
+    """Give an answer without the hits whose key another index has."""
+    return replace(answer, hits=tuple(hit for hit in answer.hits if hit.key not in index))
 
 
 def _rank(hit: Hit) -> tuple[float, int]:

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from likeness.cli.opening import open_deployment
 from likeness.cli.tables import id_column, print_table
-from likeness.deployment import open_deployment
 from likeness.errors import SetupError
 from likeness.gallery.sharded.layout import MEGABYTE, Layout
 from likeness.settings import Settings

@@ -120,8 +120,7 @@ class PhotoSweep:
         wanted = await self.photos.wanted([name for _, name in findings.strays])
         findings.strays = [(tenant_id, name) for tenant_id, name in findings.strays if name not in wanted]
         findings.stray_count -= len(wanted)
-        for tenant_id, name in findings.parts:
-            await self.images.delete(tenant_id, name)
+        await self._each(self.images.delete, findings.parts, findings)
 
     async def look(self, tenants: Sequence[Tenant], *, most: int | None = None) -> Findings:
         """Look at all photos. Change nothing, but delete photos that a crash left half written.

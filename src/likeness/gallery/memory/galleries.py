@@ -316,7 +316,7 @@ class LoadedGalleries:
         self, tenant: Tenant, rows: GalleryRepository, packs: GalleryPacks, connection: Connection, notes: "_Notes"
     ) -> GallerySnapshot:
         entries = rows.count(connection)
-        indexes = {pack: self._index_for(pack, entries) for pack in (packs.pack, packs.shadow) if pack}
+        indexes = {pack: self._index_for(pack, entries) for pack in packs.enrolling}
         answered = self._fill(tenant, packs.pack, indexes[packs.pack], connection, notes)
         shadowed = answered
         if packs.shadow:

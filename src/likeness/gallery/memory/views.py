@@ -18,15 +18,15 @@ from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.memory.gallery import Gallery, GallerySnapshot
 from likeness.gallery.memory.recent import RecentEnrolments
 from likeness.gallery.repository import GalleryPacks, GalleryRepository, common_pack
-from likeness.gallery.views import SCAN_SECONDS, GalleryMoved, NewTemplates, ScanResult
-from likeness.index.base import Answer, Hit
+from likeness.gallery.views import RESCANS, SCAN_SECONDS, GalleryMoved, NewTemplates, ScanResult, keys_of
+from likeness.index.base import Answer
+from likeness.index.merging import outside
 from likeness.kit.executors import SizedExecutor
 from likeness.store.database import Database
 from likeness.store.writer import Committed
 from likeness.tenants.service import Tenant
 
 log = logging.getLogger("likeness.gallery")
-RESCANS = 50
 RESCAN_PAUSE_SECONDS = 0.01
 
 
@@ -135,7 +135,7 @@ class _View:
         held = self.galleries.held
         for _ in range(RESCANS):
             scan = await self.galleries.scans.run(self._scan, templates, thresholds, count=count)
-            if scan.entries.keys() == {hit.key for answer in scan.answers.values() for hit in answer.hits}:
+            if scan.is_whole:
                 return scan
             # An entry was erased between the scan and the query. The entries that rank after it must not be missed, so
             # scan again without it. But an index that is no longer fed would give the entry again.
@@ -159,12 +159,13 @@ class _View:
             if pack == snapshot.pack:
                 answers[pack] = snapshot.index.search(templates[pack], k=count)
             else:
-                answers[pack] = _only_orphans(snapshot, snapshot.indexes[pack].above(templates[pack], thresholds[pack]))
+                found = snapshot.indexes[pack].above(templates[pack], thresholds[pack])
+                answers[pack] = outside(found, snapshot.index)
         SCAN_SECONDS.add(time.monotonic() - began)
-        keys = [hit.key for answer in answers.values() for hit in answer.hits]
+        keys = keys_of(answers)
         rows = GalleryRepository(self.tenant.id)
-        found = self.galleries.database.read_now(lambda c: rows.find_keys(c, keys)) if keys else {}
-        return ScanResult(answers, found)
+        entries = self.galleries.database.read_now(lambda c: rows.find_keys(c, keys)) if keys else {}
+        return ScanResult(answers, entries)
 
     async def nearest(self, pack: PackIdentity, template: Template, *, k: int) -> Answer:
         return await self.galleries.scans.run(self.snapshot.indexes[pack].search, template, k=k)
@@ -196,8 +197,3 @@ class _Present:
 
     def record(self, key: int, template: Template) -> None:
         self.gallery.recent.record(key, template)
-
-
-def _only_orphans(snapshot: GallerySnapshot, answer: Answer) -> Answer:
-    hits: Iterable[Hit] = (hit for hit in answer.hits if hit.key not in snapshot.index)
-    return Answer(tuple(hits), answer.certified, answer.size)

@@ -17,8 +17,9 @@ from sqlalchemy import Connection, Transaction
 
 from likeness.engine.base import Template
 from likeness.engine.packs.identity import PackIdentity
-from likeness.gallery.repository import GalleryPacks, GalleryRepository
+from likeness.gallery.repository import GalleryPacks
 from likeness.gallery.sharded.following import ChangeBatch, OutOfReach, changes_after
+from likeness.gallery.sharded.state import gallery_state
 from likeness.gallery.templates.blocks import open_rows
 from likeness.gallery.views import GalleryMoved
 from likeness.index.scores import best_hits, exact_scores
@@ -132,13 +133,11 @@ class NewestChanges:
 
     def _begin_anew(self, connection: Connection) -> GalleryPacks:
         """Begin at the newest number. Searches that are under way are made anew."""
-        rows = GalleryRepository(self._tenant.id)
-        newest, size = rows.number(connection), rows.count(connection)
-        packs = rows.packs(connection)
-        assert packs is not None
+        state = gallery_state(connection, self._tenant.id, None)
+        assert state is not None
         with self._lock:
-            self._hold_nothing(newest, size)
-        return packs
+            self._hold_nothing(state.number, state.size)
+        return state.packs
 
     def _take(self, batch: ChangeBatch) -> None:
         """Hold the templates of a batch, and let go what no search needs."""

@@ -24,11 +24,12 @@ from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import NotFound, ServiceUnavailable, SetupError
 from likeness.gallery.memory.galleries import REBUILD_ROWS
 from likeness.gallery.repository import GalleryPacks, GalleryRepository, Part
-from likeness.gallery.sharded.following import ChangeBatch, OutOfReach, numbers_now
+from likeness.gallery.sharded.following import ChangeBatch, OutOfReach
 from likeness.gallery.templates.blocks import TemplateBatch, gathered, open_rows, stored_templates
 from likeness.gallery.templates.sealing import template_length
 from likeness.index.base import Answer
 from likeness.index.exact import ExactIndex, least_bytes
+from likeness.index.merging import outside
 from likeness.tenants.service import Tenant
 
 log = logging.getLogger("likeness.gallery")
@@ -122,8 +123,7 @@ class _HeldGallery:
         if mine is None:
             return NOTHING
         found = mine.above(query.orphans[pack].template, query.orphans[pack].minimum_score)
-        hits = (hit for hit in found.hits if answering is None or hit.key not in answering)
-        return Answer(tuple(hits), found.certified, found.size)
+        return found if answering is None else outside(found, answering)
 
     def answer_with(self, pack: PackIdentity) -> None:
         """Set the answering pack. When it was another one, count the orphans anew."""
@@ -176,8 +176,8 @@ class Shard:
     """A ``FollowingIndex`` of one part. One thread makes its changes, and any thread searches.
 
     ``open_tenant`` gives a tenant with its data key by the tenant's id. It raises NotFound or SetupError.
-    ``close_tenant`` forgets one. ``template_size`` gives how many numbers a pack's templates have, or raises
-    SetupError. ``limit_bytes`` is the most memory for the indexes. ``make_index`` makes one of a dimension, in memory.
+    ``close_tenant`` forgets one. ``limit_bytes`` is the most memory for the indexes. ``make_index`` makes one of a
+    dimension, in memory.
     """
 
     def __init__(
@@ -255,7 +255,7 @@ class Shard:
         with self._refusing(tenant_id):
             held = self._held[tenant_id] = _HeldGallery(self._open_tenant(tenant_id))
             self._fill(held, connection, packs)
-            self._reach(held, numbers_now(connection, [tenant_id])[tenant_id])
+            self._reach(held, GalleryRepository(tenant_id).number(connection))
 
     def apply(self, tenant_id: str, batch: ChangeBatch) -> None:
         """Make the changes of the part. A gallery that grows too large is refused from then on."""
@@ -332,7 +332,7 @@ class Shard:
         for pack, by_key in latest.items():
             self._put(held, pack, by_key)
         held.answer_with(batch.packs.pack)
-        enrolling = (batch.packs.pack, batch.packs.shadow)
+        enrolling = batch.packs.enrolling
         for pack in [pack for pack, index in held.indexes.items() if not len(index) and pack not in enrolling]:
             del held.indexes[pack]
         self._measure(held)

@@ -1,11 +1,11 @@
 """A gallery's state by the database: its newest change, its packs and its size, in one query."""
 
+import sys
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, literal_column, select
 
-from likeness.engine.packs.identity import PackIdentity
-from likeness.gallery.repository import GalleryRepository
+from likeness.gallery.repository import GalleryPacks, GalleryRepository
 from likeness.store.sharing.changes import KEPT_CHANGES, ChangeKind
 from likeness.store.statements import PreparedQuery
 from likeness.store.tables import galleries, gallery_changes
@@ -24,8 +24,7 @@ class GalleryState:
     """A gallery after the change ``number``. The number is 0 if there is no gallery yet."""
 
     number: int
-    pack: PackIdentity
-    shadow: PackIdentity | None
+    packs: GalleryPacks
     size: int
 
 
@@ -34,14 +33,15 @@ def gallery_state(connection: Connection, tenant_id: str, known: SizeAt | None) 
 
     ``known`` is an earlier size, so that only the changes since then are counted, and not all entries.
     """
-    since = known.number if known else 0
+    since = known.number if known else sys.maxsize  # without an earlier size, all entries are counted below
     found = _STATE(connection, tenant=tenant_id, since=since)
     if not found:
         return None
     number, pack, shadow, added, erased = found[0]
+    packs = GalleryPacks(pack, shadow)
     if known is None or not known.number <= number <= known.number + KEPT_CHANGES:
-        return GalleryState(number, pack, shadow, GalleryRepository(tenant_id).count(connection))
-    return GalleryState(number, pack, shadow, known.size + added - erased)
+        return GalleryState(number, packs, GalleryRepository(tenant_id).count(connection))
+    return GalleryState(number, packs, known.size + added - erased)
 
 
 def _count(kind: ChangeKind) -> object:

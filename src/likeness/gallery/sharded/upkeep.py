@@ -147,10 +147,9 @@ class ShardedUpkeep(GalleryUpkeep):
         if number != before:
             spans |= await self._database.read(partial(changed_spans, tenant_id=tenant.id, number=before))
         sizes = {}
-        for pack in (packs.pack, packs.shadow):
-            if pack:
-                await self._packs.demand(pack)
-                sizes[pack] = self._packs.engine(pack).pack.template_size
+        for pack in packs.enrolling:
+            await self._packs.demand(pack)
+            sizes[pack] = self._packs.engine(pack).pack.template_size
         ready = {span for span in spans if newest >= (span + 1) * BLOCK_SPAN}
         for span in sorted(ready):
             await self._database.write(partial(seal_span, tenant=tenant, sizes=sizes, span=span), gallery_of=tenant.id)

@@ -4,11 +4,11 @@ A view names the newest change that the database has committed at its start. Eac
 finds what it was told, by whichever process.
 """
 
-import logging
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -18,20 +18,18 @@ from likeness.engine.base import Template
 from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import ServiceUnavailable, SetupError
 from likeness.gallery.packs import Packs
-from likeness.gallery.repository import Entry, GalleryPacks, GalleryRepository, common_pack
+from likeness.gallery.repository import GalleryPacks, GalleryRepository, common_pack
 from likeness.gallery.sharded.fan_out import FanOut
 from likeness.gallery.sharded.newest import NewestChanges
-from likeness.gallery.sharded.shard import NumberedAnswer, OrphanQuery, ShardQuery
+from likeness.gallery.sharded.shard import NOTHING, NumberedAnswer, OrphanQuery, ShardQuery
 from likeness.gallery.sharded.state import GalleryState, SizeAt, gallery_state
-from likeness.gallery.views import SCAN_SECONDS, GalleryMoved, NewTemplates, ScanResult
+from likeness.gallery.views import RESCANS, SCAN_SECONDS, GalleryMoved, NewTemplates, ScanResult, keys_of
 from likeness.index.base import Answer
 from likeness.store.database import Database
 from likeness.store.writer import Committed
 from likeness.tenants.service import Tenant
 
-log = logging.getLogger("likeness.gallery")
 SEARCH_SECONDS = 5.0
-RESCANS = 50
 TENANTS_HELD = 256
 
 
@@ -58,11 +56,11 @@ class GalleriesInShards:
         state = await self.database.read(lambda c: gallery_state(c, tenant.id, known))
         if state is None:
             common = await self.database.read(common_pack)
-            state = GalleryState(0, common or self.packs.main, None, 0)
+            state = GalleryState(0, GalleryPacks(common or self.packs.main, None), 0)
         elif known is None or known.number < state.number:
             self._sizes[tenant.id] = SizeAt(state.number, state.size)
         orphaned = self.orphaned.get(tenant.id, frozenset())
-        for pack in (state.pack, *([state.shadow] if state.shadow else ()), *orphaned):
+        for pack in (*state.packs.enrolling, *orphaned):
             await self._load(pack)
         return _View(self, tenant, state, orphaned)
 
@@ -122,11 +120,11 @@ class _View:
 
     @property
     def pack(self) -> PackIdentity:
-        return self.state.pack
+        return self.state.packs.pack
 
     @property
     def enrolling(self) -> tuple[PackIdentity, ...]:
-        return (self.pack, self.state.shadow) if self.state.shadow else (self.pack,)
+        return self.state.packs.enrolling
 
     @property
     def searched(self) -> tuple[PackIdentity, ...]:
@@ -157,12 +155,11 @@ class _View:
                 if found.orphaned - set(thresholds):
                     raise GalleryMoved
             answers = {self.pack: found.answer, **found.orphans}
-            keys = [hit.key for answer in answers.values() for hit in answer.hits]
-            entries: dict[int, Entry] = {}
-            if keys:
-                entries = await self.galleries.database.read(lambda c, keys=keys: rows.find_keys(c, keys))  # type: ignore[misc]
-            if entries.keys() == set(keys):
-                return ScanResult(answers, entries)
+            keys = keys_of(answers)
+            entries = await self.galleries.database.read(partial(rows.find_keys, keys=keys)) if keys else {}
+            result = ScanResult(answers, entries)
+            if result.is_whole:
+                return result
             # An entry was erased meanwhile. The entries that rank after it must not be missed, so search without it.
             number = await self.galleries.database.read(rows.number)
         raise ServiceUnavailable("The gallery changes too fast to be searched now; try again shortly.")
@@ -172,8 +169,7 @@ class _View:
 
     async def _search(self, query: ShardQuery) -> NumberedAnswer:
         if not query.number:  # there is no gallery yet, so no shard knows it
-            empty = Answer((), certified=True, size=0)
-            return NumberedAnswer(empty, 0, dict.fromkeys(query.orphans, empty))
+            return NumberedAnswer(NOTHING, 0, dict.fromkeys(query.orphans, NOTHING))
         began = time.monotonic()
         answer = await self.galleries.fan_out.search(query, seconds=SEARCH_SECONDS)
         SCAN_SECONDS.add(time.monotonic() - began)
@@ -183,9 +179,8 @@ class _View:
         rows = GalleryRepository(self.tenant.id)
         rows.lock(connection)
         if not self.state.number:
-            rows.add_packs(connection, GalleryPacks(self.pack, self.state.shadow))
+            rows.add_packs(connection, self.state.packs)
         newest = self.galleries.newest(self.tenant, self.pack, connection.get_transaction())
-        packs = newest.enter(connection, self.state.number, self.size)
-        if (packs.pack, packs.shadow) != (self.pack, self.state.shadow):
+        if newest.enter(connection, self.state.number, self.size) != self.state.packs:
             raise GalleryMoved
         return newest
