@@ -1,6 +1,7 @@
 """Several servers keep the limits on calls in a minute together. Here a server is its limits and its exchange."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text, update
 
+from likeness.access import shared_limits
 from likeness.access.shared_limits import FORGET_SECONDS, SharedLimits
 from likeness.errors import TooManyRequests
 from likeness.kit.clock import MovableClock
@@ -132,6 +134,31 @@ def test_full_buckets_are_forgotten(
     owners = database.read_now(lambda c: c.execute(select(call_limits.c.owner)).scalars().all())
     database.close()
     assert set(owners) == {"late", "tenant"}
+
+
+def test_the_end_waits_for_the_connection_of_an_exchange(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> dict[str, float]:
+        begun.set()
+        go.wait()
+        return {}
+
+    async def main() -> None:
+        server = OneServer(url)
+        server.accepted(1)
+        following = asyncio.create_task(server.shared.follow())
+        await asyncio.to_thread(begun.wait)
+        following.cancel()
+        await asyncio.sleep(0.05)
+        ended_early = following.done()
+        go.set()
+        await asyncio.gather(following, return_exceptions=True)
+        assert not ended_early
+        assert following.cancelled()
+
+    monkeypatch.setattr(shared_limits, "_spend", slow)
+    asyncio.run(main())
 
 
 def test_two_servers_keep_a_limit(tmp_path: Path, postgres_url: str) -> None:

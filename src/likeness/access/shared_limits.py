@@ -71,8 +71,12 @@ class SharedLimits:
     async def exchange(self) -> None:
         """Tell what was spent since the last time, and take up what is left."""
         spent = [(quota, quota.take_spent()) for quota in self._quotas]
+        telling = asyncio.create_task(asyncio.to_thread(self._spend, spent))
         try:
-            left = await asyncio.to_thread(self._spend, spent)
+            left = await asyncio.shield(telling)
+        except asyncio.CancelledError:
+            await asyncio.gather(telling, return_exceptions=True)  # its connection must be back before ``close``
+            raise
         except DBAPIError:
             for quota, calls in spent:
                 quota.put_back(calls)
