@@ -93,7 +93,13 @@ def test_the_time_between_two_calls_is_the_described_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))], ids=lambda p: p.name
+    "page",
+    [
+        REPOSITORY / "README.md",
+        REPOSITORY / "clients" / "python" / "README.md",
+        *sorted((REPOSITORY / "docs").glob("*.md")),
+    ],
+    ids=lambda page: str(page.relative_to(REPOSITORY)),
 )
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
