@@ -34,7 +34,7 @@ from likeness.kit.ids import new_id
 from likeness.settings import Settings
 from likeness.tenants import repository
 from likeness.tenants.repository import TenantRow
-from likeness.tenants.service import Tenant
+from likeness.tenants.service import FIRST_KEY, Tenant, key_context
 from reporting.memory import resident_bytes
 
 DIMENSION = 512
@@ -70,8 +70,8 @@ def fill(deployment: Deployment, tenants: int, entries: int) -> None:
     def make(connection: Connection, numbers: range) -> None:
         for number in numbers:
             tenant_id = new_id()
-            sealed = deployment.keys.wrap(bytes(31) + b"k", tenant_id)
-            row = TenantRow(tenant_id, f"tenant {number}", sealed, "{}")
+            sealed = deployment.keys.wrap(bytes(31) + b"k", key_context(tenant_id, FIRST_KEY))
+            row = TenantRow(tenant_id, f"tenant {number}", "{}", {FIRST_KEY: sealed})
             repository.add_tenant(connection, row, created_at=float(number))
             enrol(connection, deployment.tenants._open(row))  # noqa: SLF001
 

@@ -32,8 +32,8 @@ from likeness.store.facts import read_fact, record_fact
 from likeness.store.move.rows import read_mark
 from likeness.store.ownership import owned
 from likeness.store.sqlite import keep_private
-from likeness.store.tables import deployment, signing_keys, tenants
-from likeness.tenants.service import Tenants
+from likeness.store.tables import data_keys, deployment, signing_keys, tenants
+from likeness.tenants.service import Tenants, key_context
 from likeness.web.quota import Limits
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def open_deployment(settings: Settings, clock: Clock | None = None) -> Deploymen
         clock=clock,
         database=database,
         keys=keys,
-        tenants=Tenants(database, keys, clock),
+        tenants=Tenants(database, keys, clock, _derived(key, "tenants")),
         clients=Clients(database, ClientSecrets(_derived(key, "client secret")), clock),
         signing_keys=SigningKeys(database, keys, clock),
         trail=trail,
@@ -231,7 +231,7 @@ def _stored_keys(connection: Connection) -> list[tuple[bytes, str]]:
     old = read_fact(connection, OLD_KEY_FACT)
     return [
         *([(bytes.fromhex(old), OLD_KEY_FACT)] if old else []),
-        *((row.sealed_data_key, row.id) for row in connection.execute(select(tenants))),
+        *((row.sealed_key, key_context(row.tenant_id, row.number)) for row in connection.execute(select(data_keys))),
         *((row.sealed_private_key, row.kid) for row in connection.execute(select(signing_keys))),
     ]
 

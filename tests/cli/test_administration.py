@@ -174,7 +174,7 @@ def test_a_tenant_whose_data_key_is_damaged_stops_no_other_and_can_be_erased(
     with serving(test_settings(folder)) as server, calling(server) as damaged, calling(server) as other:
         assert damaged.insert(fake_photo(1)).status_code == other.insert(fake_photo(2)).status_code == 200
     with closing(sqlite3.connect(folder / "likeness.sqlite3")) as connection:
-        connection.execute("UPDATE tenants SET sealed_data_key = zeroblob(60) WHERE id = ?", [damaged.tenant.id])
+        connection.execute("UPDATE data_keys SET sealed_key = zeroblob(60) WHERE tenant_id = ?", [damaged.tenant.id])
         connection.commit()
     with serving(test_settings(folder)) as server:
         replies = []

@@ -389,7 +389,7 @@ def many(settings: Settings, people: int, photos: int) -> str:
             connection.execute(insert(gallery_templates), [{**sealed, "entry_key": key} for key in keys])
 
         deployment.database.write_now(add)
-        cipher = Cipher(new_data_key(), tenant.id)
+        cipher = Cipher({1: new_data_key()}, tenant.id)
         with closing(ImageStore(settings.images_address)) as images:
 
             async def put() -> None:

@@ -88,7 +88,7 @@ def test_an_old_signing_key_is_doubtful(deployment: Deployment, clock: MovableCl
 def test_a_tenant_whose_key_is_damaged_is_named(deployment: Deployment, tmp_path: Path) -> None:
     tenant = deployment.tenants.create("acme")
     assert not list(stored.tenant_keys(deployment))
-    execute(tmp_path, "UPDATE tenants SET sealed_data_key = x'00'")
+    execute(tmp_path, "UPDATE data_keys SET sealed_key = x'00'")
     deployment.tenants.forget(tenant.id)
     assert tenant.id in only(stored.tenant_keys, deployment).fact
 

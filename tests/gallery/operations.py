@@ -28,7 +28,7 @@ def any_bytes(_pack: PackIdentity, _entry_id: str) -> bytes:
 
 def new_gallery(database: Database) -> GalleryRepository:
     rows = GalleryRepository(new_id())
-    tenant = {"id": rows.tenant_id, "name": rows.tenant_id, "sealed_data_key": b"", "settings": {}, "created_at": 0}
+    tenant = {"id": rows.tenant_id, "name": rows.tenant_id, "settings": {}, "created_at": 0}
 
     def make(connection: Connection) -> None:
         connection.execute(insert(tenants).values(tenant))

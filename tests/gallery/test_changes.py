@@ -201,11 +201,7 @@ def test_an_entry_before_the_gallery_has_packs_is_refused(database: Database) ->
 
     def work(connection: Connection) -> None:
         erase_tenant(connection, rows.tenant_id)
-        connection.execute(
-            insert(tenants).values(
-                id=rows.tenant_id, name=rows.tenant_id, sealed_data_key=b"", settings={}, created_at=0
-            )
-        )
+        connection.execute(insert(tenants).values(id=rows.tenant_id, name=rows.tenant_id, settings={}, created_at=0))
         rows.add(connection, new_entry())
 
     with pytest.raises(LookupError, match="must have its packs"):

@@ -3,13 +3,15 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from likeness.errors import SetupError
-from likeness.kit.envelope import KEY_BYTES, NONCE_BYTES, Cipher, FileKeyProvider, new_data_key
+from likeness.kit.envelope import BARE, HEAD_BYTES, KEY_BYTES, NONCE_BYTES, Cipher, FileKeyProvider, new_data_key
 
-CIPHER = Cipher(bytes(range(KEY_BYTES)), "tenant")
+KEY = bytes(range(KEY_BYTES))
+CIPHER = Cipher({1: bytes(range(KEY_BYTES))}, "tenant")
 TAG_BYTES = 16
 words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 
@@ -17,7 +19,7 @@ words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 @given(st.binary(max_size=200), words, words)
 def test_what_is_sealed_opens_under_its_purpose_and_record(plaintext: bytes, purpose: str, record: str) -> None:
     sealed = CIPHER.seal(plaintext, purpose, record)
-    assert len(sealed) == NONCE_BYTES + len(plaintext) + TAG_BYTES
+    assert len(sealed) == HEAD_BYTES + NONCE_BYTES + len(plaintext) + TAG_BYTES
     assert CIPHER.open(sealed, purpose, record) == plaintext
 
 
@@ -34,7 +36,7 @@ def test_any_changed_bit_is_noticed(data: st.DataObject) -> None:
         CIPHER.open(bytes(sealed), "template", "1")
 
 
-@given(st.integers(0, NONCE_BYTES + len(b"a template") + TAG_BYTES - 1))
+@given(st.integers(0, HEAD_BYTES + NONCE_BYTES + len(b"a template") + TAG_BYTES - 1))
 def test_any_shortening_is_noticed(length: int) -> None:
     with pytest.raises(SetupError):
         CIPHER.open(CIPHER.seal(b"a template", "template", "1")[:length], "template", "1")
@@ -46,8 +48,8 @@ def test_any_shortening_is_noticed(length: int) -> None:
         (CIPHER, "image", "1"),
         (CIPHER, "template", "2"),
         (CIPHER, "template\x001", ""),
-        (Cipher(bytes(range(KEY_BYTES)), "other tenant"), "template", "1"),
-        (Cipher(new_data_key(), "tenant"), "template", "1"),
+        (Cipher({1: bytes(range(KEY_BYTES))}, "other tenant"), "template", "1"),
+        (Cipher({1: new_data_key()}, "tenant"), "template", "1"),
     ],
 )
 def test_what_was_moved_elsewhere_does_not_open(cipher: Cipher, purpose: str, record: str) -> None:
@@ -65,6 +67,78 @@ def test_many_open_at_once_as_they_do_one_by_one(values: list[tuple[str, bytes]]
 def test_many_do_not_open_with_too_few_records() -> None:
     with pytest.raises(SetupError):
         CIPHER.open_many([CIPHER.seal(b"", "p", "1")], "p", [])
+
+
+def sealed_bare(key: bytes, plaintext: bytes, purpose: str, record: str, nonce: bytes = bytes(NONCE_BYTES)) -> bytes:
+    """Seal as the first versions of Likeness did: without a version and a key's number."""
+    context = b"\0".join((b"tenant", purpose.encode(), record.encode()))
+    return nonce + AESGCM(key).encrypt(nonce, plaintext, context)
+
+
+def test_a_ring_seals_with_its_newest_key_and_opens_with_all() -> None:
+    one, two = new_data_key(), new_data_key()
+    before, after = Cipher({1: one}, "tenant"), Cipher({1: one, 2: two}, "tenant")
+    old, new = before.seal(b"old", "p", "r"), after.seal(b"new", "p", "r")
+    assert after.open_many([old, new], "p", ["r", "r"]) == [b"old", b"new"]
+    assert (after.is_newest(old), after.is_newest(new)) == (False, True)
+    with pytest.raises(SetupError):
+        before.open(new, "p", "r")
+    with pytest.raises(SetupError):
+        Cipher({2: two}, "tenant").open(old, "p", "r")
+
+
+def test_a_value_does_not_open_under_the_number_of_another_key() -> None:
+    cipher = Cipher({1: KEY, 2: KEY}, "tenant")
+    sealed = Cipher({1: KEY}, "tenant").seal(b"x", "p", "r")
+    with pytest.raises(SetupError):
+        cipher.open(bytes([*sealed[:4], 2]) + sealed[HEAD_BYTES:], "p", "r")
+
+
+@given(st.binary(max_size=50), st.binary(min_size=NONCE_BYTES, max_size=NONCE_BYTES))
+def test_values_of_older_versions_open_while_their_key_is_there(plaintext: bytes, nonce: bytes) -> None:
+    sealed = sealed_bare(KEY, plaintext, "p", "r", nonce)
+    other = new_data_key()
+    for keys in ({BARE: KEY}, {BARE: KEY, 1: other}):
+        assert Cipher(keys, "tenant", bare=BARE).open(sealed, "p", "r") == plaintext
+    with pytest.raises(SetupError):
+        Cipher({1: KEY}, "tenant", bare=BARE).open(sealed, "p", "r")
+    with pytest.raises(SetupError):
+        Cipher({BARE: KEY}, "tenant", bare=BARE).open(sealed, "p", "other")
+
+
+def test_a_value_of_an_older_version_may_begin_like_a_new_one() -> None:
+    nonce = Cipher({BARE: KEY}, "tenant").seal(b"", "p", "r")[:HEAD_BYTES] + bytes(NONCE_BYTES - HEAD_BYTES)
+    sealed = sealed_bare(KEY, b"x", "p", "r", nonce)
+    assert Cipher({BARE: KEY}, "tenant", bare=BARE).open(sealed, "p", "r") == b"x"
+    assert Cipher({BARE: KEY, 1: new_data_key()}, "tenant", bare=BARE).open(sealed, "p", "r") == b"x"
+
+
+def test_a_ring_is_read_again_for_a_value_under_a_newer_key() -> None:
+    stored, asked = {1: new_data_key()}, []
+
+    def read_again() -> dict[int, bytes]:
+        asked.append(1)
+        return stored
+
+    cipher = Cipher(dict(stored), "tenant", read_again=read_again)
+    stored[2] = new_data_key()
+    sealed = Cipher(stored, "tenant").seal(b"x", "p", "r")
+    assert cipher.open(sealed, "p", "r") == b"x"
+    assert cipher.is_newest(cipher.seal(b"y", "p", "r"))
+    assert cipher.seal(b"y", "p", "r").startswith(sealed[:HEAD_BYTES])
+    unknown = Cipher({3: new_data_key()}, "tenant").seal(b"x", "p", "r")
+    for _ in range(100):  # damaged values must not cause a query each
+        with pytest.raises(SetupError):
+            cipher.open(unknown, "p", "r")
+    assert len(asked) == 1
+
+
+def test_a_digest_outlives_the_keys_that_seal() -> None:
+    stable = new_data_key()
+    before, after = (Cipher({n: new_data_key()}, "tenant", mac_keys=[stable]) for n in (1, 2))
+    assert before.mac(b"x", "p") == after.mac(b"x", "p")
+    assert before.mac(b"x", "p") not in (before.mac(b"x", "q"), before.mac(b"y", "p"))
+    assert Cipher({1: KEY}, "tenant", mac_keys=[KEY, stable]).macs(b"x", "p")[1] == before.mac(b"x", "p")
 
 
 def test_a_key_file_is_private_and_never_overwritten(tmp_path: Path) -> None:

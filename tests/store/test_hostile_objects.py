@@ -17,7 +17,7 @@ from likeness.store import remote
 from likeness.store.images import PURPOSE, ImageStore
 from s3_server import s3_environment, use_s3
 
-CIPHER = Cipher(new_data_key(), "tenant")
+CIPHER = Cipher({1: new_data_key()}, "tenant")
 PHOTO = b"\xff\xd8\xff a photo of somebody" * 100
 SEALED = CIPHER.seal(PHOTO, PURPOSE, "1")
 Answer = Callable[[BaseHTTPRequestHandler, int], None]
@@ -109,7 +109,7 @@ def test_a_store_that_fails_each_time_is_unavailable(monkeypatch: pytest.MonkeyP
         pytest.param(PHOTO, id="not-sealed"),
         pytest.param(SEALED[:50] + bytes([SEALED[50] ^ 1]) + SEALED[51:], id="one-bit"),
         pytest.param(CIPHER.seal(PHOTO, PURPOSE, "2"), id="another-photo"),
-        pytest.param(Cipher(new_data_key(), "other").seal(PHOTO, PURPOSE, "1"), id="another-tenant"),
+        pytest.param(Cipher({1: new_data_key()}, "other").seal(PHOTO, PURPOSE, "1"), id="another-tenant"),
     ],
 )
 def test_an_answer_that_is_not_the_photo_is_refused_by_its_seal(

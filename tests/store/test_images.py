@@ -16,7 +16,7 @@ from likeness.store.images import ImageStore
 from likeness.store.remote import RemoteObjects
 from s3_server import new_photos_url
 
-CIPHER = Cipher(new_data_key(), "tenant")
+CIPHER = Cipher({1: new_data_key()}, "tenant")
 PHOTO = b"\xff\xd8\xff a photo of somebody" * 100
 
 
@@ -57,7 +57,7 @@ def test_a_photo_opens_for_its_tenant_alone(images: ImageStore) -> None:
     async def main() -> None:
         await images.put("t", "1", PHOTO, CIPHER)
         with pytest.raises(SetupError):
-            await images.get("t", "1", Cipher(new_data_key(), "tenant"))
+            await images.get("t", "1", Cipher({1: new_data_key()}, "tenant"))
 
     asyncio.run(main())
     images.close()

@@ -83,6 +83,20 @@ def test_a_clients_secret_is_kept_when_there_may_be_several(url: str, engine: En
     engine.dispose()
 
 
+def test_a_tenants_key_is_kept_when_there_may_be_several(url: str, engine: Engine) -> None:
+    configuration = migrations.configuration(url)
+    command.upgrade(configuration, "c1f2a9d47b36")
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO tenants VALUES ('t', 't', x'0102', '{}', 5)"))
+    migrations.upgrade(url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT * FROM data_keys")).all() == [("t", 0, b"\x01\x02", 5)]
+    command.downgrade(configuration, "c1f2a9d47b36")
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT sealed_data_key FROM tenants")).scalar_one() == b"\x01\x02"
+    engine.dispose()
+
+
 def _sql(engine: Engine, table: str) -> str:
     with engine.connect() as connection:
         return str(

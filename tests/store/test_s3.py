@@ -21,7 +21,7 @@ from likeness.store.images import ImageStore
 from s3_server import use_s3
 from servers import test_settings
 
-CIPHER = Cipher(new_data_key(), "tenant")
+CIPHER = Cipher({1: new_data_key()}, "tenant")
 PHOTO = b"\xff\xd8\xff a photo of somebody" * 100
 
 

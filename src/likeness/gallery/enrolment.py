@@ -178,7 +178,7 @@ class Enroller:
         remembered = await self._database.read(lambda c: recall_answer(c, tenant.id, repeatable.key))
         if remembered is None:
             return None
-        if remembered.request_digest != repeatable.digest:
+        if remembered.request_digest not in repeatable.digests:
             raise Conflict("An earlier, different request used this Idempotency-Key. Use a new key.")
         return str(remembered.answer["id"])
 

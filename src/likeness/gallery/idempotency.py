@@ -8,7 +8,7 @@ clock. So a jump of the wall clock makes no answer older.
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +29,13 @@ _SERVED_HOURS = func.coalesce(
 
 @dataclass(frozen=True, slots=True)
 class Repeatable:
-    """A request that may be repeated. ``digest`` distinguishes it from other requests with the same ``key``."""
+    """A request that may be repeated. ``digests`` distinguish it from other requests with the same ``key``.
+
+    The first digest is stored. The others are those that an older version has stored.
+    """
 
     key: str
-    digest: str
+    digests: Sequence[str]
 
     @classmethod
     def call(
@@ -40,13 +43,13 @@ class Repeatable:
     ) -> "Repeatable":
         """Make one from a call. The digest has a secret key, so the database alone does not reveal the photo."""
         fields = json.dumps([external_id, dict(metadata)], sort_keys=True).encode()
-        digest = tenant.cipher.mac(hashlib.sha256(photo).digest() + fields, "request")
-        return cls(f"call {key}", digest.hex())
+        digests = tenant.cipher.macs(hashlib.sha256(photo).digest() + fields, "request")
+        return cls(f"call {key}", [digest.hex() for digest in digests])
 
     @classmethod
     def occasion(cls, name: str) -> "Repeatable":
         """Make one from an occasion. The request of an occasion is always the same."""
-        return cls(f"occasion {name}", name)
+        return cls(f"occasion {name}", [name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ def remember_answer(connection: Connection, tenant_id: str, request: Repeatable,
         insert(idempotency_keys).values(
             tenant_id=tenant_id,
             key=request.key,
-            request_digest=request.digest,
+            request_digest=request.digests[0],
             answer=answer,
             served_hour=_SERVED_HOURS,
         )

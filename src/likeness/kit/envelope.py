@@ -1,16 +1,22 @@
-"""Encryption at rest: AES-256-GCM under a data key per tenant, wrapped by a key provider.
+"""Encryption at rest: AES-256-GCM under the data keys of a tenant, wrapped by a key provider.
 
-A sealed value is ``nonce (12 bytes) || ciphertext || tag (16 bytes)``. The associated data binds it to its tenant, its
-purpose and its record. So a row that is copied to another place does not open. Without the master key nothing opens,
-and no backup either.
+A sealed value is ``version (1 byte) || key (4 bytes) || nonce (12 bytes) || ciphertext || tag (16 bytes)``. ``key`` is
+the number of the key that sealed it, so a key can be replaced while values under the old one still open. The associated
+data binds a value to its version, its key, its tenant, its purpose and its record. So a row that is copied to another
+place does not open. Without the master key nothing opens, and no backup either.
+
+Values of older versions of Likeness are *bare*: they have neither version nor key. They open under one key of a ring,
+and no longer once that key is gone. No value opens both ways, because the associated data of a bare value never begins
+with the byte of a version.
 """
 
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -20,6 +26,14 @@ from likeness.kit.files import create_whole
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
+BARE = 0
+"""Number of a tenant's key from before keys had numbers. Bare values open under it."""
+HEAD_BYTES = 5
+"""The version and the key's number."""
+ASKED_SECONDS = 1.0
+_VERSION = b"\x01"
+_CONTENT = slice(HEAD_BYTES + NONCE_BYTES, None)
+_NONCE = slice(HEAD_BYTES, HEAD_BYTES + NONCE_BYTES)
 
 
 class KeyProvider(Protocol):
@@ -30,20 +44,51 @@ class KeyProvider(Protocol):
     def unwrap(self, wrapped: bytes, context: str) -> bytes: ...
 
 
+class _Ring(NamedTuple):
+    """The keys of a cipher at one moment."""
+
+    head: bytes
+    """What values sealed now begin with."""
+    aeads: Mapping[bytes, AESGCM]
+    """By what the values begin with."""
+    bare: AESGCM | None
+
+
 class Cipher:
-    """Seals and opens values under one key. Thread-safe."""
+    """Seals values under the newest key of a ring, and opens values under any of its keys. Thread-safe.
 
-    __slots__ = ("_aead", "_mac_key", "_scope")
+    ``keys`` has the keys by number, 0 to 2³² - 1; the highest number is the newest. ``bare`` is the number of the key
+    that opens bare values. ``mac_keys`` are the keys for ``macs``; by default one that follows from the newest key.
+    ``read_again`` gives the ring as it is stored now. It is called for a value under a key that the ring lacks.
+    """
 
-    def __init__(self, key: bytes, scope: str) -> None:
-        self._aead = AESGCM(key)
+    __slots__ = ("_asked_at", "_mac_keys", "_read_again", "_ring", "_scope")
+
+    def __init__(
+        self,
+        keys: Mapping[int, bytes],
+        scope: str,
+        *,
+        bare: int | None = None,
+        mac_keys: Sequence[bytes] = (),
+        read_again: Callable[[], Mapping[int, bytes]] | None = None,
+    ) -> None:
         self._scope = scope.encode()
-        self._mac_key = hmac.digest(key, b"message authentication", hashlib.sha256)
+        self._mac_keys = tuple(mac_keys) or (mac_key_of(keys[max(keys)]),)
+        self._read_again = read_again
+        self._asked_at = -ASKED_SECONDS
+        self.use(keys, bare=bare)
+
+    def use(self, keys: Mapping[int, bytes], *, bare: int | None = None) -> None:
+        """Replace the ring."""
+        aeads = {_head(number): AESGCM(key) for number, key in keys.items()}
+        self._ring = _Ring(_head(max(keys)), aeads, None if bare is None else aeads.get(_head(bare)))
 
     def seal(self, plaintext: bytes, purpose: str, record: str) -> bytes:
-        """Encrypt a value, and bind it to its purpose and its record."""
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + self._aead.encrypt(nonce, plaintext, self._context(purpose, record))
+        """Encrypt a value under the newest key, and bind it to its purpose and its record."""
+        nonce, ring = secrets.token_bytes(NONCE_BYTES), self._ring
+        context = ring.head + self._context(purpose, record)
+        return ring.head + nonce + ring.aeads[ring.head].encrypt(nonce, plaintext, context)
 
     def open(self, sealed: bytes, purpose: str, record: str) -> bytes:
         """Give the plaintext. Raises SetupError if the key, purpose, record or bytes are not those of ``seal``."""
@@ -51,21 +96,75 @@ class Cipher:
 
     def open_many(self, sealed: Iterable[bytes], purpose: str, records: Iterable[str]) -> list[bytes]:
         """Give many plaintexts of one purpose, each bound to its record. Raises SetupError."""
-        decrypt, context = self._aead.decrypt, self._context(purpose, "")
+        ring, context, opened = self._ring, self._context(purpose, ""), []
+        head, decrypt, newest = ring.head, ring.aeads[ring.head].decrypt, ring.head + context
         try:
-            return [
-                decrypt(each[:NONCE_BYTES], each[NONCE_BYTES:], context + record.encode())
-                for each, record in zip(sealed, records, strict=True)
-            ]
+            for each, record in zip(sealed, records, strict=True):
+                if each.startswith(head):
+                    try:
+                        opened.append(decrypt(each[_NONCE], each[_CONTENT], newest + record.encode()))
+                    except InvalidTag:
+                        if ring.bare is None:
+                            raise
+                    else:
+                        continue
+                opened.append(self._open_older(each, context + record.encode()))
         except (InvalidTag, ValueError) as error:
             raise SetupError(f"a stored {purpose} does not open: wrong master key, or the data was altered") from error
+        return opened
+
+    def _open_older(self, sealed: bytes, context: bytes) -> bytes:
+        """Open a value of any key of the ring, or a bare one. Raises InvalidTag, ValueError."""
+        head, ring = sealed[:HEAD_BYTES], self._ring
+        if head not in ring.aeads and head[:1] == _VERSION and self._is_time_to_ask():
+            ring = self._ring
+        aead = ring.aeads.get(head)
+        if aead is not None:
+            try:
+                return aead.decrypt(sealed[_NONCE], sealed[_CONTENT], head + context)
+            except InvalidTag:  # a bare value may begin so by chance
+                if ring.bare is None:
+                    raise
+        if ring.bare is None:
+            raise InvalidTag
+        return ring.bare.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context)
+
+    def _is_time_to_ask(self) -> bool:
+        """Read the ring again, but not more often than once a second, because damaged values can cause it."""
+        now = time.monotonic()
+        if self._read_again is None or now < self._asked_at + ASKED_SECONDS:
+            return False
+        self._asked_at = now
+        keys = self._read_again()
+        if keys:
+            self.use(keys, bare=BARE)
+        return True
+
+    def is_newest(self, sealed: bytes) -> bool:
+        """Whether a value, if it opens, was sealed with the newest key. One bare value in 2⁴⁰ looks so by chance."""
+        return sealed.startswith(self._ring.head)
 
     def mac(self, content: bytes, purpose: str) -> bytes:
         """Give a digest of 32 bytes that needs the key. Equal content of one purpose has the same digest."""
-        return hmac.digest(self._mac_key, self._context(purpose, "") + content, hashlib.sha256)
+        return self.macs(content, purpose)[0]
+
+    def macs(self, content: bytes, purpose: str) -> list[bytes]:
+        """Give the digest under each key that it may have been made with, that of ``mac`` first."""
+        named = self._context(purpose, "") + content
+        return [hmac.digest(key, named, hashlib.sha256) for key in self._mac_keys]
 
     def _context(self, purpose: str, record: str) -> bytes:
         return b"\0".join((self._scope, purpose.encode(), record.encode()))
+
+
+def _head(number: int) -> bytes:
+    """Give what a value begins with that the key of this number seals."""
+    return _VERSION + number.to_bytes(4, "big")
+
+
+def mac_key_of(key: bytes) -> bytes:
+    """Give the key for digests that follows from a data key."""
+    return hmac.digest(key, b"message authentication", hashlib.sha256)
 
 
 class FileKeyProvider:
@@ -73,7 +172,8 @@ class FileKeyProvider:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._cipher = Cipher(key, "master")
+        number = int.from_bytes(hashlib.sha256(b"number of a master key" + key).digest()[:4], "big")
+        self._cipher = Cipher({number: key}, "master", bare=number)
 
     @classmethod
     def new(cls) -> "FileKeyProvider":

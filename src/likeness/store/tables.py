@@ -67,10 +67,19 @@ tenants = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
-    Column("sealed_data_key", LargeBinary, nullable=False),
     Column("settings", JSON, nullable=False),
     Column("created_at", Double, nullable=False),
 )
+
+data_keys = Table(
+    "data_keys",
+    metadata,
+    Column("tenant_id", Text, ForeignKey("tenants.id"), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("sealed_key", LargeBinary, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+"""A tenant's data keys. The one with the highest number seals, and the others open (see ``likeness.kit.envelope``)."""
 
 clients = Table(
     "clients",

@@ -1,7 +1,9 @@
 """Tenants in the database."""
 
 import json
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Text, cast, delete, insert, select, update
@@ -9,7 +11,7 @@ from sqlalchemy import Connection, Text, cast, delete, insert, select, update
 from likeness.audit.actions import Action
 from likeness.audit.trail import note
 from likeness.store.sharing.changes import lock_galleries, note_end
-from likeness.store.tables import metadata, tenants
+from likeness.store.tables import data_keys, metadata, tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +20,13 @@ class TenantRow:
 
     id: str
     name: str
-    sealed_data_key: bytes
     settings: str
     """JSON that is not parsed yet. One tenant's may be damaged."""
+    data_keys: Mapping[int, bytes] = field(repr=False)
+    """The wrapped data keys by number."""
 
 
-_TENANTS = select(tenants.c.id, tenants.c.name, tenants.c.sealed_data_key, cast(tenants.c.settings, Text))
+_TENANTS = select(tenants.c.id, tenants.c.name, cast(tenants.c.settings, Text))
 
 
 def add_tenant(connection: Connection, row: TenantRow, *, created_at: float) -> None:
@@ -32,11 +35,12 @@ def add_tenant(connection: Connection, row: TenantRow, *, created_at: float) -> 
         insert(tenants).values(
             id=row.id,
             name=row.name,
-            sealed_data_key=row.sealed_data_key,
             settings=json.loads(row.settings),
             created_at=created_at,
         )
     )
+    for number, sealed in row.data_keys.items():
+        add_data_key(connection, row.id, number, sealed, created_at=created_at)
     note(connection, Action.TENANT_CREATION, row.id, tenant=row.id)
 
 
@@ -61,9 +65,28 @@ def find_tenant(connection: Connection, *, tenant_id: str | None = None, name: s
     """Give the tenant with this id. Without an id, give the tenant with this name. None when there is none."""
     condition = tenants.c.id == tenant_id if tenant_id is not None else tenants.c.name == name
     row = connection.execute(_TENANTS.where(condition)).one_or_none()
-    return TenantRow(*row) if row else None
+    return TenantRow(row[0], row[1], row[2], data_keys_of(connection, row.id)) if row else None
 
 
 def all_tenants(connection: Connection) -> list[TenantRow]:
     """Give all tenants, the oldest first."""
-    return [TenantRow(*row) for row in connection.execute(_TENANTS.order_by(tenants.c.created_at))]
+    keys: defaultdict[str, dict[int, bytes]] = defaultdict(dict)
+    for tenant_id, number, sealed in connection.execute(select(*_DATA_KEY)):
+        keys[tenant_id][number] = sealed
+    rows = connection.execute(_TENANTS.order_by(tenants.c.created_at))
+    return [TenantRow(row[0], row[1], row[2], keys[row[0]]) for row in rows]
+
+
+_DATA_KEY = data_keys.c.tenant_id, data_keys.c.number, data_keys.c.sealed_key
+
+
+def data_keys_of(connection: Connection, tenant_id: str) -> dict[int, bytes]:
+    """Give a tenant's wrapped data keys by number."""
+    rows = connection.execute(select(*_DATA_KEY).where(data_keys.c.tenant_id == tenant_id))
+    return {number: sealed for _, number, sealed in rows}
+
+
+def add_data_key(connection: Connection, tenant_id: str, number: int, sealed: bytes, *, created_at: float) -> None:
+    """Store a new data key of a tenant. Raises IntegrityError when there is one of this number."""
+    values = {"tenant_id": tenant_id, "number": number, "sealed_key": sealed, "created_at": created_at}
+    connection.execute(insert(data_keys).values(values))

@@ -1,8 +1,10 @@
 """The deployment's tenants: how they are made, changed and erased, and how a request gets its own."""
 
+import hashlib
+import hmac
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -10,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from likeness.errors import Conflict, InvalidInput, NotFound, ServiceUnavailable, SetupError, Unauthorized
 from likeness.kit.clock import Clock
-from likeness.kit.envelope import Cipher, KeyProvider, new_data_key
+from likeness.kit.envelope import BARE, Cipher, KeyProvider, mac_key_of, new_data_key
 from likeness.kit.ids import new_id
 from likeness.store.database import Database
 from likeness.tenants import repository
@@ -19,6 +21,8 @@ from likeness.tenants.schemas import TenantSettings
 
 log = logging.getLogger("likeness.tenants")
 LONGEST_NAME = 256
+FIRST_KEY = 1
+"""Number of a new tenant's data key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +38,15 @@ class Tenant:
 class Tenants:
     """The deployment's tenants. Opened tenants stay in memory, so a request unwraps no key."""
 
-    def __init__(self, database: Database, keys: KeyProvider, clock: Clock) -> None:
+    def __init__(self, database: Database, keys: KeyProvider, clock: Clock, mac_key: bytes) -> None:
+        """``mac_key`` is a key of the deployment. Digests of a tenant follow from it, so they outlive data keys."""
         self._database = database
         self._keys = keys
         self._clock = clock
+        self._mac_key = mac_key
         self._opened: dict[str, Tenant] = {}
-        self._stored: dict[str, str] = {}
-        """The settings of the opened tenants, as the database had them."""
+        self._stored: dict[str, TenantRow] = {}
+        """The rows of the opened tenants, as the database had them."""
         self._logged: set[str] = set()
         """Ids of tenants that cannot be opened and that the log names already."""
         self._lock = threading.Lock()
@@ -52,8 +58,8 @@ class Tenants:
         """
         check_name(name)
         tenant_id = new_id()
-        sealed = self._keys.wrap(new_data_key(), tenant_id)
-        row = TenantRow(tenant_id, name, sealed, (settings or TenantSettings()).model_dump_json(exclude_unset=True))
+        sealed = {FIRST_KEY: self._keys.wrap(new_data_key(), key_context(tenant_id, FIRST_KEY))}
+        row = TenantRow(tenant_id, name, (settings or TenantSettings()).model_dump_json(exclude_unset=True), sealed)
         try:
             self._database.write_now(lambda c: repository.add_tenant(c, row, created_at=self._clock.now()))
         except IntegrityError as error:
@@ -85,14 +91,25 @@ class Tenants:
         opened, rows = [], self.rows()
         present = {row.id: row.settings for row in rows}
         with self._lock:
-            for tenant_id in [known for known, stored in self._stored.items() if present.get(known) != stored]:
+            for tenant_id in [known for known, row in self._stored.items() if present.get(known) != row.settings]:
                 self._forget(tenant_id)
         for row in rows:
             try:
-                opened.append(self._opened.get(row.id) or self._open(row))
+                opened.append(self._present(row))
             except SetupError as error:
                 self._log_once(row, error)
         return opened
+
+    def _present(self, row: TenantRow) -> Tenant:
+        """Give a tenant whose settings are those of its row, with the row's data keys. Raises SetupError."""
+        tenant, known = self._opened.get(row.id), self._stored.get(row.id)
+        if tenant is None or known is None:
+            return self._open(row)
+        if row.data_keys.keys() != known.data_keys.keys():
+            tenant.cipher.use(self._unwrapped(row.id, row.data_keys), bare=BARE)
+            with self._lock:
+                self._stored[row.id] = row
+        return tenant
 
     def names_where(self, applies: Callable[[TenantSettings], bool]) -> list[str]:
         """Give the names of the tenants whose settings meet a condition. Opens no key."""
@@ -162,19 +179,37 @@ class Tenants:
             )
 
     def _open(self, row: TenantRow) -> Tenant:
-        data_key = self._keys.unwrap(row.sealed_data_key, row.id)
+        data_keys = self._unwrapped(row.id, row.data_keys)
         settings = settings_of(row)
         if settings is None:
             raise SetupError(f"its stored settings are damaged: set them again with `likeness tenant set {row.id}`")
-        tenant = Tenant(row.id, row.name, settings, Cipher(data_key, row.id))
+        mac_keys = [hmac.digest(self._mac_key, row.id.encode(), hashlib.sha256)]
+        if BARE in data_keys:  # older versions made digests under it
+            mac_keys.append(mac_key_of(data_keys[BARE]))
+        cipher = Cipher(data_keys, row.id, bare=BARE, mac_keys=mac_keys, read_again=lambda: self._stored_keys(row.id))
+        tenant = Tenant(row.id, row.name, settings, cipher)
         with self._lock:
-            self._stored.setdefault(row.id, row.settings)
+            self._stored.setdefault(row.id, row)
             return self._opened.setdefault(row.id, tenant)
+
+    def _stored_keys(self, tenant_id: str) -> dict[int, bytes]:
+        """Give a tenant's data keys as they are stored now, by number. Raises SetupError, ServiceUnavailable."""
+        return self._unwrapped(tenant_id, self._database.read_now(lambda c: repository.data_keys_of(c, tenant_id)))
+
+    def _unwrapped(self, tenant_id: str, sealed: Mapping[int, bytes]) -> dict[int, bytes]:
+        if not sealed:
+            raise SetupError("it has no data key")
+        return {number: self._keys.unwrap(each, key_context(tenant_id, number)) for number, each in sealed.items()}
 
     def _forget(self, tenant_id: str) -> None:
         """Drop an opened tenant. The caller holds the lock."""
         self._opened.pop(tenant_id, None)
         self._stored.pop(tenant_id, None)
+
+
+def key_context(tenant_id: str, number: int) -> str:
+    """Give what a tenant's data key is bound to when it is wrapped."""
+    return tenant_id if number == BARE else f"{tenant_id} key {number}"
 
 
 def settings_of(row: TenantRow) -> TenantSettings | None:

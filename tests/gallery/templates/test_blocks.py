@@ -57,7 +57,7 @@ def small_blocks() -> Iterator[None]:
 
 def new_tenant() -> Tenant:
     tenant_id = new_id()
-    return Tenant(tenant_id, tenant_id, TenantSettings(), Cipher(new_data_key(), tenant_id))
+    return Tenant(tenant_id, tenant_id, TenantSettings(), Cipher({1: new_data_key()}, tenant_id))
 
 
 def connect() -> Connection:
