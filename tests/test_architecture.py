@@ -48,6 +48,7 @@ def test_the_composition_root_is_short() -> None:
 
 def test_no_folder_is_crowded() -> None:
     modules = Counter(module.parent for module in PACKAGE.rglob("*.py") if module.name != "__init__.py")
+    del modules[PACKAGE / "store" / "migrations" / "versions"]  # each change of a table adds one
     crowded = {str(folder): count for folder, count in modules.items() if count > MOST_MODULES_IN_A_FOLDER}
     assert not crowded
 
