@@ -10,6 +10,7 @@ from likeness.deployment import Deployment
 from likeness.engine.workers import FaceWorkers
 from likeness.errors import SetupError
 from likeness.gallery.enrolment import Enroller
+from likeness.gallery.fpir.known import KnownMeasurements
 from likeness.gallery.maintenance.sweep import PhotoSweep
 from likeness.gallery.maintenance.upkeep import GalleryUpkeep
 from likeness.gallery.memory.galleries import LoadedGalleries
@@ -77,7 +78,8 @@ def compose_gallery(deployment: Deployment, faces: FaceWorkers) -> ComposedGalle
     held = _in_shards(deployment, packs) if settings.shares_galleries else _in_memory(deployment, packs)
     photos = EntryPhotos(images, database)
     enroller = Enroller(packs, held.views, photos, database, clock)
-    service = GalleryService(packs, held.views, Searcher(packs), enroller, photos, database)
+    searcher = Searcher(packs, KnownMeasurements(database, clock))
+    service = GalleryService(packs, held.views, searcher, enroller, photos, database)
     settle_seconds = SETTLE_SECONDS if settings.shares_galleries else 0.0
     sweep = PhotoSweep(images, photos, database, Generations(images, database), clock, settle_seconds)
     photos_at_once = max(1, settings.workers // 2)

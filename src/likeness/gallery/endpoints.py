@@ -102,6 +102,7 @@ async def search_gallery(
             false_match_rate=decision.false_match_rate,
             expected_fpir=decision.expected_fpir,
             extrapolated=decision.extrapolated,
+            measured_on=decision.measured_on,
         ),
         gallery_size=outcome.gallery_size,
         certified=outcome.certified,

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from likeness.gallery.decision import Rule
+from likeness.gallery.fpir.curve import MeasuredOn
 from likeness.web.json_object import read_object
 from likeness.web.pagination import CURSOR_PATTERN
 from likeness.web.wire import EXAMPLE_ID, EXAMPLE_PHOTO, Level, Photo, Time, Uuid, WireModel, example
@@ -60,7 +61,10 @@ class SearchDecision(WireModel):
     threshold: float = Field(description="Lowest score at which a person counts as found.")
     false_match_rate: float = Field(description="False match rate per comparison at the threshold.")
     expected_fpir: float = Field(description="Expected chance that the search finds a person who is not enrolled.")
-    extrapolated: bool = Field(description="Whether the threshold is past the calibrated ones.")
+    extrapolated: bool = Field(description="Whether the threshold is past the measured ones.")
+    measured_on: MeasuredOn = Field(
+        description="The comparisons that gave the rates: the pack's calibration, or your gallery itself."
+    )
 
 
 class SearchReply(WireModel):
@@ -80,6 +84,7 @@ class SearchReply(WireModel):
             "falseMatchRate": 1e-05,
             "expectedFpir": 0.7,
             "extrapolated": False,
+            "measuredOn": "calibration",
         },
         gallerySize=120000,
         certified=True,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from likeness.engine.levels import LEVELS
 from likeness.engine.packs.identity import PackIdentity
 from likeness.gallery.decision import DecisionThreshold, decide
+from likeness.gallery.fpir.known import KnownMeasurements
 from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.repository import Entry
 from likeness.gallery.views import GalleryView
@@ -57,17 +58,26 @@ class SearchOutcome:
 class Searcher:
     """Searches a tenant's gallery, and decides by calibrated levels."""
 
-    def __init__(self, packs: Packs) -> None:
+    def __init__(self, packs: Packs, measurements: KnownMeasurements) -> None:
         self._packs = packs
+        self._measurements = measurements
 
     async def search(
         self, tenant: Tenant, view: GalleryView, probe: Probe, *, candidates: int = 0, level: int | None = None
     ) -> SearchOutcome:
         """Find the nearest entry and decide whether it is the person. Raises GalleryMoved, ServiceUnavailable."""
         size = view.size
+        measured = await self._measurements.of(tenant.id)
+        calibrations = {pack: self._packs.calibration(pack) for pack in view.searched}
         decisions = {
-            pack: decide(self._packs.calibration(pack), tenant.settings, level=level, size=size)
-            for pack in view.searched
+            pack: decide(
+                calibration,
+                tenant.settings,
+                level=level,
+                size=size,
+                shown=measured.curve(pack, calibration, size=size) if measured else None,
+            )
+            for pack, calibration in calibrations.items()
         }
         thresholds = {pack: decision.threshold for pack, decision in decisions.items()}
         scan = await view.scan(probe.templates, thresholds, count=max(candidates, 1))

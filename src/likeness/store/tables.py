@@ -173,6 +173,14 @@ gallery_changes = Table(
 )
 """What changed in the galleries (see ``likeness.store.sharing.changes``). SQLite has no rows."""
 
+gallery_fpir = Table(
+    "gallery_fpir",
+    metadata,
+    Column("tenant_id", Text, ForeignKey("tenants.id"), primary_key=True),
+    Column("measurement", JSON, nullable=False),
+)
+"""The false match rates that a gallery's own entries showed (see ``likeness.gallery.fpir.measurement``)."""
+
 reindexes = Table(
     "reindexes",
     metadata,

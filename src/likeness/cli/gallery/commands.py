@@ -12,6 +12,7 @@ class _Commands(LazyGroup):
         "import": "likeness.cli.gallery.bulk:import_people",
         "export": "likeness.cli.gallery.bulk:export",
         "dedupe": "likeness.cli.gallery.dedupe:dedupe",
+        "fpir": "likeness.cli.gallery.fpir:fpir",
         "reindex": "likeness.cli.gallery.reindex:reindex",
         "status": "likeness.cli.gallery.reindex:status",
         "cutover": "likeness.cli.gallery.reindex:cutover",
@@ -25,7 +26,7 @@ class _Commands(LazyGroup):
 
 gallery = typer.Typer(
     cls=_Commands,
-    help="Galleries: import, export, find duplicates and damage, and move to another model pack while the server "
-    "answers.",
+    help="Galleries: import, export, find duplicates and damage, measure FPIR, and move to another model pack while "
+    "the server answers.",
     no_args_is_help=True,
 )

@@ -38,7 +38,7 @@ from likeness.evaluation.recognition.pair_accuracy import PairAccuracy, pair_acc
 from likeness.evaluation.recognition.performance import LevelRates, Performance, measure_performance
 from likeness.evaluation.recognition.several import SeveralRates, measure_several
 from likeness.evaluation.report.numbers import Circumstances, several_to_json, to_json
-from likeness.evaluation.report.page import percent, rate, render_report
+from likeness.evaluation.report.page import percent, percent_with_interval, rate, render_report
 from likeness.evaluation.report.pictures import picture_pairs
 
 _PICTURED_PAIRS = 12
@@ -75,7 +75,12 @@ def evaluate(
     references: Annotated[
         int, typer.Option(min=1, max=10, help="Also measure what up to this number of photos of each person gain.")
     ] = 1,
-    gallery_size: Annotated[int, typer.Option(min=1, help="Number of people in the searched gallery.")] = 1000,
+    gallery_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Number of people in the searched gallery.", show_default="half of them, at most 1000"
+        ),
+    ] = None,
     use: Annotated[Use, typer.Option(help="The use whose quality thresholds refuse photos.")] = Use.PROBE,
     policy: Annotated[FacePolicy, typer.Option(help="What to do with several faces in a photo.")] = FacePolicy.LARGEST,
     pictures: Annotated[bool, typer.Option(help="Show the worst pairs as pictures on the page.")] = True,
@@ -186,11 +191,11 @@ def print_performance(console: Console, pack: str, performance: Performance, acc
             highlight=False,
         )
     if performance.identification:
-        table = Table(
-            "threshold", "FPIR", "FNIR", title=f"search in {performance.gallery_size:,} people", box=box.SIMPLE_HEAD
-        )
+        title = f"search in {performance.gallery_size:,} people; by leave-one-out: with its 95 % interval"
+        table = Table("threshold", "FPIR", "FPIR by leave-one-out", "FNIR", title=title, box=box.SIMPLE_HEAD)
         for point in performance.identification:
-            table.add_row(f"{point.threshold:.4f}", percent(point.fpir), percent(point.fnir))
+            left_out = percent_with_interval(point.left_out_fpir) if point.left_out_fpir else ""
+            table.add_row(f"{point.threshold:.4f}", percent(point.fpir), left_out, percent(point.fnir))
         console.print(table)
     table = Table("photos refused", "FNMR at FMR 1e-3", title="error versus discard", box=box.SIMPLE_HEAD)
     for discarded in performance.discard:

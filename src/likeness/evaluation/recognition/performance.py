@@ -75,7 +75,7 @@ def measure_performance(
     extraction: Extraction,
     calibration: Calibration | None,
     *,
-    gallery_size: int = 1000,
+    gallery_size: int | None = None,
     labels: Mapping[str, Sequence[str | None]] | None = None,
 ) -> Performance:
     """Make all comparisons and searches, and compute the rates.

@@ -50,30 +50,42 @@ def wilson(fraction: float, number: float) -> tuple[float, float]:
     return max(float(centre - half), 0.0), min(float(centre + half), 1.0)
 
 
+def search_rate(
+    found: int, searches: int, lost: NDArray[np.int64], searches_of: NDArray[np.int64], *, unshared: float
+) -> Rate:
+    """Compute the rate of ``found`` among ``searches`` in one gallery.
+
+    Without a person (p,), ``lost`` fewer searches find something, and there are ``searches_of`` fewer searches.
+    ``unshared`` is the number of searches that share no person.
+    """
+    return _jackknifed(found, searches, lost, searches_of, unshared)
+
+
 def _rate(errors: NDArray[np.int64], comparisons: NDArray[np.int64], *, times_counted: int) -> Rate:
     wrong, total = int(errors.sum()) // times_counted, int(comparisons.sum()) // times_counted
+    return _jackknifed(wrong, total, errors, comparisons, int((comparisons > 0).sum()) / times_counted)
+
+
+def _jackknifed(
+    wrong: int, total: int, errors: NDArray[np.int64], comparisons: NDArray[np.int64], unshared: float
+) -> Rate:
+    """Compute a rate. Without a person (p,), there are ``errors`` and ``comparisons`` fewer."""
     if total == 0:
         return Rate(0.0, 0.0, 1.0, 0, 0)
     fraction = wrong / total
-    low, high = wilson(fraction, _effective_number(errors, comparisons, fraction, wrong, total, times_counted))
+    low, high = wilson(fraction, _effective_number(errors, comparisons, wrong, total, unshared))
     return Rate(fraction, min(low, fraction), max(high, fraction), wrong, total)
 
 
 def _effective_number(
-    errors: NDArray[np.int64],
-    comparisons: NDArray[np.int64],
-    fraction: float,
-    wrong: int,
-    total: int,
-    times_counted: int,
+    errors: NDArray[np.int64], comparisons: NDArray[np.int64], wrong: int, total: int, unshared: float
 ) -> float:
-    taking_part = comparisons > 0
+    taking_part = (comparisons > 0) | (errors > 0)
     people = int(taking_part.sum())
-    if wrong in {0, total}:
-        return people / times_counted
     rest = total - comparisons[taking_part]
-    if people < 2 or not rest.all():
-        return people / times_counted
+    if wrong in {0, total} or people < 2 or not rest.all():
+        return unshared
+    fraction = wrong / total
     without = (wrong - errors[taking_part]) / rest
     variance = (people - 1) / people * float(((without - without.mean()) ** 2).sum())
     if variance <= 0:

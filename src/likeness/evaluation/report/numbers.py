@@ -177,11 +177,12 @@ def _distributions(genuine: ScoreHistogram, impostor: ScoreHistogram) -> dict[st
     }
 
 
-def _point_to_json(point: OperatingPoint) -> dict[str, float | None]:
+def _point_to_json(point: OperatingPoint) -> dict[str, Any]:
     return {
         "targetFpir": point.target_fpir,
         "threshold": point.threshold,
         "fpir": point.fpir,
+        "fpirByLeaveOneOut": point.left_out_fpir and rate_to_json(point.left_out_fpir),
         "fnir": point.fnir,
     }
 

@@ -6,6 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from likeness.engine.levels import TARGET_FMR
+from likeness.evaluation.recognition.rates import Rate
 from likeness.evaluation.report.pictures import PicturedPair
 from likeness.evaluation.report.plots import Axis, Plot, decades, round_steps
 from likeness.web.pages import load_page
@@ -36,6 +37,11 @@ def render_report(
 def percent(value: float) -> str:
     """Format a fraction as a percentage with three significant figures."""
     return f"{100 * value:.3g} %"
+
+
+def percent_with_interval(measured: Rate) -> str:
+    """Format a rate and its interval as percentages."""
+    return f"{percent(measured.value)} ({100 * measured.low:.3g} - {100 * measured.high:.3g})"
 
 
 def rate(value: float) -> str:
