@@ -21,8 +21,8 @@ from likeness.engine.packs.manifest import Weights
 REPOSITORY = Path(__file__).resolve().parents[1]
 EXPORT = ("sh", "scripts/uv", "export", "--locked", "--all-extras", "--format", "cyclonedx1.5", "--quiet")
 OWN_MODEL = REPOSITORY / "src" / "likeness" / "engine" / "quality" / "defects.onnx"
-STATED_ELSEWHERE = {"insightface": "MIT"}
-"""Packages whose metadata states no licence, but whose description does. Of this one only photos are used."""
+STATED_ELSEWHERE = {"insightface": "MIT", "pyrage": "MIT"}
+"""Packages whose metadata states no licence, but whose description does. Of insightface only photos are used."""
 UNSTATED = "unstated"
 BINDING = re.compile(r"(?<!L)GPL|(?<!Lesser )General Public License", re.IGNORECASE)
 """Licences that this product may not be combined with. The LGPL of psycopg is not among them."""

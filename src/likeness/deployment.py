@@ -166,7 +166,7 @@ def open_deployment(settings: Settings, clock: Clock | None = None) -> Deploymen
     except BaseException:
         database.close()
         raise
-    trail_key, signer = _derived(key, "audit trail"), StatementSigner(_derived(key, "signed statements"))
+    trail_key, signer = _derived(key, "audit trail"), _signer(key)
     trail = Trail(trail_key, clock)
     database.keep(trail)
     return Deployment(
@@ -189,7 +189,7 @@ def _open_key(settings: Settings, database: Database, keys: KeyProvider) -> byte
     Raises SetupError when the master key belongs to other data, or the data is missing.
     """
     if database.read_now(read_mark) is not None:
-        raise SetupError("a move to this database has not ended: run the same `likeness move` again")
+        raise SetupError("a move or a restore to this database has not ended: run the same command again")
     sealed = database.read_now(partial(read_fact, name=KEY_FACT))
     if sealed is not None:
         return _unwrap_key(settings, sealed, keys)
@@ -211,6 +211,15 @@ def move_token(connection: Connection, *, settings: Settings, purpose: str) -> s
         raise _no_database(settings)
     key = _unwrap_key(settings, sealed, FileKeyProvider.read(settings.master_key_file))
     return _derived(key, f"move to {purpose}").hex()
+
+
+def signer_of(sealed_key: str, keys: KeyProvider) -> StatementSigner:
+    """Give what signs a deployment's statements, by its sealed key. Raises SetupError for another master key."""
+    return _signer(keys.unwrap(bytes.fromhex(sealed_key), KEY_FACT))
+
+
+def _signer(key: bytes) -> StatementSigner:
+    return StatementSigner(_derived(key, "signed statements"))
 
 
 def _unwrap_key(settings: Settings, sealed: str, keys: KeyProvider) -> bytes:

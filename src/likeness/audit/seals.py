@@ -94,6 +94,12 @@ def read_anchor(connection: Connection, signer: StatementSigner) -> SealPlace:
     return SealPlace(claims["number"], claims["sha256"])
 
 
+def newest_seal(connection: Connection, signer: StatementSigner) -> SealPlace:
+    """Give the newest seal, or the anchor if all were trimmed. Raises SetupError if the anchor was altered."""
+    newest = connection.execute(select(audit_seals).order_by(audit_seals.c.number.desc()).limit(1)).one_or_none()
+    return SealPlace(newest.number, hash_of_seal(newest.jws)) if newest else read_anchor(connection, signer)
+
+
 def ranges_of(claims: dict[str, Any]) -> list[SealedRange]:
     """Give the ranges in a seal's claims."""
     return [SealedRange(**each) for each in claims["ranges"]]
@@ -133,7 +139,11 @@ class Seals:
             return None
         except ValueError as error:
             raise SetupError(f"the file of the newest seal, {self.kept}, is damaged: delete it") from error
-        return None if self._database.read_now(partial(self._has, place=place)) else place
+        return None if self.has(place) else place
+
+    def has(self, place: SealPlace) -> bool:
+        """Whether the trail has a seal, or has trimmed it. Raises ServiceUnavailable, and SetupError as ``lacks``."""
+        return self._database.read_now(partial(self._has, place=place))
 
     def _has(self, connection: Connection, place: SealPlace) -> bool:
         jws = connection.execute(select(audit_seals.c.jws).where(audit_seals.c.number == place.number)).scalar()
@@ -189,8 +199,7 @@ class Seals:
         return place
 
     def _unsealed(self, connection: Connection) -> tuple[SealPlace, list[SealedRange]]:
-        newest = connection.execute(select(audit_seals).order_by(audit_seals.c.number.desc()).limit(1)).one_or_none()
-        last = SealPlace(newest.number, hash_of_seal(newest.jws)) if newest else read_anchor(connection, self.signer)
+        last = newest_seal(connection, self.signer)
         strands = connection.execute(select(audit_strands).order_by(audit_strands.c.strand)).all()
         found = (self._range(connection, row.strand, row.sealed, bytes(row.link)) for row in strands)
         return last, [each for each in found if each]

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from likeness.errors import SetupError
 
 SEAL, ANCHOR, RECEIPT = "likeness-seal+jwt", "likeness-anchor+jwt", "likeness-receipt+jwt"
+BACKUP = "likeness-backup+jwt"
 
 
 class StatementSigner:

@@ -30,6 +30,8 @@ class _Commands(LazyGroup):
         "packs": "likeness.cli.packs:packs",
         "webhook": "likeness.cli.webhook:webhook",
         "move": "likeness.cli.move:move",
+        "backup": "likeness.cli.oversight.backup:backup",
+        "restore": "likeness.cli.oversight.backup:restore",
         "keys": "likeness.cli.keys:keys",
         "audit": "likeness.cli.oversight.audit:audit",
         "doctor": "likeness.cli.oversight.doctor:doctor",

@@ -93,7 +93,8 @@ class FolderStore:
         except FileNotFoundError:
             return
         with listing:
-            while batch := list(islice(listing, size)):
+            there = (entry for entry in listing if not _is_empty_folder(entry))
+            while batch := list(islice(there, size)):
                 yield batch
 
     def _open_space(self, space: str) -> Path:
@@ -107,6 +108,14 @@ class FolderStore:
                 above /= part
             self._made.add(space)
         return folder
+
+
+def _is_empty_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether an entry is a folder without objects. An object store has none, so here it counts as none, too."""
+    if not entry.is_dir():
+        return False
+    with os.scandir(entry) as below:
+        return next(below, None) is None
 
 
 def _private(path: str, flags: int) -> int:

@@ -14,6 +14,8 @@ import secrets
 from functools import partial
 from typing import Any
 
+from sqlalchemy import Connection
+
 from likeness.store.database import Database
 from likeness.store.facts import read_fact, record_fact
 from likeness.store.images import ImageStore
@@ -56,6 +58,12 @@ class Generations:
         known = await self._database.read(partial(read_fact, name=FACT))
         mark = await self._images.mark()
         return known or [], None if mark is None else _parse(mark)
+
+
+def mark_of(connection: Connection) -> bytes | None:
+    """Give the mark of an image store that agrees with this database. None if the database has no generation."""
+    known: list[Generation] = read_fact(connection, FACT) or []
+    return json.dumps(known[0]).encode() if known else None
 
 
 def _parse(mark: bytes) -> Generation:

@@ -151,7 +151,7 @@ class ImageStore:
         if stored != content:
             raise SetupError("the image store does not return an object that was stored a moment ago")
         if unfinished is not None:
-            raise SetupError("a move to this image store has not ended: run the same `likeness move` again")
+            raise SetupError("a move or a restore to this image store has not ended: run the same command again")
 
     def close(self) -> None:
         self._objects.close()

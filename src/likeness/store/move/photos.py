@@ -33,7 +33,7 @@ class PhotoMove:
         with _as_setup_error():
             found = await self.target.get("", MOVE_MARK)
             if found is None:
-                if not resumed and await _holds_anything(self.target):
+                if not resumed and await holds_anything(self.target):
                     raise SetupError("the target's image store holds something already")
                 await self.target.replace("", MOVE_MARK, token.encode())
             elif found != token.encode():
@@ -98,7 +98,8 @@ class PhotoMove:
             yield from spaces_of(tenant_id)
 
 
-async def _holds_anything(objects: Objects) -> bool:
+async def holds_anything(objects: Objects) -> bool:
+    """Whether an image store holds any object."""
     async for _ in objects.batches(""):
         return True
     return False
