@@ -13,7 +13,7 @@ from faults.disks import Disk, full_disk, read_only_disk, refusing_disk
 from faults.ledger import ROOT, Fate, Ledger, check, check_integrity, picture, search
 from processes import ServerProcess, server_process
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.faults, pytest.mark.long, pytest.mark.timeout(300)]
 
 MANY = 200
 """Enough inserts to use up whatever room a full disk's files had left."""

@@ -13,7 +13,7 @@ from processes import server_process
 ROUNDS = int(os.environ.get("LIKENESS_FAULT_ROUNDS", "3"))
 SAMPLE = 40
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(60 + 40 * ROUNDS)]
+pytestmark = [pytest.mark.faults, pytest.mark.long, pytest.mark.timeout(60 + 40 * ROUNDS)]
 
 
 def test_what_was_answered_outlives_a_kill_at_any_moment(tmp_path: Path) -> None:

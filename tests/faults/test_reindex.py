@@ -27,7 +27,7 @@ from servers import b64
 REAL_PHOTOS = int(os.environ.get("LIKENESS_REINDEX_PHOTOS", "20"))
 SEARCHERS = 2
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300 + 2 * REAL_PHOTOS)]
+pytestmark = [pytest.mark.faults, pytest.mark.long, pytest.mark.timeout(300 + 2 * REAL_PHOTOS)]
 
 
 @dataclass
@@ -175,7 +175,6 @@ def test_a_move_survives_a_kill(tmp_path: Path) -> None:
 
 
 @pytest.mark.data
-@pytest.mark.long
 def test_real_photos_move_from_builtin_to_best(tmp_path: Path, data: Path) -> None:
     photos = [next(iter(sorted(person.glob("*.jpg")))) for person in sorted((data / "faces" / "lfw").iterdir())]
     chosen = [photo.read_bytes() for photo in photos[: REAL_PHOTOS + 4]]

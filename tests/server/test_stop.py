@@ -30,6 +30,7 @@ def entries_in(database: Path, copy: Path) -> set[str]:
 
 @SIGNALS
 @pytest.mark.faults
+@pytest.mark.long
 @pytest.mark.timeout(200)
 def test_a_signal_in_the_middle_of_work(tmp_path: Path, number: signal.Signals) -> None:
     with server_process(tmp_path / "data", pack="fake", workers=2) as server:
