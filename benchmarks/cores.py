@@ -31,12 +31,12 @@ from calls import FORM, MATCH, NullEngine, body_of, photo_of, process_of, reques
 from engine import load, portrait_pixels
 from figures import Report, add_mirror
 from likeness.cli.demo.photos import load_photos
+from likeness.engine.analysts.processes import PhotoProcesses
+from likeness.engine.analysts.processes import main as be_a_photo_process
 from likeness.engine.base import Face, Use
 from likeness.engine.fake import FAKES
 from likeness.engine.pipeline import PackEngine
 from likeness.engine.policy import FacePolicy
-from likeness.engine.processes import PhotoProcesses
-from likeness.engine.processes import main as be_a_photo_process
 
 LEAST_OF_ENGINE = 0.92
 LEAST_OF_IDEAL = 0.9

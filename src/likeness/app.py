@@ -15,8 +15,8 @@ from likeness.access import endpoints as token_endpoints
 from likeness.access.requires import AccessComponents
 from likeness.access.tokens import Tokens
 from likeness.deployment import Deployment
+from likeness.engine.analysts.base import Analysts
 from likeness.engine.base import Engine
-from likeness.engine.processes import PhotoProcesses
 from likeness.engine.workers import FaceWorkers
 from likeness.errors import LikenessError
 from likeness.gallery import endpoints as gallery_endpoints
@@ -56,12 +56,12 @@ class Components(
     """What the event loop calls when the server begins to stop: it refuses waiting photos, and releases attempts."""
 
 
-def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses | None = None) -> FastAPI:
-    """Build the application on an open deployment. The caller closes the deployment and the processes."""
+def create_app(deployment: Deployment, engine: Engine, analysts: Analysts | None = None) -> FastAPI:
+    """Build the application on an open deployment. The caller closes the deployment and the analysts."""
     settings, clock = deployment.settings, deployment.clock
     signer = deployment.signing_keys.signer()
-    photos = SizedExecutor("photo", workers=settings.workers)
-    faces = FaceWorkers(engine, photos, processes)
+    photos = SizedExecutor("photo", workers=settings.photos_at_once)
+    faces = FaceWorkers(engine, photos, analysts)
     limits = Limits.of(settings, clock)
     tokens = Tokens(
         deployment.clients,
@@ -121,7 +121,7 @@ def create_app(deployment: Deployment, engine: Engine, processes: PhotoProcesses
     app.add_middleware(RequestContext, pace=BodyPace(settings.request_seconds, settings.body_bytes_per_second))
     admission = http.make_admission(settings)
     if settings.metrics_port is not None:
-        metrics = ServerMetrics(deployment, engine, gallery.held, admission, processes)
+        metrics = ServerMetrics(deployment, engine, gallery.held, admission, faces.analysts)
         app.add_middleware(MetricsPort, port=settings.metrics_port, metrics=metrics)  # the outermost: it counts nothing
     app.state.components = Components(
         body_limits=http.BodyLimits(settings.max_image_bytes),

@@ -76,6 +76,11 @@ class Deployment:
         """Give the deployment's key for a purpose. The key reveals nothing about the keys for other purposes."""
         return _derived(self.key, purpose)
 
+    @property
+    def cluster_namespace(self) -> str:
+        """The deployment's namespace on a Ray cluster."""
+        return f"likeness {self.derived_key('namespace of shards').hex()[:16]}"
+
     @contextmanager
     def owned(self) -> Iterator[None]:
         """Own the data within the block: only this process holds its galleries. Close the deployment at the end.

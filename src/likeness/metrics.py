@@ -18,8 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from likeness import __version__
 from likeness.deployment import Deployment
+from likeness.engine.analysts.base import Analysts
 from likeness.engine.base import Engine
-from likeness.engine.processes import PhotoProcesses
 from likeness.errors import ServiceUnavailable
 from likeness.gallery.repository import count_deletions
 from likeness.gallery.views import STATES, HasCondition
@@ -90,13 +90,13 @@ class ServerMetrics:
         engine: Engine,
         galleries: HasCondition,
         admission: Admission,
-        processes: PhotoProcesses | None,
+        analysts: Analysts,
     ) -> None:
         self._deployment = deployment
         self._engine = engine
         self._galleries = galleries
         self._admission = admission
-        self._processes = processes
+        self._analysts = analysts
         self._started_at = time.time()
         self._stored: _Stored | None = None
         self._stored_until = -1.0
@@ -164,8 +164,8 @@ class ServerMetrics:
             _stale: now.stale,
             _refusing: now.refusing,
             _queue: self._admission.photos,
-            _workers: self._deployment.settings.workers,
-            _photo_memory: sum(map(_resident_bytes, self._processes.ids() if self._processes else ())),
+            _workers: self._deployment.settings.photos_at_once,
+            _photo_memory: sum(map(_resident_bytes, self._analysts.ids())),
             _started: self._started_at,
         }
 

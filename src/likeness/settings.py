@@ -156,13 +156,22 @@ class Settings(BaseModel):
     workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
-        description="Photos that are analysed at once, one thread or process for each.",
+        description="Photos that are analysed at once, one thread or process for each. `LIKENESS_PHOTO_ACTORS` takes "
+        "its place with `LIKENESS_ENGINE=ray`, except for camera frames.",
     )
-    engine: Literal["threads", "processes"] = Field(
+    engine: Literal["threads", "processes", "ray"] = Field(
         "threads",
-        description="Where photos are analysed: on threads of the server, or in separate processes. Choose processes "
-        "for more than 4 workers, because threads share one interpreter. A photo that crashes a process does not end "
-        "the server. Each process takes about 150 MB.",
+        description="Where photos are analysed: on threads of the server, in separate processes, or by actors of a "
+        "Ray cluster ([Scaling](scaling.md#photos-on-many-machines)). Choose processes for more than 4 workers, "
+        "because threads share one interpreter. A photo that crashes a process does not end the server. Each process "
+        "takes about 150 MB.",
+    )
+    photo_actors: int = Field(
+        2,
+        ge=1,
+        le=1024,
+        description="Actors that analyse photos with `LIKENESS_ENGINE=ray`, for all servers together. Each takes a "
+        "core of the Ray cluster, and with `LIKENESS_PROVIDER=cuda` a GPU.",
     )
     queue_seconds: float = Field(
         0.5,
@@ -327,6 +336,11 @@ class Settings(BaseModel):
                 f"LIKENESS_MODELS_MIRROR names no folder: {self.models_mirror}. The server looks for model files "
                 "elsewhere"
             )
+
+    @property
+    def photos_at_once(self) -> int:
+        """The most photos of this process that are analysed at once."""
+        return self.photo_actors if self.engine == "ray" else self.workers
 
     @property
     def origin(self) -> str:

@@ -32,7 +32,8 @@ from servers import wait_until
 try:
     import ray
 
-    from likeness.gallery.sharded.ray_cluster import NamedShards, connect, disconnect
+    from likeness.gallery.sharded.ray_cluster import NamedShards
+    from likeness.kit.cluster.connection import connect, disconnect
 except ModuleNotFoundError:
     pass
 

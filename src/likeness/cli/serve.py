@@ -3,17 +3,16 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import cv2
 
 from likeness.audit.actor import ACTOR, SERVER
 from likeness.cli.opening import open_deployment
 from likeness.deployment import Deployment
+from likeness.engine.analysts.choice import photo_analysts
 from likeness.engine.base import Engine
 from likeness.engine.levels import LEVELS
-from likeness.engine.processes import PhotoProcesses, Recipe
 from likeness.errors import ServiceUnavailable
 from likeness.gallery.served_pack import load_served_engine
 from likeness.kit.logs import configure_logging, logging_on_a_thread
@@ -24,8 +23,6 @@ from likeness.store.images import ImageStore
 from likeness.web.components import components_of
 
 log = logging.getLogger("likeness")
-MOST_THREADS = 4
-"""Threads that one interpreter keeps busy (``benchmarks/cores.py``)."""
 
 
 def serve() -> None:
@@ -83,29 +80,11 @@ def _serve(deployment: Deployment, engine: Engine, listeners: list[socket.socket
     log.info("model pack %s, calibrated on %s", engine.pack, calibration.data_set)
     promises = ", ".join(f"{level}: {calibration.false_match_rate(level):.0e}" for level in LEVELS)
     log.info("false match rates of the levels: %s", promises)
-    with _processes(deployment.settings, engine) as processes:
-        app = create_app(deployment, engine, processes)
+    with photo_analysts(deployment.settings, engine, lambda: deployment.cluster_namespace) as analysts:
+        app = create_app(deployment, engine, analysts)
         log.info("listening on %s", deployment.settings.own_address)
         if deployment.settings.metrics_address:
             log.info("metrics are at %s", deployment.settings.metrics_address)
         begin_stop = components_of(app, Components).begin_stop
         make_server(app, deployment.settings, begin_stop=begin_stop).run(listeners)
     log.info("stopped")
-
-
-@contextmanager
-def _processes(settings: Settings, engine: Engine) -> Iterator[PhotoProcesses | None]:
-    """Start the processes for photos, where the settings ask for them."""
-    if settings.engine == "threads":
-        if settings.workers > MOST_THREADS:
-            log.info(
-                "%d workers are threads, which use some %d cores; with LIKENESS_ENGINE=processes they use all",
-                settings.workers,
-                MOST_THREADS,
-            )
-        yield None
-        return
-    recipe = Recipe(engine.pack.id, settings.models_dir, settings.models_mirror, settings.provider)
-    with PhotoProcesses(recipe, settings.workers) as processes:
-        log.info("photos are analysed in %d processes", settings.workers)
-        yield processes

@@ -6,12 +6,12 @@ from contextlib import closing
 from likeness.deployment import Deployment, is_initialised, is_outdated
 from likeness.diagnosis.egress import egress
 from likeness.diagnosis.findings import Finding, doubt, wrong
-from likeness.diagnosis.machine import clock, disk, key_file, open_files, settings_of_the_environment
+from likeness.diagnosis.machine import clock, disk, key_file, open_files, ray_cluster, settings_of_the_environment
 from likeness.diagnosis.stored import audit_trail, database, packs, photos, signing_keys, tenant_keys
 from likeness.errors import LikenessError, SetupError
 from likeness.settings import Settings
 
-BEFORE = (settings_of_the_environment, key_file, disk, clock, open_files)
+BEFORE = (settings_of_the_environment, key_file, disk, clock, open_files, ray_cluster)
 OPENED = (database, signing_keys, tenant_keys, audit_trail, packs, photos, egress)
 
 

@@ -62,6 +62,23 @@ def key_file(settings: Settings) -> Iterator[Finding]:
         yield ok(part, f"the master key is apart from the data, at {file}")
 
 
+def ray_cluster(settings: Settings) -> Iterator[Finding]:
+    """Check whether this process can connect to the Ray cluster, where the settings need one."""
+    part = "Ray"
+    wanted = [name for name, value in (("GALLERY", settings.gallery), ("ENGINE", settings.engine)) if value == "ray"]
+    if not wanted:
+        return
+    try:
+        from likeness.kit.cluster.connection import free_resources  # noqa: PLC0415  Ray is optional
+    except ModuleNotFoundError:
+        yield wrong(
+            part, f"LIKENESS_{wanted[0]}=ray needs Ray, which is not installed", "Install likeness-server[ray]."
+        )
+        return
+    nodes, cpus, gpus = free_resources(settings.ray_address)
+    yield ok(part, f"machines of the cluster: {nodes}; free for actors: {cpus:g} CPUs, {gpus:g} GPUs")
+
+
 def disk(settings: Settings) -> Iterator[Finding]:
     """Check the data folder, and the room on its disk."""
     part, folder = "disk", settings.data_dir

@@ -3,9 +3,9 @@
 import asyncio
 import time
 
-from likeness.engine.base import Engine, Face, Use
+from likeness.engine.analysts.base import Analysts, EnginesHere
+from likeness.engine.base import Engine, Face, Template, Use
 from likeness.engine.policy import FacePolicy
-from likeness.engine.processes import PhotoProcesses
 from likeness.errors import ErrorCode, LikenessError, LowQuality
 from likeness.kit.admission import PLACE, Place
 from likeness.kit.executors import SizedExecutor
@@ -40,15 +40,24 @@ _low_quality = Count(
 class FaceWorkers:
     """The asynchronous analysis of photos for the services."""
 
-    def __init__(self, engine: Engine, executor: SizedExecutor, processes: PhotoProcesses | None = None) -> None:
-        """Take an engine and its threads. With ``processes``, a thread waits while a process analyses its photo."""
+    def __init__(self, engine: Engine, executor: SizedExecutor, analysts: Analysts | None = None) -> None:
+        """Take an engine and its threads. With ``analysts``, a thread waits while one of them has its photo."""
         self.engine = engine
         self.executor = executor
-        self._analyst = processes or engine
+        self.analysts = analysts or EnginesHere()
+        self._analyst = self.analysts.of(engine)
+
+    def of(self, engine: Engine) -> "FaceWorkers":
+        """Give the workers for another engine, on the same threads."""
+        return FaceWorkers(engine, self.executor, self.analysts)
 
     async def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy) -> Face:
         """Analyse a photo as :meth:`Engine.analyse` does. Raises ServiceUnavailable if too many photos wait."""
         return await self.executor.run(self._analyse, photo, use, policy, PLACE.get(), time.monotonic())
+
+    async def embed(self, photo: bytes, *, policy: FacePolicy) -> Template:
+        """Embed a photo as ``Analyst.embed``. Raises ServiceUnavailable if too many photos wait."""
+        return await self.executor.run(self._analyst.embed, photo, policy=policy)
 
     async def analyse_both(
         self, first: bytes, second: bytes, *, uses: tuple[Use, Use], policy: FacePolicy

@@ -82,7 +82,7 @@ def compose_gallery(deployment: Deployment, faces: FaceWorkers) -> ComposedGalle
     service = GalleryService(packs, held.views, searcher, enroller, photos, database)
     settle_seconds = SETTLE_SECONDS if settings.shares_galleries else 0.0
     sweep = PhotoSweep(images, photos, database, Generations(images, database), clock, settle_seconds)
-    photos_at_once = max(1, settings.workers // 2)
+    photos_at_once = max(1, settings.photos_at_once // 2)
     reindex_services = ReindexServices(
         packs, held.views, photos, database, service.erase, clock, photos_at_once=photos_at_once
     )
@@ -117,16 +117,17 @@ def _in_memory(deployment: Deployment, packs: Packs) -> _Holding:
 def _in_shards(deployment: Deployment, packs: Packs) -> _Holding:
     """Find the deployment's shards, or start them. Raises SetupError."""
     try:
-        from likeness.gallery.sharded import ray_cluster  # noqa: PLC0415  Ray is optional
+        from likeness.gallery.sharded.ray_cluster import ShardCluster  # noqa: PLC0415  Ray is optional
+        from likeness.kit.cluster.connection import connect, disconnect  # noqa: PLC0415  as above
     except ModuleNotFoundError as error:
         raise SetupError("LIKENESS_GALLERY=ray needs Ray: install likeness-server[ray]") from error
     database, settings, layout = deployment.database, deployment.settings, Layout.of(deployment)
-    ray_cluster.connect(settings.ray_address, layout.namespace)
+    connect(settings.ray_address, layout.namespace)
 
     def started(connection: Connection) -> Parts:
         connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{STARTING_SECONDS} s'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _STARTING})
-        return ray_cluster.ShardCluster(layout).parts
+        return ShardCluster(layout).parts
 
     # Not on the writer's thread: while Ray does not answer, changes must go on.
     watched = ShardWatch(partial(database.read_now, started))
@@ -134,4 +135,4 @@ def _in_shards(deployment: Deployment, packs: Packs) -> _Holding:
     def upkeep(photos: EntryPhotos, sweep: PhotoSweep) -> GalleryUpkeep:
         return ShardedUpkeep(watched, photos, sweep, database, deployment.tenants, packs)
 
-    return _Holding(GalleriesInShards(packs, database, watched.fan_out), watched, upkeep, ray_cluster.disconnect)
+    return _Holding(GalleriesInShards(packs, database, watched.fan_out), watched, upkeep, disconnect)

@@ -36,7 +36,7 @@ class Packs:
             return loaded
         engine = load_stored(self._load, pack)
         identity = engine.pack.identity
-        self._workers.setdefault(identity, FaceWorkers(engine, self._workers[self.main].executor))
+        self._workers.setdefault(identity, self._workers[self.main].of(engine))
         return identity
 
     async def demand(self, pack: PackIdentity) -> None:
@@ -96,16 +96,6 @@ def embed_subject(engine: Engine, image: Image, policy: FacePolicy) -> Template 
         return _embed_one(engine, image, policy)
     except FaceRefused:
         return None
-
-
-def embed_photo(engine: Engine, photo: bytes, policy: FacePolicy) -> Template:
-    """Give the template of a stored photo's subject, of any quality, found as the analysis of a photo finds it.
-
-    Blocks. Raises FaceRefused, InvalidImage.
-    """
-    subject = engine.locate(photo, policy=policy)
-    template: Template = engine.embed(subject.image, [subject.detection])[0]
-    return template
 
 
 def find_subject(engine: Engine, image: Image, policy: FacePolicy) -> Detection:

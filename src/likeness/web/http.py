@@ -71,8 +71,8 @@ class BodyComponents:
 def make_admission(settings: Settings) -> Admission:
     """Make the admission to the workers' queue, with memory for the largest bodies of all workers."""
     largest_bytes = BodyLimits(settings.max_image_bytes).in_json(photos=2)
-    body_bytes = LARGEST_BODIES_PER_WORKER * settings.workers * largest_bytes
-    return Admission(workers=settings.workers, wait_seconds=settings.queue_seconds, body_bytes=body_bytes)
+    body_bytes = LARGEST_BODIES_PER_WORKER * settings.photos_at_once * largest_bytes
+    return Admission(workers=settings.photos_at_once, wait_seconds=settings.queue_seconds, body_bytes=body_bytes)
 
 
 async def read_body(request: Request, *, limit_bytes: int) -> bytes:

@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 
 from likeness.cli import app
 from likeness.deployment import Deployment, open_deployment
+from likeness.engine.analysts.base import EngineHere
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.policy import FacePolicy
 from likeness.errors import NotFound, SetupError
-from likeness.gallery.packs import embed_photo
 from likeness.gallery.repository import Entry, GalleryRepository
 from likeness.index.scores import exact_scores
 from likeness.settings import Settings
@@ -359,7 +359,9 @@ def test_every_pair_of_look_alikes_is_found(people: Path, tmp_path: Path) -> Non
     )
     engine = FakeEngine()
     templates = {
-        str(row["externalId"]): embed_photo(engine, (people / row["photo"]).read_bytes(), FacePolicy.LARGEST)
+        str(row["externalId"]): EngineHere(engine).embed(
+            (people / row["photo"]).read_bytes(), policy=FacePolicy.LARGEST
+        )
         for row in rows
     }
     expected = {

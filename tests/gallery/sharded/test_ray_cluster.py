@@ -22,7 +22,8 @@ try:
     import ray
 
     from likeness.gallery.sharded import ray_cluster
-    from likeness.gallery.sharded.ray_cluster import NamedShards, RayReplica, ShardCluster, connect, disconnect
+    from likeness.gallery.sharded.ray_cluster import NamedShards, RayReplica, ShardCluster
+    from likeness.kit.cluster.connection import connect, disconnect
 except ModuleNotFoundError:
     pass
 

@@ -18,6 +18,7 @@ from likeness.cli.measuring.photos import check_outputs
 from likeness.cli.opening import open_deployment
 from likeness.cli.progress import progress_bar
 from likeness.deployment import Deployment
+from likeness.engine.analysts.choice import photo_analysts
 from likeness.engine.workers import FaceWorkers
 from likeness.errors import SetupError
 from likeness.gallery.bulk import exporting as bulk_export
@@ -58,7 +59,8 @@ def import_people(
     A refused row does not stop the others. If rows are refused, the
     command ends with status 3. Hidden files, thumbnails and files that
     are not photos are skipped and counted. LIKENESS_WORKERS sets the
-    number of photos that are analysed at once.
+    number of photos that are analysed at once, or with
+    LIKENESS_ENGINE=ray the actors of the cluster do.
 
     Stop the server first: the command needs the data folder for itself.
     Beside a running server, use the API's insert call.
@@ -90,7 +92,7 @@ def import_people(
                     progress,
                 )
                 try:
-                    asyncio.run(importer.run(at_once=settings.workers * _WAITING_PER_WORKER))
+                    asyncio.run(importer.run(at_once=settings.photos_at_once * _WAITING_PER_WORKER))
                 finally:
                     bar.stop()
                     _print_tally(importer.tally, reasons, people)
@@ -161,17 +163,19 @@ def export(
 @contextlib.contextmanager
 def _composed(deployment: Deployment, tenant: Tenant) -> Iterator[ComposedGallery]:
     """Load the gallery of one tenant without a server."""
-    settings = deployment.settings
-    photos = SizedExecutor("photo", workers=settings.workers, queue_limit=settings.workers * _WAITING_PER_WORKER)
-    gallery = compose_gallery(deployment, FaceWorkers(load_served_engine(deployment), photos))
-    try:
-        if not settings.shares_galleries:
-            gallery.galleries.rebuild(deployment.database, [tenant])
-            gallery.galleries.ready(tenant.id)
-        yield gallery
-    finally:
-        photos.close()
-        gallery.close()
+    settings, engine = deployment.settings, load_served_engine(deployment)
+    at_once = settings.photos_at_once
+    with photo_analysts(settings, engine, lambda: deployment.cluster_namespace) as analysts:
+        photos = SizedExecutor("photo", workers=at_once, queue_limit=at_once * _WAITING_PER_WORKER)
+        gallery = compose_gallery(deployment, FaceWorkers(engine, photos, analysts))
+        try:
+            if not settings.shares_galleries:
+                gallery.galleries.rebuild(deployment.database, [tenant])
+                gallery.galleries.ready(tenant.id)
+            yield gallery
+        finally:
+            photos.close()
+            gallery.close()
 
 
 @contextlib.contextmanager

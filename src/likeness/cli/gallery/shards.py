@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -14,21 +14,25 @@ from likeness.errors import SetupError
 from likeness.gallery.sharded.layout import MEGABYTE, Layout
 from likeness.settings import Settings
 
-if TYPE_CHECKING:
-    from likeness.gallery.sharded.ray_cluster import NamedShards
-
-shards = typer.Typer(help="The shards that hold the galleries, with LIKENESS_GALLERY=ray.", no_args_is_help=True)
+shards = typer.Typer(
+    help="The deployment's actors on a Ray cluster: shards, which hold the galleries (LIKENESS_GALLERY=ray), and photo "
+    "actors (LIKENESS_ENGINE=ray).",
+    no_args_is_help=True,
+)
 
 
 @shards.command(name="list")
 def list_shards() -> None:
-    """List the deployment's shards, with what each one holds.
+    """List the deployment's shards and photo actors, with what each one holds.
 
-    Shards of another layout than the settings' are marked "unused".
+    Those that the settings do not name are marked "unused".
     """
-    table = Table(id_column("shard"), "state", "galleries", "refused", "entries", "memory (MB)")
-    with _found() as (found, layout):
-        for name, status in found.statuses().items():
+    table = Table(id_column("actor"), "state", "galleries", "refused", "entries", "memory (MB)")
+    with _connected() as (layout, actors):
+        from likeness.engine.analysts import photo_actors  # noqa: PLC0415  Ray is optional
+        from likeness.gallery.sharded.ray_cluster import NamedShards  # noqa: PLC0415  as above
+
+        for name, status in NamedShards(layout.namespace).statuses().items():
             if status is None:
                 table.add_row(name, "no answer", "", "", "", "")
                 continue
@@ -36,6 +40,9 @@ def list_shards() -> None:
             memory = f"{status.nbytes / MEGABYTE:,.0f} of {status.limit_bytes / MEGABYTE:,.0f}"
             row = (f"{status.galleries:,}", f"{status.refused:,}", f"{status.entries:,}", memory)
             table.add_row(name, state if layout.has(name) else f"{state}, unused", *row)
+        for name, packs in photo_actors.statuses(layout.namespace).items():
+            state = "no answer" if packs is None else ", ".join(packs) or "loading"
+            table.add_row(name, state if name in photo_actors.names(actors) else f"{state}, unused", "", "", "", "")
     print_table(table)
 
 
@@ -46,28 +53,33 @@ def remove(
         bool, typer.Option("--all", help="Also remove those in use. Stop all servers first: else they start new ones.")
     ] = False,
 ) -> None:
-    """End shards of another layout than the settings', and free their memory.
+    """End shards and photo actors that the settings do not name, and free their memory.
 
     Nothing is lost: shards hold copies of what is in the database.
 
     Example: likeness shards remove
     """
-    with _found() as (found, layout):
-        ended = found.remove(lambda name: everything or not layout.has(name))
-    Console(markup=False).print(f"{ended} shards ended")
+    with _connected() as (layout, actors):
+        from likeness.engine.analysts import photo_actors  # noqa: PLC0415  Ray is optional
+        from likeness.gallery.sharded.ray_cluster import NamedShards  # noqa: PLC0415  as above
+
+        ended = NamedShards(layout.namespace).remove(lambda name: everything or not layout.has(name))
+        ended_too = photo_actors.end_surplus(layout.namespace, 0 if everything else actors)
+    Console(markup=False).print(f"{ended} shards and {ended_too} photo actors ended")
 
 
 @contextmanager
-def _found() -> Iterator[tuple["NamedShards", Layout]]:
+def _connected() -> Iterator[tuple[Layout, int]]:
+    """Connect to the cluster. Give the layout and the number of photo actors that the settings name."""
     settings = Settings()
-    if not settings.shares_galleries:
-        raise SetupError("there are no shards: LIKENESS_GALLERY is not `ray`")
-    from likeness.gallery.sharded import ray_cluster  # noqa: PLC0415  Ray is optional
+    if not (settings.shares_galleries or settings.engine == "ray"):
+        raise SetupError("there are no actors: neither LIKENESS_GALLERY nor LIKENESS_ENGINE is `ray`")
+    from likeness.kit.cluster.connection import connect, disconnect  # noqa: PLC0415  Ray is optional
 
     with closing(open_deployment(settings)) as deployment:
         layout = Layout.of(deployment)
-    ray_cluster.connect(settings.ray_address, layout.namespace)
+    connect(settings.ray_address, layout.namespace)
     try:
-        yield ray_cluster.NamedShards(layout.namespace), layout
+        yield layout, settings.photo_actors if settings.engine == "ray" else 0
     finally:
-        ray_cluster.disconnect()
+        disconnect()

@@ -26,7 +26,7 @@ from likeness.engine.base import Template
 from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import ErrorCode, LikenessError, ServiceUnavailable, SetupError
 from likeness.gallery.decision import decide
-from likeness.gallery.packs import Packs, embed_photo
+from likeness.gallery.packs import Packs
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.reindex.comparison import Nearest, compare_packs, other_than
 from likeness.gallery.reindex.repository import (
@@ -223,7 +223,7 @@ class ReindexJob:
                 stored = await self._photos.get(self._tenant, photo.image_id)
                 if stored is None:
                     return PHOTO_MISSING
-                return await workers.executor.run(embed_photo, workers.engine, stored, policy)
+                return await workers.embed(stored, policy=policy)
             except ServiceUnavailable:
                 raise
             except LikenessError as error:

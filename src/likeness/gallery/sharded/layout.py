@@ -24,8 +24,8 @@ class Layout:
     @classmethod
     def of(cls, deployment: Deployment) -> Self:
         settings = deployment.settings
-        namespace = f"likeness {deployment.derived_key('namespace of shards').hex()[:16]}"
-        return cls(settings.gallery_parts, settings.gallery_replicas, settings.shard_megabytes * MEGABYTE, namespace)
+        limit_bytes = settings.shard_megabytes * MEGABYTE
+        return cls(settings.gallery_parts, settings.gallery_replicas, limit_bytes, deployment.cluster_namespace)
 
     def name_of(self, part: Part) -> str:
         """Name a part. Layouts that differ have no name in common."""

@@ -1,37 +1,29 @@
 """Shards as actors of a Ray cluster, which starts them again elsewhere when a process or a machine ends.
 
-This module alone imports Ray, which `likeness-server[ray]` installs. An actor takes its settings from the environment
-of its machine, which needs the master key. So no password and no key passes through Ray. Templates of searches do.
-
-Ray does not ask who calls it. Anyone who reaches its ports can run code beside the keys. So the ports belong in a
-network of these machines alone. `RAY_USE_TLS=1` encrypts what passes, and asks each machine for a certificate.
+An actor takes its settings from the environment of its machine, which needs the master key. So no password and no key
+passes through Ray. Templates of searches do. See ``likeness.kit.cluster.connection`` for who may reach Ray.
 
 The actors outlive the servers that use them, under names that all servers of a deployment know.
 """
 
 import asyncio
 import logging
-import os
 import pickle
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
-
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # a cluster that this process starts reports nothing to the outside
-os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # under `uv run`, shards would wait for a copy of the working folder
 
 import ray
 from ray.exceptions import RayError
 from ray.util.placement_group import PlacementGroup, get_placement_group, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from likeness.errors import SetupError
 from likeness.gallery.repository import Part
 from likeness.gallery.sharded.layout import Layout
 from likeness.gallery.sharded.running import RunningShard
 from likeness.gallery.sharded.shard import Behind, NumberedAnswer, ShardQuery, ShardStatus
+from likeness.kit.cluster.connection import end_actors, names_in
+from likeness.kit.memory import harden_process
 from likeness.settings import Settings
 
 log = logging.getLogger("likeness.gallery")
@@ -50,6 +42,7 @@ class ShardActor:
     """A running shard in a process of its own."""
 
     def __init__(self, part: Part, limit_bytes: int) -> None:
+        harden_process()
         self._shard = RunningShard(Settings(), part, limit_bytes=limit_bytes)
 
     def search(self, query: bytes, seconds: float) -> bytes:
@@ -174,8 +167,7 @@ class NamedShards:
 
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
-        named = ray.util.list_named_actors(all_namespaces=True)
-        self._names = sorted(each["name"] for each in named if each["namespace"] == namespace)
+        self._names = names_in(namespace)
 
     def statuses(self) -> dict[str, ShardStatus | None]:
         """Give what each shard holds, or None for one that does not answer."""
@@ -189,9 +181,7 @@ class NamedShards:
 
         Give how many ended.
         """
-        names = [name for name in self._names if which(name)]
-        for name in names:
-            ray.kill(ray.get_actor(name, self._namespace))
+        names = end_actors(self._namespace, which)
         for group in {f"{self._namespace}: {name.rpartition(', replica ')[0]}" for name in names}:
             with suppress(ValueError):
                 remove_placement_group(get_placement_group(group))
@@ -209,36 +199,3 @@ def _answer(reference: Any) -> ShardStatus | None:
     except RayError:
         return None
     return status
-
-
-def connect(address: str, namespace: str) -> None:
-    """Connect this process to a Ray cluster, if it is not connected. Raises SetupError."""
-    if ray.is_initialized():
-        return
-    with _own_signals():
-        try:
-            ray.init(address=address, namespace=namespace, log_to_driver=False, configure_logging=False)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise SetupError(
-                f"there is no Ray cluster at {address!r}: start one with `ray start --head`, or set "
-                "LIKENESS_RAY_ADDRESS"
-            ) from error
-
-
-def disconnect() -> None:
-    """Leave the cluster. The actors go on."""
-    ray.shutdown()
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Undo the handlers that Ray sets: the server ends by its own."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -6,38 +6,20 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from likeness.engine.base import Engine, Face, Use
+from analysed_faces import REFUSED, demand_engines_answers, demand_engines_refusal, demand_same
+from likeness.engine.analysts.base import EngineHere
+from likeness.engine.analysts.processes import PhotoProcesses, Recipe
+from likeness.engine.base import Engine, Use
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.packs.identity import PackId
 from likeness.engine.policy import FacePolicy
-from likeness.engine.processes import PhotoProcesses, Recipe
-from likeness.errors import (
-    InvalidImage,
-    LikenessError,
-    LowQuality,
-    MultipleFaces,
-    NoFace,
-    SetupError,
-    UnexpectedError,
-    UnsupportedMediaType,
-)
+from likeness.errors import LikenessError, SetupError, UnexpectedError
 
 CRASHING = Path(__file__).with_name("crashing_process.py")
-
-
-def assert_same(one: Face, other: Face) -> None:
-    assert one.template.tobytes() == other.template.tobytes()
-    assert one.template.dtype == other.template.dtype
-    assert one.detection.box == other.detection.box
-    assert one.detection.landmarks.tobytes() == other.detection.landmarks.tobytes()
-    assert one.detection.confidence == other.detection.confidence
-    assert asdict(one.quality) == asdict(other.quality)
-    assert one.image_size == other.image_size
 
 
 @pytest.fixture(scope="module")
@@ -46,44 +28,24 @@ def fakes() -> Iterator[PhotoProcesses]:
         yield processes
 
 
-@pytest.mark.parametrize("use", Use)
-def test_a_face_comes_back_bit_for_bit(fakes: PhotoProcesses, use: Use) -> None:
-    photo = fake_photo(3)
-    found = fakes.analyse(photo, use=use, policy=FacePolicy.LARGEST)
-    assert_same(found, FakeEngine().analyse(photo, use=use))
+def test_a_face_comes_back_bit_for_bit(fakes: PhotoProcesses) -> None:
+    demand_engines_answers(fakes)
 
 
 def test_a_pack_gives_the_same_face_as_on_a_thread(builtin: Engine, models_dir: Path, astronaut: bytes) -> None:
     with PhotoProcesses(Recipe(PackId("builtin"), models_dir), 1) as processes:
         found = processes.analyse(astronaut, use=Use.ENROL, policy=FacePolicy.SINGLE)
-    assert_same(found, builtin.analyse(astronaut, use=Use.ENROL, policy=FacePolicy.SINGLE))
-
-
-REFUSED: dict[type[LikenessError], bytes] = {
-    UnsupportedMediaType: b"GIF89a",
-    InvalidImage: b"\xff\xd8\xff\xe0 cut short",
-    NoFace: fake_photo(1, faces=0),
-    MultipleFaces: fake_photo(1, faces=2),
-}
+    demand_same(found, builtin.analyse(astronaut, use=Use.ENROL, policy=FacePolicy.SINGLE))
 
 
 @pytest.mark.parametrize("error", REFUSED)
 def test_a_refusal_is_the_engines(fakes: PhotoProcesses, error: type[LikenessError]) -> None:
-    with pytest.raises(error) as by_process:
-        fakes.analyse(REFUSED[error], use=Use.PROBE, policy=FacePolicy.SINGLE)
-    with pytest.raises(error) as by_thread:
-        FakeEngine().analyse(REFUSED[error], use=Use.PROBE, policy=FacePolicy.SINGLE)
-    assert type(by_process.value) is type(by_thread.value)
-    assert by_process.value.message == by_thread.value.message
+    demand_engines_refusal(fakes, error)
 
 
-def test_a_photo_of_low_quality_comes_with_its_reasons(fakes: PhotoProcesses) -> None:
-    photo = fake_photo(1, dim=True)
-    with pytest.raises(LowQuality) as by_thread:
-        FakeEngine().analyse(photo, use=Use.ENROL)
-    with pytest.raises(LowQuality) as by_process:
-        fakes.analyse(photo, use=Use.ENROL, policy=FacePolicy.LARGEST)
-    assert by_process.value.reasons == by_thread.value.reasons
+def test_another_pack_is_analysed_on_the_thread_that_asks(fakes: PhotoProcesses, builtin: Engine) -> None:
+    assert fakes.of(FakeEngine()) is fakes
+    assert isinstance(fakes.of(builtin), EngineHere)
 
 
 def test_photos_are_analysed_side_by_side_and_answers_are_not_mixed_up(fakes: PhotoProcesses) -> None:
@@ -144,7 +106,7 @@ def test_a_process_that_does_not_answer_is_ended(monkeypatch: pytest.MonkeyPatch
         Recipe(PackId("fake"), Path("nowhere")), 1, command=(sys.executable, str(CRASHING))
     ) as processes:
         before = processes.ids()
-        monkeypatch.setattr("likeness.engine.processes.PHOTO_SECONDS", 0.2)
+        monkeypatch.setattr("likeness.engine.analysts.processes.PHOTO_SECONDS", 0.2)
         with pytest.raises(UnexpectedError):
             processes.analyse(b"sleep", use=Use.PROBE, policy=FacePolicy.LARGEST)
         assert processes.ids() != before

@@ -4,8 +4,8 @@ Threads share one interpreter, which slows them down on many cores (``benchmarks
 photo's bytes and returns a face; no pixels are sent. If a process dies or takes too long, only its photo fails. A new
 process then replaces it.
 
-``python -m likeness.engine.processes FD`` is such a process. It loads the pack that the first message names. It then
-answers each photo, and ends when its socket closes. So it never runs longer than the server.
+``python -m likeness.engine.analysts.processes FD`` is such a process. It loads the pack that the first message names.
+It then answers each photo, and ends when its socket closes. So it never runs longer than the server.
 """
 
 import json
@@ -20,16 +20,15 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
-import numpy as np
-
-from likeness import errors
-from likeness.engine.base import Box, Detection, Engine, Face, Quality, QualityMeasure, Use
+from likeness.engine.analysts.base import Analyst, EngineHere
+from likeness.engine.analysts.messages import FAILED, answer, face_of, question, template_of
+from likeness.engine.base import Engine, Face, Template, Use
 from likeness.engine.packs.identity import PackId
 from likeness.engine.policy import FacePolicy
 from likeness.engine.runtime import Provider
-from likeness.errors import LikenessError, LowQuality, SetupError, UnexpectedError
+from likeness.errors import SetupError, UnexpectedError
 from likeness.kit.memory import give_large_blocks_back, harden_process
 
 log = logging.getLogger("likeness.engine")
@@ -56,6 +55,7 @@ class PhotoProcesses:
 
     def __init__(self, recipe: Recipe, count: int, *, command: Sequence[str] = COMMAND) -> None:
         """Start all processes at the same time, and wait for them. Raises SetupError if one cannot load the pack."""
+        self._pack = recipe.pack
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
         self._all = [_Process(recipe, command) for _ in range(count)]
         try:
@@ -71,9 +71,20 @@ class PhotoProcesses:
 
         Raises UnexpectedError if the process dies, fails, or does not answer within ``PHOTO_SECONDS``.
         """
+        return face_of(self._ask(question(use, policy), photo))
+
+    def embed(self, photo: bytes, *, policy: FacePolicy) -> Template:
+        """Embed a photo as ``Analyst.embed``."""
+        return template_of(self._ask(question(None, policy), photo))
+
+    def of(self, engine: Engine) -> Analyst:
+        """Give who analyses photos with an engine's pack. The processes have one pack; the others stay here."""
+        return self if engine.pack.id == self._pack else EngineHere(engine)
+
+    def _ask(self, asked: bytes, photo: bytes) -> bytes:
         process = self._idle.get()
         try:
-            return process.analyse(photo, use, policy)
+            return process.ask(asked, photo)
         finally:
             self._idle.put(process)
 
@@ -125,20 +136,18 @@ class _Process:
             raise SetupError(fault)
         self._ready = True
 
-    def analyse(self, photo: bytes, use: Use, policy: FacePolicy) -> Face:
+    def ask(self, asked: bytes, photo: bytes) -> bytes:
+        """Give the reply to a question about a photo. Raises UnexpectedError."""
         try:
             self.wait_until_ready()
-            self._connection.send_bytes(json.dumps([use, policy]).encode())
+            self._connection.send_bytes(asked)
             self._connection.send_bytes(photo)
-            reply = json.loads(self._receive(PHOTO_SECONDS))
-            if "error" in reply:
-                raise _refusal(reply)
-            return _face(reply, self._receive(PHOTO_SECONDS))
+            return self._receive(PHOTO_SECONDS)
         except (EOFError, OSError, SetupError) as error:
             fault = f"a photo process ended ({self.end()}), and a new one replaces it: {error or 'no answer'}"
             log.error(fault)  # noqa: TRY400  the cause is in the other process
             self._start()
-            raise UnexpectedError("The photo could not be analysed.") from error
+            raise UnexpectedError(FAILED) from error
 
     @property
     def id(self) -> int:
@@ -160,45 +169,6 @@ class _Process:
         return self._connection.recv_bytes(LARGEST_REPLY)
 
 
-# --- The messages on the socket: JSON, and for a face then the template's bytes
-
-
-def _refusal(reply: dict[str, Any]) -> LikenessError:
-    kind: type[LikenessError] = getattr(errors, reply["error"])
-    if issubclass(kind, LowQuality):
-        return kind(reply["message"], reasons=reply["reasons"])
-    return kind(reply["message"])
-
-
-def _refused(error: LikenessError) -> dict[str, Any]:
-    return {"error": type(error).__name__, "message": error.message, "reasons": getattr(error, "reasons", ())}
-
-
-def _face(reply: dict[str, Any], template: bytes) -> Face:
-    quality = reply["quality"]
-    return Face(
-        Detection(Box(*reply["box"]), np.array(reply["landmarks"], np.float32), reply["confidence"]),
-        np.frombuffer(template, np.float32),
-        Quality(
-            quality["score"],
-            tuple(QualityMeasure(**measure) for measure in quality["measures"]),
-            tuple(quality["reasons"]),
-        ),
-        tuple(reply["image_size"]),
-    )
-
-
-def _found(face: Face) -> dict[str, Any]:
-    box = face.detection.box
-    return {
-        "box": (box.x, box.y, box.width, box.height),
-        "landmarks": face.detection.landmarks.tolist(),
-        "confidence": face.detection.confidence,
-        "quality": asdict(face.quality),
-        "image_size": face.image_size,
-    }
-
-
 # --- The process
 
 
@@ -212,20 +182,10 @@ def answer_photos(connection: Connection, load: Callable[[Recipe], Engine]) -> N
         connection.send_bytes(str(error).encode())
         return
     connection.send_bytes(b"")
+    analyst = EngineHere(engine)
     while True:
-        use, policy = json.loads(connection.recv_bytes())
-        photo = connection.recv_bytes()
-        try:
-            face = engine.analyse(photo, use=Use(use), policy=FacePolicy(policy))
-        except LikenessError as error:
-            connection.send_bytes(json.dumps(_refused(error)).encode())
-        except Exception:
-            log.exception("a photo could not be analysed")
-            failed = UnexpectedError("The photo could not be analysed.")
-            connection.send_bytes(json.dumps(_refused(failed)).encode())
-        else:
-            connection.send_bytes(json.dumps(_found(face), default=float).encode())
-            connection.send_bytes(np.ascontiguousarray(face.template, np.float32).tobytes())
+        asked, photo = connection.recv_bytes(), connection.recv_bytes()
+        connection.send_bytes(answer(analyst, asked, photo))
 
 
 def _load(recipe: Recipe) -> Engine:

@@ -5,9 +5,9 @@ import signal
 import time
 from typing import Any
 
+from likeness.engine.analysts.processes import main
 from likeness.engine.base import Face
 from likeness.engine.fake import FakeEngine
-from likeness.engine.processes import main
 
 
 class CrashingEngine(FakeEngine):

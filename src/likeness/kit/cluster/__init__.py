@@ -1,0 +1,1 @@
+"""Ray, which spreads work over the processes and machines of a cluster. It is optional."""
