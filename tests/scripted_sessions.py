@@ -27,6 +27,7 @@ from likeness.liveness.base import (
     Verdict,
 )
 from likeness.sessions.capture.messages import pack_frame
+from likeness.sessions.capture.services import CheckRequest
 from servers import Api, Server
 from session_endings import verified
 
@@ -80,7 +81,7 @@ class ScriptedCheck:
     def _decide(self, *, live: bool, status: StatusCode | None = None) -> None:
         signal = SignalResult(SignalName.CHALLENGE, 1.0, 0.5, passed=live, reason="scripted")
         ended = status or (StatusCode.FACE_LIVENESS_PASSED if live else StatusCode.FACE_LIVENESS_FAILED)
-        self.verdict = Verdict(live, ended, str(self.mode), self.flash, (signal,))
+        self.verdict = Verdict(live, ended, str(self.mode), self.flash, (signal,), "scripted")
 
     def _instruction(self) -> Instruction:
         code, hint = self.guidance or (StatusCode.FACE_LIVENESS_HOLD_STILL, None)
@@ -100,12 +101,12 @@ class Checks:
     guidance: tuple[StatusCode, Hint | None] | None = None
     """The instruction, by default to hold still."""
 
-    def __call__(self, engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> ScriptedCheck:
+    def __call__(self, engine: Engine, request: CheckRequest) -> ScriptedCheck:
         check = ScriptedCheck(
             engine,
-            mode,
-            flash,
-            camera,
+            request.mode,
+            request.flash,
+            request.camera.label,
             times_out=self.times_out,
             frames_needed=self.frames_needed,
             guidance=self.guidance,

@@ -207,6 +207,11 @@ class Settings(BaseModel):
     max_frame_bytes: int = Field(
         512 * 1024, ge=16 * 1024, le=2 * MEBIBYTE, description="Largest camera frame of a face session, in bytes."
     )
+    liveness_thresholds: Path | None = Field(
+        None,
+        description="File of `likeness calibrate-liveness` with the thresholds of the liveness signals. By default the "
+        "built-in ones are used, which rest on simulated attempts.",
+    )
     token_ttl_seconds: int = Field(1800, ge=60, le=86400, description="Lifetime of an access token.")
     session_ttl_seconds: int = Field(
         600, ge=30, le=3600, description="Lifetime of a face session and of its ID photo's template."

@@ -18,8 +18,9 @@ from likeness.engine.base import Engine
 from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.loading import load_engine
 from likeness.liveness.attempt.check import Check
-from likeness.liveness.attempt.script import LivenessMode, draw_script
+from likeness.liveness.attempt.script import draw_script
 from likeness.liveness.base import LivenessCheck
+from likeness.sessions.capture.services import CheckRequest
 from servers import Api, Server, calling, serving, test_settings
 
 FLAGS = [
@@ -75,9 +76,9 @@ def scene_clock() -> SceneClock:
     return SceneClock()
 
 
-def repeatable_check(engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> LivenessCheck:
+def repeatable_check(engine: Engine, request: CheckRequest) -> LivenessCheck:
     """Make the check that the server makes, but with the same challenge in every run."""
-    return Check(engine, draw_script(mode, flash=flash, chance=random.Random(1)), camera)
+    return Check(engine, draw_script(request.mode, flash=request.flash, chance=random.Random(1)), request.camera)
 
 
 @pytest.fixture(scope="session")

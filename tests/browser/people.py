@@ -12,6 +12,7 @@ from likeness.evaluation.liveness.simulator.session import Shot, carry_out
 from likeness.evaluation.liveness.simulator.subject import Presentation, SimulatedSubject
 from likeness.liveness.attempt.check import Check
 from likeness.liveness.attempt.script import LivenessMode, draw_script
+from likeness.liveness.base import DeclaredCamera
 
 STRANGER = "man in grey"
 
@@ -41,7 +42,7 @@ class People:
         recording: list[Shot] = []
         if kind in NEEDS_RECORDING:
             earlier = SimulatedSubject(victim, chance)
-            check = Check(self.engine, draw_script(LivenessMode.ACTIVE), earlier.camera_label)
+            check = Check(self.engine, draw_script(LivenessMode.ACTIVE), DeclaredCamera(earlier.camera_label))
             carry_out(earlier, check, chance, recording=recording)
         return mount(kind, victim, accomplice, chance, recording)
 

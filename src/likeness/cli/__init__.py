@@ -24,6 +24,8 @@ class _Commands(LazyGroup):
         "evaluate": "likeness.cli.measuring.evaluate:evaluate",
         "quality": "likeness.cli.measuring.quality:quality",
         "evaluate-liveness": "likeness.cli.measuring.evaluate_liveness:evaluate_liveness",
+        "record": "likeness.cli.measuring.record:record",
+        "calibrate-liveness": "likeness.cli.measuring.recordings:calibrate_liveness",
         "tenant": "likeness.cli.tenant:tenant",
         "client": "likeness.cli.client:client",
         "gallery": "likeness.cli.gallery.commands:gallery",

@@ -77,12 +77,20 @@ class Frame:
     image: Image
     received_at_seconds: float
     """The server's clock. It never decreases within an attempt."""
-    digest: bytes
-    """A hash of the received bytes, to detect repeated frames."""
+    data: bytes
+    """The received bytes, a JPEG."""
     client_at_seconds: float | None = None
     """The client's clock at capture. It is not trusted: it proves nothing, but contradictions count as injection."""
     flash_index: int | None = None
     """The index of the colour on the screen at capture, by the client's statement. It is not trusted either."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredCamera:
+    """The browser's statements about the camera of an attempt. They are not trusted: see ``Frame``."""
+
+    label: str | None = None
+    """The camera's name in the system."""
 
 
 class SignalName(StrEnum):
@@ -132,6 +140,8 @@ class Verdict:
     mode: str
     flash: bool
     signals: tuple[SignalResult, ...]
+    thresholds: str
+    """The name of the thresholds (``Thresholds.name``)."""
 
     @property
     def failed(self) -> tuple[SignalName, ...]:
@@ -144,6 +154,7 @@ class Verdict:
             "live": self.live,
             "mode": self.mode,
             "flash": self.flash,
+            "thresholds": self.thresholds,
             "signals": [signal.as_json() for signal in self.signals],
         }
 

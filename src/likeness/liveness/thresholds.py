@@ -108,6 +108,8 @@ class Signals:
 class Thresholds:
     """All thresholds of a liveness check."""
 
+    name: str = "built-in"
+    """Names the data that the thresholds of the signals rest on. A result states it."""
     guidance: Guidance = Guidance()
     timing: Timing = Timing()
     track: Track = Track()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from likeness.deployment import Deployment
@@ -15,14 +16,17 @@ from likeness.kit.fairness import Shares
 from likeness.kit.jose import Signer
 from likeness.kit.repeating import repeat_forever
 from likeness.liveness.attempt.check import Check
-from likeness.liveness.attempt.script import LivenessMode, draw_script
+from likeness.liveness.attempt.script import draw_script
 from likeness.liveness.base import LivenessCheck
+from likeness.liveness.calibration import LivenessCalibration
+from likeness.liveness.thresholds import THRESHOLDS, Thresholds
 from likeness.results.service import Results
 from likeness.sessions.capture.hub import CaptureHub
-from likeness.sessions.capture.services import CaptureServices
+from likeness.sessions.capture.services import CaptureServices, CheckRequest
 from likeness.sessions.mode import NO_PASSIVE_MODEL
 from likeness.sessions.service import SessionService
 from likeness.sessions.velocity import PhotoAttempts
+from likeness.settings import Settings
 from likeness.store.sharing.holding import LeaseHolder
 from likeness.tenants.service import Tenants
 from likeness.webhooks.courier import Courier
@@ -64,9 +68,9 @@ class ComposedSessions:
         self.frames.close()
 
 
-def open_check(engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> LivenessCheck:
+def open_check(engine: Engine, request: CheckRequest, *, thresholds: Thresholds = THRESHOLDS) -> LivenessCheck:
     """Make the check of one attempt, with a new challenge."""
-    return Check(engine, draw_script(mode, flash=flash), camera)
+    return Check(engine, draw_script(request.mode, flash=request.flash), request.camera, thresholds=thresholds)
 
 
 def compose_sessions(
@@ -114,10 +118,21 @@ def compose_sessions(
         clock=clock,
         trail=deployment.trail,
         slots=Shares(settings.workers * ATTEMPTS_PER_WORKER),
-        new_check=open_check,
+        new_check=partial(open_check, thresholds=_thresholds(settings)),
         largest_frame_bytes=settings.max_frame_bytes,
     )
     return ComposedSessions(service, results, CaptureHub(services, tenants), courier, frames)
+
+
+def _thresholds(settings: Settings) -> Thresholds:
+    """Give the thresholds of the liveness signals. Raises SetupError for a file that cannot be used."""
+    if settings.liveness_thresholds is None:
+        return THRESHOLDS
+    calibration = LivenessCalibration.read(settings.liveness_thresholds)
+    log.info("liveness thresholds %s", calibration.name)
+    if calibration.basis.simulated:
+        log.warning("the liveness thresholds rest on simulated attempts, and on no person or real attack")
+    return calibration.thresholds()
 
 
 def _warn_of_passive_mode(engine: Engine, tenants: Tenants) -> None:

@@ -24,7 +24,7 @@ from likeness.evaluation.liveness.simulator.subject import Presentation, Simulat
 from likeness.evaluation.liveness.simulator.surfaces import Cylinder, Head, Plane
 from likeness.liveness.attempt.check import Check
 from likeness.liveness.attempt.script import LivenessMode, draw_script
-from likeness.liveness.base import Hint, SignalName, StatusCode
+from likeness.liveness.base import DeclaredCamera, Hint, SignalName, StatusCode
 
 
 @pytest.fixture(scope="module")
@@ -291,7 +291,7 @@ def attempt(
     flash: bool = True,
     label: str | None = None,
 ) -> tuple[Check, SimulatedAttempt]:
-    check = Check(engine, draw_script(mode, flash=flash, chance=random.Random(seed)), label)
+    check = Check(engine, draw_script(mode, flash=flash, chance=random.Random(seed)), DeclaredCamera(label))
     return check, carry_out(presentation, check, chance(seed))
 
 

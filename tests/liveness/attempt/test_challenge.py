@@ -4,12 +4,13 @@ import pytest
 
 from likeness.liveness.attempt import challenge
 from likeness.liveness.attempt.evidence import Evidence
+from likeness.liveness.base import DeclaredCamera
 from likeness.liveness.signals.injection import InjectionWatch
 from likeness.liveness.thresholds import THRESHOLDS
 
 
 def evidence(**facts: Any) -> Evidence:
-    return Evidence(InjectionWatch(), **facts)
+    return Evidence(InjectionWatch(DeclaredCamera()), **facts)
 
 
 @pytest.mark.parametrize(

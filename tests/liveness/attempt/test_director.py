@@ -17,7 +17,7 @@ from likeness.liveness.attempt.script import (
     Turn,
     draw_colours,
 )
-from likeness.liveness.base import Frame, Hint, SignalName, SignalResult, StatusCode, Verdict
+from likeness.liveness.base import DeclaredCamera, Frame, Hint, SignalName, SignalResult, StatusCode, Verdict
 from likeness.liveness.frame.observation import FaceView, Observation, guide
 from likeness.liveness.thresholds import THRESHOLDS
 from liveness.observations import FAR, NEAR, Walk, face, seen
@@ -33,7 +33,7 @@ def flash_step() -> Flash:
 
 def walk(*steps: Any, mode: LivenessMode = LivenessMode.ACTIVE, label: str | None = None) -> Walk:
     script = ChallengeScript(mode, flash=any(isinstance(step, Flash) for step in steps), steps=(Hold(), *steps))
-    return Walk(Director(script, THRESHOLDS, identity_threshold=0.5, camera_label=label))
+    return Walk(Director(script, THRESHOLDS, identity_threshold=0.5, camera=DeclaredCamera(label)))
 
 
 def settled(*steps: Any, **how: Any) -> Walk:
@@ -326,7 +326,8 @@ def test_a_passive_attempt_rests_on_its_models() -> None:
 def test_the_verdict_as_it_is_signed() -> None:
     going = settled(mode=LivenessMode.PASSIVE)
     member = going.show(face(), frames=10).verdict.as_json()
-    assert set(member) == {"live", "mode", "flash", "signals"}
+    assert set(member) == {"live", "mode", "flash", "thresholds", "signals"}
+    assert member["thresholds"] == "built-in"
     assert all(set(one) == {"name", "score", "threshold", "passed", "required", "reason"} for one in member["signals"])
 
 

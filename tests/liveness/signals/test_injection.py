@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from likeness.liveness.base import Frame
+from likeness.liveness.base import DeclaredCamera, Frame
 from likeness.liveness.signals import injection
 from likeness.liveness.signals.injection import InjectionWatch
 
@@ -15,12 +15,12 @@ class Camera:
 
     def frame(self, number: int, *, noise: float = 2.0, **facts: Any) -> Frame:
         image = np.clip(self.scene + self.chance.normal(0, noise, self.scene.shape), 0, 255).astype(np.uint8)
-        known: dict[str, Any] = {"digest": bytes([number]), "client_at_seconds": 100 + number / 10}
+        known: dict[str, Any] = {"data": bytes([number]), "client_at_seconds": 100 + number / 10}
         return Frame(image, 5 + number / 10, **known | facts)
 
 
 def watched(frames: list[Frame], *, label: str | None = None, newest: int | None = 3) -> InjectionWatch:
-    watch = InjectionWatch(label)
+    watch = InjectionWatch(DeclaredCamera(label))
     for frame in frames:
         watch.see(frame, newest_flash_index=newest)
     return watch
@@ -36,7 +36,7 @@ def test_a_camera_raises_no_suspicion() -> None:
 @pytest.mark.parametrize(
     ("faked", "label", "reason"),
     [
-        ({"digest": b"same"}, None, "frames repeat"),
+        ({"data": b"same"}, None, "frames repeat"),
         ({"noise": 0.0}, None, "frames carry no sensor noise"),
         ({"flash_index": 9}, None, "a colour was reported before it was shown"),
         ({"client_at_seconds": 7.0}, None, "the client's clock contradicts itself"),
@@ -65,7 +65,7 @@ def test_a_clock_that_runs_ahead_is_reported() -> None:
 def test_frames_faster_than_a_cameras_are_reported() -> None:
     camera = Camera()
     frames = [camera.frame(number) for number in range(60)]
-    rushed = [Frame(one.image, 5 + index / 200, one.digest) for index, one in enumerate(frames)]
+    rushed = [Frame(one.image, 5 + index / 200, one.data) for index, one in enumerate(frames)]
     assert watched(rushed).faults() == ["frames come faster than from a camera"]
 
 
@@ -77,4 +77,4 @@ def test_a_client_without_a_clock_is_no_fault() -> None:
 def test_one_repeated_frame_is_forgiven() -> None:
     camera = Camera()
     frames = [camera.frame(number) for number in range(30)]
-    assert not watched([*frames, Frame(frames[-1].image, 9.0, frames[-1].digest)]).faults()
+    assert not watched([*frames, Frame(frames[-1].image, 9.0, frames[-1].data)]).faults()

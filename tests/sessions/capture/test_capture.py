@@ -90,7 +90,7 @@ def test_the_check_is_given_what_the_browser_sent(caller: Api, checks: Checks) -
     first, second = check.frames
     assert (first.client_at_seconds, first.flash_index) == (1.5, 2)
     assert first.received_at_seconds < second.received_at_seconds
-    assert first.digest != second.digest
+    assert first.data != second.data
 
 
 def test_a_stranger_is_no_match_and_attempts_are_counted(caller: Api, checks: Checks) -> None:

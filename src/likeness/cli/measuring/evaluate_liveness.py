@@ -13,11 +13,20 @@ from rich.console import Console
 from rich.table import Table
 
 from likeness.cli.measuring.photos import Pack, check_outputs, load_pack, write_report
+from likeness.cli.measuring.recordings import (
+    MeasuredThresholds,
+    RecordingsKey,
+    RecordingsRequest,
+    WantedApcer,
+    WantedBpcer,
+    evaluate_recordings,
+)
 from likeness.cli.progress import progress_bar
 from likeness.cli.tables import id_column
 from likeness.errors import SetupError
 from likeness.evaluation.liveness.photos import ModelRates, measure_photos, photos_in
 from likeness.evaluation.liveness.rates import PresentationRates
+from likeness.evaluation.liveness.recordings.recording import RecordingFolder, holds_recordings
 from likeness.evaluation.liveness.sessions import KINDS, Plan, people_in, simulate_all
 from likeness.liveness.attempt.script import LivenessMode
 from likeness.liveness.thresholds import THRESHOLDS
@@ -33,12 +42,12 @@ OPEN_ATTACKS = (
 
 
 def evaluate_liveness(
-    portraits: Annotated[
+    folder: Annotated[
         Path | None,
         typer.Argument(
             metavar="[DIR]",
-            help="People to simulate: a frontal photo or a folder of photos for each. Of a folder, the first photo is "
-            "used.",
+            help="Recordings of `likeness record`. Or people to simulate: a frontal photo or a folder of photos for "
+            "each. Of a folder, the first photo is used.",
             show_default=False,
         ),
     ] = None,
@@ -66,8 +75,20 @@ def evaluate_liveness(
     fake: Annotated[
         Path | None, typer.Option(help="Folder of real photos of attacks, for the same purpose.", show_default=False)
     ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="Keep the simulated attempts as recordings in this folder.", show_default=False),
+    ] = None,
+    key: RecordingsKey = None,
+    thresholds: MeasuredThresholds = None,
+    bpcer: WantedBpcer = None,
+    apcer: WantedApcer = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all numbers to this file.", show_default=False)
+    ] = None,
+    html_file: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write the figures of recordings as a page to this file.", show_default=False),
     ] = None,
     workers: Annotated[
         int, typer.Option(min=1, help="Number of processes.", show_default="the cores of this machine")
@@ -75,28 +96,43 @@ def evaluate_liveness(
 ) -> None:
     """Measure presentation attack detection: APCER for each kind of attack, and BPCER (ISO/IEC 30107-3).
 
-    With DIR, the command simulates attempts from its photos: live people,
+    With recordings, the command judges each of them again, by the code
+    that judges live attempts. --bpcer or --apcer chooses an operating
+    point: thresholds that reach this rate.
+
+    With photos, the command simulates attempts from them: live people,
     and attacks on them, in front of simulated cameras. With --real and
     --fake, it measures the pack's passive models on real photos. The
     results are separate. A simulation shows how the signals behave under
     its assumptions, not how real people and attackers behave. Ctrl-C ends
     a long run and prints the rates of the attempts so far.
 
+    Example: likeness evaluate-liveness recordings/ --bpcer 0.03 --html report.html
+
     Example: likeness evaluate-liveness faces/ --attempts 500 --json liveness.json
     """
+    check_outputs(json_file, html_file)
+    if folder is not None and holds_recordings(folder):
+        request = RecordingsRequest(folder, key, pack, thresholds, bpcer, apcer, workers)
+        evaluate_recordings(request, json_file=json_file, html_file=html_file)
+        return
+    if html_file or thresholds or bpcer is not None or apcer is not None:
+        raise SetupError("--html, --thresholds, --bpcer and --apcer need a folder of recordings.")
+    portraits = folder
     if portraits is None and (real is None or fake is None):
         raise SetupError("Give a folder of portraits to simulate attempts, or --real and --fake with photos, or both.")
     if (real is None) != (fake is None):
         raise SetupError("--real and --fake go together: photos of live people, and photos of attacks.")
     if unknown := sorted(set(kind or ()) - set(KINDS)):
         raise SetupError(f"There is no kind {', '.join(unknown)}. Kinds: {', '.join(KINDS)}.")
-    check_outputs(json_file)
     sources = (photos_in(real), photos_in(fake)) if real is not None and fake is not None else None
     console = Console()
     report: dict[str, object] = {}
     missing = 0
     if portraits is not None:
-        plan = Plan(people_in(portraits), mode, flash, seed)
+        plan = Plan(
+            people_in(portraits), mode, flash, seed, RecordingFolder.open(keep, key, make=True) if keep else None
+        )
         kinds = [one for one in KINDS if not kind or one in kind]
         with progress_bar(console, transient=True) as progress:
             task = progress.add_task("simulated attempts", total=len(kinds) * attempts)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from likeness.evaluation.recognition.rates import wilson
+from likeness.liveness.base import StatusCode, Verdict
 
 QUANTILES = (0.0, 0.01, 0.05, 0.5, 0.95, 0.99, 1.0)
 
@@ -24,6 +25,15 @@ class PresentationOutcome:
     """The signals that did not pass."""
     scores: Mapping[str, float] = field(default_factory=dict)
     """The score of each signal."""
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> "PresentationOutcome":
+        return cls(
+            verdict.live,
+            verdict.status_code is not StatusCode.FACE_TIMEOUT,
+            tuple(name.value for name in verdict.failed),
+            {signal.name.value: signal.score for signal in verdict.signals},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,11 @@ class PresentationRates:
         return self.non_responses / self.presentations if self.presentations else 0.0
 
     @property
+    def non_response_interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of ``non_response``."""
+        return wilson(self.non_response, self.presentations)
+
+    @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval of ``error``."""
         return wilson(self.error, self.answered)
@@ -73,6 +88,7 @@ class PresentationRates:
             "interval95": [low, high],
             "nonResponses": self.non_responses,
             "nonResponseRate": self.non_response,
+            "nonResponseInterval95": list(self.non_response_interval),
             "failedSignals": dict(self.failed),
             "scoreQuantiles": {"at": QUANTILES, **{name: list(values) for name, values in self.scores.items()}},
         }

@@ -20,13 +20,15 @@ from likeness.engine.base import Engine
 from likeness.errors import LikenessError, SetupError
 from likeness.evaluation.liveness.photos import photos_in
 from likeness.evaluation.liveness.rates import PresentationOutcome, PresentationRates, tally
+from likeness.evaluation.liveness.recordings.recorder import RecordedCheck
+from likeness.evaluation.liveness.recordings.recording import BONA_FIDE, Label, RecordingFolder
 from likeness.evaluation.liveness.simulator.attacks import NEEDS_RECORDING, AttackKind, mount
 from likeness.evaluation.liveness.simulator.portrait import Portrait
 from likeness.evaluation.liveness.simulator.session import Shot, carry_out
 from likeness.evaluation.liveness.simulator.subject import SimulatedSubject
 from likeness.liveness.attempt.check import Check
 from likeness.liveness.attempt.script import LivenessMode, draw_script
-from likeness.liveness.base import StatusCode
+from likeness.liveness.base import DeclaredCamera, LivenessCheck
 
 LIVE = "live"
 KINDS = (LIVE, *(kind.value for kind in AttackKind))
@@ -43,6 +45,8 @@ class Plan:
     mode: LivenessMode
     flash: bool
     seed: int
+    keep: RecordingFolder | None = None
+    """Keeps every attempt as a recording that says that it is simulated."""
 
 
 LoadEngine = Callable[[], Engine]
@@ -87,13 +91,13 @@ def simulate(engine: Engine, plan: Plan, kind: str, index: int) -> PresentationO
         else mount(AttackKind(kind), victim, accomplice, chance, recording)
     )
     script = draw_script(plan.mode, flash=plan.flash, chance=scripts)
-    verdict = carry_out(presentation, Check(engine, script, presentation.camera_label), chance).verdict
-    return PresentationOutcome(
-        verdict.live,
-        verdict.status_code is not StatusCode.FACE_TIMEOUT,
-        tuple(name.value for name in verdict.failed),
-        {signal.name.value: signal.score for signal in verdict.signals},
-    )
+    camera = DeclaredCamera(presentation.camera_label)
+    check: LivenessCheck = Check(engine, script, camera)
+    if plan.keep is not None:
+        label = Label(BONA_FIDE if kind == LIVE else kind, f"{kind}-{index}", simulated=True)
+        check = RecordedCheck(engine, script, camera, label, None, plan.keep.add)
+    verdict = carry_out(presentation, check, chance).verdict
+    return PresentationOutcome.of(verdict)
 
 
 def people_in(folder: Path) -> tuple[Path, ...]:

@@ -3,7 +3,7 @@
 from likeness.engine.base import Engine, Use
 from likeness.liveness.attempt.director import Director
 from likeness.liveness.attempt.script import ChallengeScript
-from likeness.liveness.base import Frame, Instruction, KeyFrame, Verdict
+from likeness.liveness.base import DeclaredCamera, Frame, Instruction, KeyFrame, Verdict
 from likeness.liveness.frame.observation import measure_frame
 from likeness.liveness.signals.identity import IdentitySample
 from likeness.liveness.thresholds import THRESHOLDS, Thresholds
@@ -26,7 +26,7 @@ class Check:
         self,
         engine: Engine,
         script: ChallengeScript,
-        camera_label: str | None = None,
+        camera: DeclaredCamera | None = None,
         *,
         thresholds: Thresholds = THRESHOLDS,
     ) -> None:
@@ -36,7 +36,7 @@ class Check:
             script,
             thresholds,
             identity_threshold=engine.calibration.threshold(thresholds.signals.identity_level),
-            camera_label=camera_label,
+            camera=camera or DeclaredCamera(),
         )
         self._key_frames: list[KeyFrame] = []
         self._tracked_pixels = 0.0

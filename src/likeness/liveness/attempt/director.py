@@ -8,7 +8,7 @@ from likeness.liveness.attempt import challenge
 from likeness.liveness.attempt.evidence import Evidence
 from likeness.liveness.attempt.script import ChallengeScript, Flash, Hold, LivenessMode, Move, Step, Tilt, Turn
 from likeness.liveness.attempt.steps import FlashRun, GestureRun, HoldRun, MoveRun, StepOutcome, StepRun
-from likeness.liveness.base import Instruction, SignalResult, StatusCode, Verdict
+from likeness.liveness.base import DeclaredCamera, Instruction, SignalResult, StatusCode, Verdict
 from likeness.liveness.frame.observation import Observation, oval
 from likeness.liveness.signals import flash, identity, injection, parallax, passive, shading
 from likeness.liveness.signals.identity import IdentitySample, IdentityWatch
@@ -34,11 +34,11 @@ class Director:
     """The director of one script. The same observations at the same times give the same instructions."""
 
     def __init__(
-        self, script: ChallengeScript, limits: Thresholds, *, identity_threshold: float, camera_label: str | None
+        self, script: ChallengeScript, limits: Thresholds, *, identity_threshold: float, camera: DeclaredCamera
     ) -> None:
         self.script = script
         self.limits = limits
-        self.evidence = Evidence(InjectionWatch(camera_label))
+        self.evidence = Evidence(InjectionWatch(camera))
         self.verdict: Verdict | None = None
         self._identity_threshold = identity_threshold
         self._index = 0
@@ -140,7 +140,7 @@ class Director:
         steps = self.script.steps
         step = type(steps[self._index]).__name__.lower() if self._index < len(steps) else _CLOSING
         _checks.add(step, ending)
-        self.verdict = Verdict(live, ending, self.script.mode.value, self.script.flash, signals)
+        self.verdict = Verdict(live, ending, self.script.mode.value, self.script.flash, signals, self.limits.name)
         self._outcome = StepOutcome(ending, progress=1.0)
         self._progress = 1.0
 

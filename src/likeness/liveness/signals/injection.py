@@ -4,13 +4,14 @@ The hints are repeated frames, no sensor noise, impossible timing, and the name 
 can avoid each of them. But the checks are cheap and detect simple attacks.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.liveness.base import Frame, SignalName, SignalResult
+from likeness.liveness.base import DeclaredCamera, Frame, SignalName, SignalResult
 
 VIRTUAL_CAMERAS = (
     "obs virtual",
@@ -45,7 +46,7 @@ _CLOCK_DRIFT_SECONDS = 2.0
 class InjectionWatch:
     """A watch over all frames of an attempt at their arrival."""
 
-    camera_label: str | None = None
+    camera: DeclaredCamera
     _digests: set[bytes] = field(default_factory=set)
     _frames: int = 0
     _repeated: int = 0
@@ -61,9 +62,9 @@ class InjectionWatch:
         """Take a frame. ``newest_flash_index`` is the last colour that was sent to the page so far."""
         self._frames += 1
         self._arrivals.append(frame.received_at_seconds)
-        if frame.digest in self._digests:
-            self._repeated += 1
-        self._digests.add(frame.digest)
+        digest = hashlib.sha256(frame.data).digest()
+        self._repeated += digest in self._digests
+        self._digests.add(digest)
         small = np.ascontiguousarray(frame.image[::2, ::2, 1])
         if self._last_image is not None and self._last_image.shape == small.shape:
             self._noiseless += float(cv2.absdiff(small, self._last_image).mean()) < _STILL
@@ -89,7 +90,7 @@ class InjectionWatch:
 
     def faults(self) -> list[str]:
         """Return the signs of injection."""
-        label = (self.camera_label or "").lower()
+        label = (self.camera.label or "").lower()
         lasting = self._arrivals[-1] - self._arrivals[0] if len(self._arrivals) > 1 else 0.0
         allowed = max(1.0, _REPEATED_FRACTION * self._frames)
         found = {

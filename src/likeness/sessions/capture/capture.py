@@ -22,14 +22,14 @@ from likeness.errors import FaceRefused, InvalidInput, LikenessError, ServiceUna
 from likeness.kit.ids import new_id
 from likeness.kit.metrics import Count
 from likeness.liveness.attempt.script import LivenessMode
-from likeness.liveness.base import Instruction, KeyFrame, LivenessCheck, StatusCode, Verdict
+from likeness.liveness.base import DeclaredCamera, Instruction, KeyFrame, LivenessCheck, StatusCode, Verdict
 from likeness.results.claims import AuditFrame, OneToN
 from likeness.sessions.capture.attempt import Attempt
 from likeness.sessions.capture.connection import BrowserConnection
 from likeness.sessions.capture.ended import stored_end
 from likeness.sessions.capture.frames import FRAME_LONG_SIDE, judge_frame
 from likeness.sessions.capture.messages import FrameHeader, end_message
-from likeness.sessions.capture.services import CaptureServices
+from likeness.sessions.capture.services import CaptureServices, CheckRequest
 from likeness.sessions.decision import ReferenceComparison, compare_with_reference, look_up
 from likeness.sessions.mode import choose_mode
 from likeness.sessions.repository import SessionRow
@@ -139,7 +139,7 @@ class Capture:
                 self.begin_chore(self._give_up_waiting(self._attempt, self._attempt.leave()))
         self._forget_if_deserted()
 
-    async def start(self, participant: Participant, *, flash: bool, camera: str | None) -> None:
+    async def start(self, participant: Participant, *, flash: bool, camera: DeclaredCamera) -> None:
         """Begin the next attempt. Raises SessionExpiredOrNotFound."""
         async with self._lock:
             if self.holder is not participant or self.over:
@@ -161,7 +161,8 @@ class Capture:
                     lambda: self.services.sessions.begin_attempt(self.row.id, attempt.id, device_digest=noted)
                 )
                 if row.attempt_id == attempt.id:
-                    attempt.check = self.services.new_check(self.services.engine, self.mode, flash=flash, camera=camera)
+                    request = CheckRequest(self.row.id, self.mode, flash, camera)
+                    attempt.check = self.services.new_check(self.services.engine, request)
             except BaseException:
                 self._let_go()
                 raise

@@ -1,7 +1,5 @@
 """The way from a frame's bytes to an instruction."""
 
-import hashlib
-
 from likeness.engine.base import Engine
 from likeness.engine.photo import decoding as photos
 from likeness.errors import InvalidInput, LikenessError
@@ -28,7 +26,7 @@ def judge_frame(
     frame = Frame(
         image=image,
         received_at_seconds=received_at,
-        digest=hashlib.sha256(jpeg).digest(),
+        data=jpeg,
         client_at_seconds=None if header.t is None else header.t / 1000,
         flash_index=header.flash,
     )

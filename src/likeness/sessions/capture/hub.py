@@ -18,6 +18,7 @@ from likeness.errors import (
 from likeness.kit.fairness import OWNER
 from likeness.kit.ids import is_uuid
 from likeness.kit.repeating import repeat_forever
+from likeness.liveness.base import DeclaredCamera
 from likeness.sessions.capture.capture import BUSY, Capture, Participant, digest
 from likeness.sessions.capture.connection import BrowserConnection, ConnectionLost
 from likeness.sessions.capture.ended import stored_end
@@ -185,7 +186,7 @@ class CaptureHub:
             case Start() if self._stopping:
                 await participant.connection.send(BUSY)
             case Start():
-                await capture.start(participant, flash=command.flash, camera=command.camera)
+                await capture.start(participant, flash=command.flash, camera=DeclaredCamera(command.camera))
             case Take():
                 await capture.join(participant)
             case Cancel():

@@ -12,14 +12,24 @@ from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.fairness import Shares
 from likeness.liveness.attempt.script import LivenessMode
-from likeness.liveness.base import LivenessCheck
+from likeness.liveness.base import DeclaredCamera, LivenessCheck
 from likeness.sessions.service import GRACE_SECONDS, SessionService
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRequest:
+    """The wishes and the browser's statements at the start of an attempt."""
+
+    session_id: str
+    mode: LivenessMode
+    flash: bool
+    camera: DeclaredCamera
 
 
 class NewCheck(Protocol):
     """Makes the liveness check of one attempt."""
 
-    def __call__(self, engine: Engine, mode: LivenessMode, *, flash: bool, camera: str | None) -> LivenessCheck: ...
+    def __call__(self, engine: Engine, request: CheckRequest) -> LivenessCheck: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """One simulated attempt: a presentation, a camera, a page, a network, and the real liveness check."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +81,7 @@ def carry_out(
             Frame(
                 decode_frame(data),
                 arrived,
-                hashlib.sha256(data).digest(),
+                data,
                 client_at_seconds=captured,
                 flash_index=flash_index,
             )
