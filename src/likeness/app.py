@@ -7,18 +7,17 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 
-from likeness import __version__, documentation, health
+from likeness import documentation, health
 from likeness.access import endpoints as token_endpoints
 from likeness.access.requires import AccessComponents
 from likeness.access.tokens import Tokens
+from likeness.administration import endpoints as admin
+from likeness.administration.composition import AdministrationComponents, compose_administration
 from likeness.deployment import Deployment
 from likeness.engine.analysts.base import Analysts
 from likeness.engine.base import Engine
 from likeness.engine.workers import FaceWorkers
-from likeness.errors import LikenessError
 from likeness.gallery import endpoints as gallery_endpoints
 from likeness.gallery.composition import compose_gallery
 from likeness.kit.executors import SizedExecutor
@@ -31,7 +30,9 @@ from likeness.sessions import result_endpoints as info_endpoints
 from likeness.sessions.capture import endpoints as page
 from likeness.sessions.composition import compose_sessions
 from likeness.store.sharing.holding import LeaseHolder
+from likeness.usage.counting import Usage
 from likeness.web import http
+from likeness.web.framework import make_application
 from likeness.web.hosts import KnownHosts
 from likeness.web.pagination import Cursors
 from likeness.web.proxies import Proxies
@@ -39,6 +40,7 @@ from likeness.web.quota import Limits
 from likeness.web.request_context import BodyPace, RequestContext
 
 log = logging.getLogger("likeness")
+CALLS = (token_endpoints, match_endpoints, gallery_endpoints, session_endpoints, info_endpoints, admin, page, health)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,7 @@ class Components(
     match_endpoints.MatchComponents,
     gallery_endpoints.GalleryComponents,
     session_endpoints.SessionComponents,
+    AdministrationComponents,
     health.HealthComponents,
 ):
     """The components that the endpoints and the server need (see ``likeness.web.components``)."""
@@ -73,7 +76,8 @@ def create_app(deployment: Deployment, engine: Engine, analysts: Analysts | None
         quota=limits.client,
     )
     gallery = compose_gallery(deployment, faces)
-    sessions = compose_sessions(deployment, faces, gallery.service, signer)
+    usage = Usage(deployment.database, clock)
+    sessions = compose_sessions(deployment, faces, gallery.service, signer, usage)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -83,6 +87,7 @@ def create_app(deployment: Deployment, engine: Engine, analysts: Analysts | None
             gallery.upkeep.watch(),
             gallery.upkeep.delete_photos(),
             deployment.follow(signer, limits),
+            usage.keep(),
             holder.while_held("gallery upkeep", gallery.upkeep.run),
             holder.while_held("re-indexing", gallery.reindexer.run),
             *sessions.chores(holder),
@@ -97,28 +102,15 @@ def create_app(deployment: Deployment, engine: Engine, analysts: Analysts | None
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
             await sessions.close()
+            await usage.stop()
             photos.close()
             gallery.close()
 
-    app = FastAPI(
-        title="Likeness",
-        version=__version__,
-        summary="Face sessions, 1:1 match, 1:N search.",
-        lifespan=lifespan,
-        # Requests contain faces. So no telemetry goes to a collector that the environment names.
-        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
-        openapi_url=None,  # the pages of likeness.documentation load nothing from the internet
-        # A redirect would lead to the host that the caller named, and send a face there.
-        redirect_slashes=False,
-        exception_handlers={
-            LikenessError: http.handle_likeness_error,
-            HTTPException: http.handle_http_exception,
-            RequestValidationError: http.handle_validation_error,
-            token_endpoints.OAuthFault: token_endpoints.handle_oauth_fault,
-        },
-    )
+    app = make_application(lifespan, {token_endpoints.OAuthFault: token_endpoints.handle_oauth_fault})
     app.add_middleware(KnownHosts, names=settings.host_names)
-    app.add_middleware(RequestContext, pace=BodyPace(settings.request_seconds, settings.body_bytes_per_second))
+    app.add_middleware(
+        RequestContext, pace=BodyPace(settings.request_seconds, settings.body_bytes_per_second), note=usage.note_call
+    )
     admission = http.make_admission(settings)
     if settings.metrics_port is not None:
         metrics = ServerMetrics(deployment, engine, gallery.held, admission, faces.analysts)
@@ -138,12 +130,13 @@ def create_app(deployment: Deployment, engine: Engine, analysts: Analysts | None
         sessions=sessions.service,
         results=sessions.results,
         captures=sessions.captures,
+        administration=compose_administration(deployment, engine, sessions.sender, signer, usage),
         held=gallery.held,
         begin_stop=(photos.refuse_waiting, sessions.captures.stop),
     )
-    routers = (token_endpoints, match_endpoints, gallery_endpoints, session_endpoints, info_endpoints, page, health)
-    for router in (*(endpoints.router for endpoints in routers), documentation.router(app, settings.origin)):
-        app.include_router(router)
+    for calls in CALLS:
+        app.include_router(calls.router)
+    app.include_router(documentation.router(app, settings.origin))
     app.mount("/static", page.StaticAssets())
     app.openapi = describer(app, origin=settings.origin)  # type: ignore[method-assign]  # FastAPI's documented way
     return app

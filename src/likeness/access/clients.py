@@ -81,19 +81,38 @@ class Clients:
         """Give a client, also a disabled one. Raises NotFound."""
         return self._database.read_now(lambda c: _found(c, client_id))
 
+    def of(self, tenant_id: str, client_id: str) -> ClientRow:
+        """Give a tenant's client, also a disabled one. Raises NotFound, also for another tenant's."""
+        row = self._database.read_now(lambda c: repository.find_client(c, client_id))
+        if row is None or row.tenant_id != tenant_id:
+            raise NotFound("There is no such client.")
+        return row
+
     def disable(self, client_id: str) -> None:
-        """Refuse a client from now on. A running server follows within half a minute. Raises NotFound."""
+        """Refuse a client from now on. Other servers follow within half a minute. Raises NotFound."""
         if not self._database.write_now(lambda c: repository.disable_client(c, client_id, now=self._clock.now())):
             raise NotFound("There is no such enabled client.")
+        self._forget(client_id)
+
+    def change(self, client_id: str, scopes: Collection[Scope], settings: ClientSettings) -> None:
+        """Replace a client's permissions and settings, as :meth:`change_settings` does. Raises NotFound."""
+
+        def change(connection: Connection) -> None:
+            _found(connection, client_id)
+            repository.set_client_settings(connection, client_id, settings, scopes=sorted(scopes))
+
+        self._database.write_now(change)
+        self._forget(client_id)
 
     def change_settings(self, client_id: str, settings: ClientSettings) -> None:
-        """Replace a client's settings. Raises NotFound."""
+        """Replace a client's settings. Other servers follow within half a minute. Raises NotFound."""
 
         def change(connection: Connection) -> None:
             _found(connection, client_id)
             repository.set_client_settings(connection, client_id, settings)
 
         self._database.write_now(change)
+        self._forget(client_id)
 
     def rotate_secret(
         self, client_id: str, *, overlap_seconds: float = 0, secret_seconds: float | None = None
@@ -111,7 +130,7 @@ class Clients:
             live = [each for each in others if each.is_live(now)]
             if len(live) >= MOST_SECRETS:
                 raise Conflict(
-                    f"The client has {len(live)} secrets already: end one with `likeness client end-secret`."
+                    f"The client has {len(live)} secrets already: end one first (`likeness client end-secret`)."
                 )
             repository.set_secrets(connection, client_id, [*live, secret])
 
@@ -150,11 +169,11 @@ class Clients:
 
         So strangers who invent ids cause no query of the database. Raises ServiceUnavailable.
         """
-        now = self._clock.now()
-        if self._with_keys is None or not self._with_keys[1] <= now < self._with_keys[1] + FRESH_SECONDS:
+        now, known = self._clock.now(), self._with_keys
+        if known is None or not known[1] <= now < known[1] + FRESH_SECONDS:
             rows = await self._database.read(repository.clients_with_keys)
-            self._with_keys = {row.id: row for row in rows}, now
-        return self._with_keys[0].get(client_id)
+            self._with_keys = known = {row.id: row for row in rows}, now
+        return known[0].get(client_id)
 
     async def use_assertion(self, client: ClientRow, jti: str) -> bool:
         """Note that a client's assertion is used. Give False if another server accepted it before.
@@ -191,6 +210,11 @@ class Clients:
                 self._seen.pop(next(iter(self._seen)))
             self._seen[client_id] = row, now
         return row if row is not None and row.enabled else None
+
+    def _forget(self, client_id: str) -> None:
+        """Let this process read a changed client again at its next call."""
+        self._seen.pop(client_id, None)
+        self._with_keys = None
 
     def _new_secret(self, client_id: str, seconds: float | None) -> tuple[ClientCredentials, SecretRow]:
         text, now = self._secrets.new(client_id), self._clock.now()

@@ -120,10 +120,14 @@ def set_secrets(connection: Connection, client_id: str, secrets: Sequence[Secret
     _noted(connection, Action.CLIENT_SECRET, client_id, change)
 
 
-def set_client_settings(connection: Connection, client_id: str, settings: ClientSettings) -> None:
-    """Replace a client's settings."""
-    values = settings.model_dump(mode="json", exclude_unset=True)
-    change = update(clients).where(clients.c.id == client_id).values(settings=values)
+def set_client_settings(
+    connection: Connection, client_id: str, settings: ClientSettings, *, scopes: Sequence[str] | None = None
+) -> None:
+    """Replace a client's settings, and its permissions if they are given."""
+    values: dict[str, Any] = {"settings": settings.model_dump(mode="json", exclude_unset=True)}
+    if scopes is not None:
+        values["scopes"] = list(scopes)
+    change = update(clients).where(clients.c.id == client_id).values(values)
     _noted(connection, Action.CLIENT_CHANGE, client_id, change)
 
 

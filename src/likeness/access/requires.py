@@ -3,7 +3,7 @@
 For example ``principal: Annotated[Principal, Depends(Requires(Scope.FACE_MATCH))]``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -70,6 +70,8 @@ class Requires(OfRequest):
         if not client.allows(caller.address):
             components.trail.record(Action.REFUSAL, "address", outcome=REFUSED)
             raise Forbidden("This client may not call from this address.")
+        # A permission that the client has lost is lost to the tokens that it has already.
+        principal = replace(principal, scopes=principal.scopes.intersection(client.scopes))
         request.state.hides_scores = client.hides_scores
         request.state.leave = components.limits.enter(principal.tenant_id, principal.client_id)
         demand(principal, *self.any_of, trail=components.trail)

@@ -26,6 +26,7 @@ from likeness.gallery.schemas import (
 )
 from likeness.gallery.service import GalleryService
 from likeness.kit.ids import is_uuid
+from likeness.usage.counting import UsageKind
 from likeness.web.components import Component
 from likeness.web.http import PHOTO_ERRORS, body_schema, error_responses, read_fields
 from likeness.web.pagination import CURSOR_PATTERN, Cursors
@@ -76,6 +77,7 @@ async def search_gallery(
         candidates=wanted.candidates,
         level=wanted.minimum_match_level,
     )
+    request.state.outcome = (UsageKind.SEARCH, "found" if outcome.found else "not found")
     if outcome.found:
         trail.record(Action.SEARCH, outcome.entry_id, outcome=HIT)
     decision = outcome.decision

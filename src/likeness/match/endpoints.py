@@ -10,6 +10,7 @@ from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
 from likeness.match.schemas import FaceReport, MatchReply, MatchRequest
 from likeness.match.service import Matcher
+from likeness.usage.counting import UsageKind
 from likeness.web.components import Component
 from likeness.web.http import PHOTO_ERRORS, body_schema, read_fields
 from likeness.web.route import DirectRoute
@@ -45,6 +46,7 @@ async def match_faces(
     photos = await read_fields(request, MatchRequest, photos=2)
     tenant = await tenants.get(principal.tenant_id)
     comparison = await matcher.compare(tenant, photos.source_image, photos.target_image)
+    request.state.outcome = (UsageKind.LEVEL, str(comparison.level))
     return MatchReply(
         match=comparison.level >= photos.minimum_match_level,
         match_level=comparison.level,

@@ -29,6 +29,7 @@ from likeness.sessions.velocity import PhotoAttempts
 from likeness.settings import Settings
 from likeness.store.sharing.holding import LeaseHolder
 from likeness.tenants.service import Tenants
+from likeness.usage.counting import Usage
 from likeness.webhooks.courier import Courier
 from likeness.webhooks.outbox import Outbox
 from likeness.webhooks.sender import Sender
@@ -47,6 +48,8 @@ class ComposedSessions:
     results: Results
     captures: CaptureHub
     courier: Courier
+    sender: Sender
+    """Closed with the courier."""
     frames: SizedExecutor
 
     def chores(self, holder: LeaseHolder) -> Iterable[Coroutine[Any, Any, None]]:
@@ -74,7 +77,7 @@ def open_check(engine: Engine, request: CheckRequest, *, thresholds: Thresholds 
 
 
 def compose_sessions(
-    deployment: Deployment, faces: FaceWorkers, gallery: GalleryService, signer: Signer
+    deployment: Deployment, faces: FaceWorkers, gallery: GalleryService, signer: Signer, usage: Usage
 ) -> ComposedSessions:
     """Build the parts of face sessions."""
     database, tenants, clock, settings = deployment.database, deployment.tenants, deployment.clock, deployment.settings
@@ -99,12 +102,14 @@ def compose_sessions(
         ttl_seconds=settings.session_ttl_seconds,
         ticket_key=deployment.derived_key("capture ticket"),
         photo_attempts=PhotoAttempts(deployment.derived_key("ID photo"), settings.attempts_per_photo),
+        usage=usage,
     )
+    sender = Sender(clock, private_addresses=settings.webhook_private_addresses)
     courier = Courier(
         database,
         tenants,
         signer,
-        Sender(clock, private_addresses=settings.webhook_private_addresses),
+        sender,
         clock,
         replay_seconds=settings.webhook_replay_hours * 3600,
     )
@@ -121,7 +126,7 @@ def compose_sessions(
         new_check=partial(open_check, thresholds=_thresholds(settings)),
         largest_frame_bytes=settings.max_frame_bytes,
     )
-    return ComposedSessions(service, results, CaptureHub(services, tenants), courier, frames)
+    return ComposedSessions(service, results, CaptureHub(services, tenants), courier, sender, frames)
 
 
 def _thresholds(settings: Settings) -> Thresholds:

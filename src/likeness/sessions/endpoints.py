@@ -13,6 +13,7 @@ from likeness.results.service import Results
 from likeness.sessions.capture.hub import CaptureHub
 from likeness.sessions.schemas import SessionReply, SessionRequest
 from likeness.sessions.service import SessionService
+from likeness.usage.counting import UsageKind
 from likeness.web.components import Component
 from likeness.web.http import PHOTO_ERRORS, body_schema, read_fields
 
@@ -58,6 +59,7 @@ async def open_session(
         demand(principal, Scope.FACE_INSERT if wanted.one_to_n == "insert" else Scope.FACE_SEARCH, trail=trail)
     tenant = await tenants.get(principal.tenant_id)
     opened = await sessions.open(tenant, principal.client_id, wanted.id_photo, wanted)
+    request.state.outcome = (UsageKind.SESSION, "opened")
     return SessionReply(
         session_id=opened.id,
         capture_url=opened.capture_url,

@@ -37,6 +37,7 @@ from likeness.sessions.velocity import PhotoAttempts, forget_attempts
 from likeness.store.database import Database
 from likeness.tenants.schemas import TenantSettings
 from likeness.tenants.service import Tenant, Tenants
+from likeness.usage.counting import Usage, UsageKind
 
 log = logging.getLogger("likeness.sessions")
 
@@ -98,6 +99,7 @@ class SessionService:
         ttl_seconds: int,
         ticket_key: bytes,
         photo_attempts: PhotoAttempts,
+        usage: Usage,
     ) -> None:
         self._faces = faces
         self._database = database
@@ -109,6 +111,7 @@ class SessionService:
         self._ttl_seconds = ttl_seconds
         self._ticket_key = ticket_key
         self._photo_attempts = photo_attempts
+        self._usage = usage
 
     async def open(self, tenant: Tenant, client_id: str, photo: bytes, options: SessionOptions) -> OpenedSession:
         """Open a session for the person on an ID photo.
@@ -329,12 +332,16 @@ class SessionService:
 
         if not await self._database.write(change):
             return None
-        _ended.add(conclusion.state, "done" if succeeded else _last_step(row))
+        self._count_ending(row, conclusion.state)
         return result.jws
 
     async def browser_copy(self, tenant: Tenant, jws: str | None) -> str | None:
         """Give the copy of a result for the browser, or None for no result."""
         return None if jws is None else await asyncio.to_thread(self._results.for_browser, tenant, jws)
+
+    async def newest(self, tenant: Tenant, *, most: int) -> list[SessionRow]:
+        """Give the tenant's sessions that are not deleted yet, the newest first, at most so many."""
+        return await self._database.read(lambda c: repository.newest_sessions(c, tenant.id, most=most))
 
     async def result(self, tenant: Tenant, session_id_or_jti: str) -> str:
         """Give the signed result of a session, by the session's id or the result's jti.
@@ -398,7 +405,15 @@ class SessionService:
         except Exception:
             log.exception("session %s ends without a result", row.id)
             if await self._database.write(lambda c: repository.end_session(c, row.id, SessionState.EXPIRED)):
-                _ended.add(SessionState.EXPIRED, _last_step(row))
+                self._count_ending(row, SessionState.EXPIRED)
+
+    def _count_ending(self, row: SessionRow, state: SessionState) -> None:
+        succeeded = state is SessionState.SUCCEEDED
+        step = "done" if succeeded else _last_step(row)
+        _ended.add(state, step)
+        self._usage.note(row.tenant_id, UsageKind.SESSION, state)
+        if not succeeded:
+            self._usage.note(row.tenant_id, UsageKind.STEP, step)
 
     def _capture_token(self, row: SessionRow) -> str:
         # Valid for this session only, because the tenant's access token must not reach a browser.

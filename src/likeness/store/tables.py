@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -287,6 +288,7 @@ audit_records = Table(
     Column("outcome", Text, nullable=False),
     Column("request_id", Text),
     Column("link", LargeBinary, nullable=False),
+    Index(None, "tenant", "time"),
     sqlite_with_rowid=False,
 )
 """The audit trail (see ``likeness.audit.trail``). A tenant's records outlive the tenant, so no key refers to it."""
@@ -308,6 +310,18 @@ audit_seals = Table(
     Column("jws", Text, nullable=False),
 )
 """Signatures over the trail (see ``likeness.audit.seals``)."""
+
+usage_counts = Table(
+    "usage_counts",
+    metadata,
+    Column("tenant_id", Text, ForeignKey("tenants.id"), primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False),
+)
+"""What each tenant's calls and sessions came to (see ``likeness.usage``). ``hour`` counts from the Unix epoch."""
 
 webhooks = Table(
     "webhooks",

@@ -1,5 +1,6 @@
 """The common parts of endpoints: they read bodies up to a limit, and answer errors in one form."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +34,8 @@ from likeness.web.wire import WireModel, example, faults_of
 
 M = TypeVar("M", bound=BaseModel)
 NULL = {"type": "null"}
+JSON_BYTES = 32 * 1024
+"""The largest JSON body of a call without photos."""
 FIELDS_BYTES = 64 * 1024
 """Room for the fields beside the photos and for multipart boundaries."""
 LINE_BREAKS = 1.05
@@ -113,6 +116,26 @@ async def read_fields(request: Request, model: type[M], *, photos: int) -> M:
     return await _parsing.run(work) if received > offload_bytes else work()
 
 
+async def read_json(request: Request, model: type[M]) -> M:
+    """Read a small JSON body without photos and validate it. Call it after the caller is authorised.
+
+    Raises PayloadTooLarge, UnsupportedMediaType, BadRequest and InvalidInput.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMediaType("Send application/json.")
+    refuse_encoded(request)
+    body = await read_body(request, limit_bytes=JSON_BYTES)
+    try:
+        fields = read_object(bytearray(body))
+    except ValueError as error:
+        raise BadRequest(f"{error}.") from error
+    given = {name: value for name, value in fields.items() if value is not None}  # null counts as left out
+    try:
+        return model.model_validate_json(json.dumps(given), strict=True, by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise InvalidInput(f"{faults_of(error)}.") from error
+
+
 def refuse_encoded(request: Request) -> None:
     """Raise UnsupportedMediaType for a compressed body, whose size would be known only after unpacking."""
     if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
@@ -174,6 +197,13 @@ def body_schema(model: type[BaseModel]) -> dict[str, Any]:
         "application/json": {"schema": schema | {"title": model.__name__, "properties": in_json} | shown},
         "multipart/form-data": {"schema": schema | {"title": f"{model.__name__}Form", "properties": in_form}},
     }
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def json_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Give ``openapi_extra`` for an endpoint that reads its body with :func:`read_json`."""
+    schema = model.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
+    content = {"application/json": {"schema": schema | {"title": model.__name__}}}
     return {"requestBody": {"required": True, "content": content}}
 
 

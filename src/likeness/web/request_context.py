@@ -8,6 +8,7 @@ import asyncio
 import logging
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,8 +48,8 @@ _errors = Count(
 )
 
 
-def count_call(scope: Scope, status: int, seconds: float) -> None:
-    """Count a call by its route's template, never by its path, which may have ids."""
+def count_call(scope: Scope, status: int, seconds: float) -> str:
+    """Count a call by its route's template, never by its path, which may have ids. Give its method and its route."""
     mounted = scope["root_path"] if "endpoint" in scope else None  # a mount has files, and is no route
     route = getattr(scope.get("route"), "path", None) or mounted or UNKNOWN
     method = scope.get("method", "GET")
@@ -58,6 +59,7 @@ def count_call(scope: Scope, status: int, seconds: float) -> None:
         _seconds.add(seconds, route, method)
     if error := scope["state"].get("error"):
         _errors.add(error)
+    return f"{method} {route}"
 
 
 def request_id_of(scope: Scope) -> str:
@@ -77,9 +79,11 @@ class BodyPace:
 class RequestContext:
     """The middleware that the module describes."""
 
-    def __init__(self, app: ASGIApp, pace: BodyPace) -> None:
+    def __init__(self, app: ASGIApp, pace: BodyPace, note: Callable[[dict[str, Any], str, float], None]) -> None:
+        """``note`` gets the state, the route and the seconds of each call."""
         self.app = app
         self.pace = pace
+        self.note = note
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -100,7 +104,7 @@ class RequestContext:
             if leave := state.get("leave"):
                 leave()
             seconds = time.monotonic() - began
-            count_call(asked, status, seconds)
+            self.note(state, count_call(asked, status, seconds), seconds)
             path = scope["raw_path"].decode("ascii", "replace")
             log_call(scope.get("method", "GET"), path, status, seconds, request_id, state)
 

@@ -1,0 +1,1 @@
+"""What each tenant's calls and face sessions came to, by the hour."""
