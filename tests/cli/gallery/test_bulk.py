@@ -1,10 +1,12 @@
 """Import, export and comparison of many people from the command line."""
 
+import contextlib
 import csv
 import itertools
 import json
 import os
 import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from typer.testing import CliRunner
 
 from likeness.cli import app
 from likeness.deployment import Deployment, open_deployment
-from likeness.engine.analysts.base import EngineHere
+from likeness.engine.analysts.base import Analyst, Analysts, EngineHere, EnginesHere
+from likeness.engine.base import Engine, Face
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.policy import FacePolicy
 from likeness.errors import NotFound, SetupError
@@ -96,6 +99,37 @@ def test_a_folder_is_enrolled_and_what_is_refused_is_reported(people: Path, tmp_
     assert reasons == {"dim.jpg": "LOW_QUALITY", "nobody.jpg": "NO_FACE", "note.jpg": "UNSUPPORTED_MEDIA_TYPE"}
     assert stat.S_IMODE(refused.stat().st_mode) == 0o600
     assert all(row["message"] for row in read_csv(refused))
+
+
+def test_photos_are_analysed_by_those_that_the_settings_choose(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[bytes] = []
+
+    class Noting(EngineHere):
+        def analyse(self, photo: bytes, **options: Any) -> Face:
+            looked_at.append(photo)
+            return super().analyse(photo, **options)
+
+    class Chosen(EnginesHere):
+        def of(self, engine: Engine) -> Analyst:
+            return Noting(engine)
+
+    @contextlib.contextmanager
+    def chosen(settings: Settings, engine: Engine, namespace: Callable[[], str]) -> Iterator[Analysts]:
+        yield Chosen()
+
+    for command in ("gallery.bulk", "measuring.photos"):
+        monkeypatch.setattr(f"likeness.cli.{command}.photo_analysts", chosen)
+    import_into("acme", people)
+    assert len(looked_at) == 8
+    faces = tmp_path / "faces"
+    for person, shot in itertools.product(range(3), range(2)):
+        (faces / str(person)).mkdir(parents=True, exist_ok=True)
+        (faces / str(person) / f"{shot}.jpg").write_bytes(photo(person, variation=shot))
+    looked_at.clear()
+    run("evaluate", faces)
+    assert len(looked_at) == 6
 
 
 def test_a_photo_is_known_by_its_bytes_and_what_is_passed_over_is_counted(people: Path) -> None:

@@ -1,12 +1,15 @@
 """Photo actors on a real Ray cluster: they give what threads give, and one that ends loses no photo."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -131,11 +134,14 @@ def test_actors_that_say_nothing_make_an_answer_that_is_documented(
             os.kill(each, signal.SIGCONT)
 
 
-def test_a_server_loses_no_call_when_an_actor_ends(cluster: Any, tmp_path: Path) -> None:
+@pytest.mark.long
+@pytest.mark.timeout(400)
+def test_a_server_loses_no_call_when_an_actor_ends_and_commands_use_actors(cluster: Any, tmp_path: Path) -> None:
     shared = {"pack": "fake", "engine": "ray", "photo_actors": ACTORS, "ray_address": cluster.address}
     others = set(processes())
     with server_process(tmp_path / "data", **shared) as server, server.client() as client:
         body = {"sourceImage": b64(fake_photo(1)), "targetImage": b64(fake_photo(1, variation=1))}
+        of_tenant = ("--tenant", f"tenant {server.settings.port}")
         victim, _ = sorted(set(processes()) - others)
 
         def match(number: int) -> int:
@@ -146,10 +152,28 @@ def test_a_server_loses_no_call_when_an_actor_ends(cluster: Any, tmp_path: Path)
         with ThreadPoolExecutor(4) as pool:
             assert set(pool.map(match, range(60))) == {200}
         assert "machines of the cluster: 1;" in told_by(server, "doctor")
+        people = tmp_path / "people"
+        for person, shot in product(range(4), range(3)):
+            (people / str(person)).mkdir(parents=True, exist_ok=True)
+            (people / str(person) / f"{shot}.jpg").write_bytes(fake_photo(person, variation=shot))
+        server.stop()
+        assert "enrolled 12, already there 0, refused 0" in told_by(
+            server, "gallery", "import", str(people), *of_tenant
+        )
+        rates = [measured(server, people, engine) for engine in ("ray", "threads")]
+        assert rates[0] == rates[1]
         listed = told_by(server, "shards", "list")
         assert listed.count("photo actor ") == ACTORS
         assert PACK in listed
     assert f"0 shards and {ACTORS} photo actors ended" in told_by(server, "shards", "remove", "--all")
+
+
+def measured(server: ServerProcess, people: Path, engine: str) -> Any:
+    """Give the numbers of ``likeness evaluate``."""
+    report = people.with_name(f"{engine}.json")
+    running = replace(server, environment=server.environment | {"LIKENESS_ENGINE": engine})
+    told_by(running, "evaluate", str(people), "--json", str(report))
+    return json.loads(report.read_text())
 
 
 def told_by(server: ServerProcess, *command: str) -> str:

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from likeness.cli.measuring.photos import open_cache
+from likeness.cli.measuring.photos import analysing, open_cache
 from likeness.cli.progress import progress_bar
 from likeness.engine.base import Engine, Use
 from likeness.engine.levels import TARGET_FMR
@@ -49,13 +49,13 @@ def extract_treated(
 ) -> Conditions:
     """Apply every treatment to photos of a data set, with a progress bar on the error stream. Raises SetupError."""
     chosen = choose_photos(data_set, photos)
-    with progress_bar() as bar:
+    with analysing(engine, workers) as (analyst, at_once), progress_bar() as bar:
         task = bar.add_task(f"photos in all conditions, {engine.pack}", total=len(chosen))
         return extract_conditions(
-            Analysis(engine, use, policy),
+            Analysis(engine, use, policy, analyst),
             data_set,
             photos=chosen,
-            workers=workers,
+            workers=at_once,
             cache=open_cache(engine, cache, use, policy),
             progress=lambda done, _total: bar.update(task, completed=done),
         )

@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +15,8 @@ from likeness import __version__
 from likeness.cli.opening import open_deployment
 from likeness.cli.progress import progress_bar
 from likeness.deployment import is_initialised
+from likeness.engine.analysts.base import Analyst
+from likeness.engine.analysts.choice import photo_analysts
 from likeness.engine.base import Engine, Use
 from likeness.engine.levels import Calibration
 from likeness.engine.packs.catalogue import Catalogue
@@ -35,7 +39,11 @@ Pack = Annotated[
 ]
 Workers = Annotated[
     int,
-    typer.Option(min=1, help="Photos analysed at once, one core for each.", show_default="the cores of this machine"),
+    typer.Option(
+        min=1,
+        help="Photos analysed at once, one core for each. With LIKENESS_ENGINE=ray LIKENESS_PHOTO_ACTORS counts.",
+        show_default="the cores of this machine",
+    ),
 ]
 Cache = Annotated[
     Path | None,
@@ -113,17 +121,32 @@ def extract_templates(
 ) -> Extraction:
     """Analyse all photos, with a progress bar on the error stream. Raises SetupError."""
     known = open_cache(engine, cache, use, policy)
-    with progress_bar() as bar:
+    with analysing(engine, workers) as (analyst, at_once), progress_bar() as bar:
         task = bar.add_task(f"photos, {engine.pack}", total=len(data_set.photos))
         return extract(
-            engine,
+            analyst,
             data_set,
             use=use,
             policy=policy,
-            workers=workers,
+            workers=at_once,
             cache=known,
             progress=lambda done, _total: bar.update(task, completed=done),
         )
+
+
+@contextlib.contextmanager
+def analysing(engine: Engine, workers: int) -> Iterator[tuple[Analyst, int]]:
+    """Give who analyses photos by LIKENESS_ENGINE, and how many photos at once. Raises SetupError."""
+    settings = Settings().model_copy(update={"workers": workers})
+    with photo_analysts(settings, engine, partial(_namespace, settings)) as analysts:
+        yield analysts.of(engine), settings.photos_at_once
+
+
+def _namespace(settings: Settings) -> str:
+    if not is_initialised(settings):
+        raise SetupError("LIKENESS_ENGINE=ray needs the deployment whose actors these are: see `likeness init`")
+    with closing(open_deployment(settings)) as deployment:
+        return deployment.cluster_namespace
 
 
 def open_cache(engine: Engine, folder: Path | None, use: Use, policy: FacePolicy) -> TemplateCache | None:

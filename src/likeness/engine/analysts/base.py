@@ -6,14 +6,18 @@ from likeness.engine.base import Engine, Face, Template, Use
 from likeness.engine.policy import FacePolicy
 
 
-class Analyst(Protocol):
-    """Analyses photos with one pack. Every method blocks and is thread-safe."""
+class FaceAnalyst(Protocol):
+    """Analyses photos with one pack. An engine is one, too. Every method blocks and is thread-safe."""
 
     def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy) -> Face:
         """Analyse a photo as :meth:`Engine.analyse` does, and raise the same errors.
 
         Raises UnexpectedError if a process that analyses it fails. Raises ServiceUnavailable if none can be reached.
         """
+
+
+class Analyst(FaceAnalyst, Protocol):
+    """A ``FaceAnalyst`` that also gives a template alone."""
 
     def embed(self, photo: bytes, *, policy: FacePolicy) -> Template:
         """Give the template of a stored photo's subject, of any quality, found as the analysis finds it.

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from likeness.engine.analysts.base import FaceAnalyst
 from likeness.engine.base import Engine, Face, Image, Use
 from likeness.engine.levels import TARGET_FMR
 from likeness.engine.photo.resampling import shrink
@@ -98,11 +99,12 @@ def choose_photos(data_set: DataSet, most: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """The analysis of every photo: an engine, a use and a policy."""
+    """The analysis of every photo: an engine, a use and a policy. ``analyst`` may analyse in the engine's place."""
 
     engine: Engine
     use: Use = Use.PROBE
     policy: FacePolicy = FacePolicy.LARGEST
+    analyst: FaceAnalyst | None = None
 
 
 def extract_conditions(
@@ -197,8 +199,9 @@ class _Subject:
     def __init__(self, analysis: Analysis, photo: bytes, name: str) -> None:
         engine, use, policy = analysis.engine, analysis.use, analysis.policy
         self._engine, self._photo, self._name = engine, photo, name
-        self._analyse = partial(analyse, engine, use=use, policy=policy)
-        self._look = partial(engine.analyse, use=use, policy=policy)
+        analyst = analysis.analyst or engine
+        self._analyse = partial(analyse, analyst, use=use, policy=policy)
+        self._look = partial(analyst.analyse, use=use, policy=policy)
         self._found: tuple[Image, Face] | None = None
 
     def treated(self, name: str, treatment: Treatment) -> ExtractionOutcome:

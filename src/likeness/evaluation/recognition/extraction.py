@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from likeness.engine.base import Engine, Use
+from likeness.engine.analysts.base import FaceAnalyst
+from likeness.engine.base import Use
 from likeness.engine.policy import FacePolicy
 from likeness.errors import BadRequest, FaceRefused, LowQuality, SetupError, UnsupportedMediaType
 from likeness.evaluation.data_set import DataSet
@@ -53,7 +54,7 @@ class Extraction:
 
 
 def extract(
-    engine: Engine,
+    analyst: FaceAnalyst,
     data_set: DataSet,
     *,
     use: Use = Use.PROBE,
@@ -77,7 +78,7 @@ def extract(
         known = cache.get(photo) if cache is not None else None
         if known is not None:
             return known
-        outcome = analyse(engine, photo, use, policy)
+        outcome = analyse(analyst, photo, use, policy)
         if cache is not None:
             cache.put(photo, outcome)
         return outcome
@@ -95,10 +96,10 @@ def extract(
     return Extraction(data_set, tuple(outcomes))
 
 
-def analyse(engine: Engine, photo: bytes, use: Use, policy: FacePolicy) -> ExtractionOutcome:
+def analyse(analyst: FaceAnalyst, photo: bytes, use: Use, policy: FacePolicy) -> ExtractionOutcome:
     """Analyse one photo. A photo that the service would refuse becomes a FailureToAcquire."""
     try:
-        face = engine.analyse(photo, use=use, policy=policy)
+        face = analyst.analyse(photo, use=use, policy=policy)
     except LowQuality as error:
         return FailureToAcquire(error.code, tuple(error.reasons))
     except (BadRequest, FaceRefused, UnsupportedMediaType) as error:
