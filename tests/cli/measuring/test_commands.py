@@ -113,6 +113,8 @@ def test_evaluate_tells_whether_the_levels_hold_for_bad_photos(
     assert rows[AS_IT_IS]["alike"][2]["holds"]
     assert rows["mirrored"]["againstClean"][2]["fnmr"]["value"] == 1
     assert rows["dark 1/40"]["failures"] == {"LOW_QUALITY: UnderExposurePrevention": 19}
+    assert rows["dark 1/40"]["refusals"] == {"UnderExposurePrevention": {"photos": 19, "alone": 19}}
+    assert "why photos are refused" in said
     assert "<td>dark 1/40</td><td>100 %</td>" in page.read_text()
 
 

@@ -1,18 +1,26 @@
 """The rates after treatments, on painted faces. Their engine refuses dark faces and does not find turned ones."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from likeness.engine.base import Face, Use
+from likeness.engine.base import Detection, Face, Image, Quality, Use
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.policy import FacePolicy
+from likeness.engine.quality.measures import RECOGNISABILITY
 from likeness.errors import SetupError
 from likeness.evaluation.data_set import DataSet, read_folder
 from likeness.evaluation.recognition.comparison import count_errors_between
-from likeness.evaluation.recognition.conditions import Analysis, choose_photos, extract_conditions, measure_conditions
+from likeness.evaluation.recognition.conditions import (
+    Analysis,
+    RefusedPhotos,
+    choose_photos,
+    extract_conditions,
+    measure_conditions,
+)
 from likeness.evaluation.recognition.outcomes import FailureToAcquire
 from likeness.evaluation.recognition.template_cache import TemplateCache
 from likeness.evaluation.recognition.treatments import AS_IT_IS, TREATMENTS
@@ -64,6 +72,25 @@ def test_what_is_refused_what_is_accepted_and_what_matches_then(faces: DataSet) 
     assert not any(alike.holds(level) for level in (1, 2, 3, 4, 5))
     assert alike.against_clean[4].fmr.errors == 0
     assert alike.against_clean[0].fnmr.comparisons == 10
+
+
+def test_every_measure_that_refuses_a_photo_is_counted_that_of_the_recogniser_too(faces: DataSet) -> None:
+    class Knowing(FakeEngine):
+        """Stands for a recogniser that hardly recognises photos 0 to 9 of those that it measures."""
+
+        measured = 0
+
+        def measure(self, image: Image, detection: Detection, *, use: Use) -> Quality:
+            quality = super().measure(image, detection, use=use)
+            Knowing.measured += 1
+            return replace(quality, reasons=(*quality.reasons, RECOGNISABILITY)) if Knowing.measured <= 10 else quality
+
+    found = extract_conditions(Analysis(Knowing()), faces, photos=choose_photos(faces, 100), table=TABLE)
+    plain, _, dark = measure_conditions(found, THRESHOLDS)
+    assert plain.refusals == {}
+    assert dark.refusals == {"UnderExposurePrevention": RefusedPhotos(13, 3), RECOGNISABILITY: RefusedPhotos(10, 0)}
+    assert dark.failures == {"LOW_QUALITY: UnderExposurePrevention": 13}
+    assert Knowing.measured == 13
 
 
 def test_photos_that_are_refused_as_they_are_are_left_out(faces: DataSet, tmp_path: Path) -> None:

@@ -14,11 +14,13 @@ from likeness.cli.progress import progress_bar
 from likeness.engine.base import Engine, Use
 from likeness.engine.levels import TARGET_FMR
 from likeness.engine.policy import FacePolicy
+from likeness.engine.quality.measures import RECOGNISABILITY
 from likeness.evaluation.data_set import DataSet
 from likeness.evaluation.recognition.conditions import (
     Analysis,
     ConditionRates,
     Conditions,
+    RefusedPhotos,
     choose_photos,
     extract_conditions,
 )
@@ -86,5 +88,32 @@ def print_conditions(console: Console, rows: Sequence[ConditionRates]) -> None:
             *at_levels,
             percent(1 - row.against_clean[2].fnmr.value),
             f"{row.alike[0].fmr.comparisons:,}",
+        )
+    console.print(table)
+
+
+def print_refusals(console: Console, rows: Sequence[ConditionRates]) -> None:
+    """Print why photos are refused after each treatment, within 80 columns.
+
+    Recognisability has columns of its own: the fraction that it refuses, and the fraction that it alone refuses.
+    """
+    table = Table(
+        "condition",
+        "refused",
+        RECOGNISABILITY,
+        "it alone",
+        "most refusals by",
+        title="why photos are refused",
+        box=box.SIMPLE_HEAD,
+    )
+    for row in rows:
+        empty = row.refusals.get(RECOGNISABILITY, RefusedPhotos(0, 0))
+        others = [(name, found) for name, found in row.refusals.items() if name != RECOGNISABILITY]
+        table.add_row(
+            row.condition,
+            percent(row.failure_to_acquire.value),
+            percent(empty.photos / max(row.photos, 1)),
+            percent(empty.alone / max(row.photos, 1)),
+            ", ".join(f"{name} {percent(found.photos / row.photos)}" for name, found in others[:1]),
         )
     console.print(table)

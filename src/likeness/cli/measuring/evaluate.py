@@ -13,7 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from likeness.cli.measuring.conditions import SHOWN_LEVELS, ConditionPhotos, extract_treated, print_conditions
+from likeness.cli.measuring.conditions import (
+    SHOWN_LEVELS,
+    ConditionPhotos,
+    extract_treated,
+    print_conditions,
+    print_refusals,
+)
 from likeness.cli.measuring.photos import (
     CORES,
     Cache,
@@ -103,7 +109,7 @@ def evaluate(
 
     With --conditions, some photos are also turned, blurred, darkened,
     covered and more. For each treatment it prints how many photos are
-    refused, and the false match rates among the others.
+    refused and why, and the false match rates among the others.
 
     Example: likeness evaluate faces/ --html report.html --json report.json
     """
@@ -148,6 +154,7 @@ def evaluate(
         print_groups(console, "one photo against several of a person", _named(several))
     if treated:
         print_conditions(console, treated)
+        print_refusals(console, treated)
     if json_file:
         write_report(json_file, json.dumps(report, indent=2) + "\n")
         console.print(f"Numbers  {json_file}", markup=False)

@@ -10,8 +10,9 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -45,6 +46,14 @@ _JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedPhotos:
+    """The number of photos that a quality measure refuses, and of those that no other measure refuses."""
+
+    photos: int
+    alone: int
+
+
+@dataclass(frozen=True, slots=True)
 class ConditionRates:
     """The rates of photos after one treatment."""
 
@@ -53,6 +62,8 @@ class ConditionRates:
     failure_to_acquire: Rate
     failures: Mapping[str, int]
     """The number of failures by code and, for LOW_QUALITY, by its worst reason."""
+    refusals: Mapping[str, "RefusedPhotos"]
+    """The refusals by quality measure, the measure with most of them first."""
     alike: tuple[LevelRates, ...]
     """The rates of two treated photos."""
     against_clean: tuple[LevelRates, ...]
@@ -186,6 +197,7 @@ def measure_conditions(conditions: Conditions, thresholds: Sequence[float]) -> t
                         _named(outcome) for outcome in outcomes if isinstance(outcome, FailureToAcquire)
                     ).most_common()
                 ),
+                _refusals(outcomes),
                 level_rates(count_errors(rows, people, thresholds), thresholds),
                 level_rates(against, thresholds),
             )
@@ -202,6 +214,8 @@ class _Subject:
         analyst = analysis.analyst or engine
         self._analyse = partial(analyse, analyst, use=use, policy=policy)
         self._look = partial(analyst.analyse, use=use, policy=policy)
+        self._locate = partial(engine.locate, policy=policy)
+        self._measure = partial(engine.measure, use=use)
         self._found: tuple[Image, Face] | None = None
 
     def treated(self, name: str, treatment: Treatment) -> ExtractionOutcome:
@@ -210,7 +224,15 @@ class _Subject:
         except (BadRequest, FaceRefused, UnsupportedMediaType):
             return self._analyse(photo=self._photo)
         chance = np.random.default_rng(zlib.crc32(f"{self._name}\n{name}".encode()))
-        return self._analyse(photo=_stored(treatment(image, face.detection.landmarks, chance)))
+        return self._with_all_reasons(_stored(treatment(image, face.detection.landmarks, chance)))
+
+    def _with_all_reasons(self, photo: bytes) -> ExtractionOutcome:
+        """Analyse a photo. A refusal names the measures of the recogniser, too, which the service does not ask then."""
+        outcome = self._analyse(photo=photo)
+        if isinstance(outcome, FailureToAcquire) and outcome.reasons:
+            subject = self._locate(photo)
+            return replace(outcome, reasons=self._measure(subject.image, subject.detection).reasons)
+        return outcome
 
     def _find(self) -> tuple[Image, Face]:
         whole = self._engine.decode(self._photo)
@@ -237,10 +259,18 @@ def _failure_rate(outcomes: Sequence[ExtractionOutcome], person_of: People) -> R
     return genuine_rate(np.bincount(person_of[failed], minlength=count), np.bincount(person_of, minlength=count))
 
 
+def _refusals(outcomes: Sequence[ExtractionOutcome]) -> dict[str, RefusedPhotos]:
+    reasons = [outcome.reasons for outcome in outcomes if isinstance(outcome, FailureToAcquire)]
+    alone = Counter(one[0] for one in reasons if len(one) == 1)
+    every = Counter(chain.from_iterable(reasons))
+    return {name: RefusedPhotos(photos, alone[name]) for name, photos in every.most_common()}
+
+
 def _named(failure: FailureToAcquire) -> str:
     return ": ".join((failure.code, *failure.reasons[:1]))
 
 
 def _treatments_digest() -> str:
-    """Return a digest of the treatments' code, so that cached templates of an older version are not used."""
-    return hashlib.sha256(Path(treatments.__file__).read_bytes()).hexdigest()[:16]
+    """Return a digest of the treatments' code, so that cached outcomes of an older version are not used."""
+    code = (Path(file).read_bytes() for file in (treatments.__file__, __file__))
+    return hashlib.sha256(b"".join(code)).hexdigest()[:16]

@@ -125,6 +125,9 @@ def condition_to_json(condition: ConditionRates) -> dict[str, Any]:
         "photos": condition.photos,
         "failureToAcquire": rate_to_json(condition.failure_to_acquire),
         "failures": dict(condition.failures),
+        "refusals": {
+            name: {"photos": found.photos, "alone": found.alone} for name, found in condition.refusals.items()
+        },
         "alike": [{**level_to_json(level), "holds": condition.holds(level.level)} for level in condition.alike],
         "againstClean": [level_to_json(level) for level in condition.against_clean],
     }
