@@ -69,7 +69,7 @@ def test_shares_are_stated_as_they_are() -> None:
 def test_every_setting_that_is_named_is_there() -> None:
     for text in (API, SESSIONS, OPERATIONS, SECURITY):
         settings = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-        assert set(re.findall(r"LIKENESS_[A-Z_]+[A-Z]", text)) - {"LIKENESS_TEST_DATA"} <= settings | OF_COMMANDS
+        assert set(re.findall(r"LIKENESS_[A-Z0-9_]+[A-Z0-9]", text)) - {"LIKENESS_TEST_DATA"} <= settings | OF_COMMANDS
 
 
 def test_every_option_of_a_session_is_described() -> None:

@@ -78,7 +78,8 @@ MEANINGS: Mapping[ErrorCode, str] = {
     ErrorCode.SESSION_EXPIRED_OR_NOT_FOUND: "The session has ended or expired, or never existed.",
     ErrorCode.CONFLICT: "The `externalId` is taken, or an earlier, different request used the `Idempotency-Key`.",
     ErrorCode.PAYLOAD_TOO_LARGE: "A photo or the body has too many bytes.",
-    ErrorCode.UNSUPPORTED_MEDIA_TYPE: "The photo is not JPEG or PNG, or the body is neither JSON nor a form.",
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: "The photo is not JPEG or PNG (or JPEG 2000, where the server "
+    "accepts it), or the body is neither JSON nor a form.",
     ErrorCode.TOO_MANY_REQUESTS: (
         "A limit is used up. `Retry-After` says when to try again, and `RateLimit-Policy` names the limit."
     ),

@@ -153,6 +153,11 @@ class Settings(BaseModel):
         description="ONNX Runtime execution provider. `cuda` needs the package onnxruntime-gpu instead of onnxruntime. "
         "Without it the server does not start.",
     )
+    jpeg2000: bool = Field(
+        default=False,
+        description="Accept photos in JPEG 2000, such as the chips of passports have, besides JPEG and PNG: grey or "
+        "RGB, at most 4 megapixels. The decoder, OpenJPEG, then reads what callers send.",
+    )
     workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,

@@ -192,6 +192,18 @@ def test_a_processor_that_multiplies_bytes_slowly_gives_comparable_templates(
     assert np.array_equal(other, template) != multiplies_bytes_fast()
 
 
+def test_a_portrait_in_jpeg_2000_is_compared_where_the_deployment_accepts_it(
+    builtin: Engine, models_dir: Path, astronaut: bytes, template: NDArray[np.float32]
+) -> None:
+    stored = io.BytesIO()
+    Pillow.fromarray(builtin.decode(astronaut)).save(stored, "JPEG2000", quality_mode="rates", quality_layers=[20])
+    with pytest.raises(UnsupportedMediaType):
+        builtin.analyse(stored.getvalue(), use=Use.ID_PHOTO)
+    accepting = load_engine(PackId("builtin"), models_dir=models_dir, jpeg_2000=True)
+    face = accepting.analyse(stored.getvalue(), use=Use.ID_PHOTO)
+    assert accepting.calibration.level(float(face.template @ template)) == 5
+
+
 def test_packs_by_name(models_dir: Path) -> None:
     assert isinstance(load_engine(PackId("fake"), models_dir=models_dir), FakeEngine)
     with pytest.raises(SetupError, match="no model pack named"):

@@ -1,9 +1,13 @@
 """The choice of the pack that a deployment serves."""
 
+from pathlib import Path
+
 import pytest
 
+from composition import composed
 from likeness.engine.packs.identity import PackId, PackIdentity
-from likeness.gallery.served_pack import AUTO, Choice, choose_pack
+from likeness.engine.pipeline import PackEngine
+from likeness.gallery.served_pack import AUTO, Choice, choose_pack, load_pack
 
 
 @pytest.mark.parametrize(
@@ -31,3 +35,11 @@ def test_a_deployment_follows_its_setting_and_its_galleries(
     made_with = PackId(recorded) if recorded else None
     choice = choose_pack(PackId(setting), made_with, {*map(PackIdentity, answering)}, moving=moving)
     assert choice == Choice(PackId(pack), contradicts=contradicts)
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_the_setting_for_jpeg_2000_reaches_the_engine(tmp_path: Path, accepted: bool) -> None:
+    with composed(tmp_path, jpeg2000=accepted) as (deployment, _):
+        engine = load_pack(deployment, PackId("builtin"))
+    assert isinstance(engine, PackEngine)
+    assert engine.jpeg_2000 is accepted

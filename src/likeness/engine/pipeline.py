@@ -37,6 +37,8 @@ class PackEngine:
     recognisers: tuple[Recogniser, ...]
     pad_models: tuple[PadModel, ...] = ()
     stored_calibration: Calibration | None = None
+    jpeg_2000: bool = False
+    """Whether photos may be JPEG 2000."""
 
     @property
     def calibration(self) -> Calibration:
@@ -53,10 +55,10 @@ class PackEngine:
         return bool(self.pad_models)
 
     def decode(self, photo: bytes) -> Image:
-        return photos.decode(photo)
+        return photos.decode(photo, jpeg_2000=self.jpeg_2000)
 
     def locate(self, photo: bytes, *, policy: FacePolicy = FacePolicy.LARGEST) -> Subject:
-        header = photos.read_header(photo)
+        header = photos.read_header(photo, jpeg_2000=self.jpeg_2000)
         with photos.Picture(header) as picture:
             return self._locate(header, picture, policy)
 
@@ -75,7 +77,7 @@ class PackEngine:
         return Subject(image, face, reduction, header.size)
 
     def analyse(self, photo: bytes, *, use: Use, policy: FacePolicy = FacePolicy.LARGEST) -> Face:
-        header = photos.read_header(photo)
+        header = photos.read_header(photo, jpeg_2000=self.jpeg_2000)
         with photos.Picture(header) as picture:
             subject = self._locate(header, picture, policy)
             image, face = subject.image, subject.detection

@@ -89,7 +89,13 @@ def load_pack(deployment: Deployment, pack: PackId) -> Engine:
     from likeness.engine.packs.loading import load_engine as load  # noqa: PLC0415  importing it takes a second
 
     settings = deployment.settings
-    return load(pack, models_dir=settings.models_dir, mirror=settings.models_mirror, provider=settings.provider)
+    return load(
+        pack,
+        models_dir=settings.models_dir,
+        mirror=settings.models_mirror,
+        provider=settings.provider,
+        jpeg_2000=settings.jpeg2000,
+    )
 
 
 def serves_passively(deployment: Deployment) -> bool:

@@ -78,6 +78,7 @@ def load_pack(pack: str | None) -> Engine:
         models_dir=settings.models_dir,
         mirror=settings.models_mirror,
         provider=settings.provider,
+        jpeg_2000=settings.jpeg2000,
     )
 
 

@@ -25,7 +25,9 @@ def photo_analysts(settings: Settings, engine: Engine, namespace: Callable[[], s
         with _actors(settings, engine, namespace()) as actors:
             yield actors
     elif settings.engine == "processes":
-        recipe = Recipe(engine.pack.id, settings.models_dir, settings.models_mirror, settings.provider)
+        recipe = Recipe(
+            engine.pack.id, settings.models_dir, settings.models_mirror, settings.provider, settings.jpeg2000
+        )
         with PhotoProcesses(recipe, settings.workers) as processes:
             log.info("photos are analysed in %d processes", settings.workers)
             yield processes

@@ -66,6 +66,7 @@ class PhotoActor:
                 models_dir=settings.models_dir,
                 mirror=settings.models_mirror,
                 provider=settings.provider,
+                jpeg_2000=settings.jpeg2000,
             )
             if engine.pack.identity != pack:
                 raise SetupError(f"a photo actor has {engine.pack.identity} in the place of {pack}")

@@ -48,6 +48,7 @@ class Recipe:
     models_dir: Path
     mirror: Path | None = None
     provider: Provider = "cpu"
+    jpeg_2000: bool = False
 
 
 class PhotoProcesses:
@@ -177,7 +178,7 @@ def answer_photos(connection: Connection, load: Callable[[Recipe], Engine]) -> N
     said = json.loads(connection.recv_bytes())
     mirror = said["mirror"] and Path(said["mirror"])
     try:
-        engine = load(Recipe(said["pack"], Path(said["models_dir"]), mirror, said["provider"]))
+        engine = load(Recipe(**{**said, "models_dir": Path(said["models_dir"]), "mirror": mirror}))
     except SetupError as error:
         connection.send_bytes(str(error).encode())
         return
@@ -194,7 +195,13 @@ def _load(recipe: Recipe) -> Engine:
     from likeness.engine.packs.loading import load_engine  # noqa: PLC0415
 
     cv2.setNumThreads(1)
-    return load_engine(recipe.pack, models_dir=recipe.models_dir, mirror=recipe.mirror, provider=recipe.provider)
+    return load_engine(
+        recipe.pack,
+        models_dir=recipe.models_dir,
+        mirror=recipe.mirror,
+        provider=recipe.provider,
+        jpeg_2000=recipe.jpeg_2000,
+    )
 
 
 def main(load: Callable[[Recipe], Engine] = _load) -> None:

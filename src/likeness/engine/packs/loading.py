@@ -35,13 +35,14 @@ def load_engine(
     mirror: Path | None = None,
     threads: int = 1,
     provider: Provider = "cpu",
+    jpeg_2000: bool = False,
 ) -> Engine:
     """Load a pack.
 
     Its name is ``auto`` (the best pack with available weights), ``builtin``, ``best``, ``fast``, one of your own, or
     ``fake``. Missing weights come from installed packages, the ``mirror`` folder or the pack's pinned addresses. They
-    are verified and stored in ``models_dir``. ``threads`` is the number of threads for one call. Raises SetupError,
-    which says how the operator can correct the cause.
+    are verified and stored in ``models_dir``. ``threads`` is the number of threads for one call. ``jpeg_2000``
+    accepts photos in this format, too. Raises SetupError, which says how the operator can correct the cause.
     """
     if pack in FAKES:
         return FAKES[pack]()
@@ -64,6 +65,7 @@ def load_engine(
         ),
         pad_models=tuple(_pad_models(catalogue, load)),
         stored_calibration=manifest.calibration.calibration if manifest.calibration else None,
+        jpeg_2000=jpeg_2000,
     )
 
 

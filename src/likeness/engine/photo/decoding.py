@@ -1,9 +1,9 @@
 """From photo bytes to pixels. Only this module passes untrusted bytes to an image decoder.
 
-Our own readers check the file's structure first (:mod:`likeness.engine.photo.jpeg`, :mod:`likeness.engine.photo.png`).
-They apply the budgets of :mod:`likeness.engine.photo.header`. They pass only the parts that make pixels to OpenCV
-(JPEG) or to Pillow (PNG, and JPEG in CMYK). Pillow's pixels are converted to RGB in bands, so that there is no second
-copy of the whole.
+Our own readers check the file's structure first: :mod:`likeness.engine.photo.jpeg`, :mod:`likeness.engine.photo.png`,
+and :mod:`likeness.engine.photo.jpeg2000` where the deployment accepts that. They apply the budgets of
+:mod:`likeness.engine.photo.header`. They pass only the parts that make pixels to OpenCV (JPEG) or to Pillow (PNG,
+JPEG 2000, and JPEG in CMYK). Pillow's pixels are converted to RGB in bands, so that there is no second copy of them.
 """
 
 import io
@@ -16,12 +16,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from PIL import JpegImagePlugin, PngImagePlugin
+from PIL import Jpeg2KImagePlugin, JpegImagePlugin, PngImagePlugin
 
 from likeness.engine.base import Image
-from likeness.engine.photo import jpeg, png
+from likeness.engine.photo import jpeg, jpeg2000, png
 from likeness.engine.photo.budget import SHARED, PixelBudget
-from likeness.engine.photo.header import Header, Reduction
+from likeness.engine.photo.header import Format, Header, Reduction
 from likeness.errors import InvalidImage, UnsupportedMediaType
 
 _DECODER_FAULTS = (
@@ -47,17 +47,17 @@ _WHITE = 255
 _BAND_PIXELS = 1 << 18
 
 
-def decode(photo: bytes) -> Image:
+def decode(photo: bytes, *, jpeg_2000: bool = False) -> Image:
     """Decode a JPEG or PNG to an upright RGB image. Above ``header.FINEST_PIXELS``, its sides are halved.
 
-    Raises UnsupportedMediaType for any other format. Raises InvalidImage for damage, decompression bombs and a false
-    header.
+    ``jpeg_2000`` accepts this format, too. Raises UnsupportedMediaType for any other one. Raises InvalidImage for
+    damage, decompression bombs and a false header.
     """
-    header = read_header(photo)
+    header = read_header(photo, jpeg_2000=jpeg_2000)
     return decode_pixels(header, reduction=header.finest)
 
 
-def read_header(photo: bytes) -> Header:
+def read_header(photo: bytes, *, jpeg_2000: bool = False) -> Header:
     """Detect the format and check the file's structure, without decoding a pixel.
 
     Raises the errors of :func:`decode`.
@@ -66,13 +66,17 @@ def read_header(photo: bytes) -> Header:
         return jpeg.read_jpeg_header(photo)
     if photo.startswith(png.SIGNATURE):
         return png.read_png_header(photo)
+    if photo.startswith(jpeg2000.SIGNATURES):
+        if jpeg_2000:
+            return jpeg2000.read_jpeg2000_header(photo)
+        raise UnsupportedMediaType("The photo must be a JPEG or PNG file. This server does not accept JPEG 2000.")
     raise UnsupportedMediaType("The photo must be a JPEG or PNG file.")
 
 
 def decode_pixels(header: Header, *, reduction: Reduction = 1) -> Image:
     """Decode to an upright RGB image with sides ``reduction`` times smaller (rounded up). Raises InvalidImage."""
     try:
-        pixels = _jpeg_pixels(header, reduction) if header.format == "JPEG" else _png_pixels(header, reduction)
+        pixels = _PIXELS[header.format](header, reduction)
     except _DECODER_FAULTS:
         raise InvalidImage(f"The {header.format} file is damaged and cannot be decoded.") from None
     return _upright(pixels, header.orientation)
@@ -165,6 +169,20 @@ def _png_pixels(header: Header, reduction: Reduction) -> Image:
 
     with PngImagePlugin.PngImageFile(io.BytesIO(header.stream)) as picture:
         return _in_bands(picture, reduction, shown)
+
+
+def _jpeg2000_pixels(header: Header, reduction: Reduction) -> Image:
+    with Jpeg2KImagePlugin.Jpeg2KImageFile(io.BytesIO(header.stream)) as picture:
+        if picture.mode not in {"L", "RGB"}:
+            raise ValueError("neither grey nor RGB")
+        return _in_bands(picture, reduction, lambda band: np.asarray(band.convert("RGB")))
+
+
+_PIXELS: dict[Format, Callable[[Header, Reduction], Image]] = {
+    "JPEG": _jpeg_pixels,
+    "PNG": _png_pixels,
+    "JPEG 2000": _jpeg2000_pixels,
+}
 
 
 def _on_white(layer: NDArray[np.uint8]) -> Image:

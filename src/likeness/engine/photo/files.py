@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from likeness.engine.photo import jpeg, png
+from likeness.engine.photo import jpeg, jpeg2000, png
 
 Kind = Literal["hidden", "thumbnail", "no photo"]
-_ENDINGS = frozenset({".jpg", ".jpeg", ".png"})
-_SIGNATURES = (jpeg.SIGNATURE, png.SIGNATURE)
+_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".jp2", ".j2k"})
+_SIGNATURES = (jpeg.SIGNATURE, png.SIGNATURE, *jpeg2000.SIGNATURES)
 _THUMBNAIL_FOLDERS = frozenset({"thumbnails", "thumbs", "@eadir", "__macosx"})
 """Folders in which picture viewers, network storage and macOS keep small copies and their own files."""
 _THUMBNAIL = re.compile(r"(^|[-_. ])thumb(nail)?s?([-_. ]|$)", re.IGNORECASE)

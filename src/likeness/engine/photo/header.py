@@ -16,10 +16,10 @@ from likeness.errors import InvalidImage
 
 Reduction = Literal[1, 2, 4, 8]
 """The divisor of each side during decoding."""
-Format = Literal["JPEG", "PNG"]
+Format = Literal["JPEG", "PNG", "JPEG 2000"]
 
 SIDE_MAX = 12_000
-PIXELS_MAX: dict[Format, int] = {"JPEG": 8192 * 6144, "PNG": 6144 * 4096}
+PIXELS_MAX: dict[Format, int] = {"JPEG": 8192 * 6144, "PNG": 6144 * 4096, "JPEG 2000": 2048 * 2048}
 FINEST_PIXELS = 4096 * 3072
 """The most decoded pixels; no network uses more. A face of 1/64 of the longer side is still 64 pixels wide."""
 BYTES_PER_PIXEL = 8

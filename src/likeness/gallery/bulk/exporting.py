@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from likeness.engine.photo import jpeg2000, png
 from likeness.errors import SetupError
 from likeness.gallery.repository import Entry, GalleryRepository
 from likeness.kit.files import replacing
@@ -23,7 +24,8 @@ from likeness.tenants.service import Tenant
 
 COLUMNS = ("oneToNVerificationId", "externalId", "metadata", "quality", "imageStored", "createdAt", "photo")
 _PAGE = 500
-_PNG = b"\x89PNG"
+_ENDINGS = {png.SIGNATURE: ".png", jpeg2000.SIGNATURE: ".jp2", jpeg2000.CODESTREAM: ".j2k"}
+"""By a file's first bytes. All others are JPEG."""
 ReadPhoto = Callable[[str], Awaitable[bytes | None]]
 """Gives a stored photo by its id, or None."""
 
@@ -94,7 +96,8 @@ def _make_folder(images: Path) -> None:
 
 
 def _put(images: Path, entry: Entry, photo: bytes, relative_to: Path) -> str:
-    path = images / f"{entry.id}{'.png' if photo.startswith(_PNG) else '.jpg'}"
+    ending = next((ending for start, ending in _ENDINGS.items() if photo.startswith(start)), ".jpg")
+    path = images / f"{entry.id}{ending}"
     with open(path, "wb", opener=private) as file:
         file.write(photo)
     return os.path.relpath(path.resolve(), relative_to.resolve())
