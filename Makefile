@@ -1,6 +1,6 @@
 # Two commands: `make run` sets up, starts and checks the server; `make test` runs the tests.
 .DEFAULT_GOAL := help
-.PHONY: help run unit test test-all test-shards cov check check-js fix docs sbom bench
+.PHONY: help run unit test test-all test-shards cov fuzz check check-js fix docs sbom bench
 
 UV := sh scripts/uv
 NODE_TOOLS := tests/conformance/node_modules/.bin
@@ -34,6 +34,10 @@ cov: ## run the tests as `make test` does, and print their branch coverage
 	@$(UV) run --no-sync coverage run -m pytest -n 2 -q -m "not long" $(ARGS)
 	@$(UV) run --no-sync coverage combine --quiet
 	@$(UV) run --no-sync coverage report
+
+fuzz: ## fuzz decoders, forms, JSON, socket messages and the native scan; SECONDS=600, ARGS names targets; needs clang
+	@$(UV) sync --quiet --locked --all-extras --group test --group fuzz
+	@nice $(UV) run --no-sync python tests/fuzz/run.py $(or $(SECONDS),600) $(ARGS)
 
 check: check-js ## lint, types, import rules
 	@$(UV) sync --quiet --locked --all-extras --group test

@@ -153,12 +153,22 @@ def test_what_is_no_object_of_ours(body: bytes) -> None:
         read_object(body)
 
 
-def test_a_long_text_is_no_label_and_no_name() -> None:
+def test_a_long_text_is_no_label() -> None:
     long_text = "a" * (LONG_BYTES + 1)
     assert isinstance(read_object(json.dumps({"b": {"a": long_text}}).encode())["b"]["a"], LongText)
-    (name,) = read_object(json.dumps({long_text: 1}).encode())
-    assert len(name) < 64
 
 
 def test_a_byte_order_mark_is_passed_over() -> None:
     assert read_object(b'\xef\xbb\xbf{"a":1}') == {"a": 1}
+
+
+def test_a_long_name_is_refused_and_shows_nothing_of_the_process() -> None:
+    with pytest.raises(ValueError, match="a member whose name is too long"):
+        read_object(b'{"%b": 1}' % (b"A" * (LONG_BYTES + 1)))
+
+
+@pytest.mark.parametrize("other", [b"\xca", b"\x00\x00", "é".encode()[:1]])
+def test_an_escape_beside_bytes_of_no_text_is_refused_with_a_reason(other: bytes) -> None:
+    value = read_object(b'{"a": "%b\\n%b"}' % (b"A" * LONG_BYTES, other))["a"]
+    with pytest.raises(ValueError, match=r"malformed escape|not ASCII"):
+        text_of(value)

@@ -36,7 +36,10 @@ class LongText:
     escaped: memoryview
 
     def chunks(self) -> Iterator[bytes]:
-        """Give the text in UTF-8, chunk by chunk. Raises ValueError for a malformed escape."""
+        """Give the text in UTF-8, chunk by chunk.
+
+        Raises ValueError for a malformed escape, and for an escape beside bytes that are not UTF-8.
+        """
         at = 0
         while at < len(self.escaped):
             chunk = bytes(self.escaped[at : at + CHUNK_BYTES])
@@ -47,9 +50,11 @@ class LongText:
                     at -= len(chunk) - cut
                     chunk = chunk[:cut]
                 try:
-                    chunk = json.loads(b'"%b"' % chunk).encode(errors="surrogatepass")
+                    chunk = json.loads((b'"%b"' % chunk).decode()).encode(errors="surrogatepass")
                 except json.JSONDecodeError as error:
                     raise ValueError("has a malformed escape") from error
+                except UnicodeDecodeError as error:  # a long text is base64, which is ASCII
+                    raise ValueError("has bytes that are not ASCII") from error
             yield chunk
 
 
@@ -63,6 +68,8 @@ def read_object(body: bytes | bytearray) -> dict[str, Any]:
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = {name: long_texts.get(value, value) if isinstance(value, str) else value for name, value in pairs}
+        if not long_texts.keys().isdisjoint(found):
+            raise ValueError("The body has a member whose name is too long")
         if len(found) != len(pairs):
             raise ValueError("The body has a member twice")
         return found
