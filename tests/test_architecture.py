@@ -56,7 +56,7 @@ def test_no_folder_is_crowded() -> None:
 
 def test_tests_mirror_the_package() -> None:
     folders = {test.relative_to(REPOSITORY / "tests").parent for test in (REPOSITORY / "tests").glob("*/**/test_*.py")}
-    others = {"api", "benchmarks", "browser", "clients", "conformance", "deploy", "faults"}
+    others = {"api", "benchmarks", "browser", "clients", "conformance", "deploy", "faults", "fuzz"}
     assert not [each for each in folders if each.parts[0] not in others and not (PACKAGE / each).is_dir()]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.engine.photo.decoding import decode_pixels, read_header
+from likeness.engine.photo.header import Reduction
 from likeness.errors import InvalidImage, InvalidInput, UnsupportedMediaType
 from likeness.index import compiled
 from likeness.index.exact import ExactIndex
@@ -25,6 +26,7 @@ from likeness.web.form import MOST_PARTS, read_form
 from likeness.web.json_object import LONG_BYTES, LongText, read_object
 from likeness.web.wire import decode_base64
 
+REDUCTIONS: tuple[Reduction, ...] = (1, 2, 4, 8)
 PIXELS = 1 << 20
 """Larger photos are not decoded here: each would take a second."""
 
@@ -36,7 +38,7 @@ def photo(data: bytes) -> None:
         header.check_memory()
         if header.width * header.height > PIXELS:
             return
-        for reduction in (1, 2):
+        for reduction in REDUCTIONS:
             pixels = decode_pixels(header, reduction=reduction)
             width, height = header.size
             assert pixels.dtype == np.uint8

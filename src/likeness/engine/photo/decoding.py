@@ -147,7 +147,10 @@ def _ink_pixels(header: Header, reduction: Reduction) -> Image:
 
     with JpegImagePlugin.JpegImageFile(io.BytesIO(header.stream)) as picture:
         picture.draft("CMYK", (max(header.width // reduction, 1), max(header.height // reduction, 1)))
-        return _in_bands(picture, 1, shown)
+        # Pillow reduces both sides by less if one of them has fewer pixels than the reduction.
+        sizes = {each: (-(-header.width // each), -(-header.height // each)) for each in _JPEG_MODES}
+        done = next(each for each, size in sizes.items() if size == picture.size)
+        return _in_bands(picture, reduction // done, shown)
 
 
 def _png_pixels(header: Header, reduction: Reduction) -> Image:
@@ -193,7 +196,7 @@ def _on_white(layer: NDArray[np.uint8]) -> Image:
     return np.asarray(cv2.bitwise_not(darkness, dst=darkness), np.uint8)
 
 
-def _in_bands(picture: Pillow.Image, reduction: Reduction, shown: Callable[[Pillow.Image], Image]) -> Image:
+def _in_bands(picture: Pillow.Image, reduction: int, shown: Callable[[Pillow.Image], Image]) -> Image:
     """Convert a picture to RGB band by band, with its sides divided by ``reduction``."""
     width, height = picture.size
     pixels = np.empty((-(-height // reduction), -(-width // reduction), 3), np.uint8)
