@@ -17,9 +17,11 @@ from likeness.access.clients import Clients
 from likeness.access.secrets import ClientSecrets
 from likeness.access.shared_limits import share_limits
 from likeness.access.signing_keys import SigningKeys
+from likeness.audit.actions import Action
+from likeness.audit.actor import SERVER
 from likeness.audit.seals import KEPT_NAME, Seals
 from likeness.audit.signing import StatementSigner
-from likeness.audit.trail import Trail
+from likeness.audit.trail import Trail, note
 from likeness.audit.upkeep import keep_sealed
 from likeness.errors import ServiceUnavailable, SetupError
 from likeness.kit.clock import Clock, SystemClock
@@ -27,6 +29,8 @@ from likeness.kit.envelope import FileKeyProvider, KeyProvider, new_data_key
 from likeness.kit.repeating import repeat_forever
 from likeness.settings import Settings
 from likeness.store import migrations
+from likeness.store.authentic.rows import RowKey
+from likeness.store.authentic.upgrade import authenticate_rows
 from likeness.store.database import Database
 from likeness.store.facts import read_fact, record_fact
 from likeness.store.move.rows import read_mark
@@ -42,6 +46,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("likeness")
 KEY_FACT = "deployment_key"
 """A random key, sealed with the master key. A key that does not open it is another deployment's master key."""
+KEY_CONTEXT = "deployment_key of authentic rows"
+"""What the key is bound to when it is sealed. In older versions that was ``KEY_FACT``, and rows had no MACs. Nobody can
+make the older form without the master key, so nobody can have this version take altered rows as they are.
+"""
 OLD_KEY_FACT = "cursor_key"
 """The name of an older deployment's sealed key. A deployment may have none."""
 
@@ -167,13 +175,17 @@ def open_deployment(settings: Settings, clock: Clock | None = None) -> Deploymen
     clock = clock or SystemClock()
     database = Database(settings.database_address, shared=settings.shares_galleries)
     try:
-        key = _open_key(settings, database, keys)
+        key, context = _open_key(settings, database, keys)
+        trail_key, signer = _derived(key, "audit trail"), _signer(key)
+        trail = Trail(trail_key, clock)
+        database.keep(trail)
+        database.authenticate(_row_key(key, trail))
+        if context != KEY_CONTEXT:
+            authenticate_rows(database)
+            database.write_now(partial(_rows_are_authentic, sealed=keys.wrap(key, KEY_CONTEXT)))
     except BaseException:
         database.close()
         raise
-    trail_key, signer = _derived(key, "audit trail"), _signer(key)
-    trail = Trail(trail_key, clock)
-    database.keep(trail)
     return Deployment(
         settings=settings,
         clock=clock,
@@ -188,8 +200,20 @@ def open_deployment(settings: Settings, clock: Clock | None = None) -> Deploymen
     )
 
 
-def _open_key(settings: Settings, database: Database, keys: KeyProvider) -> bytes:
-    """Give the deployment's key.
+def _row_key(key: bytes, trail: Trail) -> RowKey:
+    """Give the key of the deployment's rows. An altered row leaves a record in the audit trail."""
+    rows = RowKey(_derived(key, "rows"))
+    rows.report = lambda table, name: trail.record(Action.ALTERATION, f"{table} {name}", actor=SERVER)
+    return rows
+
+
+def _rows_are_authentic(connection: Connection, *, sealed: bytes) -> None:
+    record_fact(connection, KEY_FACT, sealed.hex())
+    note(connection, Action.AUTHENTICATION, None)
+
+
+def _open_key(settings: Settings, database: Database, keys: KeyProvider) -> tuple[bytes, str]:
+    """Give the deployment's key, and the context that it is sealed with.
 
     Raises SetupError when the master key belongs to other data, or the data is missing.
     """
@@ -203,7 +227,7 @@ def _open_key(settings: Settings, database: Database, keys: KeyProvider) -> byte
         raise _no_database(settings)
     if not any(_opens(keys, *each) for each in used):
         raise _wrong_key(settings)
-    return _make_key(database, keys)
+    return _make_key(database, keys, KEY_FACT), KEY_FACT
 
 
 def move_token(connection: Connection, *, settings: Settings, purpose: str) -> str:
@@ -214,29 +238,37 @@ def move_token(connection: Connection, *, settings: Settings, purpose: str) -> s
     sealed = read_fact(connection, KEY_FACT)
     if sealed is None:
         raise _no_database(settings)
-    key = _unwrap_key(settings, sealed, FileKeyProvider.read(settings.master_key_file))
+    key, _ = _unwrap_key(settings, sealed, FileKeyProvider.read(settings.master_key_file))
     return _derived(key, f"move to {purpose}").hex()
 
 
 def signer_of(sealed_key: str, keys: KeyProvider) -> StatementSigner:
     """Give what signs a deployment's statements, by its sealed key. Raises SetupError for another master key."""
-    return _signer(keys.unwrap(bytes.fromhex(sealed_key), KEY_FACT))
+    return _signer(_opened_key(sealed_key, keys)[0])
 
 
 def _signer(key: bytes) -> StatementSigner:
     return StatementSigner(_derived(key, "signed statements"))
 
 
-def _unwrap_key(settings: Settings, sealed: str, keys: KeyProvider) -> bytes:
+def _unwrap_key(settings: Settings, sealed: str, keys: KeyProvider) -> tuple[bytes, str]:
     try:
-        return keys.unwrap(bytes.fromhex(sealed), KEY_FACT)
+        return _opened_key(sealed, keys)
     except SetupError as error:
         raise _wrong_key(settings) from error
 
 
-def _make_key(database: Database, keys: KeyProvider) -> bytes:
+def _opened_key(sealed: str, keys: KeyProvider) -> tuple[bytes, str]:
+    """Give the deployment's key, and the context that it is sealed with. Raises SetupError."""
+    try:
+        return keys.unwrap(bytes.fromhex(sealed), KEY_CONTEXT), KEY_CONTEXT
+    except SetupError:
+        return keys.unwrap(bytes.fromhex(sealed), KEY_FACT), KEY_FACT
+
+
+def _make_key(database: Database, keys: KeyProvider, context: str = KEY_CONTEXT) -> bytes:
     key = new_data_key()
-    database.write_now(partial(record_fact, name=KEY_FACT, value=keys.wrap(key, KEY_FACT).hex()))
+    database.write_now(partial(record_fact, name=KEY_FACT, value=keys.wrap(key, context).hex()))
     return key
 
 

@@ -21,7 +21,7 @@ from likeness.deployment import Deployment
 from likeness.engine.analysts.base import Analysts
 from likeness.engine.base import Engine
 from likeness.errors import ServiceUnavailable
-from likeness.gallery.repository import count_deletions
+from likeness.gallery.maintenance.photo_rows import count_deletions
 from likeness.gallery.views import STATES, HasCondition
 from likeness.kit.admission import Admission
 from likeness.kit.metrics import LabelledValues, Reading, RisingReading, write_metrics

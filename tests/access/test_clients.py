@@ -13,7 +13,7 @@ from likeness.access.clients import FRESH_SECONDS, MOST_SECRETS, ClientCredentia
 from likeness.access.schemas import ClientSettings
 from likeness.access.scopes import Scope
 from likeness.deployment import initialise, open_deployment
-from likeness.errors import Conflict, NotFound, ServiceUnavailable
+from likeness.errors import Conflict, NotFound, ServiceUnavailable, SetupError
 from likeness.kit.clock import MovableClock
 from likeness.kit.ids import new_id
 from likeness.store.tables import clients as table
@@ -134,13 +134,15 @@ def test_a_client_that_was_read_is_known_while_the_database_is_away(
         asyncio.run(clients.enabled(second.client_id))
 
 
-def test_a_client_whose_settings_are_damaged_may_do_nothing(clients: Clients, first: ClientCredentials) -> None:
+def test_a_client_whose_settings_were_altered_may_do_nothing(clients: Clients, first: ClientCredentials) -> None:
     damage = update(table).where(table.c.id == first.client_id).values(settings={"networks": ["everywhere"]})
     clients._database.write_now(lambda c: c.execute(damage))
     assert asyncio.run(clients.enabled(first.client_id)) is None
     assert works(clients, first) == [False]
-    clients.change_settings(first.client_id, ClientSettings())
-    assert works(clients, first) == [True]
+    with pytest.raises(SetupError, match="was altered"):  # it would make the rest of the row authentic
+        clients.change_settings(first.client_id, ClientSettings())
+    clients.disable(first.client_id)
+    assert not clients.get(first.client_id).authentic
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.templates import blocks
 from likeness.gallery.templates.blocks import seal_span
 from likeness.gallery.templates.sealing import seal_template
+from likeness.kit.envelope import HEAD_BYTES
 from likeness.store.images import ImageStore
 from likeness.store.tables import gallery_blocks, gallery_templates
 from likeness.tenants.service import Tenant
@@ -40,7 +41,7 @@ def resealed(*values: float) -> Callable[[Tenant, str, bytes], bytes]:
     """Seal another template in its place. One value is repeated to the full length."""
 
     def seal(tenant: Tenant, entry_id: str, sealed: bytes) -> bytes:
-        size = (len(sealed) - 28) // 4
+        size = (len(sealed) - HEAD_BYTES - 28) // 4
         numbers = np.resize(np.array(values, np.float32), size) if len(values) == 1 else np.array(values, np.float32)
         return seal_template(tenant, numbers, pack=PACK, entry_id=entry_id)
 

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from likeness.errors import ServiceUnavailable
 from likeness.kit.ids import new_id
 from likeness.sessions.schemas import LONGEST_URL, SessionOptions
+from likeness.store.authentic.rows import row_key_of
 from likeness.store.tables import face_sessions
 from scripted_sessions import Checks, browsing, open_session
 from servers import Api, Server, calling
@@ -83,8 +84,15 @@ def test_an_address_is_measured_as_it_is_stored(caller: Api, url: str) -> None:
 
 
 def with_options(server: Server, session_id: str, options: Any) -> None:
-    change = update(face_sessions).where(face_sessions.c.id == session_id).values(options=options)
-    server.deployment.database.write_now(lambda c: c.execute(change))
+    """Store options, as another version might write them."""
+
+    def change(connection: Connection) -> None:
+        mine = face_sessions.c.id == session_id
+        values = {**connection.execute(select(face_sessions).where(mine)).one()._mapping, "options": options}
+        values["mac"] = row_key_of(connection).mac(face_sessions, values)
+        connection.execute(update(face_sessions).where(mine).values(values))
+
+    server.deployment.database.write_now(change)
 
 
 def test_a_session_whose_options_do_not_read_is_carried_out_and_ends(caller: Api, checks: Checks) -> None:
@@ -104,6 +112,7 @@ def add_copies(server: Server, session_id: str, count: int, **changes: Any) -> N
         row = connection.execute(select(face_sessions).where(face_sessions.c.id == session_id)).one()
         for nth in range(count):
             copy = {**row._mapping, "id": new_id(), "expires_at": row.expires_at - 1 - nth % 7, **changes}
+            copy["mac"] = row_key_of(connection).mac(face_sessions, copy)
             connection.execute(insert(face_sessions).values(copy))
 
     server.deployment.database.write_now(change)

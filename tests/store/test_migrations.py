@@ -1,5 +1,6 @@
 """The database's versions, up and down. The newest one has the tables of the code."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
-from likeness.access.repository import SecretRow, find_client
+from likeness.access.repository import SecretRow
 from likeness.access.schemas import ClientSettings
 from likeness.store import migrations
 from likeness.store.tables import metadata
@@ -60,7 +61,7 @@ def test_a_gallery_from_before_it_had_packs_gets_that_of_its_templates(url: str,
         connection.execute(text("INSERT INTO gallery_templates VALUES (:key, 'builtin@1', x'00')"), keys)
     migrations.upgrade(url)
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT * FROM galleries")).all() == [("full", "builtin@1", None, 0)]
+        assert connection.execute(text("SELECT * FROM galleries")).all() == [("full", "builtin@1", None, 0, None)]
         assert connection.execute(text("SELECT count(*) FROM gallery_templates")).scalar() == 2
     engine.dispose()
 
@@ -73,10 +74,9 @@ def test_a_clients_secret_is_kept_when_there_may_be_several(url: str, engine: En
         connection.execute(text("INSERT INTO clients VALUES ('c', 't', 'c', 'abc', '[]', 5, NULL)"))
     migrations.upgrade(url)
     with engine.connect() as connection:
-        client = find_client(connection, "c")
-    assert client is not None
-    assert client.secrets == (SecretRow("first", "abc", 5),)
-    assert client.settings == ClientSettings()
+        secrets, settings = connection.execute(text("SELECT secrets, settings FROM clients")).one()
+    assert [SecretRow(**secret) for secret in json.loads(secrets)] == [SecretRow("first", "abc", 5)]
+    assert ClientSettings.model_validate_json(settings) == ClientSettings()
     command.downgrade(configuration, "e81f04c7d25b")
     with engine.connect() as connection:
         assert connection.execute(text("SELECT secret_hash FROM clients")).scalar_one() == "abc"

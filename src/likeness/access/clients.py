@@ -99,7 +99,9 @@ class Clients:
 
         def change(connection: Connection) -> None:
             _found(connection, client_id)
-            repository.set_client_settings(connection, client_id, settings, scopes=sorted(scopes))
+            repository.set_client_settings(
+                connection, client_id, settings, scopes=sorted(scopes), now=self._clock.now()
+            )
 
         self._database.write_now(change)
         self._forget(client_id)
@@ -109,7 +111,7 @@ class Clients:
 
         def change(connection: Connection) -> None:
             _found(connection, client_id)
-            repository.set_client_settings(connection, client_id, settings)
+            repository.set_client_settings(connection, client_id, settings, now=self._clock.now())
 
         self._database.write_now(change)
         self._forget(client_id)
@@ -132,7 +134,7 @@ class Clients:
                 raise Conflict(
                     f"The client has {len(live)} secrets already: end one first (`likeness client end-secret`)."
                 )
-            repository.set_secrets(connection, client_id, [*live, secret])
+            repository.set_secrets(connection, client_id, [*live, secret], now=now)
 
         self._database.write_now(change)
         return credentials
@@ -145,7 +147,7 @@ class Clients:
             kept = [secret for secret in secrets if secret.id != secret_id]
             if len(kept) == len(secrets):
                 raise NotFound(f"The client has no secret {secret_id!r}; `likeness client secrets` shows them.")
-            repository.set_secrets(connection, client_id, kept)
+            repository.set_secrets(connection, client_id, kept, now=self._clock.now())
 
         self._database.write_now(change)
 

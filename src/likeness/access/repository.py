@@ -1,16 +1,19 @@
 """Clients in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, Text, Update, cast, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, Text, cast, delete, insert, select, update
 
 from likeness.access.schemas import ClientSettings, Scores
 from likeness.audit.actions import Action
 from likeness.audit.trail import note
+from likeness.errors import SetupError
+from likeness.store.authentic.rows import row_key_of
 from likeness.store.tables import clients, used_assertions
+from likeness.tenants.register import enter_client, register_of
 from likeness.web.addresses import PeerAddress
 
 
@@ -43,10 +46,12 @@ class ClientRow:
     settings: ClientSettings | None
     """None if the stored settings are damaged. Such a client may do nothing."""
     disabled: bool = False
+    authentic: bool = True
+    """Whether the row is the newest one that Likeness wrote for the client. Otherwise the client may do nothing."""
 
     @property
     def enabled(self) -> bool:
-        return not self.disabled and self.settings is not None
+        return self.authentic and not self.disabled and self.settings is not None
 
     @property
     def certificates(self) -> tuple[str, ...]:
@@ -61,82 +66,117 @@ class ClientRow:
         return self.enabled and self.settings is not None and self.settings.allows(address)
 
 
-def _client(row: Row[Any]) -> ClientRow:
+def _client(row: Row[Any], *, authentic: bool) -> ClientRow:
+    if not authentic:
+        return ClientRow(row.id, row.tenant_id, row.name, (), (), None, authentic=False)
     try:
         settings = ClientSettings.model_validate(row.settings)
     except ValidationError:
         settings = None
     secrets = tuple(SecretRow(**secret) for secret in row.secrets)
-    return ClientRow(
-        row.id, row.tenant_id, row.name, tuple(row.scopes), secrets, settings, disabled=row.disabled_at is not None
-    )
+    scopes, disabled = tuple(row.scopes), row.disabled_at is not None
+    return ClientRow(row.id, row.tenant_id, row.name, scopes, secrets, settings, disabled=disabled)
+
+
+def _clients(connection: Connection, query: Select[Any]) -> list[ClientRow]:
+    """Give the clients of a query for whole rows."""
+    rows = connection.execute(query).all()
+    registers = {tenant_id: register_of(connection, tenant_id) for tenant_id in {row.tenant_id for row in rows}}
+    return [_client(row, authentic=_is_newest(connection, row, registers[row.tenant_id])) for row in rows]
+
+
+def _is_newest(connection: Connection, row: Row[Any], register: Mapping[str, str]) -> bool:
+    key = row_key_of(connection)
+    if not key.is_authentic(clients, row._asdict(), row.mac):
+        return False
+    if register.get(row.id) == row.mac.hex():
+        return True
+    key.raise_alarm(clients, row.id)
+    return False
 
 
 def add_client(connection: Connection, row: ClientRow, *, created_at: float) -> None:
-    """Store a new client."""
+    """Store a new client. Raises SetupError if the tenant's row is not authentic."""
     assert row.settings is not None
-    connection.execute(
-        insert(clients).values(
-            id=row.id,
-            tenant_id=row.tenant_id,
-            name=row.name,
-            scopes=list(row.scopes),
-            secrets=_stored(row.secrets),
-            settings=row.settings.model_dump(mode="json", exclude_unset=True),
-            created_at=created_at,
-        )
-    )
+    values = {
+        "id": row.id,
+        "tenant_id": row.tenant_id,
+        "name": row.name,
+        "scopes": list(row.scopes),
+        "secrets": _stored(row.secrets),
+        "settings": row.settings.model_dump(mode="json", exclude_unset=True),
+        "created_at": created_at,
+        "disabled_at": None,
+    }
+    mac = row_key_of(connection).mac(clients, values)
+    enter_client(connection, row.tenant_id, row.id, mac, now=created_at)
+    connection.execute(insert(clients).values(**values, mac=mac))
     note(connection, Action.CLIENT_CREATION, row.id, tenant=row.tenant_id)
 
 
 def find_client(connection: Connection, client_id: str) -> ClientRow | None:
     """Give a client, also a disabled one, or None."""
-    row = connection.execute(select(clients).where(clients.c.id == client_id)).one_or_none()
-    return _client(row) if row else None
+    found = _clients(connection, select(clients).where(clients.c.id == client_id))
+    return found[0] if found else None
 
 
 def clients_with_keys(connection: Connection) -> list[ClientRow]:
     """Give the enabled clients of all tenants that have keys or certificates of their own."""
     with_settings = cast(clients.c.settings, Text) != "{}"
-    rows = connection.execute(select(clients).where(clients.c.disabled_at.is_(None), with_settings))
-    return [each for each in map(_client, rows) if each.settings and (each.settings.keys or each.certificates)]
+    rows = _clients(connection, select(clients).where(clients.c.disabled_at.is_(None), with_settings))
+    return [each for each in rows if each.enabled and each.settings and (each.settings.keys or each.certificates)]
 
 
 def clients_of(connection: Connection, tenant_id: str) -> list[ClientRow]:
     """Give a tenant's clients, the oldest first. Disabled clients are among them."""
-    query = select(clients).where(clients.c.tenant_id == tenant_id).order_by(clients.c.created_at)
-    return [_client(row) for row in connection.execute(query)]
+    return _clients(connection, select(clients).where(clients.c.tenant_id == tenant_id).order_by(clients.c.created_at))
 
 
 def disable_client(connection: Connection, client_id: str, *, now: float) -> bool:
     """Disable a client. False when there is no such client, or it is disabled already."""
-    change = update(clients).where(clients.c.id == client_id, clients.c.disabled_at.is_(None)).values(disabled_at=now)
-    return _noted(connection, Action.CLIENT_DISABLING, client_id, change)
+    return _change(connection, Action.CLIENT_DISABLING, client_id, now=now, disabled_at=now)
 
 
-def set_secrets(connection: Connection, client_id: str, secrets: Sequence[SecretRow]) -> None:
-    """Replace a client's secrets."""
-    change = update(clients).where(clients.c.id == client_id).values(secrets=_stored(secrets))
-    _noted(connection, Action.CLIENT_SECRET, client_id, change)
+def set_secrets(connection: Connection, client_id: str, secrets: Sequence[SecretRow], *, now: float) -> None:
+    """Replace a client's secrets. Raises SetupError if the client's row is not authentic."""
+    _change(connection, Action.CLIENT_SECRET, client_id, now=now, secrets=_stored(secrets))
 
 
 def set_client_settings(
-    connection: Connection, client_id: str, settings: ClientSettings, *, scopes: Sequence[str] | None = None
+    connection: Connection,
+    client_id: str,
+    settings: ClientSettings,
+    *,
+    now: float,
+    scopes: Sequence[str] | None = None,
 ) -> None:
-    """Replace a client's settings, and its permissions if they are given."""
+    """Replace a client's settings, and its permissions if they are given.
+
+    Raises SetupError if the client's row is not authentic.
+    """
     values: dict[str, Any] = {"settings": settings.model_dump(mode="json", exclude_unset=True)}
     if scopes is not None:
         values["scopes"] = list(scopes)
-    change = update(clients).where(clients.c.id == client_id).values(values)
-    _noted(connection, Action.CLIENT_CHANGE, client_id, change)
+    _change(connection, Action.CLIENT_CHANGE, client_id, now=now, **values)
 
 
-def _noted(connection: Connection, action: Action, client_id: str, change: Update) -> bool:
-    """Make a change of one client with its record. False when it changes nothing."""
-    tenant = connection.execute(change.returning(clients.c.tenant_id)).scalar_one_or_none()
-    if tenant is not None:
-        note(connection, action, client_id, tenant=tenant)
-    return tenant is not None
+def _change(connection: Connection, action: Action, client_id: str, *, now: float, **values: Any) -> bool:
+    """Make a change of one client with its record. False when there is no such client, or it is disabled already.
+
+    A client that is not authentic can only be disabled, and stays not authentic. Any other change of it would make the
+    rest of its row authentic: raise SetupError.
+    """
+    row = connection.execute(select(clients).where(clients.c.id == client_id).with_for_update()).one_or_none()
+    if row is None or (action is Action.CLIENT_DISABLING and row.disabled_at is not None):
+        return False
+    if _is_newest(connection, row, register_of(connection, row.tenant_id)):
+        values["mac"] = row_key_of(connection).mac(clients, {**row._asdict(), **values})
+        enter_client(connection, row.tenant_id, client_id, values["mac"], now=now)
+    elif action is not Action.CLIENT_DISABLING:
+        raise SetupError(f"the row of client {client_id} was altered: restore it from a backup, or make a new client")
+    connection.execute(update(clients).where(clients.c.id == client_id).values(values))
+    note(connection, action, client_id, tenant=row.tenant_id)
+    return True
 
 
 def _stored(secrets: Sequence[SecretRow]) -> list[dict[str, Any]]:

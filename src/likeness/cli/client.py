@@ -57,7 +57,8 @@ def list_clients(tenant: TenantArgument) -> None:
     table = Table(id_column("id"), "name", "permissions", Column("settings", overflow="fold"), "")
     with closing(open_deployment(Settings())) as deployment:
         for row in deployment.clients.of_tenant(deployment.tenants.row_by_name(tenant).id):
-            table.add_row(row.id, row.name, " ".join(row.scopes), _settings(row), "disabled" if row.disabled else "")
+            state = "disabled" if row.disabled else "" if row.authentic else "altered"
+            table.add_row(row.id, row.name, " ".join(row.scopes), _settings(row), state)
     print_table(table)
 
 

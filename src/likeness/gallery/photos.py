@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from likeness.errors import LikenessError, ServiceUnavailable
-from likeness.gallery.repository import GalleryRepository, forget_deletions, photos_to_delete
+from likeness.gallery.maintenance.photo_rows import forget_deletions, photos_to_delete, wanted_images
 from likeness.kit.ids import new_object_id
 from likeness.store.database import Database
 from likeness.store.images import ImageStore
@@ -138,7 +138,7 @@ class EntryPhotos:
         """Give those of the photos that an entry refers to."""
         if not image_ids:
             return set()
-        return await self._database.read(lambda c: GalleryRepository.wanted_images(c, image_ids))
+        return await self._database.read(lambda c: wanted_images(c, image_ids))
 
     def _drop_overdue(self, image_id: str) -> None:
         """Note that a photo is gone, or that an entry refers to it after all."""

@@ -1,7 +1,7 @@
 """Gallery entries and their templates in the database."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -24,8 +24,10 @@ from sqlalchemy import (
 from likeness.audit.actions import Action
 from likeness.audit.trail import note
 from likeness.engine.packs.identity import PackIdentity
+from likeness.store.authentic.roll import note_member
+from likeness.store.authentic.rows import COVERED, row_key_of
 from likeness.store.sharing.changes import ChangeKind, NewChange, keeps_log, lock_galleries, note_changes
-from likeness.store.statements import PreparedInsert, PreparedQuery
+from likeness.store.statements import PreparedInsert, PreparedQuery, next_key
 from likeness.store.tables import (
     galleries,
     gallery_blocks,
@@ -47,6 +49,12 @@ class Entry:
     image_id: str | None = None
     created_at: float = 0.0
 
+    def covered(self, tenant_id: str) -> dict[str, Any]:
+        """Give the values that the MAC of the entry's row covers, by column."""
+        who = self.key, self.id, tenant_id, self.external_id
+        values = *who, self.metadata, self.quality, self.image_id, self.created_at
+        return dict(zip(COVERED[gallery_entries.name], values, strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
@@ -59,6 +67,9 @@ class NewEntry:
     image_id: str | None
     created_at: float
     sealed_templates: Mapping[PackIdentity, bytes]
+
+    def at(self, key: int) -> Entry:
+        return Entry(key, self.id, self.external_id, self.metadata, self.quality, self.image_id, self.created_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +135,13 @@ COLUMNS = (
     gallery_entries.c.image_id,
     gallery_entries.c.created_at,
 )
+STORED = (*COLUMNS, gallery_entries.c.mac)
+NOT_ON_THE_ROLL = b""
+"""In place of the MAC of an entry that was put back after its erasure."""
+NOT_REFUSED = func.length(gallery_entries.c.mac) > 0
+"""The condition that an entry was not found altered or put back before."""
 
-INSERT_ENTRY = PreparedInsert(
-    gallery_entries, "id", "tenant_id", "external_id", "labels", "quality", "image_id", "created_at", key="key"
-)
+INSERT_ENTRY = PreparedInsert(gallery_entries, *COVERED[gallery_entries.name], "mac")
 INSERT_TEMPLATE = PreparedInsert(gallery_templates, "entry_key", "pack", "sealed_template")
 
 
@@ -136,7 +150,7 @@ def _by_keys(places: int) -> PreparedQuery:
     """Give the query of every search, for so many keys. There is one for each power of two."""
     named = [bindparam(f"key_{place}", type_=gallery_entries.c.key.type) for place in range(places)]
     mine = gallery_entries.c.tenant_id == bindparam("tenant")
-    return PreparedQuery(select(*COLUMNS).where(mine, gallery_entries.c.key.in_(named)))
+    return PreparedQuery(select(*STORED).where(mine, gallery_entries.c.key.in_(named)))
 
 
 class GalleryRepository:
@@ -177,16 +191,10 @@ class GalleryRepository:
     def add(self, connection: Connection, entry: NewEntry) -> int:
         """Insert an entry and its templates. Gives its key. Raises IntegrityError when ``external_id`` is taken."""
         self.lock(connection)  # before the key is drawn, so that a gallery's keys rise in the order of the commits
-        key: int = INSERT_ENTRY(
-            connection,
-            id=entry.id,
-            tenant_id=self.tenant_id,
-            external_id=entry.external_id,
-            labels=entry.metadata,
-            quality=entry.quality,
-            image_id=entry.image_id,
-            created_at=entry.created_at,
-        )
+        key = next_key(connection, gallery_entries)
+        values = entry.at(key).covered(self.tenant_id)
+        INSERT_ENTRY(connection, **values, mac=row_key_of(connection).mac(gallery_entries, values))
+        note_member(connection, self.tenant_id, key, present=True)
         for pack, sealed in entry.sealed_templates.items():
             INSERT_TEMPLATE(connection, entry_key=key, pack=pack, sealed_template=sealed)
         self._note(connection, ChangeKind.ADDED, [key])
@@ -194,18 +202,26 @@ class GalleryRepository:
         return key
 
     def find(self, connection: Connection, entry_id: str) -> Entry | None:
-        """Give the entry with this id, or None."""
-        return _entry(
-            connection.execute(select(*COLUMNS).where(self._mine, gallery_entries.c.id == entry_id)).one_or_none()
-        )
+        """Give the entry with this id. None if there is none, or it was altered."""
+        rows = connection.execute(select(*STORED).where(self._mine, gallery_entries.c.id == entry_id))
+        return next(iter(self._authentic(connection, rows)), None)
 
     def find_keys(self, connection: Connection, keys: list[int]) -> dict[int, Entry]:
-        """Give entries by key. Keys without an entry are left out."""
+        """Give entries by key. Keys without an entry are left out, and so are altered entries."""
         if not keys:
             return {}
         places = 1 << (len(keys) - 1).bit_length()
         named = {f"key_{place}": key for place, key in enumerate(keys + keys[-1:] * (places - len(keys)))}
-        return {row[0]: Entry(*row) for row in _by_keys(places)(connection, tenant=self.tenant_id, **named)}
+        rows = _by_keys(places)(connection, tenant=self.tenant_id, **named)
+        return {entry.key: entry for entry in self._authentic(connection, rows)}
+
+    def _authentic(self, connection: Connection, rows: Iterable[Any]) -> Iterator[Entry]:
+        """Give the entries of rows of ``STORED`` that Likeness wrote so."""
+        key = row_key_of(connection)
+        for row in rows:
+            entry = Entry(*row[:-1])
+            if key.is_authentic(gallery_entries, entry.covered(self.tenant_id), row[-1]):
+                yield entry
 
     def has_external_id(self, connection: Connection, external_id: str) -> bool:
         query = select(gallery_entries.c.key).where(self._mine, gallery_entries.c.external_id == external_id)
@@ -215,10 +231,16 @@ class GalleryRepository:
         self, connection: Connection, *, after_key: int, limit: int, external_id: str | None = None
     ) -> list[Entry]:
         """Give entries in order of enrolment. With an ``external_id``, give only its entry."""
-        query = select(*COLUMNS).where(self._mine, gallery_entries.c.key > after_key)
+        found: list[Entry] = []
+        query = select(*STORED).where(self._mine).order_by(gallery_entries.c.key).limit(limit)
         if external_id is not None:
             query = query.where(gallery_entries.c.external_id == external_id)
-        return [Entry(*row) for row in connection.execute(query.order_by(gallery_entries.c.key).limit(limit))]
+        while True:  # altered entries are left out, so a page may take several queries
+            rows = connection.execute(query.where(gallery_entries.c.key > after_key)).all()
+            found += self._authentic(connection, rows)
+            if len(rows) < limit or len(found) >= limit:
+                return found[:limit]
+            after_key = rows[-1].key
 
     def count(self, connection: Connection, part: Part = WHOLE) -> int:
         query = select(func.count()).select_from(gallery_entries).where(self._mine, part.condition)
@@ -230,25 +252,54 @@ class GalleryRepository:
         entry = self.find(connection, entry_id)
         if entry and entry.image_id:
             self._let_go(connection, entry)
-            connection.execute(update(gallery_entries).where(gallery_entries.c.key == entry.key).values(image_id=None))
+            values = replace(entry, image_id=None).covered(self.tenant_id)
+            change = {"image_id": None, "mac": row_key_of(connection).mac(gallery_entries, values)}
+            connection.execute(update(gallery_entries).where(gallery_entries.c.key == entry.key).values(change))
             note(connection, Action.PHOTO_DELETION, entry.id, tenant=self.tenant_id)
         return entry
 
     def erase(self, connection: Connection, entry_id: str) -> Entry | None:
         """Delete an entry with all its templates, and record that its photo must be deleted.
 
-        Gives the entry as it was, or None.
+        Gives the entry as it was, or None. An altered entry is erased, too, and given without a photo: the one that it
+        names may belong to another entry.
         """
         self.lock(connection)
-        entry = self.find(connection, entry_id)
+        stored = select(*STORED).where(self._mine, gallery_entries.c.id == entry_id)
+        row = connection.execute(stored).one_or_none()
+        if row is None:
+            return None
+        entry = next(self._authentic(connection, [row]), None)
         if entry:
             self._let_go(connection, entry)
-            self.drop_blocks(connection, [entry.key])
-            connection.execute(delete(gallery_templates).where(gallery_templates.c.entry_key == entry.key))
-            connection.execute(delete(gallery_entries).where(gallery_entries.c.key == entry.key))
-            self._note(connection, ChangeKind.ERASED, [entry.key])
-            note(connection, Action.ERASURE, entry.id, tenant=self.tenant_id)
-        return entry
+        self.drop_blocks(connection, [row.key])
+        connection.execute(delete(gallery_templates).where(gallery_templates.c.entry_key == row.key))
+        connection.execute(delete(gallery_entries).where(gallery_entries.c.key == row.key))
+        if row.mac != NOT_ON_THE_ROLL:
+            note_member(connection, self.tenant_id, row.key, present=False)
+        self._note(connection, ChangeKind.ERASED, [row.key])
+        note(connection, Action.ERASURE, entry_id, tenant=self.tenant_id)
+        return entry or replace(Entry(*row[:-1]), image_id=None)
+
+    def altered(self, connection: Connection, keys: Collection[int]) -> list[int]:
+        """Give those of these entries that are altered, by key."""
+        rows = connection.execute(select(*STORED).where(self._mine, gallery_entries.c.key.in_(keys))).all()
+        return sorted({row.key for row in rows} - {entry.key for entry in self._authentic(connection, rows)})
+
+    def refuse(self, connection: Connection, keys: Collection[int], mark: bytes | None = None) -> None:
+        """Let nobody find these entries. Their rows stay, so that a person can look at them."""
+        self.lock(connection)
+        mine = self._mine & gallery_entries.c.key.in_(keys) & NOT_REFUSED
+        connection.execute(update(gallery_entries).where(mine).values(mac=mark))
+        self.drop_blocks(connection, keys)
+        self._note(connection, ChangeKind.ERASED, list(keys))
+
+    def refuse_altered(self, connection: Connection, keys: Collection[int]) -> list[int]:
+        """Refuse those of these entries that are altered. Give their keys."""
+        altered = self.altered(connection, keys)
+        if altered:
+            self.refuse(connection, altered)
+        return altered
 
     def drop_template(self, connection: Connection, key: int, pack: PackIdentity) -> bool:
         """Delete an entry's template of one pack. False when the entry has no other template."""
@@ -323,15 +374,6 @@ class GalleryRepository:
             values = {"image_id": entry.image_id, "tenant_id": self.tenant_id, "entry_id": entry.id}
             connection.execute(insert(photo_deletions).values(values))
 
-    @staticmethod
-    def wanted_images(connection: Connection, image_ids: list[str]) -> set[str]:
-        """Give those of the photos that an entry of any tenant refers to. It reads all entries, so use it rarely."""
-        wanted: set[str] = set()
-        for start in range(0, len(image_ids), 10_000):
-            asked = gallery_entries.c.image_id.in_(image_ids[start : start + 10_000])
-            wanted.update(connection.execute(select(gallery_entries.c.image_id).where(asked)).scalars())
-        return wanted
-
     def templates(
         self,
         connection: Connection,
@@ -362,7 +404,7 @@ class GalleryRepository:
         return (
             select(gallery_entries.c.key, gallery_entries.c.id, gallery_templates.c.sealed_template)
             .join(gallery_templates, gallery_templates.c.entry_key == gallery_entries.c.key)
-            .where(self._mine, part.condition, gallery_templates.c.pack == pack)
+            .where(self._mine, NOT_REFUSED, part.condition, gallery_templates.c.pack == pack)
             .order_by(gallery_entries.c.key)
         )
 
@@ -407,7 +449,7 @@ class GalleryRepository:
                 gallery_templates.c.sealed_template,
             )
             .join(gallery_templates, gallery_templates.c.entry_key == gallery_entries.c.key)
-            .where(self._mine, ~has_template(*packs))
+            .where(self._mine, NOT_REFUSED, ~has_template(*packs))
             .order_by(gallery_entries.c.key, gallery_templates.c.pack)
         )
         found: dict[PackIdentity, list[tuple[int, str, bytes]]] = {}
@@ -441,33 +483,6 @@ def in_groups(tenant_ids: Iterable[str], counts: Mapping[str, int], most: int) -
         yield group
 
 
-def image_ids(connection: Connection, tenant_ids: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Give (tenant id, photo's id) of all photos that the entries of some tenants refer to."""
-    query = select(gallery_entries.c.tenant_id, gallery_entries.c.image_id).where(
-        gallery_entries.c.tenant_id.in_(tenant_ids), gallery_entries.c.image_id.is_not(None)
-    )
-    for batch in connection.execute(query.execution_options(yield_per=10_000)).partitions():
-        yield from ((row[0], row[1]) for row in batch)
-
-
-def photos_to_delete(connection: Connection) -> Iterator[tuple[str, str, str]]:
-    """Give (photo's id, tenant id, entry id) of the photos that must be deleted and may still exist."""
-    query = select(photo_deletions.c.image_id, photo_deletions.c.tenant_id, photo_deletions.c.entry_id)
-    yield from ((row[0], row[1], row[2]) for row in connection.execute(query))
-
-
-def count_deletions(connection: Connection) -> int:
-    """Count the photos that must be deleted and may still exist."""
-    return connection.execute(select(func.count()).select_from(photo_deletions)).scalar_one()
-
-
-def forget_deletions(connection: Connection, deleted: Sequence[str]) -> None:
-    """Remove the records of photos that are deleted."""
-    for start in range(0, len(deleted), 10_000):
-        some = deleted[start : start + 10_000]
-        connection.execute(delete(photo_deletions).where(photo_deletions.c.image_id.in_(some)))
-
-
 def has_template(*packs: PackIdentity) -> ColumnElement[bool]:
     """Give the condition that an entry has a template of one of these packs."""
     other = gallery_templates.alias()
@@ -483,7 +498,3 @@ def common_pack(connection: Connection) -> PackIdentity | None:
     """Give the pack that every tenant's gallery answers with. None without a gallery, or when they differ."""
     packs = answering_packs(connection)
     return packs.pop() if len(packs) == 1 else None
-
-
-def _entry(row: Row[*tuple[Any, ...]] | None) -> Entry | None:
-    return Entry(*row) if row else None

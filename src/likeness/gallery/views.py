@@ -68,7 +68,12 @@ class ScanResult:
     @property
     def is_whole(self) -> bool:
         """Whether every hit has its entry. An entry may be erased between the scan and the query."""
-        return self.entries.keys() == set(keys_of(self.answers))
+        return not self.lacking
+
+    @property
+    def lacking(self) -> list[int]:
+        """The keys of the hits without an entry: it was erased meanwhile, or it was altered."""
+        return list(set(keys_of(self.answers)) - self.entries.keys())
 
 
 def keys_of(answers: Mapping[PackIdentity, Answer]) -> list[int]:

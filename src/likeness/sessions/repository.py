@@ -4,16 +4,17 @@ A session that has ended stays ended, because every change requires the state be
 a change by its server requires that it is still the one in progress. So what another server has counted, stays counted.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, true, tuple_, update
+from sqlalchemy import Connection, Row, delete, insert, or_, select, tuple_, update
 
 from likeness.audit.trail import note_sweep
 from likeness.engine.packs.identity import PackIdentity
 from likeness.sessions.schemas import SessionOptions
 from likeness.sessions.states import UNDER_WAY, AttemptFailure, SessionState
+from likeness.store.authentic.rows import row_key_of
 from likeness.store.tables import face_sessions
 
 
@@ -34,6 +35,7 @@ class SessionRow:
     expires_at: float
     attempt_id: str | None = None
     attempt_until: float | None = None
+    mac: bytes | None = field(default=None, repr=False)
 
     @property
     def is_under_way(self) -> bool:
@@ -59,28 +61,31 @@ class Claimant:
 _COLUMNS = tuple(face_sessions.c[name] for name in SessionRow.__dataclass_fields__)
 _NO_ATTEMPT: Final[dict[str, Any]] = {"attempt_id": None, "attempt_until": None}
 _UNDER_WAY = face_sessions.c.state.in_(UNDER_WAY)
+LOST_SECONDS = 86_400.0
+"""How long after its end a session is deleted that nobody could end, because its row was altered."""
 
 
 def add_session(connection: Connection, row: SessionRow) -> None:
     """Store a new session."""
-    connection.execute(
-        insert(face_sessions).values({name: getattr(row, name) for name in SessionRow.__dataclass_fields__})
-    )
+    values = _values(row)
+    values["mac"] = row_key_of(connection).mac(face_sessions, values)
+    connection.execute(insert(face_sessions).values(values))
 
 
 def find_session(connection: Connection, session_id: str, *, lock: bool = False) -> SessionRow | None:
-    """Give a session, also one that has ended. None if there is none.
+    """Give a session, also one that has ended. None if there is none, or its row was altered.
 
     With ``lock`` no other transaction changes it until this one ends.
     """
     query = select(*_COLUMNS).where(face_sessions.c.id == session_id)
-    return _row(connection.execute(query.with_for_update() if lock else query).one_or_none())
+    found = _authentic(connection, connection.execute(query.with_for_update() if lock else query))
+    return found[0] if found else None
 
 
 def find_sessions(connection: Connection, ids: Collection[str]) -> dict[str, SessionRow]:
-    """Give those of these sessions that exist, by id."""
+    """Give those of these sessions that exist and were not altered, by id."""
     rows = connection.execute(select(*_COLUMNS).where(face_sessions.c.id.in_(ids)))
-    return {row.id: SessionRow(*row) for row in rows}
+    return {row.id: row for row in _authentic(connection, rows)}
 
 
 def newest_sessions(connection: Connection, tenant_id: str, *, most: int) -> list[SessionRow]:
@@ -133,8 +138,9 @@ def keep_attempts(connection: Connection, attempt_ids: Mapping[str, str], *, unt
 
 def release_attempt(connection: Connection, session_id: str, attempt_id: str) -> None:
     """End an attempt that does not count, because its server stops."""
-    mine = (face_sessions.c.id == session_id) & (face_sessions.c.attempt_id == attempt_id)
-    connection.execute(update(face_sessions).where(mine).values(_NO_ATTEMPT))
+    row = find_session(connection, session_id, lock=True)
+    if row and row.attempt_id == attempt_id:
+        _changed(connection, row, **_NO_ATTEMPT)
 
 
 def add_failure(connection: Connection, session_id: str, failure: str, *, attempt_id: str | None) -> list[str] | None:
@@ -156,28 +162,31 @@ def end_session(connection: Connection, session_id: str, state: SessionState, *,
     Also give False if it may not end so: with success only by the attempt in progress, and not by a person while
     another server has an attempt in progress.
     """
-    change = update(face_sessions).where(face_sessions.c.id == session_id, _UNDER_WAY, _may_end(state, attempt_id))
-    return connection.execute(change.values(state=state, sealed_template=None, **_NO_ATTEMPT)).rowcount == 1
+    row = find_session(connection, session_id, lock=True)
+    if row is None or not row.is_under_way or not _may_end(row, state, attempt_id):
+        return False
+    _changed(connection, row, state=state, sealed_template=None, **_NO_ATTEMPT)
+    return True
 
 
-def _may_end(state: SessionState, attempt_id: str | None) -> ColumnElement[bool]:
-    column = face_sessions.c.attempt_id
+def _may_end(row: SessionRow, state: SessionState, attempt_id: str | None) -> bool:
     match state:
         case SessionState.EXPIRED:
-            return true()
+            return True
         case SessionState.SUCCEEDED:
-            return column.is_not_distinct_from(attempt_id)
+            return row.attempt_id == attempt_id
         case _:
-            return or_(column.is_(None), column == attempt_id)
+            return row.attempt_id in {None, attempt_id}
 
 
 def _changed(connection: Connection, row: SessionRow, **values: Any) -> SessionRow:
+    values["mac"] = row_key_of(connection).mac(face_sessions, {**_values(row), **values})
     connection.execute(update(face_sessions).where(face_sessions.c.id == row.id).values(values))
     return replace(row, **values)
 
 
 def overdue_sessions(connection: Connection, *, now: float, after: SessionRow | None, limit: int) -> list[SessionRow]:
-    """Give expired sessions that have not ended, the oldest first.
+    """Give expired sessions that have not ended, the oldest first. Those that were altered are left out.
 
     ``after`` is the last one of the previous page.
     """
@@ -186,12 +195,13 @@ def overdue_sessions(connection: Connection, *, now: float, after: SessionRow | 
     if after is not None:
         query = query.where(place > (after.expires_at, after.id))
     rows = connection.execute(query.order_by(face_sessions.c.expires_at, face_sessions.c.id).limit(limit))
-    return [SessionRow(*row) for row in rows]
+    return _authentic(connection, rows)
 
 
 def remove_ended(connection: Connection, *, now: float) -> None:
-    """Delete sessions that have ended and have expired."""
-    over = delete(face_sessions).where(face_sessions.c.expires_at <= now, ~_UNDER_WAY)
+    """Delete sessions that have ended and have expired, and those that nobody could end."""
+    lost = face_sessions.c.expires_at <= now - LOST_SECONDS
+    over = delete(face_sessions).where(face_sessions.c.expires_at <= now, or_(~_UNDER_WAY, lost))
     note_sweep(connection, "sessions", connection.execute(over).rowcount)
 
 
@@ -201,5 +211,11 @@ def remove_session(connection: Connection, tenant_id: str, session_id: str) -> N
     connection.execute(delete(face_sessions).where(mine))
 
 
-def _row(row: Row[*tuple[Any, ...]] | None) -> SessionRow | None:
-    return SessionRow(*row) if row else None
+def _authentic(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> list[SessionRow]:
+    """Give the sessions that Likeness wrote so."""
+    key, found = row_key_of(connection), [SessionRow(*row) for row in rows]
+    return [row for row in found if key.is_authentic(face_sessions, _values(row), row.mac)]
+
+
+def _values(row: SessionRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in SessionRow.__dataclass_fields__}

@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from likeness.errors import ServiceUnavailable, SetupError
 from likeness.kit.executors import SizedExecutor
+from likeness.store.authentic.rows import RowKey, use_row_key
 from likeness.store.engines import make_engine
 from likeness.store.ledger import Ledger
 from likeness.store.refusals import OWN_FAULTS, REFUSED, cause_of
@@ -40,6 +41,7 @@ class Database:
         self._writer = Writer(url, shared=shared)
         self._readers = make_engine(url, pool_size=readers, read_only=True)
         self._pool = SizedExecutor("database-reader", workers=readers, queue_limit=1024)
+        self.authenticate(RowKey.new())  # until there is the deployment's key, no stored row is authentic
 
     @property
     def is_sqlite(self) -> bool:
@@ -139,6 +141,11 @@ class Database:
             await self.write(lambda _: None)
         if self._writer.claim.is_made:
             await self.write(lambda c: c.exec_driver_sql("SELECT 1").scalar_one())
+
+    def authenticate(self, key: RowKey) -> None:
+        """Let the rows that decide be authentic under a key, from the next connection on."""
+        for engine in (self._writer.engine, self._readers):
+            use_row_key(engine, key)
 
     def keep(self, ledger: Ledger) -> None:
         """Let a ledger keep what changes note, from the next transaction on."""

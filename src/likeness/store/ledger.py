@@ -1,4 +1,6 @@
-"""What the changes of a transaction note, so that a ledger keeps it in the same transaction.
+"""What the changes of a transaction note: for a ledger, and for the rolls of the galleries.
+
+Both are written in the same transaction.
 
 A database without a ledger drops the notes.
 """
@@ -10,7 +12,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection
 
 ASKED_SECONDS = 1.0
-_NOTES = "likeness_notes"
+_NOTES, _MEMBERS = "likeness_notes", "likeness_members"
 
 
 class Ledger(Protocol):
@@ -63,17 +65,27 @@ def begin_notes(connection: Connection) -> list[Any]:
     """Begin a transaction without notes. Give the list that its changes add to."""
     notes: list[Any] = []
     connection.info[_NOTES] = notes
+    connection.info[_MEMBERS] = []
     return notes
+
+
+def noted_members(connection: Connection) -> list[tuple[str, int, bool]] | None:
+    """Give what the present transaction changed in the galleries: tenant, entry's key, and whether it came.
+
+    None if the transaction is not the writer's.
+    """
+    members: list[tuple[str, int, bool]] | None = connection.info.get(_MEMBERS)
+    return members
 
 
 @contextmanager
 def taken_back_on_failure(connection: Connection) -> Iterator[None]:
     """Drop the notes that the block made if it fails."""
-    notes = noted(connection)
-    before = len(notes or ())
+    lists = [each for each in (noted(connection), noted_members(connection)) if each is not None]
+    before = [len(each) for each in lists]
     try:
         yield
     except BaseException:
-        if notes:
-            del notes[before:]
+        for each, length in zip(lists, before, strict=True):
+            del each[length:]
         raise

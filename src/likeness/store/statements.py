@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlalchemy import JSON, Connection, Dialect, Select, Table, insert
+from sqlalchemy import JSON, Connection, Dialect, Select, Table, Update, insert
 from sqlalchemy.exc import DBAPIError
+
+_DRAWN = "likeness_drawn_key"
 
 
 def run_on_driver(connection: Connection, sql: str, parameters: Any = (), *, many: bool = False) -> Any:
@@ -148,3 +150,41 @@ class PreparedQuery:
         compiled = _Compiled.of(self._query.compile(dialect=dialect))
         found = _Query(compiled, tuple((place, each) for place, each in converters if each))
         return self._prepared.setdefault(dialect.name, found)
+
+
+class PreparedChange:
+    """``UPDATE`` of numbers, texts and bytes, with named parameters."""
+
+    def __init__(self, statement: Update) -> None:
+        self._statement = statement
+        self._prepared: dict[str, _Compiled] = {}
+
+    def __call__(self, connection: Connection, **values: Any) -> int:
+        """Run it, and give the number of rows. Raises the database's errors as SQLAlchemy's."""
+        dialect = connection.dialect
+        compiled = self._prepared.get(dialect.name)
+        if compiled is None:
+            compiled = self._prepared[dialect.name] = _Compiled.of(self._statement.compile(dialect=dialect))
+        changed: int = compiled.run(connection, values).rowcount
+        return changed
+
+
+def next_key(connection: Connection, table: Table) -> int:
+    """Draw the next key of a table whose database makes its keys, for a row that is written with it.
+
+    On SQLite, a transaction asks the database once: nobody else writes until it ends.
+    """
+    if connection.dialect.name == "sqlite":
+        transaction = connection.get_transaction()
+        known, last = connection.info.get(_DRAWN, (None, 0))
+        if known is not transaction or transaction is None:
+            query = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+            found = run_on_driver(connection, query, (table.name,)).fetchone()
+            last = found[0] if found else 0
+        connection.info[_DRAWN] = transaction, last + 1
+        return int(last + 1)
+    column = table.autoincrement_column
+    assert column is not None
+    drawn = "SELECT nextval(pg_get_serial_sequence(%s, %s))"
+    key: int = run_on_driver(connection, drawn, (table.name, column.name)).fetchone()[0]
+    return key

@@ -69,8 +69,14 @@ tenants = Table(
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("settings", JSON, nullable=False),
+    Column("register", JSON, nullable=False, server_default="{}"),
     Column("created_at", Double, nullable=False),
+    Column("changed_at", Double),
+    Column("mac", LargeBinary),
 )
+"""``register`` has the MAC of each client's newest row, by the client's id. ``changed_at`` is the time of the tenant's
+newest change, or that of a client. ``mac`` is described in ``likeness.store.authentic.rows``, here and below.
+"""
 
 data_keys = Table(
     "data_keys",
@@ -93,6 +99,7 @@ clients = Table(
     Column("settings", JSON, nullable=False, server_default="{}"),
     Column("created_at", Double, nullable=False),
     Column("disabled_at", Double),
+    Column("mac", LargeBinary),
 )
 
 used_assertions = Table(
@@ -125,10 +132,13 @@ gallery_entries = Table(
     Column("quality", Integer, nullable=False),
     Column("image_id", Text),
     Column("created_at", Double, nullable=False),
+    Column("mac", LargeBinary),
     UniqueConstraint("tenant_id", "external_id"),
     sqlite_autoincrement=True,
 )
-"""Enrolled people. ``key`` rises and is never used again. ``image_id`` is null once the image is deleted."""
+"""Enrolled people. ``key`` rises and is never used again. ``image_id`` is null once the image is deleted. An entry
+without ``mac`` is refused: it was altered or put back, and no search finds it.
+"""
 
 gallery_templates = Table(
     "gallery_templates",
@@ -156,11 +166,12 @@ galleries = Table(
     Column("pack", Text, nullable=False),
     Column("shadow", Text),
     Column("number", BigInteger, nullable=False, server_default="0"),
+    Column("sealed_roll", LargeBinary),
 )
 """A gallery's packs: the one that it answers with, and a second one that its entries also have templates of.
 
 A gallery has a row from its first entry on. ``number`` is that of its newest change (see
-``likeness.store.sharing.changes``).
+``likeness.store.sharing.changes``). ``sealed_roll`` is described in ``likeness.store.authentic.roll``.
 """
 
 gallery_changes = Table(
@@ -243,6 +254,7 @@ face_sessions = Table(
     Column("attempt_until", Double),
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False, index=True),
+    Column("mac", LargeBinary),
 )
 """Face sessions until they expire. The template is deleted when the session ends.
 

@@ -29,6 +29,7 @@ from sqlalchemy.exc import DBAPIError
 
 from likeness.errors import ServiceUnavailable
 from likeness.kit.metrics import Times
+from likeness.store.authentic.roll import new_rolls, write_rolls
 from likeness.store.engines import make_engine
 from likeness.store.ledger import Ledger, NoLedger, begin_notes, taken_back_on_failure
 from likeness.store.refusals import REFUSED, CommitUnknown, cause_of, is_deadlock, is_refusal, refusal_of
@@ -224,7 +225,9 @@ class Writer:
                 notes = begin_notes(connection)
                 yield connection
                 if self._keeps_log:
-                    changes.write_changes(connection)
+                    changes.write_changes(connection, new_rolls(connection))
+                else:
+                    write_rolls(connection, new_rolls(connection))
                 self.ledger.write(connection, notes)
                 committing = True
             self.ledger.conclude(committed=True)

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Text, cast, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select
 
 from likeness.audit.actions import Action
 from likeness.audit.trail import note
+from likeness.store.authentic.rows import row_key_of
 from likeness.store.sharing.changes import lock_galleries, note_end
 from likeness.store.tables import data_keys, metadata, tenants
+from likeness.tenants.register import STORED, change_tenant, parsed, register_anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,29 +26,33 @@ class TenantRow:
     """JSON that is not parsed yet. One tenant's may be damaged."""
     data_keys: Mapping[int, bytes] = field(repr=False)
     """The wrapped data keys by number."""
+    authentic: bool = True
+    """Whether Likeness wrote the row so."""
 
 
-_TENANTS = select(tenants.c.id, tenants.c.name, cast(tenants.c.settings, Text))
+_TENANTS = select(*STORED)
 
 
 def add_tenant(connection: Connection, row: TenantRow, *, created_at: float) -> None:
     """Store a new tenant. Raises IntegrityError when its id or name is taken."""
-    connection.execute(
-        insert(tenants).values(
-            id=row.id,
-            name=row.name,
-            settings=json.loads(row.settings),
-            created_at=created_at,
-        )
-    )
+    values = {"id": row.id, "name": row.name, "settings": json.loads(row.settings), "register": {}}
+    values |= {"created_at": created_at, "changed_at": created_at}
+    connection.execute(insert(tenants).values(**values, mac=row_key_of(connection).mac(tenants, values)))
     for number, sealed in row.data_keys.items():
         add_data_key(connection, row.id, number, sealed, created_at=created_at)
     note(connection, Action.TENANT_CREATION, row.id, tenant=row.id)
 
 
-def set_tenant_settings(connection: Connection, tenant_id: str, settings: dict[str, Any]) -> None:
-    """Replace a tenant's settings."""
-    connection.execute(update(tenants).where(tenants.c.id == tenant_id).values(settings=settings))
+def set_tenant_settings(connection: Connection, tenant_id: str, settings: dict[str, Any], *, now: float) -> None:
+    """Replace a tenant's settings. A row that was altered is authentic from then on, with the clients that are."""
+    row = connection.execute(_TENANTS.where(tenants.c.id == tenant_id).with_for_update()).one_or_none()
+    if row is None:
+        return
+    values = parsed(connection, row)
+    if values is None:
+        names = ("id", "name", "created_at")
+        values = {name: getattr(row, name) for name in names} | {"register": register_anew(connection, tenant_id)}
+    change_tenant(connection, {**values, "settings": settings}, now=now)
     note(connection, Action.TENANT_CHANGE, tenant_id, tenant=tenant_id)
 
 
@@ -65,7 +71,7 @@ def find_tenant(connection: Connection, *, tenant_id: str | None = None, name: s
     """Give the tenant with this id. Without an id, give the tenant with this name. None when there is none."""
     condition = tenants.c.id == tenant_id if tenant_id is not None else tenants.c.name == name
     row = connection.execute(_TENANTS.where(condition)).one_or_none()
-    return TenantRow(row[0], row[1], row[2], data_keys_of(connection, row.id)) if row else None
+    return _tenant(connection, row, data_keys_of(connection, row.id)) if row else None
 
 
 def all_tenants(connection: Connection) -> list[TenantRow]:
@@ -74,7 +80,11 @@ def all_tenants(connection: Connection) -> list[TenantRow]:
     for tenant_id, number, sealed in connection.execute(select(*_DATA_KEY)):
         keys[tenant_id][number] = sealed
     rows = connection.execute(_TENANTS.order_by(tenants.c.created_at))
-    return [TenantRow(row[0], row[1], row[2], keys[row[0]]) for row in rows]
+    return [_tenant(connection, row, keys[row.id]) for row in rows]
+
+
+def _tenant(connection: Connection, row: Any, keys: Mapping[int, bytes]) -> TenantRow:
+    return TenantRow(row.id, row.name, row.settings, keys, authentic=parsed(connection, row) is not None)
 
 
 _DATA_KEY = data_keys.c.tenant_id, data_keys.c.number, data_keys.c.sealed_key

@@ -69,7 +69,8 @@ class Tenants:
     def change_settings(self, tenant_id: str, settings: TenantSettings) -> None:
         """Replace a tenant's settings."""
         values = settings.model_dump(mode="json", exclude_unset=True)
-        self._database.write_now(lambda c: repository.set_tenant_settings(c, tenant_id, values))
+        now = self._clock.now()
+        self._database.write_now(lambda c: repository.set_tenant_settings(c, tenant_id, values, now=now))
         with self._lock:
             self._forget(tenant_id)
 
@@ -89,7 +90,7 @@ class Tenants:
         Changes and erasures by another process take effect here.
         """
         opened, rows = [], self.rows()
-        present = {row.id: row.settings for row in rows}
+        present = {row.id: row.settings for row in rows if row.authentic}
         with self._lock:
             for tenant_id in [known for known, row in self._stored.items() if present.get(known) != row.settings]:
                 self._forget(tenant_id)
@@ -179,6 +180,11 @@ class Tenants:
             )
 
     def _open(self, row: TenantRow) -> Tenant:
+        if not row.authentic:
+            raise SetupError(
+                "its row was altered: restore it from a backup, or check its settings and clients, and set it again "
+                f"with `likeness tenant set {row.id}`"
+            )
         data_keys = self._unwrapped(row.id, row.data_keys)
         settings = settings_of(row)
         if settings is None:
@@ -214,6 +220,8 @@ def key_context(tenant_id: str, number: int) -> str:
 
 def settings_of(row: TenantRow) -> TenantSettings | None:
     """Give a tenant's settings, or None when the stored settings are damaged."""
+    if not row.authentic:
+        return None
     try:
         return TenantSettings.model_validate_json(row.settings)
     except ValidationError:

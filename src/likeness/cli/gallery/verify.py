@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from likeness.cli.opening import open_deployment
 from likeness.cli.progress import progress_bar
+from likeness.deployment import Deployment
 from likeness.engine.packs.identity import PackIdentity
 from likeness.gallery.maintenance.verification import Fault, Verification
 from likeness.gallery.packs import load_stored
@@ -20,8 +21,24 @@ from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.served_pack import load_pack
 from likeness.settings import Settings
 from likeness.store.images import ImageStore
+from likeness.tenants.service import Tenant
 
 _STEPS = ("templates", "photos")
+WholePhotos = Annotated[
+    bool, typer.Option("--whole-photos", help="Also open each photo, not only check that it exists.")
+]
+Drop = Annotated[
+    bool,
+    typer.Option(
+        "--drop",
+        help="Delete the damaged data. An entry without any good template is erased with its photo. An entry without "
+        "its photo stays. An entry that was altered or put back is erased.",
+    ),
+]
+Accept = Annotated[
+    bool,
+    typer.Option("--accept", help="Take a gallery's entries as they are if nobody can tell which were put back."),
+]
 
 
 def verify(
@@ -29,19 +46,11 @@ def verify(
         str | None, typer.Option(help="Name or id of one tenant; by default all.", show_default=False)
     ] = None,
     *,
-    whole_photos: Annotated[
-        bool, typer.Option("--whole-photos", help="Also open each photo, not only check that it exists.")
-    ] = False,
-    drop: Annotated[
-        bool,
-        typer.Option(
-            "--drop",
-            help="Delete the damaged data. An entry without any good template is erased with its photo. An entry "
-            "without its photo stays.",
-        ),
-    ] = False,
+    whole_photos: WholePhotos = False,
+    drop: Drop = False,
+    accept: Accept = False,
 ) -> None:
-    """Find entries with a damaged template or photo. Ends with status 1 if damage is left.
+    """Find entries that are damaged or were altered. Ends with status 1 if damage is left.
 
     A template is damaged if it does not open, has the wrong length, or is
     not a unit vector. Searches leave it out. --drop deletes the damaged
@@ -63,13 +72,15 @@ def verify(
         def size_of(pack: PackIdentity) -> int:
             return load_stored(partial(load_pack, deployment), pack).pack.template_size
 
-        chosen = [deployment.tenants.by_name(tenant)] if tenant else deployment.tenants.all()
-        if not tenant and (closed := {row.id for row in deployment.tenants.rows()} - {each.id for each in chosen}):
-            console.print(f"tenants that cannot be opened: {', '.join(sorted(closed))}")
+        chosen, closed = _chosen(deployment, tenant)
+        if closed:
+            console.print(f"tenants that cannot be opened: {', '.join(closed)}")
             left += len(closed)
         for each in chosen:
             photos = EntryPhotos(images, deployment.database)
             verification = Verification(each, deployment.database, images, photos, size_of)
+            if not _roll_is_right(console, verification, drop=drop, accept=accept):
+                left += 1
             entries = deployment.database.read_now(GalleryRepository(each.id).count)
             with _bars(each.name, entries) as bars:
                 faults = asyncio.run(_look(verification, bars, whole=whole_photos))
@@ -80,15 +91,34 @@ def verify(
                 console.print(f"{each.name}: {restored:,} templates restored from a copy, {erased:,} entries erased")
             else:
                 left += len({fault.key for fault in faults})
-    console.print("Nothing is damaged." if not left else f"damaged: {left:,} (nothing is changed without --drop)")
     if left:
+        console.print(f"damaged: {left:,} (nothing is changed without --drop)")
         raise typer.Exit(1)
+    console.print("Nothing is damaged.")
+
+
+def _chosen(deployment: Deployment, tenant: str | None) -> tuple[list[Tenant], list[str]]:
+    """Give one tenant, or all, and the ids of those that cannot be opened."""
+    if tenant:
+        return [deployment.tenants.by_name(tenant)], []
+    chosen = deployment.tenants.all()
+    return chosen, sorted({row.id for row in deployment.tenants.rows()} - {each.id for each in chosen})
+
+
+def _roll_is_right(console: Console, verification: Verification, *, drop: bool, accept: bool) -> bool:
+    """Print how the entries differ from the roll, and mend that on request. Whether they are the same now."""
+    fault = verification.roll()
+    if fault is None:
+        return True
+    console.print(f"{verification.tenant.name}: {fault}")
+    return (drop or accept) and verification.mend_roll(fault, accept=accept)
 
 
 async def _look(verification: Verification, bars: Progress, *, whole: bool) -> Sequence[Fault]:
     templates, photos = bars.task_ids
+    altered = await asyncio.to_thread(verification.rows)
     damaged = await asyncio.to_thread(verification.templates, lambda more: bars.advance(templates, more))
-    return [*damaged, *await verification.stored_photos(lambda more: bars.advance(photos, more), whole=whole)]
+    return [*altered, *damaged, *await verification.stored_photos(lambda more: bars.advance(photos, more), whole=whole)]
 
 
 @contextmanager

@@ -23,8 +23,9 @@ from sqlalchemy import Connection
 
 from likeness.audit.trail import note_sweep
 from likeness.errors import ServiceUnavailable
+from likeness.gallery.maintenance.photo_rows import image_ids
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.repository import entry_counts, image_ids, in_groups
+from likeness.gallery.repository import entry_counts, in_groups
 from likeness.kit.clock import Clock
 from likeness.kit.metrics import Count
 from likeness.store.database import Database

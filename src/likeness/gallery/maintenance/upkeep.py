@@ -8,9 +8,11 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from contextlib import suppress
+from functools import partial
 
 from likeness.errors import LikenessError
 from likeness.gallery.idempotency import AnswerAges
+from likeness.gallery.maintenance.roll_call import call_rolls, refuse_surplus
 from likeness.gallery.maintenance.sweep import DAY_SECONDS, SWEEPS, PhotoSweep, log_findings
 from likeness.gallery.photos import EntryPhotos
 from likeness.kit.repeating import repeat_forever
@@ -47,6 +49,7 @@ class GalleryUpkeep(ABC):
         await asyncio.gather(self._sweep_daily(), repeat_forever(self.tidy))
 
     async def _sweep_daily(self) -> None:
+        await self.call_rolls()
         await self.sweep_photos()
         hours = 0
         while True:
@@ -56,6 +59,7 @@ class GalleryUpkeep(ABC):
             if hours * GENERATION_SECONDS % DAY_SECONDS:
                 await self._begin_generation()
             else:
+                await self.call_rolls()
                 await self.sweep_photos()
 
     @abstractmethod
@@ -99,6 +103,21 @@ class GalleryUpkeep(ABC):
                 log.warning("the photos of %d tenants cannot be swept; trying again in %s s", len(tenants), pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, GENERATION_SECONDS)
+
+    async def call_rolls(self) -> None:
+        """Compare every gallery with its roll, and let no search find entries that were put back."""
+        try:
+            for tenant in await asyncio.to_thread(self._tenants.all):
+                faults = await self._database.read(partial(call_rolls, tenant_ids=[tenant.id]))
+                for fault in faults.values():
+                    refuse = partial(refuse_surplus, tenant_id=tenant.id, fault=fault)
+                    await self._database.write(refuse, gallery_of=tenant.id)
+                    self.differs(tenant.id)
+        except LikenessError as error:
+            log.warning("the galleries could not be compared with their rolls: %s", error)
+
+    def differs(self, tenant_id: str) -> None:  # noqa: B027  shards read the log of changes
+        """Take notice that a gallery's entries are not those of its roll."""
 
     async def _begin_generation(self) -> None:
         try:

@@ -12,21 +12,26 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from likeness.engine.base import Template
 from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import SetupError
+from likeness.gallery.maintenance.roll_call import RollFault, call_rolls, refuse_surplus
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.repository import BLOCK_SPAN, Entry, GalleryRepository
 from likeness.gallery.templates.blocks import READ_ROWS
 from likeness.gallery.templates.sealing import open_block, open_templates, seal_template
+from likeness.store.authentic.upgrade import call_roll
 from likeness.store.database import Database
 from likeness.store.images import ImageStore
+from likeness.store.tables import gallery_entries
 from likeness.tenants.service import Tenant
 
 PHOTOS_AT_ONCE = 16
+KEYS_AT_ONCE = 1000
 NO_TEMPLATE = "has no template"
+ALTERED = "it was altered or put back behind Likeness's back, and is refused"
 PHOTO_MISSING, PHOTO_DAMAGED = "its photo is missing", "its photo does not open"
 
 
@@ -77,6 +82,35 @@ class Verification:
         ]
         bare = self.database.read_now(lambda c: list(self._rows.bare_entries(c)))
         return [*found, *(Fault(key, entry_id, NO_TEMPLATE) for key, entry_id in bare)]
+
+    def rows(self) -> list[Fault]:
+        """Find the entries whose rows Likeness did not write so. Blocks."""
+        return self.database.read_now(lambda c: list(self._altered(c)))
+
+    def _altered(self, connection: Connection) -> Iterator[Fault]:
+        keys = select(gallery_entries.c.key, gallery_entries.c.id).where(gallery_entries.c.tenant_id == self.tenant.id)
+        for rows in connection.execute(keys.execution_options(yield_per=KEYS_AT_ONCE)).partitions():
+            ids = {row.key: row.id for row in rows}
+            yield from (Fault(key, ids[key], ALTERED) for key in self._rows.altered(connection, list(ids)))
+
+    def roll(self) -> RollFault | None:
+        """Compare the entries with the roll: see ``likeness.gallery.maintenance.roll_call``. Blocks."""
+        return self.database.read_now(partial(call_rolls, tenant_ids=[self.tenant.id])).get(self.tenant.id)
+
+    def mend_roll(self, fault: RollFault, *, accept: bool) -> bool:
+        """Let the roll have the entries that are there, without those that were put back. Blocks.
+
+        Without ``accept``, do nothing and give False when nobody can tell which these are.
+        """
+        if not (fault.explained or accept):
+            return False
+
+        def mend(connection: Connection) -> None:
+            refuse_surplus(connection, self.tenant.id, fault)
+            call_roll(connection, self.tenant.id)
+
+        self.database.write_now(mend, gallery_of=self.tenant.id)
+        return True
 
     def _damaged(self, connection: Connection, pack: PackIdentity, progress: Callable[[int], None]) -> Iterator[Fault]:
         size = self.size_of(pack)
@@ -135,6 +169,8 @@ class Verification:
     def _drop(self, connection: Connection, fault: Fault) -> str | None:
         rows = self._rows
         rows.lock(connection)
+        if fault.what == ALTERED:
+            return "erased" if rows.erase(connection, fault.entry_id) else None
         if fault.of_photo:
             rows.forget_image(connection, fault.entry_id)
             return None

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import ServiceUnavailable, SetupError
+from likeness.gallery.maintenance.roll_call import RollFault, call_rolls, refuse_surplus
 from likeness.gallery.memory.gallery import Gallery, GallerySnapshot
 from likeness.gallery.memory.plain import PlainGallery, plain_galleries, recorded_galleries
 from likeness.gallery.memory.refusals import Refusals
@@ -223,7 +224,11 @@ class LoadedGalleries:
             known = database.read_now(recorded_galleries) | counts.keys()
             by_id = {tenant.id: tenant for tenant in tenants if tenant.id in known}
             for group in in_groups(by_id, counts, REBUILD_ROWS):
-                database.read_now(partial(self._load_some, [by_id[tenant_id] for tenant_id in group]))
+                faults = database.read_now(partial(call_rolls, tenant_ids=group))
+                for tenant_id, fault in faults.items():
+                    database.write_now(partial(refuse_surplus, tenant_id=tenant_id, fault=fault))
+                loaded = [by_id[tenant_id] for tenant_id in group if self._may_serve(tenant_id, faults)]
+                database.read_now(partial(self._load_some, loaded))
         except Stopped:
             return
         except (ServiceUnavailable, SetupError) as error:
@@ -244,7 +249,20 @@ class LoadedGalleries:
 
     def _load_again(self, tenant: Tenant, connection: Connection) -> None:
         self.set_common_pack(self._find_common(connection))
-        self._load(tenant, connection)
+        faults = call_rolls(connection, [tenant.id])
+        for tenant_id, fault in faults.items():
+            refuse_surplus(connection, tenant_id, fault)
+        if self._may_serve(tenant.id, faults):
+            self._load(tenant, connection)
+
+    def _may_serve(self, tenant_id: str, faults: Mapping[str, RollFault]) -> bool:
+        """Whether a gallery's entries are those of its roll, or the others are known. If not, refuse its calls."""
+        fault = faults.get(tenant_id)
+        if fault is None or fault.explained:
+            return True
+        log.critical("the gallery of tenant %s is not served: %s", tenant_id, fault)
+        self._refusals.refuse(tenant_id, f"The gallery is not served: {fault}.")
+        return False
 
     def _find_common(self, connection: Connection) -> PackIdentity | None:
         common = common_pack(connection)

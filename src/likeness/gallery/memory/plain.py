@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from likeness.engine.packs.identity import PackIdentity
+from likeness.gallery.repository import NOT_REFUSED
 from likeness.store.tables import galleries, gallery_blocks, gallery_entries, gallery_templates
 
 
@@ -40,7 +41,7 @@ def plain_galleries(connection: Connection, tenant_ids: Sequence[str]) -> dict[s
             gallery_templates.c.sealed_template,
         )
         .outerjoin(gallery_templates, gallery_templates.c.entry_key == gallery_entries.c.key)
-        .where(gallery_entries.c.tenant_id.in_(answering))
+        .where(gallery_entries.c.tenant_id.in_(answering), NOT_REFUSED)
         .order_by(gallery_entries.c.tenant_id, gallery_entries.c.key)
     )
     for tenant_id, key, entry_id, pack, sealed in connection.execute(query):

@@ -91,6 +91,9 @@ class MemoryUpkeep(GalleryUpkeep):
                 gallery_of=tenant.id,
             )
 
+    def differs(self, tenant_id: str) -> None:
+        self._galleries.mark_stale(tenant_id)
+
     def stop(self) -> None:
         super().stop()
         self._galleries.stop()

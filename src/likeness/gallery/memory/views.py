@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +54,17 @@ class GalleriesInMemory:
 
     def removed(self, erased: Committed[Any], tenant_id: str, key: int) -> None:
         self.held.feed(tenant_id, lambda gallery: gallery.remove(erased, key))
+
+    async def refuse_altered(self, tenant_id: str, keys: Collection[int]) -> None:
+        """Let no search find those of these entries again that were altered."""
+
+        def forget(refused: Committed[list[int]]) -> None:
+            for key in refused.result:
+                self.removed(refused, tenant_id, key)
+
+        rows = GalleryRepository(tenant_id)
+        if await self.database.read(lambda c: rows.altered(c, keys)):
+            await self.database.write(lambda c: rows.refuse_altered(c, keys), after_commit=forget, gallery_of=tenant_id)
 
     def set_packs(self, connection: Connection, tenant: Tenant, packs: GalleryPacks) -> "_NewSnapshot":
         """Change the packs in the database, and prepare the snapshot that memory shows after the commit."""
@@ -137,6 +148,7 @@ class _View:
             scan = await self.galleries.scans.run(self._scan, templates, thresholds, count=count)
             if scan.is_whole:
                 return scan
+            await self.galleries.refuse_altered(self.tenant.id, scan.lacking)
             # An entry was erased between the scan and the query. The entries that rank after it must not be missed, so
             # scan again without it. But an index that is no longer fed would give the entry again.
             present = held.ready(self.tenant.id).snapshot.indexes

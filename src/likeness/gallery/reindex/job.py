@@ -220,7 +220,7 @@ class ReindexJob:
             workers = self._packs.workers(self._row.identity)
             policy = self._tenant.settings.face_policy
             try:
-                stored = await self._photos.get(self._tenant, photo.image_id)
+                stored = await self._photos.get(self._tenant, photo.image_id) if photo.image_id else None
                 if stored is None:
                     return PHOTO_MISSING
                 return await workers.embed(stored, policy=policy)

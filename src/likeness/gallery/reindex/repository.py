@@ -95,7 +95,8 @@ class StoredPhoto:
 
     key: int
     entry_id: str
-    image_id: str
+    image_id: str | None
+    """None if the entry was altered: the photo that it names may be another entry's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +147,11 @@ class ReindexRepository:
 
     def unmade(self, connection: Connection, pack: PackIdentity, *, after_key: int, limit: int) -> list[StoredPhoto]:
         """Give the next stored photos to process, of entries after a key, by rising key."""
-        query = select(gallery_entries.c.key, gallery_entries.c.id, gallery_entries.c.image_id)
         wanted = self._unmade(pack) & (gallery_entries.c.key > after_key)
-        rows = connection.execute(query.where(wanted).order_by(gallery_entries.c.key).limit(limit))
-        return [StoredPhoto(*row) for row in rows]
+        query = select(gallery_entries.c.key, gallery_entries.c.id).where(wanted)
+        rows = connection.execute(query.order_by(gallery_entries.c.key).limit(limit)).all()
+        sound = GalleryRepository(self._tenant_id).find_keys(connection, [row.key for row in rows])
+        return [StoredPhoto(row.key, row.id, sound[row.key].image_id if row.key in sound else None) for row in rows]
 
     def count_unmade(self, connection: Connection, pack: PackIdentity) -> int:
         query = select(func.count()).select_from(gallery_entries).where(self._unmade(pack))

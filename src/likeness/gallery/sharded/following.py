@@ -16,7 +16,7 @@ from sqlalchemy import Connection, and_, or_, select
 
 from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import ServiceUnavailable
-from likeness.gallery.repository import GalleryPacks, GalleryRepository
+from likeness.gallery.repository import NOT_REFUSED, GalleryPacks, GalleryRepository
 from likeness.store.database import Database
 from likeness.store.sharing.changes import ChangeKind
 from likeness.store.sharing.listening import Listener
@@ -91,7 +91,7 @@ def changes_after(connection: Connection, tenant_id: str, number: int, *, limit:
     of_entry = and_(gallery_templates.c.entry_key == gallery_entries.c.key, concerned)
     found = (
         galleries.outerjoin(change, change.c.tenant_id == galleries.c.tenant_id)
-        .outerjoin(gallery_entries, gallery_entries.c.key == change.c.entry_key)
+        .outerjoin(gallery_entries, and_(gallery_entries.c.key == change.c.entry_key, NOT_REFUSED))
         .outerjoin(gallery_templates, of_entry)
     )
     columns = (

@@ -160,6 +160,9 @@ class _View:
             result = ScanResult(answers, entries)
             if result.is_whole:
                 return result
+            if await self.galleries.database.read(partial(rows.altered, keys=result.lacking)):
+                refuse = partial(rows.refuse_altered, keys=result.lacking)
+                await self.galleries.database.write(refuse, gallery_of=self.tenant.id)
             # An entry was erased meanwhile. The entries that rank after it must not be missed, so search without it.
             number = await self.galleries.database.read(rows.number)
         raise ServiceUnavailable("The gallery changes too fast to be searched now; try again shortly.")

@@ -12,7 +12,7 @@ SQLite's database belongs to one process, whose indexes follow its own commits. 
 not written. It would make an insert half as costly again in a group of 32, and twice as costly alone.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -27,9 +27,12 @@ KEPT_CHANGES = 100_000
 """Newest changes of a tenant that a trim keeps. A follower that is further behind loads the gallery anew."""
 TRIMMED_AT_ONCE = 10_000
 _NOTED = "likeness_changes"
-_LOCK = "SELECT tenant_id FROM galleries WHERE tenant_id = ANY(%(tenants)s) ORDER BY tenant_id FOR UPDATE"
+_LOCK = "SELECT tenant_id, sealed_roll FROM galleries WHERE tenant_id = ANY(%(tenants)s) ORDER BY tenant_id FOR UPDATE"
 _WRITE = """
-WITH raised AS (UPDATE galleries SET number = number + %(count)s WHERE tenant_id = %(tenant)s RETURNING number),
+WITH raised AS (
+    UPDATE galleries SET number = number + %(count)s, sealed_roll = coalesce(%(roll)s::bytea, sealed_roll)
+    WHERE tenant_id = %(tenant)s RETURNING number
+),
 logged AS (
     INSERT INTO gallery_changes (tenant_id, number, kind, entry_key, pack)
     SELECT %(tenant)s, raised.number - %(count)s + change.place, change.kind, change.entry_key, change.pack
@@ -72,6 +75,8 @@ class _Noted:
     transaction: Transaction | None
     locked: frozenset[str] = frozenset()
     changes: list[tuple[str, NewChange]] = field(default_factory=list)
+    rolls: dict[str, bytes | None] = field(default_factory=dict)
+    """The sealed rolls of the locked galleries, as they were at the lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,14 @@ def lock_galleries(connection: Connection, tenant_ids: Iterable[str]) -> None:
     wanted = set(tenant_ids) - noted.locked
     if wanted:
         found = run_on_driver(connection, _LOCK, {"tenants": list(wanted)})
-        noted.locked |= {row[0] for row in found.fetchall()}
+        rolls = dict(found.fetchall())
+        noted.rolls.update(rolls)
+        noted.locked |= rolls.keys()
+
+
+def rolls_at_lock(connection: Connection) -> Mapping[str, bytes | None]:
+    """Give the sealed rolls of the galleries that the transaction has locked, as they were then."""
+    return _noted(connection).rolls
 
 
 def note_changes(connection: Connection, tenant_id: str, changes: Collection[NewChange]) -> None:
@@ -137,8 +149,11 @@ def go_back(connection: Connection, place: Mark) -> None:
     del noted.changes[place.changes :]
 
 
-def write_changes(connection: Connection) -> None:
-    """Write the noted changes with their numbers, and notify. It is the transaction's last step before its commit."""
+def write_changes(connection: Connection, rolls: Mapping[str, bytes]) -> None:
+    """Write the noted changes with their numbers and the galleries' new rolls, and notify.
+
+    It is the transaction's last step before its commit.
+    """
     noted = _noted(connection)
     by_tenant: dict[str, list[NewChange]] = {}
     for tenant_id, change in noted.changes:
@@ -146,7 +161,7 @@ def write_changes(connection: Connection) -> None:
     noted.changes.clear()
     for tenant_id, changes in by_tenant.items():
         kinds, keys, packs = zip(*((str(each.kind), each.entry_key, each.pack) for each in changes), strict=True)
-        values = {"kinds": list(kinds), "keys": list(keys), "packs": list(packs)}
+        values = {"kinds": list(kinds), "keys": list(keys), "packs": list(packs), "roll": rolls.get(tenant_id)}
         run_on_driver(connection, _WRITE, {**values, "tenant": tenant_id, "count": len(changes), "channel": CHANNEL})
 
 
