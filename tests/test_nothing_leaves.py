@@ -44,6 +44,24 @@ def test_a_server_that_matches_and_idles_talks_to_nobody(environment: dict[str, 
     assert left == []
 
 
+@pytest.mark.parametrize(
+    ("egress", "outcome", "asked"),
+    [
+        ("none", "LIKENESS_EGRESS forbids webhooks", set()),
+        ("webhooks", "not reached (gaierror)", {"receiver.example"}),
+        ("all", "not reached (gaierror)", {"receiver.example"}),
+    ],
+)
+def test_a_server_connects_to_no_more_than_its_egress(
+    environment: dict[str, str], tmp_path: Path, egress: str, outcome: str, asked: set[str]
+) -> None:
+    script, folder = str(TESTS / "serve_and_deliver.py"), str(tmp_path / "data")
+    done = watched(sys.executable, script, folder, egress, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert f"outcome: {outcome}" in done.stderr
+    assert (set(seen(done)["asked"]), seen(done)["unreachable"]) == (asked, 0)
+
+
 def test_telemetry_is_off_whatever_the_environment_says() -> None:
     shown = "import likeness, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
     environment = os.environ | {"ORT_DISABLE_TELEMETRY": "0"}

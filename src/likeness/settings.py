@@ -252,6 +252,26 @@ class Settings(BaseModel):
         default=False,
         description="Allow webhooks to private addresses, and over http, for receivers in your own network.",
     )
+    webhook_proxy: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#\s]+/?$",
+        description="HTTP proxy of the webhooks, such as `http://user:password@proxy:3128`. It resolves the receivers' "
+        "names, so it must refuse private addresses. The proxies of the environment are not used.",
+    )
+    webhook_ca_file: Path | None = Field(
+        None,
+        description="File of the certificate authorities (PEM) that receivers of webhooks, and the proxy, may have. By "
+        "default the usual public ones.",
+    )
+    webhook_certificate_file: Path | None = Field(
+        None,
+        description="File of the certificate and its key (PEM) that the server shows to receivers of webhooks.",
+    )
+    egress: Literal["none", "webhooks", "all"] = Field(
+        "all",
+        description="What the server may connect to besides its database, image store and Ray: `none`, the receivers "
+        "of `webhooks`, or `all`, which adds downloads of model packs. See [Egress](security.md#egress).",
+    )
     webhook_replay_hours: int = Field(
         24, ge=2, le=720, description="How long a delivery's content is kept, sealed, so that it can be sent again."
     )
@@ -383,6 +403,12 @@ class Settings(BaseModel):
     def shares_galleries(self) -> bool:
         """Whether several servers may own the galleries."""
         return self.gallery == "ray"
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether the database, the image store or Ray is reached by a network."""
+        remote = bool(self.database_url) and not str(self.database_url).startswith("sqlite")
+        return remote or not self.images_address.startswith("file:") or "ray" in {self.gallery, self.engine}
 
     @property
     def alone(self) -> "Settings":

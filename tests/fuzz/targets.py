@@ -154,7 +154,7 @@ def scan(data: bytes) -> None:
     kernel = kernels[drawn.below(len(kernels))][0]
     exact = ExactIndex(dimension, scan=CompiledScan(kernel), chunk_rows=64)
     reference = ReferenceIndex(dimension)
-    for _ in range(20):
+    for _ in range(8):
         if not drawn:
             break
         for step in _steps(drawn, dimension):

@@ -26,8 +26,11 @@ class Receiver:
 
 
 @contextlib.contextmanager
-def receiving(certificate: Path | None = None) -> Iterator[Receiver]:
-    """Run a receiver. With a certificate and its key in one file, it uses TLS."""
+def receiving(certificate: Path | None = None, *, callers: Path | None = None) -> Iterator[Receiver]:
+    """Run a receiver. With a certificate and its key in one file, it uses TLS.
+
+    With ``callers`` it wants a certificate that this file's vouches for.
+    """
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -50,6 +53,9 @@ def receiving(certificate: Path | None = None) -> Iterator[Receiver]:
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
+        if callers:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(callers)
         server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

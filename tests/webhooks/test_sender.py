@@ -1,6 +1,7 @@
 """The connection goes to the checked address. The certificate must still be the host's."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import socket
 import ssl
@@ -16,11 +17,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from likeness.errors import SetupError
 from likeness.kit.clock import MovableClock
 from likeness.webhooks.addresses import LOOKUPS_PER_NAME, Names
 from likeness.webhooks.sender import DeliveryOutcome, Sender
 from likeness.webhooks.target import Target
-from servers import wait_until
+from servers import test_settings, wait_until
 from webhooks.receiver import Receiver, receiving
 
 
@@ -133,3 +135,90 @@ def test_names_without_an_answer_hold_up_nothing_else(monkeypatch: pytest.Monkey
         names.close()
 
     asyncio.run(main())
+
+
+def send_as_set(url: str, folder: Path, **settings: Any) -> DeliveryOutcome:
+    async def run() -> DeliveryOutcome:
+        chosen = test_settings(folder, **{"webhook_private_addresses": True} | settings)
+        sender = Sender.of(chosen, MovableClock())
+        try:
+            return await sender.send(Target(url, {}, "s"), "jws", delivery_id="d")
+        finally:
+            await sender.close()
+
+    return asyncio.run(run())
+
+
+def test_the_settings_name_an_authority_and_a_certificate_to_show(tmp_path: Path) -> None:
+    theirs, ours = certificate(tmp_path, "localhost"), certificate(tmp_path, "likeness.example")
+    with receiving(theirs, callers=ours) as receiver:
+        url = receiver.url.replace("127.0.0.1", "localhost")
+        assert not send_as_set(url, tmp_path).delivered
+        assert not send_as_set(url, tmp_path, webhook_ca_file=theirs).delivered
+        assert not send_as_set(url, tmp_path, webhook_certificate_file=ours).delivered
+        assert receiver.bodies == []
+        assert send_as_set(url, tmp_path, webhook_ca_file=theirs, webhook_certificate_file=ours).delivered
+
+
+@pytest.mark.parametrize("setting", ["webhook_ca_file", "webhook_certificate_file"])
+def test_a_file_without_a_certificate_is_named(tmp_path: Path, setting: str) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    for file in (tmp_path / "empty", tmp_path / "missing"):
+        with pytest.raises(SetupError, match="LIKENESS_WEBHOOK_CA_FILE"):
+            send_as_set("https://receiver.example", tmp_path, **{setting: file})
+
+
+def test_a_sender_without_egress_connects_to_nothing(receiver: Receiver, tmp_path: Path) -> None:
+    assert send_as_set(receiver.url, tmp_path, egress="none").error == "LIKENESS_EGRESS forbids webhooks"
+    assert receiver.bodies == []
+    assert send_as_set(receiver.url, tmp_path, egress="webhooks").delivered
+
+
+@contextlib.contextmanager
+def proxy() -> Iterator[tuple[str, list[bytes]]]:
+    """Run an HTTP proxy that sends every name to the loopback address. Give its address, and the first line of each call."""
+    calls: list[bytes] = []
+
+    async def carry(read: asyncio.StreamReader, write: asyncio.StreamWriter) -> None:
+        while piece := await read.read(65536):
+            write.write(piece)
+            await write.drain()
+        write.close()
+
+    async def serve(read: asyncio.StreamReader, write: asyncio.StreamWriter) -> None:
+        head = await read.readuntil(b"\r\n\r\n")
+        calls.append(head.split(b"\r\n")[0])
+        assert b"Proxy-Authorization: Basic dXNlcjpwYXNz" in head
+        port = int(calls[-1].split(b" ")[1].rpartition(b":")[2])
+        there_read, there_write = await asyncio.open_connection("127.0.0.1", port)
+        write.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+        await asyncio.gather(carry(read, there_write), carry(there_read, write), return_exceptions=True)
+
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0))
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://user:pass@127.0.0.1:{server.sockets[0].getsockname()[1]}", calls
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        server.close()
+        loop.run_until_complete(asyncio.sleep(0.05))
+        loop.close()
+
+
+def test_a_proxy_resolves_the_name_and_sees_no_content(tmp_path: Path) -> None:
+    theirs = certificate(tmp_path, "receiver.example")
+    with receiving(theirs) as receiver, proxy() as (address, calls):
+        port = receiver.url.rpartition(":")[2]
+        url = f"https://receiver.example:{port}/face"
+        ways = {"webhook_proxy": address, "webhook_ca_file": theirs, "webhook_private_addresses": False}
+        assert send_as_set(url, tmp_path, **ways).delivered
+        assert calls == [f"CONNECT receiver.example:{port} HTTP/1.1".encode()]
+        assert receiver.headers[0]["Host"] == f"receiver.example:{port}"
+        outcome = send_as_set(f"https://127.0.0.1:{port}/face", tmp_path, **ways)
+        assert outcome.error == "the host leads to a private address"
+        assert len(calls) == 1

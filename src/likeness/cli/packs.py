@@ -161,7 +161,8 @@ def verify(
 
 def _catalogue_and_store() -> tuple[Catalogue, WeightStore]:
     settings = Settings()
-    return Catalogue(settings.models_dir), WeightStore(settings.models_dir, settings.models_mirror)
+    store = WeightStore(settings.models_dir, settings.models_mirror, downloads=settings.egress == "all")
+    return Catalogue(settings.models_dir), store
 
 
 def _installed(store: WeightStore, manifest: Manifest) -> bool:

@@ -17,6 +17,7 @@ from likeness.errors import ServiceUnavailable
 from likeness.gallery.served_pack import load_served_engine
 from likeness.kit.logs import configure_logging, logging_on_a_thread
 from likeness.kit.memory import give_large_blocks_back, harden_process
+from likeness.server.egress import close_egress
 from likeness.server.running import bind, ended_by_signals, make_server
 from likeness.settings import Settings
 from likeness.store.images import ImageStore
@@ -54,6 +55,7 @@ def run_server(deployment: Deployment) -> None:
     with deployment.owned():
         probe_images(deployment.settings)
         listeners = bind(deployment.settings)
+        close_egress(deployment.settings)
         _serve(deployment, load_served_engine(deployment), listeners)
 
 

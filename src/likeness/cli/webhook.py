@@ -114,7 +114,7 @@ def _webhooks(deployment: Deployment) -> Webhooks:
 
 async def _try(deployment: Deployment, tenant: str) -> DeliveryOutcome:
     settings = deployment.settings
-    sender = Sender(deployment.clock, private_addresses=settings.webhook_private_addresses)
+    sender = Sender.of(settings, deployment.clock)
     try:
         return await _webhooks(deployment).test(
             deployment.tenants.by_name(tenant), deployment.signing_keys.signer(), sender, issuer=settings.origin

@@ -24,6 +24,9 @@ def egress(deployment: Deployment) -> Iterator[Finding]:
             f"{', '.join(proxies)} is set: photos travel through this proxy, sealed; webhooks do not",
             "Unset the variable if that is not meant.",
         )
+    if settings.egress == "none" or settings.webhook_proxy:
+        yield ok("egress", "webhooks are forbidden" if settings.egress == "none" else "webhooks go through a proxy")
+        return
     webhooks = Webhooks(deployment.database, deployment.clock, settings.webhook_private_addresses)
     targets = {tenant.id: webhooks.find(tenant) for tenant in deployment.tenants.all()}
     found = asyncio.run(_reach({tenant: target.url for tenant, target in targets.items() if target}, deployment))

@@ -95,6 +95,7 @@ def load_pack(deployment: Deployment, pack: PackId) -> Engine:
         mirror=settings.models_mirror,
         provider=settings.provider,
         jpeg_2000=settings.jpeg2000,
+        downloads=settings.egress == "all",
     )
 
 

@@ -104,7 +104,7 @@ def compose_sessions(
         photo_attempts=PhotoAttempts(deployment.derived_key("ID photo"), settings.attempts_per_photo),
         usage=usage,
     )
-    sender = Sender(clock, private_addresses=settings.webhook_private_addresses)
+    sender = Sender.of(settings, clock)
     courier = Courier(
         database,
         tenants,

@@ -65,11 +65,11 @@ def read_object(body: bytes | bytearray) -> dict[str, Any]:
     without its full stop.
     """
     little, long_texts = _take_out_long_texts(body, PLACEHOLDER)
+    taken = set[str]()
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = {name: long_texts.get(value, value) if isinstance(value, str) else value for name, value in pairs}
-        if not long_texts.keys().isdisjoint(found):
-            raise ValueError("The body has a member whose name is too long")
+        taken.update(value for _, value in pairs if isinstance(value, str) and value in long_texts)
         if len(found) != len(pairs):
             raise ValueError("The body has a member twice")
         return found
@@ -86,6 +86,8 @@ def read_object(body: bytes | bytearray) -> dict[str, Any]:
         raise ValueError("The body is nested too deeply") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError("The body is not well-formed JSON in UTF-8") from error
+    if taken != long_texts.keys():
+        raise ValueError("The body has a long text that is not the value of a member")
     if not isinstance(fields, dict):
         raise ValueError("The body must be a JSON object")  # noqa: TRY004  every refusal is a ValueError
     return fields

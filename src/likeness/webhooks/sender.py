@@ -5,11 +5,14 @@ import json
 import ssl
 from dataclasses import dataclass
 
+import certifi
 import httpx
 
 from likeness import __version__
+from likeness.errors import SetupError
 from likeness.kit.clock import Clock
-from likeness.webhooks.addresses import ForbiddenAddress, Names, resolve
+from likeness.settings import Settings
+from likeness.webhooks.addresses import ForbiddenAddress, Names, is_public_name, resolve
 from likeness.webhooks.signature import SIGNATURE_HEADER, sign_body
 from likeness.webhooks.target import Target
 
@@ -33,16 +36,44 @@ class DeliveryOutcome:
 class Sender:
     """Calls receivers. It follows no redirects, uses no proxies of the environment, and reads only the status."""
 
-    def __init__(self, clock: Clock, *, private_addresses: bool, trust: ssl.SSLContext | None = None) -> None:
-        """Set up the client. ``trust`` replaces the usual certificate authorities, for a private certificate."""
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        private_addresses: bool,
+        trust: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        forbidden: bool = False,
+    ) -> None:
+        """Set up the client.
+
+        ``trust`` has other certificate authorities than the usual ones, or a certificate to show. A ``proxy`` resolves
+        the receivers' names. A sender that is ``forbidden`` to send connects to nothing.
+        """
         self._clock = clock
         self._private_addresses = private_addresses
+        self._proxied = proxy is not None
+        self._forbidden = forbidden
         self._names = Names()
         verify: ssl.SSLContext | bool = trust or True
-        self._http = httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False)
+        way = None if proxy is None else httpx.Proxy(proxy, ssl_context=trust if proxy.startswith("https:") else None)
+        self._http = httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False, proxy=way)
+
+    @classmethod
+    def of(cls, settings: Settings, clock: Clock) -> "Sender":
+        """Make the sender that the settings describe. Raises SetupError if a file of certificates cannot be used."""
+        return cls(
+            clock,
+            private_addresses=settings.webhook_private_addresses,
+            trust=_trust(settings),
+            proxy=settings.webhook_proxy,
+            forbidden=settings.egress == "none",
+        )
 
     async def send(self, target: Target, jws: str, *, delivery_id: str) -> DeliveryOutcome:
         """Try once. The outcome has the reason of a failure."""
+        if self._forbidden:
+            return DeliveryOutcome(error="LIKENESS_EGRESS forbids webhooks")
         body = json.dumps({"jwsResult": jws}).encode()
         headers = {
             **target.headers,
@@ -69,6 +100,10 @@ class Sender:
     async def _post(self, target: Target, body: bytes, headers: dict[str, str]) -> int:
         parts = target.parts
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        if self._proxied:
+            if not self._private_addresses and not is_public_name(host):
+                raise ForbiddenAddress
+            return await self._post_to(host, target, body, headers, httpx.Timeout(TRY_SECONDS))
         addresses = await resolve(self._names, host, port, private_addresses=self._private_addresses)
         *others, last = addresses
         # An address that does not answer must leave time for the others.
@@ -90,3 +125,18 @@ class Sender:
             "POST", url, content=body, headers=headers, extensions=extensions, timeout=patience
         ) as reply:
             return reply.status_code
+
+
+def _trust(settings: Settings) -> ssl.SSLContext | None:
+    """Give what verifies receivers, and what the server shows them; None: the usual authorities, and nothing."""
+    authorities, own = settings.webhook_ca_file, settings.webhook_certificate_file
+    if authorities is None and own is None:
+        return None
+    try:
+        trust = ssl.create_default_context(cafile=authorities or certifi.where())
+        if own:
+            trust.load_cert_chain(own)
+    except OSError as error:  # ssl's errors are OSErrors
+        names = "LIKENESS_WEBHOOK_CA_FILE and LIKENESS_WEBHOOK_CERTIFICATE_FILE"
+        raise SetupError(f"the certificates of {names} cannot be used: {error}") from error
+    return trust

@@ -221,3 +221,11 @@ def test_a_file_that_is_no_model_is_reported_by_its_name(tmp_path: Path) -> None
 
     with pytest.raises(SetupError, match=r"net\.onnx does not match its manifest: no protobuf"):
         here.read_as(WEIGHTS, parse)
+
+
+def test_a_store_without_downloads_says_which_setting_forbids_them(tmp_path: Path) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        pytest.fail(f"it asked for {request.url}")
+
+    with pytest.raises(SetupError, match="LIKENESS_EGRESS forbids the download"):
+        WeightStore(tmp_path, transport=httpx.MockTransport(answer), downloads=False).install(PACK)

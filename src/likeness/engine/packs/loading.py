@@ -36,17 +36,19 @@ def load_engine(
     threads: int = 1,
     provider: Provider = "cpu",
     jpeg_2000: bool = False,
+    downloads: bool = True,
 ) -> Engine:
     """Load a pack.
 
     Its name is ``auto`` (the best pack with available weights), ``builtin``, ``best``, ``fast``, one of your own, or
     ``fake``. Missing weights come from installed packages, the ``mirror`` folder or the pack's pinned addresses. They
     are verified and stored in ``models_dir``. ``threads`` is the number of threads for one call. ``jpeg_2000``
-    accepts photos in this format, too. Raises SetupError, which says how the operator can correct the cause.
+    accepts photos in this format, too. Without ``downloads`` nothing comes from an address. Raises SetupError, which
+    says how the operator can correct the cause.
     """
     if pack in FAKES:
         return FAKES[pack]()
-    catalogue, store = Catalogue(models_dir), WeightStore(models_dir, mirror)
+    catalogue, store = Catalogue(models_dir), WeightStore(models_dir, mirror, downloads=downloads)
     manifest = _best(catalogue, store) if pack == "auto" else catalogue.get(pack)
     store.install(manifest)
 

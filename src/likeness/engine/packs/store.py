@@ -28,6 +28,8 @@ class WeightStore:
     mirror: Path | None = None
     """A folder of model files, with subfolders, for machines without the internet."""
     transport: httpx.BaseTransport | None = None
+    downloads: bool = True
+    """Whether missing files may be downloaded."""
 
     def find(self, weights: Weights) -> Path | None:
         """Return a file with the pinned hash that is already on this machine, or None."""
@@ -128,6 +130,8 @@ class WeightStore:
         )
 
     def _fetch(self, url: str, target: Path, sha256: str, size: int, *, progress: DownloadProgress | None) -> None:
+        if not self.downloads:
+            raise SetupError(f"LIKENESS_EGRESS forbids the download of {url}")
         _log.info("fetching %s", url)
         download(url, target, sha256=sha256, size=size, progress=progress, transport=self.transport)
 
