@@ -114,12 +114,15 @@ class Results:
         sealed = await self._database.read(lambda c: ResultRepository(tenant.id).find_image(c, image_id, now=now))
         return None if sealed is None else tenant.cipher.open(sealed, IMAGE_PURPOSE, image_id)
 
-    def forget(self, connection: Connection, tenant: Tenant, session_id_or_jti: str) -> str:
-        """Delete a result, its image and its waiting webhook deliveries. Gives the session's id."""
+    def forget(self, connection: Connection, tenant: Tenant, session_id_or_jti: str) -> tuple[str, bool]:
+        """Delete a result, its image and its waiting webhook deliveries.
+
+        Gives the session's id, and whether there was anything.
+        """
         removed = ResultRepository(tenant.id).remove(connection, session_id_or_jti)
         session_id = removed or self._outbox.session_of(connection, tenant, session_id_or_jti) or session_id_or_jti
-        self._outbox.forget(connection, tenant, session_id)
-        return session_id
+        delivered = self._outbox.forget(connection, tenant, session_id)
+        return session_id, removed is not None or delivered
 
     async def remove_expired(self) -> None:
         """Delete expired results and images of all tenants."""

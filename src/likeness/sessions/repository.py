@@ -205,10 +205,10 @@ def remove_ended(connection: Connection, *, now: float) -> None:
     note_sweep(connection, "sessions", connection.execute(over).rowcount)
 
 
-def remove_session(connection: Connection, tenant_id: str, session_id: str) -> None:
-    """Delete a tenant's session, if it exists."""
+def remove_session(connection: Connection, tenant_id: str, session_id: str) -> bool:
+    """Delete a tenant's session. Give False if there is none."""
     mine = (face_sessions.c.tenant_id == tenant_id) & (face_sessions.c.id == session_id)
-    connection.execute(delete(face_sessions).where(mine))
+    return connection.execute(delete(face_sessions).where(mine)).rowcount > 0
 
 
 def _authentic(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> list[SessionRow]:

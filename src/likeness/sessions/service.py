@@ -364,13 +364,13 @@ class SessionService:
     async def purge(self, tenant: Tenant, session_id_or_jti: str) -> str:
         """Delete a session, its result and its image, by the session's id or the result's jti.
 
-        Give the session's id.
+        Give the session's id. What the tenant does not have is not recorded: a receipt confirms each record.
         """
 
         def change(connection: Connection) -> str:
-            session_id = self._results.forget(connection, tenant, session_id_or_jti)
-            repository.remove_session(connection, tenant.id, session_id)
-            note(connection, Action.PURGE, session_id, tenant=tenant.id)
+            session_id, found = self._results.forget(connection, tenant, session_id_or_jti)
+            if repository.remove_session(connection, tenant.id, session_id) or found:
+                note(connection, Action.PURGE, session_id, tenant=tenant.id)
             return session_id
 
         return await self._database.write(change)

@@ -50,9 +50,9 @@ class Outbox:
         return repository.find_session_of_result(connection, tenant.id, jti)
 
     @staticmethod
-    def forget(connection: Connection, tenant: Tenant, session_id: str) -> None:
-        """Erase the content of a session's deliveries."""
-        repository.forget_session(connection, tenant.id, session_id)
+    def forget(connection: Connection, tenant: Tenant, session_id: str) -> bool:
+        """Erase the content of a session's deliveries. Give False if there was none."""
+        return repository.forget_session(connection, tenant.id, session_id)
 
 
 def open_claims(tenant: Tenant, delivery: Delivery) -> dict[str, Any] | None:

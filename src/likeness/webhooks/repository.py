@@ -149,12 +149,16 @@ def find_session_of_result(connection: Connection, tenant_id: str, jti: str) -> 
     return connection.execute(select(webhook_deliveries.c.session_id).where(mine).limit(1)).scalar_one_or_none()
 
 
-def forget_session(connection: Connection, tenant_id: str, session_id: str) -> None:
-    """Erase the claims of a session's deliveries. Pending ones are not sent."""
+def forget_session(connection: Connection, tenant_id: str, session_id: str) -> bool:
+    """Erase the claims of a session's deliveries. Pending ones are not sent. Give False if there were no claims."""
     mine = (webhook_deliveries.c.tenant_id == tenant_id) & (webhook_deliveries.c.session_id == session_id)
-    connection.execute(update(webhook_deliveries).where(mine).values(sealed_claims=None, next_try_at=None))
+    erased = update(webhook_deliveries).where(mine, webhook_deliveries.c.sealed_claims.is_not(None))
+    found = connection.execute(erased.values(sealed_claims=None, next_try_at=None)).rowcount
     waiting = webhook_deliveries.c.state == DeliveryState.PENDING
-    connection.execute(update(webhook_deliveries).where(mine, waiting).values(state=DeliveryState.FORGOTTEN))
+    connection.execute(
+        update(webhook_deliveries).where(mine, waiting).values(state=DeliveryState.FORGOTTEN, next_try_at=None)
+    )
+    return found > 0
 
 
 def remove_old(connection: Connection, *, claims_before: float, rows_before: float) -> None:
