@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from browser.album import Album
 from browser.people import People
-from browser.simulated_camera import SceneClock
+from browser.scene_clock import SceneClock
 from lacking import skip_here
 from likeness.cli.demo.photos import load_photos
 from likeness.engine.base import Engine

@@ -8,7 +8,8 @@ from playwright.sync_api import BrowserContext, Page
 
 from browser.album import Album
 from browser.people import People
-from browser.simulated_camera import SceneClock, SimulatedCamera
+from browser.scene_clock import SceneClock
+from likeness.evaluation.liveness.injection_suite.scene import SceneCamera
 from likeness.evaluation.liveness.simulator.attacks import AttackKind
 from likeness.evaluation.liveness.simulator.subject import Presentation
 from servers import Api, b64
@@ -26,7 +27,7 @@ def open_session(api: Api, people: People, **fields: Any) -> dict[str, Any]:
 
 
 def stand_before(context: BrowserContext, clock: SceneClock, presentation: Presentation) -> None:
-    SimulatedCamera(clock, presentation).install(context)
+    SceneCamera(clock, presentation).install(context)
 
 
 def carry_out(page: Page, album: Album) -> None:

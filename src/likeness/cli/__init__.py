@@ -25,6 +25,7 @@ class _Commands(LazyGroup):
         "quality": "likeness.cli.measuring.quality:quality",
         "evaluate-liveness": "likeness.cli.measuring.evaluate_liveness:evaluate_liveness",
         "record": "likeness.cli.measuring.record:record",
+        "attack-suite": "likeness.cli.measuring.attack_suite:attack_suite",
         "calibrate-liveness": "likeness.cli.measuring.recordings:calibrate_liveness",
         "tenant": "likeness.cli.tenant:tenant",
         "client": "likeness.cli.client:client",

@@ -83,6 +83,12 @@ class Frame:
     """The client's clock at capture. It is not trusted: it proves nothing, but contradictions count as injection."""
     flash_index: int | None = None
     """The index of the colour on the screen at capture, by the client's statement. It is not trusted either."""
+    camera_at_seconds: float | None = None
+    """The camera's own clock at the frame, by the client's statement, like the next member."""
+    camera_frame: int | None = None
+    """The number of the frame since the camera was opened."""
+    signed: bool | None = None
+    """Whether the page's key signed the bytes. None where nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,18 @@ class DeclaredCamera:
 
     label: str | None = None
     """The camera's name in the system."""
+    track: str | None = None
+    """The class of its track. A camera's is ``MediaStreamTrack``."""
+    listed: bool | None = None
+    """Whether it is among the cameras that the browser lists."""
+    native: bool | None = None
+    """Whether the browser's own code answered the page's call for the camera."""
+    width: float | None = None
+    height: float | None = None
+    frames_per_second: float | None = None
+    most_width: float | None = None
+    most_height: float | None = None
+    most_frames_per_second: float | None = None
 
 
 class SignalName(StrEnum):
@@ -118,6 +136,8 @@ class SignalResult:
     passed: bool
     reason: str
     required: bool = True
+    codes: tuple[str, ...] = ()
+    """The reasons as codes for programs."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -127,6 +147,7 @@ class SignalResult:
             "passed": self.passed,
             "required": self.required,
             "reason": self.reason,
+            "codes": list(self.codes),
         }
 
 

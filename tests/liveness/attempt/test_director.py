@@ -328,7 +328,9 @@ def test_the_verdict_as_it_is_signed() -> None:
     member = going.show(face(), frames=10).verdict.as_json()
     assert set(member) == {"live", "mode", "flash", "thresholds", "signals"}
     assert member["thresholds"] == "built-in"
-    assert all(set(one) == {"name", "score", "threshold", "passed", "required", "reason"} for one in member["signals"])
+    assert all(
+        set(one) == {"name", "score", "threshold", "passed", "required", "reason", "codes"} for one in member["signals"]
+    )
 
 
 def test_the_page_gets_no_scores() -> None:

@@ -30,6 +30,7 @@ from likeness.sessions.capture.ended import stored_end
 from likeness.sessions.capture.frames import FRAME_LONG_SIDE, judge_frame
 from likeness.sessions.capture.messages import FrameHeader, end_message
 from likeness.sessions.capture.services import CaptureServices, CheckRequest
+from likeness.sessions.capture.signing import FrameSigner
 from likeness.sessions.decision import ReferenceComparison, compare_with_reference, look_up
 from likeness.sessions.mode import choose_mode
 from likeness.sessions.repository import SessionRow
@@ -59,6 +60,7 @@ class Participant:
 
     connection: BrowserConnection
     device: str
+    signer: FrameSigner = field(default_factory=FrameSigner)
     dismissed: bool = False
     """Whether its device has returned with a newer connection."""
 
@@ -186,7 +188,7 @@ class Capture:
                 return  # the browser sent it before it knew of the attempt's end
             try:
                 instruction = await self.services.executor.run(
-                    judge_frame, self.services.engine, check, header, jpeg, received_at
+                    judge_frame, self.services.engine, check, header, jpeg, received_at, participant.signer
                 )
             except ServiceUnavailable:
                 await participant.connection.send({"type": "skipped", "credit": 1})
@@ -463,6 +465,7 @@ class Capture:
             "type": "ready",
             "sessionId": self.row.id,
             "device": participant.device,
+            "nonce": participant.signer.nonce,
             "mode": self.mode,
             "flash": self.mode is not LivenessMode.PASSIVE,
             "attemptsLeft": self.attempts_left,

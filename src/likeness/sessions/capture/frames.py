@@ -5,6 +5,7 @@ from likeness.engine.photo import decoding as photos
 from likeness.errors import InvalidInput, LikenessError
 from likeness.liveness.base import Frame, Instruction, LivenessCheck
 from likeness.sessions.capture.messages import FrameHeader
+from likeness.sessions.capture.signing import FrameSigner
 
 FRAME_LONG_SIDE = 640
 """The frames' longer side that the server asks browsers for, in pixels."""
@@ -12,7 +13,7 @@ LONGEST_SIDE, SHORTEST_SIDE = 1280, 240
 
 
 def judge_frame(
-    engine: Engine, check: LivenessCheck, header: FrameHeader, jpeg: bytes, received_at: float
+    engine: Engine, check: LivenessCheck, header: FrameHeader, jpeg: bytes, received_at: float, signer: FrameSigner
 ) -> Instruction:
     """Decode a frame, and give the check's instruction. Blocks. Raises InvalidInput."""
     try:
@@ -29,5 +30,8 @@ def judge_frame(
         data=jpeg,
         client_at_seconds=None if header.t is None else header.t / 1000,
         flash_index=header.flash,
+        camera_at_seconds=None if header.media is None else header.media / 1000,
+        camera_frame=header.number,
+        signed=signer.has_signed(jpeg, header.signature),
     )
     return check.observe(frame)

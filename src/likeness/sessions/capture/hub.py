@@ -18,7 +18,6 @@ from likeness.errors import (
 from likeness.kit.fairness import OWNER
 from likeness.kit.ids import is_uuid
 from likeness.kit.repeating import repeat_forever
-from likeness.liveness.base import DeclaredCamera
 from likeness.sessions.capture.capture import BUSY, Capture, Participant, digest
 from likeness.sessions.capture.connection import BrowserConnection, ConnectionLost
 from likeness.sessions.capture.ended import stored_end
@@ -35,6 +34,7 @@ from likeness.sessions.capture.messages import (
 )
 from likeness.sessions.capture.qr import draw_qr
 from likeness.sessions.capture.services import CaptureServices
+from likeness.sessions.capture.signing import FrameSigner
 from likeness.sessions.repository import SessionRow
 from likeness.sessions.schemas import SessionOptions
 from likeness.tenants.service import Tenant, Tenants
@@ -134,7 +134,7 @@ class CaptureHub:
         capture = await self._capture(row, hello)
         if len(capture.watchers) >= MOST_CONNECTIONS:
             raise Forbidden("This session is open in too many places.")
-        participant = Participant(connection, hello.device or secrets.token_urlsafe(24))
+        participant = Participant(connection, hello.device or secrets.token_urlsafe(24), FrameSigner.of(hello.key))
         try:
             await capture.join(participant, watch=hello.watch)
             await self._converse(capture, participant)
@@ -186,7 +186,7 @@ class CaptureHub:
             case Start() if self._stopping:
                 await participant.connection.send(BUSY)
             case Start():
-                await capture.start(participant, flash=command.flash, camera=DeclaredCamera(command.camera))
+                await capture.start(participant, flash=command.flash, camera=command.declared())
             case Take():
                 await capture.join(participant)
             case Cancel():

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
 
 from likeness.errors import InvalidInput
+from likeness.liveness.base import DeclaredCamera
 from likeness.sessions.schemas import SessionOptions
 from likeness.sessions.states import AttemptFailure, EndError
 from likeness.web.wire import WireModel
@@ -27,6 +28,9 @@ class Hello(WireModel):
     type: Literal["hello"]
     token: Annotated[str, StringConstraints(max_length=4096)]
     device: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16,64}$")] | None = None
+    key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{87}$")] | None = Field(
+        None, description="The public key that signs this connection's frames: see sessions.capture.signing."
+    )
     watch: bool = Field(default=False, description="Do not carry out the session here; only receive its end.")
     max_attempts: Annotated[int, Field(ge=1, le=3)] | None = None
     minimum_match_level: Annotated[int, Field(ge=1, le=5)] | None = None
@@ -36,12 +40,46 @@ class Hello(WireModel):
     )
 
 
+Measure = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
+
+
+class CameraTrack(WireModel):
+    """The browser's statements about the camera's track."""
+
+    kind: Annotated[str, StringConstraints(max_length=64)] | None = None
+    listed: bool | None = None
+    native: bool | None = None
+    width: Measure | None = None
+    height: Measure | None = None
+    frame_rate: Measure | None = None
+    most_width: Measure | None = None
+    most_height: Measure | None = None
+    most_frame_rate: Measure | None = None
+
+
 class Start(WireModel):
-    """Begin an attempt, with or without the colour flashes. The camera's name can reveal a virtual camera."""
+    """Begin an attempt, with or without the colour flashes. The camera's facts can reveal a virtual camera."""
 
     type: Literal["start"]
     flash: bool = True
     camera: Annotated[str, StringConstraints(max_length=200)] | None = None
+    track: CameraTrack = CameraTrack()
+
+    def declared(self) -> DeclaredCamera:
+        """Give the browser's statements about its camera."""
+        track = self.track
+        return DeclaredCamera(
+            label=self.camera,
+            track=track.kind,
+            listed=track.listed,
+            native=track.native,
+            width=track.width,
+            height=track.height,
+            frames_per_second=track.frame_rate,
+            most_width=track.most_width,
+            most_height=track.most_height,
+            most_frames_per_second=track.most_frame_rate,
+        )
 
 
 class Take(WireModel):
@@ -71,6 +109,11 @@ class FrameHeader(BaseModel):
 
     t: float | None = Field(None, description="Milliseconds of the browser's clock at capture.", allow_inf_nan=False)
     flash: int | None = Field(None, description="Index of the flash on the screen at capture.", ge=0, le=1000)
+    media: float | None = Field(None, description="Milliseconds of the camera's clock.", allow_inf_nan=False)
+    number: int | None = Field(None, description="Frames that the camera gave so far.", ge=0, le=2**53)
+    signature: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{86}$")] | None = Field(
+        None, description="ECDSA (P-256, SHA-256) of the connection's nonce and the JPEG, in base64url."
+    )
 
 
 def read_hello(text: str) -> Hello:
@@ -104,9 +147,9 @@ def split_frame(message: bytes) -> tuple[FrameHeader, bytes]:
     return header, message[end:]
 
 
-def pack_frame(jpeg: bytes, *, t: float | None = None, flash: int | None = None) -> bytes:
-    """Pack a frame as a browser does. For clients in Python."""
-    header = json.dumps({"t": t, "flash": flash}).encode()
+def pack_frame(jpeg: bytes, *, t: float | None = None, flash: int | None = None, **more: Any) -> bytes:
+    """Pack a frame as a browser does. ``more`` are further members of the header. For clients in Python."""
+    header = json.dumps({"t": t, "flash": flash, **more}).encode()
     return _LENGTH.pack(len(header)) + header + jpeg
 
 

@@ -97,15 +97,38 @@ export class Camera {
     return devices.filter((device) => device.kind === "videoinput" && device.deviceId);
   }
 
-  /** Wait for the camera's next picture. */
+  /** Give what the browser says about the open camera, in the words of the socket's `track`. */
+  async facts() {
+    const track = this.#stream?.getVideoTracks()[0];
+    const { width, height, frameRate, deviceId } = track?.getSettings?.() ?? {};
+    const most = track?.getCapabilities?.() ?? {};
+    const listed = (await this.list()).map((device) => device.deviceId);
+    return {
+      kind: track?.constructor.name.slice(0, 64),
+      listed: deviceId && listed.length ? listed.includes(deviceId) : null,
+      native: isNative(navigator.mediaDevices.getUserMedia),
+      width,
+      height,
+      frameRate,
+      mostWidth: most.width?.max,
+      mostHeight: most.height?.max,
+      mostFrameRate: most.frameRate?.max,
+    };
+  }
+
+  /** Wait for the camera's next picture. Give its time by the camera's clock in milliseconds, and its number, if known. */
   nextPicture() {
     const video = this.#video;
     if ("requestVideoFrameCallback" in HTMLVideoElement.prototype) {
-      return new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+      return new Promise((resolve) =>
+        video.requestVideoFrameCallback((_now, facts) =>
+          resolve({ media: facts && 1000 * facts.mediaTime, number: facts?.presentedFrames }),
+        ),
+      );
     }
     const seen = video.currentTime;
     return new Promise((resolve) => {
-      const look = () => (video.currentTime === seen ? requestAnimationFrame(look) : resolve());
+      const look = () => (video.currentTime === seen ? requestAnimationFrame(look) : resolve({}));
       requestAnimationFrame(look);
     });
   }
@@ -134,6 +157,10 @@ export class Camera {
 /** The fault of an open camera that gives no picture. */
 export function withoutPicture() {
   return mediaFault({ message: "the camera gives no picture" }, "cameraWithoutPicture");
+}
+
+function isNative(call) {
+  return /\{\s*\[native code\]\s*\}\s*$/.test(Function.prototype.toString.call(call));
 }
 
 function equal(some, others) {

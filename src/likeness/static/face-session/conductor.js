@@ -158,8 +158,10 @@ export class Conductor {
     }
   }
 
-  #askToStart() {
-    this.#transport.send({ type: "start", flash: this.#flash, camera: this.#camera.label.slice(0, 200) || null });
+  async #askToStart() {
+    const camera = this.#camera.label.slice(0, 200) || null;
+    const track = await this.#camera.facts();
+    if (this.#phase === "opening") this.#transport.send({ type: "start", flash: this.#flash, camera, track });
   }
 
   async #showCapture() {
@@ -278,13 +280,13 @@ export class Conductor {
     this.#watch ??= setInterval(() => this.#lookForStall(), 1000);
     try {
       while (this.#phase === "capturing" && this.#credit > 0 && this.#camera.isLive) {
-        await this.#camera.nextPicture();
-        const header = { t: performance.timeOrigin + performance.now(), flash: this.#painted };
+        const { media, number } = await this.#camera.nextPicture();
+        const header = { t: performance.timeOrigin + performance.now(), flash: this.#painted, media, number };
         const picture = await this.#camera.take(this.#ready.frame.longSide);
         if (!picture || this.#phase !== "capturing" || this.#credit <= 0) continue;
         this.#pictureAt = performance.now();
         this.#view.oval.setFrame(picture.width, picture.height);
-        if (!this.#transport.sendFrame(picture.bytes, header)) break;
+        if (!(await this.#transport.sendFrame(picture.bytes, header))) break;
         this.#credit -= 1;
       }
     } finally {

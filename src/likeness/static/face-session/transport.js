@@ -17,6 +17,8 @@ export class Transport {
   #silence = null;
   #closed = false;
   #watching = false;
+  #keys;
+  #nonce = "";
 
   /** `handlers`: onMessage(message), onLost(), onGone(). */
   constructor(options, handlers) {
@@ -24,6 +26,7 @@ export class Transport {
     this.#handlers = handlers;
     this.#storageKey = `likeness:${options.sessionId}`;
     this.#device = recall(this.#storageKey);
+    this.#keys = makeKeys();
   }
 
   connect() {
@@ -40,7 +43,7 @@ export class Transport {
       ...tightened,
       returnDataForIncompleteSession,
     };
-    socket.onopen = () => socket.send(JSON.stringify(hello));
+    socket.onopen = async () => socket.send(JSON.stringify({ ...hello, key: (await this.#keys)?.shown }));
     socket.onmessage = (event) => this.#hear(socket, event);
     socket.onclose = () => this.#lose(socket);
     this.#socket = socket;
@@ -53,15 +56,20 @@ export class Transport {
     this.#expectAnswer();
   }
 
-  /** Send one frame: two bytes of header length, the header, the JPEG. Expects an answer within some seconds. */
-  sendFrame(jpeg, header) {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
-    const head = new TextEncoder().encode(JSON.stringify(header));
+  /**
+   * Sign and send one frame: two bytes of header length, the header, the JPEG. Expects an answer within some seconds. Give
+   * whether it was sent.
+   */
+  async sendFrame(jpeg, header) {
+    const socket = this.#socket;
+    const signature = await sign(await this.#keys, this.#nonce, jpeg);
+    if (socket !== this.#socket || socket?.readyState !== WebSocket.OPEN) return false;
+    const head = new TextEncoder().encode(JSON.stringify({ ...header, signature }));
     const packed = new Uint8Array(2 + head.length + jpeg.length);
     new DataView(packed.buffer).setUint16(0, head.length);
     packed.set(head, 2);
     packed.set(jpeg, 2 + head.length);
-    this.#socket.send(packed);
+    socket.send(packed);
     this.#expectAnswer();
     return true;
   }
@@ -91,6 +99,7 @@ export class Transport {
     if (message.type === "ready") {
       this.#watching = false;
       this.#device = message.device;
+      this.#nonce = message.nonce;
       remember(this.#storageKey, message.device);
     }
     this.#handlers.onMessage(message);
@@ -110,6 +119,29 @@ export class Transport {
     const wait = RETRY_MS[Math.min(this.#tries++, RETRY_MS.length - 1)];
     this.#timer = setTimeout(() => this.connect(), wait);
   }
+}
+
+// The key that signs the frames. Its private half cannot leave the browser. Without a secure context there is none, and no
+// camera either.
+async function makeKeys() {
+  if (!crypto.subtle) return null;
+  const algorithm = { name: "ECDSA", namedCurve: "P-256" };
+  const { privateKey, publicKey } = await crypto.subtle.generateKey(algorithm, false, ["sign"]);
+  return { privateKey, shown: base64url(await crypto.subtle.exportKey("raw", publicKey)) };
+}
+
+async function sign(keys, nonce, jpeg) {
+  if (!keys) return null;
+  const start = new TextEncoder().encode(nonce);
+  const signed = new Uint8Array(start.length + jpeg.length);
+  signed.set(start);
+  signed.set(jpeg, start.length);
+  return base64url(await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, keys.privateKey, signed));
+}
+
+function base64url(buffer) {
+  const text = btoa(String.fromCharCode(...new Uint8Array(buffer)));
+  return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 // The device's key survives a reload of the page only. If storage is forbidden, a reload makes a new device.

@@ -20,7 +20,8 @@ MOST_BYTES = 512 * 1024 * 1024
 
 def frame_facts(frame: Frame) -> dict[str, Any]:
     """Return the browser's statements about a frame."""
-    return {"client_at_seconds": frame.client_at_seconds, "flash_index": frame.flash_index}
+    names = ("client_at_seconds", "flash_index", "camera_at_seconds", "camera_frame", "signed")
+    return {name: getattr(frame, name) for name in names}
 
 
 @dataclass(slots=True)

@@ -84,6 +84,8 @@ def carry_out(
                 data,
                 client_at_seconds=captured,
                 flash_index=flash_index,
+                camera_at_seconds=captured,
+                camera_frame=3 * frames,
             )
         )
         frames += 1
