@@ -25,6 +25,7 @@ from likeness.match import endpoints as match_endpoints
 from likeness.match.service import Matcher
 from likeness.metrics import MetricsPort, ServerMetrics
 from likeness.openapi import describer
+from likeness.rotation.resealing import Resealing
 from likeness.sessions import endpoints as session_endpoints
 from likeness.sessions import result_endpoints as info_endpoints
 from likeness.sessions.capture import endpoints as page
@@ -92,6 +93,7 @@ def create_app(deployment: Deployment, engine: Engine, analysts: Analysts | None
             holder.while_held("re-indexing", gallery.reindexer.run),
             *sessions.chores(holder),
             holder.while_held("audit", deployment.keep_trail),
+            holder.while_held("data keys", Resealing(deployment, gallery.images).run),
         )
         chores = [asyncio.create_task(chore) for chore in forever]
         try:

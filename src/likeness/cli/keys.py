@@ -10,9 +10,11 @@ from rich.table import Table
 
 from likeness.cli.opening import open_deployment
 from likeness.cli.tables import id_column, print_table
+from likeness.kit.envelope import next_key_file
+from likeness.rotation.master_key import prepare_next_key, rotate_master_key
 from likeness.settings import Settings
 
-keys = typer.Typer(help="The keys that sign access tokens and results.", no_args_is_help=True)
+keys = typer.Typer(help="The keys that sign, seal data, and wrap these keys.", no_args_is_help=True)
 
 
 @keys.command(name="list")
@@ -49,3 +51,64 @@ def revoke(kid: Annotated[str, typer.Argument(help="The key's id, as `likeness k
         successor = deployment.signing_keys.revoke(kid)
     note = f" New signing key {successor}." if successor else ""
     Console(markup=False).print(f"Revoked {kid}; within a minute a running server refuses all that it signed.{note}")
+
+
+@keys.command(name="rotate-data")
+def rotate_data(
+    tenant: Annotated[
+        str | None, typer.Option(help="Name or id of one tenant; by default all.", show_default=False)
+    ] = None,
+) -> None:
+    """Give tenants a new data key. A running server then seals all their data again.
+
+    It answers all calls meanwhile. It deletes the older keys when nothing
+    is sealed with them, at least ten minutes later. `likeness keys data`
+    shows which keys a tenant has.
+
+    Example: likeness keys rotate-data --tenant acme
+    """
+    console = Console(markup=False, soft_wrap=True)
+    with closing(open_deployment(Settings())) as deployment:
+        rows = [deployment.tenants.row_by_name(tenant)] if tenant else deployment.tenants.rows()
+        for row in rows:
+            number = deployment.tenants.rotate_data_key(row.id)
+            console.print(f"{row.name}: new data key {number}; a running server seals the data again.")
+
+
+@keys.command(name="data")
+def list_data_keys() -> None:
+    """List the data keys of each tenant. With several, data is being sealed again."""
+    table = Table(id_column("tenant"), "name", "data keys", "")
+    with closing(open_deployment(Settings())) as deployment:
+        for row in deployment.tenants.rows():
+            numbers = sorted(row.data_keys)
+            state = f"key {numbers[-1]} replaces the others" if len(numbers) > 1 else ""
+            table.add_row(row.id, row.name, " ".join(map(str, numbers)), state)
+    print_table(table)
+
+
+@keys.command(name="rotate-master")
+def rotate_master(
+    *,
+    prepare: Annotated[
+        bool,
+        typer.Option("--prepare", help="Only make the next key, beside the present one, for you to copy elsewhere."),
+    ] = False,
+) -> None:
+    """Replace the master key: wrap every data key and signing key anew.
+
+    The data stays as it is, and running servers go on. With servers on
+    several machines, run it with --prepare first. Then copy the next key
+    beside the key file of each other machine, run it without, and rename
+    the next key there. Keep a copy of the new key apart from the data.
+    Destroy the old one: it still opens old backups.
+    """
+    console = Console(markup=False, soft_wrap=True)
+    with closing(open_deployment(Settings())) as deployment:
+        path = deployment.settings.master_key_file
+        if prepare:
+            prepare_next_key(deployment)
+            console.print(f"The next master key is at {next_key_file(path)}.")
+            return
+        count = rotate_master_key(deployment)
+    console.print(f"New master key at {path}: {count} keys are wrapped with it. Copy it to where you keep its copies.")

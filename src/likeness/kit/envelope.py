@@ -15,6 +15,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -140,6 +141,11 @@ class Cipher:
             self.use(keys, bare=BARE)
         return True
 
+    @property
+    def head(self) -> bytes:
+        """What values sealed now begin with."""
+        return self._ring.head
+
     def is_newest(self, sealed: bytes) -> bool:
         """Whether a value, if it opens, was sealed with the newest key. One bare value in 2⁴⁰ looks so by chance."""
         return sealed.startswith(self._ring.head)
@@ -167,13 +173,31 @@ def mac_key_of(key: bytes) -> bytes:
     return hmac.digest(key, b"message authentication", hashlib.sha256)
 
 
-class FileKeyProvider:
-    """A master key in a file that only its owner can read."""
+class LocalKey:
+    """A master key in this process's memory."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self.key = key
         number = int.from_bytes(hashlib.sha256(b"number of a master key" + key).digest()[:4], "big")
         self._cipher = Cipher({number: key}, "master", bare=number)
+
+    def wrap(self, data_key: bytes, context: str) -> bytes:
+        return self._cipher.seal(data_key, "data key", context)
+
+    def unwrap(self, wrapped: bytes, context: str) -> bytes:
+        return self._cipher.open(wrapped, "data key", context)
+
+
+class FileKeyProvider:
+    """A master key in a file that only its owner can read.
+
+    While the key is rotated, the next one lies beside it (``next_key_file``). Then this provider wraps with the next
+    key and unwraps with both. It reads the files again when it needs to, so a running server follows a rotation.
+    """
+
+    def __init__(self, key: bytes, path: Path | None = None) -> None:
+        self._local = LocalKey(key)
+        self._path = path
 
     @classmethod
     def new(cls) -> "FileKeyProvider":
@@ -191,17 +215,34 @@ class FileKeyProvider:
             ) from error
         if len(key) != KEY_BYTES:
             raise SetupError(f"the master key at {path} is damaged: {len(key)} bytes instead of {KEY_BYTES}")
-        return cls(key)
+        return cls(key, path)
 
     def save(self, path: Path) -> None:
         """Write the key to a new file. Raises FileExistsError: an existing file is never replaced."""
-        create_whole(path, self._key)
+        create_whole(path, self._local.key)
 
     def wrap(self, data_key: bytes, context: str) -> bytes:
-        return self._cipher.seal(data_key, "data key", context)
+        return (self._in_files() or [self._local])[0].wrap(data_key, context)
 
     def unwrap(self, wrapped: bytes, context: str) -> bytes:
-        return self._cipher.open(wrapped, "data key", context)
+        try:
+            return self._local.unwrap(wrapped, context)
+        except SetupError:
+            for each in self._in_files():
+                with suppress(SetupError):
+                    return each.unwrap(wrapped, context)
+            raise
+
+    def _in_files(self) -> list[LocalKey]:
+        """Give the keys as the files have them now: the next one first, if there is one."""
+        files = (next_key_file(self._path), self._path) if self._path else ()
+        keys = [file.read_bytes() for file in files if file.exists()]
+        return [LocalKey(key) for key in keys if len(key) == KEY_BYTES]
+
+
+def next_key_file(path: Path) -> Path:
+    """Give the file of the key that replaces a master key, while it is rotated."""
+    return path.with_name(f"{path.name}.next")
 
 
 def new_data_key() -> bytes:

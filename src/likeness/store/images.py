@@ -79,6 +79,20 @@ class ImageStore:
                 sealed = await self._objects.get(_aside(tenant_id), image_id)
         return None if sealed is None else cipher.open(sealed, PURPOSE, image_id)
 
+    async def seal_again(self, tenant_id: str, image_id: str, cipher: Cipher, *, aside: bool = False) -> bool:
+        """Seal a photo, or one in quarantine, with the newest key. False if it is so sealed, or gone.
+
+        Raises ServiceUnavailable, and SetupError for a damaged photo.
+        """
+        space = _aside(tenant_id) if aside else tenant_id
+        with self._as_refusal("be sealed again", "The image store cannot take photos now."):
+            sealed = await self._objects.get(space, image_id)
+            if sealed is None or cipher.is_newest(sealed):
+                return False
+            photo = cipher.open(sealed, PURPOSE, image_id)
+            await self._objects.replace(space, image_id, cipher.seal(photo, PURPOSE, image_id))
+        return True
+
     async def delete(self, tenant_id: str, image_id: str) -> None:
         """Delete a photo durably, also from quarantine. A missing photo is no error. Raises ServiceUnavailable."""
         with self._as_refusal("delete photos", "The image store cannot delete this now; it will be tried again."):

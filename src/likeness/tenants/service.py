@@ -8,8 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from likeness.audit.actions import Action
+from likeness.audit.trail import note
 from likeness.errors import Conflict, InvalidInput, NotFound, ServiceUnavailable, SetupError, Unauthorized
 from likeness.kit.clock import Clock
 from likeness.kit.envelope import BARE, Cipher, KeyProvider, mac_key_of, new_data_key
@@ -73,6 +76,26 @@ class Tenants:
         self._database.write_now(lambda c: repository.set_tenant_settings(c, tenant_id, values, now=now))
         with self._lock:
             self._forget(tenant_id)
+
+    def rotate_data_key(self, tenant_id: str) -> int:
+        """Give a tenant a new data key, and give its number. Servers seal with it within 15 seconds.
+
+        They then seal again what the older keys have sealed, and delete these (``likeness.rotation.resealing``).
+        Raises NotFound.
+        """
+        data_key = new_data_key()
+
+        def change(connection: Connection) -> int:
+            known = repository.data_keys_of(connection, tenant_id)
+            if not known:
+                raise NotFound("There is no such tenant.")
+            number = max(known) + 1
+            wrapped = self._keys.wrap(data_key, key_context(tenant_id, number))
+            repository.add_data_key(connection, tenant_id, number, wrapped, created_at=self._clock.now())
+            note(connection, Action.KEY_CREATION, f"data key {number}", tenant=tenant_id)
+            return number
+
+        return self._database.write_now(change)
 
     def erase(self, tenant_id: str) -> None:
         """Erase all of a tenant's rows in the database, and its data key. The caller deletes its photos first."""

@@ -56,7 +56,7 @@ def call_rolls(connection: Connection, tenant_ids: Sequence[str]) -> Mapping[str
     faults: dict[str, RollFault] = {}
     for tenant_id, present in _keys_of(connection, tenant_ids).items():
         roll = rolls[tenant_id]
-        if roll is not None and Roll.of(key, present) == roll:
+        if roll is not None and Roll.of(key, present.tolist()) == roll:
             continue
         key.raise_alarm(galleries, tenant_id)
         faults[tenant_id] = RollFault() if roll is None else _explained(connection, key, tenant_id, present, roll)
@@ -86,7 +86,7 @@ def _explained(connection: Connection, key: RowKey, tenant_id: str, present: _Ke
     erased = _erased(connection, tenant_id)
     surplus = present[np.isin(present, erased)]
     rest = present[~np.isin(present, surplus)]
-    difference = Roll.of(key, rest).minus(roll)
+    difference = Roll.of(key, rest.tolist()).minus(roll)
     if difference == NOBODY:
         return RollFault(frozenset(surplus.tolist()), explained=True)
     newest = int(max(present.max(initial=0), erased.max(initial=0)))
@@ -108,7 +108,8 @@ def _erased(connection: Connection, tenant_id: str) -> _Keys:
 
 def _find(key: RowKey, keys: _Keys, one: Roll) -> int | None:
     """Give the entry among some that alone has this roll, or None."""
-    equal = np.flatnonzero((members(key, keys) == np.array(one.sum, np.uint64)).all(axis=1))
+    numbers = np.frombuffer(members(key, keys.tolist()), np.uint64).reshape(-1, 2)
+    equal = np.flatnonzero((numbers == np.array(one.sum, np.uint64)).all(axis=1))
     return int(keys[equal[0]]) if len(equal) else None
 
 

@@ -9,14 +9,13 @@ Who puts back a gallery's entries together with its roll is not noticed here: se
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher as BlockCipher
 from cryptography.hazmat.primitives.ciphers import algorithms, modes
-from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, func, literal_column, select, update
 
 from likeness.errors import SetupError
@@ -45,9 +44,10 @@ class Roll:
     sum: tuple[int, int] = (0, 0)
 
     @classmethod
-    def of(cls, key: RowKey, entry_keys: NDArray[np.int64]) -> Self:
+    def of(cls, key: RowKey, entry_keys: Iterable[int]) -> Self:
         """Give the roll of some entries."""
-        return cls(len(entry_keys), _sum(members(key, entry_keys)))
+        numbers = members(key, entry_keys)
+        return cls(len(numbers) // 2, (sum(numbers[::2]) % 2**64, sum(numbers[1::2]) % 2**64))
 
     @classmethod
     def opened(cls, key: RowKey, tenant_id: str, sealed: bytes) -> Self:
@@ -68,14 +68,14 @@ class Roll:
 NOBODY = Roll()
 
 
-def members(key: RowKey, entry_keys: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Give what each entry adds to the sum: (n, 2)."""
-    blocks = np.zeros((len(entry_keys), 2), "<i8")
-    blocks[:, 0] = entry_keys
+def members(key: RowKey, entry_keys: Iterable[int]) -> "array[int]":
+    """Give what each entry adds to the sum: two unsigned numbers of 64 bits, one after the other."""
+    keys = array("q", entry_keys)
+    blocks = array("q", bytes(16 * len(keys)))
+    blocks[::2] = keys
     # One block is one entry's number under a secret permutation, so ECB is what is meant.
     encryptor = BlockCipher(algorithms.AES(key.roll_key), modes.ECB()).encryptor()  # noqa: S305
-    numbers: NDArray[np.uint64] = np.frombuffer(encryptor.update(blocks.tobytes()), "<u8").reshape(-1, 2)
-    return numbers
+    return array("Q", encryptor.update(blocks.tobytes()))
 
 
 def note_member(connection: Connection, tenant_id: str, entry_key: int, *, present: bool) -> None:
@@ -101,7 +101,7 @@ def new_rolls(connection: Connection) -> dict[str, bytes]:
         except SetupError:  # the next comparison finds it, and refuses the gallery
             key.raise_alarm(galleries, tenant_id)
             continue
-        after = before.plus(Roll.of(key, np.array(came, np.int64))).minus(Roll.of(key, np.array(went, np.int64)))
+        after = before.plus(Roll.of(key, came)).minus(Roll.of(key, went))
         rolls[tenant_id] = after.sealed(key, tenant_id)
     return rolls
 
@@ -138,11 +138,6 @@ def read_rolls(connection: Connection, tenant_ids: Sequence[str]) -> Mapping[str
 def set_roll(connection: Connection, tenant_id: str, roll: Roll) -> None:
     """Replace a gallery's roll, whatever it was."""
     write_rolls(connection, {tenant_id: roll.sealed(row_key_of(connection), tenant_id)})
-
-
-def _sum(numbers: NDArray[np.uint64]) -> tuple[int, int]:
-    first, second = numbers.sum(axis=0, dtype=np.uint64).tolist()
-    return first, second
 
 
 def _added(one: tuple[int, int], two: tuple[int, int]) -> tuple[int, int]:

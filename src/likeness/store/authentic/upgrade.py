@@ -2,7 +2,6 @@
 
 import logging
 
-import numpy as np
 from sqlalchemy import Connection, Table, bindparam, select, update
 
 from likeness.store.authentic.roll import ON_THE_ROLL, Roll, set_roll
@@ -34,8 +33,7 @@ def call_roll(connection: Connection, tenant_id: str) -> None:
     """Replace a gallery's roll by that of its present entries, without those that are marked as put back."""
     lock_galleries(connection, [tenant_id])
     query = select(gallery_entries.c.key).where(gallery_entries.c.tenant_id == tenant_id, ON_THE_ROLL)
-    keys = np.fromiter(connection.execute(query).scalars(), np.int64)
-    set_roll(connection, tenant_id, Roll.of(row_key_of(connection), keys))
+    set_roll(connection, tenant_id, Roll.of(row_key_of(connection), connection.execute(query).scalars()))
 
 
 def _give_macs(database: Database, table: Table) -> None:
