@@ -149,7 +149,7 @@ class Api:
         headers = {**self.headers, **options.pop("headers", {})}
         return self.http.request(method, path, headers=headers, **options)
 
-    def match(self, source: bytes, target: bytes, **fields: Any) -> httpx.Response:
+    def match(self, source: bytes, target: bytes, /, **fields: Any) -> httpx.Response:
         body = {"sourceImage": b64(source), "targetImage": b64(target), **fields}
         return self.call("POST", "/api/v1/face/match", body)
 

@@ -18,6 +18,7 @@ OPERATIONS = {
     "getToken": None,
     "initSession": {Scope.FACE_FLOW},
     "faceMatch": {Scope.FACE_MATCH},
+    "facePortrait": {Scope.FACE_MATCH},
     "faceSearch": {Scope.FACE_SEARCH, Scope.FACE_INSERT},
     "faceSearchInsert": {Scope.FACE_INSERT},
     "deleteEntryImage": {Scope.FACE_DELETE},

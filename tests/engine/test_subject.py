@@ -68,3 +68,20 @@ def test_the_single_policy_allows_nobody_else() -> None:
 def test_nobody() -> None:
     with pytest.raises(NoFace):
         choose_subject([], SIZE, FacePolicy.LARGEST)
+
+
+PORTRAIT = face(0.2, 0.5, 150)
+
+
+@pytest.mark.parametrize("others", [[], [face(0.8, 0.6, 130)], [face(0.5, 0.5, 120)], [face(0.7, 0.5, 150, 0.6)]])
+def test_the_largest_face_of_a_document_is_its_portrait_wherever_it_is(others: list[Detection]) -> None:
+    assert choose_subject([*others, PORTRAIT], SIZE, FacePolicy.DOCUMENT) is PORTRAIT
+
+
+def test_a_document_with_two_faces_of_one_size_has_no_portrait() -> None:
+    faces = [PORTRAIT, face(0.8, 0.5, 145)]
+    with pytest.raises(MultipleFaces):
+        choose_subject(faces, SIZE, FacePolicy.DOCUMENT)
+    assert choose_subject(faces, SIZE, FacePolicy.DOCUMENT, lambda each: each is PORTRAIT) is PORTRAIT
+    with pytest.raises(NoFace):
+        choose_subject([], SIZE, FacePolicy.DOCUMENT)

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import closing
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -64,7 +64,10 @@ def list_tenants() -> None:
 @tenant.command(name="set")
 def change(
     name: Annotated[str, typer.Argument(help="Name or id of the tenant.")],
-    face_policy: Annotated[FacePolicy | None, typer.Option(help="What to do with several faces in a photo.")] = None,
+    face_policy: Annotated[
+        Literal[FacePolicy.LARGEST, FacePolicy.SINGLE] | None,
+        typer.Option(help="What to do with several faces in a photo."),
+    ] = None,
     search_level: Annotated[
         int | None, typer.Option(min=1, max=5, help="Match level that an entry needs to be found by a search.")
     ] = None,

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.engine.base import Box, Detection, Face, Image, LiveScores, Quality, Subject, Use
+from likeness.engine.base import Detection, Face, Image, LiveScores, Quality, Subject, Use
 from likeness.engine.detection.search import FaceSearch
 from likeness.engine.levels import Calibration
 from likeness.engine.packs.identity import ModelPack
@@ -18,7 +18,7 @@ from likeness.engine.policy import FacePolicy
 from likeness.engine.quality import measures as quality
 from likeness.engine.quality.defects import DefectFinder
 from likeness.engine.recognition import Recogniser, recognise
-from likeness.engine.subject import choose_subject
+from likeness.engine.subject import choose_subject, enlarge
 from likeness.errors import LowQuality, SetupError
 
 _SHORTER_SIDE = 480
@@ -118,15 +118,6 @@ def _require(assessed: Quality) -> None:
     if assessed.reasons:
         reasons = ", ".join(assessed.reasons)
         raise LowQuality(f"The photo is not good enough: {reasons}.", reasons=assessed.reasons)
-
-
-def enlarge(face: Detection, factor: float) -> Detection:
-    """Return a detected face in pixels of the same photo at ``factor`` times its size."""
-    if factor == 1:
-        return face
-    box = Box(*(value * factor for value in (face.box.x, face.box.y, face.box.width, face.box.height)))
-    # Landmarks are pixel indices, and the middle of a small photo's pixel is between pixels of the large photo.
-    return Detection(box, (face.landmarks + np.float32(0.5)) * np.float32(factor) - np.float32(0.5), face.confidence)
 
 
 def _reduction(room: float) -> Reduction:

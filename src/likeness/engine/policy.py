@@ -10,3 +10,5 @@ class FacePolicy(StrEnum):
     """Take the largest face if it is clearly the subject; otherwise refuse the photo."""
     SINGLE = "single"
     """Refuse a photo with more than one face."""
+    DOCUMENT = "document"
+    """Take the largest face of a document. A smaller second image of the portrait is no rival."""

@@ -60,12 +60,13 @@ class FaceWorkers:
         return await self.executor.run(self._analyst.embed, photo, policy=policy)
 
     async def analyse_both(
-        self, first: bytes, second: bytes, *, uses: tuple[Use, Use], policy: FacePolicy
+        self, first: bytes, second: bytes, *, rules: tuple[tuple[Use, FacePolicy], tuple[Use, FacePolicy]]
     ) -> tuple[Face, Face]:
-        """Analyse two photos at the same time. Raises the first photo's error, then the second's."""
+        """Analyse two photos at the same time, each by its rules. Raises the first photo's error, then the second's."""
+        (first_use, first_policy), (second_use, second_policy) = rules
         faces = await asyncio.gather(
-            self.analyse(first, use=uses[0], policy=policy),
-            self.analyse(second, use=uses[1], policy=policy),
+            self.analyse(first, use=first_use, policy=first_policy),
+            self.analyse(second, use=second_use, policy=second_policy),
             return_exceptions=True,
         )
         # Wait for both before an error is raised, so that no photo is analysed after the end of its request.

@@ -76,6 +76,7 @@ async def search_gallery(
         insert=wanted.insert,
         candidates=wanted.candidates,
         level=wanted.minimum_match_level,
+        source=wanted.source,
     )
     request.state.outcome = (UsageKind.SEARCH, "found" if outcome.found else "not found")
     if outcome.found:
@@ -139,6 +140,7 @@ async def insert_entry(
         await tenants.get(principal.tenant_id),
         wanted.id_photo,
         EnrolmentRequest(wanted.external_id, wanted.metadata, idempotency_key),
+        source=wanted.source,
     )
     return InsertReply(one_to_n_verification_id=entry_id)
 

@@ -8,7 +8,9 @@ from likeness.engine.base import Detection, Engine, Image, Template, Use
 from likeness.engine.levels import Calibration
 from likeness.engine.packs.identity import PackId, PackIdentity, id_of
 from likeness.engine.policy import FacePolicy
-from likeness.engine.subject import choose_subject
+from likeness.engine.portrait import take_portrait
+from likeness.engine.source import PhotoSource
+from likeness.engine.subject import choose_subject, rules_of
 from likeness.engine.workers import FaceWorkers
 from likeness.errors import FaceRefused, SetupError
 
@@ -54,6 +56,18 @@ class Packs:
 
     def calibration(self, pack: PackIdentity) -> Calibration:
         return self.engine(pack).calibration
+
+    async def portrait(self, photo: bytes, source: PhotoSource | None, *, use: Use) -> tuple[bytes, Use]:
+        """Give the photo to use, and the use that judges its quality.
+
+        Of a document that is the cut portrait: the rest of it is not needed, and another look finds one face. Raises
+        what :func:`take_portrait` raises.
+        """
+        use, policy = rules_of(source, use, FacePolicy.LARGEST)
+        if policy is FacePolicy.DOCUMENT:
+            workers = self._workers[self.main]
+            photo = (await workers.executor.run(take_portrait, workers.engine, photo)).jpeg
+        return photo, use
 
     async def analyse(self, photo: bytes, packs: Sequence[PackIdentity], *, use: Use, policy: FacePolicy) -> Probe:
         """Analyse a photo for several packs. The first pack judges its quality, and its errors are raised."""

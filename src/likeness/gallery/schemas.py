@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from likeness.engine.source import SourceMember
 from likeness.gallery.decision import Rule
 from likeness.gallery.fpir.curve import MeasuredOn
 from likeness.web.json_object import read_object
@@ -38,6 +39,7 @@ class SearchRequest(WireModel):
     model_config = example(idPhoto=EXAMPLE_PHOTO, insert=False, candidates=0)
 
     id_photo: Photo
+    source: SourceMember = None
     insert: bool = Field(default=False, description="Enrol the person if they are not found.")
     candidates: Annotated[int, Field(ge=0, le=50)] = Field(0, description="Length of the ranked list.")
     minimum_match_level: Level | None = Field(
@@ -110,6 +112,7 @@ class InsertRequest(WireModel):
     model_config = example(idPhoto=EXAMPLE_PHOTO, externalId="customer-4711", metadata={"branch": "Dubai"})
 
     id_photo: Photo
+    source: SourceMember = None
     external_id: Reference | None = Field(None, description="Your own reference, unique in your gallery.")
     metadata: Metadata = Field(default_factory=dict, description="Up to 32 short texts to keep with the entry.")
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from likeness.engine.base import Face, Image, Use
 from likeness.engine.packs.identity import PackIdentity
+from likeness.engine.source import PhotoSource
 from likeness.errors import NoFace, NotFound
 from likeness.gallery.enrolment import DuplicateGuard, Enroller, EnrolmentRequest, EnrolOnce
 from likeness.gallery.idempotency import Repeatable
@@ -50,15 +51,23 @@ class GalleryService:
         self._database = database
 
     async def search(
-        self, tenant: Tenant, photo: bytes, *, insert: bool = False, candidates: int = 0, level: int | None = None
+        self,
+        tenant: Tenant,
+        photo: bytes,
+        *,
+        insert: bool = False,
+        candidates: int = 0,
+        level: int | None = None,
+        source: PhotoSource | None = None,
     ) -> SearchOutcome:
         """Search for the person. With ``insert``, enrol a person who is not found.
 
         Two concurrent calls with ``insert`` and the same face make one entry. ``candidates`` is the length of the
-        ranked list. ``level`` replaces the tenant's rule for this call (1..5). Raises what the analysis of the photo
+        ranked list. ``level`` replaces the tenant's rule for this call (1..5). Of a document, only the portrait is used
+        and stored. Raises what the analysis of the photo
         raises, TooManyRequests when the gallery is full, and ServiceUnavailable.
         """
-        use = Use.ENROL if insert else Use.PROBE
+        photo, use = await self._packs.portrait(photo, source, use=Use.ENROL if insert else Use.PROBE)
 
         async def analyse(packs: tuple[PackIdentity, ...]) -> Probe:
             return await self._packs.analyse(photo, packs, use=use, policy=tenant.settings.face_policy)
@@ -133,8 +142,15 @@ class GalleryService:
                 model=view.pack,
             )
 
-    async def insert(self, tenant: Tenant, photo: bytes, request: EnrolmentRequest | None = None) -> str:
-        """Enrol a person. Gives the new id.
+    async def insert(
+        self,
+        tenant: Tenant,
+        photo: bytes,
+        request: EnrolmentRequest | None = None,
+        *,
+        source: PhotoSource | None = None,
+    ) -> str:
+        """Enrol a person. Gives the new id. Of a document, only the portrait is stored.
 
         Raises Conflict when the ``external_id`` is taken, or an earlier, different request used the
         ``idempotency_key``. Raises what the analysis of the photo raises, TooManyRequests when the gallery is full,
@@ -142,11 +158,12 @@ class GalleryService:
         """
         request = request or EnrolmentRequest()
         view = await self._galleries.view(tenant)
+        photo, use = await self._packs.portrait(photo, source, use=Use.ENROL)
         remembered = await self._enroller.recall(tenant, request.repeatable(tenant, photo))
         if remembered is not None:
             return remembered
         while True:
-            probe = await self._packs.analyse(photo, view.enrolling, use=Use.ENROL, policy=tenant.settings.face_policy)
+            probe = await self._packs.analyse(photo, view.enrolling, use=use, policy=tenant.settings.face_policy)
             try:
                 return (await self._enroller.enrol(tenant, view, probe, photo, request)).entry_id
             except GalleryMoved:

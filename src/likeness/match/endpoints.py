@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from likeness.access.requires import Requires, TenantsComponent
 from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
-from likeness.match.schemas import FaceReport, MatchReply, MatchRequest
+from likeness.match.schemas import FaceReport, MatchReply, MatchRequest, PortraitReply, PortraitRequest
 from likeness.match.service import Matcher
 from likeness.usage.counting import UsageKind
 from likeness.web.components import Component
@@ -25,6 +25,10 @@ class MatchComponents:
     matcher: Matcher
 
 
+MatcherComponent = Annotated[Matcher, Depends(Component(MatchComponents, lambda components: components.matcher))]
+MatchCaller = Annotated[Principal, Depends(Requires(Scope.FACE_MATCH))]
+
+
 @router.post(
     "/api/v1/face/match",
     operation_id="faceMatch",
@@ -34,18 +38,19 @@ class MatchComponents:
 )
 async def match_faces(
     request: Request,
-    principal: Annotated[Principal, Depends(Requires(Scope.FACE_MATCH))],
+    principal: MatchCaller,
     tenants: TenantsComponent,
-    matcher: Annotated[Matcher, Depends(Component(MatchComponents, lambda components: components.matcher))],
+    matcher: MatcherComponent,
 ) -> MatchReply:
     """Say whether two photos show one person.
 
     `matchLevel` is the highest of five levels that the comparison reaches, or 0. Each level has a measured false match
-    rate, from 1e-2 at level 1 to 1e-6 at level 5. `match` is `matchLevel >= minimumMatchLevel`.
+    rate, from 1e-2 at level 1 to 1e-6 at level 5. `match` is `matchLevel >= minimumMatchLevel`. `source` says what
+    `sourceImage` is.
     """
     photos = await read_fields(request, MatchRequest, photos=2)
     tenant = await tenants.get(principal.tenant_id)
-    comparison = await matcher.compare(tenant, photos.source_image, photos.target_image)
+    comparison = await matcher.compare(tenant, photos.source_image, photos.target_image, source_is=photos.source)
     request.state.outcome = (UsageKind.LEVEL, str(comparison.level))
     return MatchReply(
         match=comparison.level >= photos.minimum_match_level,
@@ -56,3 +61,23 @@ async def match_faces(
         source=FaceReport.of(comparison.source),
         target=FaceReport.of(comparison.target),
     )
+
+
+@router.post(
+    "/api/v1/face/portrait",
+    operation_id="facePortrait",
+    summary="Cut the portrait of a document",
+    responses=PHOTO_ERRORS,
+    openapi_extra=body_schema(PortraitRequest),
+)
+async def cut_document_portrait(
+    request: Request, principal: MatchCaller, tenants: TenantsComponent, matcher: MatcherComponent
+) -> PortraitReply:
+    """Cut the upright portrait of a document's photo, and measure its quality.
+
+    The photo may be turned, and may show the portrait a second time, smaller. Low quality is no error here: `reasons`
+    names the measures for which the other calls would refuse the photo.
+    """
+    wanted = await read_fields(request, PortraitRequest, photos=1)
+    tenant = await tenants.get(principal.tenant_id)
+    return PortraitReply.of(await matcher.take_portrait(tenant, wanted.id_photo, source=wanted.source))

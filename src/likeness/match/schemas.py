@@ -1,10 +1,13 @@
 """The request and the reply of ``POST /api/v1/face/match`` (contract §4)."""
 
+import base64
 from typing import Annotated
 
 from pydantic import Field
 
-from likeness.engine.base import Face, Quality
+from likeness.engine.base import Detection, Face, Quality
+from likeness.engine.portrait import CutPortrait
+from likeness.engine.source import PhotoSource, SourceMember
 from likeness.web.wire import EXAMPLE_PHOTO, Level, Photo, WireModel, example
 
 
@@ -16,6 +19,16 @@ class MatchRequest(WireModel):
     source_image: Photo
     target_image: Photo
     minimum_match_level: Level = 3
+    source: SourceMember = None
+
+
+class PortraitRequest(WireModel):
+    """A photo of a document whose portrait is wanted."""
+
+    model_config = example(idPhoto=EXAMPLE_PHOTO)
+
+    id_photo: Photo
+    source: SourceMember = PhotoSource.ID_DOCUMENT
 
 
 class FaceBox(WireModel):
@@ -25,6 +38,11 @@ class FaceBox(WireModel):
     y: float
     width: float
     height: float
+
+    @classmethod
+    def of(cls, face: Detection) -> "FaceBox":
+        box = face.box
+        return cls(x=round(box.x, 1), y=round(box.y, 1), width=round(box.width, 1), height=round(box.height, 1))
 
 
 class FaceQuality(WireModel):
@@ -46,9 +64,7 @@ class FaceReport(WireModel):
 
     @classmethod
     def of(cls, face: Face) -> "FaceReport":
-        box = face.detection.box
-        rounded = FaceBox(x=round(box.x, 1), y=round(box.y, 1), width=round(box.width, 1), height=round(box.height, 1))
-        return cls(box=rounded, quality=FaceQuality.of(face.quality))
+        return cls(box=FaceBox.of(face.detection), quality=FaceQuality.of(face.quality))
 
 
 class MatchReply(WireModel):
@@ -83,3 +99,37 @@ class MatchReply(WireModel):
     model: Annotated[str, Field(description="Model pack and version.", examples=["builtin@3"])]
     source: FaceReport
     target: FaceReport
+
+
+class PortraitReply(WireModel):
+    """The upright portrait, and the face that it was cut for."""
+
+    model_config = example(
+        portrait=EXAMPLE_PHOTO,
+        width=240,
+        height=320,
+        box={"x": 61.4, "y": 40.1, "width": 92.0, "height": 117.5},
+        quality={"score": 74, "measures": {"Sharpness": 63}},
+        reasons=[],
+    )
+
+    portrait: Annotated[str, Field(description="JPEG, base64.", json_schema_extra={"format": "byte"})]
+    width: int
+    height: int
+    box: Annotated[FaceBox, Field(description="The face in the photo that was sent.")]
+    quality: FaceQuality
+    reasons: Annotated[
+        list[str], Field(description="Measures for which the photo would be refused as an ID photo; empty if good.")
+    ]
+
+    @classmethod
+    def of(cls, portrait: CutPortrait) -> "PortraitReply":
+        width, height = portrait.size
+        return cls(
+            portrait=base64.b64encode(portrait.jpeg).decode(),
+            width=width,
+            height=height,
+            box=FaceBox.of(portrait.face),
+            quality=FaceQuality.of(portrait.quality),
+            reasons=list(portrait.quality.reasons),
+        )

@@ -6,6 +6,9 @@ import numpy as np
 
 from likeness.engine.base import Face, Use
 from likeness.engine.levels import LEVELS
+from likeness.engine.portrait import CutPortrait, take_portrait
+from likeness.engine.source import PhotoSource
+from likeness.engine.subject import rules_of
 from likeness.engine.workers import FaceWorkers
 from likeness.kit.metrics import Count
 from likeness.tenants.service import Tenant
@@ -35,13 +38,23 @@ class Matcher:
         self._faces = faces
         self.model = faces.engine.pack.identity
 
-    async def compare(self, tenant: Tenant, source: bytes, target: bytes) -> Comparison:
-        """Compare the faces of two photos. Raises what :meth:`Engine.analyse` raises."""
-        faces = await self._faces.analyse_both(
-            source, target, uses=(Use.ID_PHOTO, Use.PROBE), policy=tenant.settings.face_policy
-        )
+    async def compare(
+        self, tenant: Tenant, source: bytes, target: bytes, *, source_is: PhotoSource | None = None
+    ) -> Comparison:
+        """Compare the faces of two photos. ``source_is`` says what the first one is.
+
+        Raises what :meth:`Engine.analyse` raises.
+        """
+        policy = tenant.settings.face_policy
+        rules = rules_of(source_is, Use.ID_PHOTO, policy), (Use.PROBE, policy)
+        faces = await self._faces.analyse_both(source, target, rules=rules)
         calibration = self._faces.engine.calibration
         score = float(np.dot(faces[0].template, faces[1].template))
         level = calibration.level(score)
         _matches.add(str(level))
         return Comparison(*faces, score, level, calibration.false_match_rate(level))
+
+    async def take_portrait(self, tenant: Tenant, photo: bytes, *, source: PhotoSource | None) -> CutPortrait:
+        """Cut the portrait of a document's photo. Raises what :meth:`Engine.locate` raises."""
+        _, policy = rules_of(source, Use.ID_PHOTO, tenant.settings.face_policy)
+        return await self._faces.executor.run(take_portrait, self._faces.engine, photo, policy=policy)

@@ -13,6 +13,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from likeness.engine.source import SourceMember
 from likeness.settings import MOST_ATTEMPTS
 from likeness.web.addresses import is_own_machine
 from likeness.web.wire import EXAMPLE_ID, EXAMPLE_PHOTO, Level, Photo, Time, Uuid, WireModel, example
@@ -37,6 +38,7 @@ class SessionOptions(WireModel):
     nonce: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] | None = Field(
         None, description="The signed result repeats it."
     )
+    source: SourceMember = None
     max_attempts: Annotated[int, Field(ge=1, le=MOST_ATTEMPTS)] = MOST_ATTEMPTS
     minimum_match_level: Level = 3
     active_liveness: bool | None = Field(

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from likeness.audit.actions import Action
 from likeness.audit.trail import note
 from likeness.engine.base import Template, Use
+from likeness.engine.subject import rules_of
 from likeness.engine.workers import FaceWorkers
 from likeness.errors import InvalidInput, ServiceUnavailable, SessionExpiredOrNotFound, Unauthorized
 from likeness.gallery.enrolment import EnrolOnce
@@ -122,7 +123,8 @@ class SessionService:
         """
         _check_redirect(options, tenant.settings)
         check_mode(choose_mode(options, tenant.settings), self._faces.engine)
-        face = await self._faces.analyse(photo, use=Use.ID_PHOTO, policy=tenant.settings.face_policy)
+        use, policy = rules_of(options.source, Use.ID_PHOTO, tenant.settings.face_policy)
+        face = await self._faces.analyse(photo, use=use, policy=policy)
         now = self._clock.now()
         session_id = new_id()
         row = SessionRow(

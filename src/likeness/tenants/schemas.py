@@ -16,7 +16,9 @@ class TenantSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    face_policy: FacePolicy = Field(FacePolicy.LARGEST, description="What to do with several faces in a photo.")
+    face_policy: Literal[FacePolicy.LARGEST, FacePolicy.SINGLE] = Field(
+        FacePolicy.LARGEST, description="What to do with several faces in a photo."
+    )
     search_level: int = Field(4, ge=1, le=5, description="Level from which a 1:N search reports a person as found.")
     target_fpir: float | None = Field(
         None,
