@@ -9,7 +9,7 @@ class Action(StrEnum):
     COMMAND = "command"
     """A command of the operator began. The object is its name, without its arguments."""
     EXPORT = "export"
-    """The operator wrote a gallery's entries to a file. The object is the tenant."""
+    """The operator wrote entries, or all about one person, to a file. The object is the tenant, or that entry."""
     BACKUP = "backup"
     """A command began to write a backup, which is the object."""
     RESTORE = "restore"

@@ -50,6 +50,13 @@ class TrailReader:
         return TrailPage(shown, _after(shown, place).position if len(rows) > limit else None)
 
 
+def records_about(connection: Connection, tenant_id: str, object_id: str) -> list[TrailRecord]:
+    """Give a tenant's records whose object is an id, the oldest first."""
+    rows = audit_records.c
+    query = select(*rows).where(rows.tenant == tenant_id, rows.object == object_id)
+    return [TrailRecord(*row) for row in connection.execute(query.order_by(rows.time, rows.strand, rows.number))]
+
+
 def _newest(connection: Connection, tenant_id: str, place: TrailPlace | None, limit: int) -> list[TrailRecord]:
     rows = audit_records.c
     query = select(*rows).where(rows.tenant == tenant_id)

@@ -1,7 +1,10 @@
 """``likeness tenant ...``."""
 
 import asyncio
+import json
 from contextlib import closing
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -9,14 +12,20 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from likeness.access.scopes import API_SCOPES, Scope
+from likeness.administration.person import personal_data
+from likeness.audit.actions import Action
+from likeness.audit.trail import note
+from likeness.cli.arguments import TenantArgument
 from likeness.cli.client import show_credentials
 from likeness.cli.opening import open_deployment
 from likeness.cli.progress import progress_bar
 from likeness.cli.tables import id_column, print_table
 from likeness.engine.policy import FacePolicy
 from likeness.errors import InvalidInput
+from likeness.gallery.bulk.exporting import ending_of
 from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.served_pack import serves_passively
+from likeness.kit.files import create_whole
 from likeness.liveness.attempt.script import LivenessMode
 from likeness.sessions.mode import NO_PASSIVE_MODEL
 from likeness.settings import Settings
@@ -155,6 +164,40 @@ def erase(
             asyncio.run(_delete_photos(images, leaving))
         deployment.tenants.erase(leaving.id)
     Console(markup=False).print(f"Erased {leaving.name} with {people:,} entries.")
+
+
+@tenant.command()
+def export_person(
+    tenant: TenantArgument,
+    entry: Annotated[str, typer.Argument(help="Id or externalId of the person's entry.")],
+    folder: Annotated[Path, typer.Argument(help="New folder for `person.json` and the photo.")],
+) -> None:
+    """Write all that is held on one enrolled person into a folder that only its owner can read.
+
+    `person.json` has the entry, its templates, the results and webhooks
+    that name it, and its records in the audit trail. All of it is in the
+    clear. It can run beside a server. The audit trail records the export.
+
+    Example: likeness tenant export-person acme customer-17 customer-17/
+    """
+    if folder.exists():
+        raise InvalidInput(f"{folder} exists already: the export needs a new folder.")
+    with closing(open_deployment(Settings())) as deployment:
+        owner = deployment.tenants.by_name(tenant)
+        found = deployment.database.read_now(partial(personal_data, tenant=owner, name=entry))
+        photo = None
+        if found.image_id:
+            with closing(ImageStore(deployment.settings.images_address)) as images:
+                photo = asyncio.run(images.get(owner.id, found.image_id, owner.cipher))
+        deployment.database.write_now(lambda c: note(c, Action.EXPORT, found.entry_id, tenant=owner.id))
+        folder.mkdir(mode=0o700, parents=True)
+        create_whole(folder / "person.json", json.dumps(found.document, indent=2, ensure_ascii=False).encode())
+        if photo is not None:
+            create_whole(folder / f"photo{ending_of(photo)}", photo)
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    console.print(f"entry {found.entry_id} is written to {folder}")
+    if found.image_id and photo is None:
+        console.print("Its photo is missing in the image store.")
 
 
 async def _delete_photos(images: ImageStore, leaving: TenantRow) -> None:

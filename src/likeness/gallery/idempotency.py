@@ -69,6 +69,13 @@ def recall_answer(connection: Connection, tenant_id: str, key: str) -> Remembere
     return RememberedAnswer(*row) if row else None
 
 
+def answers_about(connection: Connection, tenant_id: str, entry_id: str) -> list[dict[str, Any]]:
+    """Give the kept answers that name an entry."""
+    mine = idempotency_keys.c.tenant_id == tenant_id
+    answers = connection.execute(select(idempotency_keys.c.answer).where(mine)).scalars()
+    return [answer for answer in answers if entry_id in json.dumps(answer)]
+
+
 def remember_answer(connection: Connection, tenant_id: str, request: Repeatable, answer: dict[str, Any]) -> None:
     """Keep an answer. Raises IntegrityError when another request has used the key meanwhile."""
     connection.execute(

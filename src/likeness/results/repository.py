@@ -1,5 +1,6 @@
 """Results and audit images in the database. Every query is for one tenant and one moment."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
@@ -46,6 +47,12 @@ class ResultRepository:
             query = query.where(session_results.c.jti == jti)
         row = connection.execute(query).one_or_none()
         return (row.session_id, row.sealed_jws) if row else None
+
+    def all_jws(self, connection: Connection) -> Iterator[tuple[str, bytes]]:
+        """Give each session's id with its sealed result. A result lasts a day at most."""
+        query = select(session_results.c.session_id, session_results.c.sealed_jws)
+        for row in connection.execute(query.where(self._mine, session_results.c.sealed_jws.is_not(None))):
+            yield row.session_id, row.sealed_jws
 
     def find_image(self, connection: Connection, image_id: str, *, now: float) -> bytes | None:
         """Give a sealed audit image, or None."""

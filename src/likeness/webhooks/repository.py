@@ -143,6 +143,12 @@ def list_deliveries(connection: Connection, tenant_id: str, *, limit: int) -> li
     ]
 
 
+def deliveries_with_claims(connection: Connection, tenant_id: str) -> list[Delivery]:
+    """Give a tenant's deliveries whose content is still kept."""
+    mine = webhook_deliveries.c.tenant_id == tenant_id, webhook_deliveries.c.sealed_claims.is_not(None)
+    return [_delivery(row) for row in connection.execute(select(webhook_deliveries).where(*mine))]
+
+
 def find_session_of_result(connection: Connection, tenant_id: str, jti: str) -> str | None:
     """Give the session whose result has this ``jti``."""
     mine = (webhook_deliveries.c.tenant_id == tenant_id) & (webhook_deliveries.c.jti == jti)

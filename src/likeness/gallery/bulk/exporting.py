@@ -95,9 +95,13 @@ def _make_folder(images: Path) -> None:
     images.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
+def ending_of(photo: bytes) -> str:
+    """Give the ending of a photo's file."""
+    return next((ending for start, ending in _ENDINGS.items() if photo.startswith(start)), ".jpg")
+
+
 def _put(images: Path, entry: Entry, photo: bytes, relative_to: Path) -> str:
-    ending = next((ending for start, ending in _ENDINGS.items() if photo.startswith(start)), ".jpg")
-    path = images / f"{entry.id}{ending}"
+    path = images / f"{entry.id}{ending_of(photo)}"
     with open(path, "wb", opener=private) as file:
         file.write(photo)
     return os.path.relpath(path.resolve(), relative_to.resolve())
