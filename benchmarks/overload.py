@@ -1,6 +1,6 @@
 """What a server does with four times as much as it can do, on a simulated engine: a photo is 50 ms of sleep.
 
-    python benchmarks/overload.py [--quick] [--json PATH]
+    python benchmarks/overload.py [--quick] [--neighbours] [--json PATH]
 
 So the capacity is known (two workers: 20 matches or 40 searches a second) and the machine's own speed hardly matters. A server of
 its own process is called in an open loop: calls come at random times, whether or not those before them are answered. One tenant
@@ -47,6 +47,9 @@ PHOTOS_AT_CAPACITY = 16
 OTHERS_EVERY = 0.2
 FULL_SECONDS, QUICK_SECONDS = 60.0, 6.0
 GIVE_UP_SECONDS = 30
+GREED, MODEST = 10.0, 0.5
+"""Times its share that one tenant asks for, and the part of its share that the other asks for."""
+NEIGHBOUR_SECONDS = 90.0
 
 
 class SimulatedEngine(FakeEngine):
@@ -231,8 +234,8 @@ async def closed_loop(caller: Caller, callers: int, seconds: float) -> Seen:
     return seen
 
 
-async def open_loop(caller: Caller, per_second: float, seconds: float) -> Seen:
-    seen, chance = Seen(), random.Random(1)
+async def open_loop(caller: Caller, per_second: float, seconds: float, *, seed: int = 1) -> Seen:
+    seen, chance = Seen(), random.Random(seed)
     begun = time.monotonic()
     at = chance.expovariate(per_second)
     async with asyncio.TaskGroup() as calls:
@@ -254,6 +257,23 @@ async def beside(caller: Caller, seconds: float) -> Seen:
     return seen
 
 
+async def neighbours(report: Report, flooding: Caller, others: Caller, kind: str, capacity: float) -> None:
+    """Two tenants have half of the capacity each. One asks for a part of its half, the other for its half, then for ten."""
+    share, p99 = capacity / 2, {}
+    for times in (1.0, GREED):
+        _, noticed = await asyncio.gather(
+            open_loop(flooding, times * share, NEIGHBOUR_SECONDS),
+            open_loop(others, MODEST * share, NEIGHBOUR_SECONDS, seed=2),
+        )
+        p99[times] = ms(noticed.of(200), 99)
+        title = f"{kind}, a neighbour at {times:g} x its share"
+        report.at_least(f"{title}: calls served", 100 * len(noticed.of(200)) / noticed.asked, "%", 99)
+        report.add(f"{title}: p50", ms(noticed.of(200), 50), "ms")
+        report.add(f"{title}: p99", p99[times], "ms")
+    moved = 100 * (p99[GREED] / p99[1.0] - 1)
+    report.at_most(f"{kind}, a neighbour at {GREED:g} x its share: moves the p99 by", moved, "%", 20)
+
+
 # --- The run
 
 
@@ -261,6 +281,14 @@ CALLS = {
     "match": ("/api/v1/face/match", ("sourceImage", "targetImage")),
     "search": ("/api/v1/face/one-to-n/search", ("idPhoto",)),
 }
+
+
+async def measure_neighbours(report: Report, flood: Client, other: Client) -> None:
+    pool = Pool(flood.port)
+    tokens = [await token_of(pool, client) for client in (flood, other)]
+    for kind, (path, photos) in CALLS.items():
+        flooding, others = (Caller(pool, token, path, *photos) for token in tokens)
+        await neighbours(report, flooding, others, kind, WORKERS / PHOTO_SECONDS / len(photos))
 
 
 async def measure(report: Report, process: Process, flood: Client, other: Client, seconds: float) -> None:
@@ -303,6 +331,7 @@ async def measure(report: Report, process: Process, flood: Client, other: Client
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few seconds each, a minute in all")
+    parser.add_argument("--neighbours", action="store_true", help="only how one tenant's load moves another's times")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -311,7 +340,10 @@ def main() -> None:
         return
     report = Report(f"overload: a simulated engine that sleeps {PHOTO_SECONDS * 1000:g} ms a photo, {WORKERS} workers")
     with serving() as (process, flood, other):
-        asyncio.run(measure(report, process, flood, other, QUICK_SECONDS if options.quick else FULL_SECONDS))
+        if not options.neighbours:
+            asyncio.run(measure(report, process, flood, other, QUICK_SECONDS if options.quick else FULL_SECONDS))
+        if options.neighbours or not options.quick:
+            asyncio.run(measure_neighbours(report, flood, other))
     if not report.publish(options.json):
         sys.exit(1)
 
