@@ -130,27 +130,49 @@ class Deployment:
 
 
 def is_initialised(settings: Settings) -> bool:
-    """Whether the data folder holds a master key."""
-    return settings.master_key_file.exists()
+    """Whether there is a master key file, or a database that another key provider opens. Raises SetupError."""
+    if settings.has_key_file:
+        return settings.master_key_file.exists()
+    with _as_setup_error(settings):
+        if not migrations.was_made(settings.database_address):
+            return False
+    with closing(Database(settings.database_address)) as database:
+        return database.read_now(partial(read_fact, name=KEY_FACT)) is not None
+
+
+def key_provider(settings: Settings) -> KeyProvider:
+    """Open the provider of the master key. Raises SetupError."""
+    if settings.has_key_file:
+        return FileKeyProvider.read(settings.master_key_file)
+    # Only these providers need their libraries.
+    from likeness.kit.key_providers import open_provider  # noqa: PLC0415
+
+    return open_provider(
+        settings.key_provider,
+        master_key=settings.master_key,
+        module=settings.pkcs11_module,
+        pin=settings.pkcs11_pin,
+    )
 
 
 def initialise(settings: Settings) -> None:
     """Make the data folder, the database and the master key. Raises SetupError when there is already data."""
     if is_initialised(settings):
-        raise SetupError(f"there is a master key at {settings.master_key_file} already; this data folder is set up")
+        raise SetupError(f"there is a master key at {settings.key_place} already; this data folder is set up")
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     _upgrade(settings)
-    keys = FileKeyProvider.new()
+    keys = FileKeyProvider.new() if settings.has_key_file else key_provider(settings)
     with closing(Database(settings.database_address)) as database:
         if database.read_now(_holds_data):
             raise SetupError(
-                f"there is data in the database of {settings.data_dir} but no key at {settings.master_key_file}: "
+                f"there is data in the database of {settings.data_dir} but no key at {settings.key_place}: "
                 "restore the key file"
             )
         _make_key(database, keys)
     (settings.data_dir / KEPT_NAME).unlink(missing_ok=True)  # of another deployment
     # The key comes last: a data folder with a key is complete.
-    keys.save(settings.master_key_file)
+    if isinstance(keys, FileKeyProvider):
+        keys.save(settings.master_key_file)
 
 
 def _holds_data(connection: Connection) -> bool:
@@ -167,7 +189,7 @@ def open_deployment(settings: Settings, clock: Clock | None = None) -> Deploymen
 
     Raises SetupError when the key or the database is missing, or the key belongs to other data.
     """
-    keys = FileKeyProvider.read(settings.master_key_file)
+    keys = key_provider(settings)
     with _as_setup_error(settings):
         if not migrations.was_made(settings.database_address):
             raise _no_database(settings)
@@ -238,7 +260,7 @@ def move_token(connection: Connection, *, settings: Settings, purpose: str) -> s
     sealed = read_fact(connection, KEY_FACT)
     if sealed is None:
         raise _no_database(settings)
-    key, _ = _unwrap_key(settings, sealed, FileKeyProvider.read(settings.master_key_file))
+    key, _ = _unwrap_key(settings, sealed, key_provider(settings))
     return _derived(key, f"move to {purpose}").hex()
 
 
@@ -292,7 +314,7 @@ def _opens(keys: KeyProvider, sealed: bytes, context: str) -> bool:
 
 def _wrong_key(settings: Settings) -> SetupError:
     return SetupError(
-        f"the key at {settings.master_key_file} is a wrong master key: it is not the one that this data was made with. "
+        f"the key at {settings.key_place} is a wrong master key: it is not the one that this data was made with. "
         "Nothing was changed; restore the key file that belongs to the data"
     )
 
@@ -300,7 +322,7 @@ def _wrong_key(settings: Settings) -> SetupError:
 def _no_database(settings: Settings) -> SetupError:
     place = "LIKENESS_DATABASE_URL" if settings.database_url else str(settings.database_file)
     return SetupError(
-        f"there is a master key at {settings.master_key_file}, but no database of this deployment at {place}: "
+        f"there is a master key at {settings.key_place}, but no database of this deployment at {place}: "
         "restore it from a backup. For a new deployment, move the key file and the data folder away and run "
         "`likeness init`"
     )

@@ -140,6 +140,21 @@ class Settings(BaseModel):
         description="File of the master key that wraps every tenant's data key. By default it is in the data folder. "
         "Back it up apart from the data.",
     )
+    key_provider: str = Field(
+        "file",
+        pattern=r"^(file|env|vault:[\w.-]+(/[\w.-]+)+|aws-kms:[\w:/.-]+|pkcs11:[^/]+/.+)$",
+        description="Where the master key is: `file` (`LIKENESS_KEY_FILE`), `env` (`LIKENESS_MASTER_KEY`), "
+        "`vault:MOUNT/NAME`, `aws-kms:KEY` or `pkcs11:TOKEN/LABEL`. See [Key providers](#key-providers).",
+    )
+    master_key: str | None = Field(
+        None,
+        repr=False,
+        description="The master key of `LIKENESS_KEY_PROVIDER=env`: 32 random bytes in base64.",
+    )
+    pkcs11_module: str | None = Field(
+        None, description="Library of the PKCS#11 token's vendor, for `LIKENESS_KEY_PROVIDER=pkcs11:...`."
+    )
+    pkcs11_pin: str | None = Field(None, repr=False, description="PIN of the PKCS#11 token's user.")
     pack: str = Field(
         "auto", description="Model pack: auto, builtin, best, fast, an installed pack, or fake (tests only)."
     )
@@ -429,9 +444,19 @@ class Settings(BaseModel):
         return self.key_file or self.data_dir / "master.key"
 
     @property
+    def has_key_file(self) -> bool:
+        """Whether the master key is in a file, not with another provider."""
+        return self.key_provider == "file"
+
+    @property
+    def key_place(self) -> str:
+        """Where the master key is, for a person."""
+        return str(self.master_key_file) if self.has_key_file else f"LIKENESS_KEY_PROVIDER={self.key_provider}"
+
+    @property
     def key_is_beside_the_data(self) -> bool:
         """Whether the master key lies in the data folder, so that one copy has both."""
-        return self.master_key_file.resolve().is_relative_to(self.data_dir.resolve())
+        return self.has_key_file and self.master_key_file.resolve().is_relative_to(self.data_dir.resolve())
 
     @property
     def templates_folder(self) -> Path | None:

@@ -27,7 +27,7 @@ from likeness.backup.archive import (
 )
 from likeness.deployment import signer_of
 from likeness.errors import SetupError
-from likeness.kit.envelope import KEY_BYTES, FileKeyProvider
+from likeness.kit.envelope import KEY_BYTES, FileKeyProvider, KeyProvider
 from likeness.kit.files import replacing
 from likeness.kit.ids import is_object_id
 from likeness.settings import LARGEST_PHOTO_BYTES, MEBIBYTE
@@ -54,8 +54,11 @@ class Contents:
 class BackupReading:
     """The reading of one backup."""
 
-    def __init__(self, identities: Sequence[Identity], key_file: Path, objects: Objects) -> None:
-        """``key_file`` is that of the master key, and need not exist."""
+    def __init__(
+        self, identities: Sequence[Identity], key_file: Path, objects: Objects, keys: KeyProvider | None = None
+    ) -> None:
+        """``key_file`` is that of the master key, and need not exist. ``keys`` has the key if it is in no file."""
+        self._keys = keys
         self._identities = identities
         self._key_file = key_file
         self._objects = objects
@@ -90,7 +93,9 @@ class BackupReading:
                 raise SetupError(_NOT_OURS)
         return Contents(header, claims, inside)
 
-    def _key(self, inside: bytes | None) -> FileKeyProvider:
+    def _key(self, inside: bytes | None) -> KeyProvider:
+        if self._keys is not None:
+            return self._keys
         if self._key_file.exists():
             if inside is not None and inside != self._key_file.read_bytes():
                 raise SetupError(

@@ -23,8 +23,9 @@ from likeness.audit.trail import note
 from likeness.audit.verification import TrailCheck
 from likeness.backup.archive import DATABASE, KEY, PIECE_BYTES, Identity
 from likeness.backup.reading import BackupReading, Contents
-from likeness.deployment import open_deployment
+from likeness.deployment import key_provider, open_deployment
 from likeness.errors import SetupError
+from likeness.kit.envelope import KeyProvider
 from likeness.kit.files import create_whole, replacing, sync_folder
 from likeness.settings import Settings
 from likeness.store.generations import mark_of
@@ -90,7 +91,7 @@ class Restoration:
             objects = stack.enter_context(closing(open_objects(target.images_address)))
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=target.data_dir)))
             counted = io.BufferedReader(_Counted(source, stage("reading the backup, in MiB", size // PIECE_BYTES + 1)))
-            read = BackupReading(self.identities, target.master_key_file, objects)
+            read = BackupReading(self.identities, target.master_key_file, objects, _provider(target))
             try:
                 contents = asyncio.run(read.run(counted, folder / DATABASE))
                 report = self._check(contents, folder)
@@ -108,7 +109,7 @@ class Restoration:
     def _check(self, contents: Contents, folder: Path) -> RestoreReport:
         """Upgrade the database, and check its audit trail and its age."""
         key_file = self.target.master_key_file
-        if not key_file.exists():
+        if self.target.has_key_file and not key_file.exists():
             key_file = folder / KEY
             create_whole(key_file, contents.key_inside or b"")
         alone = {
@@ -161,7 +162,7 @@ class Restoration:
         asyncio.run(_finish(objects, mark))
         with replacing(target.data_dir / KEPT_NAME) as file:
             file.write(f"{report.seal}\n".encode())
-        if not target.master_key_file.exists():
+        if target.has_key_file and not target.master_key_file.exists():
             create_whole(target.master_key_file, contents.key_inside or b"")
         if target.database_url is None:
             staged.replace(target.database_file)
@@ -208,3 +209,8 @@ class _Counted(io.RawIOBase):
         whole, self._rest = divmod(self._rest + len(piece), PIECE_BYTES)
         self._advance(whole)
         return len(piece)
+
+
+def _provider(target: Settings) -> KeyProvider | None:
+    """Give the provider of the master key, if it is not in a file or in the backup."""
+    return None if target.has_key_file else key_provider(target)

@@ -22,9 +22,8 @@ def init() -> None:
     open_deployment(settings).close()  # the first record of the audit trail
     console = Console()
     console.print(f"Data folder  {escape(str(settings.data_dir.resolve()))}")
-    console.print(
-        f"Master key   {escape(str(settings.master_key_file.resolve()))}  [yellow](back it up, apart from the data)[/]"
-    )
+    place = str(settings.master_key_file.resolve()) if settings.has_key_file else settings.key_place
+    console.print(f"Master key   {escape(place)}  [yellow](back it up, apart from the data)[/]")
     if settings.key_is_beside_the_data:
         console.print(
             "[yellow]Warning:[/] the key lies beside the data, so a copy of the folder opens everything. Before you "

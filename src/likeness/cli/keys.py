@@ -10,8 +10,9 @@ from rich.table import Table
 
 from likeness.cli.opening import open_deployment
 from likeness.cli.tables import id_column, print_table
+from likeness.deployment import key_provider
 from likeness.kit.envelope import next_key_file
-from likeness.rotation.master_key import prepare_next_key, rotate_master_key
+from likeness.rotation.master_key import prepare_next_key, rotate_master_key, wrap_anew
 from likeness.settings import Settings
 
 keys = typer.Typer(help="The keys that sign, seal data, and wrap these keys.", no_args_is_help=True)
@@ -94,6 +95,7 @@ def rotate_master(
         bool,
         typer.Option("--prepare", help="Only make the next key, beside the present one, for you to copy elsewhere."),
     ] = False,
+    to: Annotated[str | None, typer.Option(help="A value of LIKENESS_KEY_PROVIDER.", show_default=False)] = None,
 ) -> None:
     """Replace the master key: wrap every data key and signing key anew.
 
@@ -102,9 +104,21 @@ def rotate_master(
     beside the key file of each other machine, run it without, and rename
     the next key there. Keep a copy of the new key apart from the data.
     Destroy the old one: it still opens old backups.
+
+    With another key provider than a file, rotate the key there. Then this
+    command wraps everything with the newest version. --to NAME moves to
+    another provider, whose settings are in the environment, too.
+
+    Example: likeness keys rotate-master --to vault:transit/likeness
     """
     console = Console(markup=False, soft_wrap=True)
     with closing(open_deployment(Settings())) as deployment:
+        settings = deployment.settings
+        if to or not settings.has_key_file:
+            target = settings.model_copy(update={"key_provider": to}) if to else settings
+            count = wrap_anew(deployment, deployment.keys, key_provider(target))
+            console.print(f"{count} keys are wrapped by {target.key_place}. Start every server with this setting.")
+            return
         path = deployment.settings.master_key_file
         if prepare:
             prepare_next_key(deployment)

@@ -47,6 +47,9 @@ def settings_of_the_environment(settings: Settings) -> Iterator[Finding]:
 def key_file(settings: Settings) -> Iterator[Finding]:
     """Check where the master key is, and who may open it."""
     part, file = "keys", settings.master_key_file
+    if not settings.has_key_file:
+        yield ok(part, f"the master key is apart from the data: {settings.key_place}")
+        return
     if not file.exists():
         yield wrong(part, f"there is no master key at {file}", "Run `likeness init`, or restore the key file.")
         return

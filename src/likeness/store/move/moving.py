@@ -125,11 +125,11 @@ class DeploymentMove:
     def _check_key(self) -> None:
         """Raises SetupError if the target has another master key."""
         key, present = self._source.master_key_file, self._target.master_key_file
-        if present.exists() and present.read_bytes() != key.read_bytes():
+        if self._source.has_key_file and present.exists() and present.read_bytes() != key.read_bytes():
             raise SetupError(f"the target has another master key at {present}: it belongs to another deployment")
 
     def _place_key(self) -> None:
-        if not self._target.master_key_file.exists():
+        if self._source.has_key_file and not self._target.master_key_file.exists():
             create_whole(self._target.master_key_file, self._source.master_key_file.read_bytes())
 
 
