@@ -96,6 +96,15 @@ def change(
         bool | None,
         typer.Option(help="Whether the browser's copy of a result has the liveness signals and their scores."),
     ] = None,
+    liveness_review_margin: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=0.5,
+            help="Mark a failed liveness check as uncertain, for a review by a person, if each signal failed by at "
+            "most this fraction of its threshold, e.g. 0.1. 0 turns it off.",
+        ),
+    ] = None,
     redirect_host: Annotated[
         list[str] | None,
         typer.Option(
@@ -119,6 +128,7 @@ def change(
         "target_fpir": target_fpir,
         "liveness_mode": liveness_mode,
         "liveness_in_browser": liveness_in_browser,
+        "liveness_review_margin": liveness_review_margin,
         "redirect_hosts": redirect_host or None,
         "gallery_limit": gallery_limit,
     }
@@ -130,7 +140,7 @@ def change(
             )
         kept = (settings_of(row) or TenantSettings()).model_dump(exclude_unset=True)
         changed = kept | {key: value for key, value in given.items() if value is not None}
-        for setting, unset in (("target_fpir", 0), ("redirect_hosts", ["any"])):
+        for setting, unset in (("target_fpir", 0), ("liveness_review_margin", 0), ("redirect_hosts", ["any"])):
             if changed.get(setting) == unset:
                 del changed[setting]
         settings = TenantSettings.model_validate(changed)

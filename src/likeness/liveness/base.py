@@ -123,6 +123,10 @@ class SignalName(StrEnum):
     INJECTION = "injection"
 
 
+GRADED = frozenset({SignalName.PARALLAX, SignalName.FLASH, SignalName.SHADING})
+"""The signals whose score says how near an attempt is to the threshold. The others pass or fail, or are of the pack."""
+
+
 @dataclass(frozen=True, slots=True)
 class SignalResult:
     """One signal's outcome: it passes if ``score >= threshold``. The reason is in plain words.
@@ -169,8 +173,18 @@ class Verdict:
         """The required signals that did not pass."""
         return tuple(signal.name for signal in self.signals if signal.required and not signal.passed)
 
+    def is_near(self, margin: float) -> bool:
+        """Whether only graded signals failed, each by at most this fraction of its threshold."""
+        failed = [signal for signal in self.signals if signal.required and not signal.passed]
+        ended = self.status_code is not StatusCode.FACE_TIMEOUT
+        return (
+            ended
+            and bool(failed)
+            and all(signal.name in GRADED and signal.score >= (1 - margin) * signal.threshold for signal in failed)
+        )
+
     def as_json(self) -> dict[str, Any]:
-        """Return the ``liveness`` member of the signed result. It has no image, template or coordinate."""
+        """Return the verdict for the signed result. It has no image, template or coordinate."""
         return {
             "live": self.live,
             "mode": self.mode,

@@ -33,6 +33,8 @@ class AttemptFailure(StrEnum):
     LIVENESS = "FACE_LIVENESS_FAILED"
     NO_MATCH = "FACE_NO_MATCH"
     TIMEOUT = "FACE_TIMEOUT"
+    PICTURE = "FACE_PICTURE_UNUSABLE"
+    """The person is live, but no picture is good enough to compare or to enrol."""
 
 
 class EndError(StrEnum):

@@ -34,6 +34,13 @@ class TenantSettings(BaseModel):
         default=False,
         description="Whether the browser's copy of a session's result has the liveness signals and their scores.",
     )
+    liveness_review_margin: float | None = Field(
+        None,
+        gt=0,
+        le=0.5,
+        description="Mark a failed liveness check as uncertain if each signal failed by at most this fraction of its "
+        "threshold. Its result then has the comparison and the audit image, for a review by a person.",
+    )
     redirect_hosts: Annotated[tuple[Host, ...], Field(max_length=100)] | None = Field(
         None, description="Hosts that the redirectUrl of a face session may have. By default any."
     )

@@ -22,8 +22,9 @@ from likeness.errors import FaceRefused, InvalidInput, LikenessError, ServiceUna
 from likeness.kit.ids import new_id
 from likeness.kit.metrics import Count
 from likeness.liveness.attempt.script import LivenessMode
-from likeness.liveness.base import DeclaredCamera, Instruction, KeyFrame, LivenessCheck, StatusCode, Verdict
+from likeness.liveness.base import DeclaredCamera, Instruction, KeyFrame, LivenessCheck, Verdict
 from likeness.results.claims import AuditFrame, OneToN
+from likeness.sessions.capture import verdicts
 from likeness.sessions.capture.attempt import Attempt
 from likeness.sessions.capture.connection import BrowserConnection
 from likeness.sessions.capture.ended import stored_end
@@ -89,6 +90,7 @@ class Capture:
     held: str | None = None
     """The attempt that the database may name as this server's, also while it is decided."""
     _liveness: dict[str, Any] = field(default_factory=dict)
+    _advice: verdicts.Advice | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _chores: set["asyncio.Task[None]"] = field(default_factory=set)
 
@@ -328,18 +330,18 @@ class Capture:
 
     async def _conclude(self, verdict: Verdict, best: KeyFrame | None) -> None:
         """Decide a finished attempt by its best frame. The caller holds the lock."""
-        self._liveness = verdict.as_json()
-        if best is None:
-            await self._fail(_failure_of(verdict), None)
-            return
-        reference = self.services.sessions.open_template(self.tenant, self.row)
-        decision = compare_with_reference(self.services.engine, reference, best, minimum_level=self.minimum_match_level)
-        if not verdict.live:
-            await self._fail(_failure_of(verdict), decision)
-        elif not decision.match:
-            await self._fail(AttemptFailure.NO_MATCH, decision)
-        else:
+        self._liveness = verdicts.judged(verdict, best, self.tenant.settings.liveness_review_margin)
+        decision = None
+        if best is not None:
+            reference, least = self.services.sessions.open_template(self.tenant, self.row), self.minimum_match_level
+            decision = compare_with_reference(self.services.engine, reference, best, minimum_level=least)
+        failure = verdicts.failure_of(verdict, best, decision)
+        if failure is None and best is not None and decision is not None:
             await self._succeed(best, decision)
+            return
+        log.info("session %s: %s, signals that failed: %s", self.row.id, failure, verdicts.for_support(verdict))
+        self._advice = verdicts.advise(verdict) if failure is AttemptFailure.LIVENESS else None
+        await self._fail(failure or AttemptFailure.LIVENESS, decision)
 
     async def _succeed(self, best: KeyFrame, decision: ReferenceComparison) -> None:
         """Search the gallery if the session asks for it, and end the session. The caller holds the lock."""
@@ -349,7 +351,7 @@ class Capture:
             try:
                 one_to_n = await _insist(lambda: look_up(self.services.gallery, self.tenant, best, enrolment))
             except FaceRefused:  # the gallery's pack finds no face in a frame in which this pack finds one
-                await self._fail(AttemptFailure.LIVENESS, decision)
+                await self._fail(AttemptFailure.PICTURE, decision)
                 return
             if one_to_n.found:
                 self.services.trail.record(Action.SEARCH, one_to_n.entry_id, outcome=HIT)
@@ -363,7 +365,8 @@ class Capture:
         _attempts.add(failure)
         if self.attempts_left <= 0:
             # The result has no comparison of a face that is not live, only its image.
-            reported = decision if failure is AttemptFailure.NO_MATCH else None
+            compared = failure in {AttemptFailure.NO_MATCH, AttemptFailure.PICTURE}
+            reported = decision if compared or self._liveness.get("uncertain") else None
             audit = decision.audit if decision else None
             await self._end(
                 self._conclusion(SessionState.FAILED, EndError.TOO_MANY_ATTEMPTS, reported, audit=audit), failure
@@ -412,7 +415,7 @@ class Capture:
             liveness=self._liveness or unjudged,
             one_to_n=one_to_n or OneToN(),
             audit=(decision.audit if decision else audit)
-            if state is SessionState.SUCCEEDED or self.returns_data
+            if state is SessionState.SUCCEEDED or self.returns_data or self._liveness.get("uncertain")
             else None,
         )
 
@@ -438,7 +441,8 @@ class Capture:
         return await stored_end(self.services.sessions, self.tenant, row, returns_data=self.returns_data)
 
     def _failure_message(self, failure: AttemptFailure) -> dict[str, Any]:
-        return {"type": "attempt", "statusCode": failure, "attemptsLeft": self.attempts_left}
+        advice = {"advice": self._advice} if self._advice and failure is AttemptFailure.LIVENESS else {}
+        return {"type": "attempt", "statusCode": failure, "attemptsLeft": self.attempts_left, **advice}
 
     async def _announce_end(self, message: dict[str, Any]) -> None:
         self._let_go()
@@ -493,7 +497,3 @@ async def _insist(work: Callable[[], Awaitable[T]]) -> T:
 def digest(device: str) -> str:
     """Give the SHA-256 of a device's secret in hexadecimal, which the session stores."""
     return hashlib.sha256(device.encode()).hexdigest()
-
-
-def _failure_of(verdict: Verdict) -> AttemptFailure:
-    return AttemptFailure.TIMEOUT if verdict.status_code is StatusCode.FACE_TIMEOUT else AttemptFailure.LIVENESS

@@ -8,7 +8,7 @@ import { Transport } from "./transport.js";
 
 const CANCEL_WAIT_MS = 3000;
 const STALL_MS = 6000; // longest time without a new picture; the server gives up the attempt after eight seconds
-const FAILURE = /_(DETECTED|FAILED|TIMEOUT|NO_MATCH)$/;
+const FAILURE = /_(DETECTED|FAILED|TIMEOUT|NO_MATCH|UNUSABLE)$/;
 
 export class Conductor {
   #options;
@@ -301,7 +301,7 @@ export class Conductor {
     if (stalled && this.#camera.isLive) this.#onMediaFault(withoutPicture());
   }
 
-  #onAttemptFailed({ statusCode, attemptsLeft }) {
+  #onAttemptFailed({ statusCode, attemptsLeft, advice = null }) {
     this.#phase = "between";
     this.#camera.close();
     this.#trace("COMPLETE", { status: "FAILURE", statusCode });
@@ -309,7 +309,7 @@ export class Conductor {
       kind: "failure",
       titleKey: "attemptTitle",
       textKey: statusCode,
-      notes: [["attemptsLeft", { count: attemptsLeft }]],
+      notes: [...(advice ? [[advice]] : []), ["attemptsLeft", { count: attemptsLeft }]],
       actions: [
         ["retry", () => this.#showIntro()],
         ["cancel", () => this.askToCancel()],

@@ -88,6 +88,11 @@ export default {
   FACE_LIVENESS_FAILED:
     "We couldn’t tell that a living person is in front of the camera. Find better light and follow each step.",
   FACE_NO_MATCH: "Your face didn’t match the photo on your document. Make sure nothing covers your face.",
+  FACE_PICTURE_UNUSABLE:
+    "You’re there, but no picture of your face was clear enough. Find better light, clean the lens and hold still.",
+  FOLLOW_STEPS: "Wait for each step on the screen, then follow it calmly.",
+  DIMMER_ROOM: "Turn up your screen’s brightness, and go where the light is less bright.",
+  ORDINARY_CAMERA: "Turn off camera effects and virtual cameras, or use another camera.",
   FACE_TIMEOUT: "That took too long. Follow the steps on the screen.",
 
   USER_CANCEL: "The face check was cancelled.",
