@@ -17,6 +17,7 @@ from likeness.errors import SetupError
 
 SEAL, ANCHOR, RECEIPT = "likeness-seal+jwt", "likeness-anchor+jwt", "likeness-receipt+jwt"
 BACKUP = "likeness-backup+jwt"
+EVIDENCE = "likeness-evidence+jwt"
 
 
 class StatementSigner:

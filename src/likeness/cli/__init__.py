@@ -37,6 +37,7 @@ class _Commands(LazyGroup):
         "restore": "likeness.cli.oversight.backup:restore",
         "keys": "likeness.cli.keys:keys",
         "audit": "likeness.cli.oversight.audit:audit",
+        "evidence": "likeness.cli.oversight.evidence:evidence",
         "doctor": "likeness.cli.oversight.doctor:doctor",
         "shards": "likeness.cli.gallery.shards:shards",
     }
