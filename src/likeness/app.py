@@ -14,6 +14,8 @@ from likeness.access.requires import AccessComponents
 from likeness.access.tokens import Tokens
 from likeness.administration import endpoints as admin
 from likeness.administration.composition import AdministrationComponents, compose_administration
+from likeness.console import endpoints as pages
+from likeness.console.composition import ConsoleComponents, compose_console
 from likeness.deployment import Deployment
 from likeness.engine.analysts.base import Analysts
 from likeness.engine.base import Engine
@@ -27,7 +29,7 @@ from likeness.metrics import MetricsPort, ServerMetrics
 from likeness.openapi import describer
 from likeness.rotation.resealing import Resealing
 from likeness.sessions import endpoints as session_endpoints
-from likeness.sessions import result_endpoints as info_endpoints
+from likeness.sessions import result_endpoints as info
 from likeness.sessions.capture import endpoints as page
 from likeness.sessions.composition import compose_sessions
 from likeness.store.sharing.holding import LeaseHolder
@@ -41,7 +43,7 @@ from likeness.web.quota import Limits
 from likeness.web.request_context import BodyPace, RequestContext
 
 log = logging.getLogger("likeness")
-CALLS = (token_endpoints, match_endpoints, gallery_endpoints, session_endpoints, info_endpoints, admin, page, health)
+CALLS = (token_endpoints, match_endpoints, gallery_endpoints, session_endpoints, info, admin, page, pages, health)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,7 @@ class Components(
     gallery_endpoints.GalleryComponents,
     session_endpoints.SessionComponents,
     AdministrationComponents,
+    ConsoleComponents,
     health.HealthComponents,
 ):
     """The components that the endpoints and the server need (see ``likeness.web.components``)."""
@@ -78,6 +81,7 @@ def create_app(deployment: Deployment, engine: Engine, analysts: Analysts | None
     )
     gallery = compose_gallery(deployment, faces)
     usage = Usage(deployment.database, clock)
+    console = compose_console(deployment, signer)
     sessions = compose_sessions(deployment, faces, gallery.service, signer, usage)
 
     @contextlib.asynccontextmanager
@@ -105,6 +109,7 @@ def create_app(deployment: Deployment, engine: Engine, analysts: Analysts | None
             await asyncio.gather(*chores, return_exceptions=True)
             await sessions.close()
             await usage.stop()
+            console.visits.close()
             photos.close()
             gallery.close()
 
@@ -132,6 +137,7 @@ def create_app(deployment: Deployment, engine: Engine, analysts: Analysts | None
         sessions=sessions.service,
         results=sessions.results,
         captures=sessions.captures,
+        console=console,
         administration=compose_administration(deployment, engine, sessions.sender, signer, usage),
         held=gallery.held,
         begin_stop=(photos.refuse_waiting, sessions.captures.stop),

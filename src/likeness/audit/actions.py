@@ -38,6 +38,11 @@ class Action(StrEnum):
     CLIENT_DISABLING = "client disabling"
     CLIENT_SECRET = "client secret"  # noqa: S105  an act, not a secret
     """A client got a secret, or lost one."""
+    ACCOUNT_CREATION = "account creation"
+    """A person got an account of the console, which is the object, as with the next one."""
+    ACCOUNT_CHANGE = "account change"
+    PHOTO_VIEW = "photo view"
+    """A person saw the photo of an entry, or the audit image of a session, which is the object."""
     KEY_CREATION = "key creation"
     """A signing key was made. The object is its ``kid``, as with the next two."""
     KEY_REVOCATION = "key revocation"

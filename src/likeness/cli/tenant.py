@@ -18,6 +18,7 @@ from likeness.audit.trail import note
 from likeness.cli.arguments import TenantArgument
 from likeness.cli.client import show_credentials
 from likeness.cli.opening import open_deployment
+from likeness.cli.people.user import user
 from likeness.cli.progress import progress_bar
 from likeness.cli.tables import id_column, print_table
 from likeness.engine.policy import FacePolicy
@@ -35,6 +36,7 @@ from likeness.tenants.schemas import TenantSettings
 from likeness.tenants.service import settings_of
 
 tenant = typer.Typer(help="Tenants: each has its own gallery, clients, settings and data key.", no_args_is_help=True)
+tenant.add_typer(user, name="user")
 
 
 @tenant.command()

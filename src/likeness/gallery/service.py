@@ -173,6 +173,14 @@ class GalleryService:
         """Give an entry's metadata. Raises NotFound."""
         return _known(await self._database.read(lambda c: GalleryRepository(tenant.id).find(c, entry_id)))
 
+    async def count(self, tenant: Tenant) -> int:
+        """Count the entries."""
+        return await self._database.read(GalleryRepository(tenant.id).count)
+
+    async def photo(self, tenant: Tenant, entry: Entry) -> bytes | None:
+        """Give the stored photo of one of the tenant's entries, or None. Raises ServiceUnavailable."""
+        return None if entry.image_id is None else await self._photos.get(tenant, entry.image_id)
+
     async def list(self, tenant: Tenant, *, after_key: int, limit: int, external_id: str | None = None) -> list[Entry]:
         """Give entries in order of enrolment. With an ``external_id``, give only its entry."""
         page = partial(GalleryRepository(tenant.id).page, after_key=after_key, limit=limit, external_id=external_id)

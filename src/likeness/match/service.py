@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from likeness.engine.base import Face, Use
-from likeness.engine.levels import LEVELS
+from likeness.engine.levels import LEVELS, Calibration
 from likeness.engine.portrait import CutPortrait, take_portrait
 from likeness.engine.source import PhotoSource
 from likeness.engine.subject import rules_of
@@ -38,6 +38,11 @@ class Matcher:
         self._faces = faces
         self.model = faces.engine.pack.identity
 
+    @property
+    def calibration(self) -> Calibration:
+        """The thresholds of the levels. Raises SetupError if the pack was never calibrated."""
+        return self._faces.engine.calibration
+
     async def compare(
         self, tenant: Tenant, source: bytes, target: bytes, *, source_is: PhotoSource | None = None
     ) -> Comparison:
@@ -48,7 +53,7 @@ class Matcher:
         policy = tenant.settings.face_policy
         rules = rules_of(source_is, Use.ID_PHOTO, policy), (Use.PROBE, policy)
         faces = await self._faces.analyse_both(source, target, rules=rules)
-        calibration = self._faces.engine.calibration
+        calibration = self.calibration
         score = float(np.dot(faces[0].template, faces[1].template))
         level = calibration.level(score)
         _matches.add(str(level))

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Row, and_, bindparam, func, select, tuple_, update
 
+from likeness.console.accounts.repository import FACTS_PURPOSE
 from likeness.errors import SetupError
 from likeness.gallery.templates.sealing import BLOCK_PURPOSE
 from likeness.gallery.templates.sealing import TEMPLATE_PURPOSE as ENTRY_PURPOSE
@@ -13,6 +14,7 @@ from likeness.kit.envelope import HEAD_BYTES, Cipher
 from likeness.results.service import IMAGE_PURPOSE, JWS_PURPOSE
 from likeness.sessions.service import TEMPLATE_PURPOSE as SESSION_PURPOSE
 from likeness.store.tables import (
+    accounts,
     face_sessions,
     gallery_blocks,
     gallery_entries,
@@ -81,6 +83,7 @@ SEALED_COLUMNS = (
     SealedColumn(face_sessions.c.sealed_template, SESSION_PURPOSE, lambda row: str(row.id)),
     SealedColumn(session_results.c.sealed_jws, JWS_PURPOSE, lambda row: str(row.session_id)),
     SealedColumn(session_results.c.sealed_image, IMAGE_PURPOSE, lambda row: str(row.image_id), at_once=20),
+    SealedColumn(accounts.c.sealed_facts, FACTS_PURPOSE, lambda row: str(row.id)),
     SealedColumn(webhooks.c.sealed_target, TARGET_PURPOSE, lambda row: str(row.tenant_id)),
     SealedColumn(webhook_deliveries.c.sealed_claims, CLAIMS_PURPOSE, lambda row: str(row.id)),
 )

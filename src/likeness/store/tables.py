@@ -323,6 +323,28 @@ audit_seals = Table(
 )
 """Signatures over the trail (see ``likeness.audit.seals``)."""
 
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _tenant(),
+    Column("name_digest", Text, nullable=False, unique=True),
+    Column("sealed_facts", LargeBinary, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+"""People who may use the console (see ``likeness.console.accounts.service``)."""
+
+console_visits = Table(
+    "console_visits",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    _tenant(),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("expires_at", Double, nullable=False, index=True),
+)
+"""People who are signed in."""
+
 usage_counts = Table(
     "usage_counts",
     metadata,

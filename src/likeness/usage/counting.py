@@ -76,7 +76,8 @@ class Usage:
         tenant = state.get("tenant")
         if tenant is None:
             return
-        self.note(tenant, UsageKind.CALL, call, seconds=seconds)
+        if "/api/" in call:  # pages of the console are no calls
+            self.note(tenant, UsageKind.CALL, call, seconds=seconds)
         if error := state.get("error"):
             self.note(tenant, UsageKind.REFUSAL, error)
         if outcome := state.get("outcome"):
