@@ -2,8 +2,10 @@
 
 import asyncio
 import pickle
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from gallery.sharded.galleries import AMPLE, RealGallery, ask
 from likeness.errors import ServiceUnavailable
 from likeness.gallery.sharded.fan_out import FanOut
 from likeness.gallery.sharded.layout import Layout
+from likeness.gallery.sharded.lines import LineAddress, LinePort
 from likeness.gallery.sharded.shard import NOTHING, NumberedAnswer, ShardQuery
 from servers import wait_until
 
@@ -82,30 +85,40 @@ class PausedActor:
         self.silent = silent
         self.queries: list[int] = []
         """How many queries each call had."""
-        self.search_all = self
+        self.ends = threading.Event()
+        self._threads = ThreadPoolExecutor(8)
+        self._port = LinePort("127.0.0.1", self._answer, self._threads)
+        self.line = self
 
-    async def remote(self, queries: bytes) -> bytes:
-        asked = pickle.loads(queries)  # noqa: S301  the test pickled them
+    async def remote(self) -> LineAddress:
+        return self._port.address
+
+    def close(self) -> None:
+        self.ends.set()
+        self._port.close()
+        self._threads.shutdown()
+
+    def _answer(self, message: bytes) -> bytes:
+        asked = pickle.loads(message)  # noqa: S301  the test pickled them
         self.queries.append(len(asked))
         if len(self.queries) <= self.silent:
-            await asyncio.Event().wait()
+            self.ends.wait()
         return pickle.dumps([NumberedAnswer(NOTHING, query.number) for query in asked])
 
 
 def test_an_actor_that_was_paused_is_asked_again_without_what_nobody_awaits(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
-    monkeypatch.setattr(ray_cluster, "CALL_SECONDS", 0.2)
-    actor = PausedActor(silent=ray_cluster.CALLS_UNDER_WAY)
-    replica = RayReplica(actor)
+    monkeypatch.setattr(ray_cluster, "CALL_SECONDS", 0.5)
     query = ShardQuery("tenant", NEW, np.ones(4, np.float32), 7)
 
-    async def ask_again() -> NumberedAnswer:
+    async def ask_again(replica: RayReplica) -> NumberedAnswer:
         for _ in range(5):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(replica.search(query, seconds=1), 0.01)
         return await asyncio.wait_for(replica.search(query, seconds=1), 30)
 
-    assert asyncio.run(ask_again()).number == query.number
+    with closing(PausedActor(silent=ray_cluster.CALLS_UNDER_WAY)) as actor:
+        assert asyncio.run(ask_again(RayReplica(actor))).number == query.number
     assert actor.queries == [1, 1, 1]
 
 

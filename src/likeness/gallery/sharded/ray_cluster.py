@@ -10,6 +10,7 @@ import asyncio
 import logging
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from likeness.gallery.repository import Part
 from likeness.gallery.sharded.layout import Layout
+from likeness.gallery.sharded.lines import Line, LineAddress, LinePort
 from likeness.gallery.sharded.running import RunningShard
 from likeness.gallery.sharded.shard import Behind, NumberedAnswer, ShardQuery, ShardStatus
 from likeness.kit.cluster.connection import end_actors, names_in
@@ -44,12 +46,20 @@ class ShardActor:
     def __init__(self, part: Part, limit_bytes: int) -> None:
         harden_process()
         self._shard = RunningShard(Settings(), part, limit_bytes=limit_bytes)
+        util: Any = ray.util  # this function has no types
+        self._port = LinePort(
+            util.get_node_ip_address(), self._search_all, ThreadPoolExecutor(CALLS_AT_ONCE, "shard-call")
+        )
+
+    def line(self) -> LineAddress:
+        """Give the address of the shard's lines, with their key."""
+        return self._port.address
 
     def search(self, query: bytes, seconds: float) -> bytes:
         """Answer a pickled query with a pickled answer: Ray's own pickling takes several times as long."""
         return pickle.dumps(self._shard.search(_unpickled(query), seconds=seconds))
 
-    def search_all(self, queries: bytes) -> bytes:
+    def _search_all(self, queries: bytes) -> bytes:
         """Answer several queries, each with its answer or its error."""
         return pickle.dumps(self._shard.search_all(_unpickled(queries), seconds=TOGETHER_SECONDS))
 
@@ -64,11 +74,12 @@ class ShardActor:
 class RayReplica:
     """A ``Replica`` that is an actor. ``actor`` is its handle. One event loop uses it.
 
-    A call of an actor costs much more than a query. So queries that come while calls are under way share the next one.
+    Queries go on a line. Those that come while calls are under way share the next one.
     """
 
     def __init__(self, actor: Any) -> None:
         self.actor = actor
+        self._line: Line | None = None
         self._waiting: list[tuple[ShardQuery, asyncio.Future[NumberedAnswer]]] = []
         self._calls: set[asyncio.Task[None]] = set()
 
@@ -102,14 +113,32 @@ class RayReplica:
         self._calls.discard(call)
         self._send()
 
+    async def _opened(self) -> Line:
+        """Give the line, or open one: an actor that was started again has another address."""
+        if self._line is None or not self._line.is_open:
+            line = await Line.open(await self.actor.line.remote())
+            if self._line is not None and self._line.is_open:  # another call has opened one meanwhile
+                line.close()
+            else:
+                self._line = line
+        return self._line
+
+    def _hang_up(self) -> None:
+        """Close a line that failed: its actor may have gone without a word, and be elsewhere."""
+        line, self._line = self._line, None
+        if line is not None and line.is_open:
+            line.close()
+
     async def _ask(self, together: list[tuple[ShardQuery, "asyncio.Future[NumberedAnswer]"]]) -> None:
         found: list[NumberedAnswer | Exception]
         try:
             asked = pickle.dumps([query for query, _ in together])
             async with asyncio.timeout(CALL_SECONDS):
-                found = _unpickled(await self.actor.search_all.remote(asked))
+                line = await self._opened()
+                found = _unpickled(await line.ask(asked))
         except Exception as error:  # noqa: BLE001  each caller gets it
             found = [error] * len(together)
+            self._hang_up()
         for (_, answer), each in zip(together, found, strict=True):
             if answer.done():  # its caller has left
                 continue
@@ -189,7 +218,10 @@ class NamedShards:
 
 
 def _unpickled(content: bytes) -> Any:
-    """Unpickle what a server and an actor send each other. Ray pickles all calls, so this trusts nobody else."""
+    """Unpickle what a server and an actor send each other.
+
+    Ray pickles all calls, and a line is for those who know its key. So this trusts nobody else.
+    """
     return pickle.loads(content)  # noqa: S301
 
 
