@@ -80,11 +80,12 @@ def shared_servers(
     replicas: int = 2,
     command: tuple[str, ...] = ServerProcess.command,
     before: Callable[[ServerProcess], object] | None = None,
+    launched_with: Mapping[str, str] | None = None,
     **more: Any,
 ) -> Iterator[SharedServers]:
     """Run servers that share galleries. They have the credentials of one client.
 
-    ``before`` fills the database before the servers start.
+    ``before`` fills the database before the servers start. ``launched_with`` is more environment of the servers alone.
     """
     settings = {
         "pack": "fake",
@@ -107,7 +108,7 @@ def shared_servers(
         for each in made:
             each.credentials = first.credentials
             each.command = command
-            each.environment |= {"LIKENESS_RAY_ADDRESS": cluster.address}
+            each.environment |= {"LIKENESS_RAY_ADDRESS": cluster.address, **(launched_with or {})}
             each.launch()
         for each in made:
             each.wait()
