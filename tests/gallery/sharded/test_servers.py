@@ -111,7 +111,7 @@ def test_the_shards_are_listed_and_those_of_another_layout_end(both: SharedServe
     assert command("list").count("loaded") == 4
     assert "unused" not in command("list")
     assert command("list", LIKENESS_GALLERY_PARTS="3").count("unused") == 4
-    assert command("remove") == "0 shards ended\n"
+    assert command("remove") == "0 shards and 0 photo actors ended\n"
 
 
 def test_a_gallery_moves_to_another_pack_while_both_answer(both: SharedServers, callers: list[httpx.Client]) -> None:
