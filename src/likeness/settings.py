@@ -78,6 +78,14 @@ class Settings(BaseModel):
         description="Lowest rate of a request's body, once `LIKENESS_REQUEST_SECONDS` have passed. A slower body is "
         "refused with 408.",
     )
+    tls_certificate_file: Path | None = Field(
+        None,
+        description="File of the server's certificate with its chain (PEM). With it the server speaks TLS itself, "
+        "version 1.2 or 1.3, also on `LIKENESS_METRICS_PORT`. A new certificate takes effect with the next start.",
+    )
+    tls_key_file: Path | None = Field(
+        None, description="File of the certificate's private key (PEM). By default it is in the certificate's file."
+    )
     base_url: str | None = Field(
         None,
         description="Public address of the server, without a path: the issuer of tokens and results, and the root of "
@@ -325,6 +333,13 @@ class Settings(BaseModel):
             raise ValueError("LIKENESS_GALLERY=ray needs PostgreSQL: set LIKENESS_DATABASE_URL")
         return self
 
+    @field_validator("tls_key_file")
+    @classmethod
+    def _with_certificate(cls, value: Path | None, others: ValidationInfo) -> Path | None:
+        if value is not None and others.data.get("tls_certificate_file") is None:
+            raise ValueError("needs LIKENESS_TLS_CERTIFICATE_FILE")
+        return value
+
     @field_validator("base_url")
     @classmethod
     def _plain_origin(cls, value: str | None) -> str | None:
@@ -401,12 +416,17 @@ class Settings(BaseModel):
     @property
     def own_address(self) -> str:
         """Where the server listens, without a trailing slash."""
-        return f"http://{_in_address(self.host)}:{self.port}"
+        return f"{self._scheme}://{_in_address(self.host)}:{self.port}"
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self.tls_certificate_file else "http"
 
     @property
     def metrics_address(self) -> str | None:
         """Where the metrics are, or None."""
-        return f"http://{_in_address(self.metrics_host)}:{self.metrics_port}/metrics" if self.metrics_port else None
+        place = f"{_in_address(self.metrics_host)}:{self.metrics_port}"
+        return f"{self._scheme}://{place}/metrics" if self.metrics_port else None
 
     @property
     def database_address(self) -> str:

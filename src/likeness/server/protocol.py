@@ -113,7 +113,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport = _Transport(transport, self)  # type: ignore[assignment]
         self.flow = FlowControl(transport)
         self.server, self.client = get_local_addr(transport), get_remote_addr(transport)
-        self.scheme = "http"
+        self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         if self._places.enter(self, transport.get_extra_info("socket").fileno()):
             self._set_timer(self._deadlines.head, self._head_is_late)
         else:

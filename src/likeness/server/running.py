@@ -4,6 +4,7 @@ import contextlib
 import logging
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -76,6 +77,7 @@ def make_server(app: Any, settings: Settings, *, begin_stop: Sequence[Callable[[
         app,
         http=partial(HttpProtocol, connections=connections, deadlines=deadlines),  # type: ignore[arg-type]  # works like a class
         ws=partial(SocketProtocol, connections=connections),  # type: ignore[arg-type]
+        ssl_context_factory=_tls_factory(settings),
         log_config=None,
         access_log=False,  # each call's line is written by likeness.web.request_context
         server_header=False,
@@ -86,6 +88,20 @@ def make_server(app: Any, settings: Settings, *, begin_stop: Sequence[Callable[[
         ws_per_message_deflate=False,
     )
     return Server(config, begin_stop)
+
+
+def _tls_factory(settings: Settings) -> Callable[..., ssl.SSLContext] | None:
+    """Give what uvicorn calls for its TLS settings; None without TLS. Raises SetupError for unusable files."""
+    if settings.tls_certificate_file is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.tls_certificate_file, settings.tls_key_file)
+    except OSError as error:  # ssl's errors are OSErrors
+        names = "LIKENESS_TLS_CERTIFICATE_FILE and LIKENESS_TLS_KEY_FILE"
+        raise SetupError(f"the certificate of {names} cannot be used: {error}") from error
+    return lambda *_: context
 
 
 def bind(settings: Settings) -> list[socket.socket]:
