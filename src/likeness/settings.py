@@ -1,4 +1,4 @@
-"""All settings, each with its default and meaning. The environment variable ``LIKENESS_<NAME>`` sets one."""
+"""All settings with defaults and meanings, hence the many lines. The variable ``LIKENESS_<NAME>`` sets one."""
 
 import difflib
 import ipaddress

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lacking import skip_here
+from likeness.kit.sandbox import filters
 from likeness.server import egress
 from likeness.server.egress import close_egress
 from servers import test_settings
@@ -16,7 +17,7 @@ from servers import test_settings
 BEFORE = """
 import asyncio, contextlib, ctypes, errno, os, socket, subprocess, sys, threading
 from likeness.kit.memory import harden_process
-from likeness.server import egress
+from likeness.kit.sandbox import filters
 
 def refused(call):
     with contextlib.suppress(PermissionError):
@@ -28,11 +29,11 @@ listener = socket.create_server(("127.0.0.1", 0))
 caller = socket.create_connection(listener.getsockname())
 harden_process()
 """
-CLOSED = BEFORE + "assert egress._forbid_sockets() is None\n"
+CLOSED = BEFORE + "assert filters.forbid_sockets() is None\n"
 
 
 def run(program: str) -> None:
-    if sys.platform != "linux" or platform.machine() not in egress._MACHINES:
+    if sys.platform != "linux" or platform.machine() not in filters._MACHINES:
         skip_here("the filter is for Linux on x86-64 and on 64-bit ARM")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -53,7 +54,7 @@ def test_a_thread_that_ran_before_is_bound_too() -> None:
 go, found = threading.Event(), []
 thread = threading.Thread(target=lambda: (go.wait(), found.append(refused(socket.socket))))
 thread.start()
-assert egress._forbid_sockets() is None
+assert filters.forbid_sockets() is None
 go.set()
 thread.join()
 assert found == [True]
@@ -123,6 +124,25 @@ assert ctypes.get_errno() == errno.ENOSYS
 
 
 @pytest.mark.parametrize(
+    "call", ["os.execv(sys.executable, [sys.executable])", "subprocess.run([sys.executable, '-c', ''])"]
+)
+def test_a_confined_process_starts_no_program(call: str) -> None:
+    confined = BEFORE + "assert filters.confine() is None\n"
+    run(confined + f"assert refused(lambda: {call})\nassert refused(lambda: socket.socket(socket.AF_INET))")
+    run(confined + "thread = threading.Thread(target=len, args=('',)); thread.start(); thread.join()")
+
+
+def test_a_confined_process_reads_no_memory_of_others() -> None:
+    program = """
+assert filters.confine() is None
+for number in filters._MACHINES[os.uname().machine].others[2:]:
+    assert ctypes.CDLL(None, use_errno=True).syscall(number, 0, 0, 0, 0, 0, 0) == -1
+    assert ctypes.get_errno() == errno.EACCES
+"""
+    run(BEFORE + program)
+
+
+@pytest.mark.parametrize(
     "settings",
     [
         {"database_url": "postgresql+psycopg://db/likeness"},
@@ -132,7 +152,7 @@ assert ctypes.get_errno() == errno.ENOSYS
 def test_where_the_network_is_needed_a_warning_says_what_the_kernel_does_not(
     tmp_path: Path, settings: dict[str, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(egress, "_forbid_sockets", lambda: pytest.fail("a server that needs the network was cut off"))
+    monkeypatch.setattr(egress, "forbid_sockets", lambda: pytest.fail("a server that needs the network was cut off"))
     with caplog.at_level(logging.WARNING):
         close_egress(test_settings(tmp_path, egress="none", **settings))
         assert "limit the process with a firewall" in caplog.text

@@ -1,7 +1,9 @@
-"""A photo process with a faulty engine: one photo kills it, another makes it fail, and it never answers a third."""
+"""A photo process with a faulty engine: a photo kills it, makes it fail, makes it sleep, or calls out."""
 
 import os
 import signal
+import socket
+import subprocess
 import time
 from typing import Any
 
@@ -19,6 +21,10 @@ class CrashingEngine(FakeEngine):
                 raise ZeroDivisionError
             case b"sleep":
                 time.sleep(600)
+            case b"call out":
+                socket.socket(socket.AF_INET)
+            case b"run":
+                subprocess.run(["/bin/true"], check=True)
         return super().analyse(photo, **options)
 
 

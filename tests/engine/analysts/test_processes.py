@@ -101,6 +101,20 @@ def test_a_fault_in_the_process_is_an_error_and_the_process_goes_on() -> None:
         assert processes.ids() == before
 
 
+@pytest.mark.parametrize("attack", [b"call out", b"run"])
+def test_a_decoder_that_is_taken_over_reaches_no_network_and_starts_no_program(
+    attack: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with PhotoProcesses(
+        Recipe(PackId("fake"), Path("nowhere")), 1, command=(sys.executable, str(CRASHING))
+    ) as processes:
+        before = processes.ids()
+        with pytest.raises(UnexpectedError):
+            processes.analyse(attack, use=Use.PROBE, policy=FacePolicy.LARGEST)
+        assert processes.ids() == before, "the process was replaced"
+    assert "PermissionError" in capfd.readouterr().err
+
+
 def test_a_process_that_does_not_answer_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     with PhotoProcesses(
         Recipe(PackId("fake"), Path("nowhere")), 1, command=(sys.executable, str(CRASHING))

@@ -30,6 +30,7 @@ from likeness.engine.policy import FacePolicy
 from likeness.engine.runtime import Provider
 from likeness.errors import SetupError, UnexpectedError
 from likeness.kit.memory import give_large_blocks_back, harden_process
+from likeness.kit.sandbox.filters import confine
 
 log = logging.getLogger("likeness.engine")
 
@@ -215,7 +216,14 @@ def main(load: Callable[[Recipe], Engine] = _load) -> None:
         suppress(EOFError, BrokenPipeError, ConnectionResetError),  # the server has ended
         Connection(int(sys.argv[-1])) as connection,
     ):
-        answer_photos(connection, load)
+        answer_photos(connection, lambda recipe: _confined(load(recipe)))
+
+
+def _confined(engine: Engine) -> Engine:
+    """Take from this process, once it has its engine, what no photo needs: the network, and other programs."""
+    if fault := confine():
+        log.warning("photo processes are not confined: %s", fault)
+    return engine
 
 
 if __name__ == "__main__":
