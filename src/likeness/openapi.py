@@ -15,6 +15,7 @@ from likeness.access.requires import Requires
 from likeness.access.scopes import Scope
 from likeness.errors import codes_of
 from likeness.web.http import STATUS_MEANINGS, error_responses, in_text
+from likeness.web.request_context import REQUEST_ID
 
 Document = dict[str, Any]
 
@@ -68,6 +69,15 @@ HEADERS = {
         "schema": {"type": "string"},
     },
 }
+PARAMETERS = {
+    "RequestId": {
+        "name": "X-Request-Id",
+        "in": "header",
+        "required": False,
+        "description": "Your own id of the call. The answer and the server's log have it.",
+        "schema": {"type": "string", "pattern": f"^{REQUEST_ID.pattern}$"},
+    }
+}
 HEADERS_BY_STATUS = {
     "401": {"WWW-Authenticate": "Authenticate"},
     "429": {"Retry-After": "RetryAfter", "RateLimit-Policy": "RateLimitPolicy", "RateLimit": "RateLimit"},
@@ -77,7 +87,7 @@ SCORED = ("Candidate", "MatchReply", "SearchReply")
 """The answers with the score of a comparison, and what is in them."""
 NOT_FOR_ALL = "Left out for a client whose setting `scores` is `level`."
 ERROR_BODY = {"$ref": "#/components/schemas/ErrorBody"}
-REQUEST_ID = "5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2"
+EXAMPLE_REQUEST_ID = "5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2"
 SESSION_ENDED = {
     "post": {
         "operationId": "sessionEnded",
@@ -148,6 +158,7 @@ def _describe(app: FastAPI, origin: str) -> Document:
         for parameter in operation.get("parameters", []):
             parameter["schema"] = in_text(parameter["schema"])
             parameter["schema"].pop("description", None)  # the parameter has it
+        operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/RequestId"})
         _complete_responses(operation["responses"])
         for content in operation.get("requestBody", {}).get("content", {}).values():
             _name_schema(content, schemas)
@@ -159,6 +170,7 @@ def _describe(app: FastAPI, origin: str) -> Document:
         score["description"] = f"{score.get('description', 'Cosine, 4 decimals.')} {NOT_FOR_ALL}"
     components["securitySchemes"] = SECURITY_SCHEMES
     components["headers"] = HEADERS
+    components["parameters"] = PARAMETERS
     document["webhooks"] = {"sessionEnded": SESSION_ENDED}
     described: Document = _without_titles(document)
     return described
@@ -200,7 +212,7 @@ def _complete_responses(responses: Document) -> None:
             if content.get("schema") == ERROR_BODY and status != "400":
                 # The schema's example is about a photo. This one fits the status.
                 code, meaning = codes_of(int(status))[0], STATUS_MEANINGS[int(status)]
-                content["example"] = {"error": code, "message": f"{meaning}.", "requestId": REQUEST_ID}
+                content["example"] = {"error": code, "message": f"{meaning}.", "requestId": EXAMPLE_REQUEST_ID}
 
 
 def _name_schema(content: Document, schemas: Document) -> None:

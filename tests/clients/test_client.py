@@ -35,6 +35,7 @@ from servers import Api, Server, calling
 from session_endings import end, failure, success
 
 README = (Path(__file__).parents[2] / "clients" / "python" / "README.md").read_text()
+START = (Path(__file__).parents[2] / "docs" / "start.md").read_text()
 ALICE, BOB = fake_photo(1), fake_photo(2)
 MATCH, INSERT, SEARCH = "/api/v1/face/match", "/api/v1/face/one-to-n/insert", "/api/v1/face/one-to-n/search"
 TOKEN, SESSION = "/api/oauth/token", "/api/v1/face"
@@ -309,6 +310,20 @@ def test_the_async_client_makes_every_call(own_server: Server) -> None:
     with calling(own_server) as api:
         asyncio.run(work(api))
         asyncio.run(fail(api))
+
+
+def test_the_start_page_is_true(
+    own_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own_server.clock.move(time.time() - own_server.clock.now())
+    monkeypatch.chdir(tmp_path)
+    for name in ("id.jpg", "selfie.jpg"):
+        Path(name).write_bytes(ALICE)
+    (example,) = re.findall(r"```python\n(.*?)```", START, re.DOTALL)
+    with calling(own_server) as api:
+        names = {"CLIENT_ID": api.client_id, "CLIENT_SECRET": api.client_secret}
+        exec(example.replace("http://127.0.0.1:8000", own_server.url), names)  # noqa: S102  it is our own
+    assert f"```text\n{capsys.readouterr().out}```" in START
 
 
 def test_the_examples_run(own_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

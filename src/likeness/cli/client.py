@@ -15,7 +15,7 @@ from likeness.access.schemas import ClientSettings, Scores
 from likeness.access.scopes import Scope
 from likeness.cli.arguments import TenantArgument
 from likeness.cli.opening import open_deployment
-from likeness.cli.tables import id_column, print_table
+from likeness.cli.tables import AsJson, id_column, print_json, print_table
 from likeness.errors import InvalidInput
 from likeness.settings import Settings
 
@@ -52,14 +52,20 @@ def create(
 
 
 @client.command(name="list")
-def list_clients(tenant: TenantArgument) -> None:
+def list_clients(tenant: TenantArgument, *, as_json: AsJson = False) -> None:
     """List a tenant's clients, their permissions and their settings."""
     table = Table(id_column("id"), "name", "permissions", Column("settings", overflow="fold"), "")
     with closing(open_deployment(Settings())) as deployment:
-        for row in deployment.clients.of_tenant(deployment.tenants.row_by_name(tenant).id):
+        rows = deployment.clients.of_tenant(deployment.tenants.row_by_name(tenant).id)
+    if as_json:
+        from likeness.administration.schemas import ClientReply  # noqa: PLC0415  a table needs none of the API
+
+        print_json([ClientReply.of(row) for row in rows])
+    else:
+        for row in rows:
             state = "disabled" if row.disabled else "" if row.authentic else "altered"
             table.add_row(row.id, row.name, " ".join(row.scopes), _settings(row), state)
-    print_table(table)
+        print_table(table)
 
 
 @client.command(name="set")
@@ -160,16 +166,21 @@ def rotate(
 
 
 @client.command(name="secrets")
-def list_secrets(client_id: ClientId) -> None:
+def list_secrets(client_id: ClientId, *, as_json: AsJson = False) -> None:
     """List a client's secrets: when each was made, and when it ends."""
     table = Table("secret", "made", "")
     with closing(open_deployment(Settings())) as deployment:
-        now = deployment.clock.now()
-        for secret in deployment.clients.get(client_id).secrets:
+        now, row = deployment.clock.now(), deployment.clients.get(client_id)
+    if as_json:
+        from likeness.administration.schemas import ClientReply  # noqa: PLC0415  as above
+
+        print_json(list(ClientReply.of(row).secrets))
+    else:
+        for secret in row.secrets:
             verb = "works until" if secret.is_live(now) else "ended"
             state = "works" if secret.expires_at is None else f"{verb} {_time(secret.expires_at)}"
             table.add_row(secret.id, _time(secret.created_at), state)
-    print_table(table)
+        print_table(table)
 
 
 @client.command()

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from likeness.cli.opening import open_deployment
-from likeness.cli.tables import id_column, print_table
+from likeness.cli.tables import AsJson, id_column, print_json, print_table
 from likeness.deployment import key_provider
 from likeness.kit.envelope import next_key_file
 from likeness.rotation.master_key import prepare_next_key, rotate_master_key, wrap_anew
@@ -19,13 +19,16 @@ keys = typer.Typer(help="The keys that sign, seal data, and wrap these keys.", n
 
 
 @keys.command(name="list")
-def list_keys() -> None:
+def list_keys(*, as_json: AsJson = False) -> None:
     """List the signing keys: the one that signs, and older ones that still verify signatures."""
     table = Table(id_column("key"), "")
     with closing(open_deployment(Settings())) as deployment:
-        for kid, ends_at in deployment.signing_keys.ends().items():
-            ending = ends_at and datetime.fromtimestamp(ends_at, UTC).isoformat(" ", "minutes")
-            table.add_row(kid, f"verifies until {ending}" if ending else "signs")
+        ends = {kid: end and datetime.fromtimestamp(end, UTC) for kid, end in deployment.signing_keys.ends().items()}
+    if as_json:
+        print_json([{"kid": kid, "endsAt": end.isoformat() if end else None} for kid, end in ends.items()])
+        return
+    for kid, end in ends.items():
+        table.add_row(kid, f"verifies until {end.isoformat(' ', 'minutes')}" if end else "signs")
     print_table(table)
 
 

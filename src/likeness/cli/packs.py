@@ -10,6 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Column, Table
 
 from likeness.cli.opening import open_deployment
+from likeness.cli.tables import AsJson, print_json
 from likeness.deployment import is_initialised
 from likeness.engine.levels import LEVELS, NEVER
 from likeness.engine.packs.catalogue import Catalogue
@@ -27,10 +28,11 @@ PackArgument = Annotated[str, typer.Argument(help="A pack's id, as `likeness pac
 
 
 @packs.command(name="list")
-def list_packs() -> None:
+def list_packs(*, as_json: AsJson = False) -> None:
     """List the model packs, and show which are installed and calibrated."""
     catalogue, store = _catalogue_and_store()
     table = Table(Column("pack", no_wrap=True), "version", "what", "to accept", "weights here", "calibrated")
+    shown: list[dict[str, object]] = []
     for manifest in catalogue.readable():
         # A pack without a recogniser adds to another pack. It works only when it is installed, and has no levels.
         here = (
@@ -45,7 +47,20 @@ def list_packs() -> None:
             "yes" if here else "no",
             calibrated,
         )
-    Console().print(table)
+        shown.append(
+            {
+                "id": manifest.id,
+                "version": manifest.version,
+                "title": manifest.title,
+                "toAccept": [weights.name for weights in manifest.to_accept],
+                "installed": here,
+                "calibrated": manifest.calibration is not None if manifest.recognisers else None,
+            }
+        )
+    if as_json:
+        print_json(shown)
+    else:
+        Console().print(table)
 
 
 @packs.command()

@@ -1,10 +1,30 @@
-"""Tables whose ids other commands take. So an id is never cut."""
+"""What lists and reports print: tables whose ids are never cut, because other commands take them, or JSON."""
 
+import json
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Column, Table
 
 _WIDE = 10_000
 """Width, in characters, of an output that is no terminal, such as a file. Nothing is cut there."""
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+"""The type of a list's option ``as_json``."""
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON. Models have the members that the API gives them."""
+    typer.echo(json.dumps(_plain(value), ensure_ascii=False, indent=2))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True)
+    return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
 def id_column(name: str) -> Column:

@@ -20,7 +20,7 @@ from likeness.cli.client import show_credentials
 from likeness.cli.opening import open_deployment
 from likeness.cli.people.user import user
 from likeness.cli.progress import progress_bar
-from likeness.cli.tables import id_column, print_table
+from likeness.cli.tables import AsJson, id_column, print_json, print_table
 from likeness.engine.policy import FacePolicy
 from likeness.errors import InvalidInput
 from likeness.gallery.bulk.exporting import ending_of
@@ -62,14 +62,30 @@ def create(
 
 
 @tenant.command(name="list")
-def list_tenants() -> None:
+def list_tenants(*, as_json: AsJson = False) -> None:
     """List the tenants and their settings."""
     table = Table(id_column("id"), "name", Column("settings", overflow="fold"))
     with closing(open_deployment(Settings())) as deployment:
-        for row in deployment.tenants.rows():
-            settings = settings_of(row)
+        rows = [(row, settings_of(row)) for row in deployment.tenants.rows()]
+    if as_json:
+        from likeness.administration.schemas import OwnSettings  # noqa: PLC0415  a table needs none of the API
+
+        print_json(
+            [
+                {
+                    "tenantId": row.id,
+                    "name": row.name,
+                    "settings": OwnSettings.model_validate(settings.model_dump()).model_dump(mode="json", by_alias=True)
+                    if settings
+                    else None,
+                }
+                for row, settings in rows
+            ]
+        )
+    else:
+        for row, settings in rows:
             table.add_row(row.id, row.name, settings.model_dump_json(exclude_defaults=True) if settings else "damaged")
-    print_table(table)
+        print_table(table)
 
 
 @tenant.command(name="set")

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from likeness.cli.arguments import TenantArgument
 from likeness.cli.opening import open_deployment
-from likeness.cli.tables import id_column, print_table
+from likeness.cli.tables import AsJson, id_column, print_json, print_table
 from likeness.deployment import Deployment
 from likeness.errors import InvalidInput
 from likeness.settings import Settings
@@ -63,10 +63,13 @@ def put(
 
 
 @webhook.command()
-def show(tenant: TenantArgument) -> None:
+def show(tenant: TenantArgument, *, as_json: AsJson = False) -> None:
     """Show the address and the header names of a tenant's webhook. Header values and the secret stay hidden."""
     with closing(open_deployment(Settings())) as deployment:
         target = _webhooks(deployment).get(deployment.tenants.by_name(tenant))
+    if as_json:
+        print_json({"url": target.url, "headers": list(target.headers)})
+        return
     Console(markup=False).print(
         f"url      {target.url}\nheaders  {', '.join(target.headers) or 'none'}", highlight=False
     )
@@ -90,15 +93,23 @@ def test(tenant: TenantArgument) -> None:
 
 
 @webhook.command()
-def deliveries(tenant: TenantArgument, limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
+def deliveries(
+    tenant: TenantArgument, limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, *, as_json: AsJson = False
+) -> None:
     """List a tenant's deliveries, newest first."""
     table = Table(id_column("delivery"), "session", "state", "tries", "last answer", "made", "next try")
     with closing(open_deployment(Settings())) as deployment:
-        for row in _webhooks(deployment).deliveries(deployment.tenants.by_name(tenant), limit=limit):
+        rows = _webhooks(deployment).deliveries(deployment.tenants.by_name(tenant), limit=limit)
+    if as_json:
+        from likeness.administration.schemas import DeliveryReply  # noqa: PLC0415  a table needs none of the API
+
+        print_json([DeliveryReply.of(row) for row in rows])
+    else:
+        for row in rows:
             answer = row.last_error or (str(row.last_status) if row.last_status else "")
             times = (_time(row.created_at), _time(row.next_try_at))
             table.add_row(row.id, row.session_id, row.state, str(row.tries), answer, *times)
-    print_table(table)
+        print_table(table)
 
 
 @webhook.command()

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 
 from likeness.cli.opening import open_deployment
 from likeness.cli.progress import progress_bar
+from likeness.cli.tables import AsJson, print_json
 from likeness.deployment import Deployment
 from likeness.engine.packs.identity import PackId, PackIdentity
 from likeness.gallery.bulk.exporting import spreadsheet_text
@@ -71,6 +72,7 @@ def status(
     ids: Annotated[
         bool, typer.Option("--ids", help="List the entries without a template of the new pack, as CSV.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the progress of each move to another pack, the answers that would change, and the entries that stay behind.
 
@@ -81,6 +83,8 @@ def status(
         moving = _requests(deployment).find(_chosen(deployment, tenant))
         if ids:
             _list_orphans(deployment, moving)
+        elif as_json:
+            print_json([_facts(deployment, tenant, row) for tenant, row in moving.items()])
         elif moving:
             _report(deployment, moving)
         else:
@@ -188,6 +192,24 @@ def _report(deployment: Deployment, tenants: Iterable[Tenant]) -> None:
             for name, value in _lines(row, orphans):
                 table.add_row(name, value)
         console.print(table)
+
+
+def _facts(deployment: Deployment, tenant: Tenant, row: Reindex) -> dict[str, Any]:
+    packs = deployment.database.read_now(GalleryRepository(tenant.id).packs)
+    return {
+        "tenant": tenant.name,
+        "answersWith": packs.pack if packs else None,
+        "movesTo": row.pack,
+        "state": row.state,
+        "wish": row.wish,
+        "done": row.done,
+        "total": row.total,
+        "staysBehind": deployment.database.read_now(
+            partial(ReindexRepository(tenant.id).count_orphans, pack=row.identity)
+        ),
+        "report": row.report,
+        "error": row.error,
+    }
 
 
 def _lines(row: Reindex, orphans: dict[str, int]) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from likeness.cli.opening import open_deployment
-from likeness.cli.tables import id_column, print_table
+from likeness.cli.tables import AsJson, id_column, print_json, print_table
 from likeness.errors import SetupError
 from likeness.gallery.sharded.layout import MEGABYTE, Layout
 from likeness.settings import Settings
@@ -22,17 +23,19 @@ shards = typer.Typer(
 
 
 @shards.command(name="list")
-def list_shards() -> None:
+def list_shards(*, as_json: AsJson = False) -> None:
     """List the deployment's shards and photo actors, with what each one holds.
 
     Those that the settings do not name are marked "unused".
     """
     table = Table(id_column("actor"), "state", "galleries", "refused", "entries", "memory (MB)")
+    shown: list[dict[str, object]] = []
     with _connected() as (layout, actors):
         from likeness.engine.analysts import photo_actors  # noqa: PLC0415  Ray is optional
         from likeness.gallery.sharded.ray_cluster import NamedShards  # noqa: PLC0415  as above
 
         for name, status in NamedShards(layout.namespace).statuses().items():
+            shown.append({"actor": name, "used": layout.has(name), **(asdict(status) if status else {"loaded": None})})
             if status is None:
                 table.add_row(name, "no answer", "", "", "", "")
                 continue
@@ -41,9 +44,13 @@ def list_shards() -> None:
             row = (f"{status.galleries:,}", f"{status.refused:,}", f"{status.entries:,}", memory)
             table.add_row(name, state if layout.has(name) else f"{state}, unused", *row)
         for name, packs in photo_actors.statuses(layout.namespace).items():
+            shown.append({"actor": name, "used": name in photo_actors.names(actors), "packs": packs})
             state = "no answer" if packs is None else ", ".join(packs) or "loading"
             table.add_row(name, state if name in photo_actors.names(actors) else f"{state}, unused", "", "", "", "")
-    print_table(table)
+    if as_json:
+        print_json(shown)
+    else:
+        print_table(table)
 
 
 @shards.command()

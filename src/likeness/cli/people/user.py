@@ -1,6 +1,5 @@
 """``likeness tenant user ...``."""
 
-import json
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,7 @@ from rich.table import Table
 
 from likeness.cli.arguments import TenantArgument
 from likeness.cli.opening import open_deployment
-from likeness.cli.tables import print_table
+from likeness.cli.tables import AsJson, print_json, print_table
 from likeness.console.accounts.roles import Role
 from likeness.settings import Settings
 
@@ -43,15 +42,12 @@ def add(
 
 
 @user.command(name="list")
-def list_users(
-    tenant: TenantArgument, *, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
-) -> None:
+def list_users(tenant: TenantArgument, *, as_json: AsJson = False) -> None:
     """List a tenant's accounts, their roles and their state."""
     with closing(open_deployment(Settings())) as deployment:
         found = _accounts(deployment).of_tenant(deployment.tenants.by_name(tenant))
     if as_json:
-        shown = [{"name": each.name, "role": each.role, "disabled": each.disabled} for each in found]
-        typer.echo(json.dumps(shown, ensure_ascii=False))
+        print_json([{"name": each.name, "role": each.role, "disabled": each.disabled} for each in found])
         return
     table = Table("name", "role", "")
     for each in found:
