@@ -45,6 +45,9 @@ def test_every_photo_is_reported_and_written(folder: Path) -> None:
     assert first["measures"]["UnderExposurePrevention"]["scalar"] == 90
     assert (first["landmarkMeasures"], first["facePresence"]) == ({}, None)
     assert second["reasons"] == ["UnderExposurePrevention"]
+    assert first["measures"]["SingleFacePresent"]["scalar"] == 100
+    assert second["measures"]["LuminanceMean"]["raw"] < first["measures"]["LuminanceMean"]["raw"]
+    assert "BackgroundUniformity" in written["notMeasured"]
 
 
 def test_a_photo_without_a_face_is_reported_and_the_others_go_on(folder: Path) -> None:

@@ -42,6 +42,7 @@ def test_a_photo_that_would_be_refused_is_measured() -> None:
     assert examined.quality.reasons == ("UnderExposurePrevention",)
     assert examined.quality.score < 50
     assert (examined.landmark_measures, examined.presence) == ((), None)
+    assert list(raw(examined.published_measures)) == ["LuminanceMean", "LuminanceVariance", "SingleFacePresent"]
 
 
 def test_landmarks_add_their_measures() -> None:

@@ -14,6 +14,8 @@ from likeness.cli.measuring.photos import Pack, check_outputs, load_pack, write_
 from likeness.cli.tables import id_column
 from likeness.engine.base import QualityMeasure, Use
 from likeness.engine.policy import FacePolicy
+from likeness.engine.quality.examination import Examination
+from likeness.engine.quality.published_measures import NOT_MEASURED
 from likeness.errors import BadRequest, FaceRefused, SetupError, UnsupportedMediaType
 from likeness.settings import Settings
 
@@ -58,24 +60,36 @@ def quality(
         found, by_landmarks = examined.quality, examined.landmark_measures
         verdict = f"refused as {use}: {', '.join(found.reasons)}" if found.reasons else f"good enough as {use}"
         console.print(f"{photo}: quality {found.score}, {verdict}")
-        console.print(_table(_by_name(found.measures), _by_name(by_landmarks)))
+        console.print(_table(_by_name(_all_measures(examined)), _by_name(by_landmarks)))
         if examined.presence is not None and not by_landmarks:
             console.print("The landmark model finds no face in this photo.\n")
-        findings.append(
-            {
-                "photo": str(photo),
-                "score": found.score,
-                "reasons": list(found.reasons),
-                "measures": _to_json(found.measures),
-                "landmarkMeasures": _to_json(by_landmarks),
-                "facePresence": examined.presence,
-            }
-        )
+        findings.append({"photo": str(photo), **_finding(examined)})
+    console.print(f"not measured, because they need networks of OFIQ: {', '.join(NOT_MEASURED)}")
     if json_file:
-        report = {"pack": engine.pack.identity, "use": use, "policy": policy, "photos": findings}
+        report = {
+            "pack": engine.pack.identity,
+            "use": use,
+            "policy": policy,
+            "photos": findings,
+            "notMeasured": NOT_MEASURED,
+        }
         write_report(json_file, json.dumps(report, indent=2) + "\n")
     if any("error" in one for one in findings):
         raise typer.Exit(1)
+
+
+def _all_measures(examined: Examination) -> Sequence[QualityMeasure]:
+    return (*examined.quality.measures, *examined.published_measures)
+
+
+def _finding(examined: Examination) -> dict[str, object]:
+    return {
+        "score": examined.quality.score,
+        "reasons": list(examined.quality.reasons),
+        "measures": _to_json(_all_measures(examined)),
+        "landmarkMeasures": _to_json(examined.landmark_measures),
+        "facePresence": examined.presence,
+    }
 
 
 def _read(photo: Path) -> bytes:
