@@ -366,7 +366,7 @@ def test_a_liveness_mode_that_nobody_could_pass_is_not_set(folder: Path, monkeyp
 
 
 def test_an_erased_tenant_leaves_nothing_and_takes_nothing_else_along(folder: Path) -> None:
-    known = {"clients", "face_sessions", "galleries", "gallery_entries"}
+    known = {"clients", "data_keys", "face_sessions", "galleries", "gallery_entries", "usage_counts"}
     with serving(test_settings(folder)) as server, calling(server) as staying, calling(server) as leaving:
         for caller in (staying, leaving):
             for person in range(3):
