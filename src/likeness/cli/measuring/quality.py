@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
@@ -14,10 +14,12 @@ from likeness.cli.measuring.photos import Pack, check_outputs, load_pack, write_
 from likeness.cli.tables import id_column
 from likeness.engine.base import QualityMeasure, Use
 from likeness.engine.policy import FacePolicy
-from likeness.engine.quality.examination import Examination
 from likeness.engine.quality.published_measures import NOT_MEASURED
 from likeness.errors import BadRequest, FaceRefused, SetupError, UnsupportedMediaType
 from likeness.settings import Settings
+
+if TYPE_CHECKING:
+    from likeness.engine.quality.examination import Examination
 
 
 def quality(
@@ -78,11 +80,11 @@ def quality(
         raise typer.Exit(1)
 
 
-def _all_measures(examined: Examination) -> Sequence[QualityMeasure]:
+def _all_measures(examined: "Examination") -> Sequence[QualityMeasure]:
     return (*examined.quality.measures, *examined.published_measures)
 
 
-def _finding(examined: Examination) -> dict[str, object]:
+def _finding(examined: "Examination") -> dict[str, object]:
     return {
         "score": examined.quality.score,
         "reasons": list(examined.quality.reasons),
