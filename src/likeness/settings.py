@@ -292,8 +292,9 @@ class Settings(BaseModel):
     )
     egress: Literal["none", "webhooks", "all"] = Field(
         "all",
-        description="What the server may connect to besides its database, image store and Ray: `none`, the receivers "
-        "of `webhooks`, or `all`, which adds downloads of model packs. See [Egress](security.md#egress).",
+        description="What the server may connect to besides its database, image store, key provider and Ray: "
+        "`none`, the receivers of `webhooks`, or `all`, which adds downloads of model packs. See "
+        "[Egress](security.md#egress).",
     )
     webhook_replay_hours: int = Field(
         24, ge=2, le=720, description="How long a delivery's content is kept, sealed, so that it can be sent again."
@@ -441,9 +442,10 @@ class Settings(BaseModel):
 
     @property
     def needs_network(self) -> bool:
-        """Whether the database, the image store or Ray is reached by a network."""
+        """Whether the database, the image store, the key provider or Ray may be reached by a network."""
         remote = bool(self.database_url) and not str(self.database_url).startswith("sqlite")
-        return remote or not self.images_address.startswith("file:") or "ray" in {self.gallery, self.engine}
+        keys = self.key_provider not in {"file", "env"}
+        return remote or keys or not self.images_address.startswith("file:") or "ray" in {self.gallery, self.engine}
 
     @property
     def alone(self) -> "Settings":

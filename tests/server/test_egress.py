@@ -147,6 +147,7 @@ for number in filters._MACHINES[os.uname().machine].others[2:]:
     [
         {"database_url": "postgresql+psycopg://db/likeness"},
         {"images_url": "s3://photos"},
+        {"key_provider": "vault:transit/likeness"},
     ],
 )
 def test_where_the_network_is_needed_a_warning_says_what_the_kernel_does_not(

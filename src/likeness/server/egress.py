@@ -17,8 +17,8 @@ def close_egress(settings: Settings) -> None:
         return
     if settings.needs_network:
         log.warning(
-            "LIKENESS_EGRESS=none: the server opens no connection but to its database, image store and Ray. As these "
-            "are on the network, the kernel does not enforce it: limit the process with a firewall, too"
+            "LIKENESS_EGRESS=none: the server opens no connection but to its database, image store, key provider and "
+            "Ray. As these are on the network, the kernel does not enforce it: limit the process with a firewall, too"
         )
     elif fault := forbid_sockets():
         log.warning("LIKENESS_EGRESS=none is not enforced by the kernel: %s", fault)
