@@ -46,6 +46,7 @@ FOR_ALL_TENANTS = {
     "gallery/repository.py:newest_key": "keys rise over all tenants",
     "gallery/repository.py:answering_packs": "the packs that a start loads",
     "results/repository.py:add_result": "the row that is stored has its tenant",
+    "rotation/master_key.py:_wrap_all": "all wrapped keys get the new master key",
     "sessions/repository.py:add_session": "the row that is stored has its tenant",
     "sessions/repository.py:_changed": FIRST_SELECTED,
     "sessions/repository.py:remove_ended": UPKEEP,
