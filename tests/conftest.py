@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from likeness.audit.actor import ACTOR, SERVER
+
 if TYPE_CHECKING:  # the import of the application takes seconds, and only tests with a server need it
     from servers import Api, Server
 
@@ -28,6 +30,14 @@ def _own_logging() -> Iterator[None]:
     root.setLevel(levels[0])
     ours.setLevel(levels[1])
     logging.captureWarnings(capture=False)
+
+
+@pytest.fixture(autouse=True)
+def _own_actor() -> Iterator[None]:
+    """Let each test act as the server. A command acts as the operator, to the end of its process."""
+    ACTOR.set(SERVER)
+    yield
+    ACTOR.set(SERVER)
 
 
 @pytest.fixture(scope="session")

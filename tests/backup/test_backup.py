@@ -1,6 +1,7 @@
 """Backups: made while a server works, restored elsewhere, and refused when they are not what they should be."""
 
 import asyncio
+import base64
 import json
 import shutil
 import threading
@@ -371,6 +372,27 @@ def test_the_commands(
     monkeypatch.setenv("LIKENESS_KEY_FILE", str(source.master_key_file))
     assert "Restored." in run("restore", file, "--identity", key, "--seal", seal)
     check_restored(Settings())
+
+
+def test_a_master_key_that_is_in_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, file = str(tmp_path / "key"), str(tmp_path / "backup.age")
+    monkeypatch.setenv("LIKENESS_DATA_DIR", str(tmp_path / "source"))
+    monkeypatch.setenv("LIKENESS_KEY_PROVIDER", "env")
+    monkeypatch.setenv("LIKENESS_MASTER_KEY", base64.b64encode(bytes(range(32))).decode())
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    run("init")
+    public = run("backup", "key", key).strip()
+    with pytest.raises(InvalidInput, match="--with-key: the master key is in no file"):
+        run("backup", "create", file, "--recipient", public, "--with-key")
+    assert "a restore needs LIKENESS_KEY_PROVIDER=env" in run("backup", "create", file, "--recipient", public)
+    assert "The backup is whole." in run("backup", "verify", file, "--identity", key)
+    monkeypatch.setenv("LIKENESS_DATA_DIR", str(tmp_path / "target"))
+    assert "Restored." in run("restore", file, "--identity", key)
 
 
 @pytest.mark.parametrize("recipient", ["age1", "nonsense", "ssh-ed25519 AAAA", ""])

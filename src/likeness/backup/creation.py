@@ -115,7 +115,7 @@ class Creation:
             "sealed_key": read_fact(copy, KEY_FACT),
         }
         writer.add_bytes(HEADER, json.dumps(header).encode())
-        if self.with_key and self.deployment.settings.has_key_file:
+        if self.with_key:
             writer.add_bytes(KEY, self.deployment.settings.master_key_file.read_bytes())
         size, advance = (
             file.stat().st_size,

@@ -76,18 +76,21 @@ def create(
 
     Example: likeness backup create monday.age --recipient age1ql3z7hjy54pw3hy…
     """
+    settings = Settings()
     if file.exists():
         raise InvalidInput(f"There is a file at {file} already: a backup replaces none.")
+    if with_key and not settings.has_key_file:
+        raise InvalidInput(f"--with-key: the master key is in no file, but at {settings.key_place}. Leave it out.")
     recipients = [read_recipient(each) for each in recipient]
     console = Console(markup=False, highlight=False, soft_wrap=True)
-    with closing(open_deployment(Settings())) as deployment, _stages() as stage, replacing(file) as target:
+    with closing(open_deployment(settings)) as deployment, _stages() as stage, replacing(file) as target:
         report = Creation(deployment, recipients, with_key=with_key).run(target, stage)
     console.print(f"backup   {report.id}, {file.stat().st_size:,} bytes")
     console.print(f"entries  {report.entries:,}")
     console.print(f"photos   {report.photos:,}" + (f", and {report.gone:,} erased meanwhile" if report.gone else ""))
     console.print(f"seal     {report.seal if report.seal.number else 'none yet'}")
     if not with_key:
-        console.print("The master key is not in it: a restore needs its file.")
+        console.print(f"The master key is not in it: a restore needs {settings.key_place}.")
     if report.missing:
         console.print(f"{report.missing:,} photos are missing in the image store: run `likeness gallery verify`")
         raise typer.Exit(1)
