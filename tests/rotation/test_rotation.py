@@ -64,6 +64,18 @@ def advance(deployment: Deployment) -> None:
         asyncio.run(Resealing(deployment, images).advance())
 
 
+def finish(deployment: Deployment, tenant_id: str) -> None:
+    """Let the job go on until the newest key is alone."""
+    with closing(ImageStore(deployment.settings.images_address)) as images:
+        job = Resealing(deployment, images)
+
+        def is_finished() -> bool:
+            asyncio.run(job.advance())
+            return len(numbers(deployment, tenant_id)) == 1
+
+        wait_until(is_finished)
+
+
 class Load:
     """Callers of a server that go on until the end of the block."""
 
@@ -157,7 +169,7 @@ def rotate_everything(server: Server, api: Api) -> None:
         (leaked,) = [kid for kid, ends_at in command.signing_keys.ends().items() if ends_at is None]
         command.signing_keys.rotate()
         server.clock.move(resealing.RETIRE_SECONDS + 1)
-        advance(server.deployment)
+        finish(server.deployment, api.tenant.id)
         command.signing_keys.revoke(leaked)
 
 
@@ -201,6 +213,8 @@ def test_a_stopped_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with composed(tmp_path) as (deployment, gallery):
         deployment.clock.now = lambda: 1e12  # type: ignore[method-assign]
         advance(deployment)
+        assert numbers(deployment, tenant.id) == [1, 2]  # a pass that found values may have missed others
+        advance(deployment)
         assert numbers(deployment, tenant.id) == [2]
 
         async def look() -> list[bytes | None]:
@@ -224,7 +238,7 @@ def test_values_from_before_keys_had_numbers_are_sealed_again(tmp_path: Path) ->
     with composed(tmp_path) as (deployment, _):
         assert deployment.tenants.rotate_data_key(tenant.id) == 1
         deployment.clock.now = lambda: 1e12  # type: ignore[method-assign]
-        advance(deployment)
+        finish(deployment, tenant.id)
         assert numbers(deployment, tenant.id) == [1]
         sealed = deployment.database.read_now(lambda c: c.execute(select(webhooks.c.sealed_target)).scalar_one())
         cipher = deployment.tenants.by_name("tenant").cipher

@@ -6,7 +6,7 @@ same, so no change of a caller is lost. A value says which key sealed it, so the
 After a stop it goes on where it was.
 
 Another server may seal with the older key until it has read the new one. So the job waits ``RETIRE_SECONDS`` after a
-new key, looks for older values once more, and only then deletes the older keys.
+new key, and deletes the older keys after a pass that finds no value under them.
 """
 
 import asyncio
@@ -55,17 +55,18 @@ class Resealing:
             if tenant is None or (self._passed.get(tenant_id) == newest and not is_over):
                 continue
             try:
-                await self._seal_again(tenant)
+                replaced = await self._seal_again(tenant)
             except LikenessError as error:
                 log.warning("the data key of tenant %s is not replaced yet: %s", tenant_id, error)
                 continue
             self._passed[tenant_id] = newest
-            if is_over:
+            if is_over and not replaced:  # a value that was found now may have others behind it, still on their way
                 await self._database.write(partial(_end_keys, tenant_id=tenant_id, newest=newest))
                 await asyncio.to_thread(self._tenants.all)
                 log.warning("the older data keys of tenant %s are deleted: nothing is sealed with them", tenant_id)
 
-    async def _seal_again(self, tenant: Tenant) -> None:
+    async def _seal_again(self, tenant: Tenant) -> int:
+        """Make one pass. Give how many values and photos were under older keys."""
         done = damaged = 0
         for sealed in SEALED_COLUMNS:
             replaced, lost = await self._column(tenant, sealed)
@@ -75,6 +76,7 @@ class Resealing:
             "tenant %s: %d values and %d photos are sealed with its newest data key, %d do not open",
             *(tenant.id, done, photos, damaged + lost),
         )
+        return done + photos
 
     async def _column(self, tenant: Tenant, sealed: SealedColumn) -> tuple[int, int]:
         """Give how many values of a column were sealed again, and how many do not open."""
