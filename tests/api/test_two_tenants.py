@@ -132,6 +132,7 @@ DRIVES: dict[str, tuple[Drive, set[int]]] = {
     "getHealth": (plain("GET", "/healthz"), {200}),
     "getReadiness": (plain("GET", "/readyz"), {200}),
     "faceMatch": (plain("POST", "/api/v1/face/match", {"sourceImage": b64(PERSON), "targetImage": b64(PERSON)}), {200}),
+    "facePortrait": (plain("POST", "/api/v1/face/portrait", {"idPhoto": b64(PERSON)}), {200}),
     "faceSearch": (plain("POST", f"{ROOT}/search", {"idPhoto": b64(PERSON), "candidates": 10}), EMPTY),
     "faceSearchInsert": (
         plain(

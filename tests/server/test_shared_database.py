@@ -12,7 +12,7 @@ from likeness.webhooks.service import Webhooks
 from servers import Server, calling, serving, test_settings, wait_until
 from webhooks.receiver import receiving
 
-JOBS = {"gallery upkeep", "re-indexing", "webhooks", "sessions", "audit"}
+JOBS = {"gallery upkeep", "re-indexing", "webhooks", "sessions", "audit", "data keys"}
 DELIVERIES = 20
 
 

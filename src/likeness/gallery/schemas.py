@@ -1,6 +1,6 @@
 """The requests and replies of the one-to-n calls (contract §5)."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
@@ -26,9 +26,15 @@ def _read_labels(value: object) -> object:
         raise ValueError("is not a JSON object of texts") from error
 
 
+def _describe_names(schema: dict[str, Any]) -> None:
+    """Say that no member has another name: a pattern of members says nothing of the others."""
+    (pattern,) = schema["patternProperties"]
+    schema["propertyNames"]["pattern"] = pattern
+
+
 Metadata = Annotated[
     dict[Reference, Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^\x00]*$")]],
-    Field(max_length=32),
+    Field(max_length=32, json_schema_extra=_describe_names),
     BeforeValidator(_read_labels),
 ]
 

@@ -31,6 +31,7 @@ from likeness.gallery.templates.sealing import seal_template
 from likeness.kit.envelope import Cipher, new_data_key
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.ids import new_id
+from likeness.store.authentic.rows import RowKey, use_row_key
 from likeness.store.generations import Generations
 from likeness.store.images import ImageStore
 from likeness.store.tables import gallery_blocks, metadata
@@ -63,6 +64,7 @@ def new_tenant() -> Tenant:
 def connect() -> Connection:
     engine = create_engine("sqlite://", poolclass=StaticPool)
     metadata.create_all(engine)
+    use_row_key(engine, RowKey.new())
     return engine.connect()
 
 
