@@ -4,6 +4,7 @@
 
 UV := sh scripts/uv
 NODE_TOOLS := tests/conformance/node_modules/.bin
+SHARD_TESTS := $(addprefix tests/,access api gallery results sessions)
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -26,12 +27,13 @@ test-all: ## run all tests
 
 test-shards: ## run the tests of the calls with galleries in shards; needs PostgreSQL
 	@$(UV) sync --quiet --locked --all-extras --group test
-	@LIKENESS_TEST_GALLERY=ray $(UV) run --no-sync pytest -q -m "not long" $(or $(ARGS),$(addprefix tests/,access api gallery results sessions))
+	@LIKENESS_TEST_GALLERY=ray $(UV) run --no-sync pytest -q -m "not long" $(or $(ARGS),$(SHARD_TESTS))
 
-cov: ## run the tests as `make test` does, and print their branch coverage
+cov: ## run the tests as `make test` and `make test-shards` do, and print their branch coverage
 	@$(UV) sync --quiet --locked --all-extras --group test --group deploy
 	@$(UV) run --no-sync coverage erase
-	@$(UV) run --no-sync coverage run -m pytest -n 2 -q -m "not long" $(ARGS)
+	@$(UV) run --no-sync coverage run -m pytest -n 2 -q -m "not long"
+	@LIKENESS_TEST_GALLERY=ray $(UV) run --no-sync coverage run -m pytest -q -m "not long" $(SHARD_TESTS)
 	@$(UV) run --no-sync coverage combine --quiet
 	@$(UV) run --no-sync coverage report
 
