@@ -19,11 +19,11 @@ unit: ## run fast tests that need no server and no browser; ARGS chooses others
 
 test: ## run the tests, except the long ones
 	@$(UV) sync --quiet --locked --all-extras --group test
-	@$(UV) run --no-sync pytest -n 2 -q -m "not long" $(ARGS)
+	@$(UV) run --no-sync pytest -n 2 --dist loadgroup -q -m "not long" $(ARGS)
 
 test-all: ## run all tests
 	@$(UV) sync --quiet --locked --all-extras --group test
-	@$(UV) run --no-sync pytest -n 2 -q $(ARGS)
+	@$(UV) run --no-sync pytest -n 2 --dist loadgroup -q $(ARGS)
 
 test-shards: ## run the tests of the calls with galleries in shards; needs PostgreSQL
 	@$(UV) sync --quiet --locked --all-extras --group test
@@ -32,7 +32,7 @@ test-shards: ## run the tests of the calls with galleries in shards; needs Postg
 cov: ## run the tests as `make test` and `make test-shards` do, and print their branch coverage
 	@$(UV) sync --quiet --locked --all-extras --group test --group deploy
 	@$(UV) run --no-sync coverage erase
-	@$(UV) run --no-sync coverage run -m pytest -n 2 -q -m "not long"
+	@$(UV) run --no-sync coverage run -m pytest -n 2 --dist loadgroup -q -m "not long"
 	@LIKENESS_TEST_GALLERY=ray $(UV) run --no-sync coverage run -m pytest -q -m "not long" $(SHARD_TESTS)
 	@$(UV) run --no-sync coverage combine --quiet
 	@$(UV) run --no-sync coverage report

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from lacking import skip_here
 from likeness.deployment import initialise
 from postgres import new_database
@@ -16,6 +18,8 @@ from servers import Server, serving, test_settings
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray then uses the loopback address, on Linux too
 os.environ["RAY_USAGE_STATS_ENABLED"] = os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 os.environ["RAY_raylet_start_wait_time_s"] = "180"  # noqa: SIM112  Ray reads it so; a busy machine is slow
+ALONE = pytest.mark.xdist_group("ray")
+"""For tests with a cluster: one process runs them, so no two clusters start at once. A node must start within 30 s."""
 NODE: Any = {"num_cpus": 8, "memory": 8 << 30, "object_store_memory": 100 << 20}
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from clusters import NODE, SharedServers, add_node, shared_servers
+from clusters import ALONE, NODE, SharedServers, add_node, shared_servers
 from faults.cluster import Load, Tenancy, insert, new_tenancy, rush
 from faults.ledger import Fate, check_promises, images
 from likeness.deployment import open_deployment
@@ -45,7 +45,7 @@ SEARCHING_SECONDS = 15.0
 """After this time without shards, servers look for them in the Ray cluster."""
 PARTS, REPLICAS = 2, 2
 
-pytestmark = [pytest.mark.faults, pytest.mark.long, pytest.mark.timeout(300 + 60 * ROUNDS)]
+pytestmark = [ALONE, pytest.mark.faults, pytest.mark.long, pytest.mark.timeout(300 + 60 * ROUNDS)]
 
 
 @dataclass

@@ -10,14 +10,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from websockets.sync.client import connect
 
-from clusters import shared_servers
+from clusters import ALONE, shared_servers
 from likeness.engine.fake import fake_photo
 from postgres import new_database
 from processes import ServerProcess
 from scripted_sessions import PERSON_FRAME, Browser
 from servers import b64, wait_until
 
-pytestmark = [pytest.mark.faults, pytest.mark.long, pytest.mark.timeout(400)]
+pytestmark = [ALONE, pytest.mark.faults, pytest.mark.long, pytest.mark.timeout(400)]
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from analysed_faces import REFUSED, demand_engines_answers, demand_engines_refusal
-from clusters import ray_nodes
+from clusters import ALONE, ray_nodes
 from likeness.engine.base import Use
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.packs.identity import PackIdentity
@@ -34,6 +34,7 @@ except ModuleNotFoundError:
 
 PACK = FakeEngine.pack.identity
 ACTORS = 2
+pytestmark = ALONE
 
 
 @pytest.fixture(scope="module")

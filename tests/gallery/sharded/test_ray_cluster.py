@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clusters import ray_nodes
+from clusters import ALONE, ray_nodes
 from gallery.operations import NEW, OLD
 from gallery.sharded.galleries import AMPLE, RealGallery, ask
 from likeness.errors import ServiceUnavailable
@@ -32,6 +32,7 @@ except ModuleNotFoundError:
 
 EQUAL_IN_A_ROW = 10
 MOST_TRIES = 100
+pytestmark = ALONE
 
 
 @pytest.fixture

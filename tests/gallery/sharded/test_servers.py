@@ -10,7 +10,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from clusters import SharedServers, shared_servers
+from clusters import ALONE, SharedServers, shared_servers
 from faults.ledger import ROOT, picture
 from likeness.access.scopes import API_SCOPES
 from likeness.cli import app
@@ -18,7 +18,7 @@ from likeness.deployment import open_deployment
 from postgres import new_database
 from servers import wait_until
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [ALONE, pytest.mark.long, pytest.mark.timeout(600)]
 _people = count(1)
 
 
