@@ -133,6 +133,17 @@ def test_a_ring_is_read_again_for_a_value_under_a_newer_key() -> None:
     assert len(asked) == 1
 
 
+def test_a_ring_from_before_a_rotation_is_not_taken() -> None:
+    old, new = new_data_key(), new_data_key()
+    cipher = Cipher({1: old}, "tenant")
+    cipher.use({1: old, 2: new})
+    cipher.use({1: old})
+    assert cipher.is_newest(Cipher({2: new}, "tenant").seal(b"", "p", "r"))
+    cipher.use({2: new})
+    with pytest.raises(SetupError):
+        cipher.open(Cipher({1: old}, "tenant").seal(b"", "p", "r"), "p", "r")
+
+
 def test_a_digest_outlives_the_keys_that_seal() -> None:
     stable = new_data_key()
     before, after = (Cipher({n: new_data_key()}, "tenant", mac_keys=[stable]) for n in (1, 2))

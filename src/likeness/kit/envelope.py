@@ -78,12 +78,16 @@ class Cipher:
         self._mac_keys = tuple(mac_keys) or (mac_key_of(keys[max(keys)]),)
         self._read_again = read_again
         self._asked_at = -ASKED_SECONDS
-        self.use(keys, bare=bare)
+        self._ring = _ring(keys, bare)
 
     def use(self, keys: Mapping[int, bytes], *, bare: int | None = None) -> None:
-        """Replace the ring."""
-        aeads = {_head(number): AESGCM(key) for number, key in keys.items()}
-        self._ring = _Ring(_head(max(keys)), aeads, None if bare is None else aeads.get(_head(bare)))
+        """Replace the ring. One whose newest key is older was read before a rotation, and is left alone.
+
+        Otherwise a thread that was slow to hand it over would let values be sealed with a key that soon ends.
+        """
+        ring = _ring(keys, bare)
+        if ring.head >= self._ring.head:
+            self._ring = ring
 
     def seal(self, plaintext: bytes, purpose: str, record: str) -> bytes:
         """Encrypt a value under the newest key, and bind it to its purpose and its record."""
@@ -161,6 +165,11 @@ class Cipher:
 
     def _context(self, purpose: str, record: str) -> bytes:
         return b"\0".join((self._scope, purpose.encode(), record.encode()))
+
+
+def _ring(keys: Mapping[int, bytes], bare: int | None) -> _Ring:
+    aeads = {_head(number): AESGCM(key) for number, key in keys.items()}
+    return _Ring(_head(max(keys)), aeads, None if bare is None else aeads.get(_head(bare)))
 
 
 def _head(number: int) -> bytes:

@@ -132,7 +132,8 @@ class Tenants:
         if row.data_keys.keys() != known.data_keys.keys():
             tenant.cipher.use(self._unwrapped(row.id, row.data_keys), bare=BARE)
             with self._lock:
-                self._stored[row.id] = row
+                if self._opened.get(row.id) is tenant:  # not opened again meanwhile, from another row
+                    self._stored[row.id] = row
         return tenant
 
     def names_where(self, applies: Callable[[TenantSettings], bool]) -> list[str]:
