@@ -54,3 +54,14 @@ def test_every_bad_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError) as refused:
         Settings()
     assert {fault["loc"] for fault in refused.value.errors()} == {("port",), ("workers",), ("keep_alive_seconds",)}
+
+
+def test_secrets_are_not_in_the_text_of_the_settings() -> None:
+    settings = Settings(
+        key_provider="env",
+        master_key="secret-key",
+        pkcs11_pin="secret-pin",
+        database_url="postgresql+psycopg://likeness:secret-password@database/likeness",
+        webhook_proxy="http://likeness:secret-word@proxy:3128",
+    )
+    assert "secret" not in repr(settings)

@@ -111,7 +111,7 @@ class Settings(BaseModel):
         "[Certificates of clients](security.md#who-may-do-what).",
     )
     database_url: str | None = Field(
-        None, description="SQLAlchemy URL of the database. By default an SQLite file in the data folder."
+        None, repr=False, description="SQLAlchemy URL of the database. By default an SQLite file in the data folder."
     )
     standby: bool = Field(
         default=False,
@@ -277,6 +277,7 @@ class Settings(BaseModel):
     )
     webhook_proxy: str | None = Field(
         None,
+        repr=False,
         pattern=r"^https?://[^/?#\s]+/?$",
         description="HTTP proxy of the webhooks, such as `http://user:password@proxy:3128`. It resolves the receivers' "
         "names, so it must refuse private addresses. The proxies of the environment are not used.",
