@@ -40,7 +40,7 @@ class InjectionWatch:
 
     def hints(self) -> tuple[InjectionHint, ...]:
         """Return the hints of injection in the order of :class:`InjectionHint`."""
-        found = set().union(*(watch.found() for watch in self._watches))
+        found = {hint for watch in self._watches for hint, present in watch.found().items() if present}
         return tuple(hint for hint in InjectionHint if hint in found)
 
 

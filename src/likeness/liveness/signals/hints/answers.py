@@ -34,9 +34,8 @@ class AnswerWatch:
             self._fast += frame.received_at_seconds - self._sent_at < FASTEST_ANSWER_SECONDS
         self._reported = max(self._reported, reported)
 
-    def found(self) -> set[InjectionHint]:
-        counted = {
+    def found(self) -> dict[InjectionHint, bool]:
+        return {
             InjectionHint.EARLY_ANSWER: self._early > 0,
             InjectionHint.IMPOSSIBLE_ANSWER: self._fast > MOST_FAST_ANSWERS,
         }
-        return {hint for hint, present in counted.items() if present}

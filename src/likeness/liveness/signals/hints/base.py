@@ -56,8 +56,8 @@ class HintWatch(Protocol):
         """Take a frame. ``newest_flash_index`` is the last colour that was sent to the page so far."""
         ...
 
-    def found(self) -> set[InjectionHint]:
-        """Return the hints so far."""
+    def found(self) -> dict[InjectionHint, bool]:
+        """Return for each hint of this watch whether the frames so far give it."""
         ...
 
 

@@ -45,10 +45,10 @@ class CameraRules:
     def see(self, frame: Frame, newest_flash_index: int | None) -> None:
         """Take a frame. The rules do not need any."""
 
-    def found(self) -> set[InjectionHint]:
+    def found(self) -> dict[InjectionHint, bool]:
         camera, label = self.camera, (self.camera.label or "").lower()
         virtual = any(name in label for name in VIRTUAL_CAMERAS) or label.endswith(VIDEO_FILES)
-        rules = {
+        return {
             InjectionHint.VIRTUAL_CAMERA: virtual,
             InjectionHint.NOT_A_CAMERA: camera.track not in {None, CAMERA_TRACK} or camera.listed is False,
             InjectionHint.IMPOSSIBLE_SETTINGS: _exceeds(camera.width, camera.most_width)
@@ -57,7 +57,6 @@ class CameraRules:
             or _exceeds(camera.frames_per_second, FASTEST_CAMERA),
             InjectionHint.CAMERA_CALL_REPLACED: camera.native is False,
         }
-        return {hint for hint, broken in rules.items() if broken}
 
 
 def _exceeds(value: float | None, most: float | None) -> bool:

@@ -66,13 +66,12 @@ class ClockWatch:
         usual = max(float(np.median(between)), 1e-6)
         return float(np.abs(between - usual * np.round(between / usual)).mean()) < STEADIEST_SECONDS
 
-    def found(self) -> set[InjectionHint]:
+    def found(self) -> dict[InjectionHint, bool]:
         lasting = self._arrivals[-1] - self._arrivals[0] if len(self._arrivals) > 1 else 0.0
         many, few = self._frames > FEWEST_FRAMES, allowed(FAULTY_FRACTION, self._frames)
-        counted = {
+        return {
             InjectionHint.TOO_MANY_FRAMES: many and self._frames > FASTEST_FRAMES_PER_SECOND * lasting,
             InjectionHint.PERFECT_TIMING: len(self._stated) > FEWEST_FRAMES and self._is_steady(),
             InjectionHint.CLOCK_CONTRADICTION: self._faults > few,
             InjectionHint.CAMERA_CLOCK_CONTRADICTION: self._camera_faults > few,
         }
-        return {hint for hint, present in counted.items() if present}

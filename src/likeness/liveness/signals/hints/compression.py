@@ -26,9 +26,8 @@ class CompressionWatch:
         if (found := recipe(frame.data)) is not None:
             self._by_size.setdefault(frame.image.shape[:2], set()).add(found)
 
-    def found(self) -> set[InjectionHint]:
-        changed = any(len(recipes) > 1 for recipes in self._by_size.values())
-        return {InjectionHint.COMPRESSION_CHANGED} if changed else set()
+    def found(self) -> dict[InjectionHint, bool]:
+        return {InjectionHint.COMPRESSION_CHANGED: any(len(recipes) > 1 for recipes in self._by_size.values())}
 
 
 def recipe(data: bytes) -> bytes | None:

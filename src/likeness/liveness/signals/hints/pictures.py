@@ -51,14 +51,13 @@ class PictureWatch:
             self._interpolated += _is_between(self._last[0], self._last[1], green)
         self._last = [*self._last[-1:], green]
 
-    def found(self) -> set[InjectionHint]:
+    def found(self) -> dict[InjectionHint, bool]:
         few, some = (allowed(fraction, self._frames) for fraction in (REPEATED_FRACTION, INTERPOLATED_FRACTION))
-        counted = {
+        return {
             InjectionHint.REPEATED_FRAMES: self._repeated > few,
             InjectionHint.NO_SENSOR_NOISE: self._noiseless > few,
             InjectionHint.INTERPOLATED_FRAMES: self._interpolated > some,
         }
-        return {hint for hint, present in counted.items() if present}
 
 
 def _difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

@@ -20,5 +20,5 @@ class SignatureWatch:
         del newest_flash_index
         self._unsigned += frame.signed is False
 
-    def found(self) -> set[InjectionHint]:
-        return {InjectionHint.UNSIGNED_FRAMES} if self._unsigned else set()
+    def found(self) -> dict[InjectionHint, bool]:
+        return {InjectionHint.UNSIGNED_FRAMES: self._unsigned > 0}
