@@ -123,8 +123,13 @@ class SignalName(StrEnum):
     INJECTION = "injection"
 
 
-GRADED = frozenset({SignalName.PARALLAX, SignalName.FLASH, SignalName.SHADING})
-"""The signals whose score says how near an attempt is to the threshold. The others pass or fail, or are of the pack."""
+GRADED = {
+    SignalName.PARALLAX: "parallax",
+    SignalName.FLASH: "flash_correlation",
+    SignalName.SHADING: "shading",
+}
+"""The signals whose score says how near an attempt is to the threshold, with the names of their thresholds in
+``Signals``. The others pass or fail, or are of the pack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,19 +174,20 @@ class Verdict:
     """The name of the thresholds (``Thresholds.name``)."""
 
     @property
-    def failed(self) -> tuple[SignalName, ...]:
+    def failures(self) -> tuple[SignalResult, ...]:
         """The required signals that did not pass."""
-        return tuple(signal.name for signal in self.signals if signal.required and not signal.passed)
+        return tuple(signal for signal in self.signals if signal.required and not signal.passed)
+
+    @property
+    def failed(self) -> tuple[SignalName, ...]:
+        """The names of :attr:`failures`."""
+        return tuple(signal.name for signal in self.failures)
 
     def is_near(self, margin: float) -> bool:
         """Whether only graded signals failed, each by at most this fraction of its threshold."""
-        failed = [signal for signal in self.signals if signal.required and not signal.passed]
-        ended = self.status_code is not StatusCode.FACE_TIMEOUT
-        return (
-            ended
-            and bool(failed)
-            and all(signal.name in GRADED and signal.score >= (1 - margin) * signal.threshold for signal in failed)
-        )
+        if self.status_code is StatusCode.FACE_TIMEOUT or not self.failures:
+            return False
+        return all(each.name in GRADED and each.score >= (1 - margin) * each.threshold for each in self.failures)
 
     def as_json(self) -> dict[str, Any]:
         """Return the verdict for the signed result. It has no image, template or coordinate."""

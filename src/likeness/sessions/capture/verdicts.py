@@ -55,5 +55,4 @@ def failure_of(verdict: Verdict, best: KeyFrame | None, decision: ReferenceCompa
 
 def for_support(verdict: Verdict) -> str:
     """Name the signals that failed, with their codes. A line of the log has it, without scores."""
-    failed = [signal for signal in verdict.signals if signal.required and not signal.passed]
-    return ", ".join(" ".join((signal.name, *signal.codes)) for signal in failed) or "none"
+    return ", ".join(" ".join((signal.name, *signal.codes)) for signal in verdict.failures) or "none"

@@ -1,9 +1,9 @@
 """Operating points: sets of thresholds, and the error rates that recordings have at each.
 
-A verdict is the conjunction of several signals. Some of them have a threshold that may move (:data:`MOVABLE`). The
-points are ordered by one number, the strictness. At strictness q, each movable threshold is the q-quantile of the bona
-fide presentations' scores of its signal. So every signal refuses about the same share of them, and both error rates
-change in one direction only.
+A verdict is the conjunction of several signals. The thresholds of the graded ones may move
+(:data:`likeness.liveness.base.GRADED`). The points are ordered by one number, the strictness. At strictness q, each
+movable threshold is the q-quantile of the bona fide presentations' scores of its signal. So every signal refuses about
+the same share of them, and both error rates change in one direction only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,17 +16,8 @@ from numpy.typing import NDArray
 from likeness.errors import SetupError
 from likeness.evaluation.liveness.recordings.replay import ReplayedAttempt
 from likeness.evaluation.recognition.rates import wilson
-from likeness.liveness.base import SignalName
+from likeness.liveness.base import GRADED, SignalName
 
-MOVABLE = {
-    SignalName.PARALLAX: "parallax",
-    SignalName.FLASH: "flash_correlation",
-    SignalName.SHADING: "shading",
-}
-"""The signals whose thresholds may move, with their names in ``Signals``.
-
-The others pass or fail, or belong to the pack.
-"""
 FEWEST_BONA_FIDE = 10
 
 
@@ -83,7 +74,7 @@ def operating_points(attempts: Sequence[ReplayedAttempt]) -> list[LivenessPoint]
     live = [one for one in answered if one.label.bona_fide]
     if len(live) < FEWEST_BONA_FIDE:
         raise SetupError(f"An operating point needs {FEWEST_BONA_FIDE} bona fide recordings with a response.")
-    names = [name for name in MOVABLE if all(name.value in one.outcome.scores for one in answered)]
+    names = [name for name in GRADED if all(name.value in one.outcome.scores for one in answered)]
     if not names:
         raise SetupError("These recordings have no score whose threshold may move: none is of the active mode.")
     scores = {kind: _scores(group, names) for kind, group in _by_kind(answered).items()}
@@ -96,7 +87,7 @@ def operating_points(attempts: Sequence[ReplayedAttempt]) -> list[LivenessPoint]
         passed = {kind: (values >= limits).all(axis=1) & fixed[kind] for kind, values in scores.items()}
         points.append(
             LivenessPoint(
-                {MOVABLE[name]: float(limit) for name, limit in zip(names, limits, strict=True)},
+                {GRADED[name]: float(limit) for name, limit in zip(names, limits, strict=True)},
                 CountedErrors(int((~passed[bona_fide]).sum()), len(live)),
                 {
                     kind: CountedErrors(int(those.sum()), len(those))
@@ -130,7 +121,7 @@ def signal_curves(attempts: Sequence[ReplayedAttempt]) -> dict[str, dict[str, li
     """Return the DET curve of each signal alone: (APCER, BPCER) by kind of attack, at every threshold."""
     answered = [one for one in attempts if one.outcome.responded]
     curves: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for name in (*MOVABLE, SignalName.IDENTITY, SignalName.PASSIVE):
+    for name in (*GRADED, SignalName.IDENTITY, SignalName.PASSIVE):
         held = [one for one in answered if name.value in one.outcome.scores]
         live = np.sort([one.outcome.scores[name.value] for one in held if one.label.bona_fide])
         kinds = _by_kind([one for one in held if not one.label.bona_fide])
