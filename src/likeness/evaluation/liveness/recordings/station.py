@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from likeness.engine.base import Engine
-from likeness.errors import InvalidInput, LikenessError, PayloadTooLarge
+from likeness.errors import InvalidInput, NotFound
 from likeness.evaluation.liveness.recordings.recorder import RecordedCheck
 from likeness.evaluation.liveness.recordings.recording import BONA_FIDE, Consent, Label, Recording
 from likeness.liveness.attempt.script import draw_script
@@ -29,6 +29,7 @@ from likeness.sessions.endpoints import SessionComponents
 from likeness.sessions.schemas import SessionOptions
 from likeness.tenants.service import Tenant
 from likeness.web.components import components_of
+from likeness.web.http import read_body
 from likeness.web.pages import content_policy, load_page
 from likeness.web.wire import Photo, faults_of
 
@@ -51,17 +52,22 @@ _Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)
 _Kind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
-class RecordingRequest(BaseModel):
-    """What the page sends: the labels of the next attempt, the consent, and a photo of the person."""
+class PrefilledLabels(BaseModel):
+    """The labels that a command prefills, and that stay from one attempt to the next."""
 
     model_config = ConfigDict(extra="forbid")
 
-    consent: Literal[True]
     kind: _Kind
-    subject: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
     instrument: _Words = ""
     device: _Words = ""
     light: _Words = ""
+
+
+class RecordingRequest(PrefilledLabels):
+    """What the page sends: the labels of the next attempt, the consent, and a photo of the person."""
+
+    consent: Literal[True]
+    subject: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
     photo: Photo = Field(description="Opens the session. It is not kept.")
 
 
@@ -100,15 +106,12 @@ class RecordingStation:
         kinds = {"station.js": "text/javascript", "station.css": "text/css"}
         name = request.path_params["name"]
         if name not in kinds:
-            return JSONResponse({"message": "There is no such page."}, 404)
+            raise NotFound("There is no such page.")
         return Response((_PAGES / name).read_text(encoding="utf-8"), media_type=kinds[name], headers=_HEADERS)
 
     async def open_session(self, request: Request) -> Response:
         """Open a session of the recording. Nothing is recorded without the consent."""
-        try:
-            return JSONResponse({"captureUrl": await self._open(await _body(request))}, 201)
-        except LikenessError as error:
-            return JSONResponse({"message": error.message}, error.status)
+        return JSONResponse({"captureUrl": await self._open(await _body(request))}, 201)
 
     async def _open(self, body: bytes) -> str:
         try:
@@ -141,24 +144,17 @@ class RecordingStation:
 
 async def _body(request: Request) -> bytes:
     """Read a body within its limits of bytes and time. Raises PayloadTooLarge, InvalidInput."""
-    body = bytearray()
     try:
         async with asyncio.timeout(30):
-            async for part in request.stream():
-                body += part
-                if len(body) > LARGEST_BODY_BYTES:
-                    raise PayloadTooLarge("The photo is too large.")
+            return await read_body(request, limit_bytes=LARGEST_BODY_BYTES)
     except TimeoutError as error:
         raise InvalidInput("The photo came too slowly.") from error
-    return bytes(body)
 
 
 def labels_of(**members: Any) -> Label:
     """Make the labels that a command prefills. Raises InvalidInput for a kind that is no plain word."""
     try:
-        RecordingRequest.model_validate(
-            {"consent": True, "subject": "nobody", "photo": "AA==", **members} | {"kind": members["kind"]}
-        )
+        PrefilledLabels(**members)
     except ValidationError as error:
         raise InvalidInput(faults_of(error)) from error
     return Label(**members)
