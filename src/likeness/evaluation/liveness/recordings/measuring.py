@@ -106,16 +106,15 @@ def header_of(engine: str, thresholds: Thresholds, measured_at: str) -> dict[str
 def _points(
     attempts: Sequence[ReplayedAttempt], *, bpcer: float | None, apcer: float | None
 ) -> tuple[list[LivenessPoint], LivenessPoint | None, str | None]:
+    points: list[LivenessPoint] = []
+    chosen = None
     try:
         points = operating_points(attempts)
-    except SetupError as error:
-        return [], None, str(error)
-    if bpcer is None and apcer is None:
-        return points, None, None
-    try:
-        return points, choose_point(points, bpcer=bpcer, apcer=apcer), None
+        if bpcer is not None or apcer is not None:
+            chosen = choose_point(points, bpcer=bpcer, apcer=apcer)
     except SetupError as error:
         return points, None, str(error)
+    return points, chosen, None
 
 
 def _shortfall(rates: Sequence[PresentationRates]) -> list[str]:

@@ -24,10 +24,6 @@ class ReplayedAttempt:
     """Whether pack and thresholds are those of the recording. Otherwise a difference is no fault."""
 
 
-class NoVerdict(Exception):
-    """The recorded frames end before the check has a verdict."""
-
-
 def replay(engine: Engine, recording: Recording, thresholds: Thresholds = THRESHOLDS) -> ReplayedAttempt:
     """Judge a recording again, at its recorded times.
 
@@ -55,6 +51,5 @@ def replay(engine: Engine, recording: Recording, thresholds: Thresholds = THRESH
 
 def _time_out(check: Check, last_seconds: float, thresholds: Thresholds) -> Verdict:
     verdict = check.tick(last_seconds + thresholds.timing.attempt_seconds + 1).verdict
-    if verdict is None:
-        raise NoVerdict
+    assert verdict is not None, "no attempt lasts longer than its time"
     return verdict
