@@ -20,6 +20,7 @@ from likeness.cli.measuring.recordings import (
     WantedApcer,
     WantedBpcer,
     evaluate_recordings,
+    show_interval,
 )
 from likeness.cli.progress import progress_bar
 from likeness.cli.tables import id_column
@@ -186,7 +187,7 @@ def _print_sessions(console: Console, rates: Sequence[PresentationRates], plan: 
             one.kind,
             measure,
             _percent(one.error),
-            _interval(one),
+            show_interval(one.interval),
             _percent(one.non_response),
             str(one.presentations),
             failed,
@@ -207,9 +208,9 @@ def _print_photos(console: Console, models: Sequence[ModelRates], pack: str) -> 
         table.add_row(
             one.model,
             _percent(one.attacks.error),
-            _interval(one.attacks),
+            show_interval(one.attacks.interval),
             _percent(one.bona_fide.error),
-            _interval(one.bona_fide),
+            show_interval(one.bona_fide.interval),
             _percent(one.equal_error_rate),
         )
     console.print(table)
@@ -217,8 +218,3 @@ def _print_photos(console: Console, models: Sequence[ModelRates], pack: str) -> 
 
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:.1f} %"
-
-
-def _interval(rates: PresentationRates) -> str:
-    low, high = rates.interval
-    return f"{100 * low:.1f}-{100 * high:.1f} %"

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -192,9 +192,9 @@ def _print_part(console: Console, part: Mapping[str, Any]) -> None:
             row["kind"],
             row["measure"],
             f"{row['rate']:.1%}",
-            _span(row["interval95"]),
+            show_interval(row["interval95"]),
             f"{row['nonResponseRate']:.1%}",
-            _span(row["nonResponseInterval95"]),
+            show_interval(row["nonResponseInterval95"]),
             str(row["presentations"]),
             failed,
         )
@@ -214,6 +214,7 @@ def _print_part(console: Console, part: Mapping[str, Any]) -> None:
         console.print("Fewer than a laboratory presents: " + "; ".join(part["laboratory"]) + ".", highlight=False)
 
 
-def _span(interval: list[float]) -> str:
+def show_interval(interval: Sequence[float]) -> str:
+    """Format the ends of an interval of a rate as percentages."""
     low, high = interval
     return f"{100 * low:.1f}-{100 * high:.1f} %"
