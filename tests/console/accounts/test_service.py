@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher, extract_parameters
 from sqlalchemy import Connection, insert, select, update
 
 from likeness.console.accounts.roles import Role
@@ -147,6 +148,8 @@ def test_an_unknown_name_is_checked_as_a_known_one(house: House, monkeypatch: py
     with pytest.raises(WrongSignIn):
         asyncio.run(house.visits.begin("nobody", "x", "123456", address=HERE))
     assert checked[0].startswith("$argon2id$")
+    cost = extract_parameters(checked[0])
+    assert cost == extract_parameters(PasswordHasher().hash("x"))
 
 
 def test_a_change_of_an_account_ends_its_visits(house: House, ana: NewSecrets) -> None:

@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
+from argon2.low_level import ARGON2_VERSION
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from sqlalchemy.exc import IntegrityError
@@ -155,7 +156,7 @@ class Visits:
         self._tenants = tenants
         self._clock = clock
         self._hasher = PasswordHasher()
-        self._nobody = self._hasher.hash(secrets.token_hex())
+        self._nobody = _hash_of_nobody(self._hasher)
         """What the password for an unknown name is compared with, so that it takes as long."""
         self._checks = SizedExecutor("password", workers=1, queue_limit=WAITING)
         self._failures: dict[tuple[str, str], deque[float]] = {}
@@ -226,6 +227,13 @@ class Visits:
 def code_of(seed: str, now: float) -> str:
     """Give the code of a TOTP secret (base32) at a moment."""
     return TOTP(base64.b32decode(seed), DIGITS, SHA1(), STEP_SECONDS).generate(int(now)).decode()  # noqa: S303  RFC 6238
+
+
+def _hash_of_nobody(hasher: PasswordHasher) -> str:
+    """Give a hash that no password has. It takes as long to check as a real one, and no time to make."""
+    salt, tag = (base64.b64encode(bytes(size)).decode().rstrip("=") for size in (hasher.salt_len, hasher.hash_len))
+    costs = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    return f"$argon2id$v={ARGON2_VERSION}${costs}${salt}${tag}"
 
 
 def _step(seed: str, code: str, now: float) -> int | None:
