@@ -10,7 +10,6 @@ from likeness.access.clients import Clients
 from likeness.access.repository import ClientRow
 from likeness.access.requires import AccessComponents, TenantsComponent
 from likeness.access.schemas import ClientSettings
-from likeness.access.tokens import Principal
 from likeness.administration.composition import Administrator
 from likeness.administration.schemas import (
     ClientChange,
@@ -64,7 +63,7 @@ async def create_client(
         wanted.name,
         set(wanted.scopes),
         settings=settings,
-        secret_seconds=_seconds(wanted.secret_days),
+        secret_seconds=seconds_of(wanted.secret_days),
     )
     return CredentialsReply.of(made)
 
@@ -72,7 +71,7 @@ async def create_client(
 @router.get("/{client_id}", operation_id="getClient", summary="Read a client", responses=READING | error_responses(404))
 async def get_client(client_id: ClientPath, principal: Administrator, clients: ClientsComponent) -> ClientReply:
     """Give a client's permissions and settings, and when its secrets end."""
-    return ClientReply.of(await _own(clients, principal, client_id))
+    return ClientReply.of(await own_client(clients, principal.tenant_id, client_id))
 
 
 @router.put(
@@ -89,11 +88,11 @@ async def change_client(
 
     This server follows at once, others within half a minute.
     """
-    row = await _own(clients, principal, client_id)
+    row = await own_client(clients, principal.tenant_id, client_id)
     wanted = await read_json(request, ClientChange)
     settings = _settings(row.settings or ClientSettings(), wanted)
     await asyncio.to_thread(clients.change, row.id, set(wanted.scopes), settings)
-    return ClientReply.of(await _own(clients, principal, client_id))
+    return ClientReply.of(await own_client(clients, principal.tenant_id, client_id))
 
 
 @router.delete(
@@ -105,7 +104,7 @@ async def change_client(
 )
 async def refuse_client(client_id: ClientPath, principal: Administrator, clients: ClientsComponent) -> None:
     """Refuse the client's secrets and its present tokens. It stays in the list."""
-    row = await _own(clients, principal, client_id)
+    row = await own_client(clients, principal.tenant_id, client_id)
     await asyncio.to_thread(clients.disable, row.id)
 
 
@@ -121,13 +120,13 @@ async def rotate_secret(
     client_id: ClientPath, request: Request, principal: Administrator, clients: ClientsComponent
 ) -> CredentialsReply:
     """Make a new secret. The older ones stop at once, or after the overlap."""
-    row = await _own(clients, principal, client_id)
+    row = await own_client(clients, principal.tenant_id, client_id)
     wanted = await read_json(request, SecretRequest)
     made = await asyncio.to_thread(
         clients.rotate_secret,
         row.id,
         overlap_seconds=wanted.overlap_hours * HOUR_SECONDS,
-        secret_seconds=_seconds(wanted.secret_days),
+        secret_seconds=seconds_of(wanted.secret_days),
     )
     return CredentialsReply.of(made)
 
@@ -146,15 +145,15 @@ async def end_secret(
     clients: ClientsComponent,
 ) -> None:
     """End a secret at once. A token that it got before works until the token ends."""
-    row = await _own(clients, principal, client_id)
+    row = await own_client(clients, principal.tenant_id, client_id)
     await asyncio.to_thread(clients.end_secret, row.id, secret_id)
 
 
-async def _own(clients: Clients, principal: Principal, client_id: str) -> ClientRow:
+async def own_client(clients: Clients, tenant_id: str, client_id: str) -> ClientRow:
     """Give a client of the caller's tenant. Raises NotFound."""
     if not is_uuid(client_id):
         raise NotFound("There is no such client.")
-    return await asyncio.to_thread(clients.of, principal.tenant_id, client_id.lower())
+    return await asyncio.to_thread(clients.of, tenant_id, client_id.lower())
 
 
 def _settings(present: ClientSettings, wanted: ClientChange) -> ClientSettings:
@@ -167,5 +166,6 @@ def _settings(present: ClientSettings, wanted: ClientChange) -> ClientSettings:
         raise InvalidInput(f"{faults_of(error)}.") from error
 
 
-def _seconds(days: float | None) -> float | None:
+def seconds_of(days: float | None) -> float | None:
+    """Give days in seconds, or None for no end."""
     return None if days is None else days * DAY_SECONDS

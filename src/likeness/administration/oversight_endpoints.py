@@ -2,17 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from likeness.access.requires import TenantsComponent
 from likeness.administration.composition import AdministrationComponent, Administrator
 from likeness.administration.schemas import AuditPage, AuditReply, SessionList, UsageList, UsageReply
-from likeness.gallery.endpoints import GalleryComponents
+from likeness.gallery.endpoints import CursorsComponent
 from likeness.sessions.endpoints import SessionsComponent
 from likeness.usage.counting import KEPT_HOURS
-from likeness.web.components import Component
 from likeness.web.http import error_responses
-from likeness.web.pagination import CURSOR_PATTERN, Cursors
+from likeness.web.pagination import CURSOR_PATTERN
 from likeness.web.route import DirectRoute
 
 router = APIRouter(prefix="/api/v1/admin", tags=["administration"], route_class=DirectRoute)
@@ -40,7 +39,7 @@ async def list_audit_records(
     principal: Administrator,
     tenants: TenantsComponent,
     administration: AdministrationComponent,
-    cursors: Annotated[Cursors, Depends(Component(GalleryComponents, lambda components: components.cursors))],
+    cursors: CursorsComponent,
     cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the previous page.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> AuditPage:

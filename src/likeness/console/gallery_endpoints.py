@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from likeness.access.requires import TrailComponent
@@ -10,15 +10,13 @@ from likeness.audit.actions import HIT, Action
 from likeness.console.rendering import PageRoute, page, see_other
 from likeness.console.requires import AdministratorVisit, ReviewerVisit, Visitor
 from likeness.errors import NotFound
-from likeness.gallery.endpoints import GalleryComponents, Service
+from likeness.gallery.endpoints import CursorsComponent, Service, known_id
 from likeness.gallery.repository import Entry
 from likeness.gallery.schemas import SearchRequest
 from likeness.gallery.service import GalleryService
-from likeness.kit.ids import is_uuid
 from likeness.usage.counting import UsageKind
-from likeness.web.components import Component
 from likeness.web.http import read_fields
-from likeness.web.pagination import CURSOR_PATTERN, Cursors
+from likeness.web.pagination import CURSOR_PATTERN
 
 router = APIRouter(prefix="/console/gallery", include_in_schema=False, route_class=PageRoute)
 PAGE_ENTRIES = 50
@@ -30,7 +28,7 @@ async def get_gallery(
     request: Request,
     visitor: ReviewerVisit,
     gallery: Service,
-    cursors: Annotated[Cursors, Depends(Component(GalleryComponents, lambda components: components.cursors))],
+    cursors: CursorsComponent,
     cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN)] = None,
     reference: Annotated[str, Query(max_length=256)] = "",
 ) -> HTMLResponse:
@@ -102,6 +100,4 @@ async def erase(entry_id: str, visitor: AdministratorVisit, gallery: Service) ->
 
 
 async def _found(gallery: GalleryService, visitor: Visitor, entry_id: str) -> Entry:
-    if not is_uuid(entry_id):
-        raise NotFound("There is no such entry.")
-    return await gallery.get(visitor.tenant, entry_id.lower())
+    return await gallery.get(visitor.tenant, known_id(entry_id))

@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from likeness.administration.composition import AdministrationComponent
@@ -12,12 +12,11 @@ from likeness.console.composition import ConsoleComponent
 from likeness.console.rendering import PageRoute, page
 from likeness.console.requires import AdministratorVisit, ViewerVisit
 from likeness.engine.levels import LEVELS, NEVER, TARGET_FMR
-from likeness.gallery.endpoints import GalleryComponents
+from likeness.gallery.endpoints import CursorsComponent
 from likeness.match.endpoints import MatcherComponent
 from likeness.usage.counting import HOUR_SECONDS, UsageKind
 from likeness.usage.repository import Amount, UsageKey
-from likeness.web.components import Component
-from likeness.web.pagination import CURSOR_PATTERN, Cursors
+from likeness.web.pagination import CURSOR_PATTERN
 
 router = APIRouter(prefix="/console", include_in_schema=False, route_class=PageRoute)
 SPANS = {"day": (24, 1), "week": (7 * 24, 6), "quarter": (90 * 24, 24 * 3)}
@@ -57,7 +56,7 @@ async def show_audit(
     request: Request,
     visitor: AdministratorVisit,
     administration: AdministrationComponent,
-    cursors: Annotated[Cursors, Depends(Component(GalleryComponents, lambda components: components.cursors))],
+    cursors: CursorsComponent,
     cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN)] = None,
 ) -> HTMLResponse:
     """Show who did what to which id, the newest first."""

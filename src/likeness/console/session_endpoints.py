@@ -2,9 +2,9 @@
 
 import json
 from base64 import urlsafe_b64decode
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from likeness.access.requires import TrailComponent
@@ -15,13 +15,10 @@ from likeness.console.rendering import PageRoute, page
 from likeness.console.requires import ReviewerVisit, ViewerVisit
 from likeness.errors import NotFound
 from likeness.kit.ids import is_object_id, is_uuid
-from likeness.results.service import Results
-from likeness.sessions.endpoints import SessionComponents, SessionsComponent
-from likeness.web.components import Component
+from likeness.sessions.endpoints import ResultsComponent, SessionsComponent
 
 router = APIRouter(prefix="/console/sessions", include_in_schema=False, route_class=PageRoute)
 SHOWN = 200
-ResultsComponent = Annotated[Results, Depends(Component(SessionComponents, lambda components: components.results))]
 
 
 @router.get("")

@@ -44,6 +44,7 @@ class GalleryComponents:
 
 
 Service = Annotated[GalleryService, Depends(Component(GalleryComponents, lambda components: components.gallery))]
+CursorsComponent = Annotated[Cursors, Depends(Component(GalleryComponents, lambda components: components.cursors))]
 EntryId = Annotated[str, Path(description="The oneToNVerificationId.", json_schema_extra={"format": "uuid"})]
 SearchCaller = Annotated[Principal, Depends(Requires(Scope.FACE_SEARCH, Scope.FACE_INSERT))]
 InsertCaller = Annotated[Principal, Depends(Requires(Scope.FACE_INSERT))]
@@ -156,7 +157,7 @@ async def delete_entry_image(
     entry_id: EntryId, principal: DeleteCaller, tenants: TenantsComponent, gallery: Service
 ) -> None:
     """Delete the stored photo. The person stays searchable under the same id."""
-    await gallery.delete_image(await tenants.get(principal.tenant_id), _known_form(entry_id))
+    await gallery.delete_image(await tenants.get(principal.tenant_id), known_id(entry_id))
 
 
 @router.delete(
@@ -168,7 +169,7 @@ async def delete_entry_image(
 )
 async def erase_entry(entry_id: EntryId, principal: DeleteCaller, tenants: TenantsComponent, gallery: Service) -> None:
     """Erase the entry, its photo and its templates. No search finds it any more."""
-    await gallery.erase(await tenants.get(principal.tenant_id), _known_form(entry_id))
+    await gallery.erase(await tenants.get(principal.tenant_id), known_id(entry_id))
 
 
 @router.get(
@@ -181,7 +182,7 @@ async def get_entry(
     entry_id: EntryId, principal: ReadCaller, tenants: TenantsComponent, gallery: Service
 ) -> EntryReply:
     """Read the metadata of one entry. The answer has no photo and no template."""
-    return _reply(await gallery.get(await tenants.get(principal.tenant_id), _known_form(entry_id)))
+    return _reply(await gallery.get(await tenants.get(principal.tenant_id), known_id(entry_id)))
 
 
 @router.get("", operation_id="listEntries", summary="List entries", responses=error_responses(400, 401, 403, 429, 503))
@@ -189,7 +190,7 @@ async def list_entries(
     principal: ReadCaller,
     tenants: TenantsComponent,
     gallery: Service,
-    cursors: Annotated[Cursors, Depends(Component(GalleryComponents, lambda components: components.cursors))],
+    cursors: CursorsComponent,
     cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description="`next` of the previous page.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     external_id: Annotated[
@@ -205,7 +206,7 @@ async def list_entries(
     return EntryPage(entries=[_reply(entry) for entry in entries], next=following)
 
 
-def _known_form(entry_id: str) -> str:
+def known_id(entry_id: str) -> str:
     """Give the id as it is stored. Raises NotFound for a text that is no id."""
     if not is_uuid(entry_id):
         raise NotFound("There is no such entry.")

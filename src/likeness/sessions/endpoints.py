@@ -32,6 +32,7 @@ class SessionComponents:
 SessionsComponent = Annotated[
     SessionService, Depends(Component(SessionComponents, lambda components: components.sessions))
 ]
+ResultsComponent = Annotated[Results, Depends(Component(SessionComponents, lambda components: components.results))]
 
 
 @router.post(

@@ -9,9 +9,8 @@ from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
 from likeness.errors import InvalidInput, NotFound
 from likeness.kit.ids import is_object_id, is_uuid
-from likeness.results.service import Results
 from likeness.sessions.capture.hub import CaptureHub
-from likeness.sessions.endpoints import SessionComponents, SessionsComponent
+from likeness.sessions.endpoints import ResultsComponent, SessionComponents, SessionsComponent
 from likeness.web.components import Component
 from likeness.web.http import error_responses
 
@@ -95,7 +94,7 @@ async def get_audit_image(
     ],
     principal: ResultOwner,
     tenants: TenantsComponent,
-    results: Annotated[Results, Depends(Component(SessionComponents, lambda components: components.results))],
+    results: ResultsComponent,
 ) -> Response:
     """Give the audit image, for 30 minutes after the session's end. The result has its SHA-256."""
     tenant = await tenants.get(principal.tenant_id)
