@@ -111,6 +111,16 @@ def test_the_way_on_stays_in_the_console(server: Server, path: str) -> None:
     assert reply.headers["location"] == "/console/try"
 
 
+@pytest.mark.parametrize("path", ["usage?span=year", "gallery?cursor=x", "audit?cursor=x"])
+def test_a_wrong_address_is_refused_with_a_page(api: Api, path: str) -> None:
+    with visiting(api, Role.ADMINISTRATOR) as guest:
+        reply = guest.get(f"/console/{path}")
+        assert (reply.status_code, reply.headers["content-type"]) == (400, "text/html; charset=utf-8")
+        assert ErrorCode.INVALID_INPUT in reply.text
+    with httpx.Client(base_url=api.server.url) as http:
+        assert Guest(http).get(f"/console/{path}").status_code == 303
+
+
 def test_guessing_is_slowed_down(own_server: Server) -> None:
     with calling(own_server) as api, httpx.Client(base_url=own_server.url) as http:
         form = secrets_of(own_server, account(api, Role.VIEWER)) | {"password": "guess"}

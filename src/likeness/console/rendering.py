@@ -10,12 +10,14 @@ from urllib.parse import quote
 
 import jinja2
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 
 from likeness.console.charts import bars, score_chart
 from likeness.console.requires import SignedOut, Visitor
 from likeness.errors import LikenessError
+from likeness.web.http import note_refusal, wrong_parameters
 from likeness.web.pages import content_policy
 
 LANGUAGES: Final = {"en": "English", "ar": "العربية"}
@@ -93,13 +95,16 @@ class PageRoute(APIRoute):
                 request.state.error = error.code
                 query = f"?{request.url.query}" if request.url.query else ""
                 return see_other(f"/console/sign-in?next={quote(request.url.path + query, safe='')}")
+            except RequestValidationError as error:
+                return _refused(request, wrong_parameters(error))
             except LikenessError as error:
-                error.__traceback__ = error.__cause__ = error.__context__ = None
-                request.state.error = error.code
-                refused = page(
-                    request, "refused.html", status=error.status, error=error, request_id=request.state.request_id
-                )
-                refused.headers.update(error.headers)
-                return refused
+                return _refused(request, error)
 
         return handle_as_page
+
+
+def _refused(request: Request, error: LikenessError) -> HTMLResponse:
+    note_refusal(request, error)
+    refused = page(request, "refused.html", status=error.status, error=error, request_id=request.state.request_id)
+    refused.headers.update(error.headers)
+    return refused

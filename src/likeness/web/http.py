@@ -278,12 +278,19 @@ def error_response(error: LikenessError, request_id: str) -> JSONResponse:
     return JSONResponse(body, error.status, error.headers)
 
 
+def note_refusal(request: Request, error: LikenessError) -> None:
+    """Note the code of a refusal for the call's line in the log, and drop its traceback.
+
+    The traceback would keep the body and the photos until the next garbage collection.
+    """
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    request.state.error = error.code
+
+
 async def handle_likeness_error(request: Request, error: Exception) -> JSONResponse:
     """Answer a call that raised a LikenessError, and note its code for the log."""
     assert isinstance(error, LikenessError)
-    # A refusal needs no traceback, which would keep the body and the photos until the next garbage collection.
-    error.__traceback__ = error.__cause__ = error.__context__ = None
-    request.state.error = error.code  # for the call's line in the log
+    note_refusal(request, error)
     return error_response(error, request.state.request_id)
 
 
@@ -311,9 +318,13 @@ async def handle_http_exception(request: Request, error: Exception) -> JSONRespo
     return JSONResponse(body, error.status_code, headers)
 
 
+def wrong_parameters(error: RequestValidationError) -> InvalidInput:
+    """Give the refusal of parameters that FastAPI refused."""
+    faults = error.errors()
+    return InvalidInput("; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults))
+
+
 async def handle_validation_error(request: Request, error: Exception) -> JSONResponse:
     """Answer a call whose path, query or header parameters FastAPI refused."""
     assert isinstance(error, RequestValidationError)
-    faults = error.errors()
-    message = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
-    return await handle_likeness_error(request, InvalidInput(message))
+    return await handle_likeness_error(request, wrong_parameters(error))
