@@ -18,7 +18,7 @@ from likeness.console.charts import bars, score_chart
 from likeness.console.requires import SignedOut, Visitor
 from likeness.errors import LikenessError
 from likeness.web.http import note_refusal, wrong_parameters
-from likeness.web.pages import content_policy
+from likeness.web.pages import content_policy, load_pages
 
 LANGUAGES: Final = {"en": "English", "ar": "العربية"}
 LANGUAGE_COOKIE: Final = "console-language"
@@ -56,14 +56,7 @@ def _moment(seconds: float) -> str:
 
 @cache
 def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("likeness.console", "pages"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["moment"] = _moment
+    environment = load_pages("likeness.console", moment=_moment)
     environment.globals |= {"languages": LANGUAGES, "score_chart": score_chart, "bars": bars}
     return environment
 

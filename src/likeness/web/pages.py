@@ -22,10 +22,10 @@ def content_policy(more: Mapping[str, str] | None = None) -> str:
     return "; ".join(f"{directive} {sources}" for directive, sources in (_POLICY | dict(more or {})).items())
 
 
-def load_page(package: str, name: str, **filters: Callable[..., str]) -> jinja2.Template:
-    """Give a page of a package as a template. It escapes its values, and needs all of them.
+def load_pages(package: str, **filters: Callable[..., str]) -> jinja2.Environment:
+    """Give the pages of a package as templates. They escape their values, and need all of them.
 
-    ``filters`` are functions by their names in the page.
+    ``filters`` are functions by their names in the pages.
     """
     pages = jinja2.Environment(
         loader=jinja2.PackageLoader(package, "pages"),
@@ -35,4 +35,9 @@ def load_page(package: str, name: str, **filters: Callable[..., str]) -> jinja2.
         lstrip_blocks=True,
     )
     pages.filters |= filters
-    return pages.get_template(name)
+    return pages
+
+
+def load_page(package: str, name: str, **filters: Callable[..., str]) -> jinja2.Template:
+    """Give one of the pages that :func:`load_pages` gives."""
+    return load_pages(package, **filters).get_template(name)
