@@ -8,12 +8,23 @@ from typing import NoReturn
 
 import pytest
 
+from likeness.errors import SetupError
+from likeness.evaluation.liveness.injection_suite.chromium import find_chromium
+
 
 def skip_here(reason: str) -> NoReturn:
     """Skip the test. In the project's own check, which installs all that its tests need, fail it."""
     if os.environ.get("CI"):
         pytest.fail(f"the project's check must not skip this test: {reason}")
     pytest.skip(reason)
+
+
+def needed_chromium() -> Path:
+    """Give the Chromium of this machine."""
+    try:
+        return find_chromium()
+    except SetupError as error:
+        skip_here(str(error))
 
 
 def needed_program(name: str, *, of: str) -> str:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import random
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,28 +11,17 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from browser.album import Album
 from browser.people import People
 from browser.scene_clock import SceneClock
-from lacking import skip_here
+from lacking import needed_chromium
 from likeness.cli.demo.photos import load_photos
 from likeness.engine.base import Engine
 from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.loading import load_engine
+from likeness.evaluation.liveness.injection_suite.chromium import FLAGS
 from likeness.liveness.attempt.check import Check
 from likeness.liveness.attempt.script import draw_script
 from likeness.liveness.base import LivenessCheck
 from likeness.sessions.capture.services import CheckRequest
 from servers import Api, Server, calling, serving, test_settings
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-background-timer-throttling",
-    "--disable-renderer-backgrounding",
-    # A page that a test makes up has no address, which Chromium takes for one of the internet.
-    "--disable-features=LocalNetworkAccessChecks",
-]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,17 +32,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def chromium_path() -> str:
+def chromium_path() -> Path:
     """Give the browser of this machine; the tests are skipped where there is none, but not in the project's check."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        skip_here("no Chromium is installed (apt-get install chromium)")
-    return path
+    return needed_chromium()
 
 
 # Of one module: while it lives, Playwright keeps an event loop running in this thread, where other tests want their own.
 @pytest.fixture(scope="module")
-def chromium(chromium_path: str) -> Iterator[Browser]:
+def chromium(chromium_path: Path) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
         yield browser

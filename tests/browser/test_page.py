@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from browser.album import Album
-from browser.conftest import FLAGS
 from browser.loopback_proxy import Proxy, proxying
+from likeness.evaluation.liveness.injection_suite.chromium import FLAGS
 from likeness.liveness.base import Hint, StatusCode
 from likeness.sessions.capture import capture
 from likeness.sessions.service import SessionService
@@ -299,7 +299,7 @@ def test_no_camera_and_a_phone_takes_over(
     phone_context.close()
 
 
-def test_the_camera_is_denied(chromium: Browser, chromium_path: str, api: Api, checks: Checks, album: Album) -> None:
+def test_the_camera_is_denied(chromium: Browser, chromium_path: Path, api: Api, checks: Checks, album: Album) -> None:
     browser = chromium.browser_type.launch(
         executable_path=chromium_path, args=[*FLAGS, "--use-fake-device-for-media-stream"]
     )

@@ -1,22 +1,20 @@
 """The scripted injection attacks through a real Chromium: which are detected, by what, and which are not."""
 
-import contextlib
 import dataclasses
 import random
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from browser.scene_clock import SceneClock
-from lacking import skip_here
+from lacking import needed_chromium
 from likeness.cli.demo.photos import load_photos
 from likeness.engine.base import Engine
 from likeness.engine.packs.identity import PackId
 from likeness.engine.packs.loading import load_engine
 from likeness.evaluation.liveness.injection_suite.attacks import ATTACKS, InjectionKind
+from likeness.evaluation.liveness.injection_suite.chromium import chromiums
 from likeness.evaluation.liveness.injection_suite.suite import AttackedServer, InjectionSuite
 from likeness.liveness.attempt.check import Check
 from likeness.liveness.attempt.script import draw_script
@@ -47,9 +45,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InjectionSuite]:
     """Give the suite on a server whose checks go by the scene's clock, with a challenge that is the same in every run."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        skip_here("no Chromium is installed (apt-get install chromium)")
+    path = needed_chromium()
     engine = load_engine(PackId("builtin"), models_dir=tmp_path_factory.mktemp("models"))
     clock, photos = SceneClock(), load_photos()
     scripts = random.Random(1)
@@ -62,17 +58,10 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InjectionSuite]:
         return clock
 
     with (
-        sync_playwright() as playwright,
+        chromiums(path) as launch,
         serving(test_settings(tmp_path_factory.mktemp("server")), engine) as server,
         calling(server) as api,
     ):
-
-        @contextlib.contextmanager
-        def launch(arguments: Sequence[str]) -> Iterator[Browser]:
-            browser = playwright.chromium.launch(executable_path=Path(path), args=[*arguments])
-            yield browser
-            browser.close()
-
         captures = server.components.captures
         captures.services = dataclasses.replace(captures.services, monotonic=clock, new_check=repeatable_check)
         target = AttackedServer(server.url, api.token, photos.astronaut_again["relit"])

@@ -1,12 +1,10 @@
 """``likeness attack-suite``."""
 
-import contextlib
 import json
-import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import httpx
 import typer
@@ -20,15 +18,12 @@ from likeness.cli.progress import progress_bar
 from likeness.cli.tables import id_column
 from likeness.errors import SetupError
 from likeness.evaluation.liveness.injection_suite.attacks import ATTACKS, InjectionAttack
+from likeness.evaluation.liveness.injection_suite.chromium import chromiums, find_chromium
 from likeness.evaluation.liveness.injection_suite.suite import (
     AttackedServer,
     AttackOutcome,
     InjectionSuite,
-    find_chromium,
 )
-
-if TYPE_CHECKING:  # Playwright is not a part of the product
-    from playwright.sync_api import Browser
 
 KINDS = tuple(attack.kind.value for attack in ATTACKS)
 TOKEN_SECONDS = 600
@@ -66,15 +61,14 @@ def attack_suite(
     if unknown := sorted(set(kind or ()) - set(KINDS)):
         raise SetupError(f"There is no kind {', '.join(unknown)}. Kinds: {', '.join(KINDS)}.")
     check_outputs(json_file)
-    found = (chromium, *(Path(path) for name in ("chromium", "google-chrome") if (path := shutil.which(name))))
-    browser = find_chromium(found)
+    browser = find_chromium(chromium)
     console, photos = Console(), load_photos()
     attacks = [attack for attack in ATTACKS if not kind or attack.kind in kind]
     target = AttackedServer(
         url.rstrip("/"), _tokens(url.rstrip("/"), client_id, client_secret), photos.astronaut_again["relit"]
     )
     outcomes: list[AttackOutcome] = []
-    with _browsers(browser) as launch, progress_bar(console, transient=True) as progress:
+    with chromiums(browser) as launch, progress_bar(console, transient=True) as progress:
         suite = InjectionSuite(target, load_pack(pack), photos.astronaut, photos.people["man in grey"], launch)
         task = progress.add_task("attacks", total=len(attacks) * seeds)
         for attack in attacks:
@@ -120,23 +114,3 @@ def _tokens(url: str, client_id: str, client_secret: str) -> Callable[[], str]:
         return held[0]
 
     return token
-
-
-@contextlib.contextmanager
-def _browsers(path: Path) -> Iterator[Callable[[Sequence[str]], contextlib.AbstractContextManager["Browser"]]]:
-    try:
-        from playwright.sync_api import sync_playwright  # noqa: PLC0415  not a part of the product
-    except ImportError as error:
-        raise SetupError("The attacks need the package playwright: pip install playwright.") from error
-
-    with sync_playwright() as playwright:
-
-        @contextlib.contextmanager
-        def launch(arguments: Sequence[str]) -> Iterator["Browser"]:
-            browser = playwright.chromium.launch(executable_path=path, args=list(arguments))
-            try:
-                yield browser
-            finally:
-                browser.close()
-
-        yield launch

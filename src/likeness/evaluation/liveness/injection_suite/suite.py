@@ -1,12 +1,10 @@
 """The run of injection attacks against a server through a real Chromium."""
 
 import base64
-import contextlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,6 +19,7 @@ from likeness.evaluation.liveness.injection_suite.attacks import (
     Cast,
     InjectionKind,
 )
+from likeness.evaluation.liveness.injection_suite.chromium import FLAGS, Launch
 from likeness.evaluation.liveness.injection_suite.scene import Method, SceneCamera, SuiteClock, WallClock
 from likeness.evaluation.liveness.injection_suite.socket_client import SocketClient
 from likeness.evaluation.liveness.simulator.portrait import Portrait
@@ -30,16 +29,6 @@ if TYPE_CHECKING:  # Playwright is not a part of the product
     from playwright.sync_api import Browser
 
 ENDED = "[data-screen=success], [data-screen=failure], [data-screen=cancelled], [data-screen=camera]"
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-background-timer-throttling",
-    "--disable-renderer-backgrounding",
-    "--disable-features=LocalNetworkAccessChecks",
-)
 FILE_FLAGS = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 FILE_FRAMES_PER_SECOND = 30
 ATTEMPT_MILLISECONDS = 240_000
@@ -113,8 +102,7 @@ class InjectionSuite:
     victim: bytes
     """The photo of which the attacker makes instruments: another one than the ID photo."""
     accomplice: bytes
-    launch: Callable[[Sequence[str]], contextlib.AbstractContextManager["Browser"]]
-    """Starts a Chromium with these arguments."""
+    launch: Launch
     clock: Callable[[InjectionKind], SuiteClock] = lambda _kind: WallClock()
 
     def run(self, kind: InjectionKind, seed: int) -> AttackOutcome:
@@ -188,11 +176,3 @@ def _played(shots: Sequence[Shot]) -> Iterator[bytes]:
     for shot, after in zip(shots, (*shots[1:], None), strict=True):
         lasting = 1 / FILE_FRAMES_PER_SECOND if after is None else after.at_seconds - shot.at_seconds
         yield from [shot.data] * max(1, round(lasting * FILE_FRAMES_PER_SECOND))
-
-
-def find_chromium(candidates: Sequence[Path | None]) -> Path:
-    """Give the first browser that exists. Raises SetupError."""
-    found = next((path for path in candidates if path is not None and path.is_file()), None)
-    if found is None:
-        raise SetupError("No Chromium is installed: apt-get install chromium, or name it with --chromium.")
-    return found
