@@ -5,7 +5,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -17,7 +16,6 @@ from likeness.evaluation.liveness.simulator.subject import Presentation
 from likeness.sessions.capture.messages import pack_frame
 
 MOST_FRAMES = 900
-PAGES_QUALITY = 85
 
 
 @dataclass(slots=True)
@@ -41,8 +39,7 @@ class SocketClient:
             message: dict[str, Any] = _hear(socket)
             for number in range(MOST_FRAMES):
                 now = self.clock.go_on()
-                picture = cv2.cvtColor(self.presentation.frame(now), cv2.COLOR_RGB2BGR)
-                jpeg = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, PAGES_QUALITY))[1].tobytes()
+                jpeg = self.presentation.encode(self.presentation.frame(now))
                 more = {"media": 1000 * now, "number": 3 * number}
                 signed = {"signature": _sign(key, nonce, jpeg)} if key else {}
                 socket.send(pack_frame(jpeg, t=1000 * now, flash=message.get("flashIndex"), **more, **signed))
