@@ -1,5 +1,6 @@
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,23 @@ def test_a_ring_is_read_again_for_a_value_under_a_newer_key() -> None:
         with pytest.raises(SetupError):
             cipher.open(unknown, "p", "r")
     assert len(asked) == 1
+
+
+def test_threads_that_need_a_newer_key_at_once_wait_for_one_reading() -> None:
+    stored, opened, others = {1: new_data_key(), 2: new_data_key()}, [], []
+
+    def read_again() -> dict[int, bytes]:
+        others.append(threading.Thread(target=lambda: opened.append(cipher.open(sealed, "p", "r"))))
+        others[-1].start()
+        others[-1].join(0.1)  # it opens the value after this reading
+        return stored
+
+    cipher = Cipher({1: stored[1]}, "tenant", read_again=read_again)
+    sealed = Cipher(stored, "tenant").seal(b"x", "p", "r")
+    assert cipher.open(sealed, "p", "r") == b"x"
+    for other in others:
+        other.join()
+    assert opened == [b"x"]
 
 
 def test_a_ring_from_before_a_rotation_is_not_taken() -> None:

@@ -13,6 +13,7 @@ with the byte of a version.
 import hashlib
 import hmac
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -63,7 +64,7 @@ class Cipher:
     ``read_again`` gives the ring as it is stored now. It is called for a value under a key that the ring lacks.
     """
 
-    __slots__ = ("_asked_at", "_mac_keys", "_read_again", "_ring", "_scope")
+    __slots__ = ("_asked_at", "_lock", "_mac_keys", "_read_again", "_ring", "_scope")
 
     def __init__(
         self,
@@ -78,6 +79,7 @@ class Cipher:
         self._mac_keys = tuple(mac_keys) or (mac_key_of(keys[max(keys)]),)
         self._read_again = read_again
         self._asked_at = -ASKED_SECONDS
+        self._lock = threading.RLock()
         self._ring = _ring(keys, bare)
 
     def use(self, keys: Mapping[int, bytes], *, bare: int | None = None) -> None:
@@ -86,8 +88,9 @@ class Cipher:
         Otherwise a thread that was slow to hand it over would let values be sealed with a key that soon ends.
         """
         ring = _ring(keys, bare)
-        if ring.head >= self._ring.head:
-            self._ring = ring
+        with self._lock:
+            if ring.head >= self._ring.head:
+                self._ring = ring
 
     def seal(self, plaintext: bytes, purpose: str, record: str) -> bytes:
         """Encrypt a value under the newest key, and bind it to its purpose and its record."""
@@ -121,8 +124,8 @@ class Cipher:
     def _open_older(self, sealed: bytes, context: bytes) -> bytes:
         """Open a value of any key of the ring, or a bare one. Raises InvalidTag, ValueError."""
         head, ring = sealed[:HEAD_BYTES], self._ring
-        if head not in ring.aeads and head[:1] == _VERSION and self._is_time_to_ask():
-            ring = self._ring
+        if head not in ring.aeads and head[:1] == _VERSION and self._read_again:
+            ring = self._ring_for(head, self._read_again)
         aead = ring.aeads.get(head)
         if aead is not None:
             try:
@@ -134,16 +137,18 @@ class Cipher:
             raise InvalidTag
         return ring.bare.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context)
 
-    def _is_time_to_ask(self) -> bool:
-        """Read the ring again, but not more often than once a second, because damaged values can cause it."""
-        now = time.monotonic()
-        if self._read_again is None or now < self._asked_at + ASKED_SECONDS:
-            return False
-        self._asked_at = now
-        keys = self._read_again()
-        if keys:
-            self.use(keys, bare=BARE)
-        return True
+    def _ring_for(self, head: bytes, read_again: Callable[[], Mapping[int, bytes]]) -> _Ring:
+        """Give the ring, read again if it lacks a key. Threads that need one at once wait for one reading.
+
+        It is read at most once a second, because damaged values can cause it.
+        """
+        with self._lock:
+            now = time.monotonic()
+            if head not in self._ring.aeads and now >= self._asked_at + ASKED_SECONDS:
+                self._asked_at = now
+                if keys := read_again():
+                    self.use(keys, bare=BARE)
+            return self._ring
 
     @property
     def head(self) -> bytes:
