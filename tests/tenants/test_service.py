@@ -58,6 +58,28 @@ def test_a_data_key_of_another_process_reaches_a_running_server(tmp_path: Path) 
             tenant.cipher.open(before, "p", "r")
 
 
+def test_who_has_a_tenant_from_before_it_was_opened_again_seals_with_its_newest_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = test_settings(tmp_path)
+    initialise(settings)
+    with closing(open_deployment(settings)) as server, closing(open_deployment(settings)) as command:
+        rows = server.tenants.rows()
+        tenant = server.tenants.create("tenant")
+        with monkeypatch.context() as patched:  # a thread that has read the rows before the tenant was made
+            patched.setattr(server.tenants, "rows", lambda: rows)
+            assert server.tenants.all() == []
+        command.tenants.rotate_data_key(tenant.id)
+        again = {each.id: each for each in server.tenants.all()}[tenant.id]
+        assert again.cipher.is_newest(tenant.cipher.seal(b"x", "p", "r"))
+        command.tenants.change_settings(tenant.id, TenantSettings(search_level=3))
+        command.tenants.rotate_data_key(tenant.id)
+        again = {each.id: each for each in server.tenants.all()}[tenant.id]
+        assert again.settings.search_level == 3
+        assert again.cipher.is_newest(tenant.cipher.seal(b"x", "p", "r"))
+        assert [again.cipher.head[-1], tenant.settings.search_level] == [3, TenantSettings().search_level]
+
+
 def test_a_tenant_from_before_keys_had_numbers_is_opened(tmp_path: Path) -> None:
     settings = test_settings(tmp_path)
     initialise(settings)

@@ -64,7 +64,7 @@ class Cipher:
     ``read_again`` gives the ring as it is stored now. It is called for a value under a key that the ring lacks.
     """
 
-    __slots__ = ("_asked_at", "_lock", "_mac_keys", "_read_again", "_ring", "_scope")
+    __slots__ = ("__weakref__", "_asked_at", "_lock", "_mac_keys", "_read_again", "_ring", "_scope")
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from pydantic import ValidationError
 from sqlalchemy import Connection
@@ -50,6 +51,11 @@ class Tenants:
         self._opened: dict[str, Tenant] = {}
         self._stored: dict[str, TenantRow] = {}
         """The rows of the opened tenants, as the database had them."""
+        self._ciphers: WeakValueDictionary[str, Cipher] = WeakValueDictionary()
+        """One cipher a tenant, as long as anything has it: a job may go on with a tenant that was opened again since.
+
+        It must not seal with an older key than others do.
+        """
         self._logged: set[str] = set()
         """Ids of tenants that cannot be opened and that the log names already."""
         self._lock = threading.Lock()
@@ -217,6 +223,9 @@ class Tenants:
         if BARE in data_keys:  # older versions made digests under it
             mac_keys.append(mac_key_of(data_keys[BARE]))
         cipher = Cipher(data_keys, row.id, bare=BARE, mac_keys=mac_keys, read_again=lambda: self._stored_keys(row.id))
+        with self._lock:
+            cipher = self._ciphers.setdefault(row.id, cipher)
+        cipher.use(data_keys, bare=BARE)
         tenant = Tenant(row.id, row.name, settings, cipher)
         with self._lock:
             self._stored.setdefault(row.id, row)
