@@ -107,9 +107,13 @@ class Deployment:
         """Take up what commands and other servers change, until cancelled: tenants, signing keys, calls of a minute."""
         await asyncio.gather(
             share_limits(limits, self.database),
-            repeat_forever(partial(asyncio.to_thread, self.tenants.all)),
+            self.follow_tenants(),
             repeat_forever(partial(self.signing_keys.take_up, signer)),
         )
+
+    async def follow_tenants(self) -> None:
+        """Take up the tenants' changes and new data keys, until cancelled. Who seals for long must do so."""
+        await repeat_forever(partial(asyncio.to_thread, self.tenants.all))
 
     async def keep_trail(self) -> None:
         """Seal and trim the audit trail, until cancelled."""

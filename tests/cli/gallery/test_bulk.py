@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from likeness.cli import app
@@ -22,10 +23,14 @@ from likeness.engine.base import Engine, Face
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.policy import FacePolicy
 from likeness.errors import NotFound, SetupError
+from likeness.gallery.bulk.importing import Importer
 from likeness.gallery.repository import Entry, GalleryRepository
 from likeness.index.scores import exact_scores
+from likeness.kit import repeating
 from likeness.settings import Settings
 from likeness.store.ownership import owned
+from likeness.store.tables import gallery_templates
+from servers import wait_until
 
 SIZE = (160, 120)
 
@@ -162,6 +167,31 @@ def test_an_import_goes_on_where_it_broke_off(people: Path) -> None:
     after = entries("acme")
     assert before.items() <= after.items()
     assert len(after) == 5
+
+
+def test_an_import_seals_with_a_data_key_that_is_made_meanwhile(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeating.repeat_forever, "__kwdefaults__", {"pause": 0.01})
+    monkeypatch.setattr("likeness.cli.gallery.bulk._WAITING_PER_WORKER", 1)
+    monkeypatch.setenv("LIKENESS_WORKERS", "1")
+    numbers: list[int] = []
+    read = Importer._read
+
+    def rotating(self: Importer, row: Any) -> Any:
+        if not numbers:
+            before = self.tenant.cipher.head
+            with contextlib.closing(open_deployment(Settings())) as command:
+                numbers.append(command.tenants.rotate_data_key(self.tenant.id))
+            wait_until(lambda: self.tenant.cipher.head != before)
+        return read(self, row)
+
+    monkeypatch.setattr(Importer, "_read", rotating)
+    assert "enrolled 5, already there 0, refused 3" in import_into("acme", people)
+    assert numbers == [2]
+    with contextlib.closing(open_deployment(Settings())) as deployment:
+        cipher = deployment.tenants.by_name("acme").cipher
+        query = select(gallery_templates.c.sealed_template)
+        sealed = deployment.database.read_now(lambda c: c.execute(query).scalars().all())
+    assert [cipher.is_newest(each) for each in sealed] == [True] * 5
 
 
 def test_tables_of_every_kind_give_the_same_gallery(people: Path) -> None:

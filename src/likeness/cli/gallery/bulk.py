@@ -92,12 +92,21 @@ def import_people(
                     progress,
                 )
                 try:
-                    asyncio.run(importer.run(at_once=settings.photos_at_once * _WAITING_PER_WORKER))
+                    asyncio.run(_enrol_all(deployment, importer))
                 finally:
                     bar.stop()
                     _print_tally(importer.tally, reasons, people)
     if importer.tally.refused:
         raise typer.Exit(_SOME_REFUSED)
+
+
+async def _enrol_all(deployment: Deployment, importer: Importer) -> None:
+    """Enrol all rows. Servers that share the galleries may replace a data key meanwhile."""
+    following = asyncio.create_task(deployment.follow_tenants())
+    try:
+        await importer.run(at_once=deployment.settings.photos_at_once * _WAITING_PER_WORKER)
+    finally:
+        following.cancel()
 
 
 def _left_out(people: Source) -> list[str]:
