@@ -81,17 +81,19 @@ class Load:
 
     def __init__(self) -> None:
         self.answers: list[int] = []
+        self._ended: list[int] = []
+        """By caller, how many of its calls have ended."""
         self._stop = threading.Event()
 
     @contextmanager
     def running(self, calls: list[Callable[[int], int]]) -> Iterator[None]:
-        def go_on(call: Callable[[int], int]) -> None:
-            number = 0
+        def go_on(caller: int, call: Callable[[int], int]) -> None:
             while not self._stop.is_set():
-                self.answers.append(call(number))
-                number += 1
+                self.answers.append(call(self._ended[caller]))
+                self._ended[caller] += 1
 
-        threads = [threading.Thread(target=go_on, args=(call,)) for call in calls]
+        self._ended = [0] * len(calls)
+        threads = [threading.Thread(target=go_on, args=each) for each in enumerate(calls)]
         for thread in threads:
             thread.start()
         try:
@@ -100,6 +102,11 @@ class Load:
             self._stop.set()
             for thread in threads:
                 thread.join()
+
+    def outlast_calls(self) -> None:
+        """Wait until every call that is under way now has ended."""
+        before = list(self._ended)
+        wait_until(lambda: all(then < now for then, now in zip(before, self._ended, strict=True)), seconds=60)
 
 
 def answered(api: Api, call: Callable[[], httpx.Response]) -> int:
@@ -136,7 +143,7 @@ def test_all_keys_are_replaced_under_load(tmp_path: Path, database: str, request
             lambda number: answered(api, lambda: api.call("GET", f"/api/v1/face/one-to-n/{people[number % 6]}")),
         ]
         with load.running(calls):
-            rotate_everything(server, api)
+            rotate_everything(server, api, load)
         assert set(load.answers) == {200}
         assert load.answers
         assert numbers(server.deployment, api.tenant.id) == [2]
@@ -158,7 +165,7 @@ def test_all_keys_are_replaced_under_load(tmp_path: Path, database: str, request
                 assert asyncio.run(images.get(tenant.id, entry.image_id, tenant.cipher)) == photo(person)
 
 
-def rotate_everything(server: Server, api: Api) -> None:
+def rotate_everything(server: Server, api: Api, load: Load) -> None:
     """Do what the commands do, beside the running server."""
     with closing(open_deployment(server.deployment.settings, server.clock)) as command:
         assert command.tenants.rotate_data_key(api.tenant.id) == 2
@@ -168,6 +175,7 @@ def rotate_everything(server: Server, api: Api) -> None:
         assert rotate_master_key(command) >= 4
         (leaked,) = [kid for kid, ends_at in command.signing_keys.ends().items() if ends_at is None]
         command.signing_keys.rotate()
+        load.outlast_calls()  # as in these ten minutes: a call may have sealed with the old key, and write only now
         server.clock.move(resealing.RETIRE_SECONDS + 1)
         finish(server.deployment, api.tenant.id)
         command.signing_keys.revoke(leaked)
