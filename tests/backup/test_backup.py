@@ -325,6 +325,27 @@ def test_a_photo_erased_meanwhile_is_no_fault_and_a_lost_one_is(
         assert list(faults_in(deployment, gone=2)) == []
 
 
+def test_a_data_key_that_is_made_meanwhile_ends_the_backup(
+    source: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = source.model_copy(update={"data_dir": tmp_path / "changed"})
+    shutil.copytree(source.data_dir, changed.data_dir)
+    copy = snapshot.copy_database
+
+    def copy_then_rotate(*arguments: Any) -> None:
+        copy(*arguments)
+        with closing(open_deployment(changed)) as deployment:
+            (tenant,) = deployment.tenants.all()
+            deployment.tenants.rotate_data_key(tenant.id)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(snapshot, "copy_database", copy_then_rotate)
+        with pytest.raises(SetupError, match="make it again"):
+            back_up(changed)
+    _, report = back_up(changed)  # the copy has both keys
+    assert (report.photos, report.missing) == (PEOPLE, 0)
+
+
 class Full(BytesIO):
     """A disk that takes no more after some bytes."""
 

@@ -41,7 +41,7 @@ from likeness.store.facts import read_fact
 from likeness.store.images import FAULTS, Objects, open_objects, spaces_of
 from likeness.store.move.moving import BeginStage
 from likeness.store.remote import cause_of_store_error
-from likeness.store.tables import gallery_entries
+from likeness.store.tables import data_keys, gallery_entries
 
 PHOTOS_AT_ONCE = 16
 WORK_PREFIX = ".backup-"
@@ -78,10 +78,12 @@ class Creation:
             self._copy_database(file, stage)
             engine = create_engine(f"sqlite:///{file}")
             try:
-                with engine.connect() as copy, encrypting(target, self.recipients) as stream:
-                    writer = ArchiveWriter(stream)
-                    report = self._write(writer, backup_id, copy, file, stage)
-                    writer.close()
+                with engine.connect() as copy:
+                    with encrypting(target, self.recipients) as stream:
+                        writer = ArchiveWriter(stream)
+                        report = self._write(writer, backup_id, copy, file, stage)
+                        writer.close()
+                    self._demand_keys(copy)
             finally:
                 engine.dispose()
         return report
@@ -117,10 +119,8 @@ class Creation:
         writer.add_bytes(HEADER, json.dumps(header).encode())
         if self.with_key:
             writer.add_bytes(KEY, self.deployment.settings.master_key_file.read_bytes())
-        size, advance = (
-            file.stat().st_size,
-            stage("encrypting the database, in MiB", file.stat().st_size // PIECE_BYTES),
-        )
+        size = file.stat().st_size
+        advance = stage("encrypting the database, in MiB", size // PIECE_BYTES)
         with file.open("rb") as content:
             writer.add(DATABASE, _Counted(content, advance), size)
         asyncio.run(self._write_photos(writer, copy, report, stage("copying photos", photos)))
@@ -134,6 +134,14 @@ class Creation:
         }
         writer.add_bytes(STATEMENT, self.deployment.seals.signer.sign(BACKUP, claims).encode())
         return report
+
+    def _demand_keys(self, copy: Connection) -> None:
+        """Raise SetupError if photos may be sealed with a data key that the copy of the database lacks."""
+        known, present = _newest_keys(copy), self.deployment.database.read_now(_newest_keys)
+        if any(present.get(tenant_id, number) > number for tenant_id, number in known.items()):
+            raise SetupError(
+                "a data key was replaced while the backup was made, and the backup lacks the new one: make it again"
+            )
 
     async def _write_photos(
         self, writer: ArchiveWriter, copy: Connection, report: BackupReport, advance: Callable[[int], None]
@@ -181,6 +189,12 @@ async def _get(objects: Objects, tenant_id: str, image_id: str) -> bytes | None:
         if content is not None:
             return content
     return None
+
+
+def _newest_keys(connection: Connection) -> dict[str, int]:
+    """Give the number of each tenant's newest data key."""
+    query = select(data_keys.c.tenant_id, func.max(data_keys.c.number)).group_by(data_keys.c.tenant_id)
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _is_named(connection: Connection, image_id: str) -> bool:
