@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from likeness.administration.schemas import written
 from likeness.audit.reading import records_about
 from likeness.errors import NotFound
 from likeness.gallery.idempotency import answers_about
 from likeness.gallery.repository import Entry, GalleryRepository
 from likeness.gallery.templates.sealing import open_templates, template_length
+from likeness.kit.clock import timestamp
 from likeness.results.repository import ResultRepository
 from likeness.results.service import JWS_PURPOSE
 from likeness.tenants.service import Tenant
@@ -42,13 +42,13 @@ def personal_data(connection: Connection, tenant: Tenant, name: str) -> Personal
         "metadata": entry.metadata,
         "quality": entry.quality,
         "imageStored": entry.image_id is not None,
-        "createdAt": written(entry.created_at),
+        "createdAt": timestamp(entry.created_at),
         "templates": _templates(connection, tenant, entry),
         "repeatableAnswers": answers_about(connection, tenant.id, entry.id),
         "results": _results(connection, tenant, entry.id),
         "webhookDeliveries": _deliveries(connection, tenant, entry.id),
         "auditRecords": [
-            {"time": written(each.time), "who": each.who, "action": each.action, "outcome": each.outcome}
+            {"time": timestamp(each.time), "who": each.who, "action": each.action, "outcome": each.outcome}
             for each in records_about(connection, tenant.id, entry.id)
         ],
     }

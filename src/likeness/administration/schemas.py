@@ -1,7 +1,6 @@
 """The requests and replies of the administration's calls."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, StringConstraints
@@ -13,6 +12,7 @@ from likeness.access.schemas import ClientSettings, Scores
 from likeness.access.scopes import Scope
 from likeness.audit.actions import Action
 from likeness.audit.records import TrailRecord
+from likeness.kit.clock import timestamp
 from likeness.sessions.repository import SessionRow
 from likeness.sessions.schemas import SessionOptions
 from likeness.sessions.states import AttemptFailure, SessionState
@@ -32,11 +32,6 @@ Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope), descr
 SecretDays = Annotated[float, Field(gt=0, le=LONGEST_SECRET_DAYS)]
 _NETWORKS = "Networks or addresses from which the client may call. By default all."
 _SECRET_DAYS = "Days until the secret ends. By default it has no end."  # noqa: S105  a description
-
-
-def written(seconds: float) -> str:
-    """Give a moment as the wire has it."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 class OwnSettings(TenantSettings):
@@ -94,8 +89,8 @@ class ClientReply(WireModel):
             secrets=[
                 SecretReply(
                     secret_id=secret.id,
-                    created_at=written(secret.created_at),
-                    expires_at=None if secret.expires_at is None else written(secret.expires_at),
+                    created_at=timestamp(secret.created_at),
+                    expires_at=None if secret.expires_at is None else timestamp(secret.expires_at),
                 )
                 for secret in row.secrets
             ],
@@ -201,8 +196,8 @@ class DeliveryReply(WireModel):
             tries=row.tries,
             last_status=row.last_status,
             last_error=row.last_error,
-            created_at=written(row.created_at),
-            next_try_at=None if row.next_try_at is None else written(row.next_try_at),
+            created_at=timestamp(row.created_at),
+            next_try_at=None if row.next_try_at is None else timestamp(row.next_try_at),
             can_replay=row.sealed_claims is not None,
         )
 
@@ -225,7 +220,7 @@ class UsageReply(WireModel):
     @classmethod
     def of(cls, key: UsageKey, amount: Amount) -> Self:
         return cls(
-            hour=written(key.hour * HOUR_SECONDS),
+            hour=timestamp(key.hour * HOUR_SECONDS),
             kind=UsageKind(key.kind),
             name=key.name,
             count=amount.count,
@@ -252,7 +247,7 @@ class AuditReply(WireModel):
     @classmethod
     def of(cls, record: TrailRecord) -> Self:
         return cls(
-            time=written(record.time),
+            time=timestamp(record.time),
             who=record.who,
             action=Action(record.action),
             object=record.object,
@@ -296,8 +291,8 @@ class SessionSummary(WireModel):
             minimum_match_level=options.minimum_match_level,
             one_to_n=options.one_to_n,
             model=row.pack,
-            created_at=written(row.created_at),
-            expires_at=written(row.expires_at),
+            created_at=timestamp(row.created_at),
+            expires_at=timestamp(row.expires_at),
         )
 
 

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
 from likeness import __version__
 from likeness.audit.actions import REFUSED, Action
 from likeness.audit.records import TrailRecord, read_records
+from likeness.kit.clock import timestamp
 from likeness.store.tables import audit_records, audit_seals
 
 _SEVERE = {Action.REFUSAL: 5, Action.FLOOD: 8, Action.LOSS: 8, Action.TENANT_ERASURE: 6, Action.KEY_REVOCATION: 6}
@@ -18,7 +18,7 @@ _USUAL = 3
 def json_lines(connection: Connection, *, since: float = 0.0) -> Iterator[str]:
     """Give the records from a time on, in their order of time, and then all seals, each as a line of JSON."""
     for record in _records(connection, since):
-        fields = {"kind": "record", "at": _written(record.time), **record._asdict(), "link": record.link.hex()}
+        fields = {"kind": "record", "at": timestamp(record.time), **record._asdict(), "link": record.link.hex()}
         yield json.dumps(fields, separators=(",", ":"))
     for row in connection.execute(select(audit_seals).order_by(audit_seals.c.number)):
         yield json.dumps({"kind": "seal", "number": row.number, "jws": row.jws}, separators=(",", ":"))
@@ -55,10 +55,6 @@ def _records(connection: Connection, since: float) -> Iterator[TrailRecord]:
     return read_records(
         connection, lambda query: query.where(audit_records.c.time >= since).order_by(*order), batch=10_000
     )
-
-
-def _written(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
 
 
 def _header(text: str) -> str:

@@ -1,7 +1,6 @@
 """The one-to-n calls."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
@@ -25,6 +24,7 @@ from likeness.gallery.schemas import (
     SearchRequest,
 )
 from likeness.gallery.service import GalleryService
+from likeness.kit.clock import timestamp
 from likeness.kit.ids import is_uuid
 from likeness.usage.counting import UsageKind
 from likeness.web.components import Component
@@ -220,5 +220,5 @@ def _reply(entry: Entry) -> EntryReply:
         metadata=entry.metadata,
         quality=entry.quality,
         image_stored=entry.image_id is not None,
-        created_at=datetime.fromtimestamp(entry.created_at, UTC).isoformat(timespec="milliseconds"),
+        created_at=timestamp(entry.created_at),
     )

@@ -1,7 +1,8 @@
-"""The source of the current time, which tests can replace."""
+"""The source of the current time, which tests can replace, and the form in which a time is written."""
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -31,3 +32,8 @@ class MovableClock:
 
     def move(self, seconds: float) -> None:
         self.seconds += seconds
+
+
+def timestamp(seconds: float) -> str:
+    """Give a moment as the wire and the exports have it: UTC, ISO 8601, with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -10,7 +10,6 @@ import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +17,7 @@ from typing import IO, Any
 from likeness.engine.photo import jpeg2000, png
 from likeness.errors import SetupError
 from likeness.gallery.repository import Entry, GalleryRepository
+from likeness.kit.clock import timestamp
 from likeness.kit.files import replacing
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant
@@ -84,7 +84,7 @@ async def _read(photo: ReadPhoto, image_id: str) -> bytes | None:
 
 
 def _values(entry: Entry, photo: str | None) -> dict[str, Any]:
-    created = datetime.fromtimestamp(entry.created_at, UTC).isoformat(timespec="milliseconds")
+    created = timestamp(entry.created_at)
     stored = entry.image_id is not None
     return dict(
         zip(COLUMNS, (entry.id, entry.external_id, entry.metadata, entry.quality, stored, created, photo), strict=True)
