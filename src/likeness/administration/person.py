@@ -13,6 +13,7 @@ from likeness.gallery.idempotency import answers_about
 from likeness.gallery.repository import Entry, GalleryRepository
 from likeness.gallery.templates.sealing import open_templates, template_length
 from likeness.kit.clock import timestamp
+from likeness.kit.jose import claims_of
 from likeness.results.repository import ResultRepository
 from likeness.results.service import JWS_PURPOSE
 from likeness.tenants.service import Tenant
@@ -71,8 +72,7 @@ def _templates(connection: Connection, tenant: Tenant, entry: Entry) -> list[dic
 def _results(connection: Connection, tenant: Tenant, word: str) -> list[dict[str, Any]]:
     found = []
     for session_id, sealed in ResultRepository(tenant.id).all_jws(connection):
-        part = tenant.cipher.open(sealed, JWS_PURPOSE, session_id).split(b".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(part + b"=="))
+        claims = claims_of(tenant.cipher.open(sealed, JWS_PURPOSE, session_id).decode())
         if word in json.dumps(claims):
             found.append(claims)
     return found

@@ -1,8 +1,6 @@
 """*Sessions*: the face sessions that are not deleted yet, and all that is known of one."""
 
 import json
-from base64 import urlsafe_b64decode
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
@@ -15,6 +13,7 @@ from likeness.console.rendering import PageRoute, page
 from likeness.console.requires import ReviewerVisit, ViewerVisit
 from likeness.errors import NotFound
 from likeness.kit.ids import is_object_id, is_uuid
+from likeness.kit.jose import claims_of
 from likeness.sessions.endpoints import ResultsComponent, SessionsComponent
 
 router = APIRouter(prefix="/console/sessions", include_in_schema=False, route_class=PageRoute)
@@ -43,9 +42,7 @@ async def get_session(
     if row is None or row.tenant_id != visitor.tenant.id:
         raise NotFound("There is no such session, or its data is deleted.")
     jws = await results.find(visitor.tenant, row.id)
-    claims: dict[str, Any] | None = None
-    if jws is not None:
-        claims = json.loads(urlsafe_b64decode(f"{jws.split('.')[1]}=="))
+    claims = None if jws is None else claims_of(jws)
     return page(
         request,
         "session.html",

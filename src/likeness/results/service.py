@@ -1,8 +1,6 @@
 """A session's result: how it is signed, kept for its time, and deleted."""
 
 import hashlib
-import json
-from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +9,7 @@ from sqlalchemy import Connection
 
 from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id, new_object_id
-from likeness.kit.jose import Signer
+from likeness.kit.jose import Signer, claims_of
 from likeness.results import repository
 from likeness.results.audit_image import Obfuscation, write_audit_image
 from likeness.results.claims import AuditReference, Ending, write_claims
@@ -87,7 +85,7 @@ class Results:
         """
         if tenant.settings.liveness_in_browser:
             return jws
-        claims = json.loads(urlsafe_b64decode(f"{jws.split('.')[1]}=="))
+        claims = claims_of(jws)
         claims["data"]["face"]["liveness"]["signals"] = []
         return self._signer.sign(claims, typ=RESULT_TYPE)
 

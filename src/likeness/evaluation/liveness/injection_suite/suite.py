@@ -1,7 +1,6 @@
 """The run of injection attacks against a server through a real Chromium."""
 
 import base64
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from likeness.evaluation.liveness.injection_suite.scene import Method, SceneCame
 from likeness.evaluation.liveness.injection_suite.socket_client import SocketClient
 from likeness.evaluation.liveness.simulator.portrait import Portrait
 from likeness.evaluation.liveness.simulator.session import Shot
+from likeness.kit.jose import claims_of
 
 if TYPE_CHECKING:  # Playwright is not a part of the product
     from playwright.sync_api import Browser
@@ -84,9 +84,7 @@ class AttackedServer:
         reply = self._call("GET", f"/api/v1/info/{session_id}")
         if reply.status_code != httpx.codes.OK:
             raise SetupError(f"{self.url} gives no result of an attack: {reply.json().get('message')}")
-        body = reply.text.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-        return dict(claims["data"]["face"])
+        return dict(claims_of(reply.text)["data"]["face"])
 
     def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token()}"}
