@@ -46,6 +46,10 @@ class OwnSettings(TenantSettings):
 
     gallery_limit: int = Field(10_000_000, ge=1, description="Largest number of entries. Only the operator changes it.")
 
+    @classmethod
+    def of(cls, settings: TenantSettings) -> Self:
+        return cls.model_validate(settings.model_dump())
+
 
 class SettingsReply(WireModel):
     """The tenant and its settings."""

@@ -30,9 +30,7 @@ CHANGING = error_responses(400, 401, 403, 413, 415, 429, 503)
 
 
 def _reply(tenant: Tenant, settings: TenantSettings) -> SettingsReply:
-    return SettingsReply(
-        tenant_id=tenant.id, name=tenant.name, settings=OwnSettings.model_validate(settings.model_dump())
-    )
+    return SettingsReply(tenant_id=tenant.id, name=tenant.name, settings=OwnSettings.of(settings))
 
 
 @router.get("/settings", operation_id="getSettings", summary="Read the tenant's settings", responses=READING)

@@ -174,7 +174,7 @@ def list_secrets(client_id: ClientId, *, as_json: AsJson = False) -> None:
     if as_json:
         from likeness.administration.schemas import ClientReply  # noqa: PLC0415  as above
 
-        print_json(list(ClientReply.of(row).secrets))
+        print_json(ClientReply.of(row).secrets)
     else:
         for secret in row.secrets:
             verb = "works until" if secret.is_live(now) else "ended"

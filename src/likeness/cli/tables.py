@@ -18,13 +18,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 
 def print_json(value: Any) -> None:
     """Print a value as JSON. Models have the members that the API gives them."""
-    typer.echo(json.dumps(_plain(value), ensure_ascii=False, indent=2))
+    typer.echo(json.dumps(value, default=_members, ensure_ascii=False, indent=2))
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", by_alias=True)
-    return [_plain(each) for each in value] if isinstance(value, list) else value
+def _members(model: BaseModel) -> dict[str, Any]:
+    return model.model_dump(mode="json", by_alias=True)
 
 
 def id_column(name: str) -> Column:

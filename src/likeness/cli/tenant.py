@@ -72,13 +72,7 @@ def list_tenants(*, as_json: AsJson = False) -> None:
 
         print_json(
             [
-                {
-                    "tenantId": row.id,
-                    "name": row.name,
-                    "settings": OwnSettings.model_validate(settings.model_dump()).model_dump(mode="json", by_alias=True)
-                    if settings
-                    else None,
-                }
+                {"tenantId": row.id, "name": row.name, "settings": OwnSettings.of(settings) if settings else None}
                 for row, settings in rows
             ]
         )
