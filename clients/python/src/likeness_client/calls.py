@@ -36,6 +36,13 @@ class Call(Generic[T]):
     """Whether a repeat that finds nothing has succeeded: the first try took it away."""
 
 
+def token(client_id: str, client_secret: str) -> Call[tuple[str, float]]:
+    """Ask for a token. The answer has it, and its life in seconds."""
+    fields = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
+    read = _as(lambda body: (str(body["access_token"]), float(body["expires_in"])))
+    return Call("POST", "/api/oauth/token", read, fields, is_public=True)
+
+
 def match(source: Photo, target: Photo, minimum_match_level: int) -> Call[Match]:
     photos = {"sourceImage": read_photo(source), "targetImage": read_photo(target)}
     return Call("POST", "/api/v1/face/match", _as(Match.of), {"minimumMatchLevel": str(minimum_match_level)}, photos)

@@ -17,7 +17,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from likeness_client import calls
-from likeness_client.calls import EVERY_TIME, GATEWAY_TIMEOUT, Call
+from likeness_client.calls import GATEWAY_TIMEOUT, Call
 from likeness_client.errors import NoAnswer, NotFound, NotVerified, error_of
 from likeness_client.replies import Result
 from likeness_client.verification import kid_of, verify
@@ -36,11 +36,6 @@ LONGEST_PAUSE_SECONDS = 30.0
 """A server that asks for a longer pause has refused the call."""
 KEYS_SECONDS = 30.0
 """The public keys are read again for an unknown key, but not more often than this."""
-
-
-TOKEN = Call(
-    "POST", "/api/oauth/token", lambda answer: (str(answer.json()["access_token"]), float(answer.json()["expires_in"]))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,22 +117,11 @@ class Conversation:
         token, ends_at = self._token
         if time.monotonic() < ends_at:
             return token
-        given = self._credentials
-        form = {"grant_type": "client_credentials", "client_id": given.client_id, "client_secret": given.client_secret}
-        tries = 0
-        while True:
-            tries += 1
-            asked_at = time.monotonic()
-            answer = yield self._build(TOKEN.method, f"{given.server}{TOKEN.path}", data=form)
-            if isinstance(answer, httpx.Response) and answer.is_success:
-                token, life = _read(TOKEN, answer)
-                with self._lock:
-                    self._token = token, asked_at + max(life - EARLY_SECONDS, life * 0.9)
-                return token
-            pause = self._pause(answer, tries, EVERY_TIME)
-            if pause is None:
-                raise _fault(answer)
-            yield pause
+        given, asked_at = self._credentials, time.monotonic()
+        token, life = yield from self.call(calls.token(given.client_id, given.client_secret))
+        with self._lock:
+            self._token = token, asked_at + max(life - EARLY_SECONDS, life * 0.9)
+        return token
 
     def _forget(self, token: str) -> None:
         with self._lock:
