@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -50,6 +51,17 @@ def test_every_page_needs_a_visit_and_leads_to_the_sign_in(server: Server) -> No
                     reply = Guest(http, token).ask(method, re.sub(r"\{\w+\}", "x", route.path))
                     assert reply.status_code == 303, route.path
                     assert reply.headers["location"].startswith("/console/sign-in?next=%2Fconsole")
+
+
+def test_after_a_change_a_visitor_comes_back_to_a_page(api: Api) -> None:
+    with visiting(api, Role.ADMINISTRATOR) as guest:
+        for path in ("try/match", "gallery/search", "sign-out", f"clients/{api.client_id}/disable"):
+            reply = Guest(guest.http, "ended").post(f"/console/{path}")
+            following = parse_qs(urlsplit(reply.headers["location"]).query)["next"][0]
+            assert guest.get(following).status_code == 200, path
+        shown = guest.post(f"/console/clients/{api.client_id}/rotate").text
+        (following,) = re.findall(r'name="next" value="([^"]*)"', shown)
+        assert guest.get(following).status_code == 200
 
 
 @pytest.mark.parametrize("role", list(Role))

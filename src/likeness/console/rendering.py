@@ -15,12 +15,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 
 from likeness.console.charts import bars, score_chart
-from likeness.console.requires import SignedOut, Visitor
+from likeness.console.requires import SAFE, SignedOut, Visitor
 from likeness.errors import LikenessError
 from likeness.web.http import note_refusal, wrong_parameters
 from likeness.web.pages import content_policy, load_pages
 
 LANGUAGES: Final = {"en": "English", "ar": "العربية"}
+FIRST_PAGE: Final = "/console/try"
 LANGUAGE_COOKIE: Final = "console-language"
 HEADERS: Final = {
     "Content-Security-Policy": content_policy(
@@ -66,8 +67,13 @@ def page(
 ) -> HTMLResponse:
     """Give a page. Its template gets ``t`` (the texts), ``visitor`` and the values."""
     language = language_of(request)
-    common = {"t": texts(language), "language": language, "visitor": visitor, "path": request.url.path}
+    common = {"t": texts(language), "language": language, "visitor": visitor, "path": _page_of(request)}
     return HTMLResponse(_templates().get_template(name).render(common | values), status, headers=dict(HEADERS))
+
+
+def _page_of(request: Request) -> str:
+    """Give the path of the page that a visitor can come back to. The address of a change has none."""
+    return request.url.path if request.method in SAFE else FIRST_PAGE
 
 
 def see_other(path: str) -> RedirectResponse:
@@ -86,8 +92,8 @@ class PageRoute(APIRoute):
                 return await handle(request)
             except SignedOut as error:
                 request.state.error = error.code
-                query = f"?{request.url.query}" if request.url.query else ""
-                return see_other(f"/console/sign-in?next={quote(request.url.path + query, safe='')}")
+                query = f"?{request.url.query}" if request.url.query and request.method in SAFE else ""
+                return see_other(f"/console/sign-in?next={quote(_page_of(request) + query, safe='')}")
             except RequestValidationError as error:
                 return _refused(request, wrong_parameters(error))
             except LikenessError as error:

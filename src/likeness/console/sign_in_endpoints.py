@@ -9,13 +9,12 @@ from likeness.audit.actor import Actor
 from likeness.console.accounts.service import VISIT_SECONDS, WrongSignIn
 from likeness.console.composition import ConsoleComponent
 from likeness.console.forms import read_page_form
-from likeness.console.rendering import LANGUAGE_COOKIE, LANGUAGES, PageRoute, page, see_other
+from likeness.console.rendering import FIRST_PAGE, LANGUAGE_COOKIE, LANGUAGES, PageRoute, page, see_other
 from likeness.console.requires import COOKIE, ViewerVisit, refuse_other_sites
 from likeness.errors import LikenessError, TooManyRequests
 from likeness.web.components import components_of
 
 router = APIRouter(prefix="/console", include_in_schema=False, route_class=PageRoute)
-FIRST_PAGE = "/console/try"
 YEAR_SECONDS = 365 * 24 * 3600
 
 
