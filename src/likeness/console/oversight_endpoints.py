@@ -1,6 +1,6 @@
 """*Usage*, *Audit* and *Models*."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -47,7 +47,7 @@ async def show_usage(
         spans=list(SPANS),
         calls=list(zip(names, calls, strict=True)),
         waits=list(zip(names, waits, strict=True)),
-        kinds={kind.value: _sums(counts, kind).most_common() for kind in UsageKind},
+        kinds=_sums(counts),
     )
 
 
@@ -95,12 +95,12 @@ def _series(counts: list[tuple[UsageKey, Amount]], first: int, hours: int, step:
     return calls, seconds
 
 
-def _sums(counts: list[tuple[UsageKey, Amount]], kind: UsageKind) -> Counter[str]:
-    found: Counter[str] = Counter()
+def _sums(counts: list[tuple[UsageKey, Amount]]) -> dict[str, list[tuple[str, int]]]:
+    """Give the names of each kind with their counts, the largest first."""
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for key, amount in counts:
-        if key.kind == kind:
-            found[key.name] += amount.count
-    return found
+        found[key.kind][key.name] += amount.count
+    return {kind.value: found[kind].most_common() for kind in UsageKind}
 
 
 def _name(seconds: float, span: str) -> str:
