@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from likeness.engine.fake import FakeEngine, fake_photo
+from likeness.tenants.repository import set_tenant_settings
 from likeness.tenants.schemas import TenantSettings
 from likeness.webhooks.signature import verify_body
 from servers import Api, Server, calling, serving, test_settings, wait_until
@@ -42,6 +43,9 @@ def test_the_operators_limit_stays(server: Server) -> None:
     with calling(server, settings=TenantSettings(gallery_limit=7)) as api:
         reply = api.call("PUT", SETTINGS, {"galleryLimit": 8, "searchLevel": 5}).json()
         assert (reply["settings"]["galleryLimit"], reply["settings"]["searchLevel"]) == (7, 5)
+        new = {"gallery_limit": 9}  # by a command, which is another process
+        server.deployment.database.write_now(lambda c: set_tenant_settings(c, api.tenant.id, new, now=0))
+        assert api.call("PUT", SETTINGS, {}).json()["settings"]["galleryLimit"] == 9
 
 
 class WithoutPassiveModel(FakeEngine):

@@ -58,11 +58,8 @@ async def put_settings(
     tenant = await tenants.get(principal.tenant_id)
     if wanted.liveness_mode == "passive" and not administration.judges_passively:
         raise InvalidInput(NO_PASSIVE_MODEL)
-    kept = {name: getattr(tenant.settings, name) for name in {"gallery_limit"} & tenant.settings.model_fields_set}
-    given = wanted.model_dump(exclude_unset=True, exclude={"gallery_limit"})
-    settings = TenantSettings.model_validate(given | kept)
-    await asyncio.to_thread(tenants.change_settings, tenant.id, settings)
-    return _reply(tenant, settings)
+    changed = await asyncio.to_thread(tenants.change_settings, tenant.id, wanted, keeping={"gallery_limit"})
+    return _reply(tenant, changed)
 
 
 @router.get("/webhook", operation_id="getWebhook", summary="Read the webhook", responses=READING | error_responses(404))

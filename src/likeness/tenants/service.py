@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -75,13 +75,31 @@ class Tenants:
             raise Conflict(f"There is a tenant named {name!r} already.") from error
         return self._open(row)
 
-    def change_settings(self, tenant_id: str, settings: TenantSettings) -> None:
-        """Replace a tenant's settings."""
-        values = settings.model_dump(mode="json", exclude_unset=True)
-        now = self._clock.now()
-        self._database.write_now(lambda c: repository.set_tenant_settings(c, tenant_id, values, now=now))
+    def change_settings(
+        self, tenant_id: str, settings: TenantSettings, *, keeping: Collection[str] = ()
+    ) -> TenantSettings:
+        """Replace a tenant's settings, without those that stay as they are stored. Give all as they are now.
+
+        Raises ServiceUnavailable when those that stay cannot be read.
+        """
+
+        def change(connection: Connection) -> TenantSettings:
+            row = repository.find_tenant(connection, tenant_id=tenant_id) if keeping else None
+            stored = settings_of(row) if row else TenantSettings()
+            if stored is None:
+                raise ServiceUnavailable("The data of this tenant cannot be opened now.")
+            kept = stored.model_dump(include=set(keeping), exclude_unset=True)
+            changed = TenantSettings.model_validate(
+                settings.model_dump(exclude=set(keeping), exclude_unset=True) | kept
+            )
+            values = changed.model_dump(mode="json", exclude_unset=True)
+            repository.set_tenant_settings(connection, tenant_id, values, now=self._clock.now())
+            return changed
+
+        changed = self._database.write_now(change)
         with self._lock:
             self._forget(tenant_id)
+        return changed
 
     def rotate_data_key(self, tenant_id: str) -> int:
         """Give a tenant a new data key, and give its number. Servers seal with it within 15 seconds.
