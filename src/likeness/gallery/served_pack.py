@@ -86,17 +86,9 @@ def load_pack(deployment: Deployment, pack: PackId) -> Engine:
             f"files in {files.folder} have changed since they were accepted: {', '.join(changed)}. They set the "
             "decision thresholds. Restore them, or accept them with `likeness packs verify PACK --accept`"
         )
-    from likeness.engine.packs.loading import load_engine as load  # noqa: PLC0415  importing it takes a second
+    from likeness.engine.packs.loading import load_engine_by  # noqa: PLC0415  importing it takes a second
 
-    settings = deployment.settings
-    return load(
-        pack,
-        models_dir=settings.models_dir,
-        mirror=settings.models_mirror,
-        provider=settings.provider,
-        jpeg_2000=settings.jpeg2000,
-        downloads=settings.egress == "all",
-    )
+    return load_engine_by(deployment.settings, pack)
 
 
 def serves_passively(deployment: Deployment) -> bool:

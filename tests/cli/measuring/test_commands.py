@@ -383,3 +383,10 @@ def test_the_pack_that_is_served_is_the_one_that_is_measured(monkeypatch: pytest
     monkeypatch.setenv("LIKENESS_PACK", "auto")
     assert load_pack(None).pack.id == "fake"
     assert load_pack("fake-2").pack.id == "fake-2"
+
+
+@pytest.mark.parametrize("egress", ["none", "webhooks"])
+def test_measuring_downloads_no_pack_where_the_settings_forbid_it(monkeypatch: pytest.MonkeyPatch, egress: str) -> None:
+    monkeypatch.setenv("LIKENESS_EGRESS", egress)
+    with pytest.raises(SetupError, match="LIKENESS_EGRESS forbids the download"):
+        load_pack("fast")

@@ -69,6 +69,8 @@ def test_photos_are_analysed_side_by_side_and_answers_are_not_mixed_up(fakes: Ph
 def test_a_pack_that_cannot_be_loaded_is_told_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="no-such-pack"):
         PhotoProcesses(Recipe(PackId("no-such-pack"), tmp_path), 2)
+    with pytest.raises(SetupError, match="LIKENESS_EGRESS forbids the download"):
+        PhotoProcesses(Recipe(PackId("fast"), tmp_path, downloads=False), 1)
 
 
 def test_a_process_that_ends_at_its_start_is_told() -> None:

@@ -66,20 +66,14 @@ CORES = os.cpu_count() or 1
 
 def load_pack(pack: str | None) -> Engine:
     """Load a pack by its id, or the pack that the deployment serves. Raises SetupError."""
-    from likeness.engine.packs.loading import load_engine  # noqa: PLC0415  the import of ONNX Runtime takes a second
+    from likeness.engine.packs.loading import load_engine_by  # noqa: PLC0415  the import of ONNX Runtime takes a second
 
     settings = Settings()
     chosen = PackId(pack or settings.pack)
     if pack is None and is_initialised(settings):
         with closing(open_deployment(settings)) as deployment:
             chosen = served_pack(deployment)
-    return load_engine(
-        chosen,
-        models_dir=settings.models_dir,
-        mirror=settings.models_mirror,
-        provider=settings.provider,
-        jpeg_2000=settings.jpeg2000,
-    )
+    return load_engine_by(settings, chosen)
 
 
 def calibration_of(engine: Engine) -> Calibration | None:

@@ -26,7 +26,12 @@ def photo_analysts(settings: Settings, engine: Engine, namespace: Callable[[], s
             yield actors
     elif settings.engine == "processes":
         recipe = Recipe(
-            engine.pack.id, settings.models_dir, settings.models_mirror, settings.provider, settings.jpeg2000
+            engine.pack.id,
+            settings.models_dir,
+            settings.models_mirror,
+            settings.provider,
+            settings.jpeg2000,
+            downloads=settings.egress == "all",
         )
         with PhotoProcesses(recipe, settings.workers) as processes:
             log.info("photos are analysed in %d processes", settings.workers)

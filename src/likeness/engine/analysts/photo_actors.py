@@ -55,19 +55,12 @@ class PhotoActor:
 
     def load(self, pack: PackIdentity) -> None:
         """Load a pack, if it is not loaded. Raises SetupError when it is not installed in this version."""
-        from likeness.engine.packs.loading import load_engine  # noqa: PLC0415  as above
+        from likeness.engine.packs.loading import load_engine_by  # noqa: PLC0415  as above
 
-        settings = self._settings
         with self._loading:
             if pack in self._analysts:
                 return
-            engine = load_engine(
-                id_of(pack),
-                models_dir=settings.models_dir,
-                mirror=settings.models_mirror,
-                provider=settings.provider,
-                jpeg_2000=settings.jpeg2000,
-            )
+            engine = load_engine_by(self._settings, id_of(pack))
             if engine.pack.identity != pack:
                 raise SetupError(f"a photo actor has {engine.pack.identity} in the place of {pack}")
             self._analysts[pack] = EngineHere(engine)

@@ -50,6 +50,7 @@ class Recipe:
     mirror: Path | None = None
     provider: Provider = "cpu"
     jpeg_2000: bool = False
+    downloads: bool = True
 
 
 class PhotoProcesses:
@@ -196,13 +197,7 @@ def _load(recipe: Recipe) -> Engine:
     from likeness.engine.packs.loading import load_engine  # noqa: PLC0415
 
     cv2.setNumThreads(1)
-    return load_engine(
-        recipe.pack,
-        models_dir=recipe.models_dir,
-        mirror=recipe.mirror,
-        provider=recipe.provider,
-        jpeg_2000=recipe.jpeg_2000,
-    )
+    return load_engine(**asdict(recipe))
 
 
 def main(load: Callable[[Recipe], Engine] = _load) -> None:

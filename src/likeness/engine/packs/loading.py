@@ -24,6 +24,7 @@ from likeness.engine.pipeline import PackEngine
 from likeness.engine.quality.defects import DefectFinder
 from likeness.engine.runtime import Network, Provider, multiplies_bytes_fast
 from likeness.errors import SetupError
+from likeness.settings import Settings
 
 log = logging.getLogger("likeness.engine")
 
@@ -68,6 +69,18 @@ def load_engine(
         pad_models=tuple(_pad_models(catalogue, load)),
         stored_calibration=manifest.calibration.calibration if manifest.calibration else None,
         jpeg_2000=jpeg_2000,
+    )
+
+
+def load_engine_by(settings: Settings, pack: PackId) -> Engine:
+    """Load a pack as the settings say. Raises SetupError."""
+    return load_engine(
+        pack,
+        models_dir=settings.models_dir,
+        mirror=settings.models_mirror,
+        provider=settings.provider,
+        jpeg_2000=settings.jpeg2000,
+        downloads=settings.egress == "all",
     )
 
 
