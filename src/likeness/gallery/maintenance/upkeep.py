@@ -49,7 +49,6 @@ class GalleryUpkeep(ABC):
         await asyncio.gather(self._sweep_daily(), repeat_forever(self.tidy))
 
     async def _sweep_daily(self) -> None:
-        await self.call_rolls()
         await self.sweep_photos()
         hours = 0
         while True:

@@ -115,6 +115,10 @@ class ShardedUpkeep(GalleryUpkeep):
         await self._watched.loaded.wait()
         self._loaded.set()
 
+    async def _sweep_daily(self) -> None:
+        await self.call_rolls()  # shards do not when they load; what loads galleries into memory does
+        await super()._sweep_daily()
+
     async def watch(self) -> None:
         before = ""
         while True:
