@@ -14,15 +14,18 @@ from typer.testing import CliRunner
 
 from likeness.cli.measuring.calibrate import calibrate
 from likeness.cli.measuring.evaluate import evaluate
-from likeness.cli.measuring.photos import load_pack
+from likeness.cli.measuring.photos import load_pack, open_cache
 from likeness.deployment import initialise, open_deployment
-from likeness.engine.base import Face
+from likeness.engine.base import Face, Use
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.packs.catalogue import Catalogue
 from likeness.engine.packs.identity import PackId
+from likeness.engine.policy import FacePolicy
 from likeness.errors import SetupError
 from likeness.evaluation.recognition import calibration as thresholds
 from likeness.evaluation.recognition.conditions import extract_conditions
+from likeness.evaluation.recognition.outcomes import FailureToAcquire
+from likeness.evaluation.recognition.template_cache import TemplateCache
 from likeness.evaluation.recognition.treatments import AS_IT_IS, TREATMENTS
 from likeness.gallery.served_pack import load_served_engine
 from likeness.settings import Settings
@@ -154,6 +157,22 @@ def test_the_cache_spares_the_work(faces: Path, tmp_path: Path, monkeypatch: pyt
         == (first.splitlines()[1:-1])
     )
     assert (tmp_path / "1.json").read_text() == (tmp_path / "2.json").read_text()
+
+
+def test_refusals_of_jpeg_2000_are_forgotten_once_it_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cache() -> TemplateCache:
+        opened = open_cache(FakeEngine(), tmp_path, Use.PROBE, FacePolicy.LARGEST)
+        assert opened is not None
+        return opened
+
+    refusing = cache()
+    refusing.put(b"a photo", FailureToAcquire("UNSUPPORTED_MEDIA_TYPE"))
+    refusing.save()
+    assert cache().get(b"a photo") is not None
+    monkeypatch.setenv("LIKENESS_JPEG2000", "true")
+    assert cache().get(b"a photo") is None
 
 
 def test_calibrate_asks_for_enough_people_before_the_work(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,7 +153,8 @@ def open_cache(engine: Engine, folder: Path | None, use: Use, policy: FacePolicy
 
 def _binding(engine: Engine, use: Use, policy: FacePolicy) -> str:
     """Name all that a photo's outcome depends on, except the pack's name and version."""
-    recipe = ""
+    settings, recipe = Settings(), ""
     with contextlib.suppress(SetupError):  # the fake pack has no manifest
-        recipe = repr(replace(Catalogue(Settings().models_dir).get(engine.pack.id), calibration=None))
-    return "\n".join((__version__, recipe, repr(quality.RULES), use, policy))
+        recipe = repr(replace(Catalogue(settings.models_dir).get(engine.pack.id), calibration=None))
+    formats = f"JPEG 2000: {settings.jpeg2000}"
+    return "\n".join((__version__, recipe, repr(quality.RULES), use, policy, formats))
