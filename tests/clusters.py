@@ -50,6 +50,21 @@ def add_node(cluster: Any, environment: Mapping[str, str]) -> None:
         cluster.add_node(**NODE)
 
 
+def actor_processes(kind: str) -> list[int]:
+    """Give the ids of the processes that are actors of a class, on the nodes that this process started."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            title = (process / "cmdline").read_bytes()
+            if title.startswith(f"ray::{kind}".encode()) and _parent(_parent(int(process.name))) == os.getpid():
+                found.append(int(process.name))
+    return sorted(found)
+
+
+def _parent(process: int) -> int:
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 @contextlib.contextmanager
 def _environment(more: Mapping[str, str]) -> Iterator[None]:
     before = dict(os.environ)

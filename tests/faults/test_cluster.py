@@ -11,16 +11,15 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from clusters import ALONE, NODE, SharedServers, add_node, shared_servers
+from clusters import ALONE, NODE, SharedServers, actor_processes, add_node, shared_servers
 from faults.cluster import Load, Tenancy, insert, new_tenancy, rush
 from faults.ledger import Fate, check_promises, images
 from likeness.deployment import open_deployment
@@ -69,14 +68,7 @@ class Victim:
 
     def shard_pids(self) -> list[int]:
         """Give the processes of all shards."""
-        setting = f"LIKENESS_DATABASE_URL={self.database_url}".encode()
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                is_shard = (process / "cmdline").read_bytes().startswith(b"ray::ShardActor")
-                if is_shard and setting in (process / "environ").read_bytes().split(b"\0"):
-                    found.append(int(process.name))
-        return found
+        return actor_processes("ShardActor")
 
     def silent_changes(self) -> set[tuple[int, datetime]]:
         """Give the changes of the database that their process began, and about which it has said nothing since.

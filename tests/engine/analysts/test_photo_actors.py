@@ -1,6 +1,5 @@
 """Photo actors on a real Ray cluster: they give what threads give, and one that ends loses no photo."""
 
-import contextlib
 import json
 import os
 import signal
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 
 from analysed_faces import REFUSED, demand_engines_answers, demand_engines_refusal
-from clusters import ALONE, ray_nodes
+from clusters import ALONE, actor_processes, ray_nodes
 from likeness.engine.base import Use
 from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.packs.identity import PackIdentity
@@ -60,12 +59,7 @@ def actors(cluster: Any) -> Iterator["PhotoActors"]:
 
 def processes() -> list[int]:
     """Give the ids of the processes that are photo actors, not of their threads."""
-    found = []
-    for each in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if each.read_bytes().startswith(b"ray::PhotoActor"):
-                found.append(int(each.parent.name))
-    return sorted(found)
+    return actor_processes("PhotoActor")
 
 
 def test_a_face_comes_back_bit_for_bit(actors: "PhotoActors") -> None:
