@@ -1,16 +1,18 @@
 """Counts survive a database that refuses for a while, and end after their time."""
 
 import asyncio
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from likeness.deployment import Deployment, initialise, open_deployment
 from likeness.errors import ServiceUnavailable
 from likeness.kit.clock import MovableClock
-from likeness.usage import counting
+from likeness.usage import counting, repository
 from likeness.usage.counting import HOUR_SECONDS, KEPT_HOURS, Usage, UsageKind
 from servers import test_settings
 
@@ -58,6 +60,50 @@ def test_what_the_database_refuses_is_kept(tmp_path: Path, monkeypatch: pytest.M
                 asyncio.run(usage.flush())
             asyncio.run(usage.stop())
         assert found(usage, tenant) == {(1000, "5"): (3, 0)}
+
+
+def test_a_fault_does_not_end_the_counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "FLUSH_SECONDS", 0)
+    deployment, clock = opened(tmp_path)
+    add_usage, faults = repository.add_usage, [IntegrityError("INSERT", {}, Exception("foreign key"))]
+
+    def fail_once(*arguments: Any) -> None:
+        if faults:
+            raise faults.pop()
+        add_usage(*arguments)
+        written.set()
+
+    async def keep() -> None:
+        keeping = asyncio.create_task(usage.keep())
+        await asyncio.to_thread(written.wait, 30)
+        keeping.cancel()
+
+    with closing(deployment):
+        tenant, written = deployment.tenants.create("acme").id, threading.Event()
+        usage = Usage(deployment.database, clock)
+        usage.note(tenant, UsageKind.LEVEL, "5")
+        with monkeypatch.context() as patched:
+            patched.setattr(repository, "add_usage", fail_once)
+            asyncio.run(keep())
+        assert not faults
+        assert found(usage, tenant) == {(1000, "5"): (1, 0)}
+
+
+def test_what_is_written_is_not_counted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployment, clock = opened(tmp_path)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ServiceUnavailable("no")
+
+    with closing(deployment):
+        tenant = deployment.tenants.create("acme").id
+        usage = Usage(deployment.database, clock)
+        usage.note(tenant, UsageKind.LEVEL, "5")
+        with monkeypatch.context() as patched:
+            patched.setattr(repository, "remove_usage", refuse)
+            with pytest.raises(ServiceUnavailable):
+                asyncio.run(usage.flush())
+        assert found(usage, tenant) == {(1000, "5"): (1, 0)}
 
 
 def test_counts_end_and_an_erased_tenants_are_dropped(tmp_path: Path) -> None:

@@ -91,6 +91,8 @@ class Usage:
                 await self.flush()
             except LikenessError as error:
                 log.warning("the usage could not be written, and is tried again: %s", error)
+            except Exception:
+                log.exception("the usage could not be written, and is tried again")
 
     async def stop(self) -> None:
         """Write the last counts. What the database refuses now is lost."""
@@ -98,7 +100,7 @@ class Usage:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what was counted. Raises ServiceUnavailable, and then keeps the counts."""
+        """Write what was counted. Raises ServiceUnavailable, and the database's errors; then keeps the counts."""
         with self._lock:
             taken, self._sums = self._sums, defaultdict(_Sum)
         hour = int(self._clock.now() // HOUR_SECONDS)
@@ -106,16 +108,16 @@ class Usage:
         try:
             if rows:
                 await self._database.write(lambda c: repository.add_usage(c, rows))
-            if hour != self._trimmed_hour:
-                await self._database.write(lambda c: repository.remove_usage(c, before=hour - KEPT_HOURS))
-                self._trimmed_hour = hour
-        except LikenessError:
+        except Exception:  # also when another server erases a tenant just then
             with self._lock:
                 for key, each in taken.items():
                     found = self._sums[key]
                     found.count += each.count
                     found.seconds += each.seconds
             raise
+        if hour != self._trimmed_hour:
+            await self._database.write(lambda c: repository.remove_usage(c, before=hour - KEPT_HOURS))
+            self._trimmed_hour = hour
 
     async def of_tenant(self, tenant_id: str, *, hours: int) -> list[tuple[UsageKey, Amount]]:
         """Give a tenant's counts of the last hours, the present one included, the oldest first."""
