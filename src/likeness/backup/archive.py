@@ -8,7 +8,7 @@ import hashlib
 import io
 import os
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import IO, Protocol, TypeAlias, cast
@@ -55,6 +55,25 @@ class Readable(Protocol):
     """What can be read."""
 
     def read(self, size: int = -1, /) -> bytes: ...
+
+
+class Counted(io.RawIOBase):
+    """Reads another stream, and tells how many MiB were read."""
+
+    def __init__(self, stream: Readable, advance: Callable[[int], None]) -> None:
+        self._stream = stream
+        self._advance = advance
+        self._rest = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+        piece = self._stream.read(len(buffer))
+        buffer[: len(piece)] = piece
+        whole, self._rest = divmod(self._rest + len(piece), PIECE_BYTES)
+        self._advance(whole)
+        return len(piece)
 
 
 class ArchiveWriter:

@@ -31,6 +31,7 @@ from likeness.backup.archive import (
     PIECE_BYTES,
     STATEMENT,
     ArchiveWriter,
+    Counted,
     Recipient,
     encrypting,
 )
@@ -122,7 +123,7 @@ class Creation:
         size = file.stat().st_size
         advance = stage("encrypting the database, in MiB", size // PIECE_BYTES)
         with file.open("rb") as content:
-            writer.add(DATABASE, _Counted(content, advance), size)
+            writer.add(DATABASE, Counted(content, advance), size)
         asyncio.run(self._write_photos(writer, copy, report, stage("copying photos", photos)))
         claims = {
             "id": backup_id,
@@ -200,16 +201,3 @@ def _newest_keys(connection: Connection) -> dict[str, int]:
 def _is_named(connection: Connection, image_id: str) -> bool:
     named = select(gallery_entries.c.key).where(gallery_entries.c.image_id == image_id)
     return connection.execute(named.limit(1)).first() is not None
-
-
-class _Counted:
-    def __init__(self, stream: IO[bytes], advance: Callable[[int], None]) -> None:
-        self._stream = stream
-        self._advance = advance
-        self._rest = 0
-
-    def read(self, size: int = -1) -> bytes:
-        piece = self._stream.read(size)
-        whole, self._rest = divmod(self._rest + len(piece), PIECE_BYTES)
-        self._advance(whole)
-        return piece

@@ -7,7 +7,7 @@ it. The database waits in a folder of its own until its audit trail is checked.
 import asyncio
 import io
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from likeness.audit.actor import ACTOR, OPERATOR
 from likeness.audit.seals import KEPT_NAME, SealPlace
 from likeness.audit.trail import note
 from likeness.audit.verification import TrailCheck
-from likeness.backup.archive import DATABASE, KEY, PIECE_BYTES, Identity
+from likeness.backup.archive import DATABASE, KEY, PIECE_BYTES, Counted, Identity
 from likeness.backup.reading import BackupReading, Contents
 from likeness.deployment import key_provider, open_deployment
 from likeness.errors import SetupError
@@ -90,7 +90,7 @@ class Restoration:
                 raise SetupError(f"there is a database at {target.database_file}: restore into an empty data folder")
             objects = stack.enter_context(closing(open_objects(target.images_address)))
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=target.data_dir)))
-            counted = io.BufferedReader(_Counted(source, stage("reading the backup, in MiB", size // PIECE_BYTES + 1)))
+            counted = io.BufferedReader(Counted(source, stage("reading the backup, in MiB", size // PIECE_BYTES + 1)))
             read = BackupReading(self.identities, target.master_key_file, objects, _provider(target))
             try:
                 contents = asyncio.run(read.run(counted, folder / DATABASE))
@@ -190,25 +190,6 @@ async def _finish(objects: Objects, mark: bytes | None) -> None:
     if mark is not None:
         await objects.replace("", MARK, mark)
     await objects.delete("", MOVE_MARK)
-
-
-class _Counted(io.RawIOBase):
-    """Tells how many MiB were read."""
-
-    def __init__(self, stream: IO[bytes], advance: Callable[[int], None]) -> None:
-        self._stream = stream
-        self._advance = advance
-        self._rest = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
-        piece = self._stream.read(len(buffer))
-        buffer[: len(piece)] = piece
-        whole, self._rest = divmod(self._rest + len(piece), PIECE_BYTES)
-        self._advance(whole)
-        return len(piece)
 
 
 def _provider(target: Settings) -> KeyProvider | None:
