@@ -8,7 +8,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 from typer.testing import CliRunner
 
 from kit.key_providers.simulated_vault import TOKEN, SimulatedVault, simulated_vault
@@ -40,12 +39,10 @@ def hsm_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def kms(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    with mock_aws():
-        yield str(boto3.client("kms").create_key()["KeyMetadata"]["KeyId"])
+def kms(monkeypatch: pytest.MonkeyPatch, s3: str) -> str:
+    """Make a key in KMS of the server that has S3 too: ``mock_aws`` empties every service of its process."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    return str(boto3.client("kms", endpoint_url=s3).create_key()["KeyMetadata"]["KeyId"])
 
 
 @pytest.fixture(params=["env", "vault", "aws-kms", "pkcs11"])
