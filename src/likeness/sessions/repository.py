@@ -89,10 +89,13 @@ def find_sessions(connection: Connection, ids: Collection[str]) -> dict[str, Ses
 
 
 def newest_sessions(connection: Connection, tenant_id: str, *, most: int) -> list[SessionRow]:
-    """Give a tenant's sessions, the newest first, also those that have ended. At most ``most``."""
+    """Give a tenant's sessions, the newest first, also those that have ended, but not those that were altered.
+
+    At most ``most``.
+    """
     order = face_sessions.c.created_at.desc(), face_sessions.c.id
     query = select(*_COLUMNS).where(face_sessions.c.tenant_id == tenant_id).order_by(*order).limit(most)
-    return [SessionRow(*row) for row in connection.execute(query)]
+    return _authentic(connection, connection.execute(query))
 
 
 def begin_attempt(

@@ -22,7 +22,7 @@ from likeness.errors import NotFound, ServiceUnavailable, SetupError, Unauthoriz
 from likeness.gallery.composition import ComposedGallery
 from likeness.gallery.enrolment import EnrolmentRequest
 from likeness.gallery.repository import GalleryRepository
-from likeness.sessions.repository import SessionRow, add_session, end_session, find_session
+from likeness.sessions.repository import SessionRow, add_session, end_session, find_session, newest_sessions
 from likeness.sessions.states import SessionState
 from likeness.store.authentic.roll import read_rolls
 from likeness.store.authentic.rows import COVERED
@@ -376,10 +376,12 @@ def test_an_altered_session_is_as_good_as_none(bank: Bank) -> None:
             with bank.stolen() as connection:
                 connection.execute(update(face_sessions).values(altered))
             assert deployment.database.read_now(lambda c: find_session(c, "s")) is None
+            assert deployment.database.read_now(lambda c: newest_sessions(c, tenant.id, most=9)) == []
             assert not deployment.database.write_now(lambda c: end_session(c, "s", SessionState.SUCCEEDED))
             with bank.stolen() as connection:
                 connection.execute(update(face_sessions).values({name: getattr(row, name) for name in altered}))
             assert deployment.database.read_now(lambda c: find_session(c, "s"))
+            assert len(deployment.database.read_now(lambda c: newest_sessions(c, tenant.id, most=9))) == 1
 
 
 def test_rows_of_an_older_version_are_taken_as_they_are_once(bank: Bank) -> None:
