@@ -5,12 +5,11 @@ The attempts are simulated, so the rates do not describe real people, cameras an
 Attempts are independent and drawn from a seed, so a run can be repeated and continued.
 """
 
+import contextlib
 import random
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -19,6 +18,7 @@ import numpy as np
 from likeness.engine.base import Engine
 from likeness.errors import LikenessError, SetupError
 from likeness.evaluation.liveness.photos import photos_in
+from likeness.evaluation.liveness.processes import in_processes
 from likeness.evaluation.liveness.rates import PresentationOutcome, PresentationRates, tally
 from likeness.evaluation.liveness.recordings.recorder import RecordedCheck
 from likeness.evaluation.liveness.recordings.recording import BONA_FIDE, Label, RecordingFolder
@@ -62,14 +62,9 @@ def simulate_all(
     """
     jobs = [(kind, index) for index in range(attempts) for kind in kinds]
     found: dict[str, list[PresentationOutcome]] = {kind: [] for kind in kinds}
-    with ProcessPoolExecutor(workers, get_context("spawn"), _open_worker, (load, plan)) as pool:
-        waiting = {pool.submit(_work, kind, index): kind for kind, index in jobs}
-        try:
-            for done in as_completed(waiting):
-                found[waiting[done]].append(done.result())
-                on_done()
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        for (kind, _), outcome in in_processes(partial(_prepare, load, plan), jobs, workers=workers, on_done=on_done):
+            found[kind].append(outcome)
     return tuple(tally(kind, found[kind], bona_fide=kind == LIVE) for kind in kinds)
 
 
@@ -140,17 +135,6 @@ def _portrait(engine: Engine, path: Path, chance: np.random.Generator) -> Portra
     return Portrait.from_photo(photo, points, chance)
 
 
-_worker: tuple[Engine, Plan] | None = None
-"""The engine and plan of a worker process, set once at its start."""
-
-
-def _open_worker(load: LoadEngine, plan: Plan) -> None:
-    global _worker  # noqa: PLW0603 - a process pool has no other way to give state to its workers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process stops its workers after their attempts
-    cv2.setNumThreads(1)
-    _worker = load(), plan
-
-
-def _work(kind: str, index: int) -> PresentationOutcome:
-    assert _worker is not None
-    return simulate(*_worker, kind, index)
+def _prepare(load: LoadEngine, plan: Plan) -> Callable[[tuple[str, int]], PresentationOutcome]:
+    engine = load()
+    return lambda job: simulate(engine, plan, *job)

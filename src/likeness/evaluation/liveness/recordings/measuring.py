@@ -1,18 +1,15 @@
 """The measurement of a folder of recordings: its error rates as ISO/IEC 30107-3 reports them."""
 
-import signal
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import cv2
 
 from likeness import __version__
 from likeness.engine.base import Engine
 from likeness.errors import SetupError
+from likeness.evaluation.liveness.processes import in_processes
 from likeness.evaluation.liveness.rates import PresentationRates, tally
 from likeness.evaluation.liveness.recordings.operating import (
     LivenessPoint,
@@ -43,16 +40,7 @@ def replay_all(job: RecordingsJob, *, workers: int, on_done: Callable[[], None])
     Raises SetupError if a recording does not open.
     """
     files = job.folder.files()
-    found: dict[Path, ReplayedAttempt] = {}
-    with ProcessPoolExecutor(min(workers, len(files)), get_context("spawn"), _open_worker, (job,)) as pool:
-        waiting = {pool.submit(_work, path): path for path in files}
-        try:
-            for done in as_completed(waiting):
-                found[waiting[done]] = done.result()
-                on_done()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    found = dict(in_processes(partial(_prepare, job), files, workers=min(workers, len(files)), on_done=on_done))
     return tuple(found[path] for path in files)
 
 
@@ -132,18 +120,6 @@ def _shortfall(rates: Sequence[PresentationRates]) -> list[str]:
     return lacking
 
 
-_worker: tuple[Engine, RecordingsJob] | None = None
-"""The engine and the job of a worker process, set once at its start."""
-
-
-def _open_worker(job: RecordingsJob) -> None:
-    global _worker  # noqa: PLW0603 - a process pool has no other way to give state to its workers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-    _worker = job.load(), job
-
-
-def _work(path: Path) -> ReplayedAttempt:
-    assert _worker is not None
-    engine, job = _worker
-    return replay(engine, job.folder.read(path), job.thresholds)
+def _prepare(job: RecordingsJob) -> Callable[[Path], ReplayedAttempt]:
+    engine = job.load()
+    return lambda path: replay(engine, job.folder.read(path), job.thresholds)
