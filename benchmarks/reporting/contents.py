@@ -41,6 +41,7 @@ BENCHMARKS = (
         QUICK,
         None,
     ),
+    Benchmark("loading", "Loading", "A start with a large gallery: in one server, and in four shards.", QUICK, None),
     Benchmark(
         "sessions", "Face sessions", "Sessions at once over real sockets, with the frames of a simulated person."
     ),
