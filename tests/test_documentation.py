@@ -1,5 +1,6 @@
 """The documentation agrees with the code."""
 
+import json
 import re
 import subprocess
 import sys
@@ -92,19 +93,38 @@ def test_the_time_between_two_calls_is_the_described_one() -> None:
     assert Settings().keep_alive_seconds >= 75
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        REPOSITORY / "README.md",
-        REPOSITORY / "clients" / "python" / "README.md",
-        *sorted((REPOSITORY / "docs").glob("*.md")),
-    ],
-    ids=lambda page: str(page.relative_to(REPOSITORY)),
-)
+PAGES = [
+    REPOSITORY / "README.md",
+    REPOSITORY / "clients" / "python" / "README.md",
+    *sorted((REPOSITORY / "docs").glob("*.md")),
+]
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+
+
+@each_page
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
-        if "://" not in target:
-            assert (page.parent / target).exists(), target
+    for target, heading in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", page.read_text()):
+        if "://" in target:
+            continue
+        file = page.parent / target if target else page
+        assert file.exists(), target
+        assert not heading or heading in headings_of(file), f"{target}#{heading}"
+
+
+def headings_of(page: Path) -> set[str]:
+    """Give the names that links have for a page's headings."""
+    words = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in words}
+
+
+@each_page
+def test_every_call_that_is_named_is_there(page: Path) -> None:
+    paths = json.loads((REPOSITORY / "docs" / "openapi.json").read_text())["paths"]
+    there = {(method.upper(), re.sub(r"\{\w+\}", "{}", path)) for path, calls in paths.items() for method in calls}
+    there |= {("GET", "/openapi.json"), ("GET", "/docs")}
+    text = page.read_text()
+    for method, path in re.findall(r"`(GET|POST|PUT|DELETE|PATCH) (/[^`?\s]*)", text):
+        assert (method, re.sub(r"\{\w+\}", "{}", path)) in there, f"{method} {path}"
 
 
 PLAIN = re.compile(r"\b(?:whoever|see to it that|nobody's|he|his|him|himself)\b", re.IGNORECASE)
