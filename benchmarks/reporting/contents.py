@@ -21,6 +21,11 @@ BENCHMARKS = (
         "engine", "Recognition", "From the bytes of a photo to a template, on one thread, beside other pipelines."
     ),
     Benchmark("photos", "Costly photos", "The photos that take the most time, beside a portrait of the same size."),
+    Benchmark(
+        "photos_per_person",
+        "Several photos of a person",
+        "Whether the levels keep their promise with two and four photos of an enrolled person.",
+    ),
     Benchmark("portraits", "Portraits of documents", "Those of chips in JPEG 2000, and those of simulated ID cards."),
     Benchmark(
         "search",
