@@ -32,10 +32,11 @@ test-shards: ## run the tests of the calls with galleries in shards; needs Postg
 cov: ## run the tests as `make test` and `make test-shards` do, and print their branch coverage
 	@$(UV) sync --quiet --locked --all-extras --group test --group deploy
 	@$(UV) run --no-sync coverage erase
-	@$(UV) run --no-sync coverage run -m pytest -n 2 --dist loadgroup -q -m "not long"
-	@LIKENESS_TEST_GALLERY=ray $(UV) run --no-sync coverage run -m pytest -q -m "not long" $(SHARD_TESTS)
-	@$(UV) run --no-sync coverage combine --quiet
-	@$(UV) run --no-sync coverage report
+	@failed=0; \
+	$(UV) run --no-sync coverage run -m pytest -n 2 --dist loadgroup -q -m "not long" || failed=1; \
+	LIKENESS_TEST_GALLERY=ray $(UV) run --no-sync coverage run -m pytest -q -m "not long" $(SHARD_TESTS) || failed=1; \
+	$(UV) run --no-sync coverage combine --quiet && $(UV) run --no-sync coverage report || failed=1; \
+	exit $$failed
 
 fuzz: ## fuzz decoders, forms, JSON, socket messages and the native scan; SECONDS=600, ARGS names targets; needs clang
 	@$(UV) sync --quiet --locked --all-extras --group test --group fuzz
