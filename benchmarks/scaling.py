@@ -40,7 +40,8 @@ from likeness.engine.base import Face, Use
 from likeness.engine.fake import FAKES, FakeEngine, fake_photo
 from likeness.engine.packs.identity import ModelPack, PackId
 from likeness.engine.policy import FacePolicy
-from likeness.gallery.repository import BLOCK_SPAN, GalleryPacks, GalleryRepository, NewEntry
+from likeness.gallery.entries.entry import NewEntry
+from likeness.gallery.repository import BLOCK_SPAN, GalleryPacks, GalleryRepository
 from likeness.gallery.templates.blocks import seal_span
 from likeness.gallery.templates.sealing import seal_template
 from likeness.index.exact import ExactIndex

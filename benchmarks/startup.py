@@ -27,7 +27,8 @@ from likeness.engine.fake import FakeEngine
 from likeness.engine.packs.identity import ModelPack, PackId
 from likeness.engine.workers import FaceWorkers
 from likeness.gallery.composition import compose_gallery
-from likeness.gallery.repository import GalleryPacks, GalleryRepository, NewEntry
+from likeness.gallery.entries.entry import NewEntry
+from likeness.gallery.repository import GalleryPacks, GalleryRepository
 from likeness.gallery.templates.sealing import seal_template
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.ids import new_id

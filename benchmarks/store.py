@@ -26,9 +26,10 @@ from likeness.deployment import Deployment, initialise, open_deployment
 from likeness.engine.fake import FakeEngine
 from likeness.engine.packs.identity import ModelPack, PackId
 from likeness.engine.workers import FaceWorkers
+from likeness.gallery.entries.entry import NewEntry
 from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.packs import Packs
-from likeness.gallery.repository import BLOCK_SPAN, GalleryPacks, GalleryRepository, NewEntry
+from likeness.gallery.repository import BLOCK_SPAN, GalleryPacks, GalleryRepository
 from likeness.gallery.templates.blocks import seal_span
 from likeness.gallery.templates.sealing import seal_template
 from likeness.index.base import Index

@@ -37,7 +37,8 @@ def test_the_export_has_everything_about_the_person(
 ) -> None:
     with calling(own_server) as api:
         headers = {"Idempotency-Key": "once"}
-        reply = api.insert(ALICE, externalId="alice", metadata={"city": "Köln"}, headers=headers).json()
+        grounds = {"consentReference": "consent-7", "purpose": "opening an account"}
+        reply = api.insert(ALICE, externalId="alice", metadata={"city": "Köln"}, headers=headers, **grounds).json()
         entry = reply["oneToNVerificationId"]
         other = api.insert(OTHER, externalId="bob", metadata={"city": "Bonn"}).json()["oneToNVerificationId"]
         webhooks = Webhooks(own_server.deployment.database, own_server.deployment.clock, private_addresses=False)
@@ -53,6 +54,7 @@ def test_the_export_has_everything_about_the_person(
         found = json.loads((folder / "person.json").read_text())
         assert (found["oneToNVerificationId"], found["externalId"]) == (entry, "alice")
         assert found["metadata"] == {"city": "Köln"}
+        assert {name: found[name] for name in grounds} == grounds
         (template,) = found["templates"]
         numbers = np.frombuffer(base64.b64decode(template["float32"]), "<f4")
         engine = FakeEngine()

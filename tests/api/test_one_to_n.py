@@ -39,6 +39,46 @@ def test_an_enrolled_person_is_found_and_a_stranger_is_not(api: Api) -> None:
     assert (stranger.json()["oneToNVerificationId"], stranger.json()["oneToNVerificationMatch"]) == (None, False)
 
 
+@pytest.mark.parametrize("call", ["insert", "search"])
+def test_an_entry_keeps_the_consent_and_the_purpose_of_the_call_that_enrols(api: Api, call: str) -> None:
+    grounds = {"consentReference": "consent-7", "purpose": "فتح حساب"}
+    if call == "insert":
+        entry = enrol(api, 1, **grounds)
+    else:
+        entry = api.search(fake_photo(1), insert=True, **grounds).json()["oneToNVerificationId"]
+        again = api.search(fake_photo(1), insert=True, purpose="another").json()
+        assert again["oneToNVerificationId"] == entry
+    (listed,) = api.call("GET", ROOT).json()["entries"]
+    assert {name: listed[name] for name in grounds} == grounds
+    assert api.call("GET", f"{ROOT}/{entry}").json() == listed
+    bare = api.call("GET", f"{ROOT}/{enrol(api, 2)}").json()
+    assert (bare["consentReference"], bare["purpose"]) == (None, None)
+
+
+@pytest.mark.parametrize("member", ["consentReference", "purpose"])
+@pytest.mark.parametrize("text", ["", "x" * 257, "line\nfeed", "bell\a", "\u202eturned", 7])
+def test_a_consent_or_a_purpose_that_is_no_plain_short_text_is_refused(api: Api, member: str, text: object) -> None:
+    photo = fake_photo(1)
+    given: dict[str, Any] = {member: text}
+    for reply in (
+        api.insert(photo, **given),
+        api.search(photo, insert=True, **given),
+        api.open_session(photo, **given),
+    ):
+        assert (reply.status_code, reply.json()["error"]) == (400, "INVALID_INPUT")
+        assert member in reply.json()["message"]
+    assert api.call("GET", ROOT).json()["entries"] == []
+
+
+def test_a_repeated_insert_must_have_the_same_consent(api: Api) -> None:
+    headers = {"Idempotency-Key": "once"}
+    first, again, other = (
+        api.insert(fake_photo(1), consentReference=consent, headers=headers) for consent in ("a", "a", "b")
+    )
+    assert first.json() == again.json()
+    assert (other.status_code, other.json()["error"]) == (409, "CONFLICT")
+
+
 def test_an_empty_gallery_finds_nobody(api: Api) -> None:
     body = api.search(fake_photo(1)).json()
     assert (body["oneToNVerificationId"], body["oneToNVerificationMatch"], body["score"]) == (None, False, None)

@@ -73,17 +73,21 @@ def test_a_photo_is_bytes_or_a_path_or_a_file(client: Client, tmp_path: Path) ->
 
 
 def test_the_gallery_is_filled_searched_and_emptied(client: Client) -> None:
-    entry_id = client.insert(ALICE, external_id="customer/1", metadata={"branch": "Bern"})
+    grounds = {"consent_reference": "consent-7", "purpose": "opening an account"}
+    entry_id = client.insert(ALICE, external_id="customer/1", metadata={"branch": "Bern"}, **grounds)
     found = client.search(ALICE, candidates=2)
     assert found
     assert found.one_to_n_verification_id == entry_id
     assert [each.external_id for each in found.candidates] == ["customer/1"]
     assert not client.search(BOB)
-    new = client.search(BOB, insert=True)
+    new = client.search(BOB, insert=True, purpose="access")
     assert not new
     assert {each.one_to_n_verification_id for each in client.entries()} == {entry_id, new.one_to_n_verification_id}
     (entry,) = client.entries(external_id="customer/1")
     assert (entry.metadata, entry.image_stored) == ({"branch": "Bern"}, True)
+    assert (entry.consent_reference, entry.purpose) == ("consent-7", "opening an account")
+    assert new.one_to_n_verification_id
+    assert client.entry(new.one_to_n_verification_id).purpose == "access"
     client.delete_image(entry_id)
     assert client.entry(entry_id).image_stored is False
     client.erase(entry_id)
@@ -128,7 +132,7 @@ def test_a_refusal_says_what_and_why(client: Client, api: Api) -> None:
 def test_the_result_of_a_session_is_verified(own_server: Server) -> None:
     own_server.clock.move(time.time() - own_server.clock.now())
     with calling(own_server) as api, Client(own_server.url, api.client_id, api.client_secret) as client:
-        session = client.open_session(ALICE, nonce="order-17", max_attempts=2, redirect_url="https://shop.example/back")
+        session = client.open_session(ALICE, nonce="order-17", max_attempts=2, purpose="access")
         assert session.capture_url.startswith(f"{own_server.url}/capture/")
         with pytest.raises(NotFound, match="not ended"):
             client.result(session.session_id)
@@ -137,6 +141,7 @@ def test_the_result_of_a_session_is_verified(own_server: Server) -> None:
         result = client.verify_result(jws, session_id=session.session_id, nonce="order-17")
         assert result
         assert (result.match_level, result.error, result.claims["data"]["nonce"]) == (5, None, "order-17")
+        assert result.claims["data"]["purpose"] == "access"
         assert client.audit_image(result).startswith(b"\xff\xd8")
         failed = client.open_session(ALICE)
         end(own_server, failed.session_id, failure())

@@ -179,7 +179,8 @@ def test_two_photos_are_compared(api: Api) -> None:
 
 
 def test_the_gallery_is_searched_read_and_emptied(api: Api) -> None:
-    entry = api.insert(ALICE, externalId="customer-1").json()["oneToNVerificationId"]
+    grounds: dict[str, Any] = {"consentReference": "consent-7", "purpose": "opening an account"}
+    entry = api.insert(ALICE, externalId="customer-1", **grounds).json()["oneToNVerificationId"]
     for person in range(10, 13):
         api.insert(fake_photo(person))
     with visiting(api, Role.ADMINISTRATOR) as guest:
@@ -190,6 +191,8 @@ def test_the_gallery_is_searched_read_and_emptied(api: Api) -> None:
         assert found.count('<li class="here">') == 1
         assert "These are candidates" in found
         assert "Not found" in guest.post("/console/gallery/search", files=photos(BOB)).text
+        page = guest.get(f"/console/gallery/{entry}").text
+        assert all(text in page for text in grounds.values())
         shown = guest.get(f"/console/gallery/{entry}/photo")
         assert (shown.content, shown.headers["content-type"]) == (ALICE, "image/jpeg")
         assert guest.post(f"/console/gallery/{entry}/delete-photo").status_code == 303

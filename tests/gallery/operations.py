@@ -9,8 +9,9 @@ from sqlalchemy import Connection, insert, select
 
 from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import ServiceUnavailable
+from likeness.gallery.entries.entry import NewEntry
 from likeness.gallery.reindex.repository import ReindexRepository
-from likeness.gallery.repository import GalleryPacks, GalleryRepository, NewEntry
+from likeness.gallery.repository import GalleryPacks, GalleryRepository
 from likeness.kit.ids import new_id
 from likeness.store.database import Database
 from likeness.store.tables import galleries, gallery_entries, gallery_templates, tenants

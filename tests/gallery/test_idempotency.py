@@ -116,7 +116,7 @@ def test_a_callers_key_is_never_taken_for_an_occasion(own_server: Server) -> Non
 def test_a_stored_digest_tells_nobody_without_the_key_which_photo_was_sent(own_server: Server) -> None:
     photo = fake_photo(1, size=(160, 120))
     with calling(own_server) as first, calling(own_server) as second:
-        digests = [Repeatable.call(api.tenant, "key", photo, None, {}).digests[0] for api in (first, second)]
+        digests = [Repeatable.call(api.tenant, "key", photo, [None, {}]).digests[0] for api in (first, second)]
         assert insert_under(first, "key") == insert_under(first, "key")
         reply = first.insert(photo, headers={"Idempotency-Key": "key"}, externalId="other")
         assert reply.status_code == 409

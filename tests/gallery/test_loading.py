@@ -12,9 +12,10 @@ from sqlalchemy import event
 from composition import composed
 from likeness.deployment import Deployment
 from likeness.engine.packs.identity import PackIdentity
+from likeness.gallery.entries.entry import NewEntry
 from likeness.gallery.memory.galleries import LoadedGalleries
 from likeness.gallery.memory.gallery import Gallery
-from likeness.gallery.repository import GalleryPacks, GalleryRepository, NewEntry
+from likeness.gallery.repository import GalleryPacks, GalleryRepository
 from likeness.gallery.templates.sealing import seal_template
 from likeness.kit.ids import new_id
 from likeness.tenants.service import Tenant

@@ -8,9 +8,10 @@ import pytest
 
 from likeness.deployment import Deployment, initialise, open_deployment
 from likeness.errors import ServiceUnavailable
+from likeness.gallery.entries.entry import NewEntry
 from likeness.gallery.maintenance.photo_rows import photos_to_delete
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.repository import GalleryRepository, NewEntry
+from likeness.gallery.repository import GalleryRepository
 from likeness.store.images import ImageStore
 from servers import test_settings
 

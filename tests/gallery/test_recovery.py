@@ -73,18 +73,18 @@ def test_nobody_is_enrolled_twice_while_a_commit_is_missing_from_memory(
         await gallery.upkeep.load()
         await gallery.service.insert(tenant, picture(9))
         held = Held(monkeypatch, ImageStore, "put")
-        second = asyncio.create_task(gallery.service.search(tenant, picture(1), insert=True))
+        second = asyncio.create_task(gallery.service.search(tenant, picture(1), enrolment=EnrolmentRequest()))
         await held.reached.wait()  # it has searched and found no entry
         memory = gallery.galleries.gallery(tenant.id)
         with monkeypatch.context() as patched:
             patched.setattr(memory, "add", fails)
-            await gallery.service.search(tenant, picture(1), insert=True)
+            await gallery.service.search(tenant, picture(1), enrolment=EnrolmentRequest())
         held.go.set()
         with pytest.raises(ServiceUnavailable, match="loaded again"):
             await second
         assert entries(deployment, tenant) == 2
         await gallery.upkeep.catch_up()
-        assert (await gallery.service.search(tenant, picture(1), insert=True)).found
+        assert (await gallery.service.search(tenant, picture(1), enrolment=EnrolmentRequest())).found
 
     with composed(tmp_path) as (deployment, gallery):
         tenant = deployment.tenants.create("tenant")

@@ -13,8 +13,9 @@ from composition import composed
 from likeness.deployment import Deployment
 from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import ServiceUnavailable
+from likeness.gallery.entries.entry import NewEntry
 from likeness.gallery.memory.galleries import LoadedGalleries
-from likeness.gallery.repository import GalleryPacks, GalleryRepository, NewEntry
+from likeness.gallery.repository import GalleryPacks, GalleryRepository
 from likeness.gallery.templates.sealing import seal_template
 from likeness.index.exact import ExactIndex
 from likeness.kit.ids import new_id

@@ -14,6 +14,8 @@ def test_a_success_with_everything() -> None:
     claims = written(
         AuditReference("a" * 24, "b" * 64),
         nonce="n",
+        consent_reference="consent-7",
+        purpose="opening an account",
         match=True,
         match_level=4,
         false_match_rate=1e-5,
@@ -29,6 +31,8 @@ def test_a_success_with_everything() -> None:
         "data": {
             "sessionId": "s",
             "nonce": "n",
+            "consentReference": "consent-7",
+            "purpose": "opening an account",
             "face": {
                 "auditTrailImageId": "a" * 24,
                 "auditTrailImageIdChecksum": "sha256:" + "b" * 64,
@@ -46,9 +50,9 @@ def test_a_success_with_everything() -> None:
     }
 
 
-def test_nonce_and_one_to_n_are_there_only_when_set() -> None:
+def test_what_the_caller_gave_and_one_to_n_are_there_only_when_set() -> None:
     data = written()["data"]
-    assert "nonce" not in data
+    assert data.keys() == {"sessionId", "face"}
     assert not [name for name in data["face"] if name.startswith("oneToN")]
 
 

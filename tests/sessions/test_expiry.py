@@ -41,6 +41,8 @@ wishes = st.fixed_dictionaries(
     {},
     optional={
         "nonce": st.none() | texts,
+        "consentReference": st.none() | texts,
+        "purpose": st.none() | texts,
         "maxAttempts": st.integers(0, 4),
         "minimumMatchLevel": st.integers(0, 6),
         "activeLiveness": st.none() | st.booleans(),

@@ -30,7 +30,7 @@ def renew(api: Api) -> None:
 
 
 def test_a_success_is_signed_and_its_image_has_the_stated_checksum(caller: Api) -> None:
-    session_id = opened(caller, nonce="n-1")
+    session_id = opened(caller, nonce="n-1", consentReference="consent-7", purpose="opening an account")
     jws = end(caller.server, session_id, success())
     reply = result(caller, session_id)
     assert (reply.status_code, reply.text) == (200, jws)
@@ -43,7 +43,8 @@ def test_a_success_is_signed_and_its_image_has_the_stated_checksum(caller: Api) 
     assert claims["exp"] - claims["iat"] == 600
     assert uuid.UUID(claims["jti"]).version == 4
     assert claims["data"]["sessionId"] == session_id
-    assert claims["data"]["nonce"] == "n-1"
+    repeated = {name: claims["data"][name] for name in ("nonce", "consentReference", "purpose")}
+    assert repeated == {"nonce": "n-1", "consentReference": "consent-7", "purpose": "opening an account"}
     face = claims["data"]["face"]
     assert (face["match"], face["matchLevel"], face["error"], face["model"]) == (True, 5, None, "fake@1")
     image = caller.call("GET", f"/api/v1/info/img/{face['auditTrailImageId']}")

@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 
 from likeness.audit.reading import records_about
 from likeness.errors import NotFound
+from likeness.gallery.entries.entry import Entry
 from likeness.gallery.idempotency import answers_about
-from likeness.gallery.repository import Entry, GalleryRepository
+from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.templates.sealing import open_templates, template_length
 from likeness.kit.clock import timestamp
 from likeness.kit.jose import claims_of
@@ -44,6 +45,8 @@ def personal_data(connection: Connection, tenant: Tenant, name: str) -> Personal
         "quality": entry.quality,
         "imageStored": entry.image_id is not None,
         "createdAt": timestamp(entry.created_at),
+        "consentReference": entry.consent_reference,
+        "purpose": entry.purpose,
         "templates": _templates(connection, tenant, entry),
         "repeatableAnswers": answers_about(connection, tenant.id, entry.id),
         "results": _results(connection, tenant, entry.id),

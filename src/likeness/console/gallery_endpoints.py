@@ -11,7 +11,7 @@ from likeness.console.rendering import PageRoute, page, see_other
 from likeness.console.requires import AdministratorVisit, ReviewerVisit, Visitor
 from likeness.errors import NotFound
 from likeness.gallery.endpoints import CursorsComponent, Service, known_id
-from likeness.gallery.repository import Entry
+from likeness.gallery.entries.entry import Entry
 from likeness.gallery.schemas import SearchRequest
 from likeness.gallery.service import GalleryService
 from likeness.usage.counting import UsageKind

@@ -11,7 +11,7 @@ from likeness.access.tokens import Principal
 from likeness.audit.actions import HIT, Action
 from likeness.errors import NotFound
 from likeness.gallery.enrolment import EnrolmentRequest
-from likeness.gallery.repository import Entry
+from likeness.gallery.entries.entry import Entry
 from likeness.gallery.schemas import (
     Candidate,
     EntryPage,
@@ -71,10 +71,11 @@ async def search_gallery(
     wanted = await read_fields(request, SearchRequest, photos=1)
     demand(principal, Scope.FACE_INSERT if wanted.insert else Scope.FACE_SEARCH, trail=trail)
     tenant = await tenants.get(principal.tenant_id)
+    enrolment = EnrolmentRequest(consent_reference=wanted.consent_reference, purpose=wanted.purpose)
     outcome = await gallery.search(
         tenant,
         wanted.id_photo,
-        insert=wanted.insert,
+        enrolment=enrolment if wanted.insert else None,
         candidates=wanted.candidates,
         level=wanted.minimum_match_level,
         source=wanted.source,
@@ -137,12 +138,15 @@ async def insert_entry(
 ) -> InsertReply:
     """Enrol the person on the photo. The id is always new, also for a person who is enrolled already."""
     wanted = await read_fields(request, InsertRequest, photos=1)
-    entry_id = await gallery.insert(
-        await tenants.get(principal.tenant_id),
-        wanted.id_photo,
-        EnrolmentRequest(wanted.external_id, wanted.metadata, idempotency_key),
-        source=wanted.source,
+    enrolment = EnrolmentRequest(
+        wanted.external_id,
+        wanted.metadata,
+        idempotency_key,
+        consent_reference=wanted.consent_reference,
+        purpose=wanted.purpose,
     )
+    tenant = await tenants.get(principal.tenant_id)
+    entry_id = await gallery.insert(tenant, wanted.id_photo, enrolment, source=wanted.source)
     return InsertReply(one_to_n_verification_id=entry_id)
 
 
@@ -221,4 +225,6 @@ def _reply(entry: Entry) -> EntryReply:
         quality=entry.quality,
         image_stored=entry.image_id is not None,
         created_at=timestamp(entry.created_at),
+        consent_reference=entry.consent_reference,
+        purpose=entry.purpose,
     )

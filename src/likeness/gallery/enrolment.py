@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection
@@ -9,10 +10,11 @@ from sqlalchemy.exc import IntegrityError
 
 from likeness.engine.base import Template
 from likeness.errors import Conflict, TooManyRequests
+from likeness.gallery.entries.entry import Entry, NewEntry
 from likeness.gallery.idempotency import Repeatable, recall_answer, remember_answer
 from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.repository import Entry, GalleryRepository, NewEntry
+from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.templates.sealing import seal_template, unit_rows
 from likeness.gallery.views import Galleries, GalleryView
 from likeness.index.vectors import checked_query
@@ -43,6 +45,8 @@ class EnrolmentRequest:
     metadata: Mapping[str, str] = field(default_factory=dict)
     idempotency_key: str | None = None
     occasion: EnrolOnce | None = None
+    consent_reference: str | None = None
+    purpose: str | None = None
 
     def repeatable(self, tenant: Tenant, photo: bytes) -> Repeatable | None:
         """Give what identifies a repetition of this request. None when each repetition enrols again."""
@@ -50,7 +54,10 @@ class EnrolmentRequest:
             return Repeatable.occasion(self.occasion.name)
         if self.idempotency_key is None:
             return None
-        return Repeatable.call(tenant, self.idempotency_key, photo, self.external_id, self.metadata)
+        fields: list[Any] = [self.external_id, dict(self.metadata)]
+        if self.consent_reference or self.purpose:  # without them the digest is that of an older version
+            fields += [self.consent_reference, self.purpose]
+        return Repeatable.call(tenant, self.idempotency_key, photo, fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +205,8 @@ class Enroller:
                 for pack in view.enrolling
                 if pack in probe.templates
             },
+            consent_reference=request.consent_reference,
+            purpose=request.purpose,
         )
 
     def _insert(self, connection: Connection, enrolment: _Enrolment) -> Inserted | Earlier:

@@ -8,7 +8,7 @@ clock. So a jump of the wall clock makes no answer older.
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,12 +38,13 @@ class Repeatable:
     digests: Sequence[str]
 
     @classmethod
-    def call(
-        cls, tenant: Tenant, key: str, photo: bytes, external_id: str | None, metadata: Mapping[str, str]
-    ) -> "Repeatable":
-        """Make one from a call. The digest has a secret key, so the database alone does not reveal the photo."""
-        fields = json.dumps([external_id, dict(metadata)], sort_keys=True).encode()
-        digests = tenant.cipher.macs(hashlib.sha256(photo).digest() + fields, "request")
+    def call(cls, tenant: Tenant, key: str, photo: bytes, fields: Sequence[Any]) -> "Repeatable":
+        """Make one from a call with a photo and other fields, which JSON can write.
+
+        The digest has a secret key, so the database alone does not reveal the photo.
+        """
+        others = json.dumps(fields, sort_keys=True).encode()
+        digests = tenant.cipher.macs(hashlib.sha256(photo).digest() + others, "request")
         return cls(f"call {key}", [digest.hex() for digest in digests])
 
     @classmethod

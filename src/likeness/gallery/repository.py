@@ -1,7 +1,7 @@
 """Gallery entries and their templates in the database."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -24,8 +24,9 @@ from sqlalchemy import (
 from likeness.audit.actions import Action
 from likeness.audit.trail import note
 from likeness.engine.packs.identity import PackIdentity
+from likeness.gallery.entries.entry import STORED, WRITTEN, Entry, NewEntry
 from likeness.store.authentic.roll import note_member
-from likeness.store.authentic.rows import COVERED, row_key_of
+from likeness.store.authentic.rows import row_key_of
 from likeness.store.sharing.changes import ChangeKind, NewChange, keeps_log, lock_galleries, note_changes
 from likeness.store.statements import PreparedInsert, PreparedQuery, next_key
 from likeness.store.tables import (
@@ -35,41 +36,6 @@ from likeness.store.tables import (
     gallery_templates,
     photo_deletions,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An enrolled person, without template and image."""
-
-    key: int
-    id: str
-    external_id: str | None
-    metadata: dict[str, str] = field(default_factory=dict)
-    quality: int = 0
-    image_id: str | None = None
-    created_at: float = 0.0
-
-    def covered(self, tenant_id: str) -> dict[str, Any]:
-        """Give the values that the MAC of the entry's row covers, by column."""
-        who = self.key, self.id, tenant_id, self.external_id
-        values = *who, self.metadata, self.quality, self.image_id, self.created_at
-        return dict(zip(COVERED[gallery_entries.name], values, strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class NewEntry:
-    """An entry to insert, with a sealed template for each pack that it is enrolled with."""
-
-    id: str
-    external_id: str | None
-    metadata: dict[str, str]
-    quality: int
-    image_id: str | None
-    created_at: float
-    sealed_templates: Mapping[PackIdentity, bytes]
-
-    def at(self, key: int) -> Entry:
-        return Entry(key, self.id, self.external_id, self.metadata, self.quality, self.image_id, self.created_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,22 +92,12 @@ _ADD_PACKS = text(
 )
 """It waits for another process that adds the same gallery."""
 
-COLUMNS = (
-    gallery_entries.c.key,
-    gallery_entries.c.id,
-    gallery_entries.c.external_id,
-    gallery_entries.c.labels,
-    gallery_entries.c.quality,
-    gallery_entries.c.image_id,
-    gallery_entries.c.created_at,
-)
-STORED = (*COLUMNS, gallery_entries.c.mac)
 NOT_ON_THE_ROLL = b""
 """In place of the MAC of an entry that was put back after its erasure."""
 NOT_REFUSED = func.length(gallery_entries.c.mac) > 0
 """The condition that an entry was not found altered or put back before."""
 
-INSERT_ENTRY = PreparedInsert(gallery_entries, *COVERED[gallery_entries.name], "mac")
+INSERT_ENTRY = PreparedInsert(gallery_entries, *WRITTEN)
 INSERT_TEMPLATE = PreparedInsert(gallery_templates, "entry_key", "pack", "sealed_template")
 
 

@@ -38,6 +38,15 @@ Metadata = Annotated[
     BeforeValidator(_read_labels),
 ]
 
+ConsentMember = Annotated[
+    Reference | None,
+    Field(description="Your own reference to the person's consent, or another legal basis. A new entry keeps it."),
+]
+"""The member of a request that names what allows the use of the person's face."""
+PurposeMember = Annotated[
+    Reference | None, Field(description="What you use the person's face for. A new entry keeps it.")
+]
+
 
 class SearchRequest(WireModel):
     """A photo to search for among the enrolled persons."""
@@ -51,6 +60,8 @@ class SearchRequest(WireModel):
     minimum_match_level: Level | None = Field(
         None, description="Level from which a person counts as found. Default: the tenant's (4)."
     )
+    consent_reference: ConsentMember = None
+    purpose: PurposeMember = None
 
 
 class Candidate(WireModel):
@@ -121,6 +132,8 @@ class InsertRequest(WireModel):
     source: SourceMember = None
     external_id: Reference | None = Field(None, description="Your own reference, unique in your gallery.")
     metadata: Metadata = Field(default_factory=dict, description="Up to 32 short texts to keep with the entry.")
+    consent_reference: ConsentMember = None
+    purpose: PurposeMember = None
 
 
 class InsertReply(WireModel):
@@ -140,6 +153,8 @@ class EntryReply(WireModel):
     quality: int
     image_stored: bool
     created_at: Time
+    consent_reference: str | None
+    purpose: str | None
 
 
 class EntryPage(WireModel):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from likeness.engine.levels import LEVELS
 from likeness.engine.packs.identity import PackIdentity
 from likeness.gallery.decision import DecisionThreshold, decide
+from likeness.gallery.entries.entry import Entry
 from likeness.gallery.fpir.known import KnownMeasurements
 from likeness.gallery.packs import Packs, Probe
-from likeness.gallery.repository import Entry
 from likeness.gallery.views import GalleryView
 from likeness.index.base import Hit
 from likeness.kit.metrics import Count

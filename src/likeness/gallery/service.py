@@ -5,7 +5,7 @@ searches find every acknowledged entry, and every deleted one is gone. The next 
 commit.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
@@ -13,11 +13,12 @@ from likeness.engine.base import Face, Image, Use
 from likeness.engine.packs.identity import PackIdentity
 from likeness.engine.source import PhotoSource
 from likeness.errors import NoFace, NotFound
-from likeness.gallery.enrolment import DuplicateGuard, Enroller, EnrolmentRequest, EnrolOnce
+from likeness.gallery.enrolment import DuplicateGuard, Enroller, EnrolmentRequest
+from likeness.gallery.entries.entry import Entry
 from likeness.gallery.idempotency import Repeatable
 from likeness.gallery.packs import Packs, Probe
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.repository import Entry, GalleryRepository
+from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.search import Searcher, SearchOutcome
 from likeness.gallery.views import Galleries, GalleryMoved
 from likeness.store.database import Database
@@ -29,6 +30,14 @@ class _Analyse(Protocol):
     """Gives the templates of a face by some packs. The first pack must find the face."""
 
     async def __call__(self, packs: tuple[PackIdentity, ...]) -> Probe: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Enrolling:
+    """What a search does with a person who is not found."""
+
+    photo: bytes = field(repr=False)
+    request: EnrolmentRequest
 
 
 class GalleryService:
@@ -55,39 +64,39 @@ class GalleryService:
         tenant: Tenant,
         photo: bytes,
         *,
-        insert: bool = False,
+        enrolment: EnrolmentRequest | None = None,
         candidates: int = 0,
         level: int | None = None,
         source: PhotoSource | None = None,
     ) -> SearchOutcome:
-        """Search for the person. With ``insert``, enrol a person who is not found.
+        """Search for the person. With an ``enrolment``, enrol a person who is not found.
 
-        Two concurrent calls with ``insert`` and the same face make one entry. ``candidates`` is the length of the
+        Two concurrent calls with an ``enrolment`` and the same face make one entry. ``candidates`` is the length of the
         ranked list. ``level`` replaces the tenant's rule for this call (1..5). Of a document, only the portrait is used
         and stored. Raises what the analysis of the photo
         raises, TooManyRequests when the gallery is full, and ServiceUnavailable.
         """
-        photo, use = await self._packs.portrait(photo, source, use=Use.ENROL if insert else Use.PROBE)
+        photo, use = await self._packs.portrait(photo, source, use=Use.ENROL if enrolment else Use.PROBE)
 
         async def analyse(packs: tuple[PackIdentity, ...]) -> Probe:
             return await self._packs.analyse(photo, packs, use=use, policy=tenant.settings.face_policy)
 
-        return await self._search(tenant, analyse, photo if insert else None, candidates=candidates, level=level)
+        enrolling = _Enrolling(photo, enrolment) if enrolment else None
+        return await self._search(tenant, analyse, enrolling, candidates=candidates, level=level)
 
     async def search_face(
         self,
         tenant: Tenant,
         face: Face,
-        enrol_photo: bytes | None,
-        *,
         image: Image,
-        candidates: int = 0,
-        occasion: EnrolOnce | None = None,
+        *,
+        photo: bytes | None = None,
+        enrolment: EnrolmentRequest | None = None,
     ) -> SearchOutcome:
         """Search for a face of ``image`` that the deployment's pack has analysed.
 
-        With ``enrol_photo``, enrol a person who is not found. When this ``occasion`` has enrolled the person before,
-        give that entry's id, with ``found`` false.
+        With an ``enrolment``, enrol a person who is not found, with this ``photo``. When its occasion has enrolled the
+        person before, give that entry's id, with ``found`` false.
         """
 
         async def analyse(packs: tuple[PackIdentity, ...]) -> Probe:
@@ -98,22 +107,22 @@ class GalleryService:
                 raise NoFace("The gallery's model finds no face in the photo.")
             return Probe({main: face.template, **templates}, face.quality.score)
 
-        return await self._search(tenant, analyse, enrol_photo, candidates=candidates, level=None, occasion=occasion)
+        enrolling = _Enrolling(photo, enrolment) if photo and enrolment else None
+        return await self._search(tenant, analyse, enrolling, candidates=0, level=None)
 
     async def _search(
         self,
         tenant: Tenant,
         analyse: _Analyse,
-        enrol_photo: bytes | None,
+        enrolling: _Enrolling | None,
         *,
         candidates: int,
         level: int | None,
-        occasion: EnrolOnce | None = None,
     ) -> SearchOutcome:
+        occasion = enrolling and enrolling.request.occasion
         while True:
             view = await self._galleries.view(tenant)
-            enrolling = () if enrol_photo is None else view.enrolling
-            needed = tuple(dict.fromkeys((*view.searched, *enrolling)))
+            needed = tuple(dict.fromkeys((*view.searched, *(view.enrolling if enrolling else ()))))
             probe = await analyse(needed)
             try:
                 with view.watch() as position:
@@ -121,11 +130,11 @@ class GalleryService:
                     before = occasion and await self._enroller.recall(tenant, Repeatable.occasion(occasion.name))
                     if before:
                         return replace(outcome, entry_id=before, found=False)
-                    if outcome.found or enrol_photo is None:
+                    if outcome.found or enrolling is None:
                         return outcome
                     guard = DuplicateGuard(position, outcome.decision.threshold)
-                    request = EnrolmentRequest(occasion=occasion)
-                    enrolled = await self._enroller.enrol(tenant, view, probe, enrol_photo, request, guard=guard)
+                    photo, request = enrolling.photo, enrolling.request
+                    enrolled = await self._enroller.enrol(tenant, view, probe, photo, request, guard=guard)
             except GalleryMoved:
                 continue
             if enrolled.earlier is None:

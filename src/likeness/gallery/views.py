@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 
 from likeness.engine.base import Template
 from likeness.engine.packs.identity import PackIdentity
-from likeness.gallery.repository import Entry, GalleryPacks
+from likeness.gallery.entries.entry import Entry
+from likeness.gallery.repository import GalleryPacks
 from likeness.index.base import Answer
 from likeness.kit.metrics import Times
 from likeness.store.writer import Committed

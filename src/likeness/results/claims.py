@@ -32,6 +32,8 @@ class Ending:
     ended_at: float
     model: str
     nonce: str | None = None
+    consent_reference: str | None = None
+    purpose: str | None = None
     match: bool = False
     match_level: int = 0
     false_match_rate: float = 1.0
@@ -71,12 +73,13 @@ def write_claims(
         "failedAttempts": list(ending.failures),
         "error": ending.error,
     }
-    nonce = {} if ending.nonce is None else {"nonce": ending.nonce}
+    repeated = {"nonce": ending.nonce, "consentReference": ending.consent_reference, "purpose": ending.purpose}
+    given = {name: text for name, text in repeated.items() if text is not None}
     return {
         "iss": issuer,
         "aud": ending.client_id,
         "iat": issued_at,
         "exp": issued_at + ttl_seconds,
         "jti": jti,
-        "data": {"sessionId": ending.session_id, **nonce, "face": face},
+        "data": {"sessionId": ending.session_id, **given, "face": face},
     }

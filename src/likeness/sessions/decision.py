@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from likeness.engine.base import Engine, Face, Template
-from likeness.gallery.enrolment import EnrolOnce
+from likeness.gallery.enrolment import EnrolmentRequest
 from likeness.gallery.service import GalleryService
 from likeness.liveness.base import KeyFrame
 from likeness.results.audit_image import write_audit_image
@@ -38,7 +38,9 @@ def compare_with_reference(
     )
 
 
-async def look_up(gallery: GalleryService, tenant: Tenant, best: KeyFrame, enrolment: EnrolOnce | None) -> OneToN:
+async def look_up(
+    gallery: GalleryService, tenant: Tenant, best: KeyFrame, enrolment: EnrolmentRequest | None
+) -> OneToN:
     """Search the gallery for the person in the live frame. With an ``enrolment``, enrol a person who is not found.
 
     The live frame is searched and enrolled, not the ID photo, because its person was present. Raises the gallery's
@@ -49,5 +51,5 @@ async def look_up(gallery: GalleryService, tenant: Tenant, best: KeyFrame, enrol
     photo = (
         await asyncio.to_thread(write_audit_image, AuditFrame(best.image, best.detection), None) if enrolment else None
     )
-    outcome = await gallery.search_face(tenant, face, photo, image=best.image, occasion=enrolment)
+    outcome = await gallery.search_face(tenant, face, best.image, photo=photo, enrolment=enrolment)
     return OneToN(outcome.entry_id, outcome.found)

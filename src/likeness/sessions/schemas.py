@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from likeness.engine.source import SourceMember
+from likeness.gallery.schemas import ConsentMember, PurposeMember
 from likeness.settings import MOST_ATTEMPTS
 from likeness.web.addresses import is_own_machine
 from likeness.web.wire import EXAMPLE_ID, EXAMPLE_PHOTO, Level, Photo, Time, Uuid, WireModel, example
@@ -38,6 +39,8 @@ class SessionOptions(WireModel):
     nonce: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] | None = Field(
         None, description="The signed result repeats it."
     )
+    consent_reference: ConsentMember = None
+    purpose: PurposeMember = None
     source: SourceMember = None
     max_attempts: Annotated[int, Field(ge=1, le=MOST_ATTEMPTS)] = MOST_ATTEMPTS
     minimum_match_level: Level = 3

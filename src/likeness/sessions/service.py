@@ -21,7 +21,7 @@ from likeness.engine.base import Template, Use
 from likeness.engine.subject import rules_of
 from likeness.engine.workers import FaceWorkers
 from likeness.errors import InvalidInput, ServiceUnavailable, SessionExpiredOrNotFound, Unauthorized
-from likeness.gallery.enrolment import EnrolOnce
+from likeness.gallery.enrolment import EnrolmentRequest, EnrolOnce
 from likeness.kit.clock import Clock
 from likeness.kit.ids import new_id
 from likeness.kit.jose import ExpiredToken, InvalidToken, Signer
@@ -243,18 +243,23 @@ class SessionService:
     def _claimant(self, device_digest: str) -> Claimant:
         return Claimant(device_digest, self._clock.now(), alone=not self.is_shared)
 
-    def enrolment(self, session_id: str, attempt_id: str | None) -> EnrolOnce:
+    def enrolment(self, session: SessionRow, attempt_id: str | None) -> EnrolmentRequest:
         """Give the enrolment of a session's person, by an attempt. It happens once.
 
         It does not happen after the end of the session or of the attempt, or after a purge.
         """
 
         def demand(connection: Connection) -> None:
-            row = repository.find_session(connection, session_id, lock=True)
+            row = repository.find_session(connection, session.id, lock=True)
             if row is None or not row.is_under_way or row.attempt_id != attempt_id:
                 raise SessionExpiredOrNotFound("This session has ended.")
 
-        return EnrolOnce(f"face session {session_id}", demand)
+        options = SessionOptions.stored(session.options)
+        return EnrolmentRequest(
+            occasion=EnrolOnce(f"face session {session.id}", demand),
+            consent_reference=options.consent_reference,
+            purpose=options.purpose,
+        )
 
     async def fail_attempt(
         self, session_id: str, failure: AttemptFailure, *, attempt_id: str | None
@@ -312,6 +317,8 @@ class SessionService:
             ended_at=self._clock.now() if ended_at is None else ended_at,
             model=row.pack,
             nonce=options.nonce,
+            consent_reference=options.consent_reference,
+            purpose=options.purpose,
             match=succeeded,
             match_level=conclusion.match_level,
             false_match_rate=conclusion.false_match_rate,

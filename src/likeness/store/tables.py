@@ -133,6 +133,8 @@ gallery_entries = Table(
     Column("image_id", Text),
     Column("created_at", Double, nullable=False),
     Column("mac", LargeBinary),
+    Column("consent_reference", Text),
+    Column("purpose", Text),
     UniqueConstraint("tenant_id", "external_id"),
     sqlite_autoincrement=True,
 )

@@ -24,7 +24,8 @@ from likeness.engine.fake import FakeEngine, fake_photo
 from likeness.engine.policy import FacePolicy
 from likeness.errors import NotFound, SetupError
 from likeness.gallery.bulk.importing import Importer
-from likeness.gallery.repository import Entry, GalleryRepository
+from likeness.gallery.entries.entry import Entry
+from likeness.gallery.repository import GalleryRepository
 from likeness.index.scores import exact_scores
 from likeness.kit import repeating
 from likeness.settings import Settings
@@ -335,7 +336,8 @@ def test_beside_a_server_an_import_is_refused(people: Path, data: Path) -> None:
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])
 def test_what_is_exported_can_be_enrolled_again(people: Path, tmp_path: Path, ending: str) -> None:
-    (people / "a.jsonl").write_text(json.dumps({"photo": "0.jpg", "externalId": 'é,"', "metadata": {"a": 'b"c\n'}}))
+    row = {"photo": "0.jpg", "externalId": 'é,"', "metadata": {"a": 'b"c\n'}}
+    (people / "a.jsonl").write_text(json.dumps({**row, "consentReference": "c,7", "purpose": '"why"'}))
     import_into("acme", people / "a.jsonl")
     import_into("acme", people)
     table, images = tmp_path / f"out{ending}", tmp_path / "images"
@@ -346,9 +348,12 @@ def test_what_is_exported_can_be_enrolled_again(people: Path, tmp_path: Path, en
     assert all(stat.S_IMODE(image.stat().st_mode) == 0o600 for image in images.iterdir())
     assert "enrolled 6" in import_into("other", table)
     mine, theirs = entries("acme"), entries("other")
-    assert {key: entry.metadata for key, entry in mine.items()} == {
-        key: entry.metadata for key, entry in theirs.items()
-    }
+    assert (mine['é,"'].consent_reference, mine['é,"'].purpose) == ("c,7", '"why"')
+    kept = [
+        {key: (entry.metadata, entry.consent_reference, entry.purpose) for key, entry in each.items()}
+        for each in (mine, theirs)
+    ]
+    assert kept[0] == kept[1]
     with pytest.raises(SetupError, match="exists already"):
         run("gallery", "export", table, "--tenant", "acme")
 

@@ -14,7 +14,8 @@ from likeness.engine.packs.identity import PackIdentity
 from likeness.gallery.duplicates import listing
 from likeness.gallery.duplicates.listing import DuplicateListing, ListedPair
 from likeness.gallery.duplicates.pairs import Templates
-from likeness.gallery.repository import GalleryRepository, NewEntry
+from likeness.gallery.entries.entry import NewEntry
+from likeness.gallery.repository import GalleryRepository
 from likeness.store.images import ImageStore
 from likeness.tenants.service import Tenant
 

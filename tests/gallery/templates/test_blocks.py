@@ -17,6 +17,7 @@ from likeness.engine.fake import FakeEngine
 from likeness.engine.packs.identity import PackIdentity
 from likeness.engine.workers import FaceWorkers
 from likeness.gallery import repository
+from likeness.gallery.entries.entry import NewEntry
 from likeness.gallery.maintenance.sweep import PhotoSweep
 from likeness.gallery.memory import gallery as memory
 from likeness.gallery.memory.galleries import LoadedGalleries
@@ -24,7 +25,7 @@ from likeness.gallery.memory.upkeep import MemoryUpkeep
 from likeness.gallery.packs import Packs
 from likeness.gallery.photos import EntryPhotos
 from likeness.gallery.reindex.repository import ReindexRepository
-from likeness.gallery.repository import GalleryPacks, GalleryRepository, NewEntry
+from likeness.gallery.repository import GalleryPacks, GalleryRepository
 from likeness.gallery.templates import blocks
 from likeness.gallery.templates.blocks import TemplateBatch, gathered, joined, seal_span, stored_templates
 from likeness.gallery.templates.sealing import seal_template

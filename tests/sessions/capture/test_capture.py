@@ -493,7 +493,7 @@ def test_the_mode(own_server: Server, fields: dict[str, Any], settings: dict[str
 @pytest.mark.parametrize("wanted", ["search", "insert"])
 def test_one_to_n(own_server: Server, checks: Checks, wanted: str) -> None:
     def carry_out() -> dict[str, Any]:
-        session = open_session(api, oneToN=wanted)
+        session = open_session(api, oneToN=wanted, consentReference="consent-7", purpose="opening an account")
         with ready_browser(api, session) as browser:
             assert browser.attempt(PERSON_FRAME)["code"] is None
         return face_of(api, session)
@@ -505,6 +505,9 @@ def test_one_to_n(own_server: Server, checks: Checks, wanted: str) -> None:
         second = carry_out()
         assert second["oneToNVerificationMatch"] is (wanted == "insert")
         assert second["oneToNVerificationId"] == first["oneToNVerificationId"]
+        entries = api.call("GET", "/api/v1/face/one-to-n").json()["entries"]
+        kept = [(entry["consentReference"], entry["purpose"]) for entry in entries]
+        assert kept == ([("consent-7", "opening an account")] if wanted == "insert" else [])
 
 
 def test_one_to_n_of_a_session_without_success(caller: Api, checks: Checks) -> None:

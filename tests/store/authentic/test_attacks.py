@@ -25,7 +25,7 @@ from likeness.gallery.repository import GalleryRepository
 from likeness.sessions.repository import SessionRow, add_session, end_session, find_session, newest_sessions
 from likeness.sessions.states import SessionState
 from likeness.store.authentic.roll import read_rolls
-from likeness.store.authentic.rows import COVERED
+from likeness.store.authentic.rows import COVERED, COVERED_IF_GIVEN
 from likeness.store.tables import (
     audit_records,
     clients,
@@ -166,6 +166,35 @@ def test_altered_metadata_and_photo(bank: Bank) -> None:
 
     bank.run(look)
     assert bank.searched() == {"ann": None, "bob": "bob", "cid": None}
+
+
+@pytest.mark.parametrize("altered", ["other", None])
+@pytest.mark.parametrize("column", ["consent_reference", "purpose"])
+def test_altered_consent(bank: Bank, column: str, altered: str | None) -> None:
+    async def enrol(_deployment: Deployment, gallery: ComposedGallery, tenant: Tenant) -> None:
+        grounds = EnrolmentRequest(consent_reference="consent-7", purpose="opening an account")
+        bank.ids["dan"] = await gallery.service.insert(tenant, picture(7), grounds)
+        found = await gallery.service.get(tenant, bank.ids["dan"])
+        assert (found.consent_reference, found.purpose) == ("consent-7", "opening an account")
+
+    async def look(_deployment: Deployment, gallery: ComposedGallery, tenant: Tenant) -> None:
+        for name in ("ann", "dan"):  # ann had neither
+            with pytest.raises(NotFound):
+                await gallery.service.get(tenant, bank.ids[name])
+        assert (await gallery.service.search(tenant, picture(7))).entry_id is None
+
+    bank.run(enrol)
+    with bank.stolen() as connection:
+        for name, value in {"dan": altered, "ann": "other"}.items():
+            mine = gallery_entries.c.id == bank.ids[name]
+            connection.execute(update(gallery_entries).where(mine).values({column: value}))
+    bank.run(look)
+    assert bank.searched() == {"ann": None, "bob": "bob", "cid": "cid"}
+
+
+def test_an_entry_from_before_a_column_keeps_its_mac(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("likeness.store.authentic.rows.COVERED_IF_GIVEN", {})
+    assert bank.searched() == {name: name for name in NAMES}
 
 
 def put_back(connection: Connection, saved: Mapping[Table, list[dict[str, Any]]]) -> None:
@@ -321,7 +350,7 @@ def test_every_column_that_decides_is_covered() -> None:
         (table, column.name)
         for table, covered in COVERED.items()
         for column in metadata.tables[table].columns
-        if column.name not in covered
+        if column.name not in {*covered, *COVERED_IF_GIVEN.get(table, ())}
     }
     assert free == {
         *((table, "mac") for table in COVERED),

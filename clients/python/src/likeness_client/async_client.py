@@ -57,10 +57,27 @@ class AsyncClient:
         return await self._run(self._conversation.call(calls.match(source, target, minimum_match_level)))
 
     async def search(
-        self, photo: Photo, *, insert: bool = False, candidates: int = 0, minimum_match_level: int | None = None
+        self,
+        photo: Photo,
+        *,
+        insert: bool = False,
+        candidates: int = 0,
+        minimum_match_level: int | None = None,
+        consent_reference: str | None = None,
+        purpose: str | None = None,
     ) -> Search:
-        """Find the enrolled person on a photo. With ``insert``, enrol a person who is not found. Raises FaceRefused."""
-        wanted = calls.search(photo, insert=insert, candidates=candidates, minimum_match_level=minimum_match_level)
+        """Find the enrolled person on a photo. With ``insert``, enrol a person who is not found. Raises FaceRefused.
+
+        ``consent_reference`` and ``purpose`` are kept with the entry that ``insert`` makes.
+        """
+        options = {
+            "insert": insert,
+            "candidates": candidates,
+            "minimumMatchLevel": minimum_match_level,
+            "consentReference": consent_reference,
+            "purpose": purpose,
+        }
+        wanted = calls.search(photo, options)
         return await self._run(self._conversation.call(wanted))
 
     async def insert(
@@ -70,12 +87,15 @@ class AsyncClient:
         external_id: str | None = None,
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
+        consent_reference: str | None = None,
+        purpose: str | None = None,
     ) -> str:
         """Enrol a person, once however often the call is repeated, and give the entry's id. Raises FaceRefused.
 
         Give an ``idempotency_key`` to hold that promise also over a restart of your program.
         """
-        wanted = calls.insert(photo, external_id=external_id, metadata=metadata, idempotency_key=idempotency_key)
+        options = {"externalId": external_id, "consentReference": consent_reference, "purpose": purpose}
+        wanted = calls.insert(photo, options, metadata=metadata, idempotency_key=idempotency_key)
         return await self._run(self._conversation.call(wanted))
 
     async def entry(self, entry_id: str) -> Entry:
@@ -113,6 +133,8 @@ class AsyncClient:
         audit_trail_image_obfuscation: Literal["FILLED", "FILLED_WHITE", "BLURRED"] | None = None,
         return_data_for_incomplete_session: bool | None = None,
         redirect_url: str | None = None,
+        consent_reference: str | None = None,
+        purpose: str | None = None,
     ) -> Session:
         """Open a face session for the person on an ID photo, and send the person to its page. Raises FaceRefused."""
         options = {
@@ -124,6 +146,8 @@ class AsyncClient:
             "auditTrailImageObfuscation": audit_trail_image_obfuscation,
             "returnDataForIncompleteSession": return_data_for_incomplete_session,
             "redirectUrl": redirect_url,
+            "consentReference": consent_reference,
+            "purpose": purpose,
         }
         return await self._run(self._conversation.call(calls.open_session(id_photo, options)))
 

@@ -48,18 +48,17 @@ def match(source: Photo, target: Photo, minimum_match_level: int) -> Call[Match]
     return Call("POST", "/api/v1/face/match", _as(Match.of), {"minimumMatchLevel": str(minimum_match_level)}, photos)
 
 
-def search(photo: Photo, *, insert: bool, candidates: int, minimum_match_level: int | None) -> Call[Search]:
-    fields = _fields(insert=insert, candidates=candidates, minimumMatchLevel=minimum_match_level)
+def search(photo: Photo, options: Mapping[str, Any]) -> Call[Search]:
     photos = {"idPhoto": read_photo(photo)}
     # A repeat of a search that enrols would find the person whom the first try may have enrolled.
-    repeated = frozenset({429}) if insert else EVERY_TIME
-    return Call("POST", "/api/v1/face/one-to-n/search", _as(Search.of), fields, photos, repeated=repeated)
+    repeated = frozenset({429}) if options["insert"] else EVERY_TIME
+    return Call("POST", "/api/v1/face/one-to-n/search", _as(Search.of), _fields(**options), photos, repeated=repeated)
 
 
 def insert(
-    photo: Photo, *, external_id: str | None, metadata: Mapping[str, str] | None, idempotency_key: str | None
+    photo: Photo, options: Mapping[str, Any], *, metadata: Mapping[str, str] | None, idempotency_key: str | None
 ) -> Call[str]:
-    fields = _fields(externalId=external_id) | ({"metadata": _json(dict(metadata))} if metadata else {})
+    fields = _fields(**options) | ({"metadata": _json(dict(metadata))} if metadata else {})
     return Call(
         "POST",
         "/api/v1/face/one-to-n/insert",

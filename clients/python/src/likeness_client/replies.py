@@ -105,6 +105,8 @@ class Entry:
     quality: int
     image_stored: bool
     created_at: datetime
+    consent_reference: str | None = None
+    purpose: str | None = None
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "Entry":
@@ -115,6 +117,8 @@ class Entry:
             body["quality"],
             body["imageStored"],
             datetime.fromisoformat(body["createdAt"]),
+            body.get("consentReference"),
+            body.get("purpose"),
         )
 
 

@@ -22,8 +22,9 @@ from likeness.gallery.bulk.exporting import refuse_present, spreadsheet_text, wr
 from likeness.gallery.duplicates.listing import DuplicateListing, ListedPair
 from likeness.gallery.duplicates.page import render_duplicates
 from likeness.gallery.duplicates.pairs import read_templates
+from likeness.gallery.entries.entry import Entry
 from likeness.gallery.packs import load_stored
-from likeness.gallery.repository import Entry, GalleryRepository
+from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.served_pack import load_pack
 from likeness.settings import Settings
 from likeness.store.images import ImageStore

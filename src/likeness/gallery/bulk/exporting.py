@@ -16,13 +16,17 @@ from typing import IO, Any
 
 from likeness.engine.photo import jpeg2000, png
 from likeness.errors import SetupError
-from likeness.gallery.repository import Entry, GalleryRepository
+from likeness.gallery.entries.entry import Entry
+from likeness.gallery.repository import GalleryRepository
 from likeness.kit.clock import timestamp
 from likeness.kit.files import replacing
 from likeness.store.database import Database
 from likeness.tenants.service import Tenant
 
-COLUMNS = ("oneToNVerificationId", "externalId", "metadata", "quality", "imageStored", "createdAt", "photo")
+COLUMNS = (
+    *("oneToNVerificationId", "externalId", "metadata", "quality", "imageStored", "createdAt"),
+    *("consentReference", "purpose", "photo"),
+)
 _PAGE = 500
 _ENDINGS = {png.SIGNATURE: ".png", jpeg2000.SIGNATURE: ".jp2", jpeg2000.CODESTREAM: ".j2k"}
 """By a file's first bytes. All others are JPEG."""
@@ -86,9 +90,8 @@ async def _read(photo: ReadPhoto, image_id: str) -> bytes | None:
 def _values(entry: Entry, photo: str | None) -> dict[str, Any]:
     created = timestamp(entry.created_at)
     stored = entry.image_id is not None
-    return dict(
-        zip(COLUMNS, (entry.id, entry.external_id, entry.metadata, entry.quality, stored, created, photo), strict=True)
-    )
+    values = entry.id, entry.external_id, entry.metadata, entry.quality, stored, created
+    return dict(zip(COLUMNS, (*values, entry.consent_reference, entry.purpose, photo), strict=True))
 
 
 def _make_folder(images: Path) -> None:

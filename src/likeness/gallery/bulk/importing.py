@@ -108,7 +108,13 @@ class Importer:
 
     async def _insert(self, row: SourceRow) -> None:
         asked = await asyncio.to_thread(self._read, row)
-        await self.service.insert(self.tenant, asked.id_photo, EnrolmentRequest(asked.external_id, asked.metadata))
+        request = EnrolmentRequest(
+            asked.external_id,
+            asked.metadata,
+            consent_reference=asked.consent_reference,
+            purpose=asked.purpose,
+        )
+        await self.service.insert(self.tenant, asked.id_photo, request)
         self.tally.enrolled += 1
 
     def _read(self, row: SourceRow) -> InsertRequest:
@@ -118,6 +124,8 @@ class Importer:
                 "idPhoto": self.source.read(row, at_most=self.max_image_bytes + 1),
                 "externalId": row.external_id,
                 "metadata": row.metadata or {},
+                "consentReference": row.consent_reference,
+                "purpose": row.purpose,
             }
             return InsertRequest.model_validate(body, context={"image_bytes": self.max_image_bytes})
         except ValidationError as error:

@@ -1,8 +1,9 @@
 """The source of an import: a folder of photos, or a table with a row for each person.
 
 A table has a column ``photo``. It is a path relative to the table's folder, or in Parquet also the bytes themselves. A
-table may have the columns ``externalId`` and ``metadata`` (a JSON object of strings). Other columns are ignored, but a
-name that is nearly one of these is an error. A person without ``externalId`` gets the photo's path.
+table may have the columns ``externalId``, ``metadata`` (a JSON object of strings), ``consentReference`` and
+``purpose``. Other columns are ignored, but a name that is nearly one of these is an error. A person without
+``externalId`` gets the photo's path.
 """
 
 import csv
@@ -19,7 +20,7 @@ from typing import Any, Never
 from likeness.engine.photo.files import passed_over
 from likeness.errors import SetupError
 
-_COLUMNS = ("photo", "externalId", "metadata")
+_COLUMNS = ("photo", "externalId", "metadata", "consentReference", "purpose")
 _LONGEST_CELL = 1 << 20
 """In characters: more than the largest metadata that an export can write."""
 _PARQUET_BATCH = 64
@@ -35,6 +36,8 @@ class SourceRow:
     """A path or bytes, if the table is correct."""
     external_id: Any
     metadata: Any
+    consent_reference: Any = None
+    purpose: Any = None
     fault: str | None = None
     """The fault of the row itself, or None."""
 
@@ -115,11 +118,12 @@ def _photos(folder: Path, others: Counter[str]) -> Iterator[Path]:
 
 
 def _row(number: int, values: Mapping[Any, Any]) -> SourceRow:
-    photo, external_id, metadata = (None if values.get(column) == "" else values.get(column) for column in _COLUMNS)
+    given = {column: values.get(column) if values.get(column) != "" else None for column in _COLUMNS}
+    photo, external_id = given["photo"], given["externalId"]
     if external_id is None and isinstance(photo, str):
         external_id = photo
     fault = "The row has more cells than the table has columns." if None in values else None
-    return SourceRow(number, photo, external_id, metadata, fault)
+    return SourceRow(number, photo, external_id, given["metadata"], given["consentReference"], given["purpose"], fault)
 
 
 def _check_columns(path: Path, names: Iterable[str]) -> None:

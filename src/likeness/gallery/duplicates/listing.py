@@ -13,8 +13,9 @@ from likeness.engine.photo.thumbnail import face_thumbnail
 from likeness.errors import LikenessError, SetupError
 from likeness.gallery.duplicates.page import PairMember, ShownPair
 from likeness.gallery.duplicates.pairs import Pair, Templates, pairs
+from likeness.gallery.entries.entry import Entry
 from likeness.gallery.packs import find_subject
-from likeness.gallery.repository import Entry, GalleryRepository
+from likeness.gallery.repository import GalleryRepository
 from likeness.store.database import Database
 from likeness.store.images import ImageStore
 from likeness.tenants.service import Tenant

@@ -17,9 +17,10 @@ from sqlalchemy import Connection, select
 from likeness.engine.base import Template
 from likeness.engine.packs.identity import PackIdentity
 from likeness.errors import SetupError
+from likeness.gallery.entries.entry import Entry
 from likeness.gallery.maintenance.roll_call import RollFault, call_rolls, refuse_surplus
 from likeness.gallery.photos import EntryPhotos
-from likeness.gallery.repository import BLOCK_SPAN, Entry, GalleryRepository
+from likeness.gallery.repository import BLOCK_SPAN, GalleryRepository
 from likeness.gallery.templates.blocks import READ_ROWS
 from likeness.gallery.templates.sealing import open_block, open_templates, seal_template
 from likeness.store.authentic.upgrade import call_roll

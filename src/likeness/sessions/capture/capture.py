@@ -347,7 +347,7 @@ class Capture:
         """Search the gallery if the session asks for it, and end the session. The caller holds the lock."""
         one_to_n, wanted = OneToN(), self.options.one_to_n
         if wanted != "none":
-            enrolment = self.services.sessions.enrolment(self.row.id, self.held) if wanted == "insert" else None
+            enrolment = self.services.sessions.enrolment(self.row, self.held) if wanted == "insert" else None
             try:
                 one_to_n = await _insist(lambda: look_up(self.services.gallery, self.tenant, best, enrolment))
             except FaceRefused:  # the gallery's pack finds no face in a frame in which this pack finds one

@@ -5,7 +5,7 @@ import logging
 from sqlalchemy import Connection, Table, bindparam, select, update
 
 from likeness.store.authentic.roll import ON_THE_ROLL, Roll, set_roll
-from likeness.store.authentic.rows import COVERED, row_key_of
+from likeness.store.authentic.rows import COVERED, COVERED_IF_GIVEN, row_key_of
 from likeness.store.database import Database
 from likeness.store.sharing.changes import lock_galleries
 from likeness.store.tables import clients, face_sessions, galleries, gallery_entries, tenants
@@ -45,7 +45,7 @@ def _give_macs(database: Database, table: Table) -> None:
 
 def _give_some(connection: Connection, table: Table) -> int:
     (name,) = (column.name for column in table.primary_key.columns)
-    covered = [table.c[column] for column in COVERED[table.name]]
+    covered = [table.c[column] for column in (*COVERED[table.name], *COVERED_IF_GIVEN.get(table.name, ()))]
     rows = connection.execute(select(*covered).where(table.c.mac.is_(None)).limit(ROWS_AT_ONCE)).all()
     key = row_key_of(connection)
     changes = [{"its": getattr(row, name), "new": key.mac(table, row._asdict())} for row in rows]

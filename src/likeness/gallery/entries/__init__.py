@@ -1,0 +1,1 @@
+"""An entry of a gallery apart from its templates and its photo."""
