@@ -1,6 +1,6 @@
 # Two commands: `make run` sets up, starts and checks the server; `make test` runs the tests.
 .DEFAULT_GOAL := help
-.PHONY: help run unit test test-all test-shards cov fuzz check check-js fix docs sbom bench
+.PHONY: help run unit test test-all test-shards cov fuzz check check-js fix docs site sbom bench
 
 UV := sh scripts/uv
 NODE_TOOLS := tests/conformance/node_modules/.bin
@@ -62,6 +62,10 @@ fix: ## correct what the linter can, and format everything
 docs: ## write the generated parts of docs/*.md
 	@$(UV) sync --quiet --locked --all-extras --group test
 	@$(UV) run --no-sync python scripts/write_docs.py
+
+site: ## build the site of the documents into dist/site, and check its links; ARGS=--serve shows it
+	@$(UV) sync --quiet --locked --all-extras --group test --group site
+	@$(UV) run --no-sync python scripts/write_site.py $(ARGS)
 
 sbom: ## write the bill of materials (CycloneDX) and the licences of packages and weights into dist/
 	@$(UV) sync --quiet --locked --all-extras --group test
