@@ -131,7 +131,7 @@ def create_app(deployment: Deployment, engine: Engine, analysts: Analysts | None
         tenants=deployment.tenants,
         limits=limits,
         trail=deployment.trail,
-        matcher=Matcher(faces),
+        matcher=Matcher(faces, gallery.enrolled),
         gallery=gallery.service,
         cursors=Cursors(deployment.derived_key("cursor")),
         sessions=sessions.service,

@@ -9,7 +9,7 @@ from audit.trails import check, opened, records
 from likeness.access.scopes import Scope
 from likeness.audit.records import TrailRecord
 from likeness.engine.fake import fake_photo
-from servers import Api, Server, calling, serving, test_settings, wait_until
+from servers import Api, Server, b64, calling, serving, test_settings, wait_until
 
 
 def recorded(server: Server, api: Api) -> list[TrailRecord]:
@@ -23,6 +23,9 @@ def test_calls_leave_their_records_with_client_and_request(api: Api, server: Ser
     ]
     assert api.search(fake_photo(1)).json()["oneToNVerificationId"] == entry
     assert not api.search(fake_photo(2)).json()["oneToNVerificationMatch"]
+    for person in (1, 2):
+        named = {"sourceImage": b64(fake_photo(person)), "targetId": entry}
+        assert api.call("POST", "/api/v1/face/match", named).json()["match"] is (person == 1)
     assert api.call("DELETE", f"/api/v1/face/one-to-n/search/{entry}").status_code == 204
     assert api.call("DELETE", f"/api/v1/face/one-to-n/{entry}", headers={"X-Request-Id": "trace-2"}).status_code == 204
     api.headers = api.with_scopes(Scope.FACE_SEARCH)
@@ -30,10 +33,11 @@ def test_calls_leave_their_records_with_client_and_request(api: Api, server: Ser
     assert api.search(fake_photo(3), insert=True).status_code == 403
     found = [record for record in recorded(server, api) if record.who == api.client_id]
     assert {record.action for record in found} == {
-        *("sign-in", "enrolment", "search", "photo deletion", "erasure", "refusal")
+        *("sign-in", "enrolment", "search", "match", "photo deletion", "erasure", "refusal")
     }
+    assert len([record for record in found if record.action == "match"]) == 1
     by_action = {record.action: record for record in found}
-    assert {by_action[act].object for act in ("enrolment", "search", "photo deletion", "erasure")} == {entry}
+    assert {by_action[act].object for act in ("enrolment", "search", "match", "photo deletion", "erasure")} == {entry}
     assert (by_action["enrolment"].request_id, by_action["erasure"].request_id) == ("trace-1", "trace-2")
     assert (by_action["search"].outcome, by_action["refusal"].outcome) == ("hit", "refused")
     assert by_action["refusal"].object == Scope.FACE_INSERT

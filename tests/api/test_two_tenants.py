@@ -125,13 +125,20 @@ def with_cursor(caller: Api, owner: Owner) -> list[httpx.Response]:
     ]
 
 
+def comparisons(caller: Api, owner: Owner) -> list[httpx.Response]:
+    """Compare a photo with another one, and with the owner's entry."""
+    source = {"sourceImage": b64(PERSON)}
+    targets = {"targetImage": b64(PERSON)}, {"targetId": owner.ids["entry"]}
+    return [caller.call("POST", "/api/v1/face/match", source | target) for target in targets]
+
+
 NOT_FOUND, EMPTY = {404}, {200}
 DRIVES: dict[str, tuple[Drive, set[int]]] = {
     "getToken": (token, {401}),
     "getPublicKeys": (plain("GET", "/api/.well-known/jwks.json"), {200}),
     "getHealth": (plain("GET", "/healthz"), {200}),
     "getReadiness": (plain("GET", "/readyz"), {200}),
-    "faceMatch": (plain("POST", "/api/v1/face/match", {"sourceImage": b64(PERSON), "targetImage": b64(PERSON)}), {200}),
+    "faceMatch": (comparisons, {200, 404}),
     "facePortrait": (plain("POST", "/api/v1/face/portrait", {"idPhoto": b64(PERSON)}), {200}),
     "faceSearch": (plain("POST", f"{ROOT}/search", {"idPhoto": b64(PERSON), "candidates": 10}), EMPTY),
     "faceSearchInsert": (
@@ -191,6 +198,8 @@ def test_a_call_reaches_nothing_of_another_tenant(owner: Owner, stranger: Api, c
             str(reply.request.url) + json.dumps(dict(reply.request.headers)) + reply.request.content.decode("latin-1")
         )
         assert not [word for word in owner.secret_words if word in told and word not in asked]
+    if call == "faceMatch":
+        assert [reply.status_code for reply in replies] == [200, 404]
     if call == "faceSearch":
         assert replies[0].json()["oneToNVerificationId"] is None
         assert replies[0].json()["candidates"] == []

@@ -20,6 +20,8 @@ class Action(StrEnum):
     """A call lacked a permission, which is the object, or came from an address that its client may not call from."""
     SEARCH = "search"
     """A search found an entry. The object is the entry."""
+    MATCH = "match"
+    """A photo matched an entry that the call named. The object is the entry."""
     ENROLMENT = "enrolment"
     """A person was enrolled. The object is the entry."""
     ERASURE = "erasure"

@@ -9,7 +9,7 @@ from likeness.console.requires import ViewerVisit
 from likeness.engine.base import Face
 from likeness.engine.levels import TARGET_FMR
 from likeness.match.endpoints import MatcherComponent
-from likeness.match.schemas import MatchRequest
+from likeness.match.schemas import TwoPhotosRequest
 from likeness.usage.counting import UsageKind
 from likeness.web.http import read_fields
 
@@ -27,7 +27,7 @@ async def try_match(
     request: Request, visitor: ViewerVisit, matcher: MatcherComponent, console: ConsoleComponent
 ) -> HTMLResponse:
     """Compare two photos as the API does, and give the part of the page that shows the outcome."""
-    photos = await read_fields(request, MatchRequest, photos=2)
+    photos = await read_fields(request, TwoPhotosRequest, photos=2)
     comparison = await matcher.compare(visitor.tenant, photos.source_image, photos.target_image)
     request.state.outcome = (UsageKind.LEVEL, str(comparison.level))
     return page(
@@ -36,10 +36,10 @@ async def try_match(
         visitor=visitor,
         comparison=comparison,
         minimum=photos.minimum_match_level,
-        faces=[_shown(comparison.source), _shown(comparison.target)],
+        faces=[_shown(face) for face in comparison.faces],
         calibration=matcher.calibration,
         rates=TARGET_FMR,
-        model=matcher.model,
+        model=comparison.model,
         origin=console.origin,
     )
 

@@ -25,6 +25,7 @@ from likeness.gallery.service import GalleryService
 from likeness.gallery.sharded.layout import Layout
 from likeness.gallery.sharded.upkeep import Parts, ShardedUpkeep, ShardWatch
 from likeness.gallery.sharded.views import GalleriesInShards
+from likeness.gallery.templates.enrolled import EnrolledTemplates
 from likeness.gallery.views import Galleries, HasCondition
 from likeness.index.exact import index_maker
 from likeness.kit.executors import SizedExecutor
@@ -46,6 +47,7 @@ class ComposedGallery:
     """The gallery's parts that the application needs. ``upkeep`` and ``reindexer`` run from start to stop."""
 
     service: GalleryService
+    enrolled: EnrolledTemplates
     held: HasCondition
     upkeep: GalleryUpkeep
     reindexer: Reindexer
@@ -92,7 +94,8 @@ def compose_gallery(deployment: Deployment, faces: FaceWorkers) -> ComposedGalle
         images.close()
 
     reindexer = Reindexer(reindex_services, deployment.tenants)
-    return ComposedGallery(service, held.condition, held.upkeep(photos, sweep), reindexer, images, close)
+    enrolled = EnrolledTemplates(packs, held.views, database)
+    return ComposedGallery(service, enrolled, held.condition, held.upkeep(photos, sweep), reindexer, images, close)
 
 
 def _in_memory(deployment: Deployment, packs: Packs) -> _Holding:

@@ -5,14 +5,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from likeness.access.requires import Requires, TenantsComponent
+from likeness.access.requires import Requires, TenantsComponent, TrailComponent, demand
 from likeness.access.scopes import Scope
 from likeness.access.tokens import Principal
+from likeness.audit.actions import HIT, Action
 from likeness.match.schemas import FaceReport, MatchReply, MatchRequest, PortraitReply, PortraitRequest
-from likeness.match.service import Matcher
+from likeness.match.service import Comparison, Matcher
+from likeness.tenants.service import Tenant
 from likeness.usage.counting import UsageKind
 from likeness.web.components import Component
-from likeness.web.http import PHOTO_ERRORS, body_schema, read_fields
+from likeness.web.http import PHOTO_ERRORS, body_schema, error_responses, read_fields
 from likeness.web.route import DirectRoute
 
 router = APIRouter(tags=["match"], route_class=DirectRoute)
@@ -32,8 +34,8 @@ MatchCaller = Annotated[Principal, Depends(Requires(Scope.FACE_MATCH))]
 @router.post(
     "/api/v1/face/match",
     operation_id="faceMatch",
-    summary="Compare two photos (1:1)",
-    responses=PHOTO_ERRORS,
+    summary="Compare a photo with another one, or with an enrolled person (1:1)",
+    responses=PHOTO_ERRORS | error_responses(404),
     openapi_extra=body_schema(MatchRequest),
 )
 async def match_faces(
@@ -41,26 +43,41 @@ async def match_faces(
     principal: MatchCaller,
     tenants: TenantsComponent,
     matcher: MatcherComponent,
+    trail: TrailComponent,
 ) -> MatchReply:
-    """Say whether two photos show one person.
+    """Say whether two photos show one person, or whether a photo shows an enrolled person.
 
     `matchLevel` is the highest of five levels that the comparison reaches, or 0. Each level has a measured false match
     rate, from 1e-2 at level 1 to 1e-6 at level 5. `match` is `matchLevel >= minimumMatchLevel`. `source` says what
-    `sourceImage` is.
+    `sourceImage` is. Send `targetImage` or `targetId`, not both. With `targetId` the call also needs
+    `KYC_FACE_SEARCH`.
     """
-    photos = await read_fields(request, MatchRequest, photos=2)
-    tenant = await tenants.get(principal.tenant_id)
-    comparison = await matcher.compare(tenant, photos.source_image, photos.target_image, source_is=photos.source)
+    wanted = await read_fields(request, MatchRequest, photos=2)
+    if wanted.target_id is not None:
+        demand(principal, Scope.FACE_SEARCH, trail=trail)
+    comparison = await _compare(matcher, await tenants.get(principal.tenant_id), wanted)
     request.state.outcome = (UsageKind.LEVEL, str(comparison.level))
+    match = comparison.level >= wanted.minimum_match_level
+    if match and wanted.target_id is not None:
+        trail.record(Action.MATCH, wanted.target_id, outcome=HIT)
+    source, *target = map(FaceReport.of, comparison.faces)
     return MatchReply(
-        match=comparison.level >= photos.minimum_match_level,
+        match=match,
         match_level=comparison.level,
         score=round(comparison.score, 4),
         false_match_rate=comparison.false_match_rate,
-        model=matcher.model,
-        source=FaceReport.of(comparison.source),
-        target=FaceReport.of(comparison.target),
+        model=comparison.model,
+        source=source,
+        target=target[0] if target else None,
     )
+
+
+async def _compare(matcher: Matcher, tenant: Tenant, wanted: MatchRequest) -> Comparison:
+    photo, source = wanted.source_image, wanted.source
+    if wanted.target_id is not None:
+        return await matcher.compare_enrolled(tenant, photo, wanted.target_id, source_is=source)
+    assert wanted.target_image is not None
+    return await matcher.compare(tenant, photo, wanted.target_image, source_is=source)
 
 
 @router.post(

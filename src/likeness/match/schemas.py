@@ -1,25 +1,50 @@
 """The request and the reply of ``POST /api/v1/face/match`` (contract §4)."""
 
 import base64
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from likeness.engine.base import Detection, Face, Quality
 from likeness.engine.portrait import CutPortrait
 from likeness.engine.source import PhotoSource, SourceMember
-from likeness.web.wire import EXAMPLE_PHOTO, Level, Photo, WireModel, example
+from likeness.kit.ids import is_uuid
+from likeness.web.wire import EXAMPLE_PHOTO, Level, Photo, Uuid, WireModel, example
 
 
-class MatchRequest(WireModel):
-    """A request to compare the faces of two photos."""
+def _known_form(value: str) -> str:
+    """Give an id as it is stored."""
+    if not is_uuid(value):
+        raise ValueError("is not an id")
+    return value.lower()
 
-    model_config = example(sourceImage=EXAMPLE_PHOTO, targetImage=EXAMPLE_PHOTO, minimumMatchLevel=3)
+
+class TwoPhotosRequest(WireModel):
+    """A request to compare the faces of two photos, from a page that offers nothing else."""
 
     source_image: Photo
     target_image: Photo
     minimum_match_level: Level = 3
+
+
+class MatchRequest(WireModel):
+    """A request to compare the face of a photo with that of another photo, or with an enrolled person."""
+
+    model_config = example(sourceImage=EXAMPLE_PHOTO, targetImage=EXAMPLE_PHOTO, minimumMatchLevel=3)
+
+    source_image: Photo
+    target_image: Photo | None = None
+    target_id: Annotated[Uuid, AfterValidator(_known_form)] | None = Field(
+        None, description="The oneToNVerificationId of an enrolled person, in the place of `targetImage`."
+    )
+    minimum_match_level: Level = 3
     source: SourceMember = None
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if (self.target_image is None) == (self.target_id is None):
+            raise ValueError("send either targetImage or targetId")
+        return self
 
 
 class PortraitRequest(WireModel):
@@ -68,7 +93,7 @@ class FaceReport(WireModel):
 
 
 class MatchReply(WireModel):
-    """Whether both faces match, the score and the level, and the face found in each photo."""
+    """Whether both faces match, the score and the level, and the face found in each photo that was sent."""
 
     model_config = example(
         match=True,
@@ -98,7 +123,7 @@ class MatchReply(WireModel):
     ]
     model: Annotated[str, Field(description="Model pack and version.", examples=["builtin@3"])]
     source: FaceReport
-    target: FaceReport
+    target: FaceReport | None = Field(description="Null for an enrolled person.")
 
 
 class PortraitReply(WireModel):

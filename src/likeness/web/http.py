@@ -222,7 +222,7 @@ def in_text(member: dict[str, Any]) -> dict[str, Any]:
     kinds: list[dict[str, Any]] = [kind for kind in member.get("anyOf", []) if kind != NULL]
     if len(kinds) != 1:
         return member
-    return kinds[0] | {name: member[name] for name in ("description",) if name in member}
+    return in_text(kinds[0]) | {name: member[name] for name in ("description",) if name in member}
 
 
 class ErrorBody(WireModel):

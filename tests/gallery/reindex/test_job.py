@@ -24,7 +24,7 @@ from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.served_pack import load_served_engine
 from likeness.store.tables import gallery_entries, gallery_templates
 from likeness.tenants.service import Tenant
-from servers import Api, Server, calling, serving, test_settings
+from servers import Api, Server, b64, calling, serving, test_settings
 
 OLD, NEW = PackIdentity("fake@1"), PackIdentity("fake-2@1")
 SIZE = (160, 120)
@@ -223,6 +223,15 @@ def test_orphans_are_reported_and_kept(own: Server, caller: Api) -> None:
     assert templates(own, caller.tenant) == left
     assert find(caller, picture(0)) == (entries[0], OLD)
     assert find(caller, picture(2)) == (entries[2], NEW)
+
+
+def test_an_entry_is_compared_by_the_pack_that_it_has(own: Server, caller: Api) -> None:
+    entries = {person: enrol(caller, picture(person, attack=person == 1)) for person in range(2)}
+    move(own, caller.tenant, ReindexRequest.CUT_OVER)
+    for person, entry in entries.items():
+        body = {"sourceImage": b64(picture(person, attack=person == 1)), "targetId": entry}
+        reply = caller.call("POST", "/api/v1/face/match", body).json()
+        assert (reply["match"], reply["model"]) == (True, (NEW, OLD)[person])
 
 
 def _image_id(server: Server, entry_id: str) -> str:
