@@ -68,10 +68,14 @@ class Walk:
     now: float = 100.0
     instructions: list[Instruction] = field(default_factory=list)
     looks: list[IdentitySample] = field(default_factory=list)
+    pace: float = 0.1
+    """The seconds between two frames."""
 
-    def show(self, view: FaceView | None = None, *, frames: int = 1, every: float = 0.1, **facts: Any) -> Instruction:
+    def show(
+        self, view: FaceView | None = None, *, frames: int = 1, every: float | None = None, **facts: Any
+    ) -> Instruction:
         for _ in range(frames):
-            self.now += every
+            self.now += self.pace if every is None else every
             observation = seen(self.now, view, **facts)
             self.looks += self.director.choose_samples(observation)
             self.instructions.append(self.director.advance(observation))
@@ -80,7 +84,7 @@ class Walk:
         return self.instructions[-1]
 
     def approach(self, *, seconds: float = 1.0, start: float = FAR, end: float = NEAR) -> Instruction:
-        steps = max(round(seconds / 0.1), 1)
+        steps = max(round(seconds / self.pace), 1)
         for step in range(1, steps + 1):
             self.show(face(start + (end - start) * step / steps))
         return self.instructions[-1]

@@ -50,7 +50,9 @@ class Timing:
     reaction_seconds: float = 0.12
     """Shortest reaction time of a person to a new picture."""
     move_seconds: float = 0.35
-    """Shortest time in which a person can move from the far oval to the near one."""
+    """Shortest time in which a person can move from the far oval to the near one, and hold still there."""
+    near_seconds: float = 0.2
+    """Least time that the near pose is held. A fast camera gives the frames of this pose sooner."""
     lost_seconds: float = 0.8
     """Longest time without a face during the colours. Then the colours start again, in another order."""
     key_frame_seconds: float = 1.2

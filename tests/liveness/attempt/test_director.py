@@ -219,6 +219,20 @@ def test_nobody_leaps(seconds: float, fault: str | None) -> None:
     assert going.director.evidence.faults == ([fault] if fault else [])
 
 
+@pytest.mark.parametrize(
+    ("seconds", "fault"),
+    [(0.05, "the face came closer faster than a person can"), (0.3, None)],
+    ids=["leap", "quick walk"],
+)
+def test_a_fast_camera_makes_nobody_faster(seconds: float, fault: str | None) -> None:
+    going = settled(Move())
+    going.pace = 1 / 30
+    going.show(face(), frames=15)
+    going.approach(seconds=seconds)
+    going.show(face(NEAR), frames=30)
+    assert going.director.evidence.faults == ([fault] if fault else [])
+
+
 def test_the_way_must_be_seen() -> None:
     going = settled(Move())
     going.show(face(), frames=6)

@@ -124,7 +124,7 @@ class MoveRun:
         evidence.frame_size = seen.size
         self._announced_at = seen.at_seconds
         self.scale = self.limits.guidance.near_scale
-        self._hold_still = HoldStill(self.limits, CHARTS)
+        self._hold_still = HoldStill(self.limits, CHARTS, self.limits.timing.near_seconds)
         return StepOutcome(StatusCode.FACE_LIVENESS_MOVE_CLOSER, Hint.CLOSER, progress=0.4)
 
     def _check_way(self, at_seconds: float, evidence: Evidence) -> None:

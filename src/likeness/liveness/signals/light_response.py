@@ -21,10 +21,10 @@ _SKIN = slice(6, 20), slice(4, 16)
 """Rows and columns of ``FaceView.light`` from the brows to the mouth and from cheek to cheek."""
 _LAG_STEP = 0.03
 _LEAST_SAMPLES = 16
-_OFTEN_SEEN = 0.6
-"""The fraction of the frames in which a pixel must show the background. Other pixels are not used."""
 _LEAST_BACKGROUND = 0.01
-"""The least fraction of such background in all pixels of all frames."""
+"""The least fraction of background in all pixels of all frames."""
+_MOVED = 0.05
+"""The least difference of a pixel's change from the usual one that shows something moved, in log light."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,22 +90,27 @@ def respond(
 
 
 def _background(samples: list[LightSample]) -> NDArray[np.float64] | None:
-    """Return the change of the log of the light beside the head, (t, 3), or None if there is too little background.
+    """Return the log of the light beside the head, (t, 3), less that of the first frame.
 
-    Each pixel is compared with its own mean over time. Otherwise a moving head would tint the background, because it
-    covers parts of it.
+    Return None if there is too little background. Each pixel is compared with itself in the frame before. Otherwise a
+    moving head would tint the background, because it covers parts of it. Where the room itself moves, the pixel changes
+    by more than a camera's gains, and does not count.
     """
     if not samples or len({one.beside.shape for one in samples}) > 1:
         return None
-    beside = np.stack([one.beside for one in samples])
-    often = beside.mean(axis=0) > _OFTEN_SEEN
-    seen = beside[:, often]
-    if seen.sum() < _LEAST_BACKGROUND * beside.size or not seen.any(axis=1).all():
+    light = np.log(LINEAR[np.stack([one.surroundings for one in samples])].astype(np.float64))
+    seen = np.stack([one.beside for one in samples])
+    both = seen[1:] & seen[:-1]
+    if both.sum() < _LEAST_BACKGROUND * both.size or not both.any(axis=(1, 2)).all():
         return None
-    light = np.log(LINEAR[np.stack([one.surroundings[often] for one in samples])].astype(np.float64))
-    weight = seen[..., None].astype(np.float64)
-    change = light - (light * weight).sum(axis=0) / weight.sum(axis=0)
-    return np.asarray((change * weight).sum(axis=1) / weight.sum(axis=1))
+    level = np.zeros((len(samples), 3))
+    for frame, pixels in enumerate(both):
+        change = light[frame + 1][pixels] - light[frame][pixels]
+        usual = np.median(change, axis=0)
+        still = (np.abs(change - usual) < _MOVED).all(axis=1)
+        # The median alone would hide a change that is smaller than the step between two bytes.
+        level[frame + 1] = level[frame] + (change[still].mean(axis=0) if still.any() else usual)
+    return level
 
 
 def _answers(places: NDArray[np.float64], colours: NDArray[np.float64], times: NDArray[np.float64]) -> FloatArray:
