@@ -33,7 +33,6 @@ def test_an_interruption_keeps_the_attempts_that_ended(data: Path, tmp_path: Pat
 
     plan = Plan(people_in(data / "faces" / "lfw"), LivenessMode.PASSIVE, flash=False, seed=1)
     load = partial(load_engine, PackId("builtin"), models_dir=tmp_path)
-    rates = simulate_all(load, plan, ["live", "injected_still"], 20, workers=1, on_done=interrupted)
-    ended = {one.kind: one.presentations for one in rates}
-    assert ended["live"] >= 1
-    assert sum(ended.values()) < 10
+    found = simulate_all(load, plan, ["live", "injected_still"], 20, workers=1, on_done=interrupted)
+    assert found["live"]
+    assert sum(map(len, found.values())) < 10

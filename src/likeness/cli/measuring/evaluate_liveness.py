@@ -28,7 +28,7 @@ from likeness.errors import SetupError
 from likeness.evaluation.liveness.photos import ModelRates, measure_photos, photos_in
 from likeness.evaluation.liveness.rates import PresentationRates
 from likeness.evaluation.liveness.recordings.recording import RecordingFolder, holds_recordings
-from likeness.evaluation.liveness.sessions import KINDS, Plan, people_in, simulate_all
+from likeness.evaluation.liveness.sessions import KINDS, Plan, people_in, simulate_all, tally_all
 from likeness.liveness.attempt.script import LivenessMode
 from likeness.liveness.thresholds import THRESHOLDS
 
@@ -138,8 +138,9 @@ def evaluate_liveness(
         with progress_bar(console, transient=True) as progress:
             task = progress.add_task("simulated attempts", total=len(kinds) * attempts)
             on_done = partial(progress.advance, task)
-            rates = simulate_all(partial(load_pack, pack), plan, kinds, attempts, workers=workers, on_done=on_done)
-        missing = len(kinds) * attempts - sum(one.presentations for one in rates)
+            found = simulate_all(partial(load_pack, pack), plan, kinds, attempts, workers=workers, on_done=on_done)
+        missing = len(kinds) * attempts - sum(map(len, found.values()))
+        rates = tally_all(found)
         _print_sessions(console, rates, plan)
         report["simulatedSessions"] = {
             "mode": mode.value,

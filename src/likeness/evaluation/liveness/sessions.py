@@ -7,7 +7,7 @@ Attempts are independent and drawn from a seed, so a run can be repeated and con
 
 import contextlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,15 +23,21 @@ from likeness.evaluation.liveness.rates import PresentationOutcome, Presentation
 from likeness.evaluation.liveness.recordings.recorder import RecordedCheck
 from likeness.evaluation.liveness.recordings.recording import BONA_FIDE, Label, RecordingFolder
 from likeness.evaluation.liveness.simulator.attacks import NEEDS_RECORDING, AttackKind, mount
+from likeness.evaluation.liveness.simulator.groups import LiveGroup, draw_network, seat
 from likeness.evaluation.liveness.simulator.portrait import Portrait
 from likeness.evaluation.liveness.simulator.session import Shot, carry_out
-from likeness.evaluation.liveness.simulator.subject import SimulatedSubject
+from likeness.evaluation.liveness.simulator.subject import Presentation, SimulatedSubject
 from likeness.liveness.attempt.check import Check
 from likeness.liveness.attempt.script import LivenessMode, draw_script
 from likeness.liveness.base import DeclaredCamera, LivenessCheck
 
 LIVE = "live"
-KINDS = (LIVE, *(kind.value for kind in AttackKind))
+ALL_LIVE = "live_all"
+"""All live presentations together, of every group."""
+BONA_FIDE_KINDS = (LIVE, *(group.value for group in LiveGroup))
+KINDS = (*BONA_FIDE_KINDS, *(kind.value for kind in AttackKind))
+_SEEDS = {kind: number for number, kind in enumerate((LIVE, *AttackKind, *LiveGroup))}
+"""The part of each kind in its seeds. A new kind comes last, so that earlier figures can be repeated."""
 
 _LEAST_EYE_DISTANCE = 34.0
 _MOST_YAW = 0.09
@@ -54,10 +60,10 @@ LoadEngine = Callable[[], Engine]
 
 def simulate_all(
     load: LoadEngine, plan: Plan, kinds: Sequence[str], attempts: int, *, workers: int, on_done: Callable[[], None]
-) -> tuple[PresentationRates, ...]:
+) -> dict[str, list[PresentationOutcome]]:
     """Simulate ``attempts`` attempts of each kind in ``workers`` processes. ``on_done`` is called after each attempt.
 
-    ``load`` must be picklable. Kinds take turns. After an interruption (SIGINT), the rates are those of the attempts
+    ``load`` must be picklable. Kinds take turns. After an interruption (SIGINT), the outcomes are those of the attempts
     that have ended.
     """
     jobs = [(kind, index) for index in range(attempts) for kind in kinds]
@@ -65,12 +71,21 @@ def simulate_all(
     with contextlib.suppress(KeyboardInterrupt):
         for (kind, _), outcome in in_processes(partial(_prepare, load, plan), jobs, workers=workers, on_done=on_done):
             found[kind].append(outcome)
-    return tuple(tally(kind, found[kind], bona_fide=kind == LIVE) for kind in kinds)
+    return found
+
+
+def tally_all(found: Mapping[str, Sequence[PresentationOutcome]]) -> tuple[PresentationRates, ...]:
+    """Count the outcomes of each kind. Several bona fide kinds are followed by :data:`ALL_LIVE`."""
+    live = [kind for kind in found if kind in BONA_FIDE_KINDS]
+    rates = [tally(kind, found[kind], bona_fide=True) for kind in live]
+    if len(live) > 1:
+        rates.append(tally(ALL_LIVE, [one for kind in live for one in found[kind]], bona_fide=True))
+    return *rates, *(tally(kind, found[kind], bona_fide=False) for kind in found if kind not in live)
 
 
 def simulate(engine: Engine, plan: Plan, kind: str, index: int) -> PresentationOutcome:
     """Simulate one attempt. Raises SetupError if too few photos are suitable for a simulated person."""
-    source = np.random.SeedSequence((plan.seed, KINDS.index(kind), index))
+    source = np.random.SeedSequence((plan.seed, _SEEDS[kind], index))
     chance = np.random.default_rng(source)
     scripts = random.Random(int(chance.integers(2**62)))  # noqa: S311 - a simulation must be repeatable
     people = find_portraits(engine, plan.photos, chance)
@@ -80,18 +95,21 @@ def simulate(engine: Engine, plan: Plan, kind: str, index: int) -> PresentationO
         recording = []
         earlier = Check(engine, draw_script(plan.mode, flash=plan.flash, chance=scripts))
         carry_out(SimulatedSubject(victim, chance), earlier, chance, recording=recording)
-    presentation = (
-        SimulatedSubject(victim, chance)
-        if kind == LIVE
-        else mount(AttackKind(kind), victim, accomplice, chance, recording)
-    )
+    presentation: Presentation
+    network = None
+    if kind == LIVE:
+        presentation = SimulatedSubject(victim, chance)
+    elif kind in BONA_FIDE_KINDS:
+        presentation, network = seat(LiveGroup(kind), victim, chance), draw_network(LiveGroup(kind), chance)
+    else:
+        presentation = mount(AttackKind(kind), victim, accomplice, chance, recording)
     script = draw_script(plan.mode, flash=plan.flash, chance=scripts)
     camera = DeclaredCamera(presentation.camera_label)
     check: LivenessCheck = Check(engine, script, camera)
     if plan.keep is not None:
-        label = Label(BONA_FIDE if kind == LIVE else kind, f"{kind}-{index}", simulated=True)
+        label = Label(BONA_FIDE if kind in BONA_FIDE_KINDS else kind, f"{kind}-{index}", simulated=True)
         check = RecordedCheck(engine, script, camera, label, None, plan.keep.add)
-    verdict = carry_out(presentation, check, chance).verdict
+    verdict = carry_out(presentation, check, chance, network=network).verdict
     return PresentationOutcome.of(verdict)
 
 

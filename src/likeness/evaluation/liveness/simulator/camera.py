@@ -1,4 +1,4 @@
-"""A webcam or front camera: lens, automatic exposure and white balance, sensor noise, JPEG."""
+"""A webcam or front camera: lens, automatic exposure and white balance, tones, sensor noise, smoothing, JPEG."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,10 @@ from likeness.kit.arrays import FloatArray
 
 _METERED = 0.19
 """The linear, centre-weighted brightness that the automatic exposure aims at."""
+
+
+_BRIGHTER = np.round(255 * (np.arange(256) / 255) ** 0.88).astype(np.uint8)
+"""The tones of a beauty filter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,14 @@ class Optics:
     """Fraction of a grey-world colour cast that automatic white balance removes."""
     balance_seconds: float
     jpeg_quality: int
+    exposure_stops: float = 0.0
+    """The steps in which automatic exposure moves, in stops. 0 is continuous."""
+    local_tones: float = 0.0
+    """How much a high dynamic range (HDR) evens out the brightness of different places: 0 not at all, 1 fully."""
+    smoothing: float = 0.0
+    """Strength of a filter that smooths skin: 0 none, 1 full."""
+    readout_seconds: float = 0.0
+    """The time between the capture of the first row and of the last (rolling shutter)."""
 
     @classmethod
     def draw(cls, chance: np.random.Generator) -> "Optics":
@@ -93,13 +105,34 @@ class Camera:
         else:
             self._exposure, self._gains = wanted, cast
         self._last_seconds = at_seconds
+        if self.optics.local_tones:
+            light = light * self._local_gain(light)
         # The root of 255² scales the tone-mapped image to 0..255. The conversion to bytes saturates.
-        gain = np.tile((self._exposure * self._gains * 255**2).astype(np.float32), light.shape[1])
+        gain = np.tile((self._steps(self._exposure) * self._gains * 255**2).astype(np.float32), light.shape[1])
         toned = cv2.sqrt(light.reshape(len(light), -1) * gain).reshape(light.shape)
         toned = cv2.GaussianBlur(toned, (0, 0), self.optics.blur_pixels)
         row, column = self._chance.integers(0, 64, 2)
         noise = self._noise[row : row + self.optics.height, column : column + self.optics.width]
-        return np.asarray(cv2.add(toned, noise, dtype=cv2.CV_8U), np.uint8)
+        image = np.asarray(cv2.add(toned, noise, dtype=cv2.CV_8U), np.uint8)
+        return self._smooth(image) if self.optics.smoothing else image
+
+    def _steps(self, exposure: float) -> float:
+        stops = self.optics.exposure_stops
+        return float(2.0 ** (round(np.log2(exposure) / stops) * stops)) if stops else exposure
+
+    def _local_gain(self, light: FloatArray) -> FloatArray:
+        """Return factors (h, w, 1) that darken bright places and brighten dark ones, as an HDR does."""
+        height, width = light.shape[:2]
+        small = cv2.resize(light, (width // 8, height // 8), interpolation=cv2.INTER_AREA).mean(axis=2)
+        blurred = cv2.GaussianBlur(small, (0, 0), 6.0) + np.float32(1e-4)
+        factor = np.clip((blurred / np.median(blurred)) ** -self.optics.local_tones, 0.4, 2.5).astype(np.float32)
+        return np.asarray(cv2.resize(factor, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)[..., None]
+
+    def _smooth(self, image: Image) -> Image:
+        """Smooth skin and brighten, as a beauty filter does. Edges stay."""
+        soft = cv2.bilateralFilter(image, 7, 30.0, 4.0)
+        mixed = cv2.addWeighted(soft, self.optics.smoothing, image, 1 - self.optics.smoothing, 0)
+        return np.asarray(cv2.LUT(mixed, _BRIGHTER), np.uint8)
 
     def compress(self, image: Image) -> bytes:
         quality = (cv2.IMWRITE_JPEG_QUALITY, self.optics.jpeg_quality)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from likeness.engine.alignment import similarity
 from likeness.engine.base import Image
 from likeness.evaluation.liveness.simulator.surfaces import LANDMARKS_CM
+from likeness.kit.arrays import FloatArray
 
 PIXELS_PER_CM = 18.0
 LEFT_CM, RIGHT_CM, TOP_CM, BOTTOM_CM = 13.0, 13.0, 15.0, 19.0
@@ -25,6 +26,8 @@ class Portrait:
     """(HEIGHT, WIDTH, 3) sRGB."""
     nose_x_cm: float
     nose_y_cm: float
+    gloss_map: FloatArray | None = None
+    """(HEIGHT, WIDTH) fraction of the screen's light that glasses mirror."""
 
     @classmethod
     def from_photo(cls, photo: Image, landmarks: NDArray[np.float32], chance: np.random.Generator) -> "Portrait":

@@ -97,34 +97,49 @@ class Layer:
 
 
 def render(
-    layers: tuple[Layer, ...], background: FloatArray, camera: Camera, lighting: Lighting, screen: FloatArray
+    layers: tuple[Layer, ...],
+    background: FloatArray,
+    camera: Camera,
+    lighting: Lighting,
+    screen: FloatArray,
+    *,
+    rows: tuple[int, int] | None = None,
 ) -> FloatArray:
     """Paint ``layers`` over ``background`` in linear light (h, w, 3), first the soft ones, each kind in order.
 
     ``background`` is (h / 2, w / 2, 3) linear reflectance. ``screen`` is the screen's colour as linear RGB in 0..1; (0,
-    0, 0) is dark.
+    0, 0) is dark. ``rows`` are the first camera row and the end of those that need the layers; all by default.
     """
     # The wall is about eight times farther away than the face, so it gets about a sixtieth of the screen's light.
     wall = lighting.room_colour + lighting.screen * screen / 60
     light = np.asarray(cv2.multiply(background, np.array((*wall, 0.0), np.float64)), np.float32)
     for layer in layers:
         if layer.soft:
-            _paint(light, layer, camera, lighting, screen, grain=_SOFT)
+            _paint(light, layer, camera, lighting, screen, grain=_SOFT, rows=rows)
     size = camera.optics.width, camera.optics.height
     light = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_LINEAR), np.float32)
     for layer in layers:
         if not layer.soft:
-            _paint(light, layer, camera, lighting, screen)
+            _paint(light, layer, camera, lighting, screen, rows=rows)
     return light
 
 
 def _paint(
-    light: FloatArray, layer: Layer, camera: Camera, lighting: Lighting, screen: FloatArray, *, grain: int = 1
+    light: FloatArray,
+    layer: Layer,
+    camera: Camera,
+    lighting: Lighting,
+    screen: FloatArray,
+    *,
+    rows: tuple[int, int] | None,
+    grain: int = 1,
 ) -> None:
     """Paint one layer. ``grain`` is the number of camera pixels for each pixel of ``light``, each way."""
     optics, pose = camera.optics, layer.pose
     step = _COARSE if grain > 1 or optics.focal_pixels / pose.z > _CLOSE else _FINE
     left, right, top, bottom = _bounds(layer, camera, step)
+    if rows is not None:
+        top, bottom = max(top, rows[0] // step), min(bottom, -(-rows[1] // step))
     if right - left < 2 or bottom - top < 2:
         return
     part = slice(top, bottom), slice(left, right)
@@ -151,19 +166,19 @@ def _paint(
     cover = hits.hit
     if layer.alpha is None:
         cover *= (u > 0) & (u < layer.texture.shape[1]) & (v > 0) & (v < layer.texture.shape[0])
-    columns, rows = (cv2.resize(axis, size, interpolation=cv2.INTER_LINEAR) for axis in (u, v))
-    texture = cv2.remap(layer.texture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    across, down = (cv2.resize(axis, size, interpolation=cv2.INTER_LINEAR) for axis in (u, v))
+    texture = cv2.remap(layer.texture, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     light_there = cv2.resize(arriving * np.float32(layer.reflectance), size, interpolation=cv2.INTER_LINEAR)
     seen = cv2.multiply(cv2.LUT(texture, LINEAR), light_there)
     if layer.glow:
         seen = seen + cv2.LUT(texture, LINEAR * np.float32(layer.glow))
     if layer.gloss_map is not None:
-        mirrored = cv2.remap(layer.gloss_map, columns, rows, cv2.INTER_LINEAR)
+        mirrored = cv2.remap(layer.gloss_map, across, down, cv2.INTER_LINEAR)
         seen = seen + cv2.merge([mirrored * np.float32(lighting.screen * shade) for shade in screen])
     target = light[top * times : bottom * times, left * times : right * times]
     cover = np.asarray(cv2.resize(cover, size, interpolation=cv2.INTER_LINEAR), np.float32)
     if layer.alpha is not None:
-        alpha = cv2.remap(layer.alpha, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        alpha = cv2.remap(layer.alpha, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         cover = np.asarray(cv2.multiply(cover, alpha, scale=1 / 255, dtype=cv2.CV_32F), np.float32)
     target[:] = cv2.blendLinear(seen, np.ascontiguousarray(target), cover, 1 - cover)
 

@@ -30,6 +30,8 @@ class NetworkConditions:
     up_seconds: float
     down_seconds: float
     jitter_seconds: float
+    unevenness: float = 0.1
+    """How much the time between two frames differs from ``frame_seconds`` at most, as a fraction of it."""
 
     @classmethod
     def draw(cls, chance: np.random.Generator) -> "NetworkConditions":
@@ -56,12 +58,14 @@ def carry_out(
     chance: np.random.Generator,
     *,
     recording: list[Shot] | None = None,
+    network: NetworkConditions | None = None,
 ) -> SimulatedAttempt:
     """Run one attempt in simulated time until its verdict.
 
     The page shows each instruction at the time of its arrival. ``recording``, if given, receives all frames.
+    ``network`` is drawn at random by default.
     """
-    network = NetworkConditions.draw(chance)
+    network = network or NetworkConditions.draw(chance)
     captured = 0.5
     arrived = 0.0
     flash_index: int | None = None
@@ -94,7 +98,7 @@ def carry_out(
         if instruction.verdict is not None:
             return SimulatedAttempt(instruction.verdict, frames, captured)
         pending.append((arrived + network.down_seconds, instruction.as_json(), instruction.flash_index))
-        captured += network.frame_seconds * float(chance.uniform(0.9, 1.1))
+        captured += network.frame_seconds * float(chance.uniform(1 - network.unevenness, 1 + network.unevenness))
 
 
 def decode_frame(data: bytes) -> Image:

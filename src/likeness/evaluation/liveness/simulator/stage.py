@@ -1,6 +1,6 @@
 """The room of a presentation: camera, light, wall and the screen's present colour."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import cv2
@@ -11,6 +11,11 @@ from likeness.evaluation.liveness.simulator.camera import Camera, Optics
 from likeness.evaluation.liveness.simulator.scene import LINEAR, Layer, Lighting, render
 from likeness.kit.arrays import FloatArray
 
+_BANDS = 6
+"""The number of bands of rows of a rolling shutter. The rows of a band have one time."""
+_MARGIN = 8
+"""Camera rows above and below a band that are rendered with it, because rays are interpolated."""
+
 
 class Stage:
     """The parts that all presentations share. Call ``shows`` with each instruction at the time of its arrival."""
@@ -20,9 +25,9 @@ class Stage:
         self.camera = Camera(self.optics, chance)
         self.lighting = draw_lighting(chance)
         background = draw_background(chance, self.optics.width, self.optics.height)
-        self._background = np.asarray(
-            cv2.resize(background, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32
-        )
+        still = np.asarray(cv2.resize(background, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32)
+        self.background: Callable[[float], FloatArray] = lambda _: still
+        """Gives the room behind the presentation at a time, as linear reflectance at half the camera's resolution."""
         self._latency_seconds = float(chance.uniform(0.02, 0.09))
         """The time from the page's command to light, and from light to the captured frame."""
         self._shown: list[tuple[float, FloatArray]] = [(0.0, np.zeros(3, np.float32))]
@@ -41,9 +46,28 @@ class Stage:
         return self._shown[0][1]
 
     def film(self, layers: tuple[Layer, ...], at_seconds: float) -> Image:
-        """Return the camera's picture of the layers."""
-        light = render(layers, self._background, self.camera, self.lighting, self.screen(at_seconds))
+        """Return the camera's picture of the layers, all rows at one time."""
+        return self.camera.develop(self._light(layers, at_seconds), at_seconds)
+
+    def film_rows(self, layers_at: Callable[[float], tuple[Layer, ...]], at_seconds: float) -> Image:
+        """Return the camera's picture of layers that move while a rolling shutter reads the rows.
+
+        ``layers_at`` gives the layers at a time. The times ascend. The screen may change between two rows, too.
+        """
+        height, readout = self.optics.height, self.optics.readout_seconds
+        light = np.empty((height, self.optics.width, 3), np.float32)
+        for band in range(_BANDS):
+            top, bottom = height * band // _BANDS, height * (band + 1) // _BANDS
+            row_seconds = at_seconds + readout * band / _BANDS
+            shown = self._light(layers_at(row_seconds), row_seconds, rows=(max(top - _MARGIN, 0), bottom + _MARGIN))
+            light[top:bottom] = shown[top:bottom]
         return self.camera.develop(light, at_seconds)
+
+    def _light(
+        self, layers: tuple[Layer, ...], at_seconds: float, *, rows: tuple[int, int] | None = None
+    ) -> FloatArray:
+        background, screen = self.background(at_seconds), self.screen(at_seconds)
+        return render(layers, background, self.camera, self.lighting, screen, rows=rows)
 
 
 def screen_light(colour: str | None) -> FloatArray:

@@ -76,11 +76,22 @@ class SimulatedSubject:
         behind = Pose(pose.x * 0.9, pose.y + 1.0, centre.z + 3.0)
         return (
             Layer(Plane(), self._clothes, behind, alpha=self._body, reach_cm=36.0, above_cm=-4.0, soft=True),
-            Layer(self._head, self._live_texture(at_seconds), centre, reach_cm=13.0),
+            Layer(
+                self._head,
+                self._live_texture(at_seconds),
+                centre,
+                gloss_map=self._portrait.gloss_map,
+                reach_cm=13.0,
+            ),
         )
 
     def frame(self, at_seconds: float) -> Image:
-        return self.stage.film(self.layers(self.motion.pose(at_seconds), at_seconds), at_seconds)
+        if self.stage.optics.readout_seconds:
+            return self.stage.film_rows(self._layers_at, at_seconds)
+        return self.stage.film(self._layers_at(at_seconds), at_seconds)
+
+    def _layers_at(self, at_seconds: float) -> tuple[Layer, ...]:
+        return self.layers(self.motion.pose(at_seconds), at_seconds)
 
     def encode(self, image: Image) -> bytes:
         return self.stage.camera.compress(image)
