@@ -33,6 +33,7 @@ FOR_ALL_TENANTS = {
     "backup/creation.py:_is_named": "a backup has all tenants, and ids of photos are random",
     "console/accounts/repository.py:add_account": "the row that is stored has its tenant",
     "console/accounts/repository.py:begin_visit": "the row that is stored has its tenant; the end of old visits is upkeep",
+    "console/accounts/repository.py:find_visit": AT_ITS_START,
     "console/accounts/repository.py:end_visit": AT_ITS_START,
     "deployment.py:_stored_keys": "the check of the master key",
     "gallery/idempotency.py:_advance": UPKEEP,

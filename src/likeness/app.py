@@ -115,9 +115,7 @@ def create_app(deployment: Deployment, engine: Engine, analysts: Analysts | None
 
     app = make_application(lifespan, {token_endpoints.OAuthFault: token_endpoints.handle_oauth_fault})
     app.add_middleware(KnownHosts, names=settings.host_names)
-    app.add_middleware(
-        RequestContext, pace=BodyPace(settings.request_seconds, settings.body_bytes_per_second), note=usage.note_call
-    )
+    app.add_middleware(RequestContext, pace=BodyPace.of(settings), origin=settings.origin, note=usage.note_call)
     admission = http.make_admission(settings)
     if settings.metrics_port is not None:
         metrics = ServerMetrics(deployment, engine, gallery.held, admission, faces.analysts)

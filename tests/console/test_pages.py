@@ -113,8 +113,35 @@ def test_a_sign_in_sets_a_cookie_that_no_script_and_no_other_site_gets(api: Api)
         assert "Domain" not in cookie
         guest.token = right.cookies[COOKIE]
         assert guest.get("/console/usage").status_code == 200
-        assert guest.post("/console/sign-out").headers["location"] == "/console/sign-in"
+        ended = guest.post("/console/sign-out").headers
+        assert (ended["location"], ended["clear-site-data"]) == ("/console/sign-in", '"cache"')
         assert guest.get("/console/usage").status_code == 303
+
+
+def test_a_sign_in_ends_the_visit_before_it(api: Api) -> None:
+    with visiting(api, Role.VIEWER) as guest:
+        before = guest.token
+        reply = guest.post("/console/sign-in", data=secrets_of(api.server, account(api, Role.VIEWER)))
+        assert reply.cookies[COOKIE] != before
+        assert guest.get("/console/usage").status_code == 303
+        guest.token = reply.cookies[COOKIE]
+        assert guest.get("/console/usage").status_code == 200
+
+
+def test_the_sign_in_helps_managers_of_passwords(server: Server) -> None:
+    page = httpx.get(f"{server.url}/console/sign-in").text
+    (password,) = re.findall(r'<input name="password"[^>]*>', page)
+    assert 'type="password"' in password
+    assert 'autocomplete="current-password"' in password
+    assert 'autocomplete="one-time-code"' in page
+    script = httpx.get(f"{server.url}/static/console/console.js").text
+    assert "paste" not in page + script
+
+
+def test_every_page_has_the_sign_out(api: Api) -> None:
+    with visiting(api, Role.ADMINISTRATOR) as guest:
+        for name in ("try", "sessions", "gallery", "clients", "usage", "audit", "models"):
+            assert 'action="/console/sign-out"' in guest.get(f"/console/{name}").text, name
 
 
 @pytest.mark.parametrize("path", ["//evil.example", "/console/..\\x", "/console/x\ny", "/elsewhere", "javascript:1"])
@@ -285,5 +312,7 @@ def test_the_language_is_the_chosen_one_then_the_browsers(server: Server) -> Non
     arabic = {"Accept-Language": "fr, ar-EG;q=0.8, en;q=0.5"}
     assert '<html lang="ar" dir="rtl">' in httpx.get(address, headers=arabic).text
     chosen = httpx.post(f"{server.url}/console/language", data={"language": "en"}, headers=SAME_SITE)
-    cookie = chosen.headers["set-cookie"].partition(";")[0]
+    cookie, *attributes = chosen.headers["set-cookie"].split("; ")
+    assert cookie == "__Host-language=en"
+    assert {"HttpOnly", "Secure", "SameSite=strict", "Path=/"} <= set(attributes)
     assert '<html lang="en"' in httpx.get(address, headers={**arabic, "Cookie": cookie}).text

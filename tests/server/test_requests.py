@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 import pytest
 
 from likeness.engine.fake import fake_photo
+from likeness.web.request_context import SEALED_OFF
 from server.wire import Line
 from servers import Api, b64
 
@@ -118,6 +119,26 @@ def test_a_request_has_one_host(api: Api, hosts: int) -> None:
         line.send(b"GET /healthz HTTP/1.1\r\n" + b"Host: a\r\n" * hosts + b"\r\n")
         answer = line.answer()
         assert (answer.status, answer.json["error"]) == (400, "BAD_REQUEST")
+        assert line.is_closed()
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        b"Content-Length: 4\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 4",
+        b"Content-Length: 4\r\nContent-Length: 5",
+        b"Content-Length: +4",
+        b"Transfer-Encoding: chunked, identity",
+    ],
+)
+def test_a_request_has_one_length(api: Api, lengths: bytes) -> None:
+    """So no proxy and no server take a body's end for the beginning of another request."""
+    with Line(api.server) as line:
+        line.send(b"POST /api/oauth/token HTTP/1.1\r\nHost: localhost\r\n" + lengths + b"\r\n\r\n0\r\n\r\n")
+        answer = line.answer()
+        assert (answer.status, answer.json["error"]) == (400, "BAD_REQUEST")
+        assert {name.lower(): value for name, value in SEALED_OFF.items()}.items() <= answer.headers.items()
         assert line.is_closed()
 
 

@@ -22,7 +22,7 @@ from likeness.web.pages import content_policy, load_pages
 
 LANGUAGES: Final = {"en": "English", "ar": "العربية"}
 FIRST_PAGE: Final = "/console/try"
-LANGUAGE_COOKIE: Final = "console-language"
+LANGUAGE_COOKIE: Final = "__Host-language"
 HEADERS: Final = {
     "Content-Security-Policy": content_policy(
         {"form-action": "'self'", "img-src": "'self' blob: data:", "media-src": "'self' blob:"}

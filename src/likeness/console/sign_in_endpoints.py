@@ -48,10 +48,12 @@ async def sign_in(request: Request, console: ConsoleComponent) -> Response:
         status = error.status if isinstance(error, LikenessError) else 401
         refused = "sign_in_wrong" if status == 401 else "sign_in_wait"
         return page(request, "sign-in.html", status=status, next_page=following, refused=refused)
+    if before := request.cookies.get(COOKIE):
+        await console.visits.end(before)
     who = Actor(account.id, account.tenant_id, request.state.request_id)
     access.trail.record(Action.SIGN_IN, None, outcome=ISSUED, actor=who)
     reply = see_other(following)
-    reply.set_cookie(COOKIE, token, max_age=int(VISIT_SECONDS), path="/", secure=True, httponly=True, samesite="strict")
+    _set_cookie(reply, COOKIE, token, VISIT_SECONDS)
     return reply
 
 
@@ -61,6 +63,7 @@ async def sign_out(visitor: ViewerVisit, console: ConsoleComponent) -> RedirectR
     await console.visits.end(visitor.token)
     reply = see_other("/console/sign-in")
     reply.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+    reply.headers["Clear-Site-Data"] = '"cache"'  # also the pages that the way back of the browser would show
     return reply
 
 
@@ -71,10 +74,13 @@ async def choose_language(request: Request) -> RedirectResponse:
     form = await read_page_form(request)
     reply = see_other(_own_page(form.one("next")))
     if form.one("language") in LANGUAGES:
-        reply.set_cookie(
-            LANGUAGE_COOKIE, form.one("language"), max_age=YEAR_SECONDS, path="/console", samesite="strict"
-        )
+        _set_cookie(reply, LANGUAGE_COOKIE, form.one("language"), YEAR_SECONDS)
     return reply
+
+
+def _set_cookie(reply: Response, name: str, value: str, seconds: float) -> None:
+    """Set a cookie that no script, no other host and no page of another site gets."""
+    reply.set_cookie(name, value, max_age=int(seconds), path="/", secure=True, httponly=True, samesite="strict")
 
 
 def _own_page(path: str) -> str:

@@ -21,6 +21,7 @@ from likeness.errors import ErrorCode
 from likeness.kit.ids import new_request_id
 from likeness.kit.logs import log_call
 from likeness.server.connections import Connections
+from likeness.web.request_context import SEALED_OFF, encoded
 
 HEADER_BYTES: Final = 32 * 1024
 HEADERS: Final = 100
@@ -365,6 +366,7 @@ class HttpProtocol(HttpToolsProtocol):
             (b"content-length", b"%d" % len(body)),
             (b"x-request-id", request_id.encode()),
             (b"connection", b"close"),
+            *encoded(SEALED_OFF),
             *([(b"retry-after", b"2")] if status == 503 else []),
         ]
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)

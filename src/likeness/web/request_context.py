@@ -1,18 +1,18 @@
 """The middleware around every call.
 
 It gives the call its request id, counts it, writes its line in the log, and gives back its places. It
-answers HEAD like GET, and answers faults in the contract's form.
+answers HEAD like GET, gives each answer its headers for browsers, and answers faults in the contract's form.
 """
 
 import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlsplit
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +20,7 @@ from likeness.errors import ErrorCode, RequestTimeout, ServiceUnavailable, Unexp
 from likeness.kit.ids import new_request_id
 from likeness.kit.logs import log_call
 from likeness.kit.metrics import Count, Times
+from likeness.settings import Settings
 from likeness.web.http import error_response
 
 log = logging.getLogger("likeness.http")
@@ -32,6 +33,15 @@ UNKNOWN = "unknown"
 """The route of all paths that are no route."""
 SWITCHED = 101
 """The status of a call that became a socket. It ends with the socket, so its time says nothing."""
+SEALED_OFF = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+"""The headers of every answer that has no others of its own: a browser runs nothing of it, and keeps nothing."""
+ONLY_TLS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
+"""The header by which browsers come back by https alone, also to hosts below the server's."""
 
 _requests = Count(
     "likeness_requests_total",
@@ -68,6 +78,11 @@ def request_id_of(scope: Scope) -> str:
     return given if REQUEST_ID.fullmatch(given) else new_request_id()
 
 
+def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Give headers in the form of ASGI."""
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
 @dataclass(frozen=True, slots=True)
 class BodyPace:
     """The least pace of a body: it may take ``seconds``, and a second more for each ``bytes_per_second`` bytes."""
@@ -75,15 +90,33 @@ class BodyPace:
     seconds: float
     bytes_per_second: float
 
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Give the pace that the settings name."""
+        return cls(settings.request_seconds, settings.body_bytes_per_second)
+
+
+def headers_at(origin: str) -> dict[str, str]:
+    """Give the headers of every answer of a server at a public address.
+
+    ``localhost`` may be http: browsers keep the promise of TLS for all ports, so for other programs there, too.
+    """
+    address = urlsplit(origin)
+    secure = address.scheme == "https" and address.hostname != "localhost"
+    return SEALED_OFF | (ONLY_TLS if secure else {})
+
 
 class RequestContext:
     """The middleware that the module describes."""
 
-    def __init__(self, app: ASGIApp, pace: BodyPace, note: Callable[[dict[str, Any], str, float], None]) -> None:
-        """``note`` gets the state, the route and the seconds of each call."""
+    def __init__(
+        self, app: ASGIApp, pace: BodyPace, origin: str, note: Callable[[dict[str, Any], str, float], None]
+    ) -> None:
+        """``origin`` is the public address. ``note`` gets the state, the route and the seconds of each call."""
         self.app = app
         self.pace = pace
         self.note = note
+        self._headers = encoded(headers_at(origin))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -115,9 +148,9 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                headers.setdefault("X-Content-Type-Options", "nosniff")
+                own = {name for name, _ in message["headers"]}
+                missing = [each for each in self._headers if each[0] not in own]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *missing]
             await send(message)
 
         try:

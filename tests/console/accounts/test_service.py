@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from likeness.console.accounts.roles import Role
 from likeness.console.accounts.service import (
     FAILURE_SECONDS,
     FAILURES,
+    IDLE_SECONDS,
+    NOTED_SECONDS,
     STEP_SECONDS,
     VISIT_SECONDS,
     Account,
@@ -87,16 +90,50 @@ def test_codes_are_those_of_the_standard(seconds: int, code: str) -> None:
 
 
 def test_a_person_signs_in_until_the_visit_ends(house: House, ana: NewSecrets) -> None:
-    token = house.sign_in(ana)
-    assert house.visitor(token) == ana.account
-    house.clock.move(VISIT_SECONDS - 1)
-    assert house.visitor(token) == ana.account
-    house.clock.move(2)
+    token, ends = house.sign_in(ana), house.clock.now() + VISIT_SECONDS
+    while house.clock.now() < ends - 1:
+        assert house.visitor(token) == ana.account
+        house.clock.move(IDLE_SECONDS - 1)
     assert house.visitor(token) is None
     other = house.sign_in(ana)
     asyncio.run(house.visits.end(other))
     assert house.visitor(other) is None
     assert house.visitor("invented") is None
+
+
+def test_a_visit_that_nobody_uses_ends(house: House, ana: NewSecrets) -> None:
+    token = house.sign_in(ana)
+    house.clock.move(IDLE_SECONDS - 2 * NOTED_SECONDS)
+    assert house.visitor(token)
+    house.clock.move(IDLE_SECONDS - 1)
+    assert house.visitor(token)
+    house.clock.move(IDLE_SECONDS + 1)
+    assert house.visitor(token) is None
+
+
+def test_a_person_may_have_several_visits(house: House, ana: NewSecrets) -> None:
+    first = house.sign_in(ana)
+    house.clock.move(STEP_SECONDS)
+    second = house.sign_in(ana)
+    assert house.visitor(first) == house.visitor(second) == ana.account
+
+
+def test_a_password_is_the_servers_and_long(house: House, ana: NewSecrets) -> None:
+    token = house.sign_in(ana)
+    bob = house.accounts.create(house.tenant, "bob@acme.example", Role.VIEWER)
+    assert re.fullmatch(r"[a-z2-7]{24}", ana.password), "120 bits in base32"
+    assert re.fullmatch(r"[A-Z2-7]{32}", seed(ana)), "160 bits in base32"
+    assert len(token.rpartition(".")[2]) == 43, "256 bits in base64url"
+    assert len({ana.password, bob.password}) == len({seed(ana), seed(bob)}) == 2
+    house.clock.move(10 * 365 * 24 * 3600)
+    assert house.sign_in(ana), "a password has no end"
+
+
+def test_a_password_counts_to_the_letter(house: House, ana: NewSecrets) -> None:
+    for other in (ana.password.upper(), ana.password[:-1], f"{ana.password} ", f"{ana.password}a"):
+        with pytest.raises(WrongSignIn):
+            house.sign_in(ana, password=other)
+    assert house.sign_in(ana)
 
 
 def test_the_name_may_have_other_letter_cases_and_the_code_a_blank(house: House, ana: NewSecrets) -> None:

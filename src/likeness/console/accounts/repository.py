@@ -26,7 +26,10 @@ class AccountRow:
 
 @dataclass(frozen=True, slots=True)
 class VisitRow:
-    """A visit: the time from a person's sign-in to the sign-out. Only a MAC of its token is stored."""
+    """A visit: the time from a person's sign-in to the sign-out. Only a MAC of its token is stored.
+
+    It has ended at ``expires_at`` unless it is used before. Its token has the last moment that it can last to.
+    """
 
     digest: str
     tenant_id: str
@@ -79,11 +82,19 @@ def begin_visit(connection: Connection, visit: VisitRow, *, step: int, now: floa
     return True
 
 
-def find_visit(connection: Connection, digest: str, *, now: float) -> AccountRow | None:
-    """Give the account of a visit that has not ended, or None."""
+def find_visit(connection: Connection, digest: str, *, now: float) -> tuple[AccountRow, float] | None:
+    """Give the account of a visit that has not ended, and the visit's ``expires_at``, or None."""
     visiting = (console_visits.c.digest == digest) & (console_visits.c.expires_at > now)
-    query = select(*_ACCOUNT).join(console_visits, console_visits.c.account_id == accounts.c.id).where(visiting)
-    return _account(connection.execute(query).one_or_none())
+    both = accounts.join(console_visits, console_visits.c.account_id == accounts.c.id)
+    query = select(*_ACCOUNT, console_visits.c.expires_at).select_from(both).where(visiting)
+    row = connection.execute(query).one_or_none()
+    return (AccountRow(*row[:-1]), float(row[-1])) if row else None
+
+
+def prolong_visit(connection: Connection, tenant_id: str, digest: str, *, expires_at: float) -> None:
+    """Let a visit that is used last longer, if there still is one."""
+    it = (console_visits.c.tenant_id == tenant_id) & (console_visits.c.digest == digest)
+    connection.execute(update(console_visits).where(it).values(expires_at=expires_at))
 
 
 def end_visit(connection: Connection, digest: str) -> None:

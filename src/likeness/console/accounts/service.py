@@ -7,6 +7,7 @@ account and its end. The database has a MAC of it, so nobody can add a visit the
 """
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -27,7 +28,7 @@ from sqlalchemy.exc import IntegrityError
 from likeness.console.accounts import repository
 from likeness.console.accounts.repository import FACTS_PURPOSE, AccountRow, VisitRow
 from likeness.console.accounts.roles import Role
-from likeness.errors import Conflict, NotFound, TooManyRequests
+from likeness.errors import Conflict, NotFound, ServiceUnavailable, TooManyRequests
 from likeness.kit.clock import Clock
 from likeness.kit.executors import SizedExecutor
 from likeness.kit.ids import new_id
@@ -35,6 +36,11 @@ from likeness.store.database import Database
 from likeness.tenants.service import Tenant, Tenants, check_name
 
 VISIT_SECONDS = 8 * 3600.0
+"""The longest time of a visit."""
+IDLE_SECONDS = 30 * 60.0
+"""The longest time between two requests of a visit."""
+NOTED_SECONDS = 60.0
+"""How exactly the last request is known, so that few requests write."""
 PASSWORD_BYTES = 15
 """Random bytes of a password. It has 24 characters."""
 TOTP_BYTES, DIGITS, STEP_SECONDS = 20, 6, 30
@@ -179,21 +185,29 @@ class Visits:
         row, now = found[0], self._clock.now()
         ends_at = int(now + VISIT_SECONDS)
         token = f"{row.id}.{ends_at}.{secrets.token_urlsafe(32)}"
-        visit = VisitRow(self._accounts.mac(token), row.tenant_id, row.id, ends_at)
+        visit = VisitRow(self._accounts.mac(token), row.tenant_id, row.id, now + IDLE_SECONDS)
         if not await self._database.write(lambda c: repository.begin_visit(c, visit, step=step, now=now)):
             self._note_failure(caller)
             raise WrongSignIn
         return token, _account(row, facts)
 
     async def find(self, token: str) -> Account | None:
-        """Give the account of a visit, or None if it has ended or never was."""
+        """Give the account of a visit, which lasts longer by that, or None if it has ended or never was."""
         now, digest = self._clock.now(), self._accounts.mac(token)
-        row = await self._database.read(lambda c: repository.find_visit(c, digest, now=now))
+        found = await self._database.read(lambda c: repository.find_visit(c, digest, now=now))
         account_id, _, rest = token.partition(".")
-        if row is None or row.id != account_id or not int(rest.partition(".")[0]) > now:
+        if found is None or found[0].id != account_id or not int(rest.partition(".")[0]) > now:
             return None
+        row, expires_at = found
         account = _account(row, _open(await self._tenants.get(row.tenant_id), row))
-        return None if account.disabled else account
+        if account.disabled:
+            return None
+        if expires_at < (later := now + IDLE_SECONDS) - NOTED_SECONDS:
+            with contextlib.suppress(ServiceUnavailable):  # what is only read can still be read
+                await self._database.write(
+                    lambda c: repository.prolong_visit(c, row.tenant_id, digest, expires_at=later)
+                )
+        return account
 
     async def end(self, token: str) -> None:
         """Sign a person out."""

@@ -148,7 +148,7 @@ class _Process:
             return self._receive(PHOTO_SECONDS)
         except (EOFError, OSError, SetupError) as error:
             fault = f"a photo process ended ({self.end()}), and a new one replaces it: {error or 'no answer'}"
-            log.error(fault)  # noqa: TRY400  the cause is in the other process
+            log.error("%s", fault)  # noqa: TRY400  the cause is in the other process
             self._start()
             raise UnexpectedError(FAILED) from error
 
