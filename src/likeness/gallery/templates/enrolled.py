@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 from likeness.engine.base import Template
 from likeness.engine.packs.identity import PackIdentity
 from likeness.engine.workers import FaceWorkers
-from likeness.errors import NotFound
+from likeness.errors import NotFound, ServiceUnavailable, SetupError
 from likeness.gallery.packs import Packs
 from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.templates.sealing import open_templates
@@ -34,13 +34,21 @@ class EnrolledTemplates:
         """
         view = await self._galleries.view(tenant)
         sealed = await self._database.read(lambda c: _sealed_templates(c, tenant.id, entry_id))
-        for pack in view.searched:
-            if pack in sealed:
-                size = self._packs.engine(pack).pack.template_size
-                opened = open_templates(tenant, pack, [entry_id], [sealed[pack]], size)
-                if not opened.damaged:
-                    return self._packs.workers(pack), opened.rows[0]
+        # Not ``view.searched``: shards name an older pack only after a search.
+        pack = next((pack for pack in (view.pack, *sorted(sealed)) if pack in sealed), None)
+        if pack is not None:
+            await self._load(pack)
+            size = self._packs.engine(pack).pack.template_size
+            opened = open_templates(tenant, pack, [entry_id], [sealed[pack]], size)
+            if not opened.damaged:
+                return self._packs.workers(pack), opened.rows[0]
         raise NotFound("There is no such entry.")
+
+    async def _load(self, pack: PackIdentity) -> None:
+        try:
+            await self._packs.demand(pack)
+        except SetupError as error:
+            raise ServiceUnavailable(f"The gallery is not served: {error}.") from error
 
 
 def _sealed_templates(connection: Connection, tenant_id: str, entry_id: str) -> Mapping[PackIdentity, bytes]:
