@@ -6,6 +6,7 @@ import time
 from likeness.engine.analysts.base import Analysts, EnginesHere
 from likeness.engine.base import Engine, Face, Template, Use
 from likeness.engine.policy import FacePolicy
+from likeness.engine.portrait import CutPortrait, take_portrait
 from likeness.errors import ErrorCode, LikenessError, LowQuality
 from likeness.kit.admission import PLACE, Place
 from likeness.kit.executors import SizedExecutor
@@ -58,6 +59,10 @@ class FaceWorkers:
     async def embed(self, photo: bytes, *, policy: FacePolicy) -> Template:
         """Embed a photo as ``Analyst.embed``. Raises ServiceUnavailable if too many photos wait."""
         return await self.executor.run(self._analyst.embed, photo, policy=policy)
+
+    async def portrait(self, photo: bytes, *, policy: FacePolicy) -> CutPortrait:
+        """Cut a portrait as :func:`take_portrait` does. Raises ServiceUnavailable if too many photos wait."""
+        return await self.executor.run(take_portrait, self.engine, photo, policy=policy)
 
     async def analyse_both(
         self, first: bytes, second: bytes, *, rules: tuple[tuple[Use, FacePolicy], tuple[Use, FacePolicy]]

@@ -8,7 +8,6 @@ from likeness.engine.base import Detection, Engine, Image, Template, Use
 from likeness.engine.levels import Calibration
 from likeness.engine.packs.identity import PackId, PackIdentity, id_of
 from likeness.engine.policy import FacePolicy
-from likeness.engine.portrait import take_portrait
 from likeness.engine.source import PhotoSource
 from likeness.engine.subject import choose_subject, rules_of
 from likeness.engine.workers import FaceWorkers
@@ -61,12 +60,11 @@ class Packs:
         """Give the photo to use, and the use that judges its quality.
 
         Of a document that is the cut portrait: the rest of it is not needed, and another look finds one face. Raises
-        what :func:`take_portrait` raises.
+        what :meth:`FaceWorkers.portrait` raises.
         """
         use, policy = rules_of(source, use, FacePolicy.LARGEST)
         if policy is FacePolicy.DOCUMENT:
-            workers = self._workers[self.main]
-            photo = (await workers.executor.run(take_portrait, workers.engine, photo)).jpeg
+            photo = (await self._workers[self.main].portrait(photo, policy=policy)).jpeg
         return photo, use
 
     async def analyse(self, photo: bytes, packs: Sequence[PackIdentity], *, use: Use, policy: FacePolicy) -> Probe:

@@ -8,7 +8,7 @@ import numpy as np
 from likeness.engine.base import Face, Template, Use
 from likeness.engine.levels import LEVELS, Calibration
 from likeness.engine.packs.identity import PackIdentity
-from likeness.engine.portrait import CutPortrait, take_portrait
+from likeness.engine.portrait import CutPortrait
 from likeness.engine.source import PhotoSource
 from likeness.engine.subject import rules_of
 from likeness.engine.workers import FaceWorkers
@@ -84,7 +84,7 @@ class Matcher:
     async def take_portrait(self, tenant: Tenant, photo: bytes, *, source: PhotoSource | None) -> CutPortrait:
         """Cut the portrait of a document's photo. Raises what :meth:`Engine.locate` raises."""
         _, policy = rules_of(source, Use.ID_PHOTO, tenant.settings.face_policy)
-        return await self._faces.executor.run(take_portrait, self._faces.engine, photo, policy=policy)
+        return await self._faces.portrait(photo, policy=policy)
 
 
 def _compare(workers: FaceWorkers, faces: tuple[Face, ...], source: Template, target: Template) -> Comparison:
