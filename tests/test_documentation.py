@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,13 @@ def test_every_call_that_is_named_is_there(page: Path) -> None:
     text = page.read_text()
     for method, path in re.findall(r"`(GET|POST|PUT|DELETE|PATCH) (/[^`?\s]*)", text):
         assert (method, re.sub(r"\{\w+\}", "{}", path)) in there, f"{method} {path}"
+
+
+def test_every_page_is_in_the_menu_of_the_site() -> None:
+    menu = tomllib.loads((REPOSITORY / "zensical.toml").read_text())["project"]["nav"]
+    listed = [page for section in menu for pages in section.values() for page in pages]
+    assert {str(page.relative_to(REPOSITORY)) for page in PAGES} <= set(listed)
+    assert [page for page in listed if not (REPOSITORY / page).exists()] == []
 
 
 PLAIN = re.compile(r"\b(?:whoever|see to it that|nobody's|he|his|him|himself)\b", re.IGNORECASE)
