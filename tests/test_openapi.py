@@ -48,6 +48,8 @@ OPERATIONS = {
     "getUsage": {Scope.ADMIN},
     "listAuditRecords": {Scope.ADMIN},
     "listSessions": {Scope.ADMIN},
+    "putLegalHold": {Scope.ADMIN},
+    "endLegalHold": {Scope.ADMIN},
     "getHealth": None,
     "getReadiness": None,
 }

@@ -93,7 +93,7 @@ def create_app(deployment: Deployment, engine: Engine, analysts: Analysts | None
             gallery.upkeep.delete_photos(),
             deployment.follow(signer, limits),
             usage.keep(),
-            holder.while_held("gallery upkeep", gallery.upkeep.run),
+            holder.while_held("gallery upkeep", gallery.keep),
             holder.while_held("re-indexing", gallery.reindexer.run),
             *sessions.chores(holder),
             holder.while_held("audit", deployment.keep_trail),

@@ -76,7 +76,10 @@ MEANINGS: Mapping[ErrorCode, str] = {
         "The object does not exist, was deleted, or belongs to another tenant. The answer is the same for the three."
     ),
     ErrorCode.SESSION_EXPIRED_OR_NOT_FOUND: "The session has ended or expired, or never existed.",
-    ErrorCode.CONFLICT: "The `externalId` is taken, or an earlier, different request used the `Idempotency-Key`.",
+    ErrorCode.CONFLICT: (
+        "The `externalId` is taken, or an earlier, different request used the `Idempotency-Key`. Or an entry to delete "
+        "is under a legal hold: end the hold first."
+    ),
     ErrorCode.PAYLOAD_TOO_LARGE: "A photo or the body has too many bytes.",
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: "The photo is not JPEG or PNG (or JPEG 2000, where the server "
     "accepts it), or the body is neither JSON nor a form.",

@@ -138,12 +138,14 @@ def test_a_tenant_reaches_nothing_of_another(server: Server) -> None:
     with calling(server) as mine, calling(server) as other:
         secret_id = other.call("GET", f"{CLIENTS}/{other.client_id}").json()["secrets"][0]["secretId"]
         ids = {"client_id": other.client_id, "secret_id": secret_id, "delivery_id": other.client_id}
+        ids["entry_id"] = other.insert(ALICE).json()["oneToNVerificationId"]
         bodies = {
             "putSettings": {},
             "createClient": {"name": "x", "scopes": [Scope.ADMIN]},
             "changeClient": {"scopes": [Scope.ADMIN]},
             "rotateSecret": {},
             "putWebhook": {"url": "https://mine.example.com"},
+            "putLegalHold": {"reference": "case-17"},
         }
         before = other.call("GET", CLIENTS).json()
         for route in admin_routes(server):

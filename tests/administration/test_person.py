@@ -38,6 +38,7 @@ def test_the_export_has_everything_about_the_person(
     with calling(own_server) as api:
         headers = {"Idempotency-Key": "once"}
         grounds = {"consentReference": "consent-7", "purpose": "opening an account"}
+        grounds["expiresAt"] = "2500-01-01T00:00:00.000+00:00"
         reply = api.insert(ALICE, externalId="alice", metadata={"city": "Köln"}, headers=headers, **grounds).json()
         entry = reply["oneToNVerificationId"]
         other = api.insert(OTHER, externalId="bob", metadata={"city": "Bonn"}).json()["oneToNVerificationId"]
@@ -49,12 +50,14 @@ def test_the_export_has_everything_about_the_person(
         )
         assert mine
         assert theirs
+        api.call("PUT", f"/api/v1/admin/entries/{entry}/legal-hold", {"reference": "case-17"})
         folder = tmp_path / "out" / "person"
         assert entry in run(commands, api.tenant.id, entry if by == "id" else "alice", str(folder))
         found = json.loads((folder / "person.json").read_text())
         assert (found["oneToNVerificationId"], found["externalId"]) == (entry, "alice")
         assert found["metadata"] == {"city": "Köln"}
         assert {name: found[name] for name in grounds} == grounds
+        assert found["legalHold"] == "case-17"
         (template,) = found["templates"]
         numbers = np.frombuffer(base64.b64decode(template["float32"]), "<f4")
         engine = FakeEngine()

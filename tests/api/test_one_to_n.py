@@ -70,6 +70,39 @@ def test_a_consent_or_a_purpose_that_is_no_plain_short_text_is_refused(api: Api,
     assert api.call("GET", ROOT).json()["entries"] == []
 
 
+@pytest.mark.parametrize(
+    "time", ["", "tomorrow", "2030-01-01", "2030-01-01T00:00:00", "9999-12-31T23:59:59Z", "2001-01-01T00:00:00Z", 7]
+)
+def test_a_time_that_no_entry_can_end_at_is_refused(api: Api, time: object) -> None:
+    given: dict[str, Any] = {"expiresAt": time}
+    for reply in (api.insert(fake_photo(1), **given), api.search(fake_photo(1), insert=True, **given)):
+        assert (reply.status_code, reply.json()["error"]) == (400, "INVALID_INPUT")
+        assert "expiresAt" in reply.json()["message"]
+    assert api.call("GET", ROOT).json()["entries"] == []
+
+
+def test_an_entry_says_when_it_ends_and_a_hold_keeps_it(api: Api, server: Server) -> None:
+    entry = enrol(api, 1, expiresAt="2500-01-01T02:00:00+02:00")
+    path, hold = f"{ROOT}/{entry}", f"/api/v1/admin/entries/{entry}/legal-hold"
+    before = api.call("GET", path).json()
+    assert (before["expiresAt"], before["legalHold"]) == ("2500-01-01T00:00:00.000+00:00", None)
+    with calling(server, scopes=frozenset(Scope) - {Scope.ADMIN}) as other:
+        assert other.call("PUT", hold, {"reference": "case-17"}).status_code == 403
+        assert other.call("DELETE", hold).status_code == 403
+    for body in ({}, {"reference": ""}, {"reference": "x" * 257}, {"reference": "a\nb"}):
+        assert api.call("PUT", hold, body).json()["error"] == "INVALID_INPUT"
+    held = api.call("PUT", hold, {"reference": "case-17"})
+    assert (held.status_code, held.json()) == (200, {**before, "legalHold": "case-17"})
+    assert api.call("GET", ROOT).json()["entries"] == [held.json()]
+    for call in (path, f"{ROOT}/search/{entry}"):
+        reply = api.call("DELETE", call)
+        assert (reply.status_code, reply.json()["error"]) == (409, "CONFLICT")
+    assert found(api, 1) == entry
+    assert [api.call("DELETE", hold).status_code for _ in range(2)] == [204, 204]
+    assert api.call("DELETE", path).status_code == 204
+    assert api.call("PUT", hold, {"reference": "case-17"}).status_code == 404
+
+
 def test_a_repeated_insert_must_have_the_same_consent(api: Api) -> None:
     headers = {"Idempotency-Key": "once"}
     first, again, other = (

@@ -177,6 +177,8 @@ DRIVES: dict[str, tuple[Drive, set[int]]] = {
     "getUsage": (plain("GET", f"{ADMIN}/usage"), {200}),
     "listAuditRecords": (plain("GET", f"{ADMIN}/audit"), {200}),
     "listSessions": (plain("GET", f"{ADMIN}/sessions"), {200}),
+    "putLegalHold": (on("PUT", f"{ADMIN}/entries/{{id}}/legal-hold", "entry", body={"reference": "x"}), NOT_FOUND),
+    "endLegalHold": (on("DELETE", f"{ADMIN}/entries/{{id}}/legal-hold", "entry"), NOT_FOUND),
 }
 
 

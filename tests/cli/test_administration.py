@@ -303,7 +303,9 @@ def test_tenant_settings_are_changed_one_by_one(folder: Path) -> None:
     run("tenant", "set", "acme", "--liveness-in-browser")
     assert _settings_of("acme").liveness_in_browser
     run("tenant", "set", "acme", "--no-liveness-in-browser")
-    run("tenant", "set", "acme", "--redirect-host", "any")
+    run("tenant", "set", "acme", "--redirect-host", "any", "--entry-days", "365")
+    assert _settings_of("acme") == changed.model_copy(update={"entry_days": 365})
+    run("tenant", "set", "acme", "--entry-days", "0")
     assert _settings_of("acme") == changed
 
 

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from importlib.metadata import distribution
 from importlib.resources import files
 from pathlib import Path
@@ -73,7 +74,8 @@ def test_a_photo_is_bytes_or_a_path_or_a_file(client: Client, tmp_path: Path) ->
 
 
 def test_the_gallery_is_filled_searched_and_emptied(client: Client) -> None:
-    grounds = {"consent_reference": "consent-7", "purpose": "opening an account"}
+    end = datetime(2500, 1, 1, tzinfo=UTC)
+    grounds: dict[str, Any] = {"consent_reference": "consent-7", "purpose": "opening an account", "expires_at": end}
     entry_id = client.insert(ALICE, external_id="customer/1", metadata={"branch": "Bern"}, **grounds)
     found = client.search(ALICE, candidates=2)
     assert found
@@ -86,6 +88,7 @@ def test_the_gallery_is_filled_searched_and_emptied(client: Client) -> None:
     (entry,) = client.entries(external_id="customer/1")
     assert (entry.metadata, entry.image_stored) == ({"branch": "Bern"}, True)
     assert (entry.consent_reference, entry.purpose) == ("consent-7", "opening an account")
+    assert (entry.expires_at, entry.legal_hold) == (end, None)
     assert new.one_to_n_verification_id
     assert client.entry(new.one_to_n_verification_id).purpose == "access"
     client.delete_image(entry_id)

@@ -220,6 +220,12 @@ def test_the_gallery_is_searched_read_and_emptied(api: Api) -> None:
         assert "Not found" in guest.post("/console/gallery/search", files=photos(BOB)).text
         page = guest.get(f"/console/gallery/{entry}").text
         assert all(text in page for text in grounds.values())
+        hold = f"/api/v1/admin/entries/{entry}/legal-hold"
+        assert api.call("PUT", hold, {"reference": "case-17"}).status_code == 200
+        held = guest.get(f"/console/gallery/{entry}").text
+        assert ("case-17" in held, "/erase" in held, "/erase" in page) == (True, False, True)
+        assert guest.post(f"/console/gallery/{entry}/erase").status_code == 409
+        assert api.call("DELETE", hold).status_code == 204
         shown = guest.get(f"/console/gallery/{entry}/photo")
         assert (shown.content, shown.headers["content-type"]) == (ALICE, "image/jpeg")
         assert guest.post(f"/console/gallery/{entry}/delete-photo").status_code == 303

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from likeness.administration import client_endpoints, oversight_endpoints, tenant_endpoints
+from likeness.administration import client_endpoints, entry_endpoints, oversight_endpoints, tenant_endpoints
 
 router = APIRouter()
-for endpoints in (tenant_endpoints, client_endpoints, oversight_endpoints):
+for endpoints in (tenant_endpoints, client_endpoints, oversight_endpoints, entry_endpoints):
     router.include_router(endpoints.router)

@@ -47,6 +47,8 @@ def personal_data(connection: Connection, tenant: Tenant, name: str) -> Personal
         "createdAt": timestamp(entry.created_at),
         "consentReference": entry.consent_reference,
         "purpose": entry.purpose,
+        "expiresAt": None if entry.expires_at is None else timestamp(entry.expires_at),
+        "legalHold": entry.legal_hold,
         "templates": _templates(connection, tenant, entry),
         "repeatableAnswers": answers_about(connection, tenant.id, entry.id),
         "results": _results(connection, tenant, entry.id),

@@ -12,6 +12,7 @@ from likeness.access.schemas import ClientSettings, Scores
 from likeness.access.scopes import Scope
 from likeness.audit.actions import Action
 from likeness.audit.records import TrailRecord
+from likeness.gallery.schemas import Reference
 from likeness.kit.clock import timestamp
 from likeness.sessions.repository import SessionRow
 from likeness.sessions.schemas import SessionOptions
@@ -49,6 +50,14 @@ class OwnSettings(TenantSettings):
     @classmethod
     def of(cls, settings: TenantSettings) -> Self:
         return cls.model_validate(settings.model_dump())
+
+
+class LegalHoldRequest(WireModel):
+    """Why an entry is under a legal hold."""
+
+    model_config = example(reference="case-17")
+
+    reference: Reference = Field(description="Your reference to the reason, such as the number of a case.")
 
 
 class SettingsReply(WireModel):

@@ -25,7 +25,11 @@ class Action(StrEnum):
     ENROLMENT = "enrolment"
     """A person was enrolled. The object is the entry."""
     ERASURE = "erasure"
-    """An entry was erased with its photo and its templates. The object is the entry."""
+    """An entry was erased with its photo and its templates. The object is the entry. The outcome of one whose time was
+    over is ``expired``."""
+    HOLD = "legal hold"
+    """An entry was put under a legal hold, or its hold got another reference. The object is the entry."""
+    HOLD_END = "end of legal hold"
     PHOTO_DELETION = "photo deletion"
     """An entry's photo was deleted. The object is the entry."""
     PURGE = "purge"
@@ -64,4 +68,4 @@ class Action(StrEnum):
 
 ERASURES = (Action.ERASURE, Action.TENANT_ERASURE, Action.PHOTO_DELETION, Action.PURGE)
 """The acts that a receipt can confirm."""
-DONE, ISSUED, REFUSED, HIT = "done", "issued", "refused", "hit"
+DONE, ISSUED, REFUSED, HIT, EXPIRED = "done", "issued", "refused", "hit", "expired"

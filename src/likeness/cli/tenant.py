@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -32,11 +33,20 @@ from likeness.sessions.mode import NO_PASSIVE_MODEL
 from likeness.settings import Settings
 from likeness.store.images import CONCURRENT_FILES, ImageStore
 from likeness.tenants.repository import TenantRow
-from likeness.tenants.schemas import TenantSettings
+from likeness.tenants.schemas import MOST_ENTRY_DAYS, TenantSettings
 from likeness.tenants.service import settings_of
 
 tenant = typer.Typer(help="Tenants: each has its own gallery, clients, settings and data key.", no_args_is_help=True)
 tenant.add_typer(user, name="user")
+
+
+_UNSET: Mapping[str, object] = {
+    "target_fpir": 0,
+    "liveness_review_margin": 0,
+    "redirect_hosts": ["any"],
+    "entry_days": 0,
+}
+"""What an option of `tenant set` says to get the default of its setting."""
 
 
 @tenant.command()
@@ -126,6 +136,14 @@ def change(
         ),
     ] = None,
     gallery_limit: Annotated[int | None, typer.Option(min=1, help="Largest number of entries in the gallery.")] = None,
+    entry_days: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=MOST_ENTRY_DAYS,
+            help="Days after which a new entry is erased. Entries that exist keep their time. 0: never.",
+        ),
+    ] = None,
 ) -> None:
     """Change a tenant's settings. A running server uses them within half a minute.
 
@@ -143,6 +161,7 @@ def change(
         "liveness_review_margin": liveness_review_margin,
         "redirect_hosts": redirect_host or None,
         "gallery_limit": gallery_limit,
+        "entry_days": entry_days,
     }
     with closing(open_deployment(Settings())) as deployment:
         row = deployment.tenants.row_by_name(name)
@@ -152,7 +171,7 @@ def change(
             )
         kept = (settings_of(row) or TenantSettings()).model_dump(exclude_unset=True)
         changed = kept | {key: value for key, value in given.items() if value is not None}
-        for setting, unset in (("target_fpir", 0), ("liveness_review_margin", 0), ("redirect_hosts", ["any"])):
+        for setting, unset in _UNSET.items():
             if changed.get(setting) == unset:
                 del changed[setting]
         settings = TenantSettings.model_validate(changed)
@@ -179,6 +198,8 @@ def erase(
     with closing(open_deployment(settings)) as deployment, deployment.owned():
         leaving = deployment.tenants.row_by_name(name)
         people = deployment.database.read_now(GalleryRepository(leaving.id).count)
+        if held := len(deployment.database.read_now(GalleryRepository(leaving.id).held)):
+            raise InvalidInput(f"{held:,} entries are under a legal hold: see `likeness gallery holds {leaving.id}`.")
         if not yes:
             typer.confirm(f"Erase {leaving.name!r} and the {people:,} entries of its gallery permanently?", abort=True)
         # The photos first: after an interruption, the command still finds the tenant by its name.

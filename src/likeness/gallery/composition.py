@@ -1,5 +1,6 @@
 """The gallery's parts, put together."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,7 @@ from likeness.deployment import Deployment
 from likeness.engine.workers import FaceWorkers
 from likeness.errors import SetupError
 from likeness.gallery.enrolment import Enroller
+from likeness.gallery.entries.expiry import EntryExpiry
 from likeness.gallery.fpir.known import KnownMeasurements
 from likeness.gallery.maintenance.sweep import PhotoSweep
 from likeness.gallery.maintenance.upkeep import GalleryUpkeep
@@ -50,10 +52,15 @@ class ComposedGallery:
     enrolled: EnrolledTemplates
     held: HasCondition
     upkeep: GalleryUpkeep
+    expiry: EntryExpiry
     reindexer: Reindexer
     images: ImageStore
     close: Callable[[], None]
     """Releases threads and connections. No call may be under way."""
+
+    async def keep(self) -> None:
+        """Do the work for all galleries that one server does at a time, until cancelled."""
+        await asyncio.gather(self.upkeep.run(), self.expiry.run())
 
     @property
     def galleries(self) -> LoadedGalleries:
@@ -95,7 +102,9 @@ def compose_gallery(deployment: Deployment, faces: FaceWorkers) -> ComposedGalle
 
     reindexer = Reindexer(reindex_services, deployment.tenants)
     enrolled = EnrolledTemplates(packs, held.views, database)
-    return ComposedGallery(service, enrolled, held.condition, held.upkeep(photos, sweep), reindexer, images, close)
+    expiry = EntryExpiry(database, deployment.tenants, service.erase_expired, clock)
+    upkeep = held.upkeep(photos, sweep)
+    return ComposedGallery(service, enrolled, held.condition, upkeep, expiry, reindexer, images, close)
 
 
 def _in_memory(deployment: Deployment, packs: Packs) -> _Holding:

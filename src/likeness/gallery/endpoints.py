@@ -71,7 +71,9 @@ async def search_gallery(
     wanted = await read_fields(request, SearchRequest, photos=1)
     demand(principal, Scope.FACE_INSERT if wanted.insert else Scope.FACE_SEARCH, trail=trail)
     tenant = await tenants.get(principal.tenant_id)
-    enrolment = EnrolmentRequest(consent_reference=wanted.consent_reference, purpose=wanted.purpose)
+    enrolment = EnrolmentRequest(
+        consent_reference=wanted.consent_reference, purpose=wanted.purpose, expires_at=wanted.expires_at
+    )
     outcome = await gallery.search(
         tenant,
         wanted.id_photo,
@@ -144,6 +146,7 @@ async def insert_entry(
         idempotency_key,
         consent_reference=wanted.consent_reference,
         purpose=wanted.purpose,
+        expires_at=wanted.expires_at,
     )
     tenant = await tenants.get(principal.tenant_id)
     entry_id = await gallery.insert(tenant, wanted.id_photo, enrolment, source=wanted.source)
@@ -155,7 +158,7 @@ async def insert_entry(
     status_code=204,
     operation_id="deleteEntryImage",
     summary="Delete an entry's photo",
-    responses=error_responses(401, 403, 404, 429, 503),
+    responses=error_responses(401, 403, 404, 409, 429, 503),
 )
 async def delete_entry_image(
     entry_id: EntryId, principal: DeleteCaller, tenants: TenantsComponent, gallery: Service
@@ -169,7 +172,7 @@ async def delete_entry_image(
     status_code=204,
     operation_id="eraseEntry",
     summary="Erase an entry",
-    responses=error_responses(401, 403, 404, 429, 503),
+    responses=error_responses(401, 403, 404, 409, 429, 503),
 )
 async def erase_entry(entry_id: EntryId, principal: DeleteCaller, tenants: TenantsComponent, gallery: Service) -> None:
     """Erase the entry, its photo and its templates. No search finds it any more."""
@@ -186,7 +189,7 @@ async def get_entry(
     entry_id: EntryId, principal: ReadCaller, tenants: TenantsComponent, gallery: Service
 ) -> EntryReply:
     """Read the metadata of one entry. The answer has no photo and no template."""
-    return _reply(await gallery.get(await tenants.get(principal.tenant_id), known_id(entry_id)))
+    return entry_reply(await gallery.get(await tenants.get(principal.tenant_id), known_id(entry_id)))
 
 
 @router.get("", operation_id="listEntries", summary="List entries", responses=error_responses(400, 401, 403, 429, 503))
@@ -207,7 +210,7 @@ async def list_entries(
     entries = await gallery.list(tenant, after_key=after_key, limit=limit, external_id=external_id)
     last = len(entries) < limit
     following = None if last else cursors.write(entries[-1].key, principal.tenant_id)
-    return EntryPage(entries=[_reply(entry) for entry in entries], next=following)
+    return EntryPage(entries=[entry_reply(entry) for entry in entries], next=following)
 
 
 def known_id(entry_id: str) -> str:
@@ -217,7 +220,8 @@ def known_id(entry_id: str) -> str:
     return entry_id.lower()
 
 
-def _reply(entry: Entry) -> EntryReply:
+def entry_reply(entry: Entry) -> EntryReply:
+    """Give the metadata of an entry as the API has it."""
     return EntryReply(
         one_to_n_verification_id=entry.id,
         external_id=entry.external_id,
@@ -227,4 +231,6 @@ def _reply(entry: Entry) -> EntryReply:
         created_at=timestamp(entry.created_at),
         consent_reference=entry.consent_reference,
         purpose=entry.purpose,
+        expires_at=None if entry.expires_at is None else timestamp(entry.expires_at),
+        legal_hold=entry.legal_hold,
     )

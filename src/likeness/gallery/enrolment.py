@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from likeness.engine.base import Template
-from likeness.errors import Conflict, TooManyRequests
+from likeness.errors import Conflict, InvalidInput, TooManyRequests
 from likeness.gallery.entries.entry import Entry, NewEntry
 from likeness.gallery.idempotency import Repeatable, recall_answer, remember_answer
 from likeness.gallery.packs import Packs, Probe
@@ -24,6 +24,7 @@ from likeness.store.database import Database
 from likeness.store.writer import Committed
 from likeness.tenants.service import Tenant
 
+DAY_SECONDS = 86_400.0
 FULL_RETRY_SECONDS = 3600
 """How long a caller waits before they try again at a full gallery. A person must make room first."""
 
@@ -47,6 +48,8 @@ class EnrolmentRequest:
     occasion: EnrolOnce | None = None
     consent_reference: str | None = None
     purpose: str | None = None
+    expires_at: float | None = None
+    """When the entry is to be erased, in seconds since the Unix epoch. The tenant's setting may make it earlier."""
 
     def repeatable(self, tenant: Tenant, photo: bytes) -> Repeatable | None:
         """Give what identifies a repetition of this request. None when each repetition enrols again."""
@@ -55,8 +58,8 @@ class EnrolmentRequest:
         if self.idempotency_key is None:
             return None
         fields: list[Any] = [self.external_id, dict(self.metadata)]
-        if self.consent_reference or self.purpose:  # without them the digest is that of an older version
-            fields += [self.consent_reference, self.purpose]
+        if self.consent_reference or self.purpose or self.expires_at:  # else the digest is that of an older version
+            fields += [self.consent_reference, self.purpose, self.expires_at]
         return Repeatable.call(tenant, self.idempotency_key, photo, fields)
 
 
@@ -133,8 +136,9 @@ class Enroller:
     ) -> Enrolled:
         """Enrol a person whose probe was analysed for the view's packs.
 
-        Raises Conflict when the ``external_id`` is taken, or an earlier, different request used the
-        ``idempotency_key``. Raises TooManyRequests when the gallery is full, GalleryMoved, ServiceUnavailable, and
+        Raises InvalidInput for an entry whose time is over already. Raises Conflict when the ``external_id`` is taken,
+        or an earlier, different request used the ``idempotency_key``. Raises TooManyRequests when the gallery is full,
+        GalleryMoved, ServiceUnavailable, and
         what the ``occasion`` raises.
         """
         for pack in probe.templates.keys() & set(view.enrolling):
@@ -142,6 +146,7 @@ class Enroller:
             template = checked_query(probe.templates[pack], self._packs.engine(pack).pack.template_size)
             if not unit_rows(template[np.newaxis]).all():
                 raise ValueError("a template is not a unit vector")
+        self._demand_time(request)
         repeatable = request.repeatable(tenant, photo)
         try:
             self._demand_room(tenant, view.size)
@@ -192,14 +197,15 @@ class Enroller:
     def _new_entry(
         self, tenant: Tenant, view: GalleryView, probe: Probe, request: EnrolmentRequest, image_id: str
     ) -> NewEntry:
-        entry_id = new_id()
+        entry_id, now, days = new_id(), self._clock.now(), tenant.settings.entry_days
+        ends = [request.expires_at, None if days is None else now + days * DAY_SECONDS]
         return NewEntry(
             id=entry_id,
             external_id=request.external_id,
             metadata=dict(request.metadata),
             quality=probe.quality,
             image_id=image_id,
-            created_at=self._clock.now(),
+            created_at=now,
             sealed_templates={
                 pack: seal_template(tenant, probe.templates[pack], pack=pack, entry_id=entry_id)
                 for pack in view.enrolling
@@ -207,6 +213,7 @@ class Enroller:
             },
             consent_reference=request.consent_reference,
             purpose=request.purpose,
+            expires_at=min((float(end) for end in ends if end is not None), default=None),
         )
 
     def _insert(self, connection: Connection, enrolment: _Enrolment) -> Inserted | Earlier:
@@ -227,6 +234,10 @@ class Enroller:
         key = repository.add(connection, entry)
         gallery.record(key, enrolment.template)
         return Inserted(key)
+
+    def _demand_time(self, request: EnrolmentRequest) -> None:
+        if request.expires_at is not None and request.expires_at <= self._clock.now():
+            raise InvalidInput("expiresAt is over: give a time in the future.")
 
     async def _demand_new(self, tenant: Tenant, external_id: str | None) -> None:
         if external_id is not None and await self._database.read(

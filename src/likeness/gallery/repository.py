@@ -21,9 +21,10 @@ from sqlalchemy import (
     update,
 )
 
-from likeness.audit.actions import Action
+from likeness.audit.actions import DONE, EXPIRED, Action
 from likeness.audit.trail import note
 from likeness.engine.packs.identity import PackIdentity
+from likeness.errors import Conflict
 from likeness.gallery.entries.entry import STORED, WRITTEN, Entry, NewEntry
 from likeness.store.authentic.roll import note_member
 from likeness.store.authentic.rows import row_key_of
@@ -207,18 +208,39 @@ class GalleryRepository:
         self.lock(connection)
         entry = self.find(connection, entry_id)
         if entry and entry.image_id:
+            _demand_no_hold(entry)
             self._let_go(connection, entry)
-            values = replace(entry, image_id=None).covered(self.tenant_id)
-            change = {"image_id": None, "mac": row_key_of(connection).mac(gallery_entries, values)}
-            connection.execute(update(gallery_entries).where(gallery_entries.c.key == entry.key).values(change))
+            self._change(connection, entry, image_id=None)
             note(connection, Action.PHOTO_DELETION, entry.id, tenant=self.tenant_id)
         return entry
 
-    def erase(self, connection: Connection, entry_id: str) -> Entry | None:
+    def hold(self, connection: Connection, entry_id: str, reference: str | None) -> Entry | None:
+        """Put an entry under a legal hold with this reference, or end its hold. Give the entry after that, or None."""
+        self.lock(connection)
+        entry = self.find(connection, entry_id)
+        if entry is None or entry.legal_hold == reference:
+            return entry
+        note(connection, Action.HOLD if reference else Action.HOLD_END, entry.id, tenant=self.tenant_id)
+        return self._change(connection, entry, legal_hold=reference)
+
+    def held(self, connection: Connection) -> list[Entry]:
+        """Give the entries that are under a legal hold, in order of enrolment."""
+        query = select(*STORED).where(self._mine, gallery_entries.c.legal_hold.is_not(None))
+        return list(self._authentic(connection, connection.execute(query.order_by(gallery_entries.c.key))))
+
+    def _change(self, connection: Connection, entry: Entry, **values: Any) -> Entry:
+        """Change columns that have the name of a member of ``Entry``."""
+        changed = replace(entry, **values)
+        values["mac"] = row_key_of(connection).mac(gallery_entries, changed.covered(self.tenant_id))
+        connection.execute(update(gallery_entries).where(self._mine, gallery_entries.c.key == entry.key).values(values))
+        return changed
+
+    def erase(self, connection: Connection, entry_id: str, *, overdue_at: float | None = None) -> Entry | None:
         """Delete an entry with all its templates, and record that its photo must be deleted.
 
         Gives the entry as it was, or None. An altered entry is erased, too, and given without a photo: the one that it
-        names may belong to another entry.
+        names may belong to another entry. With ``overdue_at``, erase only an entry whose time was over then. Raises
+        Conflict for an entry that is under a legal hold.
         """
         self.lock(connection)
         stored = select(*STORED).where(self._mine, gallery_entries.c.id == entry_id)
@@ -226,7 +248,10 @@ class GalleryRepository:
         if row is None:
             return None
         entry = next(self._authentic(connection, [row]), None)
+        if overdue_at is not None and (entry is None or entry.expires_at is None or entry.expires_at > overdue_at):
+            return None
         if entry:
+            _demand_no_hold(entry)
             self._let_go(connection, entry)
         self.drop_blocks(connection, [row.key])
         connection.execute(delete(gallery_templates).where(gallery_templates.c.entry_key == row.key))
@@ -234,7 +259,8 @@ class GalleryRepository:
         if row.mac != NOT_ON_THE_ROLL:
             note_member(connection, self.tenant_id, row.key, present=False)
         self._note(connection, ChangeKind.ERASED, [row.key])
-        note(connection, Action.ERASURE, entry_id, tenant=self.tenant_id)
+        outcome = DONE if overdue_at is None else EXPIRED
+        note(connection, Action.ERASURE, entry_id, tenant=self.tenant_id, outcome=outcome)
         return entry or replace(Entry(*row[:-1]), image_id=None)
 
     def altered(self, connection: Connection, keys: Collection[int]) -> list[int]:
@@ -416,6 +442,11 @@ class GalleryRepository:
             last = row.key
             found.setdefault(PackIdentity(row.pack), []).append((row.key, row.id, row.sealed_template))
         return found
+
+
+def _demand_no_hold(entry: Entry) -> None:
+    if entry.legal_hold is not None:
+        raise Conflict(f"The entry {entry.id} is under a legal hold. First end the hold, then delete.")
 
 
 def entry_counts(connection: Connection) -> dict[str, int]:

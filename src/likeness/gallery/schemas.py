@@ -9,7 +9,7 @@ from likeness.gallery.decision import Rule
 from likeness.gallery.fpir.curve import MeasuredOn
 from likeness.web.json_object import read_object
 from likeness.web.pagination import CURSOR_PATTERN
-from likeness.web.wire import EXAMPLE_ID, EXAMPLE_PHOTO, Level, Photo, Time, Uuid, WireModel, example
+from likeness.web.wire import EXAMPLE_ID, EXAMPLE_PHOTO, GivenTime, Level, Photo, Time, Uuid, WireModel, example
 
 _UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """Control characters, and those that change a line's direction. With them a text could forge a terminal's output."""
@@ -47,6 +47,11 @@ PurposeMember = Annotated[
     Reference | None, Field(description="What you use the person's face for. A new entry keeps it.")
 ]
 
+ExpiryMember = Annotated[
+    GivenTime | None,
+    Field(description="When a new entry is to be erased, a time in the future. `entryDays` can make it earlier."),
+]
+
 
 class SearchRequest(WireModel):
     """A photo to search for among the enrolled persons."""
@@ -62,6 +67,7 @@ class SearchRequest(WireModel):
     )
     consent_reference: ConsentMember = None
     purpose: PurposeMember = None
+    expires_at: ExpiryMember = None
 
 
 class Candidate(WireModel):
@@ -134,6 +140,7 @@ class InsertRequest(WireModel):
     metadata: Metadata = Field(default_factory=dict, description="Up to 32 short texts to keep with the entry.")
     consent_reference: ConsentMember = None
     purpose: PurposeMember = None
+    expires_at: ExpiryMember = None
 
 
 class InsertReply(WireModel):
@@ -155,6 +162,8 @@ class EntryReply(WireModel):
     created_at: Time
     consent_reference: str | None
     purpose: str | None
+    expires_at: Time | None = Field(description="When the entry is erased; null for never.")
+    legal_hold: str | None = Field(description="Reference of the legal hold that keeps the entry; null without one.")
 
 
 class EntryPage(WireModel):

@@ -198,8 +198,8 @@ class GalleryService:
     async def delete_image(self, tenant: Tenant, entry_id: str) -> None:
         """Delete the stored photo. The templates stay searchable. A repeated call is no error.
 
-        Raises NotFound, and ServiceUnavailable when the photo is not deleted yet. The server then tries again until it
-        is.
+        Raises NotFound, Conflict for an entry under a legal hold, and ServiceUnavailable when the photo is not deleted
+        yet. The server then tries again until it is.
         """
         rows = GalleryRepository(tenant.id)
         entry = _known(await self._database.write(lambda c: rows.forget_image(c, entry_id), gallery_of=tenant.id))
@@ -209,7 +209,20 @@ class GalleryService:
             await self._photos.finish_deleting(tenant, entry_id)
 
     async def erase(self, tenant: Tenant, entry_id: str) -> None:
-        """Erase an entry, its photo and its templates. Raises NotFound, ServiceUnavailable as :meth:`delete_image`."""
+        """Erase an entry, its photo and its templates. Raises NotFound, Conflict, ServiceUnavailable.
+
+        It raises them as :meth:`delete_image` does.
+        """
+        erased = await self._erase(tenant, entry_id)
+        if erased is None:
+            await self._photos.finish_deleting(tenant, entry_id)
+        _known(erased)
+
+    async def erase_expired(self, tenant: Tenant, entry_id: str, *, now: float) -> None:
+        """Erase an entry whose time was over at a moment. Do nothing for another. Raises as :meth:`erase`."""
+        await self._erase(tenant, entry_id, overdue_at=now)
+
+    async def _erase(self, tenant: Tenant, entry_id: str, *, overdue_at: float | None = None) -> Entry | None:
         await self._galleries.view(tenant)
 
         def forget(erased: Committed[Entry | None]) -> None:
@@ -218,13 +231,16 @@ class GalleryService:
 
         rows = GalleryRepository(tenant.id)
         erased = await self._database.write(
-            lambda c: rows.erase(c, entry_id), after_commit=forget, gallery_of=tenant.id
+            lambda c: rows.erase(c, entry_id, overdue_at=overdue_at), after_commit=forget, gallery_of=tenant.id
         )
-        if erased is None:
-            await self._photos.finish_deleting(tenant, entry_id)
-        entry = _known(erased)
-        if entry.image_id:
-            await self._photos.delete(tenant, entry_id, entry.image_id)
+        if erased and erased.image_id:
+            await self._photos.delete(tenant, entry_id, erased.image_id)
+        return erased
+
+    async def hold(self, tenant: Tenant, entry_id: str, reference: str | None) -> Entry:
+        """Put an entry under a legal hold, or end it with None. Raises NotFound, ServiceUnavailable."""
+        rows = GalleryRepository(tenant.id)
+        return _known(await self._database.write(lambda c: rows.hold(c, entry_id, reference), gallery_of=tenant.id))
 
 
 def _known(entry: Entry | None) -> Entry:

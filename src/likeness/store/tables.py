@@ -135,12 +135,17 @@ gallery_entries = Table(
     Column("mac", LargeBinary),
     Column("consent_reference", Text),
     Column("purpose", Text),
+    Column("expires_at", Double),
+    Column("legal_hold", Text),
     UniqueConstraint("tenant_id", "external_id"),
     sqlite_autoincrement=True,
 )
 """Enrolled people. ``key`` rises and is never used again. ``image_id`` is null once the image is deleted. An entry
-without ``mac`` is refused: it was altered or put back, and no search finds it.
+without ``mac`` is refused: it was altered or put back, and no search finds it. An entry with a ``legal_hold`` is not
+erased. The column has the hold's reference.
 """
+_expires = gallery_entries.c.expires_at
+Index(None, _expires, sqlite_where=_expires.is_not(None), postgresql_where=_expires.is_not(None))
 
 gallery_templates = Table(
     "gallery_templates",

@@ -11,6 +11,9 @@ Host = Annotated[str, StringConstraints(to_lower=True, max_length=253, pattern=H
 """The host of an address: a name as DNS has it, or an internet address (IPv6 in brackets)."""
 
 
+MOST_ENTRY_DAYS = 36_500
+
+
 class TenantSettings(BaseModel):
     """The settings that each tenant chooses. An unset member has the default."""
 
@@ -43,5 +46,12 @@ class TenantSettings(BaseModel):
     )
     redirect_hosts: Annotated[tuple[Host, ...], Field(max_length=100)] | None = Field(
         None, description="Hosts that the redirectUrl of a face session may have. By default any."
+    )
+    entry_days: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_ENTRY_DAYS,
+        description="Days that a new entry of the gallery is kept at most. Then it is erased. Entries that exist keep "
+        "the time that they have.",
     )
     gallery_limit: int = Field(10_000_000, ge=1, description="Largest number of entries that the gallery may have.")

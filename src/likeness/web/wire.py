@@ -3,6 +3,7 @@
 import binascii
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Any
 
 import pybase64
@@ -15,6 +16,8 @@ from likeness.web.json_object import CHUNK_BYTES, LongText
 DATA_URL = re.compile(rb"\s*data:[^,]{0,1024};\s*base64\s*,", re.IGNORECASE)
 """The beginning of a data URL (RFC 2397). Its type is ignored: the bytes decide what kind of photo it is."""
 LONGEST_NAME_SHOWN = 64
+LAST_YEAR = 9000
+"""A year that no time is after, so that each can be written in any zone."""
 MOST_FAULTS_SHOWN = 8
 WHITE_SPACE = b" \t\r\n\f\v"
 
@@ -38,6 +41,22 @@ EXAMPLE_ID = "5f0c3c9e-3f0e-4a53-9a55-0f3ad2f8f1c2"
 
 Uuid = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+def _read_time(value: object) -> float:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or moment.year > LAST_YEAR:
+        raise ValueError("must be a time with a date and an offset from UTC, such as 2030-12-31T00:00:00Z")
+    return moment.timestamp()
+
+
+GivenTime = Annotated[
+    float, BeforeValidator(_read_time), WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 64})
+]
+"""A time that the caller gives. Its value is in seconds since the Unix epoch."""
 Level = Annotated[int, Field(ge=1, le=5)]
 """A match level, 1 to 5 (see ``likeness.engine.levels``)."""
 

@@ -7,6 +7,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -336,8 +337,9 @@ def test_beside_a_server_an_import_is_refused(people: Path, data: Path) -> None:
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])
 def test_what_is_exported_can_be_enrolled_again(people: Path, tmp_path: Path, ending: str) -> None:
+    ends = {"expiresAt": "2500-01-01T00:00:00Z"}
     row = {"photo": "0.jpg", "externalId": 'é,"', "metadata": {"a": 'b"c\n'}}
-    (people / "a.jsonl").write_text(json.dumps({**row, "consentReference": "c,7", "purpose": '"why"'}))
+    (people / "a.jsonl").write_text(json.dumps({**row, "consentReference": "c,7", "purpose": '"why"', **ends}))
     import_into("acme", people / "a.jsonl")
     import_into("acme", people)
     table, images = tmp_path / f"out{ending}", tmp_path / "images"
@@ -349,8 +351,9 @@ def test_what_is_exported_can_be_enrolled_again(people: Path, tmp_path: Path, en
     assert "enrolled 6" in import_into("other", table)
     mine, theirs = entries("acme"), entries("other")
     assert (mine['é,"'].consent_reference, mine['é,"'].purpose) == ("c,7", '"why"')
+    assert mine['é,"'].expires_at == datetime(2500, 1, 1, tzinfo=UTC).timestamp()
     kept = [
-        {key: (entry.metadata, entry.consent_reference, entry.purpose) for key, entry in each.items()}
+        {key: (entry.metadata, entry.consent_reference, entry.purpose, entry.expires_at) for key, entry in each.items()}
         for each in (mine, theirs)
     ]
     assert kept[0] == kept[1]

@@ -24,7 +24,7 @@ from likeness.gallery.repository import GalleryRepository
 from likeness.gallery.served_pack import load_served_engine
 from likeness.store.tables import gallery_entries, gallery_templates
 from likeness.tenants.service import Tenant
-from servers import Api, Server, b64, calling, serving, test_settings
+from servers import Api, Server, b64, calling, serving, test_settings, wait_until
 
 OLD, NEW = PackIdentity("fake@1"), PackIdentity("fake-2@1")
 SIZE = (160, 120)
@@ -246,6 +246,20 @@ def test_orphans_are_dropped_for_good(own: Server, caller: Api) -> None:
     assert templates(own, caller.tenant) == {entries[person]: {NEW} for person in (1, 2, 3)}
     assert find(caller, picture(0))[0] is None
     assert caller.call("GET", f"/api/v1/face/one-to-n/{entries[0]}").status_code == 404
+
+
+def test_an_orphan_under_a_legal_hold_is_not_dropped(own: Server, caller: Api) -> None:
+    entries = [enrol(caller, picture(person)) for person in range(2)]
+    caller.call("DELETE", f"/api/v1/face/one-to-n/search/{entries[0]}")
+    hold = f"/api/v1/admin/entries/{entries[0]}/legal-hold"
+    assert caller.call("PUT", hold, {"reference": "case-17"}).status_code == 200
+    move(own, caller.tenant, ReindexRequest.CUT_OVER)
+    wish(own, caller.tenant, ReindexRequest.DROP_ORPHANS)
+    wait_until(lambda: "legal hold" in str((row(own, caller.tenant) or pytest.fail("it is over")).error))
+    assert OLD in templates(own, caller.tenant)[entries[0]]
+    assert caller.call("DELETE", hold).status_code == 204
+    wait(own, caller.tenant, None)
+    assert templates(own, caller.tenant) == {entries[1]: {NEW}}
 
 
 def test_an_abandoned_move_leaves_nothing_behind(own: Server, caller: Api) -> None:

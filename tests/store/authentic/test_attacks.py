@@ -168,24 +168,27 @@ def test_altered_metadata_and_photo(bank: Bank) -> None:
     assert bank.searched() == {"ann": None, "bob": "bob", "cid": None}
 
 
-@pytest.mark.parametrize("altered", ["other", None])
-@pytest.mark.parametrize("column", ["consent_reference", "purpose"])
-def test_altered_consent(bank: Bank, column: str, altered: str | None) -> None:
+@pytest.mark.parametrize("removed", [False, True])
+@pytest.mark.parametrize("column", ["consent_reference", "purpose", "expires_at", "legal_hold"])
+def test_altered_consent_end_and_hold(bank: Bank, column: str, *, removed: bool) -> None:
     async def enrol(_deployment: Deployment, gallery: ComposedGallery, tenant: Tenant) -> None:
-        grounds = EnrolmentRequest(consent_reference="consent-7", purpose="opening an account")
+        grounds = EnrolmentRequest(consent_reference="consent-7", purpose="opening an account", expires_at=1e11)
         bank.ids["dan"] = await gallery.service.insert(tenant, picture(7), grounds)
-        found = await gallery.service.get(tenant, bank.ids["dan"])
+        found = await gallery.service.hold(tenant, bank.ids["dan"], "case-17")
+        assert found == await gallery.service.get(tenant, bank.ids["dan"])
         assert (found.consent_reference, found.purpose) == ("consent-7", "opening an account")
+        assert (found.expires_at, found.legal_hold) == (1e11, "case-17")
 
     async def look(_deployment: Deployment, gallery: ComposedGallery, tenant: Tenant) -> None:
-        for name in ("ann", "dan"):  # ann had neither
+        for name in ("ann", "dan"):  # ann had none of them
             with pytest.raises(NotFound):
                 await gallery.service.get(tenant, bank.ids[name])
         assert (await gallery.service.search(tenant, picture(7))).entry_id is None
 
     bank.run(enrol)
     with bank.stolen() as connection:
-        for name, value in {"dan": altered, "ann": "other"}.items():
+        other = 1e12 if column == "expires_at" else "other"
+        for name, value in {"dan": None if removed else other, "ann": other}.items():
             mine = gallery_entries.c.id == bank.ids[name]
             connection.execute(update(gallery_entries).where(mine).values({column: value}))
     bank.run(look)

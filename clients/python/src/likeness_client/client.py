@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
@@ -66,10 +67,12 @@ class Client:
         minimum_match_level: int | None = None,
         consent_reference: str | None = None,
         purpose: str | None = None,
+        expires_at: datetime | None = None,
     ) -> Search:
         """Find the enrolled person on a photo. With ``insert``, enrol a person who is not found. Raises FaceRefused.
 
-        ``consent_reference`` and ``purpose`` are kept with the entry that ``insert`` makes.
+        ``consent_reference``, ``purpose`` and ``expires_at``, which has a time zone, are for the entry that ``insert``
+        makes.
         """
         options = {
             "insert": insert,
@@ -77,6 +80,7 @@ class Client:
             "minimumMatchLevel": minimum_match_level,
             "consentReference": consent_reference,
             "purpose": purpose,
+            "expiresAt": expires_at and expires_at.isoformat(),
         }
         wanted = calls.search(photo, options)
         return self._run(self._conversation.call(wanted))
@@ -90,12 +94,19 @@ class Client:
         idempotency_key: str | None = None,
         consent_reference: str | None = None,
         purpose: str | None = None,
+        expires_at: datetime | None = None,
     ) -> str:
         """Enrol a person, once however often the call is repeated, and give the entry's id. Raises FaceRefused.
 
-        Give an ``idempotency_key`` to hold that promise also over a restart of your program.
+        Give an ``idempotency_key`` to hold that promise also over a restart of your program. The server erases the
+        entry at ``expires_at``, which has a time zone.
         """
-        options = {"externalId": external_id, "consentReference": consent_reference, "purpose": purpose}
+        options = {
+            "externalId": external_id,
+            "consentReference": consent_reference,
+            "purpose": purpose,
+            "expiresAt": expires_at and expires_at.isoformat(),
+        }
         wanted = calls.insert(photo, options, metadata=metadata, idempotency_key=idempotency_key)
         return self._run(self._conversation.call(wanted))
 

@@ -107,6 +107,8 @@ class Entry:
     created_at: datetime
     consent_reference: str | None = None
     purpose: str | None = None
+    expires_at: datetime | None = None
+    legal_hold: str | None = None
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "Entry":
@@ -119,6 +121,8 @@ class Entry:
             datetime.fromisoformat(body["createdAt"]),
             body.get("consentReference"),
             body.get("purpose"),
+            datetime.fromisoformat(body["expiresAt"]) if body.get("expiresAt") else None,
+            body.get("legalHold"),
         )
 
 

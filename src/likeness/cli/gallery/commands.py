@@ -20,6 +20,9 @@ class _Commands(LazyGroup):
         "finish": "likeness.cli.gallery.reindex:finish",
         "abandon": "likeness.cli.gallery.reindex:abandon",
         "sweep": "likeness.cli.gallery.sweep:sweep",
+        "hold": "likeness.cli.gallery.hold:hold",
+        "release": "likeness.cli.gallery.hold:release",
+        "holds": "likeness.cli.gallery.hold:holds",
         "verify": "likeness.cli.gallery.verify:verify",
     }
 

@@ -25,7 +25,7 @@ from likeness.tenants.service import Tenant
 
 COLUMNS = (
     *("oneToNVerificationId", "externalId", "metadata", "quality", "imageStored", "createdAt"),
-    *("consentReference", "purpose", "photo"),
+    *("consentReference", "purpose", "expiresAt", "legalHold", "photo"),
 )
 _PAGE = 500
 _ENDINGS = {png.SIGNATURE: ".png", jpeg2000.SIGNATURE: ".jp2", jpeg2000.CODESTREAM: ".j2k"}
@@ -91,7 +91,9 @@ def _values(entry: Entry, photo: str | None) -> dict[str, Any]:
     created = timestamp(entry.created_at)
     stored = entry.image_id is not None
     values = entry.id, entry.external_id, entry.metadata, entry.quality, stored, created
-    return dict(zip(COLUMNS, (*values, entry.consent_reference, entry.purpose, photo), strict=True))
+    expires = None if entry.expires_at is None else timestamp(entry.expires_at)
+    kept = entry.consent_reference, entry.purpose, expires, entry.legal_hold
+    return dict(zip(COLUMNS, (*values, *kept, photo), strict=True))
 
 
 def _make_folder(images: Path) -> None:

@@ -113,6 +113,7 @@ class Importer:
             asked.metadata,
             consent_reference=asked.consent_reference,
             purpose=asked.purpose,
+            expires_at=asked.expires_at,
         )
         await self.service.insert(self.tenant, asked.id_photo, request)
         self.tally.enrolled += 1
@@ -126,6 +127,7 @@ class Importer:
                 "metadata": row.metadata or {},
                 "consentReference": row.consent_reference,
                 "purpose": row.purpose,
+                "expiresAt": row.expires_at,
             }
             return InsertRequest.model_validate(body, context={"image_bytes": self.max_image_bytes})
         except ValidationError as error:

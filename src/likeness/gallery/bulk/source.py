@@ -1,9 +1,9 @@
 """The source of an import: a folder of photos, or a table with a row for each person.
 
 A table has a column ``photo``. It is a path relative to the table's folder, or in Parquet also the bytes themselves. A
-table may have the columns ``externalId``, ``metadata`` (a JSON object of strings), ``consentReference`` and
-``purpose``. Other columns are ignored, but a name that is nearly one of these is an error. A person without
-``externalId`` gets the photo's path.
+table may have the columns ``externalId``, ``metadata`` (a JSON object of strings), ``consentReference``,
+``purpose`` and ``expiresAt``. Other columns are ignored, but a name that is nearly one of these is an error. A person
+without ``externalId`` gets the photo's path.
 """
 
 import csv
@@ -20,7 +20,8 @@ from typing import Any, Never
 from likeness.engine.photo.files import passed_over
 from likeness.errors import SetupError
 
-_COLUMNS = ("photo", "externalId", "metadata", "consentReference", "purpose")
+_KEPT = ("metadata", "consentReference", "purpose", "expiresAt")
+_COLUMNS = ("photo", "externalId", *_KEPT)
 _LONGEST_CELL = 1 << 20
 """In characters: more than the largest metadata that an export can write."""
 _PARQUET_BATCH = 64
@@ -38,6 +39,7 @@ class SourceRow:
     metadata: Any
     consent_reference: Any = None
     purpose: Any = None
+    expires_at: Any = None
     fault: str | None = None
     """The fault of the row itself, or None."""
 
@@ -123,7 +125,8 @@ def _row(number: int, values: Mapping[Any, Any]) -> SourceRow:
     if external_id is None and isinstance(photo, str):
         external_id = photo
     fault = "The row has more cells than the table has columns." if None in values else None
-    return SourceRow(number, photo, external_id, given["metadata"], given["consentReference"], given["purpose"], fault)
+    metadata, consent, purpose, expires_at = (given[column] for column in _KEPT)
+    return SourceRow(number, photo, external_id, metadata, consent, purpose, expires_at, fault)
 
 
 def _check_columns(path: Path, names: Iterable[str]) -> None:

@@ -22,13 +22,17 @@ class Entry:
     created_at: float = 0.0
     consent_reference: str | None = None
     purpose: str | None = None
+    expires_at: float | None = None
+    legal_hold: str | None = None
+    """The reference of the legal hold that keeps the entry from its erasure, or None."""
 
     def covered(self, tenant_id: str) -> dict[str, Any]:
         """Give the values that the MAC of the entry's row covers, by column."""
         who = self.key, self.id, tenant_id, self.external_id
         values = *who, self.metadata, self.quality, self.image_id, self.created_at
-        grounds = {"consent_reference": self.consent_reference, "purpose": self.purpose}
-        return dict(zip(COVERED[gallery_entries.name], values, strict=True)) | grounds
+        added = self.consent_reference, self.purpose, self.expires_at, self.legal_hold
+        names = *COVERED[gallery_entries.name], *COVERED_IF_GIVEN[gallery_entries.name]
+        return dict(zip(names, (*values, *added), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,11 @@ class NewEntry:
     sealed_templates: Mapping[PackIdentity, bytes]
     consent_reference: str | None = None
     purpose: str | None = None
+    expires_at: float | None = None
 
     def at(self, key: int) -> Entry:
         first = key, self.id, self.external_id, self.metadata, self.quality
-        return Entry(*first, self.image_id, self.created_at, self.consent_reference, self.purpose)
+        return Entry(*first, self.image_id, self.created_at, self.consent_reference, self.purpose, self.expires_at)
 
 
 COLUMNS = (
@@ -60,6 +65,8 @@ COLUMNS = (
     gallery_entries.c.created_at,
     gallery_entries.c.consent_reference,
     gallery_entries.c.purpose,
+    gallery_entries.c.expires_at,
+    gallery_entries.c.legal_hold,
 )
 """The columns of an ``Entry``, in its order."""
 STORED = (*COLUMNS, gallery_entries.c.mac)

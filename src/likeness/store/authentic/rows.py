@@ -40,7 +40,9 @@ COVERED: Mapping[str, tuple[str, ...]] = {
     ),
 }
 """The columns that the MAC of each table's rows covers. Sealed columns are bound to their row by their seal."""
-COVERED_IF_GIVEN: Mapping[str, tuple[str, ...]] = {gallery_entries.name: ("consent_reference", "purpose")}
+COVERED_IF_GIVEN: Mapping[str, tuple[str, ...]] = {
+    gallery_entries.name: ("consent_reference", "purpose", "expires_at", "legal_hold")
+}
 """Further columns that a MAC covers, unless they are null. So a row from before such a column keeps its MAC."""
 _OPTION = "likeness_rows"
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
