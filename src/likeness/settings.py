@@ -240,6 +240,11 @@ class Settings(BaseModel):
         description="File of `likeness calibrate-liveness` with the thresholds of the liveness signals. By default the "
         "built-in ones are used, which rest on simulated attempts.",
     )
+    attestation: Path | None = Field(
+        None,
+        description="JSON file of the verifier of native apps' attestations, and its options: see "
+        "[An app's attestation](sessions.md#an-apps-attestation). By default none is verified.",
+    )
     token_ttl_seconds: int = Field(1800, ge=60, le=86400, description="Lifetime of an access token.")
     session_ttl_seconds: int = Field(
         600, ge=30, le=3600, description="Lifetime of a face session and of its ID photo's template."

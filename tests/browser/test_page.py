@@ -13,6 +13,7 @@ from browser.album import Album
 from browser.loopback_proxy import Proxy, proxying
 from likeness.evaluation.liveness.injection_suite.chromium import FLAGS
 from likeness.liveness.base import Hint, StatusCode
+from likeness.sessions.attestation.play_integrity import PlayIntegrity
 from likeness.sessions.capture import capture
 from likeness.sessions.service import SessionService
 from scripted_sessions import (
@@ -27,6 +28,7 @@ from scripted_sessions import (
     scripted,
 )
 from servers import Api, Server, calling, wait_until
+from simulated_apps import SimulatedApp
 
 CAMERA = (Path(__file__).parent / "still_camera.js").read_text()
 
@@ -69,6 +71,20 @@ def test_success_and_the_way_back(context: BrowserContext, api: Api, checks: Che
     assert face_of(api, session)["match"] is True
     assert checks.made[0].camera == "Camera first"
     assert len({frame.data for frame in checks.made[0].frames}) == len(checks.made[0].frames)
+
+
+def test_an_app_around_the_page_vouches_for_its_frames(context: BrowserContext, api: Api, own_server: Server) -> None:
+    app = SimulatedApp()
+    put_camera(context)
+    context.expose_function("requestToken", lambda nonce: app.token(nonce, own_server.clock.now()))
+    context.add_init_script("window.likenessAttest = (nonce) => window.requestToken(nonce);")
+    with scripted(own_server, attestations=PlayIntegrity(app.options)):
+        session = open_session(api)
+        page = enter(context, session)
+        page.click("[data-action=start]")
+        page.wait_for_selector("[data-screen=success]")
+        stated = face_of(api, session)["liveness"]["attestation"]
+    assert (stated["passed"], stated["facts"]["packageName"]) == (True, "com.example.bank")
 
 
 def test_a_picture_that_is_announced_twice_is_sent_once(context: BrowserContext, api: Api, checks: Checks) -> None:

@@ -21,6 +21,7 @@ from likeness.liveness.base import LivenessCheck
 from likeness.liveness.calibration import LivenessCalibration
 from likeness.liveness.thresholds import THRESHOLDS, Thresholds
 from likeness.results.service import Results
+from likeness.sessions.attestation.loading import load_verifier
 from likeness.sessions.capture.hub import CaptureHub
 from likeness.sessions.capture.services import CaptureServices, CheckRequest
 from likeness.sessions.mode import NO_PASSIVE_MODEL
@@ -125,6 +126,7 @@ def compose_sessions(
         slots=Shares(settings.workers * ATTEMPTS_PER_WORKER),
         new_check=partial(open_check, thresholds=_thresholds(settings)),
         largest_frame_bytes=settings.max_frame_bytes,
+        attestations=load_verifier(settings.attestation),
     )
     return ComposedSessions(service, results, CaptureHub(services, tenants), courier, sender, frames)
 

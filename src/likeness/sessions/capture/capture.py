@@ -26,12 +26,11 @@ from likeness.liveness.base import DeclaredCamera, Instruction, KeyFrame, Livene
 from likeness.results.claims import AuditFrame, OneToN
 from likeness.sessions.capture import verdicts
 from likeness.sessions.capture.attempt import Attempt
-from likeness.sessions.capture.connection import BrowserConnection
+from likeness.sessions.capture.connection import Participant
 from likeness.sessions.capture.ended import stored_end
 from likeness.sessions.capture.frames import FRAME_LONG_SIDE, judge_frame
 from likeness.sessions.capture.messages import FrameHeader, end_message
 from likeness.sessions.capture.services import CaptureServices, CheckRequest
-from likeness.sessions.capture.signing import FrameSigner
 from likeness.sessions.decision import ReferenceComparison, compare_with_reference, look_up
 from likeness.sessions.mode import choose_mode
 from likeness.sessions.repository import SessionRow
@@ -53,17 +52,6 @@ FRAMES_PER_SECOND = 15
 BUSY: Final = {"type": "busy", "retryAfterSeconds": 3}
 BUSY_PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds between tries to store what a person has done: a busy server must not lose it."""
-
-
-@dataclass(slots=True, eq=False)
-class Participant:
-    """A connection to a capture, and the key that identifies its device."""
-
-    connection: BrowserConnection
-    device: str
-    signer: FrameSigner = field(default_factory=FrameSigner)
-    dismissed: bool = False
-    """Whether its device has returned with a newer connection."""
 
 
 @dataclass(slots=True, eq=False)
@@ -321,16 +309,17 @@ class Capture:
             attempt_id = self.held
             self._drop_attempt()
             try:
-                await self._conclude(instruction.verdict, check.best)
+                await self._conclude(participant, instruction.verdict, check.best)
             except LikenessError:  # the person did nothing wrong, so the attempt does not count
                 await self._release(attempt_id)
                 raise
             finally:
                 self.held = None
 
-    async def _conclude(self, verdict: Verdict, best: KeyFrame | None) -> None:
+    async def _conclude(self, participant: Participant, verdict: Verdict, best: KeyFrame | None) -> None:
         """Decide a finished attempt by its best frame. The caller holds the lock."""
-        self._liveness = verdicts.judged(verdict, best, self.tenant.settings.liveness_review_margin)
+        margin = self.tenant.settings.liveness_review_margin
+        self._liveness = verdicts.judged(verdict, best, margin, participant.attestation)
         decision = None
         if best is not None:
             reference, least = self.services.sessions.open_template(self.tenant, self.row), self.minimum_match_level

@@ -2,9 +2,13 @@
 
 import asyncio
 import contextlib
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from likeness.sessions.attestation.base import Attestation
+from likeness.sessions.capture.signing import FrameSigner
 
 _GONE = (WebSocketDisconnect, RuntimeError, OSError)
 SEND_SECONDS = 5.0
@@ -51,3 +55,16 @@ class BrowserConnection:
 
     async def _receive(self) -> dict[str, Any]:
         return dict(await self._websocket.receive())
+
+
+@dataclass(slots=True, eq=False)
+class Participant:
+    """A connection to a capture, and the key that identifies its device."""
+
+    connection: BrowserConnection
+    device: str
+    signer: FrameSigner = field(default_factory=FrameSigner)
+    attestation: Attestation | None = None
+    """What was found out about the app, where this server verifies attestations."""
+    dismissed: bool = False
+    """Whether its device has returned with a newer connection."""

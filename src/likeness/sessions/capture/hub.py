@@ -18,8 +18,9 @@ from likeness.errors import (
 from likeness.kit.fairness import OWNER
 from likeness.kit.ids import is_uuid
 from likeness.kit.repeating import repeat_forever
-from likeness.sessions.capture.capture import BUSY, Capture, Participant, digest
-from likeness.sessions.capture.connection import BrowserConnection, ConnectionLost
+from likeness.sessions.attestation.base import Attestation, attest
+from likeness.sessions.capture.capture import BUSY, Capture, digest
+from likeness.sessions.capture.connection import BrowserConnection, ConnectionLost, Participant
 from likeness.sessions.capture.ended import stored_end
 from likeness.sessions.capture.messages import (
     Cancel,
@@ -131,15 +132,23 @@ class CaptureHub:
         return await self.services.sessions.admit(session_id, hello.token)
 
     async def _carry_out(self, connection: BrowserConnection, hello: Hello, row: SessionRow) -> None:
+        signer, attestation = FrameSigner.of(hello.key), await self._attest(row, hello)
         capture = await self._capture(row, hello)
         if len(capture.watchers) >= MOST_CONNECTIONS:
             raise Forbidden("This session is open in too many places.")
-        participant = Participant(connection, hello.device or secrets.token_urlsafe(24), FrameSigner.of(hello.key))
+        device = hello.device or secrets.token_urlsafe(24)
+        participant = Participant(connection, device, signer, attestation)
         try:
             await capture.join(participant, watch=hello.watch)
             await self._converse(capture, participant)
         finally:
             await capture.leave(participant)
+
+    async def _attest(self, row: SessionRow, hello: Hello) -> Attestation | None:
+        if (verifier := self.services.attestations) is None:
+            return None
+        now = self.services.clock.now()
+        return await attest(verifier, hello.attestation, session_id=row.id, key=hello.key, now=now)
 
     async def _capture(self, row: SessionRow, hello: Hello) -> Capture:
         tenant = await self.tenants.get(row.tenant_id)

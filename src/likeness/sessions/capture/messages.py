@@ -19,6 +19,7 @@ from likeness.web.wire import WireModel
 
 LARGEST_TEXT = 16 * 1024
 LARGEST_HEADER_BYTES = 512
+LONGEST_ATTESTATION = 10 * 1024
 _LENGTH = struct.Struct(">H")
 
 
@@ -30,6 +31,9 @@ class Hello(WireModel):
     device: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16,64}$")] | None = None
     key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{87}$")] | None = Field(
         None, description="The public key that signs this connection's frames: see sessions.capture.signing."
+    )
+    attestation: Annotated[str, StringConstraints(max_length=LONGEST_ATTESTATION)] | None = Field(
+        None, description="A token in which the platform of a native app vouches for app and device."
     )
     watch: bool = Field(default=False, description="Do not carry out the session here; only receive its end.")
     max_attempts: Annotated[int, Field(ge=1, le=3)] | None = None

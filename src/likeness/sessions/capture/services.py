@@ -13,6 +13,7 @@ from likeness.kit.executors import SizedExecutor
 from likeness.kit.fairness import Shares
 from likeness.liveness.attempt.script import LivenessMode
 from likeness.liveness.base import DeclaredCamera, LivenessCheck
+from likeness.sessions.attestation.base import AttestationVerifier
 from likeness.sessions.service import GRACE_SECONDS, SessionService
 
 
@@ -46,6 +47,8 @@ class CaptureServices:
     """Attempts that may be in progress at once on this server. Tenants share them."""
     new_check: NewCheck
     largest_frame_bytes: int
+    attestations: AttestationVerifier | None = None
+    """Verifies the attestations of native apps, if the operator chose a verifier."""
     grace_seconds: float = GRACE_SECONDS
     """How long a device that lost its connection may take to return to its attempt."""
     monotonic: Callable[[], float] = time.monotonic

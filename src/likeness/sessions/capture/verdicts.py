@@ -5,6 +5,7 @@ from typing import Any
 
 from likeness.liveness.base import KeyFrame, SignalName, StatusCode, Verdict
 from likeness.liveness.signals.hints.base import InjectionHint
+from likeness.sessions.attestation.base import Attestation
 from likeness.sessions.decision import ReferenceComparison
 from likeness.sessions.states import AttemptFailure
 
@@ -30,15 +31,19 @@ def advise(verdict: Verdict) -> Advice | None:
     return Advice.DIMMER_ROOM if set(verdict.failed) & {SignalName.FLASH, SignalName.SHADING} else None
 
 
-def judged(verdict: Verdict, best: KeyFrame | None, review_margin: float | None) -> dict[str, Any]:
+def judged(
+    verdict: Verdict, best: KeyFrame | None, review_margin: float | None, attestation: Attestation | None = None
+) -> dict[str, Any]:
     """Give the ``liveness`` member of the result.
 
     ``picture`` says whether the best frame can serve as a reference, apart from whether the person is live.
+    ``attestation`` is there only where this server verifies attestations.
     """
     reasons = list(best.quality.reasons) if best else ["no frame shows the face well"]
     return verdict.as_json() | {
         "uncertain": review_margin is not None and verdict.is_near(review_margin),
         "picture": {"usable": not reasons, "reasons": reasons},
+        **({"attestation": attestation.as_json()} if attestation else {}),
     }
 
 

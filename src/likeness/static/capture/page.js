@@ -14,7 +14,13 @@ document.title = say("pageTitle");
 
 const element = document.createElement("face-session");
 // This page sets its own options. So wrong options mean a wrong link.
-element.options = { captureUrl: location.href, language, onward, texts: { INVALID_CONFIG: say("UNAUTHORIZED") } };
+element.options = {
+  captureUrl: location.href,
+  language,
+  onward,
+  attest: window.likenessAttest, // of the app whose web view shows this page
+  texts: { INVALID_CONFIG: say("UNAUTHORIZED") },
+};
 
 /**
  * Give the buttons of the last screen: back to the caller, again if that can help, or back in the browser's history.

@@ -82,6 +82,11 @@ export interface FaceSessionOptions {
    * error.
    */
   onward?(ending: Ending): [textKey: string, onPress: () => void][];
+  /**
+   * Gives the token in which the platform of the app around this page vouches for it and signs `nonce`. It may take seven
+   * seconds. Only servers that verify attestations look at it.
+   */
+  attest?(nonce: string): string | undefined | Promise<string | undefined>;
   /** `en` or `ar`. By default the browser's language. */
   language?: string;
   /** Texts that replace the shipped ones, by key (see texts/en.js). */
@@ -133,6 +138,10 @@ export declare class FaceSession extends HTMLElement {
 }
 
 declare global {
+  interface Window {
+    /** An app that shows the capture page may define it: it is the page's `attest`. */
+    likenessAttest?: FaceSessionOptions["attest"];
+  }
   interface HTMLElementTagNameMap {
     "face-session": FaceSession;
   }

@@ -15,7 +15,7 @@ export async function readOptions(given) {
   if (typeof token !== "string" || !token) {
     throw invalid("sessionId alone is not enough: give captureUrl, getCaptureUrl or token");
   }
-  for (const name of ["onSuccess", "onError", "onTrace", "onFinally", "getCaptureUrl", "onward"]) {
+  for (const name of ["onSuccess", "onError", "onTrace", "onFinally", "getCaptureUrl", "onward", "attest"]) {
     if (given[name] != null && typeof given[name] !== "function") throw invalid(`${name} must be a function`);
   }
   for (const name of ["texts", "assets"]) {
@@ -34,6 +34,7 @@ export async function readOptions(given) {
     onTrace: given.onTrace ?? nothing,
     onFinally: given.onFinally ?? nothing,
     onward: given.onward ?? (() => []),
+    attest: given.attest ?? null,
     texts: given.texts ?? {},
     assets: given.assets ?? {},
     language: given.language ?? null,
