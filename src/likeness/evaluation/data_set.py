@@ -10,6 +10,8 @@ from likeness.engine.photo.files import passed_over
 from likeness.errors import SetupError
 
 PHOTO_COLUMN = "photo"
+ALL_PHOTOS = "all photos"
+"""The name of the group of everybody."""
 
 
 @dataclass(frozen=True, slots=True)

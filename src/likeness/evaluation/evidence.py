@@ -3,7 +3,7 @@
 A bundle has a document (`evidence.json`, and the same as a page), copies of the reports that it rests on, and a JWS
 over the SHA-256 of each of these files. Each requirement is met, not met, or not measured. It is met only if the whole
 95 % interval of its rate is within the bound. Where the interval reaches beyond the bound but the rate does not, too
-little was measured.
+little was measured. A group of people is judged by the ratio of its rates to those of all people, as `evaluate` does.
 """
 
 import hashlib
@@ -14,10 +14,11 @@ from enum import StrEnum
 from typing import Any
 
 from likeness.errors import SetupError
+from likeness.evaluation.recognition.groups.differential import SIMILAR, Similarity, judge, ratio
+from likeness.evaluation.recognition.rates import Rate
+from likeness.evaluation.report.numbers import JUDGED_LEVEL
 from likeness.web.pages import load_page
 
-LEVEL = 3
-"""The level whose false match rate is that of the requirement."""
 _SIMULATED = "Presentation attacks were only simulated here. A laboratory must measure real ones."
 ReportJson = Mapping[str, Any]
 
@@ -28,6 +29,13 @@ class RequirementVerdict(StrEnum):
     MET = "met"
     NOT_MET = "not met"
     NOT_MEASURED = "not measured"
+
+
+_SIMILARITY = {
+    Similarity.MET: RequirementVerdict.MET,
+    Similarity.NOT_MET: RequirementVerdict.NOT_MET,
+    Similarity.TOO_FEW: RequirementVerdict.NOT_MEASURED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +100,13 @@ def digests(files: Mapping[str, bytes]) -> dict[str, str]:
 
 def _of_recognition(report: ReportJson | None) -> list[RequirementFinding]:
     levels = (report["levelsInForce"] or report["levels"]) if report else []
-    at_level = next((level for level in levels if level["level"] == LEVEL), None)
-    nist, groups = "NIST SP 800-63A-4, 3.11", report["groups"] if report else []
+    at_level = next((each for each in levels if each["level"] == JUDGED_LEVEL), None)
+    groups = report["groups"] if report else []
+    nist, level = "NIST SP 800-63A-4, 3.11", f"at level {JUDGED_LEVEL}"
     return [
-        _bounded(nist, f"FMR of 1:1 at level {LEVEL}: 1 in 10,000 or better", 1e-4, at_level and at_level["fmr"]),
-        _bounded(nist, f"FNMR of 1:1 at level {LEVEL}: 1 in 100 or better", 1e-2, at_level and at_level["fnmr"]),
+        _bounded(nist, f"FMR of 1:1 {level}: 1 in 10,000 or better", 1e-4, at_level and at_level["fmr"]),
+        _bounded(nist, f"FNMR of 1:1 {level}: 1 in 100 or better", 1e-2, at_level and at_level["fnmr"]),
+        *_of_groups(nist, at_level, groups),
         RequirementFinding(
             "ISO/IEC 19795-1",
             "Error rates, failures to acquire and their uncertainty are reported for a stated data set",
@@ -110,6 +120,26 @@ def _of_recognition(report: ReportJson | None) -> list[RequirementFinding]:
             note=", ".join(f"{group['label']}: {group['group']}" for group in groups),
         ),
     ]
+
+
+def _of_groups(standard: str, of_all: ReportJson | None, groups: Sequence[ReportJson]) -> list[RequirementFinding]:
+    """Judge each group by the worse of its two ratios to all people."""
+    requirement = f"FMR and FNMR of 1:1 at level {JUDGED_LEVEL} in each group: at most 25 % worse than of all people"
+    if of_all is None or not groups:
+        return [RequirementFinding(standard, requirement, RequirementVerdict.NOT_MEASURED, SIMILAR)]
+    findings = []
+    for group in groups:
+        own = next(level for level in group["levels"] if level["level"] == JUDGED_LEVEL)
+        ratios = [ratio(Rate(**own[kind]), Rate(**of_all[kind])) for kind in ("fmr", "fnmr")]
+        similarity = judge(ratios)
+        worse = max((each for each in ratios if each), key=lambda each: each.value, default=None)
+        value, low, high = (worse.value, worse.low, worse.high) if worse else (None, None, None)
+        note = f"{group['label']}: {group['group']}, the worse of both ratios."
+        if similarity is Similarity.TOO_FEW:
+            note += " Too few comparisons decide: measure more."
+        verdict = _SIMILARITY[similarity]
+        findings.append(RequirementFinding(standard, requirement, verdict, SIMILAR, value, low, high, note))
+    return findings
 
 
 def _of_search(report: ReportJson | None) -> list[RequirementFinding]:

@@ -94,6 +94,25 @@ def test_a_requirement_is_met_only_by_its_whole_interval(fmr: dict[str, float], 
     assert (first.verdict, first.value, first.bound) == (verdict, fmr["value"], 1e-4)
 
 
+@pytest.mark.parametrize(
+    ("fmr", "verdict"),
+    [
+        (rate(5e-5, 4.8e-5, 5.2e-5), RequirementVerdict.MET),
+        (rate(5e-4, 4e-4, 6e-4), RequirementVerdict.NOT_MET),
+        (rate(5e-4, 2e-5, 6e-3), RequirementVerdict.NOT_MEASURED),
+    ],
+)
+def test_a_group_is_held_against_all_people(fmr: dict[str, float], verdict: RequirementVerdict) -> None:
+    same = rate(0.005, 0.0049, 0.0051)
+    report = evaluation(rate(5e-5, 4.9e-5, 5.1e-5), same)
+    report["groups"] = [{"label": "sex", "group": "women", "levels": [{"level": 3, "fmr": fmr, "fnmr": same}]}]
+    (found,) = (each for each in find(Reports(report)) if "in each group" in each.requirement)
+    assert (found.verdict, found.bound) == (verdict, 1.25)
+    assert found.value == pytest.approx(fmr["value"] / 5e-5)
+    assert found.note.startswith("sex: women")
+    assert ("Too few" in found.note) == (verdict is RequirementVerdict.NOT_MEASURED)
+
+
 def test_the_rate_of_a_search_is_held_against_its_bound_at_each_level() -> None:
     found = {finding.requirement[:20]: finding.verdict for finding in find(Reports(fpir=FPIR))}
     assert found["FPIR of 1:N at level"] is RequirementVerdict.NOT_MET

@@ -9,9 +9,8 @@ from evaluation.brute_force import unit_rows
 from likeness.engine.base import Box
 from likeness.engine.levels import TARGET_FMR
 from likeness.errors import SetupError
-from likeness.evaluation.data_set import DataSet
+from likeness.evaluation.data_set import ALL_PHOTOS, DataSet
 from likeness.evaluation.recognition.calibration import (
-    ALL_PHOTOS,
     Subset,
     check_groups,
     check_promise,

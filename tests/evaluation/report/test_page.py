@@ -90,6 +90,12 @@ def test_groups_are_measured_within_themselves(extraction: Extraction, report: d
     assert first["failureToAcquire"]["errors"] == 2
     assert second["failureToAcquire"]["errors"] == 0
     assert (one["group"], one["levels"][0]["fmr"]["comparisons"]) == ("one", 0)
+    assert first["differential"]["level"] == 3
+    assert first["differential"]["fmrToAll"]["value"] == pytest.approx(
+        first["levels"][2]["fmr"]["value"] / report["levelsInForce"][2]["fmr"]["value"]
+    )
+    assert (one["differential"]["fmrToAll"], one["differential"]["similarity"]) == (None, "too few")
+    assert ">too few</td>" in render_report(report)
 
 
 def test_a_pack_without_calibration_is_measured_too(extraction: Extraction) -> None:

@@ -36,9 +36,8 @@ from likeness.engine.packs.catalogue import Catalogue
 from likeness.engine.packs.manifest import StoredCalibration, write_calibration
 from likeness.engine.policy import FacePolicy
 from likeness.errors import SetupError
-from likeness.evaluation.data_set import DataSet, read_folder, read_labels
+from likeness.evaluation.data_set import ALL_PHOTOS, DataSet, read_folder, read_labels
 from likeness.evaluation.recognition.calibration import (
-    ALL_PHOTOS,
     CalibratedThresholds,
     Demand,
     GroupLabels,

@@ -20,6 +20,7 @@ from likeness.cli.measuring.conditions import (
     print_conditions,
     print_refusals,
 )
+from likeness.cli.measuring.differences import print_differentials
 from likeness.cli.measuring.photos import (
     CORES,
     Cache,
@@ -36,14 +37,13 @@ from likeness.cli.measuring.photos import (
 from likeness.engine.base import Use
 from likeness.engine.levels import TARGET_FMR
 from likeness.engine.policy import FacePolicy
-from likeness.evaluation.data_set import Pairs, read_folder, read_labels, read_pairs
-from likeness.evaluation.recognition.calibration import ALL_PHOTOS
+from likeness.evaluation.data_set import ALL_PHOTOS, Pairs, read_folder, read_labels, read_pairs
 from likeness.evaluation.recognition.conditions import PHOTOS, measure_conditions
 from likeness.evaluation.recognition.extraction import Extraction
 from likeness.evaluation.recognition.pair_accuracy import PairAccuracy, pair_accuracy
 from likeness.evaluation.recognition.performance import LevelRates, Performance, measure_performance
 from likeness.evaluation.recognition.several import SeveralRates, measure_several
-from likeness.evaluation.report.numbers import Circumstances, several_to_json, to_json
+from likeness.evaluation.report.numbers import Circumstances, differentials_of, several_to_json, to_json
 from likeness.evaluation.report.page import percent, percent_with_interval, rate, render_report
 from likeness.evaluation.report.pictures import picture_pairs
 
@@ -101,7 +101,9 @@ def evaluate(
     bad photos are refused. Changes nothing, and sends nothing anywhere.
 
     With --groups, it also prints the rates within each group, as
-    multiples of the promised rates.
+    multiples of the promised rates, of those of all people and of those
+    of the best group. It says of each group whether it is at most 25 %
+    worse than all people (NIST SP 800-63A-4), or too small to say.
 
     With --references 3, it also compares a photo with 1, 2 and 3 photos
     of a person: with the mean of the scores, and with one template of all.
@@ -212,6 +214,7 @@ def print_performance(console: Console, pack: str, performance: Performance, acc
         whole = (ALL_PHOTOS, len(data_set.people), performance.promised or performance.measured)
         rows = [(f"{group.label}: {group.group}", group.people, group.levels) for group in performance.groups]
         print_groups(console, "within each group: FMR over the promise (95 %), and FNMR", [whole, *rows])
+        print_differentials(console, performance.whole, performance.groups, differentials_of(performance))
 
 
 def _named(several: Sequence[SeveralRates]) -> list[tuple[str, int, Sequence[LevelRates]]]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from likeness.engine.levels import LEVELS, TARGET_FMR
 from likeness.errors import SetupError
-from likeness.evaluation.data_set import DataSet, groups_of
+from likeness.evaluation.data_set import ALL_PHOTOS, DataSet, groups_of
 from likeness.evaluation.recognition.comparison import People, TemplateRows, compare_all, count_errors, count_pairs
 from likeness.evaluation.recognition.conditions import Conditions
 from likeness.evaluation.recognition.extraction import Extraction
@@ -43,7 +43,6 @@ FRACTIONS_OF_TARGET = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 """The rates to try for a threshold, as fractions of the target. The last is taken if no other is certain enough."""
 
 
-ALL_PHOTOS = "all photos"
 GroupLabels = Mapping[str, Sequence[str | None]]
 """For each label, the group of every photo."""
 

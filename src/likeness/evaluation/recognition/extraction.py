@@ -1,8 +1,10 @@
 """Extraction of templates from photos, with the same analysis as in the service, several photos at a time."""
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
@@ -25,6 +27,8 @@ class Extraction:
 
     data_set: DataSet
     outcomes: tuple[ExtractionOutcome, ...]
+    seconds: tuple[float | None, ...] = ()
+    """The time of each photo's analysis; None for a photo from a cache. Empty if it was not measured."""
 
     @property
     def samples(self) -> Mapping[int, ExtractedFace]:
@@ -52,6 +56,11 @@ class Extraction:
         chosen = np.isin(np.fromiter(self.samples, np.int64), np.fromiter(photos, np.int64))
         return self.rows[chosen], self.people[chosen]
 
+    def median_seconds(self, photos: Collection[int]) -> float | None:
+        """Return the median time of some photos' analysis, or None if it was measured for none of them."""
+        known = [seconds for index in photos if self.seconds and (seconds := self.seconds[index]) is not None]
+        return median(known) if known else None
+
 
 def extract(
     analyst: FaceAnalyst,
@@ -69,7 +78,7 @@ def extract(
     cannot be read.
     """
 
-    def look_at(index: int) -> ExtractionOutcome:
+    def look_at(index: int) -> tuple[ExtractionOutcome, float | None]:
         path = data_set.folder / data_set.photos[index]
         try:
             photo = path.read_bytes()
@@ -77,23 +86,27 @@ def extract(
             raise SetupError(f"{path} cannot be read: {error}") from error
         known = cache.get(photo) if cache is not None else None
         if known is not None:
-            return known
+            return known, None
+        started = time.perf_counter()
         outcome = analyse(analyst, photo, use, policy)
+        seconds = time.perf_counter() - started
         if cache is not None:
             cache.put(photo, outcome)
-        return outcome
+        return outcome, seconds
 
-    outcomes = []
+    outcomes: list[ExtractionOutcome] = []
+    times: list[float | None] = []
     with ThreadPoolExecutor(workers, thread_name_prefix="likeness-extract") as pool:
         try:
-            for outcome in pool.map(look_at, range(len(data_set.photos))):
+            for outcome, seconds in pool.map(look_at, range(len(data_set.photos))):
                 outcomes.append(outcome)
+                times.append(seconds)
                 progress(len(outcomes), len(data_set.photos))
         finally:
             pool.shutdown(cancel_futures=True)
             if cache is not None:
                 cache.save()
-    return Extraction(data_set, tuple(outcomes))
+    return Extraction(data_set, tuple(outcomes), tuple(times))
 
 
 def analyse(analyst: FaceAnalyst, photo: bytes, use: Use, policy: FacePolicy) -> ExtractionOutcome:

@@ -8,7 +8,7 @@ import numpy as np
 
 from likeness.engine.levels import LEVELS, TARGET_FMR, Calibration
 from likeness.errors import SetupError
-from likeness.evaluation.data_set import groups_of
+from likeness.evaluation.data_set import ALL_PHOTOS, Group, groups_of
 from likeness.evaluation.recognition.comparison import (
     Comparisons,
     ErrorsByPerson,
@@ -19,6 +19,7 @@ from likeness.evaluation.recognition.comparison import (
 )
 from likeness.evaluation.recognition.discard import DiscardPoint, discard_curve
 from likeness.evaluation.recognition.extraction import Extraction
+from likeness.evaluation.recognition.groups.scores import ScoreMean, mean_scores
 from likeness.evaluation.recognition.identification import OperatingPoint, Searches, search_galleries
 from likeness.evaluation.recognition.outcomes import FailureToAcquire
 from likeness.evaluation.recognition.rates import Rate, genuine_rate, impostor_rate
@@ -48,6 +49,14 @@ class GroupRates:
     people: int
     failure_to_acquire: Rate
     levels: tuple[LevelRates, ...]
+    genuine_score: ScoreMean
+    impostor_score: ScoreMean
+    median_seconds: float | None
+    """The time of one photo's analysis; None if all templates came from a cache."""
+
+    def at(self, level: int) -> LevelRates:
+        """Return the rates at a level."""
+        return next(rates for rates in self.levels if rates.level == level)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +77,8 @@ class Performance:
     gallery_size: int
     identification: tuple[OperatingPoint, ...]
     discard: tuple[DiscardPoint, ...]
+    whole: GroupRates
+    """All photos as one group, at the thresholds in force."""
     groups: tuple[GroupRates, ...]
 
 
@@ -90,6 +101,7 @@ def measure_performance(
     errors = count_errors(rows, people, [*own, *promised])
     rates = level_rates(errors, [*own, *promised])
     in_force = promised or own
+    everybody = Group("", ALL_PHOTOS, tuple(range(len(extraction.outcomes))))
     searches = search_galleries(rows, people, gallery_size=gallery_size)
     quality = np.array([sample.quality for sample in extraction.samples.values()], np.float64)
     return Performance(
@@ -102,7 +114,8 @@ def measure_performance(
         gallery_size=searches.gallery_size,
         identification=_operating_points(searches, in_force),
         discard=discard_curve(rows, people, quality, own[_DISCARD_LEVEL - 1]),
-        groups=tuple(_groups(extraction, labels or {}, in_force)),
+        whole=_group_rates(extraction, everybody, rates[len(own) :] or rates),
+        groups=tuple(_rates_within(extraction, group, in_force) for group in groups_of(labels or {})),
     )
 
 
@@ -150,17 +163,21 @@ def _operating_points(searches: Searches, thresholds: Sequence[float]) -> tuple[
     return (*chosen, *(searches.at(threshold) for threshold in thresholds))
 
 
-def _groups(
-    extraction: Extraction, labels: Mapping[str, Sequence[str | None]], thresholds: Sequence[float]
-) -> list[GroupRates]:
-    return [
-        GroupRates(
-            group.label,
-            group.name,
-            len(group.photos),
-            len({extraction.data_set.person_of[index] for index in group.photos}),
-            failure_to_acquire(extraction, group.photos),
-            level_rates(count_errors(*extraction.templates_of(group.photos), thresholds), thresholds),
-        )
-        for group in groups_of(labels)
-    ]
+def _rates_within(extraction: Extraction, group: Group, thresholds: Sequence[float]) -> GroupRates:
+    errors = count_errors(*extraction.templates_of(group.photos), thresholds)
+    return _group_rates(extraction, group, level_rates(errors, thresholds))
+
+
+def _group_rates(extraction: Extraction, group: Group, levels: tuple[LevelRates, ...]) -> GroupRates:
+    genuine, impostor = mean_scores(*extraction.templates_of(group.photos))
+    return GroupRates(
+        label=group.label,
+        group=group.name,
+        photos=len(group.photos),
+        people=len({extraction.data_set.person_of[index] for index in group.photos}),
+        failure_to_acquire=failure_to_acquire(extraction, group.photos),
+        levels=levels,
+        genuine_score=genuine,
+        impostor_score=impostor,
+        median_seconds=extraction.median_seconds(group.photos),
+    )

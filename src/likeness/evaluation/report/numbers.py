@@ -9,15 +9,18 @@ import numpy as np
 from likeness import __version__
 from likeness.evaluation.recognition.comparison import ScoredPair
 from likeness.evaluation.recognition.conditions import ConditionRates
+from likeness.evaluation.recognition.groups.differential import Differential, Estimate, differentials
 from likeness.evaluation.recognition.histogram import ScoreHistogram, edge
 from likeness.evaluation.recognition.identification import OperatingPoint
 from likeness.evaluation.recognition.pair_accuracy import PairAccuracy
-from likeness.evaluation.recognition.performance import LevelRates, Performance
+from likeness.evaluation.recognition.performance import GroupRates, LevelRates, Performance
 from likeness.evaluation.recognition.rates import Rate
 from likeness.evaluation.recognition.several import SeveralRates
 
 _CURVE_POINTS = 240
 _BARS = 160
+JUDGED_LEVEL = 3
+"""The level that is held against NIST SP 800-63A-4: its false match rate is 1 in 10,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +73,8 @@ def to_json(
         ],
         "pairs": pairs and _pairs_to_json(pairs),
         "groups": [
-            {
-                "label": group.label,
-                "group": group.group,
-                "photos": group.photos,
-                "people": group.people,
-                "failureToAcquire": rate_to_json(group.failure_to_acquire),
-                "levels": [level_to_json(level) for level in group.levels],
-            }
-            for group in performance.groups
+            _group_to_json(group, difference)
+            for group, difference in zip(performance.groups, differentials_of(performance), strict=True)
         ],
         "conditions": [condition_to_json(condition) for condition in conditions],
         "worst": {
@@ -95,6 +91,39 @@ def _pairs_to_json(pairs: PairAccuracy) -> dict[str, Any]:
         "genuine": pairs.genuine,
         "impostor": pairs.impostor,
     }
+
+
+def differentials_of(performance: Performance) -> tuple[Differential, ...]:
+    """Compare the groups at the level whose false match rate standards ask for, or at the highest one below it."""
+    level = min(JUDGED_LEVEL, len(performance.whole.levels))
+    return differentials(performance.groups, performance.whole, level=level)
+
+
+def _group_to_json(group: GroupRates, difference: Differential) -> dict[str, Any]:
+    return {
+        "label": group.label,
+        "group": group.group,
+        "photos": group.photos,
+        "people": group.people,
+        "failureToAcquire": rate_to_json(group.failure_to_acquire),
+        "levels": [level_to_json(level) for level in group.levels],
+        "differential": {
+            "level": difference.level,
+            "failureToAcquireToAll": _estimate_to_json(difference.failure_to_acquire),
+            "fmrToAll": _estimate_to_json(difference.fmr),
+            "fmrToBest": _estimate_to_json(difference.fmr_to_best),
+            "fnmrToAll": _estimate_to_json(difference.fnmr),
+            "fnmrToBest": _estimate_to_json(difference.fnmr_to_best),
+            "genuineScoreShift": _estimate_to_json(difference.genuine_shift),
+            "impostorScoreShift": _estimate_to_json(difference.impostor_shift),
+            "medianSeconds": difference.median_seconds,
+            "similarity": difference.similarity,
+        },
+    }
+
+
+def _estimate_to_json(estimate: Estimate | None) -> dict[str, float] | None:
+    return None if estimate is None else {"value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
 def rate_to_json(rate: Rate) -> dict[str, float | int]:
