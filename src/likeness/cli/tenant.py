@@ -14,6 +14,7 @@ from rich.table import Column, Table
 
 from likeness.access.scopes import API_SCOPES, Scope
 from likeness.administration.person import personal_data
+from likeness.administration.privacy import blanks, privacy_record, processing_of
 from likeness.audit.actions import Action
 from likeness.audit.trail import note
 from likeness.cli.arguments import TenantArgument
@@ -241,6 +242,33 @@ def export_person(
     console.print(f"entry {found.entry_id} is written to {folder}")
     if found.image_id and photo is None:
         console.print("Its photo is missing in the image store.")
+
+
+@tenant.command(name="privacy-record")
+def write_privacy_record(
+    tenant: TenantArgument,
+    output: Annotated[
+        Path | None, typer.Option(help="New file for the document. By default it is printed.", show_default=False)
+    ] = None,
+) -> None:
+    """Write the record of processing (GDPR Art. 30) and the impact assessment (Art. 35) of a tenant, to complete.
+
+    The document is Markdown. It says what is stored, where and how long,
+    by which keys it is sealed, who gets it, and what the server connects
+    to. Each thing that only you know is a blank that begins with
+    [FILL IN:. It has no data of a person. It can run beside a server.
+
+    Example: likeness tenant privacy-record acme --output acme.md
+    """
+    with closing(open_deployment(Settings())) as deployment:
+        document = privacy_record(processing_of(deployment, deployment.tenants.by_name(tenant)))
+    if output is None:
+        typer.echo(document, nl=False)
+        return
+    create_whole(output, document.encode())
+    Console(markup=False, highlight=False, soft_wrap=True).print(
+        f"{output} is written, with {blanks(document)} blanks to fill."
+    )
 
 
 async def _delete_photos(images: ImageStore, leaving: TenantRow) -> None:
