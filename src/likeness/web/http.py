@@ -191,7 +191,9 @@ def body_schema(model: type[BaseModel]) -> dict[str, Any]:
     members = schema.pop("properties")
     required = schema["required"]
     in_json = {name: member if name in required else _nullable(member) for name, member in members.items()}
-    in_form = {name: in_text(member) for name, member in members.items()}
+    in_form = {
+        name: in_text(member) if name in required else _empty(in_text(member)) for name, member in members.items()
+    }
     shown = {"example": schema.pop("example")}
     content = {
         "application/json": {"schema": schema | {"title": model.__name__, "properties": in_json} | shown},
@@ -213,6 +215,12 @@ def _nullable(member: dict[str, Any]) -> dict[str, Any]:
         return member
     outer: dict[str, Any] = {name: member[name] for name in ("description", "default") if name in member}
     return {"anyOf": [{name: value for name, value in member.items() if name not in outer}, NULL], **outer}
+
+
+def _empty(member: dict[str, Any]) -> dict[str, Any]:
+    """Let the form of the reference begin without an optional text. An empty field counts as left out."""
+    is_free_text = member.get("type") == "string" and member.get("format") != "binary" and "enum" not in member
+    return member | {"examples": [""]} if is_free_text and "default" not in member else member
 
 
 def in_text(member: dict[str, Any]) -> dict[str, Any]:
