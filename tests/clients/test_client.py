@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import inspect
 import io
+import json
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -36,7 +39,8 @@ from servers import Api, Server, calling
 from session_endings import end, failure, success
 
 README = (Path(__file__).parents[2] / "clients" / "python" / "README.md").read_text()
-START = (Path(__file__).parents[2] / "docs" / "start.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+START = (DOCS / "start.md").read_text()
 ALICE, BOB = fake_photo(1), fake_photo(2)
 MATCH, INSERT, SEARCH = "/api/v1/face/match", "/api/v1/face/one-to-n/insert", "/api/v1/face/one-to-n/search"
 TOKEN, SESSION = "/api/oauth/token", "/api/v1/face"
@@ -97,6 +101,54 @@ def test_the_gallery_is_filled_searched_and_emptied(client: Client) -> None:
     with pytest.raises(NotFound) as gone:
         client.entry(entry_id)
     assert gone.value.request_id
+
+
+def test_a_photo_is_compared_with_an_enrolled_person(client: Client) -> None:
+    entry_id = client.insert(ALICE, photo_source="ID_DOCUMENT")
+    compared = client.match(ALICE, target_id=entry_id, photo_source="SELFIE")
+    assert compared
+    assert compared.target is None
+    assert not client.match(BOB, target_id=entry_id)
+    with pytest.raises(NotFound):
+        client.match(ALICE, target_id=str(uuid.uuid4()))
+    with pytest.raises(TypeError):
+        client.match(ALICE)
+    with pytest.raises(TypeError):
+        client.match(ALICE, BOB, target_id=entry_id)
+
+
+def test_a_portrait_is_cut(client: Client) -> None:
+    portrait = client.portrait(ALICE, photo_source="CHIP")
+    assert portrait.jpeg.startswith(b"\xff\xd8")
+    assert portrait.width > 0 < portrait.face.width
+    assert isinstance(portrait.reasons, tuple)
+
+
+OLDER_NAMES = {"activeLiveness"}
+"""Members that say in another way what a member beside them says."""
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        ("match", "MatchRequest"),
+        ("portrait", "PortraitRequest"),
+        ("search", "SearchRequest"),
+        ("insert", "InsertRequest"),
+        ("open_session", "SessionRequest"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_every_member_of_a_request_can_be_given(kind: type[Client | AsyncClient], name: str, schema: str) -> None:
+    described = json.loads((DOCS / "openapi.json").read_text())["components"]["schemas"][schema]["properties"]
+    given = set(inspect.signature(getattr(kind, name)).parameters) - {"self", "idempotency_key"}
+    own = {"photo": "idPhoto", "source": "sourceImage", "target": "targetImage", "photo_source": "source"}
+    assert {own.get(each) or camel_case(each) for each in given} == set(described) - OLDER_NAMES
+
+
+def camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(each.title() for each in others)
 
 
 def test_entries_come_from_every_page(api: Api, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

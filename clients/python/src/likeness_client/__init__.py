@@ -18,8 +18,8 @@ from likeness_client.errors import (
     NotVerified,
     Unauthorized,
 )
-from likeness_client.photos import Photo
-from likeness_client.replies import Candidate, Entry, Face, Match, Result, Search, Session
+from likeness_client.photos import Photo, PhotoSource
+from likeness_client.replies import Candidate, Entry, Face, Match, Portrait, Result, Search, Session
 from likeness_client.webhook import verify_webhook
 
 __all__ = [
@@ -37,6 +37,8 @@ __all__ = [
     "NotFound",
     "NotVerified",
     "Photo",
+    "PhotoSource",
+    "Portrait",
     "Result",
     "Search",
     "Session",

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from likeness_client.photos import Photo, read_photo
-from likeness_client.replies import Entry, EntryPage, Match, Search, Session
+from likeness_client.replies import Entry, EntryPage, Match, Portrait, Search, Session
 
 T = TypeVar("T")
 GATEWAY_TIMEOUT = 504
@@ -43,9 +43,19 @@ def token(client_id: str, client_secret: str) -> Call[tuple[str, float]]:
     return Call("POST", "/api/oauth/token", read, fields, is_public=True)
 
 
-def match(source: Photo, target: Photo, minimum_match_level: int) -> Call[Match]:
-    photos = {"sourceImage": read_photo(source), "targetImage": read_photo(target)}
-    return Call("POST", "/api/v1/face/match", _as(Match.of), {"minimumMatchLevel": str(minimum_match_level)}, photos)
+def match(source: Photo, target: Photo | None, options: Mapping[str, Any]) -> Call[Match]:
+    """Raises TypeError unless there is one of a ``target`` and an option ``targetId``."""
+    if (target is None) == (options["targetId"] is None):
+        raise TypeError("give either a target or a target_id")
+    photos = {"sourceImage": read_photo(source)}
+    if target is not None:
+        photos["targetImage"] = read_photo(target)
+    return Call("POST", "/api/v1/face/match", _as(Match.of), _fields(**options), photos)
+
+
+def portrait(photo: Photo, options: Mapping[str, Any]) -> Call[Portrait]:
+    photos = {"idPhoto": read_photo(photo)}
+    return Call("POST", "/api/v1/face/portrait", _as(Portrait.of), _fields(**options), photos)
 
 
 def search(photo: Photo, options: Mapping[str, Any]) -> Call[Search]:

@@ -10,8 +10,8 @@ import httpx
 
 from likeness_client import calls
 from likeness_client.conversation import Answer, Conversation, Credentials, Step, Steps
-from likeness_client.photos import Photo
-from likeness_client.replies import Entry, Match, Result, Search, Session
+from likeness_client.photos import Photo, PhotoSource
+from likeness_client.replies import Entry, Match, Portrait, Result, Search, Session
 
 T = TypeVar("T")
 TIMEOUT_SECONDS = 30.0
@@ -54,9 +54,25 @@ class Client:
         if self._is_own:
             self._http.close()
 
-    def match(self, source: Photo, target: Photo, *, minimum_match_level: int = 3) -> Match:
-        """Say whether two photos show one person. Raises FaceRefused."""
-        return self._run(self._conversation.call(calls.match(source, target, minimum_match_level)))
+    def match(
+        self,
+        source: Photo,
+        target: Photo | None = None,
+        *,
+        target_id: str | None = None,
+        minimum_match_level: int = 3,
+        photo_source: PhotoSource | None = None,
+    ) -> Match:
+        """Say whether two photos show one person. ``target_id`` is an enrolled person in the place of ``target``.
+
+        ``photo_source`` says what the ``source`` is. Raises FaceRefused, and NotFound for an unknown ``target_id``.
+        """
+        options = {"targetId": target_id, "minimumMatchLevel": minimum_match_level, "source": photo_source}
+        return self._run(self._conversation.call(calls.match(source, target, options)))
+
+    def portrait(self, photo: Photo, *, photo_source: PhotoSource = "ID_DOCUMENT") -> Portrait:
+        """Cut the upright portrait of a document. Raises FaceRefused."""
+        return self._run(self._conversation.call(calls.portrait(photo, {"source": photo_source})))
 
     def search(
         self,
@@ -65,6 +81,7 @@ class Client:
         insert: bool = False,
         candidates: int = 0,
         minimum_match_level: int | None = None,
+        photo_source: PhotoSource | None = None,
         consent_reference: str | None = None,
         purpose: str | None = None,
         expires_at: datetime | None = None,
@@ -78,6 +95,7 @@ class Client:
             "insert": insert,
             "candidates": candidates,
             "minimumMatchLevel": minimum_match_level,
+            "source": photo_source,
             "consentReference": consent_reference,
             "purpose": purpose,
             "expiresAt": expires_at and expires_at.isoformat(),
@@ -92,6 +110,7 @@ class Client:
         external_id: str | None = None,
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
+        photo_source: PhotoSource | None = None,
         consent_reference: str | None = None,
         purpose: str | None = None,
         expires_at: datetime | None = None,
@@ -103,6 +122,7 @@ class Client:
         """
         options = {
             "externalId": external_id,
+            "source": photo_source,
             "consentReference": consent_reference,
             "purpose": purpose,
             "expiresAt": expires_at and expires_at.isoformat(),
@@ -137,6 +157,7 @@ class Client:
         id_photo: Photo,
         *,
         nonce: str | None = None,
+        photo_source: PhotoSource | None = None,
         max_attempts: int | None = None,
         minimum_match_level: int | None = None,
         liveness_mode: Literal["passive", "active", "strict"] | None = None,
@@ -150,6 +171,7 @@ class Client:
         """Open a face session for the person on an ID photo, and send the person to its page. Raises FaceRefused."""
         options = {
             "nonce": nonce,
+            "source": photo_source,
             "maxAttempts": max_attempts,
             "minimumMatchLevel": minimum_match_level,
             "livenessMode": liveness_mode,

@@ -2,13 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 class _Readable(Protocol):
     def read(self) -> bytes: ...
 
 
+PhotoSource = Literal["SELFIE", "ID_DOCUMENT", "CHIP"]
+"""What a photo is: of the person, of a document, or the portrait from a chip."""
 Photo = bytes | bytearray | memoryview | str | os.PathLike[str] | _Readable
 
 

@@ -1,5 +1,6 @@
 """The answers of the calls. The names are the wire's, in snake_case. Members that a newer server adds are ignored."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,14 +26,17 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Whether two photos show one person. ``score`` is None for a client that gets levels only."""
+    """Whether two photos show one person.
+
+    ``target`` is None for an enrolled person, and ``score`` for a client that gets levels only.
+    """
 
     match: bool
     match_level: int
     false_match_rate: float
     model: str
     source: Face
-    target: Face
+    target: Face | None
     score: float | None
 
     def __bool__(self) -> bool:
@@ -46,9 +50,28 @@ class Match:
             body["falseMatchRate"],
             body["model"],
             Face.of(body["source"]),
-            Face.of(body["target"]),
+            Face.of(body["target"]) if body["target"] else None,
             body.get("score"),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """The upright portrait of a document, as JPEG, and the face in the photo that was sent.
+
+    ``reasons`` are the measures for which the portrait would be refused as an ID photo.
+    """
+
+    jpeg: bytes
+    width: int
+    height: int
+    face: Face
+    reasons: tuple[str, ...]
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> "Portrait":
+        jpeg = base64.b64decode(body["portrait"])
+        return cls(jpeg, body["width"], body["height"], Face.of(body), tuple(body["reasons"]))
 
 
 @dataclass(frozen=True, slots=True)
