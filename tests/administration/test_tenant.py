@@ -31,7 +31,11 @@ def test_settings_work_at_once(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"searchLevel": 6}, {"searchLevel": "4"}, {"facePolicy": "any"}, {"redirectHosts": ["a b"]}, {"targetFpir": 0}],
+    [{"searchLevel": 6}, {"searchLevel": "4"}, {"facePolicy": "any"}, {"redirectHosts": ["a b"]}, {"targetFpir": 0}]
+    + [{"privacyName": text} for text in ("", "x" * 301, "two\nlines", "\u202eturned")]
+    + [
+        {"privacyUrl": url} for url in ("http://a.example", "javascript:alert(1)", "https://u@a.example", "https://a b")
+    ],
 )
 def test_what_no_setting_can_be_is_refused(api: Api, fields: dict[str, object]) -> None:
     before = api.call("GET", SETTINGS).json()

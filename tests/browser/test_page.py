@@ -16,6 +16,7 @@ from likeness.liveness.base import Hint, StatusCode
 from likeness.sessions.attestation.play_integrity import PlayIntegrity
 from likeness.sessions.capture import capture
 from likeness.sessions.service import SessionService
+from likeness.tenants.schemas import TenantSettings
 from scripted_sessions import (
     ATTACK_FRAME,
     PERSON_FRAME,
@@ -71,6 +72,36 @@ def test_success_and_the_way_back(context: BrowserContext, api: Api, checks: Che
     assert face_of(api, session)["match"] is True
     assert checks.made[0].camera == "Camera first"
     assert len({frame.data for frame in checks.made[0].frames}) == len(checks.made[0].frames)
+
+
+def wordy() -> TenantSettings:
+    return TenantSettings(
+        privacy_name="<b>Example Bank</b>",
+        privacy_purpose="to open an account",
+        privacy_purpose_ar="لفتح حساب",
+        privacy_url="https://bank.example/privacy",
+        entry_days=365,
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_the_page_says_who_asks_and_why(
+    chromium: Browser, own_server: Server, checks: Checks, album: Album, language: str
+) -> None:
+    told = {"en": ("to open an account", "30 minutes", "365 days"), "ar": ("لفتح حساب", "30", "365")}[language]
+    phone = chromium.new_context(viewport={"width": 390, "height": 844}, locale=language)
+    with calling(own_server, settings=wordy()) as api, phone:
+        page = enter(phone, open_session(api, oneToN="insert"))
+        privacy = page.locator(".privacy")
+        for text in ("<b>Example Bank</b>", *told):
+            expect(privacy).to_contain_text(text)
+        link = privacy.locator("a")
+        expect(link).to_have_attribute("href", "https://bank.example/privacy")
+        expect(link).to_have_attribute("rel", "noopener noreferrer")
+        expect(page.locator("[data-action=start]")).to_be_attached()
+        album.add(page, language)
+    with calling(own_server) as api, chromium.new_context() as context:
+        expect(enter(context, open_session(api)).locator(".privacy")).to_have_count(0)
 
 
 def test_an_app_around_the_page_vouches_for_its_frames(context: BrowserContext, api: Api, own_server: Server) -> None:

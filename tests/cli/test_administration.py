@@ -307,6 +307,11 @@ def test_tenant_settings_are_changed_one_by_one(folder: Path) -> None:
     assert _settings_of("acme") == changed.model_copy(update={"entry_days": 365})
     run("tenant", "set", "acme", "--entry-days", "0")
     assert _settings_of("acme") == changed
+    run("tenant", "set", "acme", "--privacy-name", "Bank", "--privacy-url", "https://bank.example/privacy")
+    told = {"privacy_name": "Bank", "privacy_url": "https://bank.example/privacy"}
+    assert _settings_of("acme") == changed.model_copy(update=told)
+    run("tenant", "set", "acme", "--privacy-name", "", "--privacy-url", "")
+    assert _settings_of("acme") == changed
 
 
 def test_a_client_is_set_up_and_its_secrets_change(folder: Path) -> None:

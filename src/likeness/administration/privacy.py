@@ -176,9 +176,9 @@ def _assessment(facts: Processing) -> Iterator[str]:
         "why a face is needed, and which milder means were considered",
         "how people can do without it, and what they lose then",
         "whether a decision rests on the result alone (Art. 22), and who reviews it",
-        "how people are informed (Art. 13), and by which text",
     ):
         yield f"- {_blank(question)}"
+    yield f"- {_informed(rules)}"
     yield "\n### Risks and measures (Art. 35(7)(c) and (d))\n"
     yield from _table(("risk", "measures of Likeness", "likelihood and severity that remain"), _risks(facts))
     yield "\n### Consultation and decision\n"
@@ -189,6 +189,12 @@ def _assessment(facts: Processing) -> Iterator[str]:
         "decision, name, date, and the date of the next review",
     ):
         yield f"- {_blank(part)}"
+
+
+def _informed(rules: TenantSettings) -> str:
+    asked = _blank("how people are informed (Art. 13), and by which text")
+    said = [_text(each) for each in (rules.privacy_name, rules.privacy_purpose, rules.privacy_url) if each]
+    return f"The capture page says who asks and why: {'; '.join(said)}. {asked}" if said else asked
 
 
 def _risks(facts: Processing) -> Iterator[tuple[str, str, str]]:

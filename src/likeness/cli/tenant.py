@@ -46,6 +46,7 @@ _UNSET: Mapping[str, object] = {
     "liveness_review_margin": 0,
     "redirect_hosts": ["any"],
     "entry_days": 0,
+    **dict.fromkeys(("privacy_name", "privacy_purpose", "privacy_purpose_ar", "privacy_url"), ""),
 }
 """What an option of `tenant set` says to get the default of its setting."""
 
@@ -137,6 +138,14 @@ def change(
         ),
     ] = None,
     gallery_limit: Annotated[int | None, typer.Option(min=1, help="Largest number of entries in the gallery.")] = None,
+    privacy_name: Annotated[
+        str | None, typer.Option(help="Who asks people for their faces, as the capture page says it. '' for nothing.")
+    ] = None,
+    privacy_purpose: Annotated[str | None, typer.Option(help="What for, as the capture page says it.")] = None,
+    privacy_purpose_ar: Annotated[str | None, typer.Option(help="The same in Arabic.")] = None,
+    privacy_url: Annotated[
+        str | None, typer.Option(help="Address (https) of your privacy notice, to which the capture page links.")
+    ] = None,
     entry_days: Annotated[
         int | None,
         typer.Option(
@@ -162,6 +171,10 @@ def change(
         "liveness_review_margin": liveness_review_margin,
         "redirect_hosts": redirect_host or None,
         "gallery_limit": gallery_limit,
+        "privacy_name": privacy_name,
+        "privacy_purpose": privacy_purpose,
+        "privacy_purpose_ar": privacy_purpose_ar,
+        "privacy_url": privacy_url,
         "entry_days": entry_days,
     }
     with closing(open_deployment(Settings())) as deployment:

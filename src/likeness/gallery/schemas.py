@@ -9,11 +9,20 @@ from likeness.gallery.decision import Rule
 from likeness.gallery.fpir.curve import MeasuredOn
 from likeness.web.json_object import read_object
 from likeness.web.pagination import CURSOR_PATTERN
-from likeness.web.wire import EXAMPLE_ID, EXAMPLE_PHOTO, GivenTime, Level, Photo, Time, Uuid, WireModel, example
+from likeness.web.wire import (
+    EXAMPLE_ID,
+    EXAMPLE_PHOTO,
+    UNPRINTABLE,
+    GivenTime,
+    Level,
+    Photo,
+    Time,
+    Uuid,
+    WireModel,
+    example,
+)
 
-_UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-"""Control characters, and those that change a line's direction. With them a text could forge a terminal's output."""
-Reference = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=rf"^[^{_UNPRINTABLE}]+$")]
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=rf"^[^{UNPRINTABLE}]+$")]
 
 
 def _read_labels(value: object) -> object:

@@ -126,6 +126,7 @@ def compose_sessions(
         slots=Shares(settings.workers * ATTEMPTS_PER_WORKER),
         new_check=partial(open_check, thresholds=_thresholds(settings)),
         largest_frame_bytes=settings.max_frame_bytes,
+        image_seconds=settings.audit_image_ttl_seconds,
         attestations=load_verifier(settings.attestation),
     )
     return ComposedSessions(service, results, CaptureHub(services, tenants), courier, sender, frames)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from likeness.engine.policy import FacePolicy
+from likeness.web.wire import UNPRINTABLE
 
 HOST = r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])$"
 Host = Annotated[str, StringConstraints(to_lower=True, max_length=253, pattern=HOST)]
@@ -12,6 +13,10 @@ Host = Annotated[str, StringConstraints(to_lower=True, max_length=253, pattern=H
 
 
 MOST_ENTRY_DAYS = 36_500
+ShownText = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=rf"^[^{UNPRINTABLE}]+$")]
+"""A line of text that people read."""
+ShownLink = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https://[^\s/?#@\\]+([/?#][^\s\\]*)?$")]
+"""An address that people open: https, without a user's name."""
 
 
 class TenantSettings(BaseModel):
@@ -46,6 +51,14 @@ class TenantSettings(BaseModel):
     )
     redirect_hosts: Annotated[tuple[Host, ...], Field(max_length=100)] | None = Field(
         None, description="Hosts that the redirectUrl of a face session may have. By default any."
+    )
+    privacy_name: ShownText | None = Field(
+        None, description="Who asks people for their faces. The capture page says so before it opens the camera."
+    )
+    privacy_purpose: ShownText | None = Field(None, description="What for, as the capture page says it.")
+    privacy_purpose_ar: ShownText | None = Field(None, description="The same in Arabic, for the page in Arabic.")
+    privacy_url: ShownLink | None = Field(
+        None, description="Address (https) of your privacy notice, to which the capture page links."
     )
     entry_days: int | None = Field(
         None,

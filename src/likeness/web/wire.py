@@ -15,6 +15,8 @@ from likeness.web.json_object import CHUNK_BYTES, LongText
 
 DATA_URL = re.compile(rb"\s*data:[^,]{0,1024};\s*base64\s*,", re.IGNORECASE)
 """The beginning of a data URL (RFC 2397). Its type is ignored: the bytes decide what kind of photo it is."""
+UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+"""Control characters, and those that change a line's direction. With them a text could forge a terminal's output."""
 LONGEST_NAME_SHOWN = 64
 LAST_YEAR = 9000
 """A year that no time is after, so that each can be written in any zone."""

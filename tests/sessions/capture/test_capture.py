@@ -490,6 +490,31 @@ def test_the_mode(own_server: Server, fields: dict[str, Any], settings: dict[str
         assert (browser.ready["mode"], browser.ready["flash"]) == (mode, mode != "passive")
 
 
+@pytest.mark.parametrize(("wanted", "days"), [("none", None), ("search", None), ("insert", 365)])
+def test_the_browser_is_told_who_asks_and_how_long_pictures_stay(
+    own_server: Server, checks: Checks, wanted: str, days: int | None
+) -> None:
+    asks = TenantSettings(privacy_name="Bank", privacy_purpose="to open an account", entry_days=365)
+    with calling(own_server, settings=asks) as api, ready_browser(api, open_session(api, oneToN=wanted)) as browser:
+        assert browser.ready["privacy"] == {
+            "name": "Bank",
+            "purpose": {"en": "to open an account", "ar": "to open an account"},
+            "url": None,
+            "pictureMinutes": 30,
+            "enrolledDays": days,
+        }
+
+
+def test_the_browser_is_told_of_an_enrolment_without_an_end(own_server: Server, checks: Checks) -> None:
+    asks = TenantSettings(privacy_url="https://bank.example/privacy", privacy_purpose_ar="فتح حساب")
+    with calling(own_server, settings=asks) as api, ready_browser(api, open_session(api, oneToN="insert")) as browser:
+        told = browser.ready["privacy"]
+        assert (told["url"], told["enrolledDays"]) == ("https://bank.example/privacy", 0)
+        assert told["purpose"] == {"en": None, "ar": "فتح حساب"}
+    with calling(own_server) as api, ready_browser(api, open_session(api)) as browser:
+        assert browser.ready["privacy"] is None
+
+
 @pytest.mark.parametrize("wanted", ["search", "insert"])
 def test_one_to_n(own_server: Server, checks: Checks, wanted: str) -> None:
     def carry_out() -> dict[str, Any]:

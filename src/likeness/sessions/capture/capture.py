@@ -29,7 +29,7 @@ from likeness.sessions.capture.attempt import Attempt
 from likeness.sessions.capture.connection import Participant
 from likeness.sessions.capture.ended import stored_end
 from likeness.sessions.capture.frames import FRAME_LONG_SIDE, judge_frame
-from likeness.sessions.capture.messages import FrameHeader, end_message
+from likeness.sessions.capture.messages import FrameHeader, end_message, privacy_notice
 from likeness.sessions.capture.services import CaptureServices, CheckRequest
 from likeness.sessions.decision import ReferenceComparison, compare_with_reference, look_up
 from likeness.sessions.mode import choose_mode
@@ -461,6 +461,7 @@ class Capture:
             "nonce": participant.signer.nonce,
             "mode": self.mode,
             "flash": self.mode is not LivenessMode.PASSIVE,
+            "privacy": privacy_notice(self.tenant.settings, self.options, image_seconds=self.services.image_seconds),
             "attemptsLeft": self.attempts_left,
             "failed": self.unreported_failure,
             "underWay": self._check is not None,

@@ -6,6 +6,7 @@ lists.
 """
 
 import json
+import math
 import struct
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from likeness.errors import InvalidInput
 from likeness.liveness.base import DeclaredCamera
 from likeness.sessions.schemas import SessionOptions
 from likeness.sessions.states import AttemptFailure, EndError
+from likeness.tenants.schemas import TenantSettings
 from likeness.web.wire import WireModel
 
 LARGEST_TEXT = 16 * 1024
@@ -164,6 +166,23 @@ def returns_data(options: SessionOptions, hello: Hello) -> bool:
     """
     opened = options.return_data_for_incomplete_session
     return hello.return_data_for_incomplete_session if opened is None else opened
+
+
+def privacy_notice(settings: TenantSettings, options: SessionOptions, *, image_seconds: int) -> dict[str, Any] | None:
+    """Say who asks for the session, what for, and how long its pictures stay. None if the tenant says nothing.
+
+    ``enrolledDays`` is null if the session enrols nobody, and 0 if an enrolled person has no end.
+    """
+    purpose = {"en": settings.privacy_purpose, "ar": settings.privacy_purpose_ar or settings.privacy_purpose}
+    if not (settings.privacy_name or settings.privacy_url or any(purpose.values())):
+        return None
+    return {
+        "name": settings.privacy_name,
+        "purpose": purpose,
+        "url": settings.privacy_url,
+        "pictureMinutes": math.ceil(image_seconds / 60),
+        "enrolledDays": (settings.entry_days or 0) if options.one_to_n == "insert" else None,
+    }
 
 
 def end_message(

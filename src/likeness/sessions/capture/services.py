@@ -47,6 +47,8 @@ class CaptureServices:
     """Attempts that may be in progress at once on this server. Tenants share them."""
     new_check: NewCheck
     largest_frame_bytes: int
+    image_seconds: int
+    """How long a session's audit image is kept after its end."""
     attestations: AttestationVerifier | None = None
     """Verifies the attestations of native apps, if the operator chose a verifier."""
     grace_seconds: float = GRACE_SECONDS

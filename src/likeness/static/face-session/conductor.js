@@ -116,6 +116,7 @@ export class Conductor {
     this.#view.intro({
       hasFlash: this.#ready.flash,
       flash: this.#flash,
+      privacy: this.#ready.privacy,
       onStart: (flash) => {
         this.#flash = flash;
         this.#openCamera();

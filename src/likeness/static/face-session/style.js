@@ -73,6 +73,11 @@ h1 { margin: 0 0 0.5rem; font-size: clamp(1.5rem, 4.5vw, 1.85rem); line-height: 
 .tips li { display: flex; gap: 0.9rem; align-items: center; line-height: 1.35; }
 .tips .icon { box-sizing: content-box; padding: 0.55rem; border-radius: 50%; color: var(--_accent); background: color-mix(in srgb, var(--_accent) 9%, transparent); }
 
+.privacy { margin: 1.25rem 0 0; padding-top: 1rem; border-top: 1px solid var(--_line); text-align: start; font-size: 0.86rem; line-height: 1.45; color: var(--_soft); overflow-wrap: anywhere; }
+.privacy p { margin: 0 0 0.2rem; }
+.privacy a { color: var(--_accent); }
+.privacy a:focus-visible { outline: 3px solid var(--_accent); outline-offset: 2px; }
+
 .choice { display: grid; grid-template-columns: 1fr auto; gap: 0.4rem 1rem; align-items: center; text-align: start; margin: 0 0 1.5rem; padding: 0.9rem 1.1rem; border: 1px solid var(--_line); border-radius: calc(var(--_corner) * 0.65); }
 .choice label { font-weight: 600; cursor: pointer; }
 .choice p { grid-column: 1 / -1; margin: 0; font-size: 0.86rem; line-height: 1.4; color: var(--_soft); }

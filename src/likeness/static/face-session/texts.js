@@ -15,6 +15,7 @@ export async function loadTexts(language, overrides = {}) {
   const say = (key, values = {}) =>
     (texts[key] ?? texts.UNEXPECTED_ERROR).replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
   say.direction = texts.direction;
+  say.language = language;
   say.has = (key) => key in texts;
   return say;
 }

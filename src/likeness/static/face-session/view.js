@@ -120,7 +120,7 @@ export class View {
   }
 
   /** The first screen. Calls `onStart(flash)`, `onPhone()`, `onCancel()`. */
-  intro({ hasFlash, flash, onStart, onPhone, onCancel }) {
+  intro({ hasFlash, flash, privacy, onStart, onPhone, onCancel }) {
     const say = this.#say;
     const tips = [
       ["light", "tipLight"],
@@ -152,6 +152,7 @@ export class View {
           { class: "tips" },
           tips.map(([name, key]) => h("li", {}, icon(name), h("span", {}, say(key)))),
         ),
+        privacy && this.#privacy(privacy),
       ],
       [
         hasFlash ? choice : null,
@@ -307,6 +308,26 @@ export class View {
     return h("p", { class: "lead" }, this.#say(key));
   }
 
+  /** Who asks, what for, and how long pictures stay, as the tenant and the server say it. */
+  #privacy({ name, purpose, url, pictureMinutes, enrolledDays }) {
+    const say = this.#say;
+    const why = purpose[say.language];
+    const told = [
+      name && say("privacyAsks", { name: isolated(name) }),
+      why && say("privacyPurpose", { purpose: isolated(why) }),
+      say("privacyDeleted", { minutes: pictureMinutes }),
+      enrolledDays > 0 && say("privacyEnrolled", { days: enrolledDays }),
+      enrolledDays === 0 && say("privacyEnrolledOpen"),
+    ];
+    const notice = { href: url, target: "_blank", rel: "noopener noreferrer" };
+    return h(
+      "section",
+      { class: "privacy", "aria-label": say("privacy") },
+      told.filter(Boolean).map((text) => h("p", {}, text)),
+      url && h("p", {}, h("a", notice, say("privacyNotice"))),
+    );
+  }
+
   #actions(list, first = "primary") {
     const buttons = list.map(([key, call, name], index) => this.#button(key, call, index ? "plain" : first, name));
     return buttons.length ? [h("div", { class: "actions" }, buttons)] : [];
@@ -331,4 +352,9 @@ export class View {
       h("span", {}, this.#say(key)),
     );
   }
+}
+
+/** Keep the direction of a text of others from changing that of the line around it. */
+function isolated(text) {
+  return `\u2068${text}\u2069`;
 }

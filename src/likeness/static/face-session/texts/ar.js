@@ -11,6 +11,13 @@ export default {
   flashTitle: "استخدم حركات الرأس بدلًا من ذلك",
   flashText:
     "تحذير من الحساسية للضوء: تومض ألوان على الشاشة لنحو 4 ثوانٍ. إذا كان الضوء الوامض يؤثر فيك ففعّل هذا الخيار.",
+  privacy: "الخصوصية",
+  privacyAsks: "هذا التحقق بطلب من {name}.",
+  privacyPurpose: "الغرض: {purpose}",
+  privacyDeleted: "أقصى مدة لحفظ صوره بعد انتهائه، بالدقائق: {minutes}",
+  privacyEnrolled: "عند النجاح تبقى صورة لك مسجّلة. المدة بالأيام: {days}",
+  privacyEnrolledOpen: "عند النجاح تبقى صورة لك مسجّلة إلى أن تُمحى.",
+  privacyNotice: "إشعار الخصوصية",
   start: "ابدأ",
   cancel: "إلغاء",
   close: "إغلاق",

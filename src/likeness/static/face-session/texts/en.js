@@ -11,6 +11,13 @@ export default {
   flashTitle: "Use head movements instead",
   flashText:
     "Photosensitivity warning: colours flash on the screen for about 4 seconds. If flashing light affects you, turn this on.",
+  privacy: "Privacy",
+  privacyAsks: "{name} asks for this check.",
+  privacyPurpose: "Purpose: {purpose}",
+  privacyDeleted: "Its pictures are deleted at most {minutes} minutes after the end.",
+  privacyEnrolled: "If it succeeds, a picture of you stays enrolled for {days} days.",
+  privacyEnrolledOpen: "If it succeeds, a picture of you stays enrolled until it is erased.",
+  privacyNotice: "Privacy notice",
   start: "Start",
   cancel: "Cancel",
   close: "Close",
