@@ -210,7 +210,8 @@ class GalleryRepository:
         if entry and entry.image_id:
             _demand_no_hold(entry)
             self._let_go(connection, entry)
-            self._change(connection, entry, image_id=None)
+            values = self._changed(connection, entry, image_id=None)
+            connection.execute(update(gallery_entries).where(gallery_entries.c.key == entry.key).values(values))
             note(connection, Action.PHOTO_DELETION, entry.id, tenant=self.tenant_id)
         return entry
 
@@ -221,19 +222,19 @@ class GalleryRepository:
         if entry is None or entry.legal_hold == reference:
             return entry
         note(connection, Action.HOLD if reference else Action.HOLD_END, entry.id, tenant=self.tenant_id)
-        return self._change(connection, entry, legal_hold=reference)
+        values = self._changed(connection, entry, legal_hold=reference)
+        connection.execute(update(gallery_entries).where(gallery_entries.c.key == entry.key).values(values))
+        return replace(entry, legal_hold=reference)
 
     def held(self, connection: Connection) -> list[Entry]:
         """Give the entries that are under a legal hold, in order of enrolment."""
         query = select(*STORED).where(self._mine, gallery_entries.c.legal_hold.is_not(None))
         return list(self._authentic(connection, connection.execute(query.order_by(gallery_entries.c.key))))
 
-    def _change(self, connection: Connection, entry: Entry, **values: Any) -> Entry:
-        """Change columns that have the name of a member of ``Entry``."""
-        changed = replace(entry, **values)
-        values["mac"] = row_key_of(connection).mac(gallery_entries, changed.covered(self.tenant_id))
-        connection.execute(update(gallery_entries).where(self._mine, gallery_entries.c.key == entry.key).values(values))
-        return changed
+    def _changed(self, connection: Connection, entry: Entry, **values: Any) -> dict[str, Any]:
+        """Give new values of an entry's columns with the MAC that its row then has."""
+        covered = replace(entry, **values).covered(self.tenant_id)
+        return values | {"mac": row_key_of(connection).mac(gallery_entries, covered)}
 
     def erase(self, connection: Connection, entry_id: str, *, overdue_at: float | None = None) -> Entry | None:
         """Delete an entry with all its templates, and record that its photo must be deleted.
