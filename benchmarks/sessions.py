@@ -4,7 +4,8 @@
 
 The server is a process of its own. The frames were rendered beforehand, so that rendering takes nothing from the server: each
 session sends, for every step that it is asked for, what the simulated person did at that step. The recording does not know the
-colours of the session at hand, so attempts end as failed ones; a frame costs what it would in a live one.
+colours of the session at hand, so attempts end as failed ones; a frame costs what it would in a live one. All signals are on, also
+those of injection: the page signs its frames, and tells its camera's facts and clock.
 """
 
 import argparse
@@ -28,6 +29,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from websockets.asyncio.client import ClientConnection, connect
 
 from figures import Report, add_mirror
@@ -129,6 +134,25 @@ def wait_until_ready(url: str) -> None:
     raise SystemExit(f"{url} did not become ready")
 
 
+CAMERA = {
+    "camera": "Integrated Webcam",
+    "track": {"kind": "MediaStreamTrack", "listed": True, "native": True, "width": 640, "height": 480, "frameRate": 30},
+}
+
+
+class PageKey:
+    """The key of a page, which signs its frames."""
+
+    def __init__(self) -> None:
+        self._key = generate_private_key(SECP256R1())
+        point = self._key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        self.public = base64.urlsafe_b64encode(point).decode().rstrip("=")
+
+    def sign(self, nonce: str, jpeg: bytes) -> str:
+        numbers = decode_dss_signature(self._key.sign(nonce.encode() + jpeg, ECDSA(SHA256())))
+        return base64.urlsafe_b64encode(b"".join(one.to_bytes(32) for one in numbers)).decode().rstrip("=")
+
+
 @dataclass
 class Streamed:
     """One session after the other in one browser: how it went while frames were wanted."""
@@ -162,17 +186,20 @@ async def carry_through(
     reply = (await http.post("/api/v1/face", json=body)).raise_for_status().json()
     token = parse_qs(urlsplit(reply["captureUrl"]).fragment)["token"][0]
     address = f"{str(http.base_url).replace('http', 'ws', 1)}/api/v1/capture/{reply['sessionId']}"
+    key = PageKey()
     async with connect(address, compression=None) as browser:
-        await browser.send(json.dumps({"type": "hello", "token": token}))
-        await hear(browser, "ready")
-        await browser.send(json.dumps({"type": "start", "camera": "simulated"}))
+        await browser.send(json.dumps({"type": "hello", "token": token, "key": key.public}))
+        nonce = (await hear(browser, "ready"))["nonce"]
+        await browser.send(json.dumps({"type": "start", **CAMERA}))
         await hear(browser, "started")
         began = time.monotonic()
         status, done, rounds = "", False, itertools.count()
         while not done and time.monotonic() < end:
-            choice = shots.get(status) or shots[""]
+            choice, number = shots.get(status) or shots[""], next(rounds)
+            jpeg, now = choice[number % len(choice)], time.time() * 1000
+            frame = pack_frame(jpeg, t=now, media=now, number=3 * number, signature=key.sign(nonce, jpeg))
             sent = time.monotonic()
-            await browser.send(pack_frame(choice[next(rounds) % len(choice)], t=time.time() * 1000))
+            await browser.send(frame)
             answer = await hear(browser, "instruct")
             took = time.monotonic() - sent
             streamed.judged.append(took * 1000)
