@@ -30,7 +30,9 @@ class Guidance:
     """Least mean brightness of a picture without a face. Below it the picture is too dark; a room at dusk is brighter.
     """
     sharpness: float = 2.0
-    """Least mean absolute Laplacian of the face at chart size. Below it the face is blurred."""
+    """Least mean absolute Laplacian of a bright face at chart size. Below it the face is blurred."""
+    sharpness_brightness: float = 110.0
+    """Mean brightness of the face, 0..255, below which the least sharpness falls with it."""
     second_face: float = 0.25
     """Least area of a second face that counts, as a fraction of the first face's area."""
 

@@ -68,6 +68,10 @@ def signal(verdict: Verdict | None, name: SignalName) -> SignalResult:
         (face(pitch=0.1), 1, (StatusCode.FACE_INCORRECT_POSE_DETECTED, Hint.LOOK_STRAIGHT)),
         (face(roll=-20.0), 1, (StatusCode.FACE_INCORRECT_POSE_DETECTED, Hint.LOOK_STRAIGHT)),
         (face(sharpness=0.5), 1, (StatusCode.FACE_BLUR_DETECTED, None)),
+        (face(sharpness=1.9), 1, (StatusCode.FACE_BLUR_DETECTED, None)),
+        (face(sharpness=1.9, brightness=200.0), 1, (StatusCode.FACE_BLUR_DETECTED, None)),
+        (face(sharpness=1.2, brightness=60.0), 1, None),
+        (face(sharpness=1.0, brightness=60.0), 1, (StatusCode.FACE_BLUR_DETECTED, None)),
         (face(), 1, None),
     ],
 )

@@ -170,9 +170,14 @@ def guide(
             StatusCode.FACE_INCORRECT_POSE_DETECTED,
             Hint.LOOK_STRAIGHT,
         ),
-        (face.sharpness < limits.sharpness, StatusCode.FACE_BLUR_DETECTED, None),
+        (face.sharpness < _least_sharpness(face.brightness, limits), StatusCode.FACE_BLUR_DETECTED, None),
     )
     return next(((status, hint) for present, status, hint in faults if present), None)
+
+
+def _least_sharpness(brightness: float, limits: Guidance) -> float:
+    """Return the least sharpness of a face. Detail is a fraction of the light, so a darker face shows less of it."""
+    return limits.sharpness * min(brightness / limits.sharpness_brightness, 1.0)
 
 
 def _way_back(aside: float, below: float) -> Hint:
