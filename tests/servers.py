@@ -176,7 +176,7 @@ def calling(
     server: Server, *, settings: TenantSettings | None = None, scopes: frozenset[Scope] = frozenset(Scope)
 ) -> Iterator[Api]:
     """Give a caller in a new tenant."""
-    tenant = server.deployment.tenants.create(f"tenant {next(_names)}", settings)
+    tenant = server.deployment.tenants.create(f"tenant {next(_names):04}", settings)  # none begins like another
     credentials = server.deployment.clients.create(tenant.id, "test", scopes)
     with httpx.Client(base_url=server.url, timeout=60) as http:
         api = Api(server, tenant, credentials.client_id, credentials.client_secret, http)
